@@ -1,0 +1,1 @@
+//! A storyboard kept in step with a screenplay.
