@@ -1,0 +1,35 @@
+//! queued or running → canceled, at once and for good; a worker that holds the run learns it by its next heartbeat.
+
+use serde_json::json;
+
+use super::{Act, CLOSING_LEASE, Change, Decision};
+use crate::error::{ErrorCode, Result};
+use crate::event::EventType;
+use crate::run::Run;
+use crate::state::{Permit, State, Verb, permit, refusal};
+
+/// Calls the run off. One that is running keeps its lease, now a closing one, for its CLEANUP.
+///
+/// # Errors
+/// `illegal_transition` when the run has succeeded or failed.
+pub fn cancel(run: &Run, act: Act<'_>) -> Result<Decision> {
+    match permit(run.state, Verb::Cancel) {
+        Permit::To(_) => {}
+        Permit::Already => return Ok(Decision::Unchanged),
+        Permit::Holding(_) | Permit::Closing | Permit::Repeat(_) | Permit::Refused(_) => {
+            return Err(refusal(ErrorCode::IllegalTransition, Verb::Cancel, run.state));
+        }
+    }
+    let mut change = Change::of(run);
+    let next = &mut change.run;
+    next.state = State::Canceled;
+    next.finished_at = Some(act.now);
+    next.last_report = None;
+    if let Some(end) = run.lease_expires_at {
+        let limit = act.now.plus(CLOSING_LEASE);
+        next.closing_until = Some(limit);
+        next.lease_expires_at = Some(end.min(limit));
+    }
+    change.tell(EventType::Canceled, act, json!({"from": run.state}));
+    Ok(change.into())
+}

@@ -1,0 +1,33 @@
+//! An ended run's last report: its CLEANUP is done, and since when its process is gone.
+
+use serde_json::json;
+
+use super::finish::digest;
+use super::{Act, Change, Decision, Standing, lease_lost, stand};
+use crate::error::Result;
+use crate::event::EventType;
+use crate::run::{Cleanup, Hold, Run};
+use crate::state::Verb;
+use crate::time::Timestamp;
+
+/// Closes the run under its closing lease. `gone_at` is when the process was gone, by the worker's clock.
+///
+/// # Errors
+/// `lease_lost` when the caller does not hold the closing lease.
+pub fn cleaned(run: &Run, hold: &Hold, gone_at: Timestamp, act: Act<'_>) -> Result<Decision> {
+    let report = digest("cleaned", hold, "");
+    match stand(run, hold, Verb::Cleaned, act.now)? {
+        Standing::Closes => {}
+        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(Decision::Unchanged),
+        Standing::LetGo | Standing::Holds => return Err(lease_lost(run, hold, act.now)),
+    }
+    let mut change = Change::of(run);
+    let next = &mut change.run;
+    next.cleanup = Cleanup::None;
+    next.lease_expires_at = None;
+    next.closing_until = None;
+    next.last_report = Some(report);
+    let payload = json!({"epoch": hold.epoch, "goneAt": gone_at, "workerId": hold.worker_id});
+    change.tell(EventType::Cleaned, act, payload);
+    Ok(change.into())
+}

@@ -1,0 +1,81 @@
+//! What time alone does: a lease that runs out, a gate nobody answered, a run nobody started. The store finds what is due;
+//! this says what becomes of it.
+
+use serde_json::json;
+
+use super::finish::{end, requeue};
+use super::{Act, Change, MAX_CRASHES};
+use crate::event::EventType;
+use crate::run::Run;
+use crate::state::State;
+
+/// Brings a run up to the present. `None`: nothing of it is due, only its place in the store's indexes may have to move.
+pub fn expire(run: &Run, act: Act<'_>) -> Option<Change> {
+    match run.state {
+        State::Queued => gate_ran_out(run, act).or_else(|| unstarted_too_long(run, act)),
+        State::Running => lease_ran_out(run, act),
+        State::Failed | State::Canceled => closing_ran_out(run, act),
+        State::Succeeded => None,
+    }
+}
+
+fn lease_ran_out(run: &Run, act: Act<'_>) -> Option<Change> {
+    run.lease_expires_at.filter(|&end| end <= act.now)?;
+    let mut change = Change::of(run);
+    let next = &mut change.run;
+    next.crashes += 1;
+    let (attempt, most, crashes) = (run.attempt, run.max_attempts, next.crashes);
+    let worker = run.claimed_by.clone();
+    if attempt < most && crashes < MAX_CRASHES {
+        requeue(next);
+        let payload = json!({"attempt": attempt, "crashes": crashes, "epoch": run.epoch, "workerId": worker});
+        change.tell(EventType::LeaseLost, act, payload);
+        return Some(change);
+    }
+    end(next, State::Failed, act);
+    let error = if crashes >= MAX_CRASHES {
+        format!("lost its worker {crashes} times: the run may be what ends it")
+    } else {
+        format!("lost its worker on attempt {attempt} of {most}")
+    };
+    let payload = json!({
+        "attempt": attempt, "crashes": crashes, "epoch": run.epoch,
+        "error": error, "reason": "lease_lost", "workerId": worker,
+    });
+    next.error = Some(error);
+    change.tell(EventType::Failed, act, payload);
+    Some(change)
+}
+
+/// The state stays; the run only stops being held, so that its CLEANUP can be handed out.
+fn closing_ran_out(run: &Run, act: Act<'_>) -> Option<Change> {
+    run.lease_expires_at.filter(|&end| end <= act.now)?;
+    let mut change = Change::of(run);
+    change.run.lease_expires_at = None;
+    change.run.closing_until = None;
+    Some(change)
+}
+
+fn gate_ran_out(run: &Run, act: Act<'_>) -> Option<Change> {
+    let gate = run.waiting_for()?;
+    gate.until.filter(|&until| until <= act.now)?;
+    let step_id = gate.step_id;
+    let mut change = Change::of(run);
+    end(&mut change.run, State::Failed, act);
+    let error = "nobody answered the gate in time";
+    change.run.error = Some(error.to_owned());
+    let payload = json!({"error": error, "reason": "approval_timed_out"});
+    change.tell_of(Some(step_id), EventType::Failed, act, payload);
+    Some(change)
+}
+
+fn unstarted_too_long(run: &Run, act: Act<'_>) -> Option<Change> {
+    let expire_at = run.expire_at.filter(|&end| end <= act.now && run.started_at.is_none())?;
+    let mut change = Change::of(run);
+    end(&mut change.run, State::Failed, act);
+    let error = format!("no worker started it before {expire_at}");
+    let payload = json!({"error": error, "reason": "expired"});
+    change.run.error = Some(error);
+    change.tell(EventType::Failed, act, payload);
+    Some(change)
+}

@@ -1,0 +1,195 @@
+//! running → succeeded, failed or queued: a report lets go of the run.
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::backoff::Backoff;
+use super::{Act, Change, Decision, Standing, lease_lost, stand};
+use crate::error::{Error, ErrorCode, Result};
+use crate::event::EventType;
+use crate::json::Json;
+use crate::run::{Cleanup, Hold, Outcome, Run};
+use crate::state::{State, Verb};
+use crate::text::{MAX_ERROR_BYTES, truncate};
+use std::time::Duration;
+
+/// The longest wait a worker may ask for before the next attempt.
+pub const MAX_RETRY_IN: Duration = Duration::from_secs(24 * 3_600);
+
+/// The longest `outputRef`, in bytes.
+pub const MAX_OUTPUT_REF_BYTES: usize = 4_096;
+
+/// Checks what a worker reports.
+///
+/// # Errors
+/// `validation`: a `retryInMs` over 24 h or an `outputRef` that is empty, over 4 KiB or not printable;
+/// `payload_too_large`: a result over 1 MiB.
+pub fn check(outcome: &Outcome) -> Result<()> {
+    match outcome {
+        Outcome::Succeed { result, output_ref } => {
+            if let Some(result) = result
+                && result.as_str().len() > crate::json::MAX_INPUT_BYTES
+            {
+                let size = result.as_str().len();
+                return Err(Error::new(
+                    ErrorCode::PayloadTooLarge,
+                    format!("a result is at most 1 MiB: {size} bytes"),
+                ));
+            }
+            if let Some(reference) = output_ref
+                && (reference.is_empty()
+                    || reference.len() > MAX_OUTPUT_REF_BYTES
+                    || reference.chars().any(char::is_control))
+            {
+                return Err(Error::validation("outputRef must be 1 to 4096 bytes of printable text"));
+            }
+            Ok(())
+        }
+        Outcome::Fail { retry_in: Some(wait), .. } if *wait > MAX_RETRY_IN => {
+            Err(Error::validation(format!("retryInMs must be 0 to 86400000: {}", wait.as_millis())))
+        }
+        Outcome::Fail { .. } | Outcome::Release => Ok(()),
+    }
+}
+
+/// Ends an execution. `draw` is a random number in 0..1 for the backoff where the report names no wait.
+///
+/// # Errors
+/// `lease_lost` when the caller does not hold the run; `conflict` when it succeeded before with another result.
+pub fn finish(run: &Run, hold: &Hold, outcome: &Outcome, draw: f64, act: Act<'_>) -> Result<Decision> {
+    match outcome {
+        Outcome::Succeed { result, output_ref } => {
+            succeed(run, hold, result.as_ref(), output_ref.as_deref(), act)
+        }
+        Outcome::Fail { error, retryable, retry_in } => {
+            let error = truncate(error, MAX_ERROR_BYTES);
+            fail(run, hold, &error, *retryable, *retry_in, draw, act)
+        }
+        Outcome::Release => release(run, hold, act),
+    }
+}
+
+fn succeed(
+    run: &Run,
+    hold: &Hold,
+    result: Option<&Json>,
+    output_ref: Option<&str>,
+    act: Act<'_>,
+) -> Result<Decision> {
+    match stand(run, hold, Verb::Succeed, act.now)? {
+        Standing::Holds => {}
+        Standing::Closes => return Err(lease_lost(run, hold, act.now)),
+        Standing::LetGo => {
+            if run.claimed_by.as_ref() != Some(&hold.worker_id) {
+                return Err(lease_lost(run, hold, act.now));
+            }
+            if run.result.as_ref() == result && run.output_ref.as_deref() == output_ref {
+                return Ok(Decision::Unchanged);
+            }
+            return Err(Error::new(ErrorCode::Conflict, "the run has succeeded with another result"));
+        }
+    }
+    let mut change = Change::of(run);
+    let next = &mut change.run;
+    end(next, State::Succeeded, act);
+    next.result = result.cloned();
+    next.output_ref = output_ref.map(str::to_owned);
+    next.error = None;
+    next.progress = 100;
+    next.cleanup = Cleanup::None;
+    let payload = json!({"attempt": run.attempt, "outputRef": output_ref, "elapsedMs": elapsed(run, act)});
+    change.tell(EventType::Succeeded, act, payload);
+    Ok(change.into())
+}
+
+fn fail(
+    run: &Run,
+    hold: &Hold,
+    error: &str,
+    retryable: bool,
+    retry_in: Option<Duration>,
+    draw: f64,
+    act: Act<'_>,
+) -> Result<Decision> {
+    let report = digest("fail", hold, error);
+    match stand(run, hold, Verb::Fail, act.now)? {
+        Standing::Holds => {}
+        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(Decision::Unchanged),
+        Standing::LetGo | Standing::Closes => return Err(lease_lost(run, hold, act.now)),
+    }
+    let mut change = Change::of(run);
+    let next = &mut change.run;
+    next.error = Some(error.to_owned());
+    next.cleanup = Cleanup::None;
+    let attempt = run.attempt;
+    if retryable && attempt < run.max_attempts {
+        let wait = retry_in.unwrap_or_else(|| Backoff::default().wait(attempt, draw));
+        next.run_at = act.now.plus(wait);
+        requeue(next);
+        next.last_report = Some(report);
+        let payload = json!({
+            "attempt": attempt, "error": error, "elapsedMs": elapsed(run, act),
+            "retryInMs": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "runAt": next.run_at,
+        });
+        change.tell(EventType::RetryScheduled, act, payload);
+    } else {
+        end(next, State::Failed, act);
+        next.last_report = Some(report);
+        let reason = if retryable { "attempts_used_up" } else { "not_retryable" };
+        let payload =
+            json!({"attempt": attempt, "error": error, "reason": reason, "elapsedMs": elapsed(run, act)});
+        change.tell(EventType::Failed, act, payload);
+    }
+    Ok(change.into())
+}
+
+fn release(run: &Run, hold: &Hold, act: Act<'_>) -> Result<Decision> {
+    let report = digest("release", hold, "");
+    match stand(run, hold, Verb::Release, act.now)? {
+        Standing::Holds => {}
+        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(Decision::Unchanged),
+        Standing::LetGo | Standing::Closes => return Err(lease_lost(run, hold, act.now)),
+    }
+    let mut change = Change::of(run);
+    let next = &mut change.run;
+    requeue(next);
+    next.attempt = run.attempt.saturating_sub(1);
+    next.progress = 0;
+    next.cleanup = Cleanup::None;
+    next.last_report = Some(report);
+    change.tell(EventType::Released, act, json!({"attempt": run.attempt, "workerId": hold.worker_id}));
+    Ok(change.into())
+}
+
+/// Ends the run; who held it last stays to be seen.
+pub(super) fn end(next: &mut Run, state: State, act: Act<'_>) {
+    next.state = state;
+    next.finished_at = Some(act.now);
+    next.lease_expires_at = None;
+    next.last_report = None;
+}
+
+/// Puts the run back into the queue, held by nobody.
+pub(super) fn requeue(next: &mut Run) {
+    next.state = State::Queued;
+    next.claimed_by = None;
+    next.claimed_at = None;
+    next.lease_expires_at = None;
+    next.last_report = None;
+}
+
+/// A report in short: who made it, and what it said, so that its repeat is told from another one.
+pub(super) fn digest(verb: &str, hold: &Hold, said: &str) -> String {
+    if said.is_empty() {
+        return format!("{verb}:{}", hold.worker_id);
+    }
+    let hash = Sha256::digest(said.as_bytes());
+    let short: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{verb}:{}:{short}", hold.worker_id)
+}
+
+/// How long the present attempt has run.
+fn elapsed(run: &Run, act: Act<'_>) -> u64 {
+    let taken = run.claimed_at.map(|from| act.now.since(from)).unwrap_or_default();
+    u64::try_from(taken.as_millis()).unwrap_or(u64::MAX)
+}

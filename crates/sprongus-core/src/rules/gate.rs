@@ -1,0 +1,110 @@
+//! A gate: running → queued and waiting; approved, it carries on in the same attempt; rejected, it fails for good.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::finish::{digest, end, requeue};
+use super::{Act, Change, Decision, Standing, lease_lost, stand};
+use crate::error::{Error, ErrorCode, Result};
+use crate::event::EventType;
+use crate::ids::StepId;
+use crate::run::{Answer, Gate, Hold, Run};
+use crate::state::{State, Verb};
+use crate::text::{excerpt, printable, truncate};
+
+/// The longest comment or reason, in bytes.
+pub const MAX_COMMENT_BYTES: usize = 4_096;
+
+/// Lets go of the run until somebody answers at `step_id`, at most for `timeout`.
+///
+/// # Errors
+/// `lease_lost` when the caller does not hold the run.
+pub fn wait(
+    run: &Run,
+    hold: &Hold,
+    step_id: StepId,
+    timeout: Option<Duration>,
+    act: Act<'_>,
+) -> Result<Decision> {
+    let report = digest("wait", hold, &step_id.to_string());
+    match stand(run, hold, Verb::Wait, act.now)? {
+        Standing::Holds => {}
+        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(Decision::Unchanged),
+        Standing::LetGo | Standing::Closes => return Err(lease_lost(run, hold, act.now)),
+    }
+    let mut change = Change::of(run);
+    let next = &mut change.run;
+    requeue(next);
+    next.last_report = Some(report);
+    let until = timeout.map(|longest| act.now.plus(longest));
+    next.gate = Some(Gate { step_id, until, answer: None, by: None, comment: None, resumed: false });
+    let timeout_ms = timeout.map(|longest| u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
+    let payload = json!({"stepId": step_id, "timeoutMs": timeout_ms, "until": until});
+    change.tell_of(Some(step_id), EventType::Waiting, act, payload);
+    Ok(change.into())
+}
+
+/// Answers the gate the run waits at; `step_id` names it, so that an answer cannot meet the next one. A rejection needs a
+/// comment: it becomes the run's error.
+///
+/// # Errors
+/// `illegal_transition` when the run does not wait there; `validation` for a rejection without a reason.
+pub fn answer(
+    run: &Run,
+    step_id: Option<StepId>,
+    answer: Answer,
+    comment: Option<&str>,
+    act: Act<'_>,
+) -> Result<Decision> {
+    let comment = comment.map(|text| truncate(&printable(text), MAX_COMMENT_BYTES).into_owned());
+    if answer == Answer::Rejected && comment.as_deref().unwrap_or_default().trim().is_empty() {
+        return Err(Error::validation("a rejection needs a reason"));
+    }
+    let verb = match answer {
+        Answer::Approved => Verb::Approve,
+        Answer::Rejected => Verb::Reject,
+    };
+    let gate = run.gate.as_ref().filter(|gate| step_id.is_none_or(|id| id == gate.step_id));
+    let Some(gate) = gate else { return Err(not_waiting(run, verb)) };
+    match gate.answer {
+        Some(given) if given == answer && step_id.is_some() => return Ok(Decision::Unchanged),
+        Some(_) => return Err(not_waiting(run, verb)),
+        None if run.waiting_for().is_none() => return Err(not_waiting(run, verb)),
+        None => {}
+    }
+    if gate.until.is_some_and(|until| until <= act.now) {
+        return Err(Error::new(ErrorCode::IllegalTransition, "the gate's time is over"));
+    }
+    let step_id = gate.step_id;
+    let mut change = Change::of(run);
+    if let Some(gate) = &mut change.run.gate {
+        gate.answer = Some(answer);
+        gate.by = Some(act.actor.to_owned());
+        gate.comment.clone_from(&comment);
+    }
+    let payload = json!({"stepId": step_id, "comment": comment});
+    match answer {
+        Answer::Approved => change.tell_of(Some(step_id), EventType::Approved, act, payload),
+        Answer::Rejected => {
+            change.tell_of(Some(step_id), EventType::Rejected, act, payload);
+            end(&mut change.run, State::Failed, act);
+            let error = format!("rejected: {}", comment.unwrap_or_default());
+            let payload = json!({"error": error, "reason": "rejected"});
+            change.run.error = Some(error);
+            change.tell_of(Some(step_id), EventType::Failed, act, payload);
+        }
+    }
+    Ok(change.into())
+}
+
+fn not_waiting(run: &Run, verb: Verb) -> Error {
+    let message = match run.waiting_for() {
+        Some(gate) => {
+            let at = gate.step_id.to_string();
+            format!("cannot {}: the run waits at step {}, not there", verb.as_str(), excerpt(&at, 64))
+        }
+        None => format!("cannot {}: the run is {} and does not wait", verb.as_str(), run.state),
+    };
+    Error::new(ErrorCode::IllegalTransition, message)
+}

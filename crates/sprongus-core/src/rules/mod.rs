@@ -1,0 +1,147 @@
+//! The rules: what each verb makes of a run, as pure functions in the order they happen to one.
+//!
+//! A rule is given the run, the request, the present and who acts; it answers with the whole next run and the events to
+//! write beside it, or refuses. It reads no clock, touches no store and knows no transaction. A store may carry a rule's guard
+//! in its SQL for speed; the conformance suite then holds that statement to the rule.
+
+pub mod backoff;
+pub mod cancel;
+pub mod claim;
+pub mod cleaned;
+pub mod enqueue;
+pub mod expire;
+pub mod finish;
+pub mod gate;
+pub mod heartbeat;
+pub mod progress;
+pub mod record;
+pub mod retry;
+pub mod schedule;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::event::{Event, EventType};
+use crate::ids::StepId;
+use crate::json::Json;
+use crate::run::{Hold, Run};
+use crate::state::{Permit, State, Verb, permit, refusal};
+use crate::time::Timestamp;
+
+/// The actor of what nobody asked for: a lease that ran out, a run that expired.
+pub const SYSTEM: &str = "system";
+
+/// How long an ended run may be held for its CLEANUP.
+pub const CLOSING_LEASE: Duration = Duration::from_secs(600);
+
+/// Lost leases after which a run is given up, whatever its attempts: it may be what kills its workers.
+pub const MAX_CRASHES: u32 = 3;
+
+/// When a verb is used, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Act<'a> {
+    /// The present, by the store's clock.
+    pub now: Timestamp,
+    /// Who acts.
+    pub actor: &'a str,
+}
+
+/// What a rule decided: the whole next run, and what goes into its history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The run after the change.
+    pub run: Run,
+    /// The events of the change, with their places.
+    pub events: Vec<Event>,
+}
+
+impl Change {
+    fn of(run: &Run) -> Self {
+        Self { run: run.clone(), events: Vec::with_capacity(1) }
+    }
+
+    fn tell(&mut self, kind: EventType, act: Act<'_>, payload: Value) {
+        self.tell_of(None, kind, act, payload);
+    }
+
+    fn tell_of(&mut self, step_id: Option<StepId>, kind: EventType, act: Act<'_>, payload: Value) {
+        self.run.last_seq += 1;
+        self.run.updated_at = act.now;
+        self.events.push(Event {
+            run_id: self.run.id,
+            step_id,
+            seq: self.run.last_seq,
+            kind,
+            at: act.now,
+            actor: act.actor.to_owned(),
+            payload: Json::from_value(payload),
+        });
+    }
+}
+
+/// A change, or the finding that there is nothing to change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// The run already is what the verb would make it.
+    Unchanged,
+    /// Write this.
+    Change(Box<Change>),
+}
+
+impl From<Change> for Decision {
+    fn from(change: Change) -> Self {
+        Self::Change(Box::new(change))
+    }
+}
+
+/// How a caller stands to a run it reports on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It holds the live lease.
+    Holds,
+    /// It holds the closing lease of a run that has ended.
+    Closes,
+    /// It let go of the run, and nobody has claimed it since: perhaps this is that report again.
+    LetGo,
+}
+
+/// The fence. Every report passes here: the table first, then worker, epoch and expiry. Expiry counts even when nobody has
+/// claimed the run since; what is late is refused.
+fn stand(run: &Run, hold: &Hold, verb: Verb, now: Timestamp) -> Result<Standing> {
+    let own = run.epoch == hold.epoch && run.claimed_by.as_ref() == Some(&hold.worker_id);
+    let live = own && run.lease_expires_at.is_some_and(|end| end > now);
+    match permit(run.state, verb) {
+        Permit::Holding(_) if live => Ok(Standing::Holds),
+        Permit::Closing if live => Ok(Standing::Closes),
+        Permit::Closing | Permit::Repeat(_) if run.epoch == hold.epoch => Ok(Standing::LetGo),
+        Permit::Holding(_) | Permit::Closing | Permit::Repeat(_) => Err(lease_lost(run, hold, now)),
+        Permit::Refused(code) if code == ErrorCode::LeaseLost => Err(lease_lost(run, hold, now)),
+        Permit::To(_) | Permit::Already | Permit::Refused(_) => {
+            Err(refusal(ErrorCode::IllegalTransition, verb, run.state))
+        }
+    }
+}
+
+/// Why the caller does not hold the run: it has ended, somebody else has it, or the time ran out.
+fn lease_lost(run: &Run, hold: &Hold, now: Timestamp) -> Error {
+    let why = match run.state {
+        State::Succeeded | State::Failed | State::Canceled => format!("the run is {}", run.state),
+        State::Queued => "the run is queued again".to_owned(),
+        State::Running if run.epoch != hold.epoch => {
+            format!("epoch {} has passed, the run is at epoch {}", hold.epoch, run.epoch)
+        }
+        State::Running if run.claimed_by.as_ref() != Some(&hold.worker_id) => {
+            "another worker holds the run".to_owned()
+        }
+        State::Running => {
+            let late = run.lease_expires_at.map(|end| now.since(end)).unwrap_or_default();
+            format!("the lease ran out {} ms ago", late.as_millis())
+        }
+    };
+    Error::new(ErrorCode::LeaseLost, format!("lease lost: {why}"))
+}
+
+#[cfg(test)]
+mod tests;

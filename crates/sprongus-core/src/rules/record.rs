@@ -1,0 +1,118 @@
+//! What a worker records beside its run's state: steps, with their events, and log lines.
+
+use std::borrow::Cow;
+
+use serde_json::json;
+
+use super::{Act, Change, Standing, lease_lost, stand};
+use crate::error::{Error, Result};
+use crate::event::EventType;
+use crate::ids::StepId;
+use crate::run::{Hold, Run};
+use crate::state::Verb;
+use crate::step::{LogLine, Step, StepReport, StepStatus};
+use crate::text::{printable, truncate};
+
+/// The longest output kept of a step, in bytes.
+pub const MAX_OUTPUT_BYTES: usize = 64 * 1024;
+
+/// The longest line kept, in bytes.
+pub const MAX_LINE_BYTES: usize = 16 * 1024;
+
+/// The most lines or steps in one call.
+pub const MAX_RECORDS: usize = 10_000;
+
+/// Checks what is to be recorded.
+///
+/// # Errors
+/// `validation`: too many at once, or a step without a printable name of 1 to 128 bytes.
+pub fn check(steps: &[StepReport], lines: &[LogLine]) -> Result<()> {
+    if steps.len() > MAX_RECORDS || lines.len() > MAX_RECORDS {
+        return Err(Error::validation(format!("at most {MAX_RECORDS} lines or steps in one call")));
+    }
+    for step in steps {
+        let name = &step.name;
+        if name.is_empty() || name.len() > 128 || matches!(printable(name), Cow::Owned(_)) {
+            return Err(Error::validation("a step's name must be 1 to 128 bytes of printable text"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the caller may record anything of the run.
+///
+/// # Errors
+/// `lease_lost` when it holds neither the lease nor the closing lease.
+pub fn admit(run: &Run, hold: &Hold, act: Act<'_>) -> Result<()> {
+    match stand(run, hold, Verb::Record, act.now)? {
+        Standing::Holds | Standing::Closes => Ok(()),
+        Standing::LetGo => Err(lease_lost(run, hold, act.now)),
+    }
+}
+
+/// Puts `reports` over the steps recorded under the same epoch. Each change of a step's status is one event; the same
+/// report again changes nothing. Answers the run's change and the steps as they now stand.
+///
+/// # Errors
+/// `lease_lost` as [`admit`].
+pub fn steps(
+    run: &Run,
+    hold: &Hold,
+    recorded: &[Step],
+    reports: &[StepReport],
+    act: Act<'_>,
+) -> Result<(Change, Vec<Step>)> {
+    admit(run, hold, act)?;
+    let mut change = Change::of(run);
+    let mut steps: Vec<Step> = Vec::with_capacity(reports.len());
+    for report in reports {
+        let known = steps.iter().rev().chain(recorded).find(|step| step.ordinal == report.ordinal).cloned();
+        let step = put(run, hold, known.as_ref(), report, act);
+        if known.as_ref().map(|step| step.status) != Some(step.status)
+            && let Some(kind) = event_of(step.status)
+        {
+            let duration = step.duration().map(|taken| u64::try_from(taken.as_millis()).unwrap_or(u64::MAX));
+            let payload = json!({
+                "name": step.name, "phase": step.phase, "type": step.kind,
+                "ordinal": step.ordinal, "attempt": step.attempt, "durationMs": duration,
+            });
+            change.tell_of(Some(step.id), kind, act, payload);
+        }
+        steps.retain(|other| other.ordinal != step.ordinal);
+        steps.push(step);
+    }
+    Ok((change, steps))
+}
+
+fn put(run: &Run, hold: &Hold, known: Option<&Step>, report: &StepReport, act: Act<'_>) -> Step {
+    let begun = report.status != StepStatus::Pending && report.status != StepStatus::Skipped;
+    let started_at = known.and_then(|step| step.started_at).or(begun.then_some(act.now));
+    let ended = report.status.is_final();
+    let completed_at = known.and_then(|step| step.completed_at).or(ended.then_some(act.now));
+    Step {
+        id: StepId::of(run.id, hold.epoch, report.ordinal),
+        run_id: run.id,
+        epoch: hold.epoch,
+        attempt: run.attempt,
+        ordinal: report.ordinal,
+        phase: report.phase,
+        name: report.name.clone(),
+        kind: report.kind,
+        status: report.status,
+        output: report.output.as_deref().map(|text| truncate(text, MAX_OUTPUT_BYTES).into_owned()),
+        tokens_in: report.tokens_in,
+        tokens_out: report.tokens_out,
+        started_at,
+        completed_at: completed_at.filter(|_| ended),
+    }
+}
+
+fn event_of(status: StepStatus) -> Option<EventType> {
+    match status {
+        StepStatus::Pending => None,
+        StepStatus::Running => Some(EventType::StepStarted),
+        StepStatus::Completed => Some(EventType::StepCompleted),
+        StepStatus::Failed => Some(EventType::StepFailed),
+        StepStatus::Skipped => Some(EventType::StepSkipped),
+    }
+}

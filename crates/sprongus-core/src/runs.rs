@@ -1,0 +1,210 @@
+//! Everything anyone may ask. The command line, the worker and the API handlers know this trait alone; it is implemented
+//! over a store ([`crate::service::RunsService`]) and, for another machine's server, over HTTP.
+//!
+//! The batch is the primitive; what is said of one run at a time stands on it in [`RunsExt`].
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::directory::{AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo};
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::follow::{News, ReadSoFar};
+use crate::ids::{RunId, StepId};
+use crate::json::Json;
+use crate::list::{ListFilter, Page};
+use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Outcome, Report, Run};
+use crate::step::{LogLine, NumberedLine, Step, StepReport};
+use crate::store::Batch;
+use crate::time::Timestamp;
+
+/// Who asks. Every call has a caller; no method takes a workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The workspace everything happens in.
+    pub workspace: WorkspaceId,
+    /// Who is written into events.
+    pub actor: String,
+    /// The projects it may touch; none means all, and runs without a project too.
+    pub projects: Option<Vec<ProjectId>>,
+    /// The trace the call belongs to (W3C `traceparent`).
+    pub traceparent: Option<String>,
+}
+
+impl Caller {
+    /// Somebody who may touch all of a workspace.
+    pub fn new(workspace: WorkspaceId, actor: impl Into<String>) -> Self {
+        Self { workspace, actor: actor.into(), projects: None, traceparent: None }
+    }
+
+    /// Whether it may touch what belongs to `project`.
+    pub fn may_touch(&self, project: Option<&ProjectId>) -> bool {
+        match &self.projects {
+            None => true,
+            Some(projects) => project.is_some_and(|project| projects.contains(project)),
+        }
+    }
+}
+
+/// Everything anyone may ask of the runs of one workspace.
+#[async_trait]
+pub trait Runs: Send + Sync + 'static {
+    /// Makes runs, or finds those that the same keys and requests had made. One answer an item, in order; with
+    /// [`Batch::AllOrNothing`] the first refusal leaves nothing behind.
+    async fn enqueue(&self, runs: Vec<NewRun>, batch: Batch) -> Result<Vec<Result<Enqueued>>>;
+
+    /// Takes due runs, waiting for some as long as the request says.
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>>;
+
+    /// Lengthens leases; with `lease`, to that length from now on. One answer an item, in order.
+    async fn heartbeat(&self, holds: Vec<Hold>, lease: Option<Duration>) -> Result<Vec<Result<Beat>>>;
+
+    /// Ends executions. One answer an item, in order.
+    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<Run>>>;
+
+    /// Lets go of a run until somebody answers at a step.
+    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<Run>;
+
+    /// Tells how far a run is.
+    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<Run>;
+
+    /// Records steps and log lines.
+    async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()>;
+
+    /// Tells that an ended run's CLEANUP is done and since when its process is gone.
+    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run>;
+
+    /// Calls a run off.
+    async fn cancel(&self, id: RunId) -> Result<Run>;
+
+    /// Gives a failed or canceled run another budget of attempts.
+    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<Run>;
+
+    /// Answers a waiting gate.
+    async fn answer(
+        &self,
+        id: RunId,
+        step_id: Option<StepId>,
+        answer: Answer,
+        comment: Option<String>,
+    ) -> Result<Run>;
+
+    /// One run.
+    async fn get(&self, id: RunId) -> Result<Run>;
+
+    /// The run of an idempotency key.
+    async fn find_by_key(&self, key: &str) -> Result<Option<Run>>;
+
+    /// A page of runs.
+    async fn list(&self, filter: &ListFilter) -> Result<Page<Run>>;
+
+    /// A run's steps, by attempt and ordinal.
+    async fn steps(&self, id: RunId) -> Result<Vec<Step>>;
+
+    /// Up to `limit` of a run's events after `after`.
+    async fn events(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>>;
+
+    /// Up to about `limit` of a run's log lines after `after`.
+    async fn logs(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>>;
+
+    /// What is new of a run; waits up to `wait` for something to be.
+    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News>;
+
+    /// The figures.
+    async fn stats(&self) -> Result<Stats>;
+
+    /// Takes what retention lets go, or counts it in a dry run.
+    async fn prune(&self, retention: Retention, dry_run: bool) -> Result<Pruned>;
+
+    /// A worker's word that it lives; answers whether it should stop claiming.
+    async fn see_worker(&self, worker: &WorkerInfo) -> Result<bool>;
+
+    /// A worker's word that it has stopped.
+    async fn forget_worker(&self, worker: &WorkerId) -> Result<()>;
+
+    /// The workers that live.
+    async fn workers(&self) -> Result<Vec<Worker>>;
+
+    /// Tells a worker to stop claiming.
+    async fn drain_worker(&self, worker: &WorkerId) -> Result<()>;
+
+    /// The kinds somebody paused or resumed.
+    async fn kinds(&self) -> Result<Vec<KindSetting>>;
+
+    /// Pauses a kind, or resumes it.
+    async fn pause_kind(&self, kind: &Kind, paused: bool) -> Result<KindSetting>;
+
+    /// The projects.
+    async fn projects(&self) -> Result<Vec<Project>>;
+
+    /// Makes a project; the same again is no error.
+    async fn create_project(&self, id: &ProjectId) -> Result<Project>;
+
+    /// The agent tasks, newest first, 100 at most.
+    async fn agent_tasks(&self) -> Result<Vec<AgentTask>>;
+
+    /// Makes an agent task; the same again is no error.
+    async fn create_agent_task(&self, id: &AgentTaskId, title: Option<&str>) -> Result<AgentTask>;
+}
+
+/// One run at a time, on top of the batches.
+#[async_trait]
+pub trait RunsExt: Runs {
+    /// Makes one run, or finds the one made before.
+    async fn enqueue_one(&self, run: NewRun) -> Result<Enqueued> {
+        only(self.enqueue(vec![run], Batch::EachAlone).await?)
+    }
+
+    /// Takes up to `limit` due runs of any kind.
+    async fn claim_next(&self, worker: &WorkerId, limit: u32) -> Result<Vec<Claimed>> {
+        self.claim(ClaimRequest::new(worker.clone(), limit)).await
+    }
+
+    /// Ends an execution with a result.
+    async fn succeed(&self, hold: &Hold, result: Option<Json>, output_ref: Option<String>) -> Result<Run> {
+        self.finish_one(hold, Outcome::Succeed { result, output_ref }).await
+    }
+
+    /// Ends an execution with an error; the backoff is the default one.
+    async fn fail(&self, hold: &Hold, error: &str, retryable: bool) -> Result<Run> {
+        self.finish_one(hold, Outcome::Fail { error: error.to_owned(), retryable, retry_in: None }).await
+    }
+
+    /// Gives a run back untouched.
+    async fn release(&self, hold: &Hold) -> Result<Run> {
+        self.finish_one(hold, Outcome::Release).await
+    }
+
+    /// Ends one execution.
+    async fn finish_one(&self, hold: &Hold, outcome: Outcome) -> Result<Run> {
+        let report = Report { id: hold.id, epoch: hold.epoch, outcome };
+        only(self.finish(&hold.worker_id, vec![report]).await?)
+    }
+
+    /// The run of `key`: made by `factory` if there is none, which is not called again once there is. When two make it at
+    /// once, one is made, and both get it.
+    ///
+    /// # Errors
+    /// As an enqueue; `idempotency_key_reused` when two factories disagree.
+    async fn ensure_idempotent<F, M>(&self, key: &str, factory: F) -> Result<Enqueued>
+    where
+        F: FnOnce() -> M + Send,
+        M: Future<Output = Result<NewRun>> + Send,
+    {
+        if let Some(run) = self.find_by_key(key).await? {
+            return Ok(Enqueued { run, outcome: crate::run::Enqueue::Existing });
+        }
+        let run = NewRun { idempotency_key: Some(key.to_owned()), ..factory().await? };
+        self.enqueue_one(run).await
+    }
+}
+
+impl<R: Runs + ?Sized> RunsExt for R {}
+
+/// The one answer to a batch of one.
+fn only<T>(answers: Vec<Result<T>>) -> Result<T> {
+    answers.into_iter().next().unwrap_or_else(|| Err(Error::internal("a batch of one had no answer")))
+}

@@ -1,0 +1,344 @@
+//! [`Runs`] over a store: check what is asked, ask the store, tell the subscribers. Rules are in [`crate::rules`], SQL in the
+//! stores; what is left is this.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use crate::directory::{AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo};
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::follow::{News, ReadSoFar};
+use crate::ids::{RunId, StepId};
+use crate::list::{ListFilter, Page};
+use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId};
+use crate::rules;
+use crate::rules::enqueue::MAX_BATCH;
+use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
+use crate::runs::{Caller, Runs};
+use crate::step::{LogLine, NumberedLine, Step, StepReport};
+use crate::store::{Batch, Change, DrawnReport, Inserted, Store};
+use crate::time::Timestamp;
+
+/// How long nothing is heard before one looks anyway: wake-ups are hints, looking is the truth.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Runs taken by retention in one transaction.
+const PRUNE_BATCH: u32 = 500;
+
+type Subscriber = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Who wants to hear of events in this process.
+#[derive(Default)]
+struct Subscribers {
+    next: AtomicU64,
+    all: RwLock<Vec<(u64, Subscriber)>>,
+}
+
+impl Subscribers {
+    fn tell(&self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (_, subscriber) in &all {
+            events.iter().for_each(|event| subscriber(event));
+        }
+    }
+}
+
+/// Keeps a subscriber; dropped, it hears no more.
+pub struct Subscription {
+    number: u64,
+    subscribers: Arc<Subscribers>,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut all = self.subscribers.all.write().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(number, _)| *number != self.number);
+    }
+}
+
+/// The runs of a store, for many callers.
+#[derive(Clone)]
+pub struct RunsService {
+    store: Arc<dyn Store>,
+    subscribers: Arc<Subscribers>,
+}
+
+impl RunsService {
+    /// The runs of `store`.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, subscribers: Arc::default() }
+    }
+
+    /// The runs as `caller` may see and change them.
+    pub fn for_caller(&self, caller: Caller) -> Arc<dyn Runs> {
+        Arc::new(CallerRuns { service: self.clone(), caller })
+    }
+
+    /// The store itself, for what is not about runs: workspaces, health.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Calls `subscriber` with every event this service writes, after it is durable, in order within a run. It should be
+    /// quick: the caller of the verb waits for it.
+    #[must_use = "dropped, the subscriber hears nothing"]
+    pub fn subscribe(&self, subscriber: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
+        let number = self.subscribers.next.fetch_add(1, Ordering::Relaxed);
+        let mut all = self.subscribers.all.write().unwrap_or_else(PoisonError::into_inner);
+        all.push((number, Arc::new(subscriber)));
+        Subscription { number, subscribers: Arc::clone(&self.subscribers) }
+    }
+}
+
+/// One caller's view of the runs.
+struct CallerRuns {
+    service: RunsService,
+    caller: Caller,
+}
+
+impl CallerRuns {
+    fn store(&self) -> &dyn Store {
+        self.service.store.as_ref()
+    }
+
+    fn tell(&self, applied: Applied) -> Run {
+        self.service.subscribers.tell(&applied.events);
+        applied.run
+    }
+
+    async fn change(&self, id: RunId, change: Change) -> Result<Run> {
+        Ok(self.tell(self.store().change(&self.caller, id, change).await?))
+    }
+}
+
+/// A pause of at most `longest`, jittered so that many who wait do not look at once.
+fn pause(longest: Duration) -> Duration {
+    longest.min(POLL.mul_f64(0.5 + fastrand::f64() / 2.0))
+}
+
+fn check_batch(items: usize) -> Result<()> {
+    if items > MAX_BATCH {
+        return Err(Error::validation(format!("at most {MAX_BATCH} items in one call: {items}")));
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Runs for CallerRuns {
+    async fn enqueue(&self, runs: Vec<NewRun>, batch: Batch) -> Result<Vec<Result<Enqueued>>> {
+        check_batch(runs.len())?;
+        let mut answers: Vec<Option<Result<Enqueued>>> = Vec::with_capacity(runs.len());
+        let mut requests = Vec::with_capacity(runs.len());
+        for run in &runs {
+            match rules::enqueue::prepare(run, self.caller.traceparent.as_deref()) {
+                Ok(request) if self.caller.may_touch(request.project_id.as_ref()) => {
+                    requests.push(request);
+                    answers.push(None);
+                }
+                Ok(request) => answers.push(Some(Err(match request.project_id {
+                    Some(project) => Error::not_found(format_args!("project: {project}")),
+                    None => Error::validation("this token is narrowed to projects: name one"),
+                }))),
+                Err(error) => answers.push(Some(Err(error))),
+            }
+        }
+        if batch == Batch::AllOrNothing && requests.len() < runs.len() {
+            let fine = || Err(Error::validation("not made: another item of the batch was refused"));
+            return Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(fine)).collect());
+        }
+        let mut made = self.store().enqueue(&self.caller, requests, batch).await?.into_iter();
+        let answers = answers.into_iter().map(|answer| match answer {
+            Some(refused) => refused,
+            None => made
+                .next()
+                .unwrap_or_else(|| Err(Error::internal("an item of a batch had no answer")))
+                .map(|Inserted { applied, outcome }| Enqueued { run: self.tell(applied), outcome }),
+        });
+        Ok(answers.collect())
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>> {
+        rules::claim::check(&request)?;
+        let deadline = Instant::now() + request.wait;
+        loop {
+            let seen = self.store().generation();
+            let answer = self.store().claim(&self.caller, &request).await?;
+            self.service.subscribers.tell(&answer.events);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !answer.claimed.is_empty() || left.is_zero() {
+                return Ok(answer.claimed);
+            }
+            let longest = answer.next_due_in.map_or(left, |due| left.min(due.max(Duration::from_millis(1))));
+            self.store().changed(seen, pause(longest)).await;
+        }
+    }
+
+    async fn heartbeat(&self, holds: Vec<Hold>, lease: Option<Duration>) -> Result<Vec<Result<Beat>>> {
+        check_batch(holds.len())?;
+        lease.map_or(Ok(()), rules::claim::check_lease)?;
+        rules::heartbeat::check_distinct(holds.iter().map(|hold| hold.id))?;
+        self.store().heartbeat(&self.caller, holds, lease).await
+    }
+
+    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<Run>>> {
+        check_batch(reports.len())?;
+        let mut answers: Vec<Option<Result<Run>>> = Vec::with_capacity(reports.len());
+        let mut drawn = Vec::with_capacity(reports.len());
+        for report in reports {
+            match rules::finish::check(&report.outcome) {
+                Ok(()) => {
+                    drawn.push(DrawnReport { report, draw: fastrand::f64() });
+                    answers.push(None);
+                }
+                Err(error) => answers.push(Some(Err(error))),
+            }
+        }
+        let mut applied = self.store().finish(&self.caller, worker, drawn).await?.into_iter();
+        let answers = answers.into_iter().map(|answer| match answer {
+            Some(refused) => refused,
+            None => applied
+                .next()
+                .unwrap_or_else(|| Err(Error::internal("an item of a batch had no answer")))
+                .map(|applied| self.tell(applied)),
+        });
+        Ok(answers.collect())
+    }
+
+    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<Run> {
+        self.change(hold.id, Change::Wait { hold: hold.clone(), step_id, timeout }).await
+    }
+
+    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<Run> {
+        self.change(hold.id, Change::Progress { hold: hold.clone(), percent, message }).await
+    }
+
+    async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()> {
+        rules::record::check(&steps, &lines)?;
+        let events = self.store().record(&self.caller, hold, steps, lines).await?;
+        self.service.subscribers.tell(&events);
+        Ok(())
+    }
+
+    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
+        self.change(hold.id, Change::Cleaned { hold: hold.clone(), gone_at }).await
+    }
+
+    async fn cancel(&self, id: RunId) -> Result<Run> {
+        self.change(id, Change::Cancel).await
+    }
+
+    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<Run> {
+        self.change(id, Change::Retry { if_epoch }).await
+    }
+
+    async fn answer(
+        &self,
+        id: RunId,
+        step_id: Option<StepId>,
+        answer: Answer,
+        comment: Option<String>,
+    ) -> Result<Run> {
+        self.change(id, Change::Answer { step_id, answer, comment }).await
+    }
+
+    async fn get(&self, id: RunId) -> Result<Run> {
+        self.store().get(&self.caller, id).await
+    }
+
+    async fn find_by_key(&self, key: &str) -> Result<Option<Run>> {
+        self.store().find_by_key(&self.caller, key).await
+    }
+
+    async fn list(&self, filter: &ListFilter) -> Result<Page<Run>> {
+        self.store().list(&self.caller, filter).await
+    }
+
+    async fn steps(&self, id: RunId) -> Result<Vec<Step>> {
+        self.store().steps(&self.caller, id).await
+    }
+
+    async fn events(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>> {
+        self.store().events(&self.caller, id, after, limit).await
+    }
+
+    async fn logs(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
+        self.store().logs(&self.caller, id, after, limit).await
+    }
+
+    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let seen = self.store().generation();
+            let news = self.store().news(&self.caller, id, read).await?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !news.events.is_empty() || !news.lines.is_empty() || left.is_zero() {
+                return Ok(news);
+            }
+            self.store().changed(seen, pause(left)).await;
+        }
+    }
+
+    async fn stats(&self) -> Result<Stats> {
+        self.store().stats(&self.caller).await
+    }
+
+    async fn prune(&self, retention: Retention, dry_run: bool) -> Result<Pruned> {
+        let mut total = Pruned::default();
+        loop {
+            let batch = self.store().prune(&self.caller, retention, PRUNE_BATCH, dry_run).await?;
+            let taken: u64 = batch.runs.values().sum();
+            for (state, runs) in batch.runs {
+                *total.runs.entry(state).or_default() += runs;
+            }
+            if dry_run || taken == 0 {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn see_worker(&self, worker: &WorkerInfo) -> Result<bool> {
+        self.store().see_worker(&self.caller, worker).await
+    }
+
+    async fn forget_worker(&self, worker: &WorkerId) -> Result<()> {
+        self.store().forget_worker(&self.caller, worker).await
+    }
+
+    async fn workers(&self) -> Result<Vec<Worker>> {
+        self.store().workers(&self.caller).await
+    }
+
+    async fn drain_worker(&self, worker: &WorkerId) -> Result<()> {
+        self.store().drain_worker(&self.caller, worker).await
+    }
+
+    async fn kinds(&self) -> Result<Vec<KindSetting>> {
+        self.store().kinds(&self.caller).await
+    }
+
+    async fn pause_kind(&self, kind: &Kind, paused: bool) -> Result<KindSetting> {
+        self.store().pause_kind(&self.caller, kind, paused).await
+    }
+
+    async fn projects(&self) -> Result<Vec<Project>> {
+        self.store().projects(&self.caller).await
+    }
+
+    async fn create_project(&self, id: &ProjectId) -> Result<Project> {
+        self.store().create_project(&self.caller, id).await
+    }
+
+    async fn agent_tasks(&self) -> Result<Vec<AgentTask>> {
+        self.store().agent_tasks(&self.caller).await
+    }
+
+    async fn create_agent_task(&self, id: &AgentTaskId, title: Option<&str>) -> Result<AgentTask> {
+        self.store().create_agent_task(&self.caller, id, title).await
+    }
+}

@@ -1,0 +1,285 @@
+//! The seam to a database. A store keeps runs and what belongs to them; it knows no rule but asks [`crate::rules`], or carries
+//! a rule's guard in its SQL where a batch must be one statement.
+//!
+//! Promises, each a case of the conformance suite:
+//! - **S1** What is answered is durable: it outlives a power cut.
+//! - **S2** A change and its events are written together or not at all; `seq` has no gap.
+//! - **S3** Two claimers never hold the same run; a claim gives `limit` at most.
+//! - **S4** A report is taken only under the live lease of its own epoch.
+//! - **S5** The same key and request give one run, however many ask at once.
+//! - **S6** One bad item of a batch never fails its neighbours.
+//! - **S7** Nothing of another workspace is seen or changed.
+//! - **S8** A call that fails for want of the database is `unavailable` and may be repeated.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::directory::{
+    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
+};
+use crate::error::Result;
+use crate::event::Event;
+use crate::follow::{News, ReadSoFar};
+use crate::ids::{RunId, StepId};
+use crate::list::{ListFilter, Page};
+use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::rules::enqueue::Prepared;
+use crate::rules::{self, Act, Decision};
+use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueue, Hold, Report, Run};
+use crate::runs::Caller;
+use crate::step::{LogLine, NumberedLine, Step, StepReport};
+use crate::time::Timestamp;
+
+/// Whether a batch may be made in part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// Each item on its own.
+    EachAlone,
+    /// All, or none.
+    AllOrNothing,
+}
+
+/// A rare verb with what it needs. A store reads the run, asks [`Change::decide`], and writes what it answers only if the run is
+/// still the one it read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Call it off.
+    Cancel,
+    /// Once more.
+    Retry {
+        /// Only at this epoch.
+        if_epoch: Option<u64>,
+    },
+    /// Answer its gate.
+    Answer {
+        /// The step that waits.
+        step_id: Option<StepId>,
+        /// The answer.
+        answer: Answer,
+        /// What is said with it.
+        comment: Option<String>,
+    },
+    /// Wait at a gate.
+    Wait {
+        /// Who holds it.
+        hold: Hold,
+        /// The step that waits.
+        step_id: StepId,
+        /// For how long.
+        timeout: Option<Duration>,
+    },
+    /// Tell how far it is.
+    Progress {
+        /// Who holds it.
+        hold: Hold,
+        /// Percent done.
+        percent: u32,
+        /// For people.
+        message: Option<String>,
+    },
+    /// Its CLEANUP is done.
+    Cleaned {
+        /// Who holds it.
+        hold: Hold,
+        /// When its process was gone.
+        gone_at: Timestamp,
+    },
+}
+
+impl Change {
+    /// Asks the rule.
+    ///
+    /// # Errors
+    /// The rule's refusal.
+    pub fn decide(&self, run: &Run, act: Act<'_>) -> Result<Decision> {
+        match self {
+            Self::Cancel => rules::cancel::cancel(run, act),
+            Self::Retry { if_epoch } => rules::retry::retry(run, *if_epoch, act),
+            Self::Answer { step_id, answer, comment } => {
+                rules::gate::answer(run, *step_id, *answer, comment.as_deref(), act)
+            }
+            Self::Wait { hold, step_id, timeout } => rules::gate::wait(run, hold, *step_id, *timeout, act),
+            Self::Progress { hold, percent, message } => {
+                rules::progress::progress(run, hold, *percent, message.as_deref(), act)
+            }
+            Self::Cleaned { hold, gone_at } => rules::cleaned::cleaned(run, hold, *gone_at, act),
+        }
+    }
+}
+
+/// What an enqueue did for one item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inserted {
+    /// The run, and its event if it is new.
+    pub applied: Applied,
+    /// New or found.
+    pub outcome: Enqueue,
+}
+
+/// What a claim gave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClaimAnswer {
+    /// The runs, in the order they are to be executed.
+    pub claimed: Vec<Claimed>,
+    /// Every event written on the way: of the runs claimed, and of those that time had changed.
+    pub events: Vec<Event>,
+    /// When nothing was there: how long until something that is known of falls due.
+    pub next_due_in: Option<Duration>,
+}
+
+/// A report with the random draw for its backoff, made by the caller so that stores stay deterministic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DrawnReport {
+    /// The report.
+    pub report: Report,
+    /// 0..1.
+    pub draw: f64,
+}
+
+/// How a store is, for `doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// What it is, such as `SQLite 3.54.1`.
+    pub engine: String,
+    /// Where it is; a password is left out.
+    pub place: String,
+    /// The schema's version.
+    pub schema: u32,
+    /// Whether what is acknowledged outlives a power cut.
+    pub durable: bool,
+    /// What it found amiss, one line each.
+    pub faults: Vec<String>,
+}
+
+/// A database of runs.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Makes the runs, or finds those made before. One answer an item, in order.
+    async fn enqueue(
+        &self,
+        caller: &Caller,
+        requests: Vec<Prepared>,
+        batch: Batch,
+    ) -> Result<Vec<Result<Inserted>>>;
+
+    /// Moves a few due timers, then gives up to `limit` runs. Does not wait.
+    async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer>;
+
+    /// Lengthens the leases of the runs held. One answer an item, in order.
+    async fn heartbeat(
+        &self,
+        caller: &Caller,
+        holds: Vec<Hold>,
+        lease: Option<Duration>,
+    ) -> Result<Vec<Result<Beat>>>;
+
+    /// Ends executions. One answer an item, in order.
+    async fn finish(
+        &self,
+        caller: &Caller,
+        worker: &WorkerId,
+        reports: Vec<DrawnReport>,
+    ) -> Result<Vec<Result<Applied>>>;
+
+    /// A rare verb.
+    async fn change(&self, caller: &Caller, id: RunId, change: Change) -> Result<Applied>;
+
+    /// Writes steps and log lines under a hold, together.
+    async fn record(
+        &self,
+        caller: &Caller,
+        hold: &Hold,
+        steps: Vec<StepReport>,
+        lines: Vec<LogLine>,
+    ) -> Result<Vec<Event>>;
+
+    /// Moves up to `limit` due timers of the workspace; how many there were, and what was written.
+    async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)>;
+
+    /// One run.
+    async fn get(&self, caller: &Caller, id: RunId) -> Result<Run>;
+
+    /// The run of an idempotency key.
+    async fn find_by_key(&self, caller: &Caller, key: &str) -> Result<Option<Run>>;
+
+    /// A page of runs.
+    async fn list(&self, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>>;
+
+    /// A run's steps, by attempt and ordinal.
+    async fn steps(&self, caller: &Caller, id: RunId) -> Result<Vec<Step>>;
+
+    /// Up to `limit` of a run's events after `after`.
+    async fn events(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>>;
+
+    /// Up to about `limit` of a run's log lines after `after`.
+    async fn logs(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>>;
+
+    /// What is new of a run, at one instant.
+    async fn news(&self, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News>;
+
+    /// The figures.
+    async fn stats(&self, caller: &Caller) -> Result<Stats>;
+
+    /// Takes a batch of at most `limit` runs that `retention` lets go, or counts all of them in a dry run.
+    async fn prune(&self, caller: &Caller, retention: Retention, limit: u32, dry_run: bool)
+    -> Result<Pruned>;
+
+    /// Notes a worker's word; answers whether it was told to stop claiming.
+    async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool>;
+
+    /// Forgets a worker that has stopped.
+    async fn forget_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()>;
+
+    /// The workers heard of within [`Worker::GONE_AFTER`].
+    async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>>;
+
+    /// Tells a worker to stop claiming.
+    async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()>;
+
+    /// The kinds somebody paused or resumed.
+    async fn kinds(&self, caller: &Caller) -> Result<Vec<KindSetting>>;
+
+    /// Pauses a kind, or resumes it.
+    async fn pause_kind(&self, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting>;
+
+    /// The caller's workspace's projects.
+    async fn projects(&self, caller: &Caller) -> Result<Vec<Project>>;
+
+    /// Makes a project; the same again is no error.
+    async fn create_project(&self, caller: &Caller, id: &ProjectId) -> Result<Project>;
+
+    /// The agent tasks, newest first, 100 at most.
+    async fn agent_tasks(&self, caller: &Caller) -> Result<Vec<AgentTask>>;
+
+    /// Makes an agent task; the same again is no error.
+    async fn create_agent_task(
+        &self,
+        caller: &Caller,
+        id: &AgentTaskId,
+        title: Option<&str>,
+    ) -> Result<AgentTask>;
+
+    /// Every workspace.
+    async fn workspaces(&self) -> Result<Vec<Workspace>>;
+
+    /// Makes a workspace; the same again is no error.
+    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace>;
+
+    /// Deletes a workspace and everything in it.
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()>;
+
+    /// The present, by the clock the rules are given.
+    async fn now(&self) -> Result<Timestamp>;
+
+    /// How it is.
+    async fn health(&self) -> Result<Health>;
+
+    /// A number that grows when anything may have changed. Read it before looking, then wait with [`Store::changed`]: no
+    /// change in between is missed.
+    fn generation(&self) -> u64;
+
+    /// Waits until the generation is past `seen`, or for `longest`. A hint: it may end early, and what other processes change
+    /// may be noticed late, within half a second.
+    async fn changed(&self, seen: u64, longest: Duration);
+}
