@@ -62,6 +62,7 @@ pub(crate) fn samples() -> Vec<(&'static str, String)> {
         ("basic_auth", "Authorization: Basic dXNlcjpwYXNz".to_owned()),
         ("url_password", "postgres://app:hunter2@db.example:5432/app".to_owned()),
         ("url_password", "redis://:hunter2@cache".to_owned()),
+        ("url_password", "://:x@".to_owned()),
         ("url_query", format!("https://api.example/v1?access_token={}", letters(20))),
     ]
 }
@@ -184,6 +185,7 @@ fn secrets_are_found_where_they_hide() {
     );
     assert_eq!(found(&json!({"parts": ["AKIAIOSF", 1, "ODNN7EXAMPLE"]})), []);
     one(&json!({"parts": ["a", AWS, "b"]}), "/parts/1", "aws_access_key_id");
+    one(&json!({"p\na\tssword": "hunter2"}), "/p\na\tssword", CREDENTIAL_NAME);
     // A duplicate key, text after the document and a syntax error hide nothing.
     one(&json!({"body": r#"{"password":"hunter2","password":""}"#}), "/body", CREDENTIAL_NAME);
     one(&json!({"body": r#"{"password":"hunter2"} and so on"#}), "/body", CREDENTIAL_NAME);
@@ -294,7 +296,7 @@ fn wrap(secret: &str, how: u8) -> Value {
         2 => json(secret),
         3 => STANDARD.encode(format!("{secret} and more text")),
         4 => URL_SAFE.encode(json(secret)),
-        5 => json(&STANDARD.encode(format!("  {secret}   "))),
+        5 => json(&STANDARD.encode(format!("  {secret}   and more text"))),
         6 => json(&json(secret)),
         7 => {
             let half = secret.floor_char_boundary(secret.len() / 2);
