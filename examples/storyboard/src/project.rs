@@ -44,11 +44,11 @@ pub const REVISIONS: [(&str, &str); 5] = [
     ),
 ];
 
-/// [`SCREENPLAY`], or a person's version of it, with [`REVISIONS`] made wherever their passages still stand.
+/// [`SCREENPLAY`], or a person's version of it, with [`REVISIONS`] made where their passages still stand unrevised.
 pub fn revised(screenplay: &str) -> String {
-    REVISIONS
-        .iter()
-        .fold(screenplay.to_owned(), |text, (passage, revision)| text.replacen(passage, revision, 1))
+    REVISIONS.iter().fold(screenplay.to_owned(), |text, (passage, revision)| {
+        if text.contains(revision) { text } else { text.replacen(passage, revision, 1) }
+    })
 }
 
 #[cfg(test)]
@@ -60,6 +60,13 @@ mod tests {
         for (passage, _) in REVISIONS {
             assert_eq!(SCREENPLAY.matches(passage).count(), 1, "{passage}");
         }
+    }
+
+    #[test]
+    fn revising_twice_is_revising_once() {
+        let once = revised(SCREENPLAY);
+        assert_ne!(once, SCREENPLAY);
+        assert_eq!(revised(&once), once);
     }
 
     #[test]

@@ -17,6 +17,9 @@ const SCREENPLAY_LIMIT: u64 = 8 * 1024 * 1024;
 /// What a result names one by one; the file has them all.
 const NAMED: usize = 100;
 
+/// A result is for a line on a screen, and a hostile name could be as long as its file.
+const NAME_CHARS: usize = 200;
+
 /// Runs the command.
 pub(crate) fn run(mut call: Call) -> Result<(), Failure> {
     let input: input::Pull = input::parse(&call.input()?)?;
@@ -28,9 +31,10 @@ pub(crate) fn run(mut call: Call) -> Result<(), Failure> {
     call.progress(70)?;
     store(&script, &out)?;
     call.progress(100)?;
-    let characters: Vec<_> = script.characters.iter().take(NAMED).collect();
+    let characters: Vec<_> = script.characters.iter().take(NAMED).map(|name| brief(name)).collect();
+    let title = script.title.as_deref().map(brief);
     call.finish(
-        &json!({ "scenes": script.scenes.len(), "characters": characters, "title": script.title }),
+        &json!({ "scenes": script.scenes.len(), "characters": characters, "title": title }),
         &out,
         &format!(
             "pulled {} scenes, {} characters from {}",
@@ -72,4 +76,8 @@ fn store(script: &Script, out: &Path) -> Result<(), Failure> {
         }
     }
     file::replace(out, &scenes)
+}
+
+fn brief(name: &str) -> String {
+    name.chars().take(NAME_CHARS).collect()
 }

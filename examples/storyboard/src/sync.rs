@@ -34,12 +34,11 @@ pub(crate) fn run(mut call: Call) -> Result<(), Failure> {
     call.progress(5)?;
     let script = read_scenes(&scenes)?;
     call.progress(20)?;
-    // LibreOffice would save its own state over ours.
-    lock::check(&files.board)?;
-    let old = files.read_board()?;
+    let found = files.find_board()?;
+    let old = found.clone().map(|bytes| Table::read(&files.board, bytes)).transpose()?;
     let merged = merge(old.clone().unwrap_or_else(Table::empty), &script.scenes);
     call.progress(60)?;
-    files.write(&script, old.as_ref(), &merged)?;
+    files.write(&script, &merged, found.as_deref(), old.as_ref())?;
     call.progress(100)?;
     let sentence = format!("synced {} scenes: {}", script.scenes.len(), summary::counts(&merged));
     call.finish(&result(&script, &merged), &files.page, &sentence)
@@ -67,18 +66,29 @@ struct Files {
 }
 
 impl Files {
-    fn read_board(&self) -> Result<Option<Table>, Failure> {
-        let bytes = file::read_if_there(&self.board, BOARD_LIMIT)?;
-        bytes.map(|bytes| Table::read(&self.board, bytes)).transpose()
+    /// The table as it lies there, if nobody has it open: a spreadsheet would save its own state over ours.
+    fn find_board(&self) -> Result<Option<Vec<u8>>, Failure> {
+        lock::check(&self.board)?;
+        file::read_if_there(&self.board, BOARD_LIMIT)
     }
 
     /// Writes what differs. The page goes first: if we die in between, the next attempt finds the old board, and so
     /// the same changes to tell.
-    fn write(&self, script: &Script, old: Option<&Table>, merged: &Merged) -> Result<(), Failure> {
+    fn write(
+        &self,
+        script: &Script,
+        merged: &Merged,
+        found: Option<&[u8]>,
+        old: Option<&Table>,
+    ) -> Result<(), Failure> {
         let board_differs = old != Some(&merged.table);
         let page = summary::page(script, merged);
         let told = summary::read(&self.page)?;
         let is_told = told.is_some_and(|told| summary::same_table(&told, &page));
+        // What a person saved while we were merging is not in our table.
+        if board_differs && self.find_board()?.as_deref() != found {
+            return Err(Failure::Busy(format!("{} was saved just now", self.board.display())));
+        }
         if board_differs || !is_told {
             file::replace(&self.page, page.as_bytes())?;
         }

@@ -13,8 +13,8 @@ const SECTION_CHARS: usize = 120;
 
 /// Gathers the scenes; stops one past [`MOST_SCENES`], which the caller refuses.
 pub(crate) fn gather(manuscript: Manuscript) -> Script {
-    let mut title_page = manuscript.title_page;
-    let title = title_page.get_mut("title").map(|title| one_line(title)).filter(|title| !title.is_empty());
+    let title_page = manuscript.title_page;
+    let title = title_page.get("title").map(|title| one_line(title)).filter(|title| !title.is_empty());
     let mut gathering = Gathering::default();
     for element in manuscript.elements {
         gathering.take(element);
