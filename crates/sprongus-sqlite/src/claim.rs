@@ -1,6 +1,7 @@
 //! Claim: the due runs of the kinds served, by priority, due time and id, each taken once.
 
 use rusqlite::{Connection, OptionalExtension};
+use sprongus_core::Result;
 use sprongus_core::ids::RunId;
 use sprongus_core::names::{Kind, WorkerId};
 use sprongus_core::rules::{Act, claim};
@@ -8,7 +9,6 @@ use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::ClaimAnswer;
 use sprongus_core::time::Timestamp;
-use sprongus_core::Result;
 
 use crate::fault::Told;
 use crate::rows::{self, run_columns, step_columns};
@@ -29,8 +29,11 @@ const READY_IN_PROJECTS: &str = "
     WHERE workspace_id = ?1 AND kind = ?2 AND ready = 1 AND project_id IN (SELECT value FROM json_each(?4))
     ORDER BY priority DESC, run_at, id LIMIT ?3";
 const BY_ROWID: &str = concat!("SELECT ", run_columns!(), " FROM runs WHERE rowid = ?1");
-const STEPS_OF_ATTEMPT: &str =
-    concat!("SELECT ", step_columns!(), " FROM run_steps WHERE run_id = ?1 AND attempt = ?2 ORDER BY ordinal");
+const STEPS_OF_ATTEMPT: &str = concat!(
+    "SELECT ",
+    step_columns!(),
+    " FROM run_steps WHERE run_id = ?1 AND attempt = ?2 ORDER BY ordinal"
+);
 const CARRY_STEPS: &str = "UPDATE run_steps SET epoch = ?3 WHERE run_id = ?1 AND attempt = ?2";
 const REPLAY: &str = "SELECT worker_id, runs FROM claims WHERE workspace_id = ?1 AND claim_id = ?2";
 const REMEMBER: &str = "
@@ -62,13 +65,15 @@ pub fn look(
 pub fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
     let (_, mut events) = expire::run(tx, caller, expire::MOST_TIMERS)?;
     if let Some((worker, given)) = replay(tx.connection, caller, request)? {
-        let claimed = if worker == request.worker_id.as_str() { again(tx, caller, request, &given)? } else { vec![] };
+        let claimed =
+            if worker == request.worker_id.as_str() { again(tx, caller, request, &given)? } else { vec![] };
         return Ok(ClaimAnswer { claimed, events, next_due_in: None });
     }
     let act = Act { now: tx.now, actor: &caller.actor };
     let mut claimed = Vec::new();
     for candidate in candidates(tx.connection, caller, request, request.limit)? {
-        let run = tx.connection.prepare_cached(BY_ROWID).told()?.query_row([candidate.rowid], rows::run).told()?;
+        let run =
+            tx.connection.prepare_cached(BY_ROWID).told()?.query_row([candidate.rowid], rows::run).told()?;
         let Some(change) = claim::claim(&run, &request.worker_id, request.lease, act) else { continue };
         rows::update_run(tx, &change.run)?;
         rows::insert_events(tx, &change.events)?;
@@ -94,7 +99,12 @@ struct Candidate {
 }
 
 /// The first `limit` of each kind, merged: as many rows are read as are served kinds times the limit, whatever else waits.
-fn candidates(connection: &Connection, caller: &Caller, request: &ClaimRequest, limit: u32) -> Result<Vec<Candidate>> {
+fn candidates(
+    connection: &Connection,
+    caller: &Caller,
+    request: &ClaimRequest,
+    limit: u32,
+) -> Result<Vec<Candidate>> {
     let paused: Vec<String> = {
         let mut select = connection.prepare_cached(PAUSED).told()?;
         let kinds = select.query_map([caller.workspace.as_str()], |row| row.get(0)).told()?;
@@ -121,8 +131,10 @@ fn kinds_ready(connection: &Connection, caller: &Caller) -> Result<Vec<String>> 
     let mut kinds: Vec<String> = Vec::new();
     loop {
         let last = kinds.last().map_or("", String::as_str);
-        let next: Option<Kind> =
-            select.query_row((caller.workspace.as_str(), last), |row| rows::text(row, 0)).optional().told()?;
+        let next: Option<Kind> = select
+            .query_row((caller.workspace.as_str(), last), |row| rows::text(row, 0))
+            .optional()
+            .told()?;
         match next {
             Some(kind) => kinds.push(kind.as_str().to_owned()),
             None => return Ok(kinds),
@@ -159,17 +171,26 @@ fn ready(
 /// The steps of the attempt, now under the new epoch: a gate's resume carries them on.
 fn carry_steps(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::step::Step>> {
     let (id, attempt) = (run.id.to_string(), run.attempt);
-    tx.connection.prepare_cached(CARRY_STEPS).told()?.execute((&id, attempt, rows::number(run.epoch))).told()?;
+    tx.connection
+        .prepare_cached(CARRY_STEPS)
+        .told()?
+        .execute((&id, attempt, rows::number(run.epoch)))
+        .told()?;
     let mut select = tx.connection.prepare_cached(STEPS_OF_ATTEMPT).told()?;
     let steps = select.query_map((&id, attempt), rows::step).told()?;
     steps.collect::<rusqlite::Result<_>>().told()
 }
 
 /// What the claim of this name gave before, and to whom.
-fn replay(connection: &Connection, caller: &Caller, request: &ClaimRequest) -> Result<Option<(String, Given)>> {
+fn replay(
+    connection: &Connection,
+    caller: &Caller,
+    request: &ClaimRequest,
+) -> Result<Option<(String, Given)>> {
     let Some(claim_id) = &request.claim_id else { return Ok(None) };
     let mut select = connection.prepare_cached(REPLAY).told()?;
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, rows::parsed::<Given>(row, 1)?.unwrap_or_default()));
+    let read =
+        |row: &rusqlite::Row<'_>| Ok((row.get(0)?, rows::parsed::<Given>(row, 1)?.unwrap_or_default()));
     select.query_row((caller.workspace.as_str(), claim_id.as_str()), read).optional().told()
 }
 
@@ -180,7 +201,8 @@ fn again(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, given: &Given) ->
     let mut claimed = Vec::with_capacity(given.len());
     for (id, epoch) in given {
         let mut select = tx.connection.prepare_cached(enqueue::BY_ID).told()?;
-        let run = select.query_row((id.to_string(), caller.workspace.as_str()), rows::run).optional().told()?;
+        let run =
+            select.query_row((id.to_string(), caller.workspace.as_str()), rows::run).optional().told()?;
         let Some(run) = run.filter(|run| held(run, &request.worker_id, *epoch, tx.now)) else { continue };
         let steps = match &run.gate {
             Some(gate) if gate.resumed => carry_steps(tx, &run)?,

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use rusqlite::OptionalExtension;
-use sprongus_core::rules::enqueue::{Prepared, compare, enqueue};
 use sprongus_core::rules::Act;
+use sprongus_core::rules::enqueue::{Prepared, compare, enqueue};
 use sprongus_core::run::{Applied, Enqueue, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::{Batch, Inserted};
@@ -19,11 +19,17 @@ const PROJECT: &str = "SELECT 1 FROM projects WHERE workspace_id = ?1 AND id = ?
 const AGENT_TASK: &str = "SELECT 1 FROM agent_tasks WHERE workspace_id = ?1 AND id = ?2";
 pub(crate) const BY_KEY: &str =
     concat!("SELECT ", run_columns!(), " FROM runs WHERE workspace_id = ?1 AND idempotency_key = ?2");
-pub(crate) const BY_ID: &str = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = ?1 AND workspace_id = ?2");
+pub(crate) const BY_ID: &str =
+    concat!("SELECT ", run_columns!(), " FROM runs WHERE id = ?1 AND workspace_id = ?2");
 const EXISTS: &str = "SELECT 1 FROM runs WHERE id = ?1";
 
 /// Makes or finds each run; with [`Batch::AllOrNothing`] the first refusal undoes all.
-pub fn run(tx: &Tx<'_>, caller: &Caller, requests: &[Prepared], batch: Batch) -> Result<Vec<Result<Inserted>>> {
+pub fn run(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    requests: &[Prepared],
+    batch: Batch,
+) -> Result<Vec<Result<Inserted>>> {
     if !exists(tx, WORKSPACE, [caller.workspace.as_str()])? {
         return Err(Error::not_found(format_args!("workspace: {}", caller.workspace))
             .with_hint("`sprongus workspaces create` makes one"));
@@ -73,7 +79,10 @@ fn insert(tx: &Tx<'_>, caller: &Caller, request: &Prepared) -> Result<Result<Ins
 
 fn replayed(found: Run, caller: &Caller, request: &Prepared) -> Result<Inserted> {
     if !caller.may_touch(found.project_id.as_ref()) {
-        return Err(Error::new(ErrorCode::IdempotencyKeyReused, "the idempotency key belongs to another request"));
+        return Err(Error::new(
+            ErrorCode::IdempotencyKeyReused,
+            "the idempotency key belongs to another request",
+        ));
     }
     compare(&found, request)?;
     Ok(Inserted { applied: Applied { run: found, events: Vec::new() }, outcome: Enqueue::Existing })

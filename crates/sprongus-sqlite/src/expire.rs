@@ -31,7 +31,8 @@ pub const MOST_TIMERS: u32 = 1_000;
 pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
     let due: Vec<Run> = {
         let mut select = tx.connection.prepare_cached(DUE_TIMERS).told()?;
-        let rows = select.query_map((caller.workspace.as_str(), tx.now.to_string(), limit), rows::run).told()?;
+        let rows =
+            select.query_map((caller.workspace.as_str(), tx.now.to_string(), limit), rows::run).told()?;
         rows.collect::<rusqlite::Result<_>>().told()?
     };
     let mut written = Vec::new();

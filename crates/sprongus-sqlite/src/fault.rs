@@ -11,7 +11,9 @@ pub fn told(error: rusqlite::Error) -> Error {
             Cause::DatabaseBusy | Cause::DatabaseLocked => {
                 (ErrorCode::Unavailable, "the database stayed locked by another process", None)
             }
-            Cause::DiskFull => (ErrorCode::Unavailable, "the disk is full", Some("free some space, then try again")),
+            Cause::DiskFull => {
+                (ErrorCode::Unavailable, "the disk is full", Some("free some space, then try again"))
+            }
             Cause::ReadOnly => (
                 ErrorCode::Unavailable,
                 "the database is read-only",

@@ -12,7 +12,12 @@ use crate::change::{load, write};
 use crate::writer::Tx;
 
 /// Ends each execution.
-pub fn run(tx: &Tx<'_>, caller: &Caller, worker: &WorkerId, reports: &[DrawnReport]) -> Result<Vec<Result<Applied>>> {
+pub fn run(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    worker: &WorkerId,
+    reports: &[DrawnReport],
+) -> Result<Vec<Result<Applied>>> {
     let act = Act { now: tx.now, actor: &caller.actor };
     let mut answers = Vec::with_capacity(reports.len());
     for DrawnReport { report, draw } in reports {

@@ -20,7 +20,12 @@ const SHORTEN: &str = "UPDATE runs SET lease_ms = ?2, lease_expires_at = ?3, tim
 const DRAINING: &str = "SELECT 1 FROM workers WHERE workspace_id = ?1 AND id = ?2 AND draining = 1";
 
 /// Lengthens each lease.
-pub fn run(tx: &Tx<'_>, caller: &Caller, holds: &[Hold], lease: Option<Duration>) -> Result<Vec<Result<Beat>>> {
+pub fn run(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    holds: &[Hold],
+    lease: Option<Duration>,
+) -> Result<Vec<Result<Beat>>> {
     let mut drain: Option<(&WorkerId, bool)> = None;
     let mut answers = Vec::with_capacity(holds.len());
     for hold in holds {

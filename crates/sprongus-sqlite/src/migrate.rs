@@ -50,7 +50,8 @@ pub fn version(connection: &Connection) -> Result<u32> {
             .with_hint("name another file with --db"));
     }
     if version > latest() {
-        let message = format!("the database has schema {version}, this sprongus knows {} and older", latest());
+        let message =
+            format!("the database has schema {version}, this sprongus knows {} and older", latest());
         return Err(Error::new(ErrorCode::SchemaMismatch, message)
             .with_hint("use the newer sprongus that wrote the database"));
     }

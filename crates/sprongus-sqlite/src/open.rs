@@ -54,8 +54,13 @@ impl Default for Options {
 /// `schema_mismatch` when it is another program's, newer, or older and not to be migrated.
 pub fn open(path: &Path, options: &Options) -> Result<Connection> {
     if rusqlite::version_number() < OLDEST_SAFE_SQLITE {
-        let message = format!("SQLite {} can lose committed writes; 3.51.3 is the oldest safe one", rusqlite::version());
-        return Err(Error::new(ErrorCode::Unavailable, message).with_hint("build sprongus with its bundled SQLite"));
+        let message = format!(
+            "SQLite {} can lose committed writes; 3.51.3 is the oldest safe one",
+            rusqlite::version()
+        );
+        return Err(
+            Error::new(ErrorCode::Unavailable, message).with_hint("build sprongus with its bundled SQLite")
+        );
     }
     make(path, options.create)?;
     let connection = connect(path, options.durability)?;
@@ -106,14 +111,17 @@ fn make(path: &Path, create: bool) -> Result<()> {
 /// `unavailable`.
 pub fn connect(path: &Path, durability: Durability) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).told()?;
+    let mut connection = Connection::open_with_flags(path, flags).told()?;
     connection.busy_handler(Some(wait_for_lock)).told()?;
     // Reading a file that is no database fails here, with a better reason than the pragmas give.
     migrate::version(&connection)?;
     let journal: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).told()?;
     if journal != "wal" {
-        return Err(Error::new(ErrorCode::Unavailable, format!("SQLite keeps no write-ahead log here: {journal}"))
-            .with_hint("keep the database on a local disk"));
+        return Err(Error::new(
+            ErrorCode::Unavailable,
+            format!("SQLite keeps no write-ahead log here: {journal}"),
+        )
+        .with_hint("keep the database on a local disk"));
     }
     let synchronous = match durability {
         Durability::PowerCut => "FULL",

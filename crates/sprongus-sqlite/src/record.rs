@@ -26,7 +26,8 @@ const PUT_STEP: &str = concat!(
 );
 const TOLD: &str = "UPDATE runs SET last_seq = ?2, updated_at = ?3 WHERE id = ?1";
 const LAST_CHUNK: &str = "SELECT first + lines FROM run_logs WHERE run_id = ?1 ORDER BY first DESC LIMIT 1";
-const PUT_CHUNK: &str = "INSERT INTO run_logs (run_id, first, lines, attempt, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+const PUT_CHUNK: &str =
+    "INSERT INTO run_logs (run_id, first, lines, attempt, body) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// Writes both, or neither.
 pub fn run(
@@ -85,8 +86,13 @@ fn put_lines(tx: &Tx<'_>, run: &Run, lines: &[LogLine]) -> Result<()> {
         return Ok(());
     }
     let id = run.id.to_string();
-    let last: Option<i64> =
-        tx.connection.prepare_cached(LAST_CHUNK).told()?.query_row([&id], |row| row.get(0)).optional().told()?;
+    let last: Option<i64> = tx
+        .connection
+        .prepare_cached(LAST_CHUNK)
+        .told()?
+        .query_row([&id], |row| row.get(0))
+        .optional()
+        .told()?;
     let count = i64::try_from(lines.len()).map_err(|_| Error::validation("too many lines"))?;
     let mut insert = tx.connection.prepare_cached(PUT_CHUNK).told()?;
     insert.execute((&id, last.unwrap_or(1), count, run.attempt, rows::written(&lines)?)).told()?;

@@ -73,7 +73,9 @@ where
             (Ok(()), Some(outcome)) => outcome,
             (Ok(()), None) => Err(Error::internal("a write was not carried out")),
             (Err(_), Some(Err(own))) => Err(own),
-            (Err(error), _) => Err(Error::new(error.code(), error.message()).with_hint(error.hint().to_owned())),
+            (Err(error), _) => {
+                Err(Error::new(error.code(), error.message()).with_hint(error.hint().to_owned()))
+            }
         };
         // A caller that is gone has no use for the answer; what was written stays.
         let _ = self.answer.send(answer);
@@ -137,7 +139,8 @@ fn work(
     while let Ok(first) = waiting.recv() {
         let mut jobs = vec![first];
         jobs.extend(waiting.try_iter().take(MOST_JOBS - 1));
-        let (mut writes, reads): (Vec<_>, Vec<_>) = jobs.into_iter().map(|mut job| (job.wanted(connection), job)).partition(|(wanted, _)| *wanted);
+        let (mut writes, reads): (Vec<_>, Vec<_>) =
+            jobs.into_iter().map(|mut job| (job.wanted(connection), job)).partition(|(wanted, _)| *wanted);
         reads.into_iter().for_each(|(_, job)| job.settle(Ok(())));
         if writes.is_empty() {
             continue;
