@@ -1,29 +1,6 @@
-//! The rules of a durable run: its states, verbs and errors, and the seams to a database and to a caller.
-//!
-//! Read [`state`] first, then [`rules`] from top to bottom in the order things happen to a run; [`service`] puts them behind
-//! [`runs::Runs`], over a [`store::Store`]. This crate has no SQL, no HTTP, no threads and no async runtime; it learns the time
-//! from a [`time::Clock`].
+//! The rules of a durable run.
 
-pub mod directory;
-pub mod error;
-pub mod event;
-pub mod follow;
-pub mod ids;
 pub mod json;
-pub mod list;
-pub mod names;
 pub mod redact;
-pub mod rules;
-pub mod run;
-pub mod runs;
 pub mod secrets;
-pub mod service;
-pub mod state;
-pub mod step;
-pub mod store;
 pub mod text;
-pub mod time;
-
-pub use error::{Error, ErrorCode, Result};
-pub use runs::{Caller, Runs, RunsExt};
-pub use service::RunsService;
