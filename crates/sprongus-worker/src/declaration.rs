@@ -1,7 +1,7 @@
 //! `sprongus.toml`: the kinds that a worker executes, and what else a project declares.
 //!
-//! The file is checked whole when it is loaded, so that a mistake shows before any run starts. A fault names file,
-//! line, column and key, and says what was expected: see [`DeclarationFault`].
+//! The file is checked whole when it is loaded, so that a mistake shows before any run starts. A fault names
+//! file, line, column and key, and says what was expected: see [`DeclarationFault`].
 
 mod fault;
 mod kind;

@@ -1,7 +1,9 @@
-//! Durations as people write them in `sprongus.toml` and on the command line: `500ms`, `2s`, `5m`, `1h30m`, `7d`.
+//! Durations as people write them in `sprongus.toml` and on the command line: `500ms`, `2s`, `5m`, `1h30m`,
+//! `7d`.
 //!
-//! The grammar is small on purpose: whole numbers, each with its unit, the units in falling order and each at most
-//! once. `90` and `1.5h` are refused, because a reader has to guess the first and a rounding hides in the second.
+//! The grammar is small on purpose: whole numbers, each with its unit, the units in falling order and each at
+//! most once. `90` and `1.5h` are refused, because a reader has to guess the first and a rounding hides in
+//! the second.
 
 use std::fmt;
 use std::time::Duration;

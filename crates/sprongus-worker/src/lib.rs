@@ -2,4 +2,7 @@
 
 pub mod declaration;
 pub mod duration;
+pub mod leftovers;
+pub mod output_file;
+pub mod process;
 pub mod template;

@@ -1,8 +1,9 @@
 //! Templates in the argv of a command: `{{ input.path }}`.
 //!
-//! A template renders to one argument and stays one, whatever it renders to: no shell ever reads it, so quotes,
-//! newlines, `;` and `$(…)` are data. Names are `input`, `steps.<name>.output`, `run.id`, `run.attempt`, `run.kind`,
-//! `run.epoch` and `project_dir`. A name that does not resolve is an error, never an empty text.
+//! A template renders to one argument and stays one, whatever it renders to: no shell ever reads it, so
+//! quotes, newlines, `;` and `$(…)` are data. Names are `input`, `steps.<name>.output`, `run.id`,
+//! `run.attempt`, `run.kind`, `run.epoch` and `project_dir`. A name that does not resolve is an error, never
+//! an empty text.
 
 mod context;
 mod fault;
@@ -57,7 +58,8 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// A [`TemplateFault`] when the text is no template, has a NUL or an unknown filter, or is unreasonably long.
+    /// A [`TemplateFault`] when the text is no template, has a NUL or an unknown filter, or is unreasonably
+    /// long.
     pub fn compile(text: &str) -> Result<Self, TemplateFault> {
         if text.len() > LARGEST_SOURCE {
             return Err(TemplateFault::syntax(
@@ -98,7 +100,8 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// A [`TemplateFault`] that names what does not resolve or is not possible; none of them gets better by a retry.
+    /// A [`TemplateFault`] that names what does not resolve or is not possible; none of them gets better by a
+    /// retry.
     pub fn render(&self, context: &TemplateContext) -> Result<String, TemplateFault> {
         let mut rendered = String::new();
         for part in &self.parts {

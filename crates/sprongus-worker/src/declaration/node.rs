@@ -113,7 +113,8 @@ impl<'a, 'i> Fields<'a, 'i> {
         Some(Node { source: self.source, key: join(&self.key, name), value })
     }
 
-    /// All keys in the order of the file, so that the first fault reported is the first one met by the reader.
+    /// All keys in the order of the file, so that the first fault reported is the first one met by the
+    /// reader.
     pub(crate) fn entries(&self) -> Vec<(&'a str, Node<'a, 'i>)> {
         let mut entries: Vec<_> = self.table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);

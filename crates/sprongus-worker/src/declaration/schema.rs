@@ -13,8 +13,8 @@ const MOST_VIOLATIONS: usize = 20;
 
 /// A compiled schema, read from the file that `input_schema` names.
 ///
-/// Patterns run on an engine without backtracking, so that no input can make one slow, and a `$ref` that leaves the
-/// file is refused when the schema is compiled: nothing is fetched.
+/// Patterns run on an engine without backtracking, so that no input can make one slow, and a `$ref` that
+/// leaves the file is refused when the schema is compiled: nothing is fetched.
 #[derive(Clone)]
 pub struct InputSchema {
     path: PathBuf,
@@ -76,7 +76,8 @@ impl InputSchema {
             .take(MOST_VIOLATIONS)
             .map(|error| SchemaViolation {
                 pointer: error.instance_path().to_string(),
-                // Masked: the message goes into the run's error, and inputs may hold what must not be shown there.
+                // Masked: the message goes into the run's error, and inputs may hold what must not be shown
+                // there.
                 message: error.masked().to_string(),
             })
             .collect();

@@ -26,8 +26,9 @@ pub struct TemplateContext {
 }
 
 impl TemplateContext {
-    /// Gathers the values. `steps` has every earlier step of the kind with its output; one that did not run, as may
-    /// happen before a cleanup, is named with `None`, so that `steps.x.output | default("")` works there.
+    /// Gathers the values. `steps` has every earlier step of the kind with its output; one that did not run,
+    /// as may happen before a cleanup, is named with `None`, so that `steps.x.output | default("")` works
+    /// there.
     #[must_use]
     pub fn new<'s>(
         run: RunNames<'_>,

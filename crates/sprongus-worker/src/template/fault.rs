@@ -67,7 +67,8 @@ impl fmt::Display for TemplateFault {
             Self::TooLarge => {
                 write!(
                     f,
-                    "template: the rendered argument is longer than {LARGEST_ELEMENT} bytes; read it from stdin or $SPRONGUS_INPUT"
+                    "template: the rendered argument is longer than {LARGEST_ELEMENT} bytes; \
+                     read the data from stdin or $SPRONGUS_INPUT"
                 )
             }
             Self::Evaluation { expression, reason } => write!(f, "template: `{expression}`: {reason}"),

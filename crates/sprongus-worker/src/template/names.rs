@@ -18,7 +18,8 @@ pub struct NamesUsed {
 }
 
 impl NamesUsed {
-    /// Checks what can be known before a run exists: that top-level names are known, and that a step comes earlier.
+    /// Checks what can be known before a run exists: that top-level names are known, and that a step comes
+    /// earlier.
     ///
     /// # Errors
     ///

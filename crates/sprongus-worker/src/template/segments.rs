@@ -1,8 +1,9 @@
 //! Cuts a text into what stands there and the `{{ … }}` in it.
 //!
-//! Only `{{ … }}` is template syntax in an argument. A shell's `${#name}` would open a comment in Jinja and `{% … %}`
-//! a statement; the first is left alone as text, the second is refused rather than passed on by surprise. With no
-//! statement there is no loop, so what a template costs is bounded by its length and its input.
+//! Only `{{ … }}` is template syntax in an argument. A shell's `${#name}` would open a comment in Jinja and
+//! `{% … %}` a statement; the first is left alone as text, the second is refused rather than passed on by
+//! surprise. With no statement there is no loop, so what a template costs is bounded by its length and its
+//! input.
 
 use super::TemplateFault;
 
