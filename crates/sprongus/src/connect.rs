@@ -62,7 +62,7 @@ pub async fn connect(
     // To look at a file that somebody named neither makes it nor changes it.
     let only_looks = access == Access::Reads && place.is_named();
     let options = Options { create: !only_looks, migrate: !only_looks, ..Options::default() };
-    let store = Arc::new(Sqlite::open(&place.path, options)?);
+    let store = Arc::new(Sqlite::open(&place.path, options).map_err(|error| named(&place, error))?);
     let service = RunsService::new(store);
     if workspace != WorkspaceId::local() {
         let known = service.store().workspaces().await?;
@@ -82,13 +82,25 @@ pub async fn connect(
 pub fn migrate(wish: &Wish, around: &Surroundings, dry_run: bool) -> Result<(Place, Vec<Migration>)> {
     let place = choose(wish, around, Access::Serves)?;
     let migrations =
-        if dry_run { sprongus_sqlite::pending(&place.path)? } else { sprongus_sqlite::migrate(&place.path)? };
+        if dry_run { sprongus_sqlite::pending(&place.path) } else { sprongus_sqlite::migrate(&place.path) };
+    let migrations = migrations.map_err(|error| named(&place, error))?;
     let migrations = migrations.into_iter().map(|migration| Migration {
         number: migration.number,
         name: migration.name.to_owned(),
         sql: migration.sql.to_owned(),
     });
     Ok((place, migrations.collect()))
+}
+
+/// The error with the file's name in it: the store does not know how the user came by it.
+fn named(place: &Place, error: Error) -> Error {
+    let path = place.path.display().to_string();
+    if error.message().contains(&path) {
+        return error;
+    }
+    Error::new(error.code(), format!("{}: {path}", error.message()))
+        .with_hint(error.hint().to_owned())
+        .with_source(error)
 }
 
 impl Connection {
