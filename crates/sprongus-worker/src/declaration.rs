@@ -1,0 +1,156 @@
+//! `sprongus.toml`: the kinds that a worker executes, and what else a project declares.
+//!
+//! The file is checked whole when it is loaded, so that a mistake shows before any run starts. A fault names
+//! file, line, column and key, and says what was expected: see [`DeclarationFault`].
+
+mod fault;
+mod kind;
+mod node;
+mod schema;
+mod source;
+mod step;
+pub(crate) mod suggestion;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+pub use fault::{DeclarationFault, Position};
+pub use kind::{BackoffDeclaration, KindDeclaration};
+pub use schema::{InputSchema, SchemaViolation};
+pub use step::{CommandTemplate, Phase, StepAction, StepDeclaration};
+
+use node::Fields;
+use source::Source;
+
+/// The name of the file.
+pub const FILE_NAME: &str = "sprongus.toml";
+
+const TOP_LEVEL: [&str; 5] = ["kinds", "server", "providers", "worker", "retention"];
+
+/// No limit in the file is longer: a longer one is a mistyped unit.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+
+/// A loaded and checked `sprongus.toml`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Declaration {
+    /// The file.
+    pub path: PathBuf,
+    /// The folder of the file: `project_dir` in templates.
+    pub project_dir: PathBuf,
+    /// The kinds by name.
+    pub kinds: BTreeMap<String, KindDeclaration>,
+    /// How long finished runs are kept.
+    pub retention: RetentionDeclaration,
+    /// `[server]`, not checked here.
+    pub server: toml::Table,
+    /// `[worker]`, not checked here.
+    pub worker: toml::Table,
+    /// `[providers.<name>]`, not checked here.
+    pub providers: BTreeMap<String, toml::Table>,
+}
+
+/// `[retention]`: how long finished runs are kept; `None` leaves the default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetentionDeclaration {
+    /// Succeeded runs.
+    pub succeeded: Option<Duration>,
+    /// Failed and canceled runs.
+    pub failed: Option<Duration>,
+}
+
+impl Declaration {
+    /// Reads and checks the file at `path`, and the schemas that it names.
+    ///
+    /// # Errors
+    ///
+    /// The first fault in the file.
+    pub fn load(path: &Path) -> Result<Self, DeclarationFault> {
+        let whole_file =
+            |problem| DeclarationFault { path: path.to_owned(), position: None, key: None, problem };
+        Self::parse(&source::read_text(path).map_err(whole_file)?, path)
+    }
+
+    /// Checks a text as if it stood in the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The first fault in the text.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, DeclarationFault> {
+        let source = Source { path, text };
+        if text.len() as u64 > source::LARGEST_FILE {
+            return Err(source.fault(0, None, "is larger than 1 MiB"));
+        }
+        let syntax = |error: &toml::de::Error| {
+            source.fault(error.span().map_or(0, |s| s.start), None, error.message())
+        };
+        let document = DeTable::parse(text).map_err(|error| syntax(&error))?;
+        let root = Fields::root(source, document.get_ref());
+        root.only(&TOP_LEVEL)?;
+
+        let project_dir = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let mut kinds = BTreeMap::new();
+        if let Some(node) = root.get("kinds") {
+            let fields = node.fields("tables such as [kinds.\"script.pull\"]")?;
+            for (name, node) in fields.entries() {
+                if !is_kind_name(name) {
+                    let problem = "expected a kind's name: 1 to 128 letters, digits and . _ / -, \
+                                   beginning with a letter or digit";
+                    return Err(fields.key_fault(name, problem));
+                }
+                kinds.insert(name.to_owned(), kind::read(name, &node, &project_dir)?);
+            }
+        }
+        let mut raw: toml::Table = toml::from_str(text).map_err(|error| syntax(&error))?;
+        let mut section = |name: &str| match (root.get(name), raw.remove(name)) {
+            (Some(node), Some(toml::Value::Table(table))) => node.fields("a table").map(|_| table),
+            (Some(node), _) => node.fields("a table").map(|_| toml::Table::new()),
+            (None, _) => Ok(toml::Table::new()),
+        };
+        let (server, worker, all_providers) = (section("server")?, section("worker")?, section("providers")?);
+        let mut providers = BTreeMap::new();
+        for (name, value) in all_providers {
+            let toml::Value::Table(table) = value else {
+                let fields = root.get("providers").map(|node| node.fields("a table")).transpose()?;
+                let fields = fields.as_ref().unwrap_or(&root);
+                return Err(fields.key_fault(&name, format!("expected a table, [providers.{name}]")));
+            };
+            providers.insert(name, table);
+        }
+        let retention = retention(&root)?;
+        Ok(Self { path: path.to_owned(), project_dir, kinds, retention, server, worker, providers })
+    }
+}
+
+fn retention(root: &Fields<'_, '_>) -> Result<RetentionDeclaration, DeclarationFault> {
+    let Some(node) = root.get("retention") else { return Ok(RetentionDeclaration::default()) };
+    let fields = node.fields("a table with succeeded = \"30d\" and failed = \"90d\"")?;
+    fields.only(&["succeeded", "failed"])?;
+    let time = |name| fields.get(name).map(|node| node.span_of_time(LONGEST)).transpose();
+    Ok(RetentionDeclaration { succeeded: time("succeeded")?, failed: time("failed")? })
+}
+
+/// The nearest `sprongus.toml`, in `from` or in a folder above it.
+#[must_use]
+pub fn find_upward(from: &Path) -> Option<PathBuf> {
+    // A relative path runs out of parents at "", below folders that do exist.
+    let from = std::path::absolute(from).ok()?;
+    from.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
+}
+
+fn is_kind_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'/' | b'-');
+    name.len() <= 128
+        && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+        && name.bytes().all(inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! What `/proc` knows of processes. Where there is no `/proc`, nobody is known.
+
+use std::fs;
+
+use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
+
+/// The boot and the namespace in which process numbers have their meaning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Machine {
+    pub(super) boot: String,
+    namespace: String,
+}
+
+impl Machine {
+    pub(super) fn current() -> Option<Self> {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
+        let namespace = fs::read_link("/proc/self/ns/pid").ok()?.to_string_lossy().into_owned();
+        Some(Self { boot, namespace })
+    }
+}
+
+/// A living process.
+#[derive(Debug)]
+pub(super) struct Member {
+    id: String,
+}
+
+impl Member {
+    /// Whether the process was started with this variable; of another user's process nothing is known.
+    pub(super) fn has_variable(&self, name: &str, value: &str) -> bool {
+        let wanted = format!("{name}={value}");
+        let environment = fs::read(format!("/proc/{}/environ", self.id)).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    }
+}
+
+/// When a living process started, in ticks since the boot. With its number that is one process and no other.
+pub(super) fn start_time(process: Pid) -> Option<u64> {
+    let stat = Stat::read(&process.as_raw_pid().to_string())?;
+    stat.is_alive().then_some(stat.started)
+}
+
+/// The living members of a group.
+pub(super) fn members(group: Pid) -> Vec<Member> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let ids = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    let in_group =
+        |id: &String| Stat::read(id).is_some_and(|s| s.group == group.as_raw_pid() && s.is_alive());
+    ids.filter(in_group).map(|id| Member { id }).collect()
+}
+
+/// Whether a group has a member that still does something. Without `/proc` it is taken to have one.
+pub(crate) fn has_living_members(group: Pid) -> bool {
+    !fs::exists("/proc/self/stat").unwrap_or(false) || !members(group).is_empty()
+}
+
+/// The fields of `/proc/<id>/stat` that matter here.
+struct Stat {
+    state: char,
+    group: i32,
+    started: u64,
+}
+
+impl Stat {
+    fn read(id: &str) -> Option<Self> {
+        // The name may hold anything, spaces and line ends included, and need not be UTF-8.
+        let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
+        Self::parse(&String::from_utf8_lossy(&stat))
+    }
+
+    fn parse(stat: &str) -> Option<Self> {
+        // The name is in parentheses and may contain some itself: the last one ends it.
+        let (_, behind_name) = stat.rsplit_once(')')?;
+        let fields: Vec<&str> = behind_name.split_whitespace().collect();
+        Some(Self {
+            state: fields.first()?.chars().next()?,
+            group: fields.get(2)?.parse().ok()?,
+            started: fields.get(19)?.parse().ok()?,
+        })
+    }
+
+    /// A zombie holds its number, but does nothing any more.
+    fn is_alive(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_stat_line_with_a_name_made_to_mislead() {
+        let line = "42 (a) R 1 (b c) S 7 40 41 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 123456 0 0";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!((stat.state, stat.group, stat.started), ('S', 40, 123_456));
+        assert!(Stat::parse("").is_none() && Stat::parse("1 (x) S").is_none());
+    }
+
+    #[test]
+    fn knows_this_process() {
+        assert!(start_time(rustix::process::getpid()).is_some());
+        assert!(Machine::current().is_some());
+    }
+}

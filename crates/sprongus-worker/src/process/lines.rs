@@ -1,0 +1,159 @@
+//! Cuts a stream of bytes into lines of text, holding at most one piece of a line.
+
+use std::time::Instant;
+
+/// A longer line is handed on in pieces.
+pub const LONGEST_LINE: usize = 8 * 1024;
+
+/// Where a line was printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    /// The name as JSON has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// A line that a command printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputLine {
+    /// Where.
+    pub stream: Stream,
+    /// The text without its end. Bytes that are no UTF-8 and NUL, which a database refuses, became U+FFFD.
+    pub text: String,
+    /// When it was read.
+    pub at: Instant,
+    /// Whether the line was longer than 8 KiB, and the next entry of this stream continues it.
+    pub continued: bool,
+}
+
+/// The cutter of one stream.
+#[derive(Debug, Default)]
+pub(super) struct LineCutter {
+    pending: Vec<u8>,
+    after_return: bool,
+}
+
+impl LineCutter {
+    /// Takes bytes and gives back the lines that they complete, with whether each is continued.
+    ///
+    /// A `\r` ends a line as `\n` does, for progress bars redraw theirs with it; `\r\n` is one end.
+    pub(super) fn push(&mut self, mut bytes: &[u8], mut line: impl FnMut(String, bool)) {
+        while !bytes.is_empty() {
+            if self.after_return {
+                self.after_return = false;
+                if bytes[0] == b'\n' {
+                    bytes = &bytes[1..];
+                    continue;
+                }
+            }
+            let room = LONGEST_LINE - self.pending.len();
+            let window = &bytes[..bytes.len().min(room + 1)];
+            match window.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+                Some(end) => {
+                    self.pending.extend_from_slice(&bytes[..end]);
+                    self.after_return = bytes[end] == b'\r';
+                    bytes = &bytes[end + 1..];
+                    line(text(&self.pending), false);
+                    self.pending.clear();
+                }
+                None if window.len() > room => {
+                    self.pending.extend_from_slice(&bytes[..room]);
+                    bytes = &bytes[room..];
+                    let whole = whole_characters(&self.pending);
+                    line(text(&self.pending[..whole]), true);
+                    self.pending.drain(..whole);
+                }
+                None => {
+                    self.pending.extend_from_slice(bytes);
+                    bytes = &[];
+                }
+            }
+        }
+    }
+
+    /// Gives back the last line, if it has no end.
+    pub(super) fn finish(&mut self, mut line: impl FnMut(String, bool)) {
+        if !self.pending.is_empty() {
+            line(text(&self.pending), false);
+            self.pending.clear();
+        }
+    }
+}
+
+pub(super) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\0', "\u{FFFD}")
+}
+
+/// The length without a character at the end of which only the beginning is there.
+pub(super) fn whole_characters(bytes: &[u8]) -> usize {
+    let start = bytes.iter().rposition(|byte| byte & 0xC0 != 0x80).unwrap_or(bytes.len());
+    let incomplete = std::str::from_utf8(&bytes[start..]).is_err_and(|error| error.error_len().is_none());
+    // Never nothing: a piece has to become shorter for the cutter to go on.
+    if incomplete && start > 0 { start } else { bytes.len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cut(pieces: &[&[u8]]) -> Vec<(String, bool)> {
+        let (mut cutter, mut lines) = (LineCutter::default(), Vec::new());
+        for piece in pieces {
+            cutter.push(piece, |text, continued| lines.push((text, continued)));
+        }
+        cutter.finish(|text, continued| lines.push((text, continued)));
+        lines
+    }
+
+    fn texts(pieces: &[&[u8]]) -> Vec<String> {
+        cut(pieces).into_iter().map(|(text, _)| text).collect()
+    }
+
+    #[test]
+    fn cuts_at_every_kind_of_end() {
+        assert_eq!(texts(&[b"a\nb\r\n", b"c\r", b"\n\nd\re\n", b"f"]), ["a", "b", "c", "", "d", "e", "f"]);
+        assert_eq!(texts(&[b"10%\r20%\rdone\n"]), ["10%", "20%", "done"]);
+        assert_eq!(texts(&[b""]), Vec::<String>::new());
+        assert_eq!(texts(&[b"\xff\x00\xc3", b"\xa9\n"]), ["\u{FFFD}\u{FFFD}é"]);
+    }
+
+    #[test]
+    fn hands_a_long_line_on_in_pieces() {
+        let mut exact = vec![b'x'; LONGEST_LINE];
+        exact.push(b'\n');
+        assert_eq!(cut(&[&exact]), [("x".repeat(LONGEST_LINE), false)]);
+
+        let long = "é".repeat(LONGEST_LINE);
+        let mut odd = b"x".to_vec();
+        odd.extend_from_slice(long.as_bytes());
+        let pieces = cut(&[&odd]);
+        assert_eq!(pieces.len(), 3);
+        assert!(pieces[0].1 && pieces[1].1 && !pieces[2].1);
+        assert!(pieces.iter().all(|(text, _)| text.len() <= LONGEST_LINE && !text.contains('\u{FFFD}')));
+        assert_eq!(pieces.into_iter().map(|(text, _)| text).collect::<String>(), format!("x{long}"));
+
+        let binary = vec![0x80; LONGEST_LINE * 3];
+        assert!(cut(&[&binary]).iter().all(|(text, _)| text.chars().all(|c| c == '\u{FFFD}')));
+    }
+
+    proptest! {
+        #[test]
+        fn where_the_reads_fall_does_not_matter(bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0usize..300) {
+            let (left, right) = bytes.split_at(at.min(bytes.len()));
+            prop_assert_eq!(cut(&[left, right]), cut(&[&bytes]));
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Reads what a command prints and hands it on, in bounded memory and at the receiver's pace.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{ChildStderr, ChildStdout};
+use tokio::sync::{mpsc, oneshot};
+
+use super::budget::{Admission, OutputBudget};
+use super::ending::StepOutput;
+use super::lines::{LineCutter, OutputLine, Stream, text, whole_characters};
+
+/// How long pipes are waited for when the group is gone; who still holds them has left the group.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The most that is read from then on: what pipes can hold, not what an escaped process goes on printing.
+const LAST_BYTES: u64 = 2 * 1024 * 1024;
+
+/// The longest step output.
+const LONGEST_OUTPUT: usize = 64 * 1024;
+const OUTPUT_MARK: &str = "\n[output cut: more than 64 KiB]";
+
+const CHUNK: usize = 16 * 1024;
+
+/// Tells the pump that the group is gone.
+pub(super) struct Ended {
+    signal: oneshot::Receiver<()>,
+    limit: Option<Limit>,
+}
+
+/// What is left to the pump from then on.
+struct Limit {
+    patience: Duration,
+    bytes: u64,
+}
+
+impl Limit {
+    fn new() -> Self {
+        Self { patience: PATIENCE, bytes: LAST_BYTES }
+    }
+}
+
+impl Ended {
+    pub(super) fn new(signal: oneshot::Receiver<()>) -> Self {
+        Self { signal, limit: None }
+    }
+}
+
+/// What was printed.
+pub(super) struct Printed {
+    pub(super) output: StepOutput,
+    pub(super) lines: u64,
+    pub(super) bytes: u64,
+}
+
+/// One of the two pipes.
+struct Pipe<R> {
+    reader: Option<R>,
+    buffer: Vec<u8>,
+    cutter: LineCutter,
+}
+
+impl<R: AsyncRead + Unpin> Pipe<R> {
+    fn new(reader: Option<R>) -> Self {
+        Self { reader, buffer: vec![0; CHUNK], cutter: LineCutter::default() }
+    }
+
+    /// Reads once; nothing is the end of the pipe. Safe to cancel.
+    async fn read(&mut self) -> usize {
+        let Some(reader) = &mut self.reader else { return std::future::pending().await };
+        match reader.read(&mut self.buffer).await {
+            Ok(0) | Err(_) => {
+                self.reader = None;
+                0
+            }
+            Ok(length) => length,
+        }
+    }
+}
+
+/// Both pipes and what becomes of their bytes.
+pub(super) struct Pump<'b> {
+    stdout: Pipe<ChildStdout>,
+    stderr: Pipe<ChildStderr>,
+    sink: Sink<'b>,
+    head: Vec<u8>,
+    head_cut: bool,
+    bytes: u64,
+}
+
+impl<'b> Pump<'b> {
+    pub(super) fn new(
+        stdout: Option<ChildStdout>,
+        stderr: Option<ChildStderr>,
+        budget: &'b OutputBudget,
+        lines: mpsc::Sender<OutputLine>,
+    ) -> Self {
+        let sink = Sink { budget, lines, seen: 0, dropped: false };
+        let (stdout, stderr) = (Pipe::new(stdout), Pipe::new(stderr));
+        Self { stdout, stderr, sink, head: Vec::new(), head_cut: false, bytes: 0 }
+    }
+
+    /// Reads until both pipes are closed, or for a moment after the group is gone.
+    pub(super) async fn run(mut self, mut ended: Ended) -> Printed {
+        let mut ready = Vec::new();
+        while self.stdout.reader.is_some() || self.stderr.reader.is_some() {
+            let Some((stream, length)) = self.read(&mut ended).await else { break };
+            self.bytes += length as u64;
+            let collect = |text, continued| ready.push((text, continued));
+            match stream {
+                Stream::Stdout => {
+                    keep_head(&self.stdout.buffer[..length], &mut self.head, &mut self.head_cut);
+                    self.stdout.cutter.push(&self.stdout.buffer[..length], collect);
+                }
+                Stream::Stderr => self.stderr.cutter.push(&self.stderr.buffer[..length], collect),
+            }
+            self.sink.take(stream, &mut ready).await;
+        }
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let collect = |text, continued| ready.push((text, continued));
+            match stream {
+                Stream::Stdout => self.stdout.cutter.finish(collect),
+                Stream::Stderr => self.stderr.cutter.finish(collect),
+            }
+            self.sink.take(stream, &mut ready).await;
+        }
+        self.sink.total(self.bytes).await;
+        Printed { output: step_output(&self.head, self.head_cut), lines: self.sink.seen, bytes: self.bytes }
+    }
+
+    /// The next piece and where it came from; `None` when it is time to give up.
+    async fn read(&mut self, ended: &mut Ended) -> Option<(Stream, usize)> {
+        loop {
+            let Some(limit) = &mut ended.limit else {
+                tokio::select! {
+                    length = self.stdout.read() => return Some((Stream::Stdout, length)),
+                    length = self.stderr.read() => return Some((Stream::Stderr, length)),
+                    _ = &mut ended.signal => ended.limit = Some(Limit::new()),
+                }
+                continue;
+            };
+            // Only the waiting for pipes counts: a slow receiver must not cost the last lines.
+            let waited_from = Instant::now();
+            let read = tokio::select! {
+                biased;
+                length = self.stdout.read() => Some((Stream::Stdout, length)),
+                length = self.stderr.read() => Some((Stream::Stderr, length)),
+                () = tokio::time::sleep(limit.patience) => None,
+            };
+            limit.patience = limit.patience.saturating_sub(waited_from.elapsed());
+            let length = read.map_or(0, |(_, length)| length as u64);
+            limit.bytes = limit.bytes.saturating_sub(length);
+            return read.filter(|_| limit.bytes > 0);
+        }
+    }
+}
+
+/// Counts lines, and sends those that the budget admits.
+struct Sink<'b> {
+    budget: &'b OutputBudget,
+    lines: mpsc::Sender<OutputLine>,
+    seen: u64,
+    dropped: bool,
+}
+
+impl Sink<'_> {
+    async fn take(&mut self, stream: Stream, ready: &mut Vec<(String, bool)>) {
+        let at = Instant::now();
+        for (text, continued) in ready.drain(..) {
+            self.seen += u64::from(!continued);
+            match self.budget.admit(&text) {
+                Admission::Keep => self.send(OutputLine { stream, text, at, continued }).await,
+                Admission::Mark(text) => {
+                    self.dropped = true;
+                    self.send(OutputLine { stream, text, at, continued: false }).await;
+                }
+                Admission::Drop => self.dropped = true,
+            }
+        }
+    }
+
+    async fn total(&self, bytes: u64) {
+        if self.dropped {
+            let text = format!("[output total: {bytes} bytes in {} lines]", self.seen);
+            self.send(OutputLine { stream: Stream::Stdout, text, at: Instant::now(), continued: false })
+                .await;
+        }
+    }
+
+    async fn send(&self, line: OutputLine) {
+        // A dropped receiver wants no lines; the command is not to blame, and its output is still drained.
+        let _ = self.lines.send(line).await;
+    }
+}
+
+fn keep_head(bytes: &[u8], head: &mut Vec<u8>, cut: &mut bool) {
+    // A little more than the output, so that newlines at its very end do not make it look cut.
+    let room = (LONGEST_OUTPUT + 1024).saturating_sub(head.len());
+    *cut |= bytes.len() > room;
+    head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+}
+
+fn step_output(head: &[u8], mut cut: bool) -> StepOutput {
+    let mut end = head.len();
+    while !cut && end > 0 && matches!(head[end - 1], b'\n' | b'\r') {
+        end -= 1;
+    }
+    let mut text = text(&head[..end]);
+    // Replacement characters are longer than what they replace, so the text is measured and not the bytes.
+    if cut || text.len() > LONGEST_OUTPUT {
+        cut = true;
+        let most = (LONGEST_OUTPUT - OUTPUT_MARK.len()).min(text.len());
+        let mut kept = whole_characters(&text.as_bytes()[..most]);
+        while !text.is_char_boundary(kept) {
+            kept -= 1;
+        }
+        text.truncate(kept);
+        text.push_str(OUTPUT_MARK);
+    }
+    StepOutput { text, cut }
+}
