@@ -22,7 +22,7 @@ use serde_json::{Number, Value};
 mod fault;
 mod strict;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use fault::{JsonFault, JsonFaultKind};
 

@@ -36,16 +36,12 @@ pub const MIN_VALUE_CHARS: usize = 4;
 pub const MIN_LINE_CHARS: usize = 6;
 
 static EMAIL: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}").ok());
+    LazyLock::new(|| Regex::new(r"[\w.%+-]+@(?:[\w-]+\.)+\p{L}{2,}").ok());
 
 /// `password=…` and `"password": "…"`, with the quotes escaped or not. A mere colon is not enough: it would mask the
 /// word after `unexpected token:`.
 static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let names: Vec<_> = CREDENTIAL_ENDINGS
-        .iter()
-        .map(|ending| spaced(ending))
-        .chain(CREDENTIAL_WORDS.iter().map(|word| format!(r"\b(?:[a-z0-9]+[_-])*{word}")))
-        .collect();
+    let names: Vec<_> = CREDENTIAL_ENDINGS.iter().chain(CREDENTIAL_WORDS).map(|name| spaced(name)).collect();
     let quote = r#"\\{0,3}["']"#;
     Regex::new(&format!(
         r#"(?i)(?:{names})(?:{quote}[ ]?:[ ]?{quote}((?:[^"'\\]|\\[^"'])+)|(?:{quote})?=(?:{quote})?([^\s"'&;,\\]{{4,}}))"#,
@@ -57,7 +53,7 @@ static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// `apikey` may be written `api_key` or `api-key` too.
 fn spaced(ending: &str) -> String {
     for word in ["key", "token", "secret"] {
-        if let Some(head) = ending.strip_suffix(word) {
+        if let Some(head) = ending.strip_suffix(word).filter(|head| !head.is_empty()) {
             return format!("{head}[_-]?{word}");
         }
     }

@@ -25,7 +25,7 @@ mod prefilter;
 mod rules;
 mod scan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use names::{CREDENTIAL_ENDINGS, CREDENTIAL_WORDS, HARMLESS_TOKEN_WORDS, is_credential_name};
 pub use prefilter::may_hold_secret;

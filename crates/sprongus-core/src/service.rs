@@ -149,7 +149,7 @@ impl Runs for CallerRuns {
             }
         }
         if batch == Batch::AllOrNothing && requests.len() < runs.len() {
-            let fine = || Err(Error::validation("not made: another item of the batch was refused"));
+            let fine = || Err(rules::enqueue::not_made());
             return Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(fine)).collect());
         }
         let mut made = self.store().enqueue(&self.caller, requests, batch).await?.into_iter();

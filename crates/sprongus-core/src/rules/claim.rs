@@ -7,9 +7,11 @@ use serde_json::json;
 use super::{Act, CLOSING_LEASE, Change};
 use crate::error::{Error, Result};
 use crate::event::EventType;
+use crate::ids::StepId;
 use crate::names::WorkerId;
 use crate::run::{ClaimRequest, Claimed, Cleanup, Lease, Run};
 use crate::state::State;
+use crate::step::Step;
 
 /// The shortest and the longest lease.
 pub const LEASE_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));
@@ -99,8 +101,15 @@ fn hold(next: &mut Run, worker: &WorkerId, lease: Duration, act: Act<'_>) {
     next.last_report = None;
 }
 
+/// Of the steps recorded under the run's present epoch, those a claim behind a gate carried there: all of them, or none when the
+/// claim carried nothing. A repeated claim is answered with these, as the first one was.
+pub fn carried(run: &Run, steps: Vec<Step>) -> Vec<Step> {
+    let own = |step: &Step| step.id == StepId::of(run.id, step.epoch, step.ordinal);
+    if steps.iter().all(own) { Vec::new() } else { steps }
+}
+
 /// A claimed run as its worker gets it; `steps` are those of the attempt, for a run that carries on behind a gate.
-pub fn handed(run: Run, steps: Vec<crate::step::Step>) -> Option<Claimed> {
+pub fn handed(run: Run, steps: Vec<Step>) -> Option<Claimed> {
     let lease = Lease {
         worker_id: run.claimed_by.clone()?,
         epoch: run.epoch,

@@ -200,6 +200,28 @@ pub fn compare(found: &Run, request: &Prepared) -> Result<()> {
     Err(Error::new(ErrorCode::Conflict, format!("run {} exists with another request", found.id)))
 }
 
+/// The refusal of a request for a project nobody made.
+pub fn unknown_project(id: &ProjectId) -> Error {
+    unknown("/projectId", "project", id.as_str(), format!("make it with `sprongus projects create {id}`"))
+}
+
+/// The refusal of a request for an agent task nobody made.
+pub fn unknown_agent_task(id: &AgentTaskId) -> Error {
+    let hint = format!("make it with `sprongus agent-tasks create {id}`");
+    unknown("/agentTaskId", "agent task", id.as_str(), hint)
+}
+
+/// What the sound items of a batch are told that was to be made whole and was not.
+pub fn not_made() -> Error {
+    Error::validation("not made: another item of the batch was refused")
+}
+
+fn unknown(pointer: &str, what: &str, id: &str, hint: String) -> Error {
+    let message = format!("no such {what}: {id}");
+    let field = FieldError { pointer: pointer.to_owned(), message: message.clone() };
+    Error::validation(message).with_fields(vec![field]).with_hint(hint)
+}
+
 fn parsed<T: std::str::FromStr<Err = Error>>(
     faults: &mut Vec<FieldError>,
     pointer: &str,

@@ -117,7 +117,7 @@ fn stand(run: &Run, hold: &Hold, verb: Verb, now: Timestamp) -> Result<Standing>
         Permit::Closing if live => Ok(Standing::Closes),
         Permit::Closing | Permit::Repeat(_) if run.epoch == hold.epoch => Ok(Standing::LetGo),
         Permit::Holding(_) | Permit::Closing | Permit::Repeat(_) => Err(lease_lost(run, hold, now)),
-        Permit::Refused(code) if code == ErrorCode::LeaseLost => Err(lease_lost(run, hold, now)),
+        Permit::Refused(ErrorCode::LeaseLost) => Err(lease_lost(run, hold, now)),
         Permit::To(_) | Permit::Already | Permit::Refused(_) => {
             Err(refusal(ErrorCode::IllegalTransition, verb, run.state))
         }

@@ -39,6 +39,16 @@ pub fn check(steps: &[StepReport], lines: &[LogLine]) -> Result<()> {
     Ok(())
 }
 
+/// The lines as they are kept: none longer than [`MAX_LINE_BYTES`].
+pub fn kept(mut lines: Vec<LogLine>) -> Vec<LogLine> {
+    for line in &mut lines {
+        if line.text.len() > MAX_LINE_BYTES {
+            line.text = truncate(&line.text, MAX_LINE_BYTES).into_owned();
+        }
+    }
+    lines
+}
+
 /// Whether the caller may record anything of the run.
 ///
 /// # Errors
@@ -90,7 +100,8 @@ fn put(run: &Run, hold: &Hold, known: Option<&Step>, report: &StepReport, act: A
     let ended = report.status.is_final();
     let completed_at = known.and_then(|step| step.completed_at).or(ended.then_some(act.now));
     Step {
-        id: StepId::of(run.id, hold.epoch, report.ordinal),
+        // A step carried over a gate keeps the id its events already name.
+        id: known.map_or_else(|| StepId::of(run.id, hold.epoch, report.ordinal), |step| step.id),
         run_id: run.id,
         epoch: hold.epoch,
         attempt: run.attempt,

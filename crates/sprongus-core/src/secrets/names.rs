@@ -32,6 +32,7 @@ pub const CREDENTIAL_WORDS: &[&str] = &["pwd", "secret", "token"];
 
 /// A name whose last word is `token` is harmless if the word before it is one of these: a page or a piece of text.
 pub const HARMLESS_TOKEN_WORDS: &[&str] = &[
+    "idempotency",
     "page",
     "pagination",
     "next",

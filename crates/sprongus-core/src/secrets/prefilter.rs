@@ -7,12 +7,13 @@ use regex::Regex;
 use super::names::{CREDENTIAL_ENDINGS, CREDENTIAL_WORDS};
 use super::{MIN_BASE64, base64, holds_keyword};
 
-/// Credential names as raw text may spell them: in any case, with anything between the letters that a name ignores.
+/// Credential names as raw text may spell them: in any case, with anything between the letters that a name ignores,
+/// escaped or not.
 static NAMES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let spelling = |name: &&str| {
         let letters: Vec<_> =
             name.chars().map(|letter| format!("[{}{letter}]", letter.to_ascii_uppercase())).collect();
-        letters.join("[^A-Za-z0-9]*")
+        letters.join(r"(?:[^A-Za-z0-9]|\\+[bfnrt])*")
     };
     let names: Vec<_> = CREDENTIAL_ENDINGS.iter().chain(CREDENTIAL_WORDS).map(spelling).collect();
     Regex::new(&names.join("|")).ok()

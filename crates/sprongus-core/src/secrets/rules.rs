@@ -38,7 +38,12 @@ pub const RULES: &[Rule] = &[
         r"(gh[opsur]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,})",
         &["gho_", "ghp_", "ghs_", "ghu_", "ghr_", "github_pat_"],
     ),
-    rule("gitlab_token", "GitLab token", r"(gl(?:pat|dt|rt|ptt|cbt)-[A-Za-z0-9_-]{20,})", &["gl"]),
+    rule(
+        "gitlab_token",
+        "GitLab token",
+        r"(gl(?:pat|dt|rt|ptt|cbt)-[A-Za-z0-9_-]{20,})",
+        &["glpat-", "gldt-", "glrt-", "glptt-", "glcbt-"],
+    ),
     rule(
         "slack_token",
         "Slack token or webhook address",
@@ -65,15 +70,27 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "registry_token",
-        "token of npm, PyPI, crates.io, Docker or Hugging Face",
-        r"(?:^|[^A-Za-z0-9]|\\[a-z])(npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}|cio[A-Za-z0-9]{32}|dckr_pat_[A-Za-z0-9_-]{20,}|hf_[A-Za-z0-9]{30,})",
-        &["npm_", "pypi-", "cio", "dckr_pat_", "hf_"],
+        "token of npm, PyPI, Docker or Hugging Face",
+        r"(?:^|[^A-Za-z0-9]|\\[a-z])(npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}|dckr_pat_[A-Za-z0-9_-]{20,}|hf_[A-Za-z0-9]{30,})",
+        &["npm_", "pypi-", "dckr_pat_", "hf_"],
     ),
     rule(
         "service_token",
         "token of SendGrid, DigitalOcean, Shopify, Vault or Linear, or an age key",
         r"(SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|do[opr]_v1_[a-f0-9]{64}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|hv[sbr]\.[A-Za-z0-9_-]{24,}|lin_api_[A-Za-z0-9]{32,}|AGE-SECRET-KEY-1[A-Z0-9]{58})",
-        &["SG.", "_v1_", "shp", "hvs.", "hvb.", "hvr.", "lin_api_", "AGE-SECRET-KEY-1"],
+        &[
+            "SG.",
+            "_v1_",
+            "shpat_",
+            "shpca_",
+            "shppa_",
+            "shpss_",
+            "hvs.",
+            "hvb.",
+            "hvr.",
+            "lin_api_",
+            "AGE-SECRET-KEY-1",
+        ],
     ),
     rule("sprongus_token", "Sprongus API token", r"(sprg_[A-Za-z0-9_-]{16,})", &["sprg_"]),
     rule(
@@ -103,7 +120,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "url_password",
         "password in an address",
-        r#"://[^][:space:]/?#:@"'<>]*:([^][:space:]/?#@"'<>$]|\$[^][:space:]/?#@"'<>{(])[^][:space:]/?#@"'<>]*@"#,
+        r#"://[^][:space:]/?#:@"'<>]*:((?:[^][:space:]/?#@"'<>$]|\$[^][:space:]/?#@"'<>{(])[^][:space:]/?#@"'<>]*)@"#,
         &["://"],
     ),
     rule(

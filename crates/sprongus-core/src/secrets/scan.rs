@@ -19,6 +19,9 @@ const MAX_POINTER: usize = 1024;
 /// Below this length a secret may stand in a pointer by chance.
 const MIN_HIDDEN: usize = 4;
 
+/// No rule matches less (`://:x@`), nor is there JSON with a credential in less. Most keys are about this short.
+const MIN_SEARCHED: usize = 6;
+
 pub(super) fn scan(value: &Value) -> Vec<SecretFinding> {
     let state = RefCell::new(State::default());
     // Nothing in a parsed value can end the walk early.
@@ -104,6 +107,9 @@ impl<'w> Walk<'w> {
         let before = self.state.borrow().findings.len();
         if before >= MAX_FINDINGS {
             return true;
+        }
+        if text.len() < MIN_SEARCHED {
+            return false;
         }
         if let Some(rule) = first_match(text) {
             self.state.borrow_mut().report(rule, None);

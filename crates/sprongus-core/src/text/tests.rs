@@ -17,9 +17,7 @@ fn a_cut_says_how_long_the_text_was() {
 
 #[test]
 fn a_cut_never_splits_a_character() {
-    let cut = truncate("ééééééééééééééééééééééé", 40);
-    assert_eq!(cut, "éééééé… [cut: 46 bytes in all]".replacen('é', "", 0));
-    assert!(cut.len() <= 40);
+    assert_eq!(truncate(&"é".repeat(23), 41), "ééééééé… [cut: 46 bytes in all]");
 }
 
 #[test]

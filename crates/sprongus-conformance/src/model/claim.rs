@@ -1,0 +1,119 @@
+//! queued → running: due timers first, then the runs that are ready, in their order.
+
+use sprongus_core::Caller;
+use sprongus_core::event::Event;
+use sprongus_core::ids::RunId;
+use sprongus_core::names::ClaimId;
+use sprongus_core::rules::claim::{carried, claim, handed};
+use sprongus_core::rules::expire::expire;
+use sprongus_core::rules::{Act, SYSTEM};
+use sprongus_core::run::{ClaimRequest, Claimed};
+use sprongus_core::step::Step;
+use sprongus_core::store::ClaimAnswer;
+use sprongus_core::time::Timestamp;
+
+use super::tables::{Row, Tenant};
+
+/// Timers moved by one claim, at most.
+const TIMERS_A_CLAIM: u32 = 1_000;
+
+impl Tenant {
+    pub(super) fn claim(&mut self, caller: &Caller, request: &ClaimRequest, act: Act<'_>) -> ClaimAnswer {
+        let (_, mut events) = self.expire(act.now, TIMERS_A_CLAIM);
+        if let Some(claimed) = request.claim_id.as_ref().and_then(|id| self.replay(id, request, act.now)) {
+            return ClaimAnswer { claimed, events, next_due_in: None };
+        }
+        let ids: Vec<RunId> = self
+            .ready
+            .iter()
+            .filter_map(|(_, _, id)| self.rows.get(id))
+            .filter(|row| self.serves(caller, request, row))
+            .take(usize::try_from(request.limit).unwrap_or(usize::MAX))
+            .map(|row| row.run.id)
+            .collect();
+        let mut claimed = Vec::with_capacity(ids.len());
+        for id in ids {
+            claimed.extend(self.take(id, request, act, &mut events));
+        }
+        if let Some(claim_id) = &request.claim_id
+            && !claimed.is_empty()
+        {
+            let given = claimed.iter().map(|one: &Claimed| (one.run.id, one.run.epoch)).collect();
+            self.claims.insert(claim_id.clone(), given);
+        }
+        let next = self.timers.first().map(|&(at, _)| at.since(act.now));
+        let next_due_in = next.filter(|_| claimed.is_empty());
+        ClaimAnswer { claimed, events, next_due_in }
+    }
+
+    fn serves(&self, caller: &Caller, request: &ClaimRequest, row: &Row) -> bool {
+        let kind = &row.run.kind;
+        let paused = self.kinds.get(kind).copied().unwrap_or(false);
+        let asked = request.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind));
+        asked && !paused && caller.may_touch(row.run.project_id.as_ref())
+    }
+
+    fn take(
+        &mut self,
+        id: RunId,
+        request: &ClaimRequest,
+        act: Act<'_>,
+        events: &mut Vec<Event>,
+    ) -> Option<Claimed> {
+        let row = self.rows.get_mut(&id)?;
+        let before = row.run.epoch;
+        let resumes = row.run.resuming().is_some();
+        let change = claim(&row.run, &request.worker_id, request.lease, act)?;
+        let steps = if resumes { row.carry(before, change.run.epoch) } else { Vec::new() };
+        let run = change.run.clone();
+        events.extend(change.events.iter().cloned());
+        self.write(change, act.now);
+        handed(run, steps)
+    }
+
+    /// The runs an earlier claim of this name gave, those its worker still holds.
+    fn replay(&self, id: &ClaimId, request: &ClaimRequest, now: Timestamp) -> Option<Vec<Claimed>> {
+        let given = self.claims.get(id)?;
+        let held = given.iter().filter_map(|(run, epoch)| {
+            let row = self.rows.get(run)?;
+            let live = row.run.lease_expires_at.is_some_and(|end| end > now);
+            let own = row.run.epoch == *epoch && row.run.claimed_by.as_ref() == Some(&request.worker_id);
+            (live && own).then(|| handed(row.run.clone(), carried(&row.run, row.steps_of(*epoch))))?
+        });
+        Some(held.collect())
+    }
+
+    /// Moves up to `limit` due timers, the longest due first.
+    pub(super) fn expire(&mut self, now: Timestamp, limit: u32) -> (u32, Vec<Event>) {
+        let act = Act { now, actor: SYSTEM };
+        let due: Vec<RunId> = self
+            .timers
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .map(|&(_, id)| id)
+            .collect();
+        let mut events = Vec::new();
+        for &id in &due {
+            match self.rows.get(&id).and_then(|row| expire(&row.run, act)) {
+                Some(change) => {
+                    events.extend(change.events.iter().cloned());
+                    self.write(change, now);
+                }
+                None => self.place(id, now),
+            }
+        }
+        (u32::try_from(due.len()).unwrap_or(u32::MAX), events)
+    }
+}
+
+impl Row {
+    /// Moves the steps of one epoch to the next, ids unchanged.
+    fn carry(&mut self, before: u64, epoch: u64) -> Vec<Step> {
+        for step in self.steps_of(before) {
+            self.steps.remove(&(before, step.ordinal));
+            self.steps.insert((epoch, step.ordinal), Step { epoch, ..step });
+        }
+        self.steps_of(epoch)
+    }
+}

@@ -1,0 +1,78 @@
+//! What stands around the runs: projects, agent tasks, workers and kinds.
+
+use std::cmp::Reverse;
+
+use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, WorkerInfo};
+use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId};
+use sprongus_core::time::Timestamp;
+use sprongus_core::{Caller, Error, Result};
+
+use super::tables::Tenant;
+
+/// Agent tasks in one answer, at most.
+const MAX_AGENT_TASKS: usize = 100;
+
+impl Tenant {
+    pub(super) fn see_worker(&mut self, info: &WorkerInfo, now: Timestamp) -> bool {
+        let draining = self.workers.get(&info.id).is_some_and(|worker| worker.draining);
+        let worker = Worker {
+            id: info.id.clone(),
+            kinds: info.kinds.clone(),
+            host: info.host.clone(),
+            pid: info.pid,
+            version: info.version.clone(),
+            concurrency: info.concurrency,
+            draining,
+            seen_at: now,
+        };
+        self.workers.insert(info.id.clone(), worker);
+        draining
+    }
+
+    pub(super) fn live_workers(&self, now: Timestamp) -> Vec<Worker> {
+        let live = |worker: &&Worker| now.since(worker.seen_at) <= Worker::GONE_AFTER;
+        self.workers.values().filter(live).cloned().collect()
+    }
+
+    pub(super) fn drain_worker(&mut self, id: &WorkerId) -> Result<()> {
+        let worker =
+            self.workers.get_mut(id).ok_or_else(|| Error::not_found(format_args!("worker: {id}")))?;
+        worker.draining = true;
+        Ok(())
+    }
+
+    pub(super) fn kinds(&self) -> Vec<KindSetting> {
+        self.kinds.iter().map(|(kind, &paused)| KindSetting { kind: kind.clone(), paused }).collect()
+    }
+
+    pub(super) fn pause_kind(&mut self, kind: &Kind, paused: bool) -> KindSetting {
+        self.kinds.insert(kind.clone(), paused);
+        KindSetting { kind: kind.clone(), paused }
+    }
+
+    pub(super) fn projects(&self, caller: &Caller) -> Vec<Project> {
+        self.projects.values().filter(|project| caller.may_touch(Some(&project.id))).cloned().collect()
+    }
+
+    pub(super) fn create_project(&mut self, id: &ProjectId, now: Timestamp) -> Project {
+        let made = Project { id: id.clone(), created_at: now };
+        self.projects.entry(id.clone()).or_insert(made).clone()
+    }
+
+    pub(super) fn agent_tasks(&self) -> Vec<AgentTask> {
+        let mut all: Vec<AgentTask> = self.agent_tasks.values().cloned().collect();
+        all.sort_by_key(|task| Reverse((task.created_at, task.id.clone())));
+        all.truncate(MAX_AGENT_TASKS);
+        all
+    }
+
+    pub(super) fn create_agent_task(
+        &mut self,
+        id: &AgentTaskId,
+        title: Option<&str>,
+        now: Timestamp,
+    ) -> AgentTask {
+        let made = AgentTask { id: id.clone(), title: title.map(str::to_owned), created_at: now };
+        self.agent_tasks.entry(id.clone()).or_insert(made).clone()
+    }
+}

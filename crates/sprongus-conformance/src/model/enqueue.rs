@@ -1,0 +1,66 @@
+//! nothing → queued.
+
+use sprongus_core::ids::RunId;
+use sprongus_core::rules::Act;
+use sprongus_core::rules::enqueue::{
+    Prepared, compare, enqueue, not_made, unknown_agent_task, unknown_project,
+};
+use sprongus_core::run::{Applied, Enqueue};
+use sprongus_core::store::{Batch, Inserted};
+use sprongus_core::{Caller, Error, ErrorCode, Result};
+
+use super::tables::Tenant;
+
+impl Tenant {
+    /// `taken` says of each request whether its id belongs to another workspace's run.
+    pub(super) fn enqueue(
+        &mut self,
+        caller: &Caller,
+        requests: &[Prepared],
+        taken: &[bool],
+        batch: Batch,
+        act: Act<'_>,
+    ) -> Vec<Result<Inserted>> {
+        let items = requests.iter().zip(taken);
+        let answers: Vec<_> = items.map(|(request, &taken)| self.make(caller, request, taken, act)).collect();
+        if batch == Batch::EachAlone || answers.iter().all(Result::is_ok) {
+            return answers;
+        }
+        for made in answers.iter().flatten().filter(|made| made.outcome == Enqueue::Created) {
+            self.remove(made.applied.run.id);
+        }
+        answers.into_iter().map(|answer| answer.and_then(|_| Err(not_made()))).collect()
+    }
+
+    fn make(&mut self, caller: &Caller, request: &Prepared, taken: bool, act: Act<'_>) -> Result<Inserted> {
+        // A key is looked up before an id: it is what the caller promised to be unique.
+        if let Some(id) = self.found(request) {
+            let found = &self.row(caller, id)?.run;
+            compare(found, request)?;
+            let applied = Applied { run: found.clone(), events: Vec::new() };
+            return Ok(Inserted { applied, outcome: Enqueue::Existing });
+        }
+        if taken {
+            let message = format!("run {} exists with another request", request.id);
+            return Err(Error::new(ErrorCode::Conflict, message));
+        }
+        if let Some(id) = request.project_id.as_ref().filter(|id| !self.projects.contains_key(*id)) {
+            return Err(unknown_project(id));
+        }
+        if let Some(id) = request.agent_task_id.as_ref().filter(|id| !self.agent_tasks.contains_key(*id)) {
+            return Err(unknown_agent_task(id));
+        }
+        let change = enqueue(request, &self.id, act);
+        let applied = Applied { run: change.run.clone(), events: change.events.clone() };
+        if let Some(key) = &request.idempotency_key {
+            self.keys.insert(key.clone(), request.id);
+        }
+        self.write(change, act.now);
+        Ok(Inserted { applied, outcome: Enqueue::Created })
+    }
+
+    fn found(&self, request: &Prepared) -> Option<RunId> {
+        let by_key = request.idempotency_key.as_ref().and_then(|key| self.keys.get(key)).copied();
+        by_key.or_else(|| self.rows.contains_key(&request.id).then_some(request.id))
+    }
+}

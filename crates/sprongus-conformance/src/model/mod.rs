@@ -1,0 +1,282 @@
+//! The model: a store in memory that does nothing but ask the rules. It is the executable specification: what it answers is
+//! what every store answers.
+//!
+//! One lock around everything makes each call a transaction; [`tables`] says what is kept, the other files what each verb does
+//! with it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sprongus_core::directory::{
+    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
+};
+use sprongus_core::event::Event;
+use sprongus_core::follow::{News, ReadSoFar};
+use sprongus_core::ids::RunId;
+use sprongus_core::list::{ListFilter, Page};
+use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::rules::Act;
+use sprongus_core::rules::enqueue::Prepared;
+use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
+use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::{Caller, Error, Result};
+use tokio::sync::watch;
+
+mod claim;
+mod directory;
+mod enqueue;
+mod read;
+mod report;
+mod retention;
+mod tables;
+
+use tables::{Tables, Tenant};
+
+/// A store in memory.
+pub struct Model {
+    clock: Arc<dyn Clock>,
+    tables: Mutex<Tables>,
+    generation: watch::Sender<u64>,
+}
+
+impl Model {
+    /// An empty store that lives by `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let tables = Mutex::new(Tables::new(clock.now()));
+        Self { clock, tables, generation: watch::Sender::new(0) }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn present<'a>(&self, caller: &'a Caller) -> Act<'a> {
+        Act { now: self.clock.now(), actor: &caller.actor }
+    }
+
+    /// Reads what the caller's workspace holds.
+    fn read<T>(&self, caller: &Caller, look: impl FnOnce(&Tenant) -> Result<T>) -> Result<T> {
+        look(self.tables().tenant(&caller.workspace)?)
+    }
+
+    /// Changes what the caller's workspace holds, and wakes those who wait for a change.
+    fn write<T>(&self, caller: &Caller, change: impl FnOnce(&mut Tenant) -> Result<T>) -> Result<T> {
+        let answer = change(self.tables().tenant_mut(&caller.workspace)?);
+        self.wake();
+        answer
+    }
+
+    fn wake(&self) {
+        self.generation.send_modify(|generation| *generation += 1);
+    }
+}
+
+#[async_trait]
+impl Store for Model {
+    async fn enqueue(
+        &self,
+        caller: &Caller,
+        requests: Vec<Prepared>,
+        batch: Batch,
+    ) -> Result<Vec<Result<Inserted>>> {
+        let act = self.present(caller);
+        let mut tables = self.tables();
+        // Ids are unique over all workspaces, as the primary key of a database makes them.
+        let taken: Vec<bool> =
+            requests.iter().map(|request| tables.holds_elsewhere(&caller.workspace, request.id)).collect();
+        let answers = tables.tenant_mut(&caller.workspace)?.enqueue(caller, &requests, &taken, batch, act);
+        drop(tables);
+        self.wake();
+        Ok(answers)
+    }
+
+    async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
+        let act = self.present(caller);
+        let answer = self.tables().tenant_mut(&caller.workspace)?.claim(caller, request, act);
+        if !answer.events.is_empty() {
+            self.wake();
+        }
+        Ok(answer)
+    }
+
+    async fn heartbeat(
+        &self,
+        caller: &Caller,
+        holds: Vec<Hold>,
+        lease: Option<Duration>,
+    ) -> Result<Vec<Result<Beat>>> {
+        let act = self.present(caller);
+        self.write(caller, |tenant| {
+            Ok(holds.iter().map(|hold| tenant.heartbeat(caller, hold, lease, act)).collect())
+        })
+    }
+
+    async fn finish(
+        &self,
+        caller: &Caller,
+        worker: &WorkerId,
+        reports: Vec<DrawnReport>,
+    ) -> Result<Vec<Result<Applied>>> {
+        let act = self.present(caller);
+        self.write(caller, |tenant| {
+            Ok(reports.iter().map(|drawn| tenant.finish(caller, worker, drawn, act)).collect())
+        })
+    }
+
+    async fn change(&self, caller: &Caller, id: RunId, change: Change) -> Result<Applied> {
+        let act = self.present(caller);
+        self.write(caller, |tenant| tenant.change(caller, id, &change, act))
+    }
+
+    async fn record(
+        &self,
+        caller: &Caller,
+        hold: &Hold,
+        steps: Vec<StepReport>,
+        lines: Vec<LogLine>,
+    ) -> Result<Vec<Event>> {
+        let act = self.present(caller);
+        self.write(caller, |tenant| tenant.record(caller, hold, &steps, lines, act))
+    }
+
+    async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| Ok(tenant.expire(now, limit)))
+    }
+
+    async fn get(&self, caller: &Caller, id: RunId) -> Result<Run> {
+        self.read(caller, |tenant| Ok(tenant.row(caller, id)?.run.clone()))
+    }
+
+    async fn find_by_key(&self, caller: &Caller, key: &str) -> Result<Option<Run>> {
+        self.read(caller, |tenant| Ok(tenant.find_by_key(caller, key)))
+    }
+
+    async fn list(&self, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
+        self.read(caller, |tenant| tenant.list(caller, filter))
+    }
+
+    async fn steps(&self, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
+        self.read(caller, |tenant| Ok(tenant.row(caller, id)?.steps_in_order()))
+    }
+
+    async fn events(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>> {
+        self.read(caller, |tenant| Ok(tenant.row(caller, id)?.events_after(after, limit)))
+    }
+
+    async fn logs(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
+        self.read(caller, |tenant| Ok(tenant.row(caller, id)?.lines_after(after, limit)))
+    }
+
+    async fn news(&self, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
+        self.read(caller, |tenant| Ok(tenant.row(caller, id)?.news(read)))
+    }
+
+    async fn stats(&self, caller: &Caller) -> Result<Stats> {
+        let now = self.clock.now();
+        self.read(caller, |tenant| Ok(tenant.stats(caller, now)))
+    }
+
+    async fn prune(
+        &self,
+        caller: &Caller,
+        retention: Retention,
+        limit: u32,
+        dry_run: bool,
+    ) -> Result<Pruned> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| Ok(tenant.prune(retention, limit, dry_run, now)))
+    }
+
+    async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| Ok(tenant.see_worker(worker, now)))
+    }
+
+    async fn forget_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        self.write(caller, |tenant| {
+            tenant.workers.remove(worker);
+            Ok(())
+        })
+    }
+
+    async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>> {
+        let now = self.clock.now();
+        self.read(caller, |tenant| Ok(tenant.live_workers(now)))
+    }
+
+    async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        self.write(caller, |tenant| tenant.drain_worker(worker))
+    }
+
+    async fn kinds(&self, caller: &Caller) -> Result<Vec<KindSetting>> {
+        self.read(caller, |tenant| Ok(tenant.kinds()))
+    }
+
+    async fn pause_kind(&self, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting> {
+        self.write(caller, |tenant| Ok(tenant.pause_kind(kind, paused)))
+    }
+
+    async fn projects(&self, caller: &Caller) -> Result<Vec<Project>> {
+        self.read(caller, |tenant| Ok(tenant.projects(caller)))
+    }
+
+    async fn create_project(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| Ok(tenant.create_project(id, now)))
+    }
+
+    async fn agent_tasks(&self, caller: &Caller) -> Result<Vec<AgentTask>> {
+        self.read(caller, |tenant| Ok(tenant.agent_tasks()))
+    }
+
+    async fn create_agent_task(
+        &self,
+        caller: &Caller,
+        id: &AgentTaskId,
+        title: Option<&str>,
+    ) -> Result<AgentTask> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| Ok(tenant.create_agent_task(id, title, now)))
+    }
+
+    async fn workspaces(&self) -> Result<Vec<Workspace>> {
+        Ok(self.tables().workspaces())
+    }
+
+    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
+        let now = self.clock.now();
+        let made = self.tables().create_workspace(id, now);
+        self.wake();
+        Ok(made)
+    }
+
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
+        let gone = self.tables().tenants.remove(id);
+        self.wake();
+        gone.map(|_| ()).ok_or_else(|| Error::not_found(format_args!("workspace: {id}")))
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        Ok(self.clock.now())
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let (engine, place) = ("the model".to_owned(), "memory".to_owned());
+        Ok(Health { engine, place, schema: 0, durable: false, faults: Vec::new() })
+    }
+
+    fn generation(&self) -> u64 {
+        *self.generation.borrow()
+    }
+
+    async fn changed(&self, seen: u64, longest: Duration) {
+        let mut generation = self.generation.subscribe();
+        let past = generation.wait_for(|&generation| generation > seen);
+        // Running out of time is an answer like any other here: the caller looks again.
+        let _ = tokio::time::timeout(longest, past).await;
+    }
+}

@@ -1,0 +1,151 @@
+//! What the model keeps: per workspace the runs with all that belongs to them, and the two indexes every store has.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use sprongus_core::directory::{AgentTask, Project, Worker, Workspace};
+use sprongus_core::event::Event;
+use sprongus_core::ids::RunId;
+use sprongus_core::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::rules::Change;
+use sprongus_core::rules::schedule::{Schedule, schedule};
+use sprongus_core::run::Run;
+use sprongus_core::step::{NumberedLine, Step};
+use sprongus_core::time::Timestamp;
+use sprongus_core::{Caller, Error, Result};
+
+/// Every workspace.
+pub(super) struct Tables {
+    pub(super) tenants: BTreeMap<WorkspaceId, Tenant>,
+}
+
+/// What belongs to one workspace.
+pub(super) struct Tenant {
+    pub(super) id: WorkspaceId,
+    pub(super) created_at: Timestamp,
+    pub(super) rows: BTreeMap<RunId, Row>,
+    pub(super) keys: BTreeMap<String, RunId>,
+    /// What can be claimed, in the order it is.
+    pub(super) ready: BTreeSet<Ready>,
+    /// What time will change, the next one first.
+    pub(super) timers: BTreeSet<(Timestamp, RunId)>,
+    pub(super) claims: BTreeMap<ClaimId, Vec<(RunId, u64)>>,
+    pub(super) projects: BTreeMap<ProjectId, Project>,
+    pub(super) agent_tasks: BTreeMap<AgentTaskId, AgentTask>,
+    pub(super) workers: BTreeMap<WorkerId, Worker>,
+    pub(super) kinds: BTreeMap<Kind, bool>,
+}
+
+/// A run and what belongs to it.
+pub(super) struct Row {
+    pub(super) run: Run,
+    pub(super) events: Vec<Event>,
+    /// By epoch and ordinal.
+    pub(super) steps: BTreeMap<(u64, u32), Step>,
+    pub(super) lines: Vec<NumberedLine>,
+    ready_at: Option<Ready>,
+    timer_at: Option<Timestamp>,
+}
+
+/// A run's place among those that can be claimed: priority, due time, id.
+pub(super) type Ready = (Reverse<u8>, Timestamp, RunId);
+
+impl Tables {
+    pub(super) fn new(now: Timestamp) -> Self {
+        let mut tables = Self { tenants: BTreeMap::new() };
+        tables.create_workspace(&WorkspaceId::local(), now);
+        tables
+    }
+
+    pub(super) fn tenant(&self, id: &WorkspaceId) -> Result<&Tenant> {
+        self.tenants.get(id).ok_or_else(|| Error::not_found(format_args!("workspace: {id}")))
+    }
+
+    pub(super) fn tenant_mut(&mut self, id: &WorkspaceId) -> Result<&mut Tenant> {
+        self.tenants.get_mut(id).ok_or_else(|| Error::not_found(format_args!("workspace: {id}")))
+    }
+
+    pub(super) fn holds_elsewhere(&self, own: &WorkspaceId, id: RunId) -> bool {
+        self.tenants.iter().any(|(workspace, tenant)| workspace != own && tenant.rows.contains_key(&id))
+    }
+
+    pub(super) fn create_workspace(&mut self, id: &WorkspaceId, now: Timestamp) -> Workspace {
+        let tenant = self.tenants.entry(id.clone()).or_insert_with(|| Tenant::new(id.clone(), now));
+        Workspace { id: id.clone(), created_at: tenant.created_at }
+    }
+
+    pub(super) fn workspaces(&self) -> Vec<Workspace> {
+        let all = self.tenants.iter();
+        all.map(|(id, tenant)| Workspace { id: id.clone(), created_at: tenant.created_at }).collect()
+    }
+}
+
+impl Tenant {
+    fn new(id: WorkspaceId, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            created_at,
+            rows: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            claims: BTreeMap::new(),
+            projects: BTreeMap::new(),
+            agent_tasks: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            kinds: BTreeMap::new(),
+        }
+    }
+
+    /// The run, if the caller may see it; what it may not see and what does not exist are answered alike.
+    pub(super) fn row(&self, caller: &Caller, id: RunId) -> Result<&Row> {
+        let row = self.rows.get(&id).filter(|row| caller.may_touch(row.run.project_id.as_ref()));
+        row.ok_or_else(|| Error::not_found(format_args!("run: {id}")))
+    }
+
+    /// Writes a change: the run, its events, its place in the indexes.
+    pub(super) fn write(&mut self, change: Change, now: Timestamp) {
+        let id = change.run.id;
+        let row = self.rows.entry(id).or_insert_with(|| Row {
+            run: change.run.clone(),
+            events: Vec::new(),
+            steps: BTreeMap::new(),
+            lines: Vec::new(),
+            ready_at: None,
+            timer_at: None,
+        });
+        row.run = change.run;
+        row.events.extend(change.events);
+        self.place(id, now);
+    }
+
+    /// Finds the run's place in the indexes again.
+    pub(super) fn place(&mut self, id: RunId, now: Timestamp) {
+        self.displace(id);
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        let Schedule { ready, timer_at } = schedule(&row.run, now);
+        row.ready_at = ready.then_some((Reverse(row.run.priority), row.run.run_at, id));
+        row.timer_at = timer_at;
+        self.ready.extend(row.ready_at);
+        self.timers.extend(timer_at.map(|at| (at, id)));
+    }
+
+    fn displace(&mut self, id: RunId) {
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        if let Some(place) = row.ready_at.take() {
+            self.ready.remove(&place);
+        }
+        if let Some(at) = row.timer_at.take() {
+            self.timers.remove(&(at, id));
+        }
+    }
+
+    /// Takes the run and all that belongs to it.
+    pub(super) fn remove(&mut self, id: RunId) {
+        self.displace(id);
+        let Some(row) = self.rows.remove(&id) else { return };
+        if let Some(key) = &row.run.idempotency_key {
+            self.keys.remove(key);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Claim: the due runs of the kinds served, by priority, due time and id, each taken once.
+
+use rusqlite::{Connection, OptionalExtension};
+use sprongus_core::Result;
+use sprongus_core::ids::RunId;
+use sprongus_core::names::{Kind, WorkerId};
+use sprongus_core::rules::{Act, claim};
+use sprongus_core::run::{ClaimRequest, Claimed, Run};
+use sprongus_core::runs::Caller;
+use sprongus_core::store::ClaimAnswer;
+use sprongus_core::time::Timestamp;
+
+use crate::fault::Told;
+use crate::rows::{self, run_columns, step_columns};
+use crate::writer::Tx;
+use crate::{enqueue, expire};
+
+/// The kinds that have something to claim, by jumping from one to the next along the index.
+const NEXT_KIND: &str = "
+    SELECT kind FROM runs INDEXED BY runs_claim WHERE workspace_id = ?1 AND ready = 1 AND kind > ?2
+    ORDER BY kind LIMIT 1";
+const PAUSED: &str = "SELECT kind FROM kinds WHERE workspace_id = ?1 AND paused = 1";
+pub(crate) const READY: &str = "
+    SELECT rowid, priority, run_at, id FROM runs INDEXED BY runs_claim
+    WHERE workspace_id = ?1 AND kind = ?2 AND ready = 1
+    ORDER BY priority DESC, run_at, id LIMIT ?3";
+const READY_IN_PROJECTS: &str = "
+    SELECT rowid, priority, run_at, id FROM runs INDEXED BY runs_claim
+    WHERE workspace_id = ?1 AND kind = ?2 AND ready = 1 AND project_id IN (SELECT value FROM json_each(?4))
+    ORDER BY priority DESC, run_at, id LIMIT ?3";
+const BY_ROWID: &str = concat!("SELECT ", run_columns!(), " FROM runs WHERE rowid = ?1");
+const STEPS_OF_ATTEMPT: &str = concat!(
+    "SELECT ",
+    step_columns!(),
+    " FROM run_steps WHERE run_id = ?1 AND attempt = ?2 ORDER BY ordinal"
+);
+const CARRY_STEPS: &str = "UPDATE run_steps SET epoch = ?3 WHERE run_id = ?1 AND attempt = ?2";
+const REPLAY: &str = "SELECT worker_id, runs FROM claims WHERE workspace_id = ?1 AND claim_id = ?2";
+const REMEMBER: &str = "
+    INSERT INTO claims (workspace_id, claim_id, worker_id, claimed_at, runs) VALUES (?1, ?2, ?3, ?4, ?5)";
+const FORGET: &str = "DELETE FROM claims WHERE claimed_at < ?1";
+
+/// How long a named claim can be repeated.
+const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+/// Says without the write lock that there is nothing to claim, so that idle workers never stand in a writer's way.
+pub fn look(
+    connection: &Connection,
+    caller: &Caller,
+    request: &ClaimRequest,
+    now: Timestamp,
+) -> Result<Option<ClaimAnswer>> {
+    let next_due = expire::next(connection, caller)?;
+    if next_due.is_some_and(|due| due <= now) || replay(connection, caller, request)?.is_some() {
+        return Ok(None);
+    }
+    if candidates(connection, caller, request, 1)?.is_empty() {
+        let next_due_in = next_due.map(|due| due.since(now));
+        return Ok(Some(ClaimAnswer { next_due_in, ..ClaimAnswer::default() }));
+    }
+    Ok(None)
+}
+
+/// Moves due timers, then takes what is ready.
+pub fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
+    let (_, mut events) = expire::run(tx, caller, expire::MOST_TIMERS)?;
+    if let Some((worker, given)) = replay(tx.connection, caller, request)? {
+        let claimed =
+            if worker == request.worker_id.as_str() { again(tx, caller, request, &given)? } else { vec![] };
+        return Ok(ClaimAnswer { claimed, events, next_due_in: None });
+    }
+    let act = Act { now: tx.now, actor: &caller.actor };
+    let mut claimed = Vec::new();
+    for candidate in candidates(tx.connection, caller, request, request.limit)? {
+        let run =
+            tx.connection.prepare_cached(BY_ROWID).told()?.query_row([candidate.rowid], rows::run).told()?;
+        let Some(change) = claim::claim(&run, &request.worker_id, request.lease, act) else { continue };
+        rows::update_run(tx, &change.run)?;
+        rows::insert_events(tx, &change.events)?;
+        events.extend(change.events);
+        let steps = match run.resuming() {
+            Some(_) => carry_steps(tx, &change.run)?,
+            None => Vec::new(),
+        };
+        claimed.extend(claim::handed(change.run, steps));
+    }
+    remember(tx, caller, request, &claimed)?;
+    let next_due_in = match claimed.is_empty() {
+        true => expire::next(tx.connection, caller)?.map(|due| due.since(tx.now)),
+        false => None,
+    };
+    Ok(ClaimAnswer { claimed, events, next_due_in })
+}
+
+/// A run that may be claimed, with what orders it.
+struct Candidate {
+    rowid: i64,
+    order: (u8, String, String),
+}
+
+/// The first `limit` of each kind, merged: as many rows are read as are served kinds times the limit, whatever else waits.
+fn candidates(
+    connection: &Connection,
+    caller: &Caller,
+    request: &ClaimRequest,
+    limit: u32,
+) -> Result<Vec<Candidate>> {
+    let paused: Vec<String> = {
+        let mut select = connection.prepare_cached(PAUSED).told()?;
+        let kinds = select.query_map([caller.workspace.as_str()], |row| row.get(0)).told()?;
+        kinds.collect::<rusqlite::Result<_>>().told()?
+    };
+    let served = match &request.kinds {
+        Some(kinds) => kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
+        None => kinds_ready(connection, caller)?,
+    };
+    let mut found = Vec::new();
+    for kind in served.iter().filter(|kind| !paused.contains(kind)) {
+        ready(connection, caller, kind, limit, &mut found)?;
+    }
+    if served.len() > 1 {
+        found.sort_by(|one, other| one.order.cmp(&other.order));
+        found.dedup_by_key(|candidate| candidate.rowid);
+    }
+    found.truncate(limit as usize);
+    Ok(found)
+}
+
+fn kinds_ready(connection: &Connection, caller: &Caller) -> Result<Vec<String>> {
+    let mut select = connection.prepare_cached(NEXT_KIND).told()?;
+    let mut kinds: Vec<String> = Vec::new();
+    loop {
+        let last = kinds.last().map_or("", String::as_str);
+        let next: Option<Kind> = select
+            .query_row((caller.workspace.as_str(), last), |row| rows::text(row, 0))
+            .optional()
+            .told()?;
+        match next {
+            Some(kind) => kinds.push(kind.as_str().to_owned()),
+            None => return Ok(kinds),
+        }
+    }
+}
+
+fn ready(
+    connection: &Connection,
+    caller: &Caller,
+    kind: &str,
+    limit: u32,
+    found: &mut Vec<Candidate>,
+) -> Result<()> {
+    let read = |row: &rusqlite::Row<'_>| {
+        let priority: u8 = row.get(1)?;
+        Ok(Candidate { rowid: row.get(0)?, order: (100 - priority.min(100), row.get(2)?, row.get(3)?) })
+    };
+    let workspace = caller.workspace.as_str();
+    let rows: rusqlite::Result<Vec<Candidate>> = match &caller.projects {
+        None => {
+            let mut select = connection.prepare_cached(READY).told()?;
+            select.query_map((workspace, kind, limit), read).told()?.collect()
+        }
+        Some(projects) => {
+            let mut select = connection.prepare_cached(READY_IN_PROJECTS).told()?;
+            select.query_map((workspace, kind, limit, rows::written(projects)?), read).told()?.collect()
+        }
+    };
+    found.extend(rows.told()?);
+    Ok(())
+}
+
+/// The steps of the attempt, now under the new epoch: a gate's resume carries them on.
+fn carry_steps(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::step::Step>> {
+    let (id, attempt) = (run.id.to_string(), run.attempt);
+    tx.connection
+        .prepare_cached(CARRY_STEPS)
+        .told()?
+        .execute((&id, attempt, rows::number(run.epoch)))
+        .told()?;
+    let mut select = tx.connection.prepare_cached(STEPS_OF_ATTEMPT).told()?;
+    let steps = select.query_map((&id, attempt), rows::step).told()?;
+    steps.collect::<rusqlite::Result<_>>().told()
+}
+
+/// What the claim of this name gave before, and to whom.
+fn replay(
+    connection: &Connection,
+    caller: &Caller,
+    request: &ClaimRequest,
+) -> Result<Option<(String, Given)>> {
+    let Some(claim_id) = &request.claim_id else { return Ok(None) };
+    let mut select = connection.prepare_cached(REPLAY).told()?;
+    let read =
+        |row: &rusqlite::Row<'_>| Ok((row.get(0)?, rows::parsed::<Given>(row, 1)?.unwrap_or_default()));
+    select.query_row((caller.workspace.as_str(), claim_id.as_str()), read).optional().told()
+}
+
+type Given = Vec<(RunId, u64)>;
+
+/// The same runs again, those that are still held under that claim.
+fn again(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, given: &Given) -> Result<Vec<Claimed>> {
+    let mut claimed = Vec::with_capacity(given.len());
+    for (id, epoch) in given {
+        let mut select = tx.connection.prepare_cached(enqueue::BY_ID).told()?;
+        let run =
+            select.query_row((id.to_string(), caller.workspace.as_str()), rows::run).optional().told()?;
+        let Some(run) = run.filter(|run| held(run, &request.worker_id, *epoch, tx.now)) else { continue };
+        let steps = match &run.gate {
+            Some(gate) if gate.resumed => carry_steps(tx, &run)?,
+            Some(_) | None => Vec::new(),
+        };
+        claimed.extend(claim::handed(run, steps));
+    }
+    Ok(claimed)
+}
+
+fn held(run: &Run, worker: &WorkerId, epoch: u64, now: Timestamp) -> bool {
+    run.epoch == epoch
+        && run.claimed_by.as_ref() == Some(worker)
+        && run.lease_expires_at.is_some_and(|end| end > now)
+}
+
+fn remember(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, claimed: &[Claimed]) -> Result<()> {
+    let Some(claim_id) = request.claim_id.as_ref().filter(|_| !claimed.is_empty()) else { return Ok(()) };
+    let given: Given = claimed.iter().map(|claimed| (claimed.run.id, claimed.lease.epoch)).collect();
+    let workspace = caller.workspace.as_str();
+    let (worker, now) = (request.worker_id.as_str(), tx.now.to_string());
+    let mut insert = tx.connection.prepare_cached(REMEMBER).told()?;
+    insert.execute((workspace, claim_id.as_str(), worker, now, rows::written(&given)?)).told()?;
+    let old = tx.now.minus(REMEMBERED).to_string();
+    tx.connection.prepare_cached(FORGET).told()?.execute([old]).told()?;
+    Ok(())
+}

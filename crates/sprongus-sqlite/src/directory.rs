@@ -1,0 +1,203 @@
+//! Workspaces, projects, agent tasks, workers and kinds.
+
+use rusqlite::{Connection, Row};
+use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, WorkerInfo, Workspace};
+use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::runs::Caller;
+use sprongus_core::time::Timestamp;
+use sprongus_core::{Error, Result};
+
+use crate::fault::Told;
+use crate::rows;
+use crate::writer::Tx;
+
+const WORKSPACES: &str = "SELECT id, created_at FROM workspaces ORDER BY id";
+const WORKSPACE: &str = "SELECT id, created_at FROM workspaces WHERE id = ?1";
+const CREATE_WORKSPACE: &str =
+    "INSERT INTO workspaces (id, created_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+const DELETE_WORKSPACE: &str = "DELETE FROM workspaces WHERE id = ?1";
+const PROJECTS: &str = "
+    SELECT id, created_at FROM projects WHERE workspace_id = ?1
+        AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2))) ORDER BY id";
+const PROJECT: &str = "SELECT id, created_at FROM projects WHERE workspace_id = ?1 AND id = ?2";
+const CREATE_PROJECT: &str =
+    "INSERT INTO projects (workspace_id, id, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+const AGENT_TASKS: &str = "
+    SELECT id, title, created_at FROM agent_tasks WHERE workspace_id = ?1 ORDER BY created_at DESC, id DESC LIMIT 100";
+const AGENT_TASK: &str = "SELECT id, title, created_at FROM agent_tasks WHERE workspace_id = ?1 AND id = ?2";
+const CREATE_AGENT_TASK: &str = "
+    INSERT INTO agent_tasks (workspace_id, id, title, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+const SEE_WORKER: &str = "
+    INSERT INTO workers (workspace_id, id, kinds, host, pid, version, concurrency, seen_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    ON CONFLICT (workspace_id, id) DO UPDATE SET kinds = excluded.kinds, seen_at = excluded.seen_at
+    RETURNING draining";
+const FORGET_LONG_GONE: &str = "DELETE FROM workers WHERE workspace_id = ?1 AND seen_at < ?2";
+const FORGET_WORKER: &str = "DELETE FROM workers WHERE workspace_id = ?1 AND id = ?2";
+const WORKERS: &str = "
+    SELECT id, kinds, host, pid, version, concurrency, draining, seen_at FROM workers
+    WHERE workspace_id = ?1 AND seen_at > ?2 ORDER BY id";
+const DRAIN: &str = "UPDATE workers SET draining = 1 WHERE workspace_id = ?1 AND id = ?2";
+const KINDS: &str = "SELECT kind, paused FROM kinds WHERE workspace_id = ?1 ORDER BY kind";
+const PAUSE: &str = "
+    INSERT INTO kinds (workspace_id, kind, paused) VALUES (?1, ?2, ?3)
+    ON CONFLICT (workspace_id, kind) DO UPDATE SET paused = excluded.paused";
+
+/// How long a worker that fell silent stays in the table, for those who look for it.
+const LONG_GONE: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>> {
+    let mut select = connection.prepare_cached(sql).told()?;
+    select.query_map(params, read).told()?.collect::<rusqlite::Result<_>>().told()
+}
+
+fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<T> {
+    connection.prepare_cached(sql).told()?.query_row(params, read).told()
+}
+
+fn execute(tx: &Tx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
+    tx.connection.prepare_cached(sql).told()?.execute(params).told()
+}
+
+fn workspace(row: &Row<'_>) -> rusqlite::Result<Workspace> {
+    Ok(Workspace { id: rows::text(row, 0)?, created_at: rows::text(row, 1)? })
+}
+
+fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
+    Ok(Project { id: rows::text(row, 0)?, created_at: rows::text(row, 1)? })
+}
+
+fn agent_task(row: &Row<'_>) -> rusqlite::Result<AgentTask> {
+    Ok(AgentTask { id: rows::text(row, 0)?, title: row.get(1)?, created_at: rows::text(row, 2)? })
+}
+
+/// Every workspace.
+pub fn workspaces(connection: &Connection) -> Result<Vec<Workspace>> {
+    all(connection, WORKSPACES, [], workspace)
+}
+
+/// Makes a workspace.
+pub fn create_workspace(tx: &Tx<'_>, id: &WorkspaceId) -> Result<Workspace> {
+    execute(tx, CREATE_WORKSPACE, (id.as_str(), tx.now.to_string()))?;
+    one(tx.connection, WORKSPACE, [id.as_str()], workspace)
+}
+
+/// Deletes a workspace; the database takes along what is its own.
+pub fn delete_workspace(tx: &Tx<'_>, id: &WorkspaceId) -> Result<()> {
+    match execute(tx, DELETE_WORKSPACE, [id.as_str()])? {
+        0 => Err(Error::not_found(format_args!("workspace: {id}"))),
+        _ => Ok(()),
+    }
+}
+
+/// The projects the caller may touch.
+pub fn projects(connection: &Connection, caller: &Caller) -> Result<Vec<Project>> {
+    let narrowed = caller.projects.as_ref().map(rows::written).transpose()?;
+    all(connection, PROJECTS, (caller.workspace.as_str(), narrowed), project)
+}
+
+/// Makes a project.
+pub fn create_project(tx: &Tx<'_>, caller: &Caller, id: &ProjectId) -> Result<Project> {
+    known_workspace(tx, caller)?;
+    execute(tx, CREATE_PROJECT, (caller.workspace.as_str(), id.as_str(), tx.now.to_string()))?;
+    one(tx.connection, PROJECT, (caller.workspace.as_str(), id.as_str()), project)
+}
+
+/// The newest agent tasks.
+pub fn agent_tasks(connection: &Connection, caller: &Caller) -> Result<Vec<AgentTask>> {
+    all(connection, AGENT_TASKS, [caller.workspace.as_str()], agent_task)
+}
+
+/// Makes an agent task.
+pub fn create_agent_task(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    id: &AgentTaskId,
+    title: Option<&str>,
+) -> Result<AgentTask> {
+    known_workspace(tx, caller)?;
+    let workspace = caller.workspace.as_str();
+    execute(tx, CREATE_AGENT_TASK, (workspace, id.as_str(), title, tx.now.to_string()))?;
+    one(tx.connection, AGENT_TASK, (workspace, id.as_str()), agent_task)
+}
+
+fn known_workspace(tx: &Tx<'_>, caller: &Caller) -> Result<()> {
+    let mut select = tx.connection.prepare_cached(WORKSPACE).told()?;
+    match select.exists([caller.workspace.as_str()]).told()? {
+        true => Ok(()),
+        false => Err(Error::not_found(format_args!("workspace: {}", caller.workspace))),
+    }
+}
+
+/// Notes a worker's word.
+pub fn see_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
+    known_workspace(tx, caller)?;
+    let workspace = caller.workspace.as_str();
+    execute(tx, FORGET_LONG_GONE, (workspace, tx.now.minus(LONG_GONE).to_string()))?;
+    let params = rusqlite::params![
+        workspace,
+        worker.id.as_str(),
+        worker.kinds.as_ref().map(rows::written).transpose()?,
+        worker.host,
+        worker.pid,
+        worker.version,
+        worker.concurrency,
+        tx.now.to_string(),
+    ];
+    one(tx.connection, SEE_WORKER, params, |row| row.get(0))
+}
+
+/// Forgets a worker.
+pub fn forget_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerId) -> Result<()> {
+    execute(tx, FORGET_WORKER, (caller.workspace.as_str(), worker.as_str())).map(|_| ())
+}
+
+/// The workers that live.
+pub fn workers(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<Vec<Worker>> {
+    let seen = now.minus(Worker::GONE_AFTER).to_string();
+    all(connection, WORKERS, (caller.workspace.as_str(), seen), |row| {
+        Ok(Worker {
+            id: rows::text(row, 0)?,
+            kinds: rows::parsed(row, 1)?,
+            host: row.get(2)?,
+            pid: row.get(3)?,
+            version: row.get(4)?,
+            concurrency: row.get(5)?,
+            draining: row.get(6)?,
+            seen_at: rows::text(row, 7)?,
+        })
+    })
+}
+
+/// Tells a worker to stop claiming.
+pub fn drain_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerId) -> Result<()> {
+    match execute(tx, DRAIN, (caller.workspace.as_str(), worker.as_str()))? {
+        0 => Err(Error::not_found(format_args!("worker: {worker}"))
+            .with_hint("`sprongus workers list` shows them")),
+        _ => Ok(()),
+    }
+}
+
+/// The kinds somebody paused or resumed.
+pub fn kinds(connection: &Connection, caller: &Caller) -> Result<Vec<KindSetting>> {
+    all(connection, KINDS, [caller.workspace.as_str()], |row| {
+        Ok(KindSetting { kind: rows::text(row, 0)?, paused: row.get(1)? })
+    })
+}
+
+/// Pauses or resumes a kind.
+pub fn pause_kind(tx: &Tx<'_>, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting> {
+    known_workspace(tx, caller)?;
+    execute(tx, PAUSE, (caller.workspace.as_str(), kind.as_str(), paused))?;
+    Ok(KindSetting { kind: kind.clone(), paused })
+}

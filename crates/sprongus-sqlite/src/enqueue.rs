@@ -1,0 +1,126 @@
+//! Enqueue: make the run, or find the one that the same key or id and request had made.
+
+use std::collections::HashSet;
+
+use rusqlite::OptionalExtension;
+use sprongus_core::rules::Act;
+use sprongus_core::rules::enqueue::{Prepared, compare, enqueue};
+use sprongus_core::run::{Applied, Enqueue, Run};
+use sprongus_core::runs::Caller;
+use sprongus_core::store::{Batch, Inserted};
+use sprongus_core::{Error, ErrorCode, Result};
+
+use crate::fault::Told;
+use crate::rows::{self, run_columns};
+use crate::writer::Tx;
+
+const WORKSPACE: &str = "SELECT 1 FROM workspaces WHERE id = ?1";
+const PROJECT: &str = "SELECT 1 FROM projects WHERE workspace_id = ?1 AND id = ?2";
+const AGENT_TASK: &str = "SELECT 1 FROM agent_tasks WHERE workspace_id = ?1 AND id = ?2";
+pub(crate) const BY_KEY: &str =
+    concat!("SELECT ", run_columns!(), " FROM runs WHERE workspace_id = ?1 AND idempotency_key = ?2");
+pub(crate) const BY_ID: &str =
+    concat!("SELECT ", run_columns!(), " FROM runs WHERE id = ?1 AND workspace_id = ?2");
+const EXISTS: &str = "SELECT 1 FROM runs WHERE id = ?1";
+
+/// Makes or finds each run; with [`Batch::AllOrNothing`] the first refusal undoes all.
+pub fn run(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    requests: &[Prepared],
+    batch: Batch,
+) -> Result<Vec<Result<Inserted>>> {
+    if !exists(tx, WORKSPACE, [caller.workspace.as_str()])? {
+        return Err(Error::not_found(format_args!("workspace: {}", caller.workspace))
+            .with_hint("`sprongus workspaces create` makes one"));
+    }
+    let mut known = HashSet::new();
+    let mut answers = Vec::with_capacity(requests.len());
+    for request in requests {
+        let answer = match check_references(tx, caller, request, &mut known)? {
+            Ok(()) => insert(tx, caller, request)?,
+            Err(refused) => Err(refused),
+        };
+        answers.push(answer);
+    }
+    if batch == Batch::AllOrNothing && answers.iter().any(Result::is_err) {
+        undo(tx)?;
+        let undone = |_| Err(Error::validation("not made: another item of the batch was refused"));
+        return Ok(answers.into_iter().map(|answer| answer.and_then(undone)).collect());
+    }
+    Ok(answers)
+}
+
+/// Back to the savepoint the writer gave this job; the answers, errors among them, stay.
+fn undo(tx: &Tx<'_>) -> Result<()> {
+    tx.connection.prepare_cached("ROLLBACK TO job").told()?.execute([]).told()?;
+    Ok(())
+}
+
+fn insert(tx: &Tx<'_>, caller: &Caller, request: &Prepared) -> Result<Result<Inserted>> {
+    if let Some(key) = &request.idempotency_key
+        && let Some(found) = find(tx, BY_KEY, (caller.workspace.as_str(), key))?
+    {
+        return Ok(replayed(found, caller, request));
+    }
+    if exists(tx, EXISTS, [request.id.to_string()])? {
+        return Ok(match find(tx, BY_ID, (request.id.to_string(), caller.workspace.as_str()))? {
+            Some(found) => replayed(found, caller, request),
+            None => Err(Error::new(ErrorCode::Conflict, format!("the id is taken: {}", request.id))),
+        });
+    }
+    let act = Act { now: tx.now, actor: &caller.actor };
+    let change = enqueue(request, &caller.workspace, act);
+    rows::insert_run(tx, &change.run)?;
+    rows::insert_events(tx, &change.events)?;
+    let applied = Applied { run: change.run, events: change.events };
+    Ok(Ok(Inserted { applied, outcome: Enqueue::Created }))
+}
+
+fn replayed(found: Run, caller: &Caller, request: &Prepared) -> Result<Inserted> {
+    if !caller.may_touch(found.project_id.as_ref()) {
+        return Err(Error::new(
+            ErrorCode::IdempotencyKeyReused,
+            "the idempotency key belongs to another request",
+        ));
+    }
+    compare(&found, request)?;
+    Ok(Inserted { applied: Applied { run: found, events: Vec::new() }, outcome: Enqueue::Existing })
+}
+
+/// Whether what the run refers to exists. What does, is remembered for the rest of the batch.
+fn check_references(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    request: &Prepared,
+    known: &mut HashSet<String>,
+) -> Result<Result<()>> {
+    let workspace = caller.workspace.as_str();
+    if let Some(id) = &request.project_id
+        && !known.contains(&format!("project {id}"))
+    {
+        if !exists(tx, PROJECT, [workspace, id.as_str()])? {
+            let hint = format!("`sprongus projects create {id}` makes it");
+            return Ok(Err(Error::validation(format!("no such project: {id}")).with_hint(hint)));
+        }
+        known.insert(format!("project {id}"));
+    }
+    if let Some(id) = &request.agent_task_id
+        && !known.contains(&format!("task {id}"))
+    {
+        if !exists(tx, AGENT_TASK, [workspace, id.as_str()])? {
+            let hint = format!("`sprongus agent-tasks create {id}` makes it");
+            return Ok(Err(Error::validation(format!("no such agent task: {id}")).with_hint(hint)));
+        }
+        known.insert(format!("task {id}"));
+    }
+    Ok(Ok(()))
+}
+
+fn exists(tx: &Tx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<bool> {
+    tx.connection.prepare_cached(sql).told()?.exists(params).told()
+}
+
+fn find(tx: &Tx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Option<Run>> {
+    tx.connection.prepare_cached(sql).told()?.query_row(params, rows::run).optional().told()
+}

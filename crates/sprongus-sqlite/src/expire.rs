@@ -1,0 +1,62 @@
+//! Timers: what time has changed is brought up to the present, oldest first.
+
+use rusqlite::Connection;
+use sprongus_core::Result;
+use sprongus_core::event::Event;
+use sprongus_core::rules::expire::expire;
+use sprongus_core::rules::schedule::{Schedule, schedule};
+use sprongus_core::rules::{Act, SYSTEM};
+use sprongus_core::run::Run;
+use sprongus_core::runs::Caller;
+use sprongus_core::time::Timestamp;
+
+use crate::fault::Told;
+use crate::rows::{self, run_columns};
+use crate::writer::Tx;
+
+pub(crate) const DUE_TIMERS: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs INDEXED BY runs_timer WHERE workspace_id = ?1 AND timer_at <= ?2 ORDER BY timer_at LIMIT ?3"
+);
+const PARK: &str = "UPDATE runs SET ready = ?2, timer_at = ?3 WHERE id = ?1";
+const NEXT_TIMER: &str =
+    "SELECT timer_at FROM runs INDEXED BY runs_timer WHERE workspace_id = ?1 AND timer_at IS NOT NULL
+     ORDER BY timer_at LIMIT 1";
+
+/// Timers moved by one claim at most: what is behind them waits for the next.
+pub const MOST_TIMERS: u32 = 1_000;
+
+/// Moves due timers; how many, and what was written.
+pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
+    let due: Vec<Run> = {
+        let mut select = tx.connection.prepare_cached(DUE_TIMERS).told()?;
+        let rows =
+            select.query_map((caller.workspace.as_str(), tx.now.to_string(), limit), rows::run).told()?;
+        rows.collect::<rusqlite::Result<_>>().told()?
+    };
+    let mut written = Vec::new();
+    for run in &due {
+        match expire(run, Act { now: tx.now, actor: SYSTEM }) {
+            Some(change) => {
+                rows::update_run(tx, &change.run)?;
+                rows::insert_events(tx, &change.events)?;
+                written.extend(change.events);
+            }
+            None => {
+                let Schedule { ready, timer_at } = schedule(run, tx.now);
+                let timer_at = timer_at.map(|time| time.to_string());
+                let mut park = tx.connection.prepare_cached(PARK).told()?;
+                park.execute((run.id.to_string(), ready, timer_at)).told()?;
+            }
+        }
+    }
+    Ok((u32::try_from(due.len()).unwrap_or(u32::MAX), written))
+}
+
+/// When the next timer of a workspace falls due.
+pub fn next(connection: &Connection, caller: &Caller) -> Result<Option<Timestamp>> {
+    let mut select = connection.prepare_cached(NEXT_TIMER).told()?;
+    let mut times = select.query_map([caller.workspace.as_str()], |row| rows::text(row, 0)).told()?;
+    times.next().transpose().told()
+}

@@ -1,0 +1,57 @@
+//! SQLite's errors as the contract's: a message for the caller without SQL in it, the cause kept for the log.
+
+use rusqlite::ErrorCode as Cause;
+use sprongus_core::{Error, ErrorCode, Result};
+
+/// What a database error means to a caller. A locked, full, read-only or unreachable database is `unavailable`, whatever was
+/// being done; anything else is a fault of ours.
+pub fn told(error: rusqlite::Error) -> Error {
+    let (code, message, hint) = match &error {
+        rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
+            Cause::DatabaseBusy | Cause::DatabaseLocked => {
+                (ErrorCode::Unavailable, "the database stayed locked by another process", None)
+            }
+            Cause::DiskFull => {
+                (ErrorCode::Unavailable, "the disk is full", Some("free some space, then try again"))
+            }
+            Cause::ReadOnly => (
+                ErrorCode::Unavailable,
+                "the database is read-only",
+                Some("check the permissions of the file and its folder"),
+            ),
+            Cause::CannotOpen => (
+                ErrorCode::Unavailable,
+                "the database cannot be opened",
+                Some("check the path and the permissions of the folder"),
+            ),
+            Cause::SystemIoFailure => (ErrorCode::Unavailable, "the disk does not answer as it should", None),
+            Cause::NotADatabase => (
+                ErrorCode::Unavailable,
+                "the file is not a database",
+                Some("name another file with --db, or restore a backup"),
+            ),
+            Cause::DatabaseCorrupt => {
+                (ErrorCode::Unavailable, "the database is damaged", Some("restore a backup of the file"))
+            }
+            _ => (ErrorCode::Internal, "the database refused a statement", None),
+        },
+        _ => (ErrorCode::Internal, "the database holds what this version cannot read", None),
+    };
+    let told = Error::new(code, message).with_source(error);
+    match hint {
+        Some(hint) => told.with_hint(hint),
+        None => told,
+    }
+}
+
+/// Lets `?` turn a database error into the contract's.
+pub trait Told<T> {
+    /// The value, or what the error means to a caller.
+    fn told(self) -> Result<T>;
+}
+
+impl<T> Told<T> for rusqlite::Result<T> {
+    fn told(self) -> Result<T> {
+        self.map_err(told)
+    }
+}

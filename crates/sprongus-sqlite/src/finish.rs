@@ -1,0 +1,35 @@
+//! Finish: executions end, in batches.
+
+use sprongus_core::Result;
+use sprongus_core::names::WorkerId;
+use sprongus_core::rules::Act;
+use sprongus_core::rules::finish::finish;
+use sprongus_core::run::{Applied, Hold};
+use sprongus_core::runs::Caller;
+use sprongus_core::store::DrawnReport;
+
+use crate::change::{load, write};
+use crate::writer::Tx;
+
+/// Ends each execution.
+pub fn run(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    worker: &WorkerId,
+    reports: &[DrawnReport],
+) -> Result<Vec<Result<Applied>>> {
+    let act = Act { now: tx.now, actor: &caller.actor };
+    let mut answers = Vec::with_capacity(reports.len());
+    for DrawnReport { report, draw } in reports {
+        let hold = Hold { id: report.id, worker_id: worker.clone(), epoch: report.epoch };
+        let answer = match load(tx.connection, caller, report.id)? {
+            Ok(run) => match finish(&run, &hold, &report.outcome, *draw, act) {
+                Ok(decision) => Ok(write(tx, run, decision)?),
+                Err(refused) => Err(refused),
+            },
+            Err(missing) => Err(missing),
+        };
+        answers.push(answer);
+    }
+    Ok(answers)
+}

@@ -1,0 +1,365 @@
+//! A [`Store`] in one SQLite file: no server, any number of processes on one machine.
+//!
+//! One writer thread per process folds what is waiting into one transaction ([`writer`]); readers have connections of their
+//! own. Each verb stands in the file of its name. Rules are the core's: under the write lock a verb reads the run, asks the
+//! rule and writes the answer, so there is no rule in SQL here. What is left to others: what a workspace's caller may do is
+//! checked by row here, but there is no second wall behind it as Postgres has; give mutually distrustful tenants a file each.
+
+mod change;
+mod claim;
+mod directory;
+mod enqueue;
+mod expire;
+mod fault;
+mod finish;
+mod heartbeat;
+mod migrate;
+mod open;
+mod prune;
+mod read;
+mod record;
+mod rows;
+mod stats;
+mod wake;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use sprongus_core::directory::{
+    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
+};
+use sprongus_core::event::Event;
+use sprongus_core::follow::{News, ReadSoFar};
+use sprongus_core::ids::RunId;
+use sprongus_core::list::{ListFilter, Page};
+use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::rules::enqueue::Prepared;
+use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
+use sprongus_core::runs::Caller;
+use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::{Error, Result};
+use tokio::sync::watch;
+
+pub use migrate::{APPLICATION_ID, MIGRATIONS, Migration};
+pub use open::{Durability, OLDEST_SAFE_SQLITE, Options};
+
+use fault::Told;
+use wake::Watch;
+use writer::Writer;
+
+/// Connections kept for reading; more are made when more read at once, and closed again.
+const READERS_KEPT: usize = 4;
+
+/// A database of runs in one file.
+pub struct Sqlite {
+    shared: Arc<Shared>,
+    writer: Writer,
+    changed: watch::Sender<u64>,
+    watch: OnceLock<Option<Watch>>,
+}
+
+struct Shared {
+    file: PathBuf,
+    durability: Durability,
+    clock: Arc<dyn Clock>,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl Sqlite {
+    /// Opens the file, making and migrating it as the options say.
+    ///
+    /// # Errors
+    /// `not_found` when it is missing and not to be made; `unavailable` when it cannot be read or written;
+    /// `schema_mismatch` when it is another program's, newer than this one, or older and not to be migrated.
+    pub fn open(file: &Path, options: Options) -> Result<Self> {
+        let connection = open::open(file, &options)?;
+        let (changed, _) = watch::channel(0);
+        let writer = Writer::start(connection, Arc::clone(&options.clock), changed.clone())?;
+        let shared = Shared {
+            file: file.to_owned(),
+            durability: options.durability,
+            clock: options.clock,
+            readers: Mutex::new(Vec::new()),
+        };
+        Ok(Self { shared: Arc::new(shared), writer, changed, watch: OnceLock::new() })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        let reading = tokio::task::spawn_blocking(move || shared.read(read));
+        reading.await.map_err(|error| Error::internal("a read was broken off").with_source(error))?
+    }
+
+    fn watch(&self) -> Option<&Watch> {
+        let start = || {
+            let connection = open::connect(&self.shared.file, self.shared.durability);
+            let started = connection.and_then(|it| Watch::start(it, &self.shared.file, self.changed.clone()));
+            started.inspect_err(|error| tracing::debug!(?error, "not watching the database")).ok()
+        };
+        self.watch.get_or_init(start).as_ref()
+    }
+}
+
+impl Shared {
+    fn read<T>(&self, read: impl FnOnce(&Connection, Timestamp) -> Result<T>) -> Result<T> {
+        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => open::connect(&self.file, self.durability)?,
+        };
+        let answer = read(&connection, self.clock.now());
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS_KEPT && connection.is_autocommit() {
+            readers.push(connection);
+        }
+        answer
+    }
+}
+
+/// The migrations a file lacks, without applying them.
+///
+/// # Errors
+/// As [`Sqlite::open`] without making or migrating the file.
+pub fn pending(file: &Path) -> Result<Vec<Migration>> {
+    if !file.exists() {
+        return Ok(MIGRATIONS.to_vec());
+    }
+    let connection = open::connect(file, Durability::PowerCut)?;
+    Ok(migrate::after(migrate::version(&connection)?).to_vec())
+}
+
+/// Makes the file if there is none, and brings its schema up to date; answers what was applied.
+///
+/// # Errors
+/// As [`Sqlite::open`].
+pub fn migrate(file: &Path) -> Result<Vec<Migration>> {
+    let before = pending(file)?;
+    open::open(file, &Options::default())?;
+    Ok(before)
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn enqueue(
+        &self,
+        caller: &Caller,
+        requests: Vec<Prepared>,
+        batch: Batch,
+    ) -> Result<Vec<Result<Inserted>>> {
+        let caller = caller.clone();
+        self.writer.write(move |tx| enqueue::run(tx, &caller, &requests, batch)).await
+    }
+
+    async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
+        let (caller, request) = (caller.clone(), request.clone());
+        let (looker, looked, clock) = (caller.clone(), request.clone(), Arc::clone(&self.shared.clock));
+        let look = move |connection: &Connection| claim::look(connection, &looker, &looked, clock.now());
+        self.writer.look_then_write(look, move |tx| claim::run(tx, &caller, &request)).await
+    }
+
+    async fn heartbeat(
+        &self,
+        caller: &Caller,
+        holds: Vec<Hold>,
+        lease: Option<Duration>,
+    ) -> Result<Vec<Result<Beat>>> {
+        let caller = caller.clone();
+        self.writer.write(move |tx| heartbeat::run(tx, &caller, &holds, lease)).await
+    }
+
+    async fn finish(
+        &self,
+        caller: &Caller,
+        worker: &WorkerId,
+        reports: Vec<DrawnReport>,
+    ) -> Result<Vec<Result<Applied>>> {
+        let (caller, worker) = (caller.clone(), worker.clone());
+        self.writer.write(move |tx| finish::run(tx, &caller, &worker, &reports)).await
+    }
+
+    async fn change(&self, caller: &Caller, id: RunId, change: Change) -> Result<Applied> {
+        let caller = caller.clone();
+        self.writer.write(move |tx| change::run(tx, &caller, id, &change)).await
+    }
+
+    async fn record(
+        &self,
+        caller: &Caller,
+        hold: &Hold,
+        steps: Vec<StepReport>,
+        lines: Vec<LogLine>,
+    ) -> Result<Vec<Event>> {
+        let (caller, hold) = (caller.clone(), hold.clone());
+        self.writer.write(move |tx| record::run(tx, &caller, &hold, &steps, &lines)).await
+    }
+
+    async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
+        let caller = caller.clone();
+        self.writer.write(move |tx| expire::run(tx, &caller, limit)).await
+    }
+
+    async fn get(&self, caller: &Caller, id: RunId) -> Result<Run> {
+        let caller = caller.clone();
+        self.read(move |connection, _| read::get(connection, &caller, id)).await
+    }
+
+    async fn find_by_key(&self, caller: &Caller, key: &str) -> Result<Option<Run>> {
+        let (caller, key) = (caller.clone(), key.to_owned());
+        self.read(move |connection, _| read::find_by_key(connection, &caller, &key)).await
+    }
+
+    async fn list(&self, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
+        let (caller, filter) = (caller.clone(), filter.clone());
+        self.read(move |connection, _| read::list(connection, &caller, &filter)).await
+    }
+
+    async fn steps(&self, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| read::steps(connection, &caller, id)).await
+    }
+
+    async fn events(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| read::events(connection, &caller, id, after, limit)).await
+    }
+
+    async fn logs(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| read::logs(connection, &caller, id, after, limit)).await
+    }
+
+    async fn news(&self, caller: &Caller, id: RunId, so_far: ReadSoFar) -> Result<News> {
+        let caller = caller.clone();
+        self.read(move |connection, _| read::news(connection, &caller, id, so_far)).await
+    }
+
+    async fn stats(&self, caller: &Caller) -> Result<Stats> {
+        let caller = caller.clone();
+        self.read(move |connection, now| stats::stats(connection, &caller, now)).await
+    }
+
+    async fn prune(
+        &self,
+        caller: &Caller,
+        retention: Retention,
+        limit: u32,
+        dry_run: bool,
+    ) -> Result<Pruned> {
+        let caller = caller.clone();
+        if dry_run {
+            return self.read(move |connection, now| prune::count(connection, &caller, retention, now)).await;
+        }
+        self.writer.write(move |tx| prune::run(tx, &caller, retention, limit)).await
+    }
+
+    async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
+        let (caller, worker) = (caller.clone(), worker.clone());
+        self.writer.write(move |tx| directory::see_worker(tx, &caller, &worker)).await
+    }
+
+    async fn forget_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        let (caller, worker) = (caller.clone(), worker.clone());
+        self.writer.write(move |tx| directory::forget_worker(tx, &caller, &worker)).await
+    }
+
+    async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>> {
+        let caller = caller.clone();
+        self.read(move |connection, now| directory::workers(connection, &caller, now)).await
+    }
+
+    async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        let (caller, worker) = (caller.clone(), worker.clone());
+        self.writer.write(move |tx| directory::drain_worker(tx, &caller, &worker)).await
+    }
+
+    async fn kinds(&self, caller: &Caller) -> Result<Vec<KindSetting>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| directory::kinds(connection, &caller)).await
+    }
+
+    async fn pause_kind(&self, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting> {
+        let (caller, kind) = (caller.clone(), kind.clone());
+        self.writer.write(move |tx| directory::pause_kind(tx, &caller, &kind, paused)).await
+    }
+
+    async fn projects(&self, caller: &Caller) -> Result<Vec<Project>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| directory::projects(connection, &caller)).await
+    }
+
+    async fn create_project(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
+        let (caller, id) = (caller.clone(), id.clone());
+        self.writer.write(move |tx| directory::create_project(tx, &caller, &id)).await
+    }
+
+    async fn agent_tasks(&self, caller: &Caller) -> Result<Vec<AgentTask>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| directory::agent_tasks(connection, &caller)).await
+    }
+
+    async fn create_agent_task(
+        &self,
+        caller: &Caller,
+        id: &AgentTaskId,
+        title: Option<&str>,
+    ) -> Result<AgentTask> {
+        let (caller, id, title) = (caller.clone(), id.clone(), title.map(str::to_owned));
+        self.writer.write(move |tx| directory::create_agent_task(tx, &caller, &id, title.as_deref())).await
+    }
+
+    async fn workspaces(&self) -> Result<Vec<Workspace>> {
+        self.read(|connection, _| directory::workspaces(connection)).await
+    }
+
+    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
+        let id = id.clone();
+        self.writer.write(move |tx| directory::create_workspace(tx, &id)).await
+    }
+
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
+        let id = id.clone();
+        self.writer.write(move |tx| directory::delete_workspace(tx, &id)).await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        Ok(self.shared.clock.now())
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let (place, durability) = (self.shared.file.display().to_string(), self.shared.durability);
+        self.read(move |connection, _| {
+            let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).told()?;
+            let faults =
+                if check == "ok" { Vec::new() } else { vec![format!("the file is damaged: {check}")] };
+            Ok(Health {
+                engine: format!("SQLite {}", rusqlite::version()),
+                place,
+                schema: migrate::version(connection)?,
+                durable: durability == Durability::PowerCut,
+                faults,
+            })
+        })
+        .await
+    }
+
+    fn generation(&self) -> u64 {
+        *self.changed.borrow()
+    }
+
+    async fn changed(&self, seen: u64, longest: Duration) {
+        let mut changes = self.changed.subscribe();
+        let _waiter = self.watch().map(Watch::wait);
+        let past = changes.wait_for(|generation| *generation > seen);
+        // Either way the caller looks again.
+        let _ = tokio::time::timeout(longest, past).await;
+    }
+}

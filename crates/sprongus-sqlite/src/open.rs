@@ -1,0 +1,147 @@
+//! Opening the file: who may read it, how durable it is, and which SQLite is safe to use.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use sprongus_core::time::{Clock, SystemClock};
+use sprongus_core::{Error, ErrorCode, Result};
+
+use crate::fault::Told;
+use crate::migrate;
+
+/// Before this one, two connections to one WAL file could lose what was committed (the WAL-reset bug, fixed in 3.51.3).
+pub const OLDEST_SAFE_SQLITE: i32 = 3_051_003;
+
+/// How far a commit is carried before it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// To the disk, with every commit: `synchronous=FULL`.
+    #[default]
+    PowerCut,
+    /// To the operating system: `synchronous=NORMAL`. A power cut loses the last commits. There for the control of the
+    /// power-cut drill, which must lose some.
+    ProcessCrash,
+}
+
+/// How to open a file.
+#[derive(Clone)]
+pub struct Options {
+    /// Make the file, and the folder it is in, where there is none.
+    pub create: bool,
+    /// Bring an older schema up to date.
+    pub migrate: bool,
+    /// What survives.
+    pub durability: Durability,
+    /// The clock the rules are given.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let clock = Arc::new(SystemClock);
+        Self { create: true, migrate: true, durability: Durability::default(), clock }
+    }
+}
+
+/// Opens the file for a program: makes it if wanted, checks SQLite and the schema, migrates if wanted.
+///
+/// # Errors
+/// `not_found` when the file is missing and not to be made; `unavailable` when it cannot be read or written;
+/// `schema_mismatch` when it is another program's, newer, or older and not to be migrated.
+pub fn open(path: &Path, options: &Options) -> Result<Connection> {
+    if rusqlite::version_number() < OLDEST_SAFE_SQLITE {
+        let message = format!(
+            "SQLite {} can lose committed writes; 3.51.3 is the oldest safe one",
+            rusqlite::version()
+        );
+        return Err(
+            Error::new(ErrorCode::Unavailable, message).with_hint("build sprongus with its bundled SQLite")
+        );
+    }
+    make(path, options.create)?;
+    let connection = connect(path, options.durability)?;
+    if options.migrate {
+        migrate::migrate(&connection)?;
+    }
+    let version = migrate::version(&connection)?;
+    if version < migrate::latest() {
+        let message = format!("the database has schema {version}, this sprongus needs {}", migrate::latest());
+        return Err(Error::new(ErrorCode::SchemaMismatch, message));
+    }
+    Ok(connection)
+}
+
+/// Makes the file readable by its owner alone, before SQLite does: it gives its own files the same permissions.
+fn make(path: &Path, create: bool) -> Result<()> {
+    let unavailable = |what: &str, error: std::io::Error| {
+        let message = format!("cannot {what} {}: {}", path.display(), error.kind());
+        Error::new(ErrorCode::Unavailable, message).with_source(error)
+    };
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            return Err(Error::validation(format!("a folder, not a database: {}", path.display()))
+                .with_hint("name a file with --db"));
+        }
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(unavailable("read", error)),
+    }
+    if !create {
+        return Err(Error::new(ErrorCode::NotFound, format!("no database at {}", path.display()))
+            .with_hint("`sprongus runs enqueue` and `sprongus init` make one"));
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| unavailable("make a folder for", error))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(unavailable("make", error)),
+    }
+}
+
+/// One more connection to the file.
+///
+/// # Errors
+/// `unavailable`.
+pub fn connect(path: &Path, durability: Durability) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).told()?;
+    connection.busy_handler(Some(wait_for_lock)).told()?;
+    // Reading a file that is no database fails here, with a better reason than the pragmas give.
+    migrate::version(&connection)?;
+    let journal: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).told()?;
+    if journal != "wal" {
+        return Err(Error::new(
+            ErrorCode::Unavailable,
+            format!("SQLite keeps no write-ahead log here: {journal}"),
+        )
+        .with_hint("keep the database on a local disk"));
+    }
+    let synchronous = match durability {
+        Durability::PowerCut => "FULL",
+        Durability::ProcessCrash => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous).told()?;
+    connection.pragma_update(None, "foreign_keys", true).told()?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// How often a lock is asked for before it counts as stuck: about 30 s.
+const MOST_WAITS: i32 = 6_000;
+
+/// Short random waits: SQLite's own grow to 100 ms, and a process that sleeps so long is passed by all others again and again.
+fn wait_for_lock(waits: i32) -> bool {
+    if waits >= MOST_WAITS {
+        return false;
+    }
+    let longest = if waits < 20 { 1_000 } else { 10_000 };
+    std::thread::sleep(Duration::from_micros(fastrand::u64(100..longest)));
+    true
+}

@@ -1,0 +1,208 @@
+//! Reads: one run, lists, history, logs. Each on a connection of its own, so that no reader waits for the writer.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use sprongus_core::Result;
+use sprongus_core::event::Event;
+use sprongus_core::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::ids::RunId;
+use sprongus_core::list::{ListFilter, Page, Position};
+use sprongus_core::run::Run;
+use sprongus_core::runs::Caller;
+use sprongus_core::step::{LogLine, NumberedLine, Step};
+
+use crate::change::load;
+use crate::enqueue::BY_KEY;
+use crate::fault::Told;
+use crate::rows::{self, event_columns, run_columns, step_columns};
+
+const STEPS: &str =
+    concat!("SELECT ", step_columns!(), " FROM run_steps WHERE run_id = ?1 ORDER BY attempt, epoch, ordinal");
+const EVENTS: &str = concat!(
+    "SELECT ",
+    event_columns!(),
+    " FROM run_events WHERE run_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+);
+const CHUNKS: &str = "
+    SELECT first, attempt, body FROM run_logs WHERE run_id = ?1 AND first + lines > ?2 ORDER BY first LIMIT ?3";
+
+/// One run.
+pub fn get(connection: &Connection, caller: &Caller, id: RunId) -> Result<Run> {
+    load(connection, caller, id)?
+}
+
+/// The run of an idempotency key.
+pub fn find_by_key(connection: &Connection, caller: &Caller, key: &str) -> Result<Option<Run>> {
+    let mut select = connection.prepare_cached(BY_KEY).told()?;
+    let found = select.query_row((caller.workspace.as_str(), key), rows::run).optional().told()?;
+    Ok(found.filter(|run| caller.may_touch(run.project_id.as_ref())))
+}
+
+/// A run's steps.
+pub fn steps(connection: &Connection, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
+    load(connection, caller, id)??;
+    let mut select = connection.prepare_cached(STEPS).told()?;
+    select.query_map([id.to_string()], rows::step).told()?.collect::<rusqlite::Result<_>>().told()
+}
+
+/// A run's events after `after`.
+pub fn events(
+    connection: &Connection,
+    caller: &Caller,
+    id: RunId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Event>> {
+    load(connection, caller, id)??;
+    let mut select = connection.prepare_cached(EVENTS).told()?;
+    let events = select.query_map((id.to_string(), rows::number(after), limit), rows::event).told()?;
+    events.collect::<rusqlite::Result<_>>().told()
+}
+
+/// A run's log lines after `after`.
+pub fn logs(
+    connection: &Connection,
+    caller: &Caller,
+    id: RunId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<NumberedLine>> {
+    load(connection, caller, id)??;
+    let mut select = connection.prepare_cached(CHUNKS).told()?;
+    // The chunk that holds the first line wanted ends behind `after`: its first line plus its lines is over `after + 1`.
+    let mut chunks = select.query((id.to_string(), rows::number(after).saturating_add(1), limit)).told()?;
+    let mut lines = Vec::new();
+    while let Some(row) = chunks.next().told()? {
+        let first: i64 = row.get(0).told()?;
+        let attempt: u32 = row.get(1).told()?;
+        let body: Vec<LogLine> = rows::parsed(row, 2).told()?.unwrap_or_default();
+        let numbered = (u64::try_from(first).unwrap_or(1)..).zip(body);
+        lines.extend(numbered.filter(|(seq, _)| *seq > after).map(|(seq, line)| NumberedLine {
+            seq,
+            attempt,
+            line,
+        }));
+        if lines.len() >= limit as usize {
+            lines.truncate(limit as usize);
+            break;
+        }
+    }
+    Ok(lines)
+}
+
+/// What is new of a run, read at one instant.
+pub fn news(connection: &Connection, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
+    let snapshot = connection.unchecked_transaction().told()?;
+    let run = get(connection, caller, id)?;
+    let events = events(connection, caller, id, read.events, MAX_NEWS)?;
+    let lines = logs(connection, caller, id, read.lines, MAX_NEWS)?;
+    snapshot.finish().told()?;
+    let read = ReadSoFar {
+        events: events.last().map_or(read.events, |event| event.seq),
+        lines: lines.last().map_or(read.lines, |line| line.seq),
+    };
+    Ok(News { run, events, lines, read })
+}
+
+/// A page of runs, newest first or oldest first, along the index its filter asks for.
+pub fn list(connection: &Connection, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
+    let position = filter.position(&caller.workspace)?;
+    let (sql, params) = list_statement(caller, filter, position)?;
+    let mut select = connection.prepare_cached(&sql).told()?;
+    let mut data: Vec<Run> = select
+        .query_map(params_from_iter(params), rows::run)
+        .told()?
+        .collect::<rusqlite::Result<_>>()
+        .told()?;
+    let more = data.len() > filter.limit as usize;
+    data.truncate(filter.limit as usize);
+    let last = data.last().filter(|_| more);
+    let next_cursor = last.map(|run| {
+        filter.cursor_behind(&caller.workspace, Position { created_at: run.created_at, id: run.id })
+    });
+    Ok(Page { data, next_cursor })
+}
+
+/// The statement of a list. Several states or kinds are a union of walks, merged: one walk over all of them would sort what it
+/// finds, and a filter without its index would read all there is.
+pub(crate) fn list_statement(
+    caller: &Caller,
+    filter: &ListFilter,
+    position: Option<Position>,
+) -> Result<(String, Vec<Value>)> {
+    let mut query = Query { conditions: Vec::new(), params: Vec::new() };
+    query.add("workspace_id = ?", caller.workspace.as_str());
+    if let Some(project) = &filter.project_id {
+        query.add("project_id = ?", project.as_str());
+    }
+    if let Some(projects) = &caller.projects {
+        query.add("project_id IN (SELECT value FROM json_each(?))", rows::written(projects)?);
+    }
+    if let Some(task) = &filter.agent_task_id {
+        query.add("agent_task_id = ?", task.as_str());
+    }
+    for (name, value) in &filter.tags {
+        query.add("EXISTS (SELECT 1 FROM json_each(tags) WHERE key = ?", name.as_str());
+        query.add_to_last(" AND value = ?)", value.as_str());
+    }
+    if let Some(since) = filter.since {
+        query.add("created_at >= ?", since.to_string());
+    }
+    if let Some(before) = filter.before {
+        query.add("created_at < ?", before.to_string());
+    }
+    let (direction, comparison) = if filter.oldest_first { ("ASC", ">") } else { ("DESC", "<") };
+    if let Some(Position { created_at, id }) = position {
+        query.add(&format!("(created_at, id) {comparison} (?"), created_at.to_string());
+        query.add_to_last(", ?)", id.to_string());
+    }
+    let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+    let kinds: Vec<&str> = filter.kinds.iter().map(|kind| kind.as_str()).collect();
+    let order = format!("ORDER BY created_at {direction}, id {direction} LIMIT {}", filter.limit + 1);
+    Ok(query.walks(&states, &kinds, &order))
+}
+
+/// Conditions and what they are bound to, in step.
+struct Query {
+    conditions: Vec<String>,
+    params: Vec<Value>,
+}
+
+impl Query {
+    fn add(&mut self, condition: &str, value: impl Into<String>) {
+        self.conditions.push(condition.to_owned());
+        self.params.push(Value::Text(value.into()));
+    }
+
+    fn add_to_last(&mut self, rest: &str, value: impl Into<String>) {
+        if let Some(last) = self.conditions.last_mut() {
+            last.push_str(rest);
+        }
+        self.params.push(Value::Text(value.into()));
+    }
+
+    /// One walk for each state, or for each kind where no state is asked for; the other is a filter on the way.
+    fn walks(self, states: &[&str], kinds: &[&str], order: &str) -> (String, Vec<Value>) {
+        let (column, walked, filtered) =
+            if states.is_empty() { ("kind", kinds, &[][..]) } else { ("state", states, kinds) };
+        let mut conditions = self.conditions.join(" AND ");
+        let mut params = self.params;
+        if !filtered.is_empty() {
+            let marks = vec!["?"; filtered.len()].join(", ");
+            conditions.push_str(&format!(" AND +kind IN ({marks})"));
+            params.extend(filtered.iter().map(|value| Value::Text((*value).to_owned())));
+        }
+        let select = concat!("SELECT ", run_columns!(), " FROM runs WHERE ");
+        if walked.is_empty() {
+            return (format!("{select}{conditions} {order}"), params);
+        }
+        let mut parts = Vec::with_capacity(walked.len());
+        let mut all = Vec::new();
+        for value in walked {
+            parts.push(format!("SELECT * FROM ({select}{conditions} AND {column} = ? {order})"));
+            all.extend(params.iter().cloned());
+            all.push(Value::Text((*value).to_owned()));
+        }
+        (format!("{} {order}", parts.join(" UNION ALL ")), all)
+    }
+}
