@@ -1,13 +1,13 @@
 //! Executing runs in this process: the one place that knows the worker.
 
-use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprongus_core::names::Kind;
+use sprongus_core::names::{Kind, WorkerId};
 use sprongus_core::run::Run;
 use sprongus_core::{Error, Result, Runs};
-use sprongus_worker::declaration::Declaration;
+use sprongus_worker::{Declaration, Shutdown, Summary, Worker, WorkerOptions};
 
 use crate::failure::Outcome;
 
@@ -48,24 +48,64 @@ pub fn crew(declaration: Option<Declaration>, kind: &str) -> Result<Crew> {
     Ok(Crew { declaration, kind })
 }
 
-/// Executes runs of the kind until `following` has ended; what it began it then finishes.
+/// Executes runs of the kind, one at a time, until `following` has ended; what it has begun by then it finishes. When following
+/// ends early it gives back what it holds.
 ///
 /// # Errors
-/// As `following`.
+/// As `following`, and as [`serve`].
 pub async fn beside(
     crew: Crew,
     runs: Arc<dyn Runs>,
     following: impl Future<Output = Outcome<Run>>,
 ) -> Outcome<Run> {
-    let _ = (&crew.declaration, &crew.kind, &runs);
-    following.await
+    let wishes = Wishes { concurrency: Some(1), kinds: vec![crew.kind], ..Wishes::default() };
+    let shutdown = Shutdown::new();
+    let worker = worker(runs, crew.declaration, wishes);
+    let mut working = tokio::spawn(worker.run(shutdown.clone()));
+    let mut following = pin!(following);
+    let followed = tokio::select! {
+        followed = &mut following => followed,
+        stopped = &mut working => {
+            // Somebody told it to drain: another worker may take the run.
+            stopped.map_err(broken_off)??;
+            return following.await;
+        }
+    };
+    if followed.is_ok() {
+        shutdown.drain()
+    } else {
+        shutdown.now()
+    }
+    working.await.map_err(broken_off)??;
+    followed
 }
 
 /// Executes the declared kinds until a signal.
 ///
 /// # Errors
-/// `validation`, `unavailable`.
-pub async fn serve(runs: Arc<dyn Runs>, declaration: Declaration, wishes: Wishes) -> Result<()> {
-    let _ = (runs, declaration, wishes);
-    Err(Error::internal("the worker is not wired yet"))
+/// `validation` for options that cannot be; otherwise what the store refuses for good.
+pub async fn serve(
+    runs: Arc<dyn Runs>,
+    declaration: Declaration,
+    wishes: Wishes,
+    ready: impl FnOnce(&WorkerId),
+) -> Result<Summary> {
+    let shutdown = Shutdown::on_signals()
+        .map_err(|error| Error::internal("signals cannot be listened for").with_source(error))?;
+    let worker = worker(runs, declaration, wishes);
+    ready(worker.id());
+    worker.run(shutdown).await
+}
+
+fn worker(runs: Arc<dyn Runs>, declaration: Declaration, wishes: Wishes) -> Worker {
+    let mut options = WorkerOptions::default();
+    options.concurrency = wishes.concurrency.unwrap_or(options.concurrency);
+    options.lease = wishes.lease.unwrap_or(options.lease);
+    options.grace = wishes.grace.unwrap_or(options.grace);
+    options.kinds = (!wishes.kinds.is_empty()).then_some(wishes.kinds);
+    Worker::new(runs, options).declared(declaration)
+}
+
+fn broken_off(error: tokio::task::JoinError) -> Error {
+    Error::internal("the worker was broken off").with_source(error)
 }

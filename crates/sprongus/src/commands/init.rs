@@ -38,12 +38,12 @@ pub fn run(_: &Args, app: &App) -> Outcome {
 fn write_new(path: &Path) -> Result<()> {
     let written = OpenOptions::new().write(true).create_new(true).open(path);
     let written = written.and_then(|mut file| file.write_all(STARTER.as_bytes()));
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            Error::new(ErrorCode::Conflict, format!("{FILE_NAME} is there already: {}", path.display()))
-                .with_hint("edit it, or move it away first; `sprongus doctor` checks it")
+    written.map_err(|error| {
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            return cannot_write(path, &error);
         }
-        _ => cannot_write(path, &error),
+        Error::new(ErrorCode::Conflict, format!("{FILE_NAME} is there already: {}", path.display()))
+            .with_hint("edit it, or move it away first; `sprongus doctor` checks it")
     })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sprongus_core::Error;
-use sprongus_core::names::Kind;
+use sprongus_core::names::{Kind, WorkerId};
 
 use crate::app::App;
 use crate::connect::Access;
@@ -20,7 +20,7 @@ use crate::{render, times};
 )]
 pub struct Args {
     /// Runs executed at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(sprongus_worker::MAX_CONCURRENCY)))]
     pub concurrency: Option<u32>,
     /// Only these kinds; otherwise all that are declared
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
@@ -52,8 +52,25 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     }
     let connection = app.connect(Access::Serves).await?;
     render::log::start(&app.screen);
+    let served: Vec<&str> = match args.kinds.as_slice() {
+        [] => declaration.kinds.keys().map(String::as_str).collect(),
+        kinds => kinds.iter().map(Kind::as_str).collect(),
+    };
+    let greeting = format!("serves {} from {}", served.join(", "), connection.place.path.display());
     let wishes =
         Wishes { concurrency: args.concurrency, kinds: args.kinds, lease: args.lease, grace: args.grace };
-    work::serve(connection.runs, declaration, wishes).await?;
+    let ready = |id: &WorkerId| app.screen.note(&format!("worker {id} {greeting}; Ctrl-C stops it"));
+    let summary = work::serve(connection.runs, declaration, wishes, ready).await?;
+    app.screen.answer(&summary, "", || {
+        format!(
+            "{} succeeded, {} failed, {} to be retried, {} canceled, {} given back, {} lost\n",
+            summary.succeeded,
+            summary.failed,
+            summary.retried,
+            summary.canceled,
+            summary.released,
+            summary.lost
+        )
+    })?;
     Ok(Exit::Done)
 }

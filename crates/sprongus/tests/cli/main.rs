@@ -1,5 +1,12 @@
 //! The command line as its users meet it: the real binary, in a folder of its own.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is a test from end to end, what it calls outside of a #[test] included"
+)]
+
 mod bad_input;
 mod choosing;
 mod enqueue;
@@ -11,3 +18,4 @@ mod json_shapes;
 mod lists;
 mod sandbox;
 mod tour;
+mod worker;
