@@ -124,7 +124,10 @@ fn line(item: &Item<'_>) -> Option<String> {
 }
 
 fn name_step(status: &mut StatusLine, event: &Event) {
-    let payload = event.payload.to_value();
-    let name = payload.get("name").and_then(serde_json::Value::as_str);
-    status.at(name.filter(|_| event.kind == EventType::StepStarted));
+    let began = event.kind == EventType::StepStarted;
+    // Other events, such as progress, leave the step that runs as it is; the end of an attempt ends its step.
+    if began || event.step_id.is_some() || event.kind == EventType::Started {
+        let payload = event.payload.to_value();
+        status.at(payload.get("name").and_then(serde_json::Value::as_str).filter(|_| began));
+    }
 }

@@ -52,6 +52,10 @@ impl Table {
         if self.rows.is_empty() {
             return format!("{}\n", paint(DIM, empty));
         }
+        let told = |column: usize| {
+            self.rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.text.is_empty()))
+        };
+        let shown: Vec<usize> = (0..self.head.len()).filter(|column| told(*column)).collect();
         let widths: Vec<usize> = self
             .head
             .iter()
@@ -69,23 +73,25 @@ impl Table {
             .map(|(column, text)| Cell { text: (*text).to_owned(), style: DIM, right: is_right(column) })
             .collect();
         for row in std::iter::once(&head).chain(&self.rows) {
-            write_row(&mut out, row, &widths);
+            write_row(&mut out, row, &widths, &shown);
         }
         out
     }
 }
 
-fn write_row(out: &mut String, row: &[Cell], widths: &[usize]) {
-    let last = row.len().saturating_sub(1);
-    for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+/// A column that says nothing in any row is left out.
+fn write_row(out: &mut String, row: &[Cell], widths: &[usize], shown: &[usize]) {
+    for &column in shown {
+        let (Some(cell), Some(width)) = (row.get(column), widths.get(column)) else { continue };
         let padding = " ".repeat(width.saturating_sub(cell.text.width()));
         let text = paint(cell.style, &cell.text);
-        match (cell.right, column == last) {
+        let is_last = shown.last() == Some(&column);
+        match (cell.right, is_last) {
             (true, _) => out.extend([padding.as_str(), &text]),
             (false, true) => out.push_str(&text),
             (false, false) => out.extend([text.as_str(), &padding]),
         }
-        if column != last {
+        if !is_last {
             out.push_str("  ");
         }
     }
@@ -103,6 +109,14 @@ mod tests {
         table.row(["ab".into(), Cell::number(10)]);
         let plain = anstream::adapter::strip_str(&table.render("none")).to_string();
         assert_eq!(plain, "NAME   N\n日本   7\nab    10\n");
+    }
+
+    #[test]
+    fn a_column_without_a_word_is_left_out() {
+        let mut table = Table::new(["A", "B", "C"]);
+        table.row(["1".into(), "".into(), "3".into()]);
+        let plain = anstream::adapter::strip_str(&table.render("none")).to_string();
+        assert_eq!(plain, "A  C\n1  3\n");
     }
 
     #[test]

@@ -121,3 +121,23 @@ fn a_timeout_needs_something_to_wait_for() {
     assert!(sandbox.line("runs enqueue a --timeout 1s").exits(2).error().contains("--timeout"));
     sandbox.line("runs enqueue a --wait --timeout 100ms").exits(7);
 }
+
+#[test]
+fn the_first_ones_at_once_make_one_database() {
+    let sandbox = Sandbox::new();
+    let first: Vec<_> =
+        (0..8).map(|_| sandbox.command(&["-q", "runs", "enqueue", "a"]).spawn().unwrap()).collect();
+    for child in first {
+        crate::sandbox::finished(child).exits(0);
+    }
+    assert_eq!(sandbox.line("-q runs list").exits(0).out.lines().count(), 8);
+}
+
+#[test]
+fn a_paused_kind_is_said_on_the_side() {
+    let sandbox = Sandbox::new();
+    sandbox.write("sprongus.toml", "[kinds.a]\ncommand = [\"true\"]\n");
+    sandbox.line("kinds pause a").exits(0);
+    let done = sandbox.line("runs enqueue a --work --timeout 300ms").exits(7);
+    assert!(done.err.contains("a is paused"), "{}", done.err);
+}

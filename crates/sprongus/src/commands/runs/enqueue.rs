@@ -8,8 +8,9 @@ use sprongus_core::time::Timestamp;
 use sprongus_core::{Error, Result, Runs, RunsExt};
 use sprongus_worker::declaration::Declaration;
 
+use super::batch;
 use super::filter::tag;
-use super::{batch, served};
+use super::served::{self, Remedy};
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
@@ -99,7 +100,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     }
     if !args.wait && !args.work {
         app.screen.answer(&run, &run.id.to_string(), || line(&run))?;
-        served::note(app, runs.as_ref(), &run).await?;
+        served::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork).await?;
         return Ok(Exit::Done);
     }
     let show = if app.screen.format == Format::People { Show::Lines } else { Show::Nothing };
@@ -108,11 +109,12 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     }
     let ended = match crew {
         Some(crew) => {
+            served::note(app, runs.as_ref(), &run, Remedy::Here).await?;
             let following = to_the_end(&app.screen, runs.as_ref(), run.id, args.timeout, show);
             work::beside(crew, runs.clone(), following).await?
         }
         None => {
-            served::note(app, runs.as_ref(), &run).await?;
+            served::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork).await?;
             to_the_end(&app.screen, runs.as_ref(), run.id, args.timeout, show).await?
         }
     };
@@ -184,7 +186,7 @@ async fn many(requests: Vec<NewRun>, app: &App) -> Outcome {
         app.screen.text(&format!("enqueued {made} runs{before}\n"))?;
     }
     if let Some(run) = latest {
-        served::note(app, runs.as_ref(), &run).await?;
+        served::note(app, runs.as_ref(), &run, Remedy::Worker).await?;
     }
     Ok(Exit::Done)
 }

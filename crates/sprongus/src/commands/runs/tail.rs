@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sprongus_core::ids::RunId;
 
-use super::served;
+use super::served::{self, Remedy};
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
@@ -28,7 +28,7 @@ pub struct Args {
 pub async fn run(args: Args, app: &App) -> Outcome {
     let runs = app.connect(Access::Reads).await?.runs;
     let run = runs.get(args.id).await?;
-    served::note(app, runs.as_ref(), &run).await?;
+    served::note(app, runs.as_ref(), &run, Remedy::Worker).await?;
     let run =
         to_the_end(&app.screen, runs.as_ref(), args.id, args.timeout, Show::stream(&app.screen)).await?;
     if app.screen.format == Format::People {
