@@ -32,8 +32,7 @@ impl App {
         let connection =
             connect::connect(&self.wish(), &self.globals.workspace, &self.around, access).await?;
         if connection.place.why == connect::Why::Variable("DATABASE_URL") || self.globals.verbose > 0 {
-            let place = &connection.place;
-            self.screen.note(&format!("using {} ({})", place.path.display(), place.why));
+            self.screen.note(&format!("using {}", connection.place));
         }
         Ok(connection)
     }

@@ -17,15 +17,15 @@ pub use place::{Place, Why, Wish, choose};
 
 use crate::surroundings::Surroundings;
 
-/// What a command does to the runs.
+/// What a command needs of the place it goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It looks; a named file that is missing is a mistake.
-    Reads,
-    /// It changes something; the file is made.
-    Writes,
-    /// It changes something and stands for the whole database, so that `DATABASE_URL` counts too.
-    Serves,
+    /// Runs that are there: a named file that is missing is a mistake.
+    Existing,
+    /// It may be the first command of all; the file is made.
+    Creating,
+    /// Likewise; and it stands for the whole database, so that `DATABASE_URL` counts too.
+    Serving,
 }
 
 /// The runs of one workspace, and what lies around them.
@@ -59,9 +59,9 @@ pub async fn connect(
 ) -> Result<Connection> {
     let workspace: WorkspaceId = workspace.parse()?;
     let place = choose(wish, around, access)?;
-    // To look at a file that somebody named neither makes it nor changes it.
-    let only_looks = access == Access::Reads && place.is_named();
-    let options = Options { create: !only_looks, migrate: !only_looks, ..Options::default() };
+    // A file that somebody named is not made, and not migrated either, by a command that expects runs in it.
+    let is_expected = access == Access::Existing && place.is_named();
+    let options = Options { create: !is_expected, migrate: !is_expected, ..Options::default() };
     let store = Arc::new(Sqlite::open(&place.path, options).map_err(|error| named(&place, error))?);
     let service = RunsService::new(store);
     if workspace != WorkspaceId::local() {
@@ -80,7 +80,7 @@ pub async fn connect(
 /// # Errors
 /// As [`connect`].
 pub fn migrate(wish: &Wish, around: &Surroundings, dry_run: bool) -> Result<(Place, Vec<Migration>)> {
-    let place = choose(wish, around, Access::Serves)?;
+    let place = choose(wish, around, Access::Serving)?;
     let migrations =
         if dry_run { sprongus_sqlite::pending(&place.path) } else { sprongus_sqlite::migrate(&place.path) };
     let migrations = migrations.map_err(|error| named(&place, error))?;

@@ -31,12 +31,12 @@ pub async fn run(command: Command, app: &App) -> Outcome {
     let now = app.screen.now();
     match command {
         Command::Create { id, title } => {
-            let runs = app.connect(Access::Writes).await?.runs;
+            let runs = app.connect(Access::Creating).await?.runs;
             let task = runs.create_agent_task(&id, title.as_deref()).await?;
             app.screen.answer(&task, id.as_str(), || format!("agent task {id}\n"))?;
         }
         Command::List => {
-            let runs = app.connect(Access::Reads).await?.runs;
+            let runs = app.connect(Access::Existing).await?.runs;
             let page = Page { data: runs.agent_tasks().await?, next_cursor: None };
             app.screen.list(
                 &page,

@@ -32,7 +32,7 @@ pub struct Args {}
 pub async fn run(_: Args, app: &App) -> Outcome {
     let mut findings = Findings::default();
     declaration(app, &mut findings);
-    match connect::choose(&app.wish(), &app.around, Access::Reads) {
+    match connect::choose(&app.wish(), &app.around, Access::Existing) {
         Err(error) => findings.add(Finding::of_error("database", &error)),
         Ok(place) => database(app, &place, &mut findings).await,
     }
@@ -57,13 +57,13 @@ fn declaration(app: &App, findings: &mut Findings) {
 
 async fn database(app: &App, place: &Place, findings: &mut Findings) {
     let facts = connect::look(&place.path);
-    let chosen = format!("{} ({})", place.path.display(), place.why);
+    let chosen = place.to_string();
     disk(&facts, findings);
     if !facts.exists && !place.is_named() {
         findings.add(Finding::fine("database", format!("{chosen}, made with the first run")));
         return;
     }
-    let connection = match app.connect(Access::Reads).await {
+    let connection = match app.connect(Access::Existing).await {
         Ok(connection) => connection,
         Err(error) => return findings.add(Finding::of_error("database", &error)),
     };

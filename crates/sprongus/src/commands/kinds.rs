@@ -32,7 +32,7 @@ pub enum Command {
 pub async fn run(command: Command, app: &App) -> Outcome {
     match command {
         Command::List => {
-            let runs = app.connect(Access::Reads).await?.runs;
+            let runs = app.connect(Access::Existing).await?.runs;
             let page = Page { data: runs.kinds().await?, next_cursor: None };
             app.screen.list(
                 &page,
@@ -54,7 +54,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
 }
 
 async fn set(app: &App, kind: &Kind, paused: bool) -> Outcome<()> {
-    let runs = app.connect(Access::Writes).await?.runs;
+    let runs = app.connect(Access::Creating).await?.runs;
     let setting = runs.pause_kind(kind, paused).await?;
     app.screen.answer(&setting, kind.as_str(), || format!("{kind} is {}\n", word(&setting).0))
 }

@@ -26,7 +26,7 @@ struct Item<'a> {
 /// Does it, or tells.
 pub fn run(args: &Args, app: &App) -> Outcome {
     let (place, migrations) = connect::migrate(&app.wish(), &app.around, args.dry_run)?;
-    app.screen.note(&format!("database {} ({})", place.path.display(), place.why));
+    app.screen.note(&format!("database {place}"));
     if app.screen.format == Format::Json {
         let items = migrations.iter();
         let items: Vec<Item<'_>> = items

@@ -27,12 +27,12 @@ pub async fn run(command: Command, app: &App) -> Outcome {
     let now = app.screen.now();
     match command {
         Command::Create { id } => {
-            let runs = app.connect(Access::Writes).await?.runs;
+            let runs = app.connect(Access::Creating).await?.runs;
             let project = runs.create_project(&id).await?;
             app.screen.answer(&project, id.as_str(), || format!("project {id}\n"))?;
         }
         Command::List => {
-            let runs = app.connect(Access::Reads).await?.runs;
+            let runs = app.connect(Access::Existing).await?.runs;
             let page = Page { data: runs.projects().await?, next_cursor: None };
             app.screen.list(
                 &page,

@@ -50,13 +50,13 @@ pub async fn run(args: Args, app: &App) -> Outcome {
                 .into());
         }
     }
-    let connection = app.connect(Access::Serves).await?;
+    let connection = app.connect(Access::Serving).await?;
     render::log::start(&app.screen);
     let served: Vec<&str> = match args.kinds.as_slice() {
         [] => declaration.kinds.keys().map(String::as_str).collect(),
         kinds => kinds.iter().map(Kind::as_str).collect(),
     };
-    let greeting = format!("serves {} from {}", served.join(", "), connection.place.path.display());
+    let greeting = format!("serves {} from {}", served.join(", "), connection.place);
     let wishes =
         Wishes { concurrency: args.concurrency, kinds: args.kinds, lease: args.lease, grace: args.grace };
     let ready = |id: &WorkerId| app.screen.note(&format!("worker {id} {greeting}; Ctrl-C stops it"));

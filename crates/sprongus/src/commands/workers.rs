@@ -30,7 +30,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
     let now = app.screen.now();
     match command {
         Command::List => {
-            let runs = app.connect(Access::Reads).await?.runs;
+            let runs = app.connect(Access::Existing).await?.runs;
             let page = Page { data: runs.workers().await?, next_cursor: None };
             app.screen.list(
                 &page,
@@ -55,7 +55,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
             )?;
         }
         Command::Drain { id } => {
-            let runs = app.connect(Access::Reads).await?.runs;
+            let runs = app.connect(Access::Existing).await?.runs;
             runs.drain_worker(&id).await?;
             let workers = runs.workers().await?;
             let worker = workers.into_iter().find(|worker| worker.id == id);

@@ -37,12 +37,12 @@ pub async fn run(command: Command, app: &App) -> Outcome {
     let now = app.screen.now();
     match command {
         Command::Create { id } => {
-            let workspace = app.connect(Access::Writes).await?.create_workspace(&id).await?;
+            let workspace = app.connect(Access::Creating).await?.create_workspace(&id).await?;
             app.screen.answer(&workspace, id.as_str(), || format!("workspace {id}\n"))?;
         }
         Command::List => {
             let page =
-                Page { data: app.connect(Access::Reads).await?.workspaces().await?, next_cursor: None };
+                Page { data: app.connect(Access::Existing).await?.workspaces().await?, next_cursor: None };
             app.screen.list(
                 &page,
                 |workspace| workspace.id.to_string(),
@@ -56,7 +56,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
             )?;
         }
         Command::Delete { id, yes } => {
-            let connection = app.connect(Access::Reads).await?;
+            let connection = app.connect(Access::Existing).await?;
             let known = connection.workspaces().await?;
             let Some(workspace) = known.into_iter().find(|workspace| workspace.id == id) else {
                 return Err(Error::not_found(format_args!("workspace: {id}"))

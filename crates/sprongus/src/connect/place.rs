@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use sprongus_core::text::excerpt;
+use sprongus_core::text::{excerpt, printable};
 use sprongus_core::{Error, Result};
 use sprongus_worker::declaration::find_upward;
 
@@ -52,6 +52,13 @@ pub struct Place {
     pub why: Why,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{} ({})", self.path.display(), self.why);
+        out.write_str(&printable(&text))
+    }
+}
+
 impl Place {
     /// Whether somebody named this very file, so that a missing one is a mistake.
     pub fn is_named(&self) -> bool {
@@ -82,7 +89,7 @@ pub fn choose(wish: &Wish, around: &Surroundings, access: Access) -> Result<Plac
         return Ok(Place { path: file(database, name)?, why: Why::Variable(name) });
     }
     if let Some(database) = &around.other_database_url
-        && access == Access::Serves
+        && access == Access::Serving
     {
         let name = "DATABASE_URL";
         return Ok(Place { path: file(database, name)?, why: Why::Variable(name) });
@@ -165,21 +172,24 @@ mod tests {
         let mut around = around();
         let nothing = Wish::default();
         let user = "/home/ada/.local/share/sprongus/runs.db".to_owned();
-        assert_eq!(chosen(&nothing, &around, Access::Reads), (user.clone(), Why::User));
+        assert_eq!(chosen(&nothing, &around, Access::Existing), (user.clone(), Why::User));
 
         around.other_database_url = Some("sqlite:theirs.db".to_owned());
-        assert_eq!(chosen(&nothing, &around, Access::Writes), (user, Why::User));
+        assert_eq!(chosen(&nothing, &around, Access::Creating), (user, Why::User));
         let theirs = ("theirs.db".to_owned(), Why::Variable("DATABASE_URL"));
-        assert_eq!(chosen(&nothing, &around, Access::Serves), theirs);
+        assert_eq!(chosen(&nothing, &around, Access::Serving), theirs);
 
         around.database_url = Some("ours.db".to_owned());
         let ours = ("ours.db".to_owned(), Why::Variable("SPRONGUS_DATABASE_URL"));
-        assert_eq!(chosen(&nothing, &around, Access::Serves), ours);
+        assert_eq!(chosen(&nothing, &around, Access::Serving), ours);
 
         around.api_url = Some("http://localhost:3000".to_owned());
-        assert!(choose(&nothing, &around, Access::Reads).is_err(), "a server goes before a variable's file");
+        assert!(
+            choose(&nothing, &around, Access::Existing).is_err(),
+            "a server goes before a variable's file"
+        );
         let wish = Wish { database: Some("mine.db".to_owned()), remote: None };
-        assert_eq!(chosen(&wish, &around, Access::Reads), ("mine.db".to_owned(), Why::Option));
+        assert_eq!(chosen(&wish, &around, Access::Existing), ("mine.db".to_owned(), Why::Option));
     }
 
     #[test]
@@ -190,7 +200,7 @@ mod tests {
         let below = folder.path().join("a/b");
         std::fs::create_dir_all(&below).unwrap();
         let around = Surroundings { folder: below, ..around() };
-        let place = choose(&Wish::default(), &around, Access::Reads).unwrap();
+        let place = choose(&Wish::default(), &around, Access::Existing).unwrap();
         assert_eq!(place.path, folder.path().join(".sprongus/runs.db"));
         assert_eq!(place.why, Why::Project(declaration));
         assert!(!place.is_named());

@@ -9,7 +9,7 @@ use sprongus::core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Str
 use sprongus::core::time::Timestamp;
 use sprongus::{Runs, RunsExt};
 
-use crate::sandbox::{Sandbox, block_on, finished, worker};
+use crate::sandbox::{Sandbox, block_on, finished, terminal, worker};
 
 async fn claim(runs: &dyn Runs) -> Hold {
     let claimed = runs.claim_next(&worker(), 1).await.unwrap().remove(0);
@@ -131,4 +131,33 @@ fn a_reader_that_leaves_is_no_error() {
         runs.cancel(id.parse().unwrap()).await.unwrap();
     });
     assert_eq!(child.wait().unwrap().code(), Some(0), "a tail whose reader left");
+}
+
+#[test]
+fn on_a_terminal_one_line_moves_and_stdout_stays_plain() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.enqueue("a");
+    let (mut watched, screen) = terminal();
+    let mut tail = sandbox.command(&["runs", "tail", &id]);
+    let child = tail.env("TERM", "xterm").env("NO_COLOR", "1").stderr(screen).spawn().unwrap();
+    // The command keeps the terminal's other end open for as long as it lives.
+    drop(tail);
+    block_on(async {
+        let runs = sandbox.runs();
+        let hold = claim(runs.as_ref()).await;
+        runs.progress(&hold, 50, None).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        runs.succeed(&hold, None, None).await.unwrap();
+    });
+    let done = finished(child).exits(0);
+    assert!(done.out.contains("✓ succeeded") && !done.out.contains('\u{1b}'), "{}", done.out);
+    let mut shown = Vec::new();
+    let mut chunk = [0; 4096];
+    // Once its other end is closed, a terminal answers with an error instead of an end.
+    while let Ok(read @ 1..) = watched.read(&mut chunk) {
+        shown.extend_from_slice(&chunk[..read]);
+    }
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(shown.contains("\r\u{1b}[2K") && shown.contains("████████░░░░░░░░ 50 %"), "{shown:?}");
+    assert!(!shown.contains("\u{1b}[3"), "no colour where NO_COLOR is set: {shown:?}");
 }

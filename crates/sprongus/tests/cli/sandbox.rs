@@ -153,7 +153,7 @@ pub fn finished(child: Child) -> Done {
 }
 
 /// A pseudo-terminal: the end that types, and the end that a program reads.
-fn terminal() -> (File, OwnedFd) {
+pub fn terminal() -> (File, OwnedFd) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&keyboard).expect("a terminal of ours");

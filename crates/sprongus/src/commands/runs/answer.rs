@@ -18,7 +18,7 @@ pub async fn give(
     answer: Answer,
     comment: Option<String>,
 ) -> Outcome {
-    let runs = app.connect(Access::Reads).await?.runs;
+    let runs = app.connect(Access::Existing).await?.runs;
     let step = match step {
         Some(step) => Some(step),
         None => runs.get(id).await?.waiting_for().map(|gate| gate.step_id),

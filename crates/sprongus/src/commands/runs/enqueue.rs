@@ -93,7 +93,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     }
     let request = request(&args, declaration.as_ref())?;
     let crew = if args.work { Some(work::crew(declaration, &request.kind)?) } else { None };
-    let runs = app.connect(Access::Writes).await?.runs;
+    let runs = app.connect(Access::Creating).await?.runs;
     let Enqueued { run, outcome } = runs.enqueue_one(request).await?;
     if outcome == Enqueue::Existing {
         app.screen.note("the same request was enqueued before under this key; this is its run");
@@ -161,7 +161,7 @@ fn request(args: &Args, declaration: Option<&Declaration>) -> Result<NewRun> {
 
 /// Enqueues all, in batches that are each made whole or not at all. As JSON one run a line, in the order of the requests.
 async fn many(requests: Vec<NewRun>, app: &App) -> Outcome {
-    let runs = app.connect(Access::Writes).await?.runs;
+    let runs = app.connect(Access::Creating).await?.runs;
     let (mut made, mut found) = (0, 0);
     let mut latest = None;
     let mut requests = requests.into_iter().peekable();

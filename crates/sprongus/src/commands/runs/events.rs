@@ -22,7 +22,7 @@ pub struct Args {
 
 /// Prints it, a piece at a time.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    let runs = app.connect(Access::Reads).await?.runs;
+    let runs = app.connect(Access::Existing).await?.runs;
     let mut after = args.after;
     loop {
         let events = runs.events(args.id, after, MAX_NEWS).await?;

@@ -26,7 +26,7 @@ pub struct Args {
 /// Prints the page.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let filter = ListFilter { limit: args.limit, cursor: args.cursor, ..args.filter.filter() };
-    let runs = app.connect(Access::Reads).await?.runs;
+    let runs = app.connect(Access::Existing).await?.runs;
     let page = runs.list(&filter).await?;
     app.screen.list(&page, |run| run.id.to_string(), || table(&page.data, app.screen.now()))?;
     if let Some(cursor) = page.next_cursor.as_ref().filter(|_| app.screen.format == Format::People) {

@@ -22,7 +22,7 @@ pub struct Args {
 
 /// Prints it, a piece at a time.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    let runs = app.connect(Access::Reads).await?.runs;
+    let runs = app.connect(Access::Existing).await?.runs;
     // A run without a line and a run that does not exist are told apart.
     runs.get(args.id).await?;
     let mut after = args.after;

@@ -22,7 +22,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
         retention.succeeded = declared.succeeded.unwrap_or(retention.succeeded);
         retention.failed = declared.failed.unwrap_or(retention.failed);
     }
-    let runs = app.connect(Access::Reads).await?.runs;
+    let runs = app.connect(Access::Existing).await?.runs;
     let pruned = runs.prune(retention, args.dry_run).await?;
     app.screen.answer(&pruned, "", || {
         let counts: Vec<String> = pruned.runs.iter().map(|(state, runs)| format!("{runs} {state}")).collect();

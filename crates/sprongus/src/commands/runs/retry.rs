@@ -19,7 +19,7 @@ pub struct Args {
 
 /// Does it, after asking.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    let runs = app.connect(Access::Reads).await?.runs;
+    let runs = app.connect(Access::Existing).await?.runs;
     let Some(found) = chosen::choose(&args.chosen, app, runs.as_ref(), &RETRY).await? else {
         return Ok(Exit::Done);
     };

@@ -12,7 +12,7 @@ pub struct Args {}
 
 /// Shows them.
 pub async fn run(_: Args, app: &App) -> Outcome {
-    let stats = app.connect(Access::Reads).await?.runs.stats().await?;
+    let stats = app.connect(Access::Existing).await?.runs.stats().await?;
     app.screen.answer(&stats, "", || block(&stats))?;
     Ok(Exit::Done)
 }

@@ -18,7 +18,7 @@ pub struct Args {
 
 /// Shows it.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    let runs = app.connect(Access::Reads).await?.runs;
+    let runs = app.connect(Access::Existing).await?.runs;
     let run = runs.get(args.id).await?;
     // Only people are shown the steps beside their run; programs ask for them.
     let steps = if app.screen.format == Format::People { runs.steps(args.id).await? } else { Vec::new() };

@@ -18,7 +18,7 @@ pub struct Args {
 
 /// Shows them.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    let runs = app.connect(Access::Reads).await?.runs;
+    let runs = app.connect(Access::Existing).await?.runs;
     let page = Page { data: runs.steps(args.id).await?, next_cursor: None };
     app.screen.list(&page, |step| step.id.to_string(), || table(&page.data, app.screen.now()))?;
     Ok(Exit::Done)

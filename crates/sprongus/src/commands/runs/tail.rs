@@ -26,7 +26,7 @@ pub struct Args {
 
 /// Follows it. Exits as the run ended.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    let runs = app.connect(Access::Reads).await?.runs;
+    let runs = app.connect(Access::Existing).await?.runs;
     let run = runs.get(args.id).await?;
     served::note(app, runs.as_ref(), &run, Remedy::Worker).await?;
     let run =
