@@ -122,9 +122,10 @@ fn check_templates(
     let context = TemplateContext::new(run, input, project_dir, outputs);
     for step in &kind.steps {
         let StepAction::Command(command) = &step.action;
-        match command.render(&context) {
-            Err(TemplateFault::Unresolved { name }) => return Err(TemplateFault::Unresolved { name }),
-            Ok(_) | Err(_) => {}
+        if let Err(fault @ (TemplateFault::Unresolved { .. } | TemplateFault::Null { .. })) =
+            command.render(&context)
+        {
+            return Err(fault);
         }
     }
     Ok(())
