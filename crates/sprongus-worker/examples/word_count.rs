@@ -40,7 +40,7 @@ async fn count(ctx: RunContext, input: Count) -> Result<Counted, HandlerError> {
         }
         counted.lines += 1;
         counted.words += line.split_whitespace().count();
-        if counted.lines % 1_000 == 0 {
+        if counted.lines.is_multiple_of(1_000) {
             ctx.progress(u32::try_from(counted.lines * 100 / total)?, None);
             tokio::task::yield_now().await;
         }
