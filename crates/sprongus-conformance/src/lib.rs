@@ -6,6 +6,7 @@
 //! sprongus_conformance::store_conformance!(make);
 //! ```
 //! It expands to one `#[test]` a case, each on a runtime and a store of its own. [`model`] is the executable specification;
+//! [`histories`] compares a store with it on random histories.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +16,7 @@
 
 pub mod clock;
 pub mod fixture;
+pub mod histories;
 pub mod model;
 pub mod store;
 

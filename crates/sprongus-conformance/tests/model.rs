@@ -10,3 +10,8 @@ async fn make(clock: TurnedClock) -> (Arc<dyn Store>, ()) {
 }
 
 sprongus_conformance::store_conformance!(make);
+
+#[test]
+fn two_models_live_through_the_same_histories() {
+    sprongus_conformance::histories::compare(make, 200);
+}

@@ -1,11 +1,10 @@
 //! nothing → queued.
 
-use sprongus_core::ids::RunId;
 use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::{
     Prepared, compare, enqueue, not_made, unknown_agent_task, unknown_project,
 };
-use sprongus_core::run::{Applied, Enqueue};
+use sprongus_core::run::{Applied, Enqueue, Run};
 use sprongus_core::store::{Batch, Inserted};
 use sprongus_core::{Caller, Error, ErrorCode, Result};
 
@@ -33,22 +32,23 @@ impl Tenant {
     }
 
     fn make(&mut self, caller: &Caller, request: &Prepared, taken: bool, act: Act<'_>) -> Result<Inserted> {
-        // A key is looked up before an id: it is what the caller promised to be unique.
-        if let Some(id) = self.found(request) {
-            let found = &self.row(caller, id)?.run;
-            compare(found, request)?;
-            let applied = Applied { run: found.clone(), events: Vec::new() };
-            return Ok(Inserted { applied, outcome: Enqueue::Existing });
-        }
-        if taken {
-            let message = format!("run {} exists with another request", request.id);
-            return Err(Error::new(ErrorCode::Conflict, message));
-        }
         if let Some(id) = request.project_id.as_ref().filter(|id| !self.projects.contains_key(*id)) {
             return Err(unknown_project(id));
         }
         if let Some(id) = request.agent_task_id.as_ref().filter(|id| !self.agent_tasks.contains_key(*id)) {
             return Err(unknown_agent_task(id));
+        }
+        if let Some(found) = self.found(request) {
+            if !caller.may_touch(found.project_id.as_ref()) {
+                let message = "the idempotency key belongs to another request";
+                return Err(Error::new(ErrorCode::IdempotencyKeyReused, message));
+            }
+            compare(found, request)?;
+            let applied = Applied { run: found.clone(), events: Vec::new() };
+            return Ok(Inserted { applied, outcome: Enqueue::Existing });
+        }
+        if taken {
+            return Err(Error::new(ErrorCode::Conflict, format!("the id is taken: {}", request.id)));
         }
         let change = enqueue(request, &self.id, act);
         let applied = Applied { run: change.run.clone(), events: change.events.clone() };
@@ -59,8 +59,9 @@ impl Tenant {
         Ok(Inserted { applied, outcome: Enqueue::Created })
     }
 
-    fn found(&self, request: &Prepared) -> Option<RunId> {
-        let by_key = request.idempotency_key.as_ref().and_then(|key| self.keys.get(key)).copied();
-        by_key.or_else(|| self.rows.contains_key(&request.id).then_some(request.id))
+    /// A key is looked up before an id: it is what the caller promised to be unique.
+    fn found(&self, request: &Prepared) -> Option<&Run> {
+        let by_key = request.idempotency_key.as_ref().and_then(|key| self.keys.get(key));
+        self.rows.get(by_key.unwrap_or(&request.id)).map(|row| &row.run)
     }
 }

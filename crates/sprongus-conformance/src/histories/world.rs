@@ -1,0 +1,222 @@
+//! The world of one history: the runs made and the holds given so far, and how an operation becomes a call on a store.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sprongus_core::Caller;
+use sprongus_core::directory::{Retention, WorkerInfo};
+use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::json::Json;
+use sprongus_core::list::ListFilter;
+use sprongus_core::names::{Kind, WorkerId, WorkspaceId};
+use sprongus_core::rules::enqueue::prepare;
+use sprongus_core::run::{Answer, ClaimRequest, Due, Hold, NewRun, Outcome, Report};
+use sprongus_core::store::{Batch, Change, DrawnReport, Store};
+use sprongus_core::time::Clock;
+
+use super::operation::{Asked, End, Operation};
+use super::telling;
+use crate::clock::TurnedClock;
+use crate::fixture::{line, step, worker};
+
+mod calls;
+mod ending;
+
+pub(super) use calls::{Call, Told};
+
+/// What is known of a history so far; the model's answers teach it.
+pub(super) struct World {
+    clock: TurnedClock,
+    caller: Caller,
+    made: Vec<RunId>,
+    numbers: u64,
+    claims: u64,
+    holds: Vec<Hold>,
+    named: Option<ClaimRequest>,
+    finished: Option<Call>,
+}
+
+fn kind(number: u8) -> Kind {
+    format!("kind-{number}").parse().expect("a kind")
+}
+
+fn worker_at(number: u8) -> WorkerId {
+    worker(&format!("w{number}"))
+}
+
+/// Ids that every store is given alike.
+fn id_at(number: u64) -> RunId {
+    format!("019b0000-0000-7000-8000-{number:012x}").parse().expect("an id")
+}
+
+fn seconds(number: u16) -> Duration {
+    Duration::from_secs(number.into())
+}
+
+impl World {
+    pub(super) fn new(clock: TurnedClock) -> Self {
+        Self {
+            clock,
+            caller: Caller::new(WorkspaceId::local(), "somebody"),
+            made: Vec::new(),
+            numbers: 0,
+            claims: 0,
+            holds: Vec::new(),
+            named: None,
+            finished: None,
+        }
+    }
+
+    /// What every history finds in place: two projects and three workers.
+    pub(super) async fn furnish(&self, store: &dyn Store) {
+        for project in ["project-0", "project-1"] {
+            let id = project.parse().expect("a project id");
+            store.create_project(&self.caller, &id).await.expect("a project");
+        }
+        for number in 0..3 {
+            let (host, version) = ("host".to_owned(), "0".to_owned());
+            let id = worker_at(number);
+            let info = WorkerInfo { id, kinds: None, host, pid: 1, version, concurrency: 1 };
+            store.see_worker(&self.caller, &info).await.expect("a worker");
+        }
+    }
+
+    /// Turns an operation into a call on what there is; nothing when there is nothing to call on.
+    pub(super) fn aim(&mut self, operation: &Operation) -> Option<Call> {
+        Some(match operation {
+            Operation::Enqueue { runs, whole } => {
+                let runs: Vec<NewRun> = runs.iter().map(|asked| self.new_run(asked)).collect();
+                let prepared = runs.iter().map(|run| prepare(run, None).expect("a sound request"));
+                let batch = if *whole { Batch::AllOrNothing } else { Batch::EachAlone };
+                Call::Enqueue(prepared.collect(), batch)
+            }
+            Operation::Claim { worker, kind: wanted, limit, lease, named } => {
+                self.claims += 1;
+                let claim_id = named.then(|| format!("claim-{}", self.claims).parse().expect("a claim id"));
+                let kinds = wanted.map(|number| vec![kind(number)]);
+                let lease = seconds(*lease);
+                let worker_id = worker_at(*worker);
+                let (limit, wait) = (*limit, Duration::ZERO);
+                Call::Claim(ClaimRequest { worker_id, kinds, limit, lease, wait, claim_id })
+            }
+            Operation::ClaimAgain => Call::Claim(self.named.clone()?),
+            Operation::Heartbeat { holds, lease } => {
+                let mut holds: Vec<Hold> = holds.iter().filter_map(|&number| self.hold(number)).collect();
+                holds.sort_by_key(|hold| hold.id);
+                // The service refuses a batch that names a run twice.
+                holds.dedup_by_key(|hold| hold.id);
+                Call::Heartbeat(holds, lease.map(seconds))
+            }
+            Operation::Finish { ends, draw } => {
+                let worker = self.hold(ends.first()?.0)?.worker_id;
+                let reports = ends.iter().filter_map(|(number, end)| {
+                    let hold = self.hold(*number)?;
+                    let report = Report { id: hold.id, epoch: hold.epoch, outcome: outcome(end) };
+                    Some(DrawnReport { report, draw: *draw })
+                });
+                Call::Finish(worker, reports.collect())
+            }
+            Operation::FinishAgain => self.finished.clone()?,
+            Operation::Wait { hold, ordinal, timeout } => {
+                let hold = self.hold(*hold)?;
+                let step_id = StepId::of(hold.id, hold.epoch, *ordinal);
+                Call::Change(hold.id, Change::Wait { hold, step_id, timeout: timeout.map(seconds) })
+            }
+            Operation::Answer { run, approve, named } => {
+                let id = self.run(*run)?;
+                let held = self.holds.iter().rev().find(|hold| hold.id == id);
+                let step_id = held.filter(|_| *named).map(|hold| StepId::of(id, hold.epoch, 0));
+                let answer = if *approve { Answer::Approved } else { Answer::Rejected };
+                Call::Change(id, Change::Answer { step_id, answer, comment: Some("so be it".to_owned()) })
+            }
+            Operation::Cancel { run } => Call::Change(self.run(*run)?, Change::Cancel),
+            Operation::Retry { run, epoch } => {
+                let id = self.run(*run)?;
+                let last = self.holds.iter().rev().find(|hold| hold.id == id).map_or(0, |hold| hold.epoch);
+                let if_epoch = epoch.map(|before| last.saturating_sub(before.into()));
+                Call::Change(id, Change::Retry { if_epoch })
+            }
+            Operation::Cleaned { hold } => {
+                let hold = self.hold(*hold)?;
+                Call::Change(hold.id, Change::Cleaned { hold, gone_at: self.clock.now() })
+            }
+            Operation::Progress { hold, percent, message } => {
+                let hold = self.hold(*hold)?;
+                let message = message.then(|| "on the way".to_owned());
+                Call::Change(hold.id, Change::Progress { hold, percent: *percent, message })
+            }
+            Operation::Record { hold, steps, lines } => {
+                let steps = steps.iter().map(|(ordinal, status)| step(*ordinal, "work", *status));
+                let lines = (0..*lines).map(|n| line(&format!("line {n}"), self.clock.now()));
+                Call::Record(self.hold(*hold)?, steps.collect(), lines.collect())
+            }
+            Operation::Turn { later } => {
+                self.clock.turn(*later);
+                return None;
+            }
+            Operation::Expire => Call::Expire,
+            Operation::Prune { minutes } => {
+                let kept = seconds(*minutes) * 60;
+                Call::Prune(Retention { succeeded: kept, failed: kept * 2 })
+            }
+            Operation::Pause { kind: number, paused } => Call::Pause(kind(*number), *paused),
+            Operation::Drain { worker } => Call::Drain(worker_at(*worker)),
+            Operation::List { oldest_first, limit } => {
+                Call::List(ListFilter { oldest_first: *oldest_first, limit: *limit, ..ListFilter::default() })
+            }
+        })
+    }
+
+    fn new_run(&mut self, asked: &Asked) -> NewRun {
+        let again = asked.again.and_then(|number| self.run(number));
+        let id = again.unwrap_or_else(|| {
+            self.numbers += 1;
+            id_at(self.numbers)
+        });
+        NewRun {
+            id: Some(id),
+            project_id: asked.project.map(|number| format!("project-{number}")),
+            idempotency_key: asked.key.map(|number| format!("key-{number}")),
+            max_attempts: Some(asked.most),
+            priority: Some(asked.priority),
+            due: asked.delay.map_or(Due::Now, |delay| Due::After(seconds(delay))),
+            expire_at: asked.expire.map(|later| self.clock.now().plus(seconds(later))),
+            ..NewRun::new(kind(asked.kind).as_str(), Json::from_value(json!({"n": asked.input})))
+        }
+    }
+
+    /// A run made before: mostly one of the last few.
+    fn run(&self, number: u8) -> Option<RunId> {
+        self.made.get(recent(self.made.len(), number)?).copied()
+    }
+
+    /// A hold given before, by now perhaps lost: mostly one of the last few; now and then as another worker, or an epoch ahead.
+    fn hold(&self, number: u8) -> Option<Hold> {
+        let hold = self.holds.get(recent(self.holds.len(), number)?)?.clone();
+        Some(match number {
+            250.. => Hold { worker_id: worker("stranger"), ..hold },
+            245.. => Hold { epoch: hold.epoch + 1, ..hold },
+            _ => hold,
+        })
+    }
+}
+
+fn recent(length: usize, number: u8) -> Option<usize> {
+    let reach = if number < 200 { length.min(6) } else { length };
+    let back = usize::from(number).checked_rem(reach)?;
+    Some(length - 1 - back)
+}
+
+fn outcome(end: &End) -> Outcome {
+    match end {
+        End::Succeed(number) => {
+            Outcome::Succeed { result: Some(Json::from_value(json!({"r": number}))), output_ref: None }
+        }
+        End::Fail { error, retryable, retry_in } => Outcome::Fail {
+            error: format!("error {error}"),
+            retryable: *retryable,
+            retry_in: retry_in.map(seconds),
+        },
+        End::Release => Outcome::Release,
+    }
+}

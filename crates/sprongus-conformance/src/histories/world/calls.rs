@@ -1,0 +1,125 @@
+//! Calls on a store: put, told as text, and learnt from.
+
+use sprongus_core::directory::Retention;
+use sprongus_core::ids::RunId;
+use sprongus_core::list::ListFilter;
+use sprongus_core::names::{Kind, WorkerId};
+use sprongus_core::rules::enqueue::Prepared;
+use sprongus_core::run::{ClaimRequest, Hold};
+use sprongus_core::step::{LogLine, StepReport};
+use sprongus_core::store::{Batch, Change, DrawnReport, Store};
+use std::time::Duration;
+
+use super::{World, telling};
+use crate::fixture::hold_of;
+
+/// An operation aimed at runs that exist.
+#[derive(Clone)]
+pub(in crate::histories) enum Call {
+    Enqueue(Vec<Prepared>, Batch),
+    Claim(ClaimRequest),
+    Heartbeat(Vec<Hold>, Option<Duration>),
+    Finish(WorkerId, Vec<DrawnReport>),
+    Change(RunId, Change),
+    Record(Hold, Vec<StepReport>, Vec<LogLine>),
+    Expire,
+    Prune(Retention),
+    Pause(Kind, bool),
+    Drain(WorkerId),
+    List(ListFilter),
+}
+
+/// An answer as text, and what of it the world goes on with.
+pub(in crate::histories) struct Told {
+    pub(in crate::histories) text: String,
+    made: Vec<RunId>,
+    holds: Vec<Hold>,
+}
+
+impl World {
+    pub(in crate::histories) async fn put(&self, store: &dyn Store, call: &Call) -> Told {
+        let caller = &self.caller;
+        let (mut made, mut holds) = (Vec::new(), Vec::new());
+        let text = match call {
+            Call::Enqueue(requests, batch) => {
+                let answers = store.enqueue(caller, requests.clone(), *batch).await;
+                made.extend(answers.iter().flatten().flatten().map(|inserted| inserted.applied.run.id));
+                telling::each(&answers, telling::inserted)
+            }
+            Call::Claim(request) => {
+                let answer = store.claim(caller, request).await;
+                holds.extend(answer.iter().flat_map(|answer| &answer.claimed).map(hold_of));
+                telling::one(&answer, telling::claim)
+            }
+            Call::Heartbeat(held, lease) => {
+                let answers = store.heartbeat(caller, held.clone(), *lease).await;
+                telling::each(&answers, |beat| format!("{beat:?}\n"))
+            }
+            Call::Finish(worker, reports) => {
+                telling::each(&store.finish(caller, worker, reports.clone()).await, telling::applied)
+            }
+            Call::Change(id, change) => {
+                telling::one(&store.change(caller, *id, change.clone()).await, telling::applied)
+            }
+            Call::Record(hold, steps, lines) => {
+                let answer = store.record(caller, hold, steps.clone(), lines.clone()).await;
+                telling::one(&answer, |events| telling::events(events))
+            }
+            // How many timers were due is left out: a store may park one that fires early.
+            Call::Expire => {
+                telling::one(&store.expire(caller, 1_000).await, |(_, events)| telling::events(events))
+            }
+            Call::Prune(retention) => {
+                let answer = store.prune(caller, *retention, 1_000, false).await;
+                telling::one(&answer, |pruned| format!("{pruned:?}\n"))
+            }
+            Call::Pause(kind, paused) => format!("{:?}\n", store.pause_kind(caller, kind, *paused).await),
+            Call::Drain(worker) => {
+                let answer = store.drain_worker(caller, worker).await;
+                telling::one(&answer, |()| String::new())
+            }
+            Call::List(filter) => self.pages(store, filter.clone()).await,
+        };
+        Told { text, made, holds }
+    }
+
+    /// Every page of a list, one behind the other.
+    async fn pages(&self, store: &dyn Store, mut filter: ListFilter) -> String {
+        let mut text = String::new();
+        loop {
+            match store.list(&self.caller, &filter).await {
+                Ok(page) => {
+                    text.extend(page.data.iter().map(telling::run));
+                    filter.cursor = page.next_cursor;
+                }
+                Err(refusal) => return text + &telling::error(&refusal),
+            }
+            if filter.cursor.is_none() {
+                return text;
+            }
+        }
+    }
+
+    /// Takes note of what a call came to.
+    pub(in crate::histories) fn learn(&mut self, call: &Call, told: Told) {
+        for id in told.made {
+            if !self.made.contains(&id) {
+                self.made.push(id);
+            }
+        }
+        if let Call::Claim(request) = call
+            && request.claim_id.is_some()
+            && !told.holds.is_empty()
+        {
+            self.named = Some(request.clone());
+        }
+        if let Call::Finish(..) = call {
+            self.finished = Some(call.clone());
+        }
+        for hold in told.holds {
+            if !self.holds.contains(&hold) {
+                self.holds.push(hold);
+            }
+        }
+    }
+}

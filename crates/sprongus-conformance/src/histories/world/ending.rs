@@ -1,0 +1,81 @@
+//! The end of a history: everything that was written, and whether it hangs together by itself.
+
+use sprongus_core::event::{Event, EventType};
+use sprongus_core::ids::RunId;
+use sprongus_core::state::State;
+use sprongus_core::store::Store;
+
+use super::{World, telling};
+
+impl World {
+    /// All runs, events, steps, lines and live figures, as text.
+    pub(in crate::histories) async fn everything(&self, store: &dyn Store) -> String {
+        let caller = &self.caller;
+        // Timers first: a store may be behind the clock until it is asked to move them.
+        let moved = store.expire(caller, 10_000).await;
+        let mut text = telling::one(&moved, |(_, events)| telling::events(events));
+        for &id in &self.made {
+            text += &telling::one(&store.get(caller, id).await, telling::run);
+            text +=
+                &telling::one(&store.events(caller, id, 0, 10_000).await, |events| telling::events(events));
+            text += &telling::one(&store.steps(caller, id).await, |steps| telling::lines(steps));
+            text += &telling::one(&store.logs(caller, id, 0, 10_000).await, |lines| telling::lines(lines));
+        }
+        for number in 0..4 {
+            let found = store.find_by_key(caller, &format!("key-{number}")).await;
+            text += &telling::one(&found, |found| found.iter().map(telling::run).collect());
+        }
+        text + &telling::one(&store.stats(caller).await, |stats| format!("{stats:?}\n"))
+    }
+
+    /// A run's history has no gap and leads to the state the run is in.
+    pub(in crate::histories) async fn check_histories(&self, store: &dyn Store) -> Result<(), String> {
+        for &id in &self.made {
+            let Ok(run) = store.get(&self.caller, id).await else { continue };
+            let events =
+                store.events(&self.caller, id, 0, 10_000).await.map_err(|error| error.to_string())?;
+            let places: Vec<u64> = events.iter().map(|event| event.seq).collect();
+            if places != (1..=run.last_seq).collect::<Vec<_>>() {
+                return Err(format!("the history of {id} has a gap: {places:?} up to {}", run.last_seq));
+            }
+            let told = retold(id, &events)?;
+            if told != run.state {
+                return Err(format!("{id} is {}, its history says {told}", run.state));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The state a history leads to; each event of a change must start where the one before it ended.
+fn retold(id: RunId, events: &[Event]) -> Result<State, String> {
+    use State::{Canceled, Failed, Queued, Running, Succeeded};
+    let mut state = None;
+    for event in events {
+        let (from, to): (&[State], State) = match event.kind {
+            EventType::Enqueued => (&[], Queued),
+            EventType::Started => (&[Queued], Running),
+            EventType::Succeeded => (&[Running], Succeeded),
+            EventType::Failed => (&[Queued, Running], Failed),
+            EventType::Canceled => (&[Queued, Running], Canceled),
+            EventType::RetryScheduled | EventType::Released | EventType::LeaseLost | EventType::Waiting => {
+                (&[Running], Queued)
+            }
+            EventType::Retried => (&[Failed, Canceled], Queued),
+            EventType::Approved
+            | EventType::Rejected
+            | EventType::Progressed
+            | EventType::Cleaned
+            | EventType::StepStarted
+            | EventType::StepCompleted
+            | EventType::StepFailed
+            | EventType::StepSkipped => continue,
+        };
+        let fits = state.map_or(from.is_empty(), |state| from.contains(&state));
+        if !fits {
+            return Err(format!("{id}: {} in state {state:?}", event.kind));
+        }
+        state = Some(to);
+    }
+    state.ok_or_else(|| format!("{id} has no history"))
+}
