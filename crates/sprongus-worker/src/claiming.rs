@@ -11,15 +11,13 @@ use sprongus_core::error::{ErrorCode, Result};
 use sprongus_core::names::ClaimId;
 use sprongus_core::run::{ClaimRequest, Claimed};
 use sprongus_core::runs::Runs;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
 use crate::shutdown::Stage;
 
 /// How long a claim waits for work at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-/// How long a claim that waits is let be when the worker is to stop.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Pauses before a claim is repeated.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -37,7 +35,7 @@ pub(crate) struct Claims {
 pub(crate) async fn claim(
     runs: Arc<dyn Runs>,
     request: ClaimRequest,
-    mut stage: tokio::sync::watch::Receiver<Stage>,
+    mut stage: watch::Receiver<Stage>,
 ) -> Claims {
     // Waiting counts against the lease, which is measured from here.
     let wait = LONGEST_WAIT.min(request.lease / 6);
@@ -51,26 +49,26 @@ pub(crate) async fn claim(
             runs.claim(at_once.clone()).await
         } else {
             tokio::select! {
+                biased;
                 answer = runs.claim(request.clone()) => answer,
                 // Given up while it waits, it may have been answered all the same: it is asked again under its name, and
                 // what it gives goes back.
-                () = impatient(&mut stage) => continue,
+                told = stage.wait_for(|stage| *stage != Stage::Working) => match told {
+                    Ok(_) => continue,
+                    // The worker itself was dropped.
+                    Err(_) => return Claims { asked, runs: Ok(Vec::new()) },
+                },
             }
         };
         match answer {
             Err(error) if (error.retryable() || error.code() == ErrorCode::Internal) && !stopping => {
                 tracing::warn!(code = %error.code(), "a claim failed, it is repeated");
-                let _ = timeout(pause, stage.wait_for(|stage| *stage != Stage::Working)).await;
+                if let Ok(Err(_)) = timeout(pause, stage.wait_for(|stage| *stage != Stage::Working)).await {
+                    return Claims { asked, runs: Ok(Vec::new()) };
+                }
                 pause = (pause * 2).min(PAUSES.1);
             }
             runs => return Claims { asked, runs },
         }
     }
-}
-
-async fn impatient(stage: &mut tokio::sync::watch::Receiver<Stage>) {
-    if stage.wait_for(|stage| *stage != Stage::Working).await.is_err() {
-        std::future::pending::<()>().await;
-    }
-    sleep(PATIENCE).await;
 }

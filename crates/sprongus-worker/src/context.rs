@@ -1,14 +1,22 @@
 //! What a Rust handler is given beside its input: who the run is, and its ways to tell and to hear about it.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sprongus_core::ids::RunId;
 use sprongus_core::names::Kind;
-use sprongus_core::step::{LogLine, Stream};
+use sprongus_core::rules::record::{MAX_OUTPUT_BYTES, check};
+use sprongus_core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
+use tokio::sync::OnceCell;
 
 use crate::execution::{Tools, Work};
+use crate::handler::HandlerError;
 use crate::held::Held;
+use crate::once::completed;
 use crate::recorder::{Recorder, now};
 use crate::secrets::Masks;
 
@@ -23,12 +31,24 @@ struct Inner {
     /// Started with the first word: most handlers say none.
     recorder: OnceLock<Recorder>,
     output_ref: Mutex<Option<String>>,
+    /// Steps told so far.
+    steps: AtomicU32,
+    /// Outputs of the steps of earlier claims, asked for with the first step.
+    done: OnceCell<HashMap<String, String>>,
 }
 
 impl RunContext {
     pub(crate) fn new(work: Work, masks: Masks) -> Self {
         let Work { held, tools, run: _ } = work;
-        Self(Arc::new(Inner { held, tools, masks, recorder: OnceLock::new(), output_ref: Mutex::default() }))
+        Self(Arc::new(Inner {
+            held,
+            tools,
+            masks,
+            recorder: OnceLock::new(),
+            output_ref: Mutex::default(),
+            steps: AtomicU32::new(0),
+            done: OnceCell::new(),
+        }))
     }
 
     /// The run's id. With [`RunContext::epoch`] it is the key for effects elsewhere that must happen once a claim, alone
@@ -70,6 +90,62 @@ impl RunContext {
             let line = LogLine { stream: Stream::Stdout, at: now(), step: None, text: text.to_owned() };
             self.recorder().try_line(line);
         }
+    }
+
+    /// Does a part of the work once, however often the run is attempted: a later attempt finds what it came to and does
+    /// not repeat it. When this is answered, that is kept.
+    ///
+    /// A crash in between still repeats it, so what it does elsewhere wants a key of its own: the run's id and `name`.
+    /// Names are unique within a run; what it comes to is at most 64 KiB of JSON.
+    ///
+    /// # Errors
+    /// Those of `work`, whose step is then recorded as failed; permanent ones for a name or an output that cannot be
+    /// kept; a retryable one when the store does not answer.
+    pub async fn step<T, F, Fut>(&self, name: &str, work: F) -> Result<T, HandlerError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, HandlerError>>,
+    {
+        let ordinal = self.0.steps.fetch_add(1, Ordering::Relaxed);
+        let told = |status, output| StepReport {
+            ordinal,
+            name: name.to_owned(),
+            phase: Phase::Execution,
+            kind: StepType::Command,
+            status,
+            output,
+            tokens_in: None,
+            tokens_out: None,
+        };
+        check(&[told(StepStatus::Running, None)], &[])
+            .map_err(|error| HandlerError::permanent(error.message()))?;
+        let Inner { tools, held, done, .. } = &*self.0;
+        let done = done.get_or_try_init(|| completed(tools.runs.as_ref(), held, |_| true)).await?;
+        if let Some(text) = done.get(name) {
+            let unfit =
+                |error| HandlerError::permanent(format!("what step {name:?} came to does not fit: {error}"));
+            let output = serde_json::from_str(text).map_err(unfit)?;
+            self.recorder().step(told(StepStatus::Skipped, Some(text.clone()))).await;
+            return Ok(output);
+        }
+        self.recorder().step(told(StepStatus::Running, None)).await;
+        let output = match work().await {
+            Ok(output) => output,
+            Err(error) => {
+                self.recorder().step(told(StepStatus::Failed, None)).await;
+                return Err(error);
+            }
+        };
+        let text = serde_json::to_string(&output)?;
+        if text.len() > MAX_OUTPUT_BYTES || self.0.masks.data(&text).is_some() {
+            self.recorder().step(told(StepStatus::Failed, None)).await;
+            let why = format!("step {name:?}: what it comes to must be at most 64 KiB and hold no secret");
+            return Err(HandlerError::permanent(why));
+        }
+        self.recorder().step(told(StepStatus::Completed, Some(text))).await;
+        self.recorder().flush().await;
+        Ok(output)
     }
 
     /// Ends when the run is to stop: it was canceled, the worker shuts down, or the lease is lost. A handler that has not

@@ -9,28 +9,25 @@ use sprongus_core::error::Result;
 use sprongus_core::runs::Runs;
 use sprongus_core::step::{Step, StepStatus};
 
-use crate::declaration::KindDeclaration;
 use crate::held::Held;
 use crate::recorder::repeated;
 
-/// The outputs of the kind's `once` steps that need not run again, by name.
+/// The outputs of the steps that need not run again, by name, of those that are `once`.
 ///
 /// # Errors
 /// When the store cannot say.
 pub(crate) async fn completed(
     runs: &dyn Runs,
     held: &Held,
-    kind: &KindDeclaration,
+    once: impl Fn(&str) -> bool,
 ) -> Result<HashMap<String, String>> {
     // Under its first claim a run has no earlier steps.
-    if held.hold.epoch <= 1 || !kind.steps.iter().any(|step| step.once) {
+    if held.hold.epoch <= 1 {
         return Ok(HashMap::new());
     }
     let steps = repeated(held, || runs.steps(held.hold.id)).await?;
     let wanted = |step: &Step| {
-        step.epoch < held.hold.epoch
-            && step.status == StepStatus::Completed
-            && kind.steps.iter().any(|declared| declared.once && declared.name == step.name)
+        step.epoch < held.hold.epoch && step.status == StepStatus::Completed && once(&step.name)
     };
     let done = steps.into_iter().filter(wanted).map(|step| (step.name, step.output.unwrap_or_default()));
     Ok(done.collect())

@@ -1,6 +1,7 @@
 //! A kind declared in `sprongus.toml`, as an executor: what is made ready before its steps, and what is reported after
 //! them. The steps themselves are in [`crate::attempt`].
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,11 +86,7 @@ async fn ready(
         resolve(&work.run.input, work.tools.secrets.as_deref()).map_err(for_good)?;
     check_templates(kind, project_dir, work, &input)
         .map_err(|fault| for_good(masks.text(&fault.to_string())))?;
-    let done =
-        once::completed(work.tools.runs.as_ref(), &work.held, kind).await.map_err(|error| NotReady {
-            error: format!("the steps of earlier attempts cannot be read: {}", error.message()),
-            retryable: error.code() != ErrorCode::NotFound,
-        })?;
+    let done = earlier(kind, work).await?;
     let text = input.to_string().into_bytes();
     let folders = {
         let (scratch, hold) = (work.tools.scratch.clone(), work.held.hold.clone());
@@ -101,6 +98,17 @@ async fn ready(
         Err(error) => return Err(no_place(&error.to_string())),
     };
     Ok((Attempt::new(Arc::clone(kind), project_dir.to_owned(), input, masks, done), folders))
+}
+
+async fn earlier(kind: &KindDeclaration, work: &Work) -> Result<HashMap<String, String>, NotReady> {
+    if !kind.steps.iter().any(|step| step.once) {
+        return Ok(HashMap::new());
+    }
+    let once = |name: &str| kind.steps.iter().any(|step| step.once && step.name == name);
+    once::completed(work.tools.runs.as_ref(), &work.held, once).await.map_err(|error| NotReady {
+        error: format!("the steps of earlier attempts cannot be read: {}", error.message()),
+        retryable: error.code() != ErrorCode::NotFound,
+    })
 }
 
 fn no_place(error: &str) -> NotReady {
@@ -122,9 +130,10 @@ fn check_templates(
     let context = TemplateContext::new(run, input, project_dir, outputs);
     for step in &kind.steps {
         let StepAction::Command(command) = &step.action;
-        match command.render(&context) {
-            Err(TemplateFault::Unresolved { name }) => return Err(TemplateFault::Unresolved { name }),
-            Ok(_) | Err(_) => {}
+        if let Err(fault @ (TemplateFault::Unresolved { .. } | TemplateFault::Null { .. })) =
+            command.render(&context)
+        {
+            return Err(fault);
         }
     }
     Ok(())

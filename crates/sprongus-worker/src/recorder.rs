@@ -15,7 +15,7 @@ use sprongus_core::error::{Error, ErrorCode, Result};
 use sprongus_core::runs::Runs;
 use sprongus_core::step::{LogLine, StepReport, Stream};
 use sprongus_core::time::{Clock as _, SystemClock, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -42,6 +42,8 @@ enum Entry {
     Line(LogLine),
     Step(Box<StepReport>),
     Progress(u32, Option<String>),
+    /// Tell when everything before it is kept.
+    Flush(oneshot::Sender<()>),
     End,
 }
 
@@ -51,6 +53,7 @@ struct Parcel {
     lines: Vec<LogLine>,
     steps: Vec<StepReport>,
     progress: Option<(u32, Option<String>)>,
+    waiting: Vec<oneshot::Sender<()>>,
     urgent: bool,
     last: bool,
 }
@@ -95,6 +98,14 @@ impl Recorder {
     /// Takes a progress, if there is room for it: the next one says the same and more.
     pub(crate) fn progress(&self, percent: u32, message: Option<String>) {
         let _ = self.entries.try_send(Entry::Progress(percent, message));
+    }
+
+    /// Waits until everything told so far is kept, or the run is lost.
+    pub(crate) async fn flush(&self) {
+        let (kept, waiting) = oneshot::channel();
+        if self.entries.send(Entry::Flush(kept)).await.is_ok() {
+            let _ = waiting.await;
+        }
     }
 
     /// Ships the rest. What is told afterwards is lost.
@@ -155,6 +166,10 @@ impl Parcel {
                 self.urgent = true;
             }
             Entry::Progress(percent, message) => self.progress = Some((percent, message)),
+            Entry::Flush(waiting) => {
+                self.waiting.push(waiting);
+                self.urgent = true;
+            }
             Entry::End => self.last = true,
         }
     }
@@ -164,6 +179,7 @@ impl Parcel {
     }
 }
 
+/// Ships a parcel; whoever waits for it is told by the drop of it.
 async fn deliver(runs: &dyn Runs, held: &Held, parcel: Parcel) {
     if !parcel.steps.is_empty() || !parcel.lines.is_empty() {
         let record = || runs.record(&held.hold, parcel.steps.clone(), parcel.lines.clone());

@@ -91,9 +91,11 @@ fn read(reference: SecretRef<'_>, folder: Option<&Path>) -> Result<String, Strin
 }
 
 fn read_file(folder: &Path, name: &str) -> Result<String, String> {
-    let missing = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file in the worker's folder of secrets".to_owned(),
-        kind => format!("the file cannot be read: {kind}"),
+    let missing = |error: std::io::Error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            return "there is no such file in the worker's folder of secrets".to_owned();
+        }
+        format!("the file cannot be read: {}", error.kind())
     };
     let folder = folder.canonicalize().map_err(missing)?;
     let path = folder.join(name).canonicalize().map_err(missing)?;

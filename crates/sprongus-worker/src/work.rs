@@ -240,6 +240,10 @@ impl Shift {
     }
 
     fn send_reports(&mut self) {
+        // What is given back while a last claim is under way would be claimed by it again.
+        if self.claiming && !self.at(Stage::Working) {
+            return;
+        }
         if let Some(batch) = self.reports.next() {
             let (runs, worker) = (Arc::clone(&self.tools.runs), self.info.id.clone());
             self.spawn(async move { News::Sent(report::send(runs, worker, batch).await) });

@@ -10,6 +10,7 @@ use sprongus_core::json::Json;
 use sprongus_core::run::NewRun;
 use sprongus_core::runs::RunsExt as _;
 use sprongus_core::state::State;
+use sprongus_core::step::StepStatus::{Completed, Skipped};
 use sprongus_worker::{HandlerError, RunContext};
 
 use crate::scene::Scene;
@@ -171,4 +172,32 @@ async fn a_worker_that_cannot_be_is_refused_before_it_claims() {
     let worker = sprongus_worker::Worker::new(Arc::clone(&scene.runs), options).kind("a", noop);
     assert!(refused(worker).await.contains("does not know the kind: b"));
     assert!(scene.runs.claim_next(&sprongus_core::names::WorkerId::fresh("x"), 1).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_of_a_handler_is_done_once_over_all_attempts() {
+    let mut scene = Scene::new();
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let worker = scene.worker().kind("k", move |ctx: RunContext, (): ()| {
+        let counted = Arc::clone(&counted);
+        async move {
+            let drawn: u32 =
+                ctx.step("draw", || async { Ok(40 + counted.fetch_add(1, Ordering::SeqCst)) }).await?;
+            if ctx.attempt() == 1 {
+                return Err(HandlerError::retryable("after the step").retry_in(Duration::ZERO));
+            }
+            ctx.step("add", || async move { Ok(drawn + 2) }).await
+        }
+    });
+    scene.start(worker);
+    let id = scene.enqueue("k", json!(null)).await;
+    let run = scene.until_state(id, State::Succeeded).await;
+    assert_eq!((run.attempt, run.result), (2, Some(Json::from_value(json!(42)))));
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    let told: Vec<_> =
+        scene.steps(id).await.into_iter().map(|step| (step.name, step.status, step.output)).collect();
+    let wanted = [("draw", Completed, "40"), ("draw", Skipped, "40"), ("add", Completed, "42")];
+    assert_eq!(told, wanted.map(|(name, status, output)| (name.to_owned(), status, Some(output.to_owned()))));
+    scene.end().await;
 }

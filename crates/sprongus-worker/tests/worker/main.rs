@@ -1,4 +1,10 @@
 //! A worker over a store in memory, in real time: what a run's author and its operator may rely on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test panics when a promise is broken"
+)]
 
 mod commands;
 mod handlers;

@@ -69,7 +69,10 @@ async fn what_was_claimed_ahead_goes_back_with_its_attempt() {
         "slow",
         move |_: RunContext, (): ()| {
             let closed = Arc::clone(&closed);
-            async move { Ok(drop(closed.acquire().await?)) }
+            async move {
+                drop(closed.acquire().await?);
+                Ok(())
+            }
         },
     );
     scene.start(worker);
