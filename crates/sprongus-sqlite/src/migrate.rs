@@ -39,9 +39,11 @@ const TABLES: &str = "SELECT count(*) FROM sqlite_schema";
 /// # Errors
 /// `schema_mismatch` when the file is another program's, or its schema is newer than this program.
 pub fn version(connection: &Connection) -> Result<u32> {
+    // Another process may be making the schema between these reads. Its tables and its marks come with one commit, so marks
+    // that are read after the tables are never older than they are, and a file half seen is never taken for another program's.
+    let tables: u32 = connection.query_row(TABLES, [], |row| row.get(0)).told()?;
     let application: i32 = connection.query_row(APPLICATION, [], |row| row.get(0)).told()?;
     let version: u32 = connection.query_row(VERSION, [], |row| row.get(0)).told()?;
-    let tables: u32 = connection.query_row(TABLES, [], |row| row.get(0)).told()?;
     if tables == 0 && application == 0 {
         return Ok(0);
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode as Cause, OpenFlags};
 use sprongus_core::time::{Clock, SystemClock};
 use sprongus_core::{Error, ErrorCode, Result};
 
@@ -115,7 +115,7 @@ pub fn connect(path: &Path, durability: Durability) -> Result<Connection> {
     connection.busy_handler(Some(wait_for_lock)).told()?;
     // Reading a file that is no database fails here, with a better reason than the pragmas give.
     migrate::version(&connection)?;
-    let journal: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).told()?;
+    let journal = keep_write_ahead_log(&connection)?;
     if journal != "wal" {
         return Err(Error::new(
             ErrorCode::Unavailable,
@@ -135,6 +135,23 @@ pub fn connect(path: &Path, durability: Durability) -> Result<Connection> {
     connection.pragma_update(None, "wal_autocheckpoint", 8_000).told()?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+const WRITE_AHEAD_LOG: &str = "PRAGMA journal_mode = WAL";
+
+/// Asks for the write-ahead log; answers what SQLite keeps. The first ones on a new file all want to change it at once, and for
+/// that SQLite answers "busy" without asking the busy handler, which could not end a deadlock; so it is asked again here.
+fn keep_write_ahead_log(connection: &Connection) -> Result<String> {
+    let mut waits = 0;
+    loop {
+        let answer: rusqlite::Result<String> = connection.query_row(WRITE_AHEAD_LOG, [], |row| row.get(0));
+        let is_busy =
+            answer.as_ref().is_err_and(|error| error.sqlite_error_code() == Some(Cause::DatabaseBusy));
+        if !is_busy || !wait_for_lock(waits) {
+            return answer.told();
+        }
+        waits += 1;
+    }
 }
 
 /// How often a lock is asked for before it counts as stuck: about 30 s.
