@@ -124,13 +124,15 @@ fn a_timeout_needs_something_to_wait_for() {
 
 #[test]
 fn the_first_ones_at_once_make_one_database() {
-    let sandbox = Sandbox::new();
-    let first: Vec<_> =
-        (0..8).map(|_| sandbox.command(&["-q", "runs", "enqueue", "a"]).spawn().unwrap()).collect();
-    for child in first {
-        crate::sandbox::finished(child).exits(0);
+    for _ in 0..5 {
+        let sandbox = Sandbox::new();
+        let first: Vec<_> =
+            (0..8).map(|_| sandbox.command(&["-q", "runs", "enqueue", "a"]).spawn().unwrap()).collect();
+        for child in first {
+            crate::sandbox::finished(child).exits(0);
+        }
+        assert_eq!(sandbox.line("-q runs list").exits(0).out.lines().count(), 8);
     }
-    assert_eq!(sandbox.line("-q runs list").exits(0).out.lines().count(), 8);
 }
 
 #[test]
