@@ -1,4 +1,17 @@
 //! The cases of a store, verb by verb. They are listed in [`crate::for_each_case!`].
 
+pub mod cancel;
 pub mod claim;
+pub mod cleaned;
+pub mod directory;
 pub mod enqueue;
+pub mod expire;
+pub mod finish;
+pub mod gate;
+pub mod heartbeat;
+pub mod list;
+pub mod prune;
+pub mod record;
+pub mod retry;
+pub mod tenants;
+pub mod wake;
