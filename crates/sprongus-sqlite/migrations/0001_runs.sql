@@ -1,5 +1,7 @@
 -- The first schema: runs, what belongs to them, and what stands around them.
 -- Times are RFC 3339 text in UTC with milliseconds, which sorts as time does; JSON is canonical text.
+-- Where a foreign key is deferred and a trigger raises FAIL, it is for speed: an insert that could ABORT after its first write
+-- makes SQLite copy every page it touches. They are hot, single-row, and checked before their first write.
 
 CREATE TABLE workspaces (
     id TEXT NOT NULL PRIMARY KEY,
@@ -23,7 +25,7 @@ CREATE TABLE agent_tasks (
 
 CREATE TABLE runs (
     id TEXT NOT NULL PRIMARY KEY,
-    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    workspace_id TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
     project_id TEXT,
     agent_task_id TEXT,
     kind TEXT NOT NULL,
@@ -60,8 +62,10 @@ CREATE TABLE runs (
     -- Where the run stands in the claim index and in the timer index; `rules::schedule` says what they are.
     ready INTEGER NOT NULL CHECK (ready IN (0, 1)),
     timer_at TEXT,
-    FOREIGN KEY (workspace_id, project_id) REFERENCES projects (workspace_id, id),
+    FOREIGN KEY (workspace_id, project_id) REFERENCES projects (workspace_id, id)
+        DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (workspace_id, agent_task_id) REFERENCES agent_tasks (workspace_id, id)
+        DEFERRABLE INITIALLY DEFERRED
 ) STRICT;
 
 -- Lists, newest first; each is a walk along its index.
@@ -100,7 +104,7 @@ CREATE TABLE run_steps (
 CREATE TABLE run_events (
     -- The order of commits; never used twice, so that a stream can go on behind it.
     pos INTEGER PRIMARY KEY AUTOINCREMENT,
-    run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
     seq INTEGER NOT NULL,
     step_id TEXT,
     type TEXT NOT NULL,
@@ -196,7 +200,7 @@ BEGIN SELECT RAISE(ABORT, 'a run is deleted by retention or with its workspace o
 
 CREATE TRIGGER runs_are_not_replaced BEFORE INSERT ON runs
 WHEN EXISTS (SELECT 1 FROM runs WHERE id = NEW.id)
-BEGIN SELECT RAISE(ABORT, 'the run exists'); END;
+BEGIN SELECT RAISE(FAIL, 'the run exists'); END;
 
 CREATE TRIGGER events_stay_as_they_are BEFORE UPDATE ON run_events
 BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END;
@@ -208,6 +212,6 @@ BEGIN SELECT RAISE(ABORT, 'an event is deleted with its run only'); END;
 CREATE TRIGGER events_are_not_replaced BEFORE INSERT ON run_events
 WHEN EXISTS (SELECT 1 FROM run_events WHERE run_id = NEW.run_id AND seq = NEW.seq)
     OR EXISTS (SELECT 1 FROM run_events WHERE pos = NEW.pos)
-BEGIN SELECT RAISE(ABORT, 'the event exists'); END;
+BEGIN SELECT RAISE(FAIL, 'the event exists'); END;
 
 INSERT INTO workspaces (id, created_at) VALUES ('default', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));

@@ -44,17 +44,11 @@ pub fn run(
         answers.push(answer);
     }
     if batch == Batch::AllOrNothing && answers.iter().any(Result::is_err) {
-        undo(tx)?;
+        tx.undo();
         let undone = |_| Err(Error::validation("not made: another item of the batch was refused"));
         return Ok(answers.into_iter().map(|answer| answer.and_then(undone)).collect());
     }
     Ok(answers)
-}
-
-/// Back to the savepoint the writer gave this job; the answers, errors among them, stay.
-fn undo(tx: &Tx<'_>) -> Result<()> {
-    tx.connection.prepare_cached("ROLLBACK TO job").told()?.execute([]).told()?;
-    Ok(())
 }
 
 fn insert(tx: &Tx<'_>, caller: &Caller, request: &Prepared) -> Result<Result<Inserted>> {

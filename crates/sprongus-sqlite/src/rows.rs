@@ -141,7 +141,7 @@ fn cleanup_word(cleanup: Cleanup) -> &'static str {
 }
 
 const INSERT_RUN: &str = concat!(
-    "INSERT INTO runs (",
+    "INSERT OR FAIL INTO runs (",
     run_columns!(),
     ", ready, timer_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
      ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37)"
@@ -257,7 +257,7 @@ pub fn event(row: &Row<'_>) -> Read<Event> {
 }
 
 const INSERT_EVENT: &str =
-    concat!("INSERT INTO run_events (", event_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+    concat!("INSERT OR FAIL INTO run_events (", event_columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
 
 /// Writes events, once.
 pub fn insert_events(tx: &Tx<'_>, events: &[Event]) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The one writer of a process: a thread that folds whatever is waiting into one transaction and answers each caller after
 //! the commit that holds its writes. Alone, a caller waits for one commit; sixteen at once share it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -21,6 +22,14 @@ pub struct Tx<'a> {
     pub connection: &'a Connection,
     /// The present: read once, under the write lock, so that time never runs backwards along the commits.
     pub now: Timestamp,
+    undone: Cell<bool>,
+}
+
+impl Tx<'_> {
+    /// Takes back what this job has written once it returns; its answer stands.
+    pub fn undo(&self) {
+        self.undone.set(true);
+    }
 }
 
 /// Something to write.
@@ -63,7 +72,7 @@ where
     fn run(&mut self, tx: &Tx<'_>) -> bool {
         let Some(write) = self.write.take() else { return false };
         let outcome = write(tx);
-        let stays = outcome.is_ok();
+        let stays = outcome.is_ok() && !tx.undone.take();
         self.outcome = Some(outcome);
         stays
     }
@@ -154,28 +163,37 @@ fn work(
 }
 
 fn transact(connection: &Connection, clock: &dyn Clock, jobs: &mut [(bool, Box<dyn Job>)]) -> Result<()> {
-    connection.execute_batch("BEGIN IMMEDIATE").told()?;
-    let tx = Tx { connection, now: clock.now() };
-    let done = write_all(&tx, jobs);
-    let ended = match done {
-        Ok(()) => connection.execute_batch("COMMIT").told(),
+    execute(connection, "BEGIN IMMEDIATE")?;
+    let tx = Tx { connection, now: clock.now(), undone: Cell::new(false) };
+    let ended = match write_all(&tx, jobs) {
+        Ok(true) => execute(connection, "COMMIT"),
+        Ok(false) => execute(connection, "ROLLBACK"),
         Err(error) => Err(error),
     };
     if ended.is_err() && !connection.is_autocommit() {
         // The error that led here is the one to tell.
-        let _ = connection.execute_batch("ROLLBACK");
+        let _ = execute(connection, "ROLLBACK");
     }
     ended
 }
 
-/// Each job in a savepoint of its own: one that fails half-way leaves nothing behind and does not touch its neighbours.
-fn write_all(tx: &Tx<'_>, jobs: &mut [(bool, Box<dyn Job>)]) -> Result<()> {
-    for (_, job) in jobs {
-        tx.connection.prepare_cached("SAVEPOINT job").told()?.execute([]).told()?;
-        if !job.run(tx) && !tx.connection.is_autocommit() {
-            tx.connection.prepare_cached("ROLLBACK TO job").told()?.execute([]).told()?;
-        }
-        tx.connection.prepare_cached("RELEASE job").told()?.execute([]).told()?;
+/// Whether there is something to commit. Of several jobs each has a savepoint: one that fails half-way leaves nothing behind
+/// and does not touch its neighbours. A job alone needs none, and is spared its price: SQLite copies every page it changes.
+fn write_all(tx: &Tx<'_>, jobs: &mut [(bool, Box<dyn Job>)]) -> Result<bool> {
+    if let [(_, job)] = jobs {
+        return Ok(job.run(tx));
     }
+    for (_, job) in jobs {
+        execute(tx.connection, "SAVEPOINT job")?;
+        if !job.run(tx) && !tx.connection.is_autocommit() {
+            execute(tx.connection, "ROLLBACK TO job")?;
+        }
+        execute(tx.connection, "RELEASE job")?;
+    }
+    Ok(true)
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<()> {
+    connection.prepare_cached(sql).told()?.execute([]).told()?;
     Ok(())
 }

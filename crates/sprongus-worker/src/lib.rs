@@ -1,8 +1,38 @@
-//! Claims runs and executes them.
+//! Claims runs and executes them: Rust handlers, and the commands declared in `sprongus.toml`.
+//!
+//! [`Worker`] is the door: make one over [`Runs`](sprongus_core::Runs), tell it its kinds, and run it with a [`Shutdown`].
+//! It knows no database; over HTTP it is the same worker.
+//!
+//! Read `work` first, the loop, then `execution`, and behind it `handler` or `pipeline`.
 
+mod attempt;
+mod claiming;
+mod command_spec;
+mod command_step;
+mod context;
 pub mod declaration;
 pub mod duration;
+mod execution;
+mod handler;
+mod held;
+mod lease;
 pub mod leftovers;
+mod once;
 pub mod output_file;
+mod pace;
+mod pipeline;
 pub mod process;
+mod recorder;
+mod report;
+mod secrets;
+mod shutdown;
 pub mod template;
+mod work;
+mod workdir;
+mod worker;
+
+pub use context::RunContext;
+pub use declaration::Declaration;
+pub use handler::HandlerError;
+pub use shutdown::Shutdown;
+pub use worker::{MAX_CONCURRENCY, Summary, Worker, WorkerOptions};

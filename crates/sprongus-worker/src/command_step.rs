@@ -1,0 +1,134 @@
+//! One command of a pipeline: started with what the contract promises it, its lines shipped masked, its output file
+//! followed while it runs.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sprongus_core::step::{LogLine, Stream};
+use sprongus_core::text::printable;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use crate::output_file::{OutputEntry, OutputFile, Outputs};
+use crate::process::{self, CommandSpec, Ending, OutputBudget, OutputLine, StopReason};
+use crate::recorder::{Recorder, now};
+use crate::secrets::Masks;
+
+/// How often a command's output file is looked at.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Lines on the way from a command to the recorder.
+const IN_FLIGHT: usize = 256;
+
+/// How much of stderr's end goes into the error.
+const TAIL_LINES: usize = 20;
+const TAIL_BYTES: usize = 2 * 1024;
+
+/// A longer line is cut when it is kept; up to here its pieces are joined first, so that a secret on a seam is seen.
+const LONGEST_JOINED: usize = 64 * 1024;
+
+/// What a command left.
+pub(crate) struct Left {
+    pub(crate) ending: Ending,
+    pub(crate) outputs: Outputs,
+    /// The end of what it wrote to stderr, masked.
+    pub(crate) tail: String,
+}
+
+/// What a command needs of its attempt.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) step: &'a str,
+    pub(crate) recorder: &'a Recorder,
+    pub(crate) masks: &'a Masks,
+    pub(crate) budget: &'a OutputBudget,
+}
+
+/// Runs the command to its end.
+pub(crate) async fn run(
+    spec: CommandSpec,
+    mut output: OutputFile,
+    around: Surroundings<'_>,
+    stop: watch::Receiver<Option<StopReason>>,
+) -> Left {
+    let (lines, inbox) = mpsc::channel(IN_FLIGHT);
+    let mut tail = Tail::default();
+    let ending = {
+        let ship = ship_lines(inbox, &around, &mut tail);
+        let follow = follow(&mut output, &around);
+        tokio::select! {
+            (ending, ()) = async { tokio::join!(process::run(spec, around.budget, lines, stop), ship) } => ending,
+            never = follow => match never {},
+        }
+    };
+    let (entries, outputs) = output.finish();
+    tell(entries, &around).await;
+    Left { ending, outputs, tail: tail.text() }
+}
+
+async fn follow(output: &mut OutputFile, around: &Surroundings<'_>) -> std::convert::Infallible {
+    loop {
+        sleep(LOOK).await;
+        tell(output.poll(), around).await;
+    }
+}
+
+async fn tell(entries: Vec<OutputEntry>, around: &Surroundings<'_>) {
+    for entry in entries {
+        match entry {
+            OutputEntry::Progress(percent) => around.recorder.progress(u32::from(percent), None),
+            OutputEntry::Fault(fault) => {
+                around.recorder.say(Some(around.step), around.masks.text(&fault.to_string())).await;
+            }
+            OutputEntry::Result(_) | OutputEntry::OutputRef(_) => {}
+        }
+    }
+}
+
+async fn ship_lines(mut inbox: mpsc::Receiver<OutputLine>, around: &Surroundings<'_>, tail: &mut Tail) {
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    let mut batch = Vec::new();
+    while inbox.recv_many(&mut batch, IN_FLIGHT).await > 0 {
+        for line in batch.drain(..) {
+            let (joined, stream) = match line.stream {
+                process::Stream::Stdout => (&mut stdout, Stream::Stdout),
+                process::Stream::Stderr => (&mut stderr, Stream::Stderr),
+            };
+            if joined.len() < LONGEST_JOINED {
+                joined.push_str(&line.text);
+            }
+            if line.continued {
+                continue;
+            }
+            let text = around.masks.text(joined);
+            joined.clear();
+            if stream == Stream::Stderr {
+                tail.push(&text);
+            }
+            let at = now().minus(line.at.elapsed());
+            let step = Some(around.step.to_owned());
+            around.recorder.line(LogLine { stream, at, step, text }).await;
+        }
+    }
+}
+
+/// The last lines, within bounds.
+#[derive(Default)]
+struct Tail(VecDeque<String>);
+
+impl Tail {
+    fn push(&mut self, line: &str) {
+        if self.0.len() == TAIL_LINES {
+            self.0.pop_front();
+        }
+        let end = line.floor_char_boundary(TAIL_BYTES);
+        self.0.push_back(line[..end].to_owned());
+    }
+
+    fn text(mut self) -> String {
+        while self.0.iter().map(|line| line.len() + 1).sum::<usize>() > TAIL_BYTES && self.0.len() > 1 {
+            self.0.pop_front();
+        }
+        let lines: Vec<_> = self.0.into();
+        printable(lines.join("\n").trim_end()).into_owned()
+    }
+}

@@ -1,0 +1,134 @@
+//! One execution of one run, from its start to what is to be reported of it. What is executed is behind [`Execute`]: a
+//! Rust handler or a declared pipeline.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use sprongus_core::run::{Outcome, Run};
+use sprongus_core::runs::Runs;
+use sprongus_core::time::Timestamp;
+use tokio::time::Instant;
+
+use crate::held::Held;
+use crate::process::StopReason;
+use crate::recorder::{now, repeated};
+
+/// What every execution of a worker has at hand.
+pub(crate) struct Tools {
+    pub(crate) runs: Arc<dyn Runs>,
+    /// Where `secret://file/…` looks.
+    pub(crate) secrets: Option<PathBuf>,
+    /// Where work directories and the notes of running processes are.
+    pub(crate) scratch: PathBuf,
+}
+
+/// A run to execute.
+pub(crate) struct Work {
+    pub(crate) run: Run,
+    pub(crate) held: Arc<Held>,
+    pub(crate) tools: Arc<Tools>,
+}
+
+/// What an execution came to.
+pub(crate) struct Execution {
+    pub(crate) outcome: Outcome,
+    /// Since when nothing of it is alive.
+    pub(crate) gone_at: Timestamp,
+}
+
+impl Execution {
+    pub(crate) fn of(outcome: Outcome) -> Self {
+        Self { outcome, gone_at: now() }
+    }
+
+    pub(crate) fn failed(error: String, retryable: bool) -> Self {
+        Self::of(Outcome::Fail { error, retryable, retry_in: None })
+    }
+}
+
+pub(crate) type Executing = Pin<Box<dyn Future<Output = Execution> + Send>>;
+
+/// Something that executes the runs of a kind.
+pub(crate) trait Execute: Send + Sync {
+    /// Executes a run to its end. Of a run with `cleanup` only that is wanted, and the outcome does not matter. When the
+    /// run is stopped the execution ends soon, and at once when its lease is lost.
+    fn execute(&self, work: Work) -> Executing;
+}
+
+/// What is left to do about a run that was executed.
+#[derive(Debug)]
+pub(crate) enum Left {
+    /// Report this.
+    Report(Outcome),
+    /// Nothing: it was called off, and is cleaned up.
+    Closed,
+    /// Nothing: it is not ours any more.
+    Lost,
+}
+
+/// An execution that is over.
+#[derive(Debug)]
+pub(crate) struct Over {
+    pub(crate) held: Arc<Held>,
+    /// How long it was executed, if it was.
+    pub(crate) took: Option<Duration>,
+    pub(crate) left: Left,
+    /// Whether a slot is free now.
+    pub(crate) executed: bool,
+}
+
+/// Executes `work`; tells its start and, of a run that has ended meanwhile, that it is cleaned up.
+pub(crate) async fn execute(executor: Arc<dyn Execute>, work: Work) -> Over {
+    let (held, runs) = (Arc::clone(&work.held), Arc::clone(&work.tools.runs));
+    let started = Instant::now();
+    tracing::info!(
+        run = %held.hold.id, kind = %held.kind, attempt = held.attempt, epoch = held.hold.epoch,
+        worker = %held.hold.worker_id, cleanup = held.cleanup, "run started"
+    );
+    let execution = caught(async move { executor.execute(work).await })
+        .await
+        .unwrap_or_else(|panic| Execution::failed(format!("the executor panicked: {panic}"), true));
+    let took = Some(started.elapsed());
+    let left = match held.stopped() {
+        Some(StopReason::LeaseLost) => Left::Lost,
+        Some(StopReason::Canceled) => close(runs.as_ref(), &held, execution.gone_at).await,
+        Some(StopReason::Shutdown) | None if held.cleanup => {
+            close(runs.as_ref(), &held, execution.gone_at).await
+        }
+        Some(StopReason::Shutdown) | None => Left::Report(execution.outcome),
+    };
+    Over { held, took, left, executed: true }
+}
+
+/// Tells that an ended run's CLEANUP is done.
+pub(crate) async fn close(runs: &dyn Runs, held: &Held, gone_at: Timestamp) -> Left {
+    match repeated(held, || runs.cleaned(&held.hold, gone_at)).await {
+        Ok(_) => Left::Closed,
+        Err(_) => Left::Lost,
+    }
+}
+
+/// Runs a future to its end; a panic in it ends the future, and nothing else.
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
+    let mut future = pin!(future);
+    std::future::poll_fn(move |context| {
+        // The future is not polled again after a panic, so nobody sees what it left half done.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(message(panic.as_ref()))),
+        }
+    })
+    .await
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without a message").to_owned()
+}

@@ -1,0 +1,100 @@
+//! One run in this worker's hands, and the one place where it is told to stop.
+//!
+//! Everything that works on the run shares this: the loop that beats for it, the execution, the recorder. A stop is
+//! only ever raised: a cancel outranks a shutdown, and a lost lease outranks both, for then nothing may be done any
+//! more.
+
+use std::time::Duration;
+
+use sprongus_core::names::Kind;
+use sprongus_core::run::{Claimed, Hold};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::process::StopReason;
+
+/// A run that this worker holds under one claim.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) hold: Hold,
+    pub(crate) kind: Kind,
+    pub(crate) attempt: u32,
+    /// Only its CLEANUP is wanted.
+    pub(crate) cleanup: bool,
+    /// When it came, on the monotonic clock.
+    pub(crate) since: Instant,
+    stop: watch::Sender<Option<StopReason>>,
+}
+
+impl Held {
+    pub(crate) fn of(claimed: &Claimed) -> Self {
+        Self {
+            hold: Hold {
+                id: claimed.run.id,
+                worker_id: claimed.lease.worker_id.clone(),
+                epoch: claimed.lease.epoch,
+            },
+            kind: claimed.run.kind.clone(),
+            attempt: claimed.run.attempt,
+            cleanup: claimed.cleanup,
+            since: Instant::now(),
+            stop: watch::Sender::new(None),
+        }
+    }
+
+    /// Asks whatever works on the run to stop; a weaker reason than the one before changes nothing.
+    pub(crate) fn stop(&self, reason: StopReason) {
+        self.stop.send_if_modified(|known| {
+            let raised = rank(*known) < rank(Some(reason));
+            if raised {
+                *known = Some(reason);
+            }
+            raised
+        });
+    }
+
+    /// Why it was asked to stop, if it was.
+    pub(crate) fn stopped(&self) -> Option<StopReason> {
+        *self.stop.borrow()
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<StopReason>> {
+        self.stop.subscribe()
+    }
+
+    /// Ends when it is asked to stop, with the reason.
+    pub(crate) async fn until_stopped(&self) -> StopReason {
+        let mut watch = self.watch();
+        match watch.wait_for(Option::is_some).await.map(|reason| *reason) {
+            Ok(Some(reason)) => reason,
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Ends when the lease is lost.
+    pub(crate) async fn until_lost(&self) {
+        let mut watch = self.watch();
+        let lost = watch.wait_for(|reason| *reason == Some(StopReason::LeaseLost)).await.is_ok();
+        if !lost {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Ends `patience` after it was asked to stop; at once when the lease is lost.
+    pub(crate) async fn until_out_of_patience(&self, patience: Duration) {
+        self.until_stopped().await;
+        tokio::select! {
+            () = self.until_lost() => {}
+            () = tokio::time::sleep(patience) => {}
+        }
+    }
+}
+
+fn rank(reason: Option<StopReason>) -> u8 {
+    match reason {
+        None => 0,
+        Some(StopReason::Shutdown) => 1,
+        Some(StopReason::Canceled) => 2,
+        Some(StopReason::LeaseLost) => 3,
+    }
+}

@@ -1,0 +1,245 @@
+//! A worker as a program makes one: its options, the kinds it serves, and [`Worker::run`].
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sprongus_core::directory::WorkerInfo;
+use sprongus_core::error::{Error, Result};
+use sprongus_core::names::{Kind, WorkerId};
+use sprongus_core::rules::claim::check_lease;
+use sprongus_core::run::ClaimRequest;
+use sprongus_core::runs::Runs;
+
+use crate::context::RunContext;
+use crate::declaration::Declaration;
+use crate::execution::{Execute, Tools};
+use crate::handler::{Handler, HandlerError};
+use crate::leftovers::kill_leftovers;
+use crate::pipeline::Pipeline;
+use crate::shutdown::Shutdown;
+use crate::work::Shift;
+use crate::workdir::{default_scratch, private_folder};
+
+/// The most runs a worker executes at once.
+pub const MAX_CONCURRENCY: u32 = 10_000;
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// Runs it executes at once, 1 to 10,000; as many as there are CPUs by default.
+    pub concurrency: u32,
+    /// How long a run stays its own without a heartbeat, 1 s to 1 h; 30 s by default. It beats every third of it.
+    pub lease: Duration,
+    /// How long draining lets runs end by themselves; 30 s by default.
+    pub grace: Duration,
+    /// Serve these kinds only, of those that are registered.
+    pub kinds: Option<Vec<Kind>>,
+    /// The machine's name, for people.
+    pub host: String,
+    /// The program's version, for people.
+    pub version: String,
+    /// The folder in which `secret://file/NAME` is looked up; without one such a reference fails its run. For a declared
+    /// project `.sprongus/secrets` beside `sprongus.toml`.
+    pub secrets: Option<PathBuf>,
+    /// The folder for work directories, which nobody else may write; by default one for the user in the machine's
+    /// temporary folder.
+    pub scratch: PathBuf,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            concurrency: u32::try_from(cpus).unwrap_or(MAX_CONCURRENCY).min(MAX_CONCURRENCY),
+            lease: ClaimRequest::DEFAULT_LEASE,
+            grace: Duration::from_secs(30),
+            kinds: None,
+            host: host_name(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            secrets: None,
+            scratch: default_scratch(),
+        }
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// What a worker did, run by run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Summary {
+    /// Ended well.
+    pub succeeded: u64,
+    /// Failed, with another attempt to come.
+    pub retried: u64,
+    /// Failed for good.
+    pub failed: u64,
+    /// Called off, and cleaned up here.
+    pub canceled: u64,
+    /// Given back, their attempts with them.
+    pub released: u64,
+    /// Lost: the lease ended before the report was taken.
+    pub lost: u64,
+}
+
+/// Claims runs of the kinds it knows, and executes them.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # async fn example(runs: Arc<dyn sprongus_core::Runs>) -> sprongus_core::Result<()> {
+/// use sprongus_worker::{RunContext, Shutdown, Worker, WorkerOptions};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Pull {
+///     path: String,
+/// }
+///
+/// let worker = Worker::new(runs, WorkerOptions::default()).kind(
+///     "script.pull",
+///     |ctx: RunContext, input: Pull| async move {
+///         ctx.log(format!("pulling {}", input.path));
+///         Ok(tokio::fs::read_to_string(input.path).await?.len())
+///     },
+/// );
+/// let summary = worker.run(Shutdown::new()).await?;
+/// # let _ = summary;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Worker {
+    runs: Arc<dyn Runs>,
+    options: WorkerOptions,
+    id: WorkerId,
+    kinds: HashMap<Kind, Arc<dyn Execute>>,
+    fault: Option<Error>,
+}
+
+impl Worker {
+    /// A worker that knows no kind yet.
+    #[must_use]
+    pub fn new(runs: Arc<dyn Runs>, options: WorkerOptions) -> Self {
+        let id = WorkerId::fresh(&options.host);
+        Self { runs, options, id, kinds: HashMap::new(), fault: None }
+    }
+
+    /// This start of the worker, as it is written into events and shown by `sprongus workers list`.
+    #[must_use]
+    pub fn id(&self) -> &WorkerId {
+        &self.id
+    }
+
+    /// Executes runs of `kind` with a function. An input that does not fit its type fails the run for good; an error or
+    /// a panic fails the attempt. The function shares the async runtime with the heartbeats: what blocks for long
+    /// belongs into `tokio::task::spawn_blocking`.
+    ///
+    /// A bad name of a kind, or one that is registered already, is reported by [`Worker::run`].
+    #[must_use]
+    pub fn kind<F, I, O, Fut>(mut self, kind: &str, handler: F) -> Self
+    where
+        F: Fn(RunContext, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, HandlerError>> + Send + 'static,
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + 'static,
+    {
+        self.register(kind, Arc::new(Handler::new(handler)));
+        self
+    }
+
+    /// Executes the kinds of a `sprongus.toml`. Where no folder of secrets is set, it is the project's own.
+    #[must_use]
+    pub fn declared(mut self, declaration: Declaration) -> Self {
+        let secrets = declaration.project_dir.join(".sprongus").join("secrets");
+        self.options.secrets.get_or_insert(secrets);
+        for (name, pipeline) in Pipeline::all(declaration) {
+            self.register(&name, Arc::new(pipeline));
+        }
+        self
+    }
+
+    fn register(&mut self, name: &str, executor: Arc<dyn Execute>) {
+        let fault = match name.parse::<Kind>() {
+            Ok(kind) if self.kinds.contains_key(&kind) => {
+                Error::validation(format!("a kind that is registered twice: {kind}"))
+            }
+            Ok(kind) => {
+                self.kinds.insert(kind, executor);
+                return;
+            }
+            Err(fault) => fault,
+        };
+        self.fault.get_or_insert(fault);
+    }
+
+    /// Works until `shutdown` says otherwise, or the store tells the worker to drain.
+    ///
+    /// Dropped before its end, it stops what it executes at once, and the runs are claimed anew when their leases end.
+    ///
+    /// # Errors
+    /// `validation` for options or kinds that cannot be; otherwise what the store refuses for good, such as
+    /// `forbidden`, after what was begun has ended. A store that is `unavailable` is waited for.
+    pub async fn run(mut self, shutdown: Shutdown) -> Result<Summary> {
+        self.check()?;
+        let scratch = self.options.scratch.clone();
+        let put_away = tokio::task::spawn_blocking(move || {
+            private_folder(&scratch)?;
+            kill_leftovers(&scratch.join("leftovers"))
+        });
+        match put_away.await {
+            Ok(Ok(killed)) => killed.iter().for_each(|left| {
+                tracing::warn!(
+                    run = left.run_id,
+                    epoch = left.epoch,
+                    gone = left.gone,
+                    "ended what a dead worker left"
+                );
+            }),
+            Ok(Err(error)) => tracing::warn!(%error, "the folder for work directories is not usable"),
+            Err(error) => tracing::warn!(%error, "what a dead worker left was not looked for"),
+        }
+        let kinds: Vec<Kind> = self.kinds.keys().cloned().collect();
+        let info = WorkerInfo {
+            id: self.id,
+            kinds: Some(kinds),
+            host: self.options.host,
+            pid: std::process::id(),
+            version: self.options.version,
+            concurrency: self.options.concurrency,
+        };
+        let tools = Tools { runs: self.runs, secrets: self.options.secrets, scratch: self.options.scratch };
+        let (shift, inbox) = Shift::new(tools, info, self.kinds, self.options.lease, self.options.grace);
+        shift.work(inbox, shutdown.listen()).await
+    }
+
+    /// Checks everything that can be wrong before the first claim, and narrows the kinds to those asked for.
+    fn check(&mut self) -> Result<()> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        let concurrency = self.options.concurrency;
+        if concurrency == 0 || concurrency > MAX_CONCURRENCY {
+            return Err(Error::validation(format!(
+                "concurrency must be 1 to {MAX_CONCURRENCY}: {concurrency}"
+            )));
+        }
+        check_lease(self.options.lease)?;
+        if let Some(asked) = &self.options.kinds {
+            if let Some(unknown) = asked.iter().find(|kind| !self.kinds.contains_key(*kind)) {
+                return Err(Error::validation(format!("this worker does not know the kind: {unknown}"))
+                    .with_hint("declare it in sprongus.toml, or register a handler for it"));
+            }
+            self.kinds.retain(|kind, _| asked.contains(kind));
+        }
+        if self.kinds.is_empty() {
+            return Err(Error::validation("a worker without kinds would never claim anything")
+                .with_hint("declare a kind in sprongus.toml, or register a handler"));
+        }
+        Ok(())
+    }
+}

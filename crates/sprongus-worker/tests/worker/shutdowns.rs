@@ -1,0 +1,123 @@
+//! A worker is told to stop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use sprongus_core::list::ListFilter;
+use sprongus_core::state::State;
+use sprongus_worker::RunContext;
+use tokio::sync::Semaphore;
+
+use crate::scene::{Scene, lives};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_word_lets_runs_end_and_claims_no_more() {
+    let mut scene = Scene::new();
+    let worker = scene.worker().kind("k", |_: RunContext, (): ()| async move {
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        Ok(())
+    });
+    scene.start(worker);
+    let first = scene.enqueue("k", json!(null)).await;
+    scene.until_state(first, State::Running).await;
+    assert_eq!(scene.runs.workers().await.unwrap().len(), 1);
+    scene.shutdown.drain();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let second = scene.enqueue("k", json!(null)).await;
+    let summary = scene.ended().await;
+    assert_eq!((summary.succeeded, summary.released), (1, 0));
+    assert_eq!(scene.get(first).await.state, State::Succeeded);
+    assert_eq!((scene.get(second).await.state, scene.get(second).await.attempt), (State::Queued, 0));
+    assert!(scene.runs.workers().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_word_and_the_end_of_the_grace_stop_processes_and_release_runs() {
+    for second_word in [true, false] {
+        let mut scene = Scene::new();
+        scene.options.grace = if second_word { Duration::from_secs(60) } else { Duration::from_millis(300) };
+        let (pid, tidied) = (scene.path().join("pid"), scene.path().join("tidied"));
+        scene.declare(&format!(
+            "[[kinds.k.steps]]\nphase = \"execution\"\nname = \"work\"\ntype = \"command\"\nrun = [\"sh\", \"-c\", 'echo $$ > {}; sleep 60']\n\
+             [[kinds.k.steps]]\nphase = \"cleanup\"\nname = \"tidy\"\ntype = \"command\"\nrun = [\"sh\", \"-c\", 'echo tidied > {}']\n",
+            pid.display(),
+            tidied.display(),
+        ));
+        let id = scene.enqueue("k", json!({})).await;
+        let process = scene.file("pid").await;
+        scene.shutdown.drain();
+        if second_word {
+            scene.shutdown.now();
+        }
+        let told = Instant::now();
+        let summary = scene.ended().await;
+        assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+        assert!(!lives(&process) && tidied.exists());
+        let run = scene.get(id).await;
+        assert_eq!((run.state, run.attempt, summary.released), (State::Queued, 0, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_claimed_ahead_goes_back_with_its_attempt() {
+    let mut scene = Scene::new();
+    scene.options.concurrency = 1;
+    let gate = Arc::new(Semaphore::new(0));
+    let closed = Arc::clone(&gate);
+    let worker = scene.worker().kind("quick", |_: RunContext, (): ()| async move { Ok(()) }).kind(
+        "slow",
+        move |_: RunContext, (): ()| {
+            let closed = Arc::clone(&closed);
+            async move { Ok(drop(closed.acquire().await?)) }
+        },
+    );
+    scene.start(worker);
+    // Quick runs teach the worker to claim ahead; then a slow one blocks the only slot.
+    for _ in 0..20 {
+        let quick = scene.enqueue("quick", json!(null)).await;
+        scene.until_state(quick, State::Succeeded).await;
+    }
+    let slow = scene.enqueue("slow", json!(null)).await;
+    scene.until_state(slow, State::Running).await;
+    let mut ahead = Vec::new();
+    for _ in 0..50 {
+        ahead.push(scene.enqueue("quick", json!(null)).await);
+    }
+    scene.until_state(ahead[0], State::Running).await;
+    // They are not kept from others for long: nobody starts them here.
+    for id in &ahead {
+        let run = scene.until(*id, |run| run.state == State::Queued).await;
+        assert_eq!((run.attempt, run.crashes), (0, 0));
+    }
+    scene.shutdown.drain();
+    gate.add_permits(1);
+    let summary = scene.ended().await;
+    assert_eq!(scene.get(slow).await.state, State::Succeeded);
+    assert!(summary.released > 0 && summary.succeeded >= 21);
+    let filter = ListFilter { limit: 100, ..ListFilter::default() };
+    let left = scene.runs.list(&filter).await.unwrap().data;
+    assert!(left.iter().all(|run| run.state != State::Running));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_worker_ends_at_once() {
+    let mut scene = Scene::new();
+    let worker = scene.worker().kind("k", |_: RunContext, (): ()| async move { Ok(()) });
+    scene.start(worker);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let told = Instant::now();
+    scene.end().await;
+    assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_can_ask_a_worker_to_drain() {
+    let mut scene = Scene::new();
+    let worker = scene.worker().kind("k", |_: RunContext, (): ()| async move { Ok(()) });
+    let id = worker.id().clone();
+    scene.start(worker);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    scene.runs.drain_worker(&id).await.unwrap();
+    scene.ended().await;
+}

@@ -1,0 +1,197 @@
+//! Runs over a line that can be cut: calls of a chosen sort fail as if the store could not be reached.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sprongus_core::directory::{
+    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo,
+};
+use sprongus_core::error::{Error, ErrorCode, Result};
+use sprongus_core::event::Event;
+use sprongus_core::follow::{News, ReadSoFar};
+use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::list::{ListFilter, Page};
+use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId};
+use sprongus_core::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
+use sprongus_core::runs::Runs;
+use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
+use sprongus_core::store::Batch;
+use sprongus_core::time::Timestamp;
+
+/// A sort of call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    Heartbeat,
+    Finish,
+    Claim,
+}
+
+pub struct Tampered {
+    inner: Arc<dyn Runs>,
+    cut: Mutex<HashSet<Call>>,
+    pub beats: AtomicUsize,
+    pub finished: AtomicUsize,
+}
+
+impl Tampered {
+    pub fn new(inner: Arc<dyn Runs>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            cut: Mutex::default(),
+            beats: AtomicUsize::new(0),
+            finished: AtomicUsize::new(0),
+        })
+    }
+
+    pub fn cut(&self, call: Call) {
+        self.cut.lock().unwrap().insert(call);
+    }
+
+    pub fn mend(&self, call: Call) {
+        self.cut.lock().unwrap().remove(&call);
+    }
+
+    fn pass(&self, call: Call) -> Result<()> {
+        if self.cut.lock().unwrap().contains(&call) {
+            return Err(Error::new(ErrorCode::Unavailable, "the line is cut"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Runs for Tampered {
+    async fn enqueue(&self, runs: Vec<NewRun>, batch: Batch) -> Result<Vec<Result<Enqueued>>> {
+        self.inner.enqueue(runs, batch).await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>> {
+        self.pass(Call::Claim)?;
+        self.inner.claim(request).await
+    }
+
+    async fn heartbeat(&self, holds: Vec<Hold>, lease: Option<Duration>) -> Result<Vec<Result<Beat>>> {
+        self.pass(Call::Heartbeat)?;
+        self.beats.fetch_add(1, Ordering::SeqCst);
+        self.inner.heartbeat(holds, lease).await
+    }
+
+    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<Run>>> {
+        self.pass(Call::Finish)?;
+        self.finished.fetch_add(1, Ordering::SeqCst);
+        self.inner.finish(worker, reports).await
+    }
+
+    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<Run> {
+        self.inner.wait(hold, step_id, timeout).await
+    }
+
+    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<Run> {
+        self.inner.progress(hold, percent, message).await
+    }
+
+    async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()> {
+        self.inner.record(hold, steps, lines).await
+    }
+
+    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
+        self.inner.cleaned(hold, gone_at).await
+    }
+
+    async fn cancel(&self, id: RunId) -> Result<Run> {
+        self.inner.cancel(id).await
+    }
+
+    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<Run> {
+        self.inner.retry(id, if_epoch).await
+    }
+
+    async fn answer(
+        &self,
+        id: RunId,
+        step_id: Option<StepId>,
+        answer: Answer,
+        comment: Option<String>,
+    ) -> Result<Run> {
+        self.inner.answer(id, step_id, answer, comment).await
+    }
+
+    async fn get(&self, id: RunId) -> Result<Run> {
+        self.inner.get(id).await
+    }
+
+    async fn find_by_key(&self, key: &str) -> Result<Option<Run>> {
+        self.inner.find_by_key(key).await
+    }
+
+    async fn list(&self, filter: &ListFilter) -> Result<Page<Run>> {
+        self.inner.list(filter).await
+    }
+
+    async fn steps(&self, id: RunId) -> Result<Vec<Step>> {
+        self.inner.steps(id).await
+    }
+
+    async fn events(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>> {
+        self.inner.events(id, after, limit).await
+    }
+
+    async fn logs(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
+        self.inner.logs(id, after, limit).await
+    }
+
+    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News> {
+        self.inner.follow(id, read, wait).await
+    }
+
+    async fn stats(&self) -> Result<Stats> {
+        self.inner.stats().await
+    }
+
+    async fn prune(&self, retention: Retention, dry_run: bool) -> Result<Pruned> {
+        self.inner.prune(retention, dry_run).await
+    }
+
+    async fn see_worker(&self, worker: &WorkerInfo) -> Result<bool> {
+        self.inner.see_worker(worker).await
+    }
+
+    async fn forget_worker(&self, worker: &WorkerId) -> Result<()> {
+        self.inner.forget_worker(worker).await
+    }
+
+    async fn workers(&self) -> Result<Vec<Worker>> {
+        self.inner.workers().await
+    }
+
+    async fn drain_worker(&self, worker: &WorkerId) -> Result<()> {
+        self.inner.drain_worker(worker).await
+    }
+
+    async fn kinds(&self) -> Result<Vec<KindSetting>> {
+        self.inner.kinds().await
+    }
+
+    async fn pause_kind(&self, kind: &Kind, paused: bool) -> Result<KindSetting> {
+        self.inner.pause_kind(kind, paused).await
+    }
+
+    async fn projects(&self) -> Result<Vec<Project>> {
+        self.inner.projects().await
+    }
+
+    async fn create_project(&self, id: &ProjectId) -> Result<Project> {
+        self.inner.create_project(id).await
+    }
+
+    async fn agent_tasks(&self) -> Result<Vec<AgentTask>> {
+        self.inner.agent_tasks().await
+    }
+
+    async fn create_agent_task(&self, id: &AgentTaskId, title: Option<&str>) -> Result<AgentTask> {
+        self.inner.create_agent_task(id, title).await
+    }
+}

@@ -1,0 +1,53 @@
+//! What every command is given: the options, what was found around the process, and where to print.
+
+use sprongus_core::{Error, Result};
+use sprongus_worker::declaration::{Declaration, find_upward};
+
+use crate::cli::Globals;
+use crate::connect::{self, Access, Connection, Wish};
+use crate::render::screen::Screen;
+use crate::surroundings::Surroundings;
+
+/// One start of the command line.
+pub struct App {
+    /// The options that every command takes.
+    pub globals: Globals,
+    /// What was found around the process.
+    pub around: Surroundings,
+    /// Where to print.
+    pub screen: Screen,
+}
+
+impl App {
+    /// The database that the options name, if they name one.
+    pub fn wish(&self) -> Wish {
+        Wish { database: self.globals.db.clone(), remote: self.globals.remote.clone() }
+    }
+
+    /// Goes where the command is to go.
+    ///
+    /// # Errors
+    /// As [`connect::connect`].
+    pub async fn connect(&self, access: Access) -> Result<Connection> {
+        let connection =
+            connect::connect(&self.wish(), &self.globals.workspace, &self.around, access).await?;
+        if connection.place.why == connect::Why::Variable("DATABASE_URL") || self.globals.verbose > 0 {
+            let place = &connection.place;
+            self.screen.note(&format!("using {} ({})", place.path.display(), place.why));
+        }
+        Ok(connection)
+    }
+
+    /// The nearest `sprongus.toml`, checked.
+    ///
+    /// # Errors
+    /// `validation`, with file, line and column.
+    pub fn declaration(&self) -> Result<Option<Declaration>> {
+        let Some(path) = find_upward(&self.around.folder) else { return Ok(None) };
+        let loaded = Declaration::load(&path);
+        loaded.map(Some).map_err(|fault| {
+            Error::validation(fault.to_string())
+                .with_hint("correct the file; `sprongus doctor` checks it too")
+        })
+    }
+}

@@ -1,0 +1,43 @@
+//! The commands: one file each, with its `Args` and its `run`.
+
+pub mod agent_tasks;
+pub mod bench;
+pub mod completions;
+pub mod doctor;
+pub mod init;
+pub mod kinds;
+pub mod migrate;
+pub mod projects;
+pub mod runs;
+pub mod storyboard;
+pub mod worker;
+pub mod workers;
+pub mod workspaces;
+
+use crate::app::App;
+use crate::cli::Command;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+
+/// Carries a command out.
+///
+/// # Errors
+/// Why it could not be.
+pub async fn run(command: Command, app: &App) -> Outcome {
+    match command {
+        Command::Runs(command) => runs::run(command, app).await,
+        Command::Worker(args) => worker::run(args, app).await,
+        Command::Workers(command) => workers::run(command, app).await,
+        Command::Kinds(command) => kinds::run(command, app).await,
+        Command::Projects(command) => projects::run(command, app).await,
+        Command::AgentTasks(command) => agent_tasks::run(command, app).await,
+        Command::Workspaces(command) => workspaces::run(command, app).await,
+        Command::Bench(args) => bench::run(args, app).await,
+        Command::Init(args) => init::run(&args, app),
+        Command::Doctor(args) => doctor::run(args, app).await,
+        Command::Migrate(args) => migrate::run(&args, app),
+        Command::Completions(args) => completions::run(&args, app),
+        // `main` has run it already, outside of everything that is ours.
+        Command::Storyboard(_) => Ok(Exit::Done),
+    }
+}

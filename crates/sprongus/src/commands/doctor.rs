@@ -1,0 +1,138 @@
+//! `doctor`: what was chosen and why, and what is amiss, each with its remedy.
+
+mod finding;
+
+use std::time::Duration;
+
+use sprongus_core::list::ListFilter;
+use sprongus_core::{Error, Result};
+use sprongus_worker::declaration::{Declaration, find_upward};
+
+use crate::app::App;
+use crate::connect::{self, Access, Connection, FileFacts, Place};
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::render::age::rough;
+use finding::{Finding, Findings};
+
+/// Less than this is soon used up by history and the write-ahead log.
+const LITTLE_SPACE: u64 = 100 << 20;
+
+/// A due run that nobody serves is a fault after this long.
+const LONG_DUE: Duration = Duration::from_secs(60);
+
+/// Clocks of one machine do not differ by more.
+const CLOCK_SLACK: Duration = Duration::from_secs(5);
+
+/// Nothing to choose.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Looks, and tells.
+pub async fn run(_: Args, app: &App) -> Outcome {
+    let mut findings = Findings::default();
+    declaration(app, &mut findings);
+    match connect::choose(&app.wish(), &app.around, Access::Reads) {
+        Err(error) => findings.add(Finding::of_error("database", &error)),
+        Ok(place) => database(app, &place, &mut findings).await,
+    }
+    let exit = if findings.is_fine() { Exit::Done } else { Exit::Fault };
+    app.screen.answer(&findings, "", || findings.lines())?;
+    Ok(exit)
+}
+
+fn declaration(app: &App, findings: &mut Findings) {
+    let Some(path) = find_upward(&app.around.folder) else {
+        findings.add(Finding::fine("sprongus.toml", "none here or above; `sprongus init` writes one"));
+        return;
+    };
+    findings.add(match Declaration::load(&path) {
+        Ok(declaration) => {
+            let kinds = declaration.kinds.len();
+            Finding::fine("sprongus.toml", format!("{}, {kinds} kinds", path.display()))
+        }
+        Err(fault) => Finding::wrong("sprongus.toml", fault.to_string(), "correct the file where it says"),
+    });
+}
+
+async fn database(app: &App, place: &Place, findings: &mut Findings) {
+    let facts = connect::look(&place.path);
+    let chosen = format!("{} ({})", place.path.display(), place.why);
+    disk(&facts, findings);
+    if !facts.exists && !place.is_named() {
+        findings.add(Finding::fine("database", format!("{chosen}, made with the first run")));
+        return;
+    }
+    let connection = match app.connect(Access::Reads).await {
+        Ok(connection) => connection,
+        Err(error) => return findings.add(Finding::of_error("database", &error)),
+    };
+    findings.add(Finding::fine("database", chosen));
+    findings.add(match facts.open_to_others.as_slice() {
+        [] => Finding::fine("permissions", "for its owner alone"),
+        [path, ..] => {
+            let remedy = format!("chmod 600 {}", path.display());
+            Finding::wrong("permissions", format!("others may read or write {}", path.display()), remedy)
+        }
+    });
+    if let Err(error) = health(&connection, findings).await {
+        findings.add(Finding::of_error("engine", &error));
+    }
+    if let Err(error) = runs(app, &connection, findings).await {
+        findings.add(Finding::of_error("runs", &error));
+    }
+}
+
+fn disk(facts: &FileFacts, findings: &mut Findings) {
+    let Some(free) = facts.free else { return };
+    let text = format!("{} MiB free", free >> 20);
+    findings.add(if free < LITTLE_SPACE {
+        Finding::wrong("disk", text, "free some space, or `sprongus runs prune`")
+    } else {
+        Finding::fine("disk", text)
+    });
+}
+
+async fn health(connection: &Connection, findings: &mut Findings) -> Result<(), Error> {
+    let health = connection.health().await?;
+    findings.add(Finding::fine("engine", format!("{}, schema {}", health.engine, health.schema)));
+    findings.add(if health.durable {
+        Finding::fine("durability", "what is acknowledged outlives a power cut")
+    } else {
+        Finding::wrong("durability", "a power cut may lose what was acknowledged", "use synchronous=FULL")
+    });
+    for fault in health.faults {
+        findings.add(Finding::wrong("integrity", fault, "restore a backup of the database"));
+    }
+    Ok(())
+}
+
+async fn runs(app: &App, connection: &Connection, findings: &mut Findings) -> Result<(), Error> {
+    let stats = connection.runs.stats().await?;
+    let workers = connection.runs.workers().await?;
+    findings.add(Finding::fine("workers", format!("{} alive", workers.len())));
+    let due: u64 = stats.kinds.values().map(|kind| kind.due).sum();
+    let oldest = stats.kinds.values().filter_map(|kind| kind.oldest_due_ms).max().map(Duration::from_millis);
+    match oldest.filter(|_| due > 0) {
+        None => findings.add(Finding::fine("queue", "nothing is due")),
+        Some(oldest) => {
+            let text = format!("{due} due, the oldest for {}", rough(oldest));
+            findings.add(if workers.is_empty() && oldest > LONG_DUE {
+                Finding::wrong("queue", format!("{text}, and no worker is alive"), "start `sprongus worker`")
+            } else {
+                Finding::fine("queue", text)
+            });
+        }
+    }
+    let now = connection.now().await?;
+    let newest = connection.runs.list(&ListFilter { limit: 1, ..ListFilter::default() }).await?;
+    let ahead = newest.data.first().map(|run| run.created_at.since(now)).unwrap_or_default();
+    findings.add(if ahead > CLOCK_SLACK {
+        let text = format!("{now}, {} behind the newest run", rough(ahead));
+        Finding::wrong("clock", text, "set the clock of this machine")
+    } else {
+        Finding::fine("clock", now.to_string())
+    });
+    findings.add(Finding::fine("you", format!("{} in workspace {}", app.around.user, app.globals.workspace)));
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What `doctor` found: a line each, with the remedy where something is wrong.
+
+use serde::Serialize;
+use sprongus_core::Error;
+use sprongus_core::text::printable;
+
+use crate::render::style::{BAD, DIM, GOOD, paint};
+
+/// One thing looked at.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    what: &'static str,
+    ok: bool,
+    found: String,
+    remedy: Option<String>,
+}
+
+impl Finding {
+    /// It is as it should be.
+    pub fn fine(what: &'static str, found: impl Into<String>) -> Self {
+        Self { what, ok: true, found: found.into(), remedy: None }
+    }
+
+    /// It is not.
+    pub fn wrong(what: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { what, ok: false, found: found.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// It could not even be looked at.
+    pub fn of_error(what: &'static str, error: &Error) -> Self {
+        Self::wrong(what, error.message(), error.hint())
+    }
+}
+
+/// Everything looked at.
+#[derive(Debug, Default, Serialize)]
+pub struct Findings {
+    findings: Vec<Finding>,
+}
+
+impl Findings {
+    /// Adds one.
+    pub fn add(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Whether all is as it should be.
+    pub fn is_fine(&self) -> bool {
+        self.findings.iter().all(|finding| finding.ok)
+    }
+
+    /// For people.
+    pub fn lines(&self) -> String {
+        let mut out = String::new();
+        for finding in &self.findings {
+            let mark = if finding.ok { paint(GOOD, "✓") } else { paint(BAD, "✗") };
+            let label = paint(DIM, format!("{:<14}", finding.what));
+            out.push_str(&format!("{mark} {label} {}\n", printable(&finding.found)));
+            if let Some(remedy) = &finding.remedy {
+                out.push_str(&format!("  {:<14} → {}\n", "", printable(remedy)));
+            }
+        }
+        out
+    }
+}

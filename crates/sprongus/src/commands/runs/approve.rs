@@ -1,0 +1,26 @@
+//! `runs approve`: lets a run pass the gate it waits at.
+
+use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::run::Answer;
+
+use super::answer;
+use crate::app::App;
+use crate::failure::Outcome;
+
+/// Which run.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run's id
+    pub id: RunId,
+    /// The gate's step, if not the one it waits at now
+    #[arg(long, value_name = "STEP-ID")]
+    pub step: Option<StepId>,
+    /// What to say with it
+    #[arg(long)]
+    pub comment: Option<String>,
+}
+
+/// Approves.
+pub async fn run(args: Args, app: &App) -> Outcome {
+    answer::give(app, args.id, args.step, Answer::Approved, args.comment).await
+}

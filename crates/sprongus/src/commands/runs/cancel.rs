@@ -1,0 +1,31 @@
+//! `runs cancel`: calls runs off.
+
+use sprongus_core::state::State;
+
+use super::chosen::{self, ChosenArgs, Report, Verb};
+use crate::app::App;
+use crate::connect::Access;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+
+const CANCEL: Verb = Verb { name: "cancel", states: &[State::Queued, State::Running] };
+
+/// Which runs.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
+}
+
+/// Does it, after asking.
+pub async fn run(args: Args, app: &App) -> Outcome {
+    let runs = app.connect(Access::Reads).await?.runs;
+    let Some(found) = chosen::choose(&args.chosen, app, runs.as_ref(), &CANCEL).await? else {
+        return Ok(Exit::Done);
+    };
+    let mut report = Report::new(app, &args.chosen);
+    for run in found {
+        report.add(runs.cancel(run.id).await)?;
+    }
+    Ok(report.finish())
+}

@@ -1,0 +1,212 @@
+//! `runs enqueue`: asks for a run, or for many; with `--wait` follows it, with `--work` executes it here too.
+
+use std::time::Duration;
+
+use sprongus_core::run::{Due, Enqueue, Enqueued, NewRun, Run};
+use sprongus_core::store::Batch;
+use sprongus_core::time::Timestamp;
+use sprongus_core::{Error, Result, Runs, RunsExt};
+use sprongus_worker::declaration::Declaration;
+
+use super::filter::tag;
+use super::{batch, served};
+use crate::app::App;
+use crate::connect::Access;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::follow::{Show, to_the_end};
+use crate::render::fault;
+use crate::render::run::{ending, line};
+use crate::render::screen::Format;
+use crate::{declared, input, times, work};
+
+/// Requests in one transaction.
+const BATCH: usize = 1_000;
+
+/// What to run.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What the run does, such as script.pull
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    pub kind: Option<String>,
+    /// The project it belongs to
+    #[arg(long, value_name = "ID")]
+    pub project: Option<String>,
+    /// What it works on: JSON, or @ and a file that holds it
+    #[arg(long, value_name = "JSON|@FILE", allow_hyphen_values = true)]
+    pub input: Option<String>,
+    /// Read the input from stdin
+    #[arg(long, conflicts_with = "input")]
+    pub stdin: bool,
+    /// The same key and request again give the same run
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    /// Executions allowed, 1 to 100; else what the kind declares, else 3
+    #[arg(long, value_name = "N")]
+    pub max_attempts: Option<u32>,
+    /// 0 to 100, higher first
+    #[arg(long, value_name = "N")]
+    pub priority: Option<u32>,
+    /// Not before this time
+    #[arg(long, value_name = "TIME", value_parser = times::instant, conflicts_with = "delay")]
+    pub run_at: Option<Timestamp>,
+    /// Not before this long from now, such as 30s or 1h30m
+    #[arg(long, value_name = "DURATION", value_parser = times::span)]
+    pub delay: Option<Duration>,
+    /// Still unstarted at this time, it fails
+    #[arg(long, value_name = "TIME", value_parser = times::instant)]
+    pub expire_at: Option<Timestamp>,
+    /// The agent task it is made for
+    #[arg(long, value_name = "ID")]
+    pub agent_task: Option<String>,
+    /// A short pair to find it by; up to 16
+    #[arg(long, value_name = "K=V", value_parser = tag)]
+    pub tag: Vec<(String, String)>,
+    /// Follow it to its end, and exit as it ended
+    #[arg(long)]
+    pub wait: bool,
+    /// Stop following after this long; the run goes on
+    #[arg(long, value_name = "DURATION", value_parser = times::span)]
+    pub timeout: Option<Duration>,
+    /// Execute it here too, and follow it to its end
+    #[arg(long)]
+    pub work: bool,
+    /// Many requests, one JSON object a line; - for stdin
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = [
+        "project", "input", "stdin", "idempotency_key", "max_attempts", "priority", "run_at", "delay", "expire_at",
+        "agent_task", "tag", "wait", "work",
+    ])]
+    pub from: Option<String>,
+}
+
+/// Enqueues.
+pub async fn run(args: Args, app: &App) -> Outcome {
+    let declaration = app.declaration()?;
+    if args.timeout.is_some() && !args.wait && !args.work {
+        return Err(Error::validation("--timeout: there is nothing to wait for")
+            .with_hint("add --wait")
+            .into());
+    }
+    if let Some(path) = &args.from {
+        return many(batch::read(path, declaration.as_ref())?, app).await;
+    }
+    let request = request(&args, declaration.as_ref())?;
+    let crew = if args.work { Some(work::crew(declaration, &request.kind)?) } else { None };
+    let runs = app.connect(Access::Writes).await?.runs;
+    let Enqueued { run, outcome } = runs.enqueue_one(request).await?;
+    if outcome == Enqueue::Existing {
+        app.screen.note("the same request was enqueued before under this key; this is its run");
+    }
+    if !args.wait && !args.work {
+        app.screen.answer(&run, &run.id.to_string(), || line(&run))?;
+        served::note(app, runs.as_ref(), &run).await?;
+        return Ok(Exit::Done);
+    }
+    let show = if app.screen.format == Format::People { Show::Lines } else { Show::Nothing };
+    if app.screen.format != Format::Json {
+        app.screen.answer(&run, &run.id.to_string(), || line(&run))?;
+    }
+    let ended = match crew {
+        Some(crew) => {
+            let following = to_the_end(&app.screen, runs.as_ref(), run.id, args.timeout, show);
+            work::beside(crew, runs.clone(), following).await?
+        }
+        None => {
+            served::note(app, runs.as_ref(), &run).await?;
+            to_the_end(&app.screen, runs.as_ref(), run.id, args.timeout, show).await?
+        }
+    };
+    conclude(app, &ended)
+}
+
+/// The run as it ended; its id was printed at once, so that it is there whatever happens.
+fn conclude(app: &App, run: &Run) -> Outcome {
+    match app.screen.format {
+        Format::People => app.screen.text(&ending(run))?,
+        Format::Json => app.screen.json(run)?,
+        Format::Quiet => {}
+    }
+    Ok(Exit::of_run(run.state))
+}
+
+fn request(args: &Args, declaration: Option<&Declaration>) -> Result<NewRun> {
+    let input = match &args.input {
+        Some(text) => Some(input::from_option(text)?),
+        None if args.stdin => Some(input::from_stdin()?),
+        None => None,
+    };
+    let due = match (args.run_at, args.delay) {
+        (Some(time), _) => Due::At(time),
+        (None, Some(delay)) => Due::After(delay),
+        (None, None) => Due::Now,
+    };
+    let mut run = NewRun {
+        kind: args.kind.clone().unwrap_or_default(),
+        project_id: args.project.clone(),
+        agent_task_id: args.agent_task.clone(),
+        input,
+        idempotency_key: args.idempotency_key.clone(),
+        max_attempts: args.max_attempts,
+        priority: args.priority,
+        due,
+        expire_at: args.expire_at,
+        tags: args.tag.iter().cloned().collect(),
+        ..NewRun::default()
+    };
+    declared::apply(declaration, &mut run)?;
+    Ok(run)
+}
+
+/// Enqueues all, in batches that are each made whole or not at all. As JSON one run a line, in the order of the requests.
+async fn many(requests: Vec<NewRun>, app: &App) -> Outcome {
+    let runs = app.connect(Access::Writes).await?.runs;
+    let (mut made, mut found) = (0, 0);
+    let mut latest = None;
+    let mut requests = requests.into_iter().peekable();
+    while requests.peek().is_some() {
+        let batch: Vec<NewRun> = requests.by_ref().take(BATCH).collect();
+        let answers = enqueue_batch(app, runs.as_ref(), batch, made + found).await?;
+        let Some(answers) = answers else { return Ok(Exit::Usage) };
+        made += answers.iter().filter(|answer| answer.outcome == Enqueue::Created).count();
+        found += answers.iter().filter(|answer| answer.outcome == Enqueue::Existing).count();
+        let answers: Vec<Run> = answers.into_iter().map(|answer| answer.run).collect();
+        match app.screen.format {
+            Format::People => {}
+            Format::Json => app.screen.json_lines(&answers)?,
+            Format::Quiet => {
+                app.screen.text(&answers.iter().map(|run| format!("{}\n", run.id)).collect::<String>())?;
+            }
+        }
+        latest = answers.into_iter().next_back();
+    }
+    if app.screen.format == Format::People {
+        let before = if found > 0 { format!(", {found} were there before") } else { String::new() };
+        app.screen.text(&format!("enqueued {made} runs{before}\n"))?;
+    }
+    if let Some(run) = latest {
+        served::note(app, runs.as_ref(), &run).await?;
+    }
+    Ok(Exit::Done)
+}
+
+/// One batch. None when the store refused some of it, which has been told then; nothing of the batch was made.
+async fn enqueue_batch(
+    app: &App,
+    runs: &dyn Runs,
+    batch: Vec<NewRun>,
+    before: usize,
+) -> Outcome<Option<Vec<Enqueued>>> {
+    let answers = runs.enqueue(batch, Batch::AllOrNothing).await?;
+    if answers.iter().all(Result::is_ok) {
+        return Ok(Some(answers.into_iter().filter_map(Result::ok).collect()));
+    }
+    for (place, answer) in answers.into_iter().enumerate() {
+        if let Err(error) = answer {
+            let named = format!("request {}: {}", before + place + 1, error.message());
+            let told = Error::new(error.code(), named).with_hint(error.hint().to_owned());
+            fault::tell(&app.screen, &told);
+        }
+    }
+    app.screen.note(&format!("{before} runs were enqueued before this"));
+    Ok(None)
+}

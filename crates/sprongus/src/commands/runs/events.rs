@@ -1,0 +1,42 @@
+//! `runs events`: a run's history from the beginning.
+
+use sprongus_core::follow::MAX_NEWS;
+use sprongus_core::ids::RunId;
+
+use crate::app::App;
+use crate::connect::Access;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::render::history;
+use crate::render::screen::Format;
+
+/// Which run.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run's id
+    pub id: RunId,
+    /// Only what came after this `seq`
+    #[arg(long, default_value_t = 0)]
+    pub after: u64,
+}
+
+/// Prints it, a piece at a time.
+pub async fn run(args: Args, app: &App) -> Outcome {
+    let runs = app.connect(Access::Reads).await?.runs;
+    let mut after = args.after;
+    loop {
+        let events = runs.events(args.id, after, MAX_NEWS).await?;
+        match app.screen.format {
+            Format::People => app.screen.text(&events.iter().map(history::full).collect::<String>())?,
+            Format::Json => app.screen.json_lines(&events)?,
+            Format::Quiet => {
+                let ids = events.iter().map(|event| format!("{}\n", event.id()));
+                app.screen.text(&ids.collect::<String>())?;
+            }
+        }
+        match events.last() {
+            Some(last) => after = last.seq,
+            None => return Ok(Exit::Done),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `runs reject`: does not let a run pass the gate it waits at; it fails for good.
+
+use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::run::Answer;
+
+use super::answer;
+use crate::app::App;
+use crate::failure::Outcome;
+
+/// Which run, and why not.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run's id
+    pub id: RunId,
+    /// Why; it becomes the run's error
+    #[arg(long)]
+    pub reason: String,
+    /// The gate's step, if not the one it waits at now
+    #[arg(long, value_name = "STEP-ID")]
+    pub step: Option<StepId>,
+}
+
+/// Rejects.
+pub async fn run(args: Args, app: &App) -> Outcome {
+    answer::give(app, args.id, args.step, Answer::Rejected, Some(args.reason)).await
+}

@@ -1,0 +1,217 @@
+//! Which database a command means: options before variables, variables before the project, the project before the user.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sprongus_core::text::excerpt;
+use sprongus_core::{Error, Result};
+use sprongus_worker::declaration::find_upward;
+
+use super::Access;
+use crate::surroundings::Surroundings;
+
+/// What the options say.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// `--db`.
+    pub database: Option<String>,
+    /// `--remote`, with its URL or alone.
+    pub remote: Option<Option<String>>,
+}
+
+/// Why a place was chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// `--db` names it.
+    Option,
+    /// A variable names it.
+    Variable(&'static str),
+    /// It lies beside this `sprongus.toml`.
+    Project(PathBuf),
+    /// Nothing else is named: it is the user's.
+    User,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Option => out.write_str("named with --db"),
+            Self::Variable(name) => write!(out, "named by {name}"),
+            Self::Project(path) => write!(out, "beside {}", path.display()),
+            Self::User => out.write_str("the user's own; no sprongus.toml here or above"),
+        }
+    }
+}
+
+/// A database file, and why it is the one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// Why this one.
+    pub why: Why,
+}
+
+impl Place {
+    /// Whether somebody named this very file, so that a missing one is a mistake.
+    pub fn is_named(&self) -> bool {
+        match self.why {
+            Why::Option | Why::Variable(_) => true,
+            Why::Project(_) | Why::User => false,
+        }
+    }
+}
+
+/// Chooses.
+///
+/// # Errors
+/// `validation`: what is named is no SQLite file's place.
+pub fn choose(wish: &Wish, around: &Surroundings, access: Access) -> Result<Place> {
+    if let Some(url) = &wish.remote {
+        let from_variable = url.is_none() && around.api_url.is_some();
+        return Err(no_server(if from_variable { "SPRONGUS_API_URL" } else { "--remote" }));
+    }
+    if let Some(database) = &wish.database {
+        return Ok(Place { path: file(database, "--db")?, why: Why::Option });
+    }
+    if around.api_url.is_some() {
+        return Err(no_server("SPRONGUS_API_URL"));
+    }
+    if let Some(database) = &around.database_url {
+        let name = "SPRONGUS_DATABASE_URL";
+        return Ok(Place { path: file(database, name)?, why: Why::Variable(name) });
+    }
+    if let Some(database) = &around.other_database_url
+        && access == Access::Serves
+    {
+        let name = "DATABASE_URL";
+        return Ok(Place { path: file(database, name)?, why: Why::Variable(name) });
+    }
+    if let Some(declaration) = find_upward(&around.folder) {
+        let folder = declaration.parent().unwrap_or(Path::new("."));
+        return Ok(Place { path: folder.join(".sprongus/runs.db"), why: Why::Project(declaration) });
+    }
+    let data = around.data_folder.as_ref().ok_or_else(|| {
+        Error::validation("there is no home folder to keep runs in").with_hint("name a file with --db")
+    })?;
+    Ok(Place { path: data.join("sprongus/runs.db"), why: Why::User })
+}
+
+fn no_server(named_by: &str) -> Error {
+    Error::validation(format!("this version of sprongus cannot talk to a server, which {named_by} asks for"))
+        .with_hint("name a file with --db instead, and unset SPRONGUS_API_URL if it is set")
+}
+
+/// The file that a path or a `sqlite:` URL names.
+fn file(text: &str, named_by: &str) -> Result<PathBuf> {
+    let refused = |why: &str| {
+        Err(Error::validation(format!("{named_by}: {why}"))
+            .with_hint("name a SQLite file: a path, or sqlite:PATH"))
+    };
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    match scheme.as_deref() {
+        // The URL itself is not repeated: it may hold a password.
+        Some("postgres" | "postgresql") => {
+            refused("this version of sprongus keeps runs in SQLite only, not in Postgres")
+        }
+        Some("http" | "https") => refused("a URL of a server is no database"),
+        Some("sqlite") => {
+            let rest = &text["sqlite:".len()..];
+            path(rest.strip_prefix("//").unwrap_or(rest), named_by)
+        }
+        Some(other) if text[other.len()..].starts_with("://") => {
+            refused(&format!("not a database this program knows: {}://…", excerpt(other, 32)))
+        }
+        Some(_) | None => path(text, named_by),
+    }
+}
+
+fn path(text: &str, named_by: &str) -> Result<PathBuf> {
+    let fault = |why: &str| {
+        Error::validation(format!("{named_by}: {why}"))
+            .with_hint("name a SQLite file: a path, or sqlite:PATH")
+    };
+    if text.is_empty() {
+        return Err(fault("expected the path of a file, found nothing"));
+    }
+    if text.starts_with(":memory:") {
+        return Err(fault("a database in memory would be gone when the command ends"));
+    }
+    if text.contains('\0') {
+        return Err(fault("a path holds no NUL"));
+    }
+    Ok(PathBuf::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn around() -> Surroundings {
+        Surroundings {
+            folder: PathBuf::from("/nowhere/at/all"),
+            data_folder: Some(PathBuf::from("/home/ada/.local/share")),
+            ..Surroundings::default()
+        }
+    }
+
+    fn chosen(wish: &Wish, around: &Surroundings, access: Access) -> (String, Why) {
+        let place = choose(wish, around, access).unwrap();
+        (place.path.display().to_string(), place.why)
+    }
+
+    #[test]
+    fn options_go_before_variables_and_those_before_the_user() {
+        let mut around = around();
+        let nothing = Wish::default();
+        let user = "/home/ada/.local/share/sprongus/runs.db".to_owned();
+        assert_eq!(chosen(&nothing, &around, Access::Reads), (user.clone(), Why::User));
+
+        around.other_database_url = Some("sqlite:theirs.db".to_owned());
+        assert_eq!(chosen(&nothing, &around, Access::Writes), (user, Why::User));
+        let theirs = ("theirs.db".to_owned(), Why::Variable("DATABASE_URL"));
+        assert_eq!(chosen(&nothing, &around, Access::Serves), theirs);
+
+        around.database_url = Some("ours.db".to_owned());
+        let ours = ("ours.db".to_owned(), Why::Variable("SPRONGUS_DATABASE_URL"));
+        assert_eq!(chosen(&nothing, &around, Access::Serves), ours);
+
+        around.api_url = Some("http://localhost:3000".to_owned());
+        assert!(choose(&nothing, &around, Access::Reads).is_err(), "a server goes before a variable's file");
+        let wish = Wish { database: Some("mine.db".to_owned()), remote: None };
+        assert_eq!(chosen(&wish, &around, Access::Reads), ("mine.db".to_owned(), Why::Option));
+    }
+
+    #[test]
+    fn a_project_has_its_own_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let declaration = folder.path().join("sprongus.toml");
+        std::fs::write(&declaration, "").unwrap();
+        let below = folder.path().join("a/b");
+        std::fs::create_dir_all(&below).unwrap();
+        let around = Surroundings { folder: below, ..around() };
+        let place = choose(&Wish::default(), &around, Access::Reads).unwrap();
+        assert_eq!(place.path, folder.path().join(".sprongus/runs.db"));
+        assert_eq!(place.why, Why::Project(declaration));
+        assert!(!place.is_named());
+    }
+
+    #[test]
+    fn urls_are_read_and_passwords_are_not_repeated() {
+        for (text, path) in [
+            ("sqlite:a.db", "a.db"),
+            ("sqlite://a.db", "a.db"),
+            ("sqlite:///tmp/a.db", "/tmp/a.db"),
+            ("SQLite:/tmp/a.db", "/tmp/a.db"),
+            ("odd:name.db", "odd:name.db"),
+        ] {
+            assert_eq!(file(text, "--db").unwrap(), Path::new(path), "{text}");
+        }
+        for bad in
+            ["", "sqlite:", ":memory:", "mysql://u:hunter2@h/d", "postgres://u:hunter2@h/d", "http://h"]
+        {
+            let error = file(bad, "--db").unwrap_err();
+            assert!(!error.message().contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What the process finds around itself: environment variables, the folder it stands in, who it runs for. Read in one place, so
+//! that choosing a database can be tested without an environment.
+
+use std::env;
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+use sprongus_core::text::excerpt;
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The folder the command was started in.
+    pub folder: PathBuf,
+    /// `SPRONGUS_API_URL`.
+    pub api_url: Option<String>,
+    /// `SPRONGUS_DATABASE_URL`.
+    pub database_url: Option<String>,
+    /// `DATABASE_URL`, which may well be another program's.
+    pub other_database_url: Option<String>,
+    /// Where the user's programs keep their data.
+    pub data_folder: Option<PathBuf>,
+    /// Who acts.
+    pub user: String,
+}
+
+impl Surroundings {
+    /// Looks around.
+    pub fn look() -> Self {
+        let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            folder: env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            api_url: variable("SPRONGUS_API_URL"),
+            database_url: variable("SPRONGUS_DATABASE_URL"),
+            other_database_url: variable("DATABASE_URL"),
+            data_folder: etcetera::base_strategy::Xdg::new().ok().map(|base| base.data_dir()),
+            user: variable("USER")
+                .or_else(|| variable("LOGNAME"))
+                .map_or_else(user_number, |name| excerpt(&name, 64)),
+        }
+    }
+}
+
+fn user_number() -> String {
+    format!("uid-{}", rustix::process::getuid().as_raw())
+}

@@ -1,0 +1,134 @@
+//! `tail` and `--wait`: the way to the end, and the exit code that tells it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use sprongus::core::run::{Hold, Outcome};
+use sprongus::core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
+use sprongus::core::time::Timestamp;
+use sprongus::{Runs, RunsExt};
+
+use crate::sandbox::{Sandbox, block_on, finished, worker};
+
+async fn claim(runs: &dyn Runs) -> Hold {
+    let claimed = runs.claim_next(&worker(), 1).await.unwrap().remove(0);
+    Hold { id: claimed.run.id, worker_id: worker(), epoch: claimed.lease.epoch }
+}
+
+async fn record(runs: &dyn Runs, hold: &Hold, status: StepStatus, text: &str) {
+    let step = StepReport {
+        ordinal: 0,
+        name: "build".to_owned(),
+        phase: Phase::Execution,
+        kind: StepType::Command,
+        status,
+        output: None,
+        tokens_in: None,
+        tokens_out: None,
+    };
+    let at = "2026-11-21T10:00:00Z".parse::<Timestamp>().unwrap();
+    let line = LogLine { stream: Stream::Stdout, at, step: Some("build".to_owned()), text: text.to_owned() };
+    runs.record(hold, vec![step], vec![line]).await.unwrap();
+}
+
+#[test]
+fn a_tail_shows_the_way_and_the_end() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.enqueue("a");
+    let child = sandbox.command(&["runs", "tail", &id]).spawn().unwrap();
+    block_on(async {
+        let runs = sandbox.runs();
+        let hold = claim(runs.as_ref()).await;
+        record(runs.as_ref(), &hold, StepStatus::Running, "hello \u{1b}[31mworld").await;
+        record(runs.as_ref(), &hold, StepStatus::Completed, "done").await;
+        runs.succeed(&hold, None, Some("out/report.md".to_owned())).await.unwrap();
+    });
+    let done = finished(child).exits(0);
+    let places: Vec<usize> =
+        ["attempt 1 started", "… execution build", "✓ execution build", "✓ succeeded", "out/report.md"]
+            .iter()
+            .map(|text| done.out.find(text).unwrap_or_else(|| panic!("{text} is not in {}", done.out)))
+            .collect();
+    assert!(places.is_sorted(), "{}", done.out);
+    assert!(done.out.contains("out | hello \\u{1b}[31mworld"), "{}", done.out);
+    assert!(!done.out.contains('\u{1b}') && !done.err.contains('\u{1b}'), "no escape without a terminal");
+}
+
+#[test]
+fn the_exit_code_tells_how_the_run_ended() {
+    let sandbox = Sandbox::new();
+    let failed = sandbox.enqueue("a");
+    block_on(async {
+        let runs = sandbox.runs();
+        let hold = claim(runs.as_ref()).await;
+        runs.fail(&hold, "no such file\nsecond line", false).await.unwrap();
+    });
+    let done = sandbox.run(&["runs", "tail", &failed]).exits(10);
+    assert!(done.out.contains("✗ failed") && done.out.contains("no such file"), "{}", done.out);
+    let canceled = sandbox.enqueue("a");
+    sandbox.run(&["runs", "cancel", &canceled, "--yes"]).exits(0);
+    sandbox.run(&["-q", "runs", "tail", &canceled]).exits(11);
+    let waiting = sandbox.enqueue("a");
+    let late = sandbox.run(&["runs", "tail", &waiting, "--timeout", "50ms"]).exits(7);
+    assert!(late.error().contains("still queued"), "{}", late.err);
+}
+
+#[test]
+fn wait_follows_and_prints_one_object() {
+    let sandbox = Sandbox::new();
+    sandbox.line("runs stats").exits(0);
+    let child = sandbox.command(&["--json", "runs", "enqueue", "a", "--wait"]).spawn().unwrap();
+    block_on(async {
+        let runs = sandbox.runs();
+        let hold = loop {
+            let claimed = runs.claim_next(&worker(), 1).await.unwrap();
+            if let Some(claimed) = claimed.into_iter().next() {
+                break Hold { id: claimed.run.id, worker_id: worker(), epoch: claimed.lease.epoch };
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        runs.finish_one(&hold, Outcome::Succeed { result: None, output_ref: None }).await.unwrap();
+    });
+    let run = finished(child).exits(0).json();
+    assert_eq!(run["state"], "succeeded");
+}
+
+#[test]
+fn ctrl_c_leaves_the_run_alone_and_says_so() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.enqueue("a");
+    let mut child = sandbox.command(&["runs", "tail", &id]).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let done = finished(child).exits(130);
+    assert!(
+        done.err.contains(&format!("the run goes on; follow it with `sprongus runs tail {id}`")),
+        "{}",
+        done.err
+    );
+    assert_eq!(sandbox.run(&["--json", "runs", "status", &id]).json()["state"], "queued");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let sandbox = Sandbox::new();
+    let lines = "{\"kind\": \"a\"}\n".repeat(1_000);
+    sandbox.fed(&["runs", "enqueue", "--from", "-"], lines.as_bytes()).exits(0);
+    for line in ["runs list --limit 100", "--json runs list --limit 100", "--help", "completions bash"] {
+        let mut child = sandbox.command(&line.split(' ').collect::<Vec<_>>()).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut err = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""), "{line}");
+    }
+    let id = sandbox.line("-q runs list --limit 1").out.trim().to_owned();
+    let mut child = sandbox.command(&["runs", "tail", &id]).spawn().unwrap();
+    drop(child.stdout.take());
+    block_on(async {
+        let runs = sandbox.runs();
+        runs.cancel(id.parse().unwrap()).await.unwrap();
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(0), "a tail whose reader left");
+}
