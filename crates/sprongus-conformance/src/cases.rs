@@ -115,6 +115,11 @@ macro_rules! for_each_case {
                 a_kind_is_paused_and_resumed,
                 the_figures_count_each_run_once,
             }
+            table {
+                every_verb_in_every_state_does_what_the_table_says,
+                a_foreign_hold_is_refused_in_every_state,
+                a_claim_in_every_state_gives_what_the_table_says,
+            }
             wake {
                 a_change_wakes_those_who_wait,
                 a_change_before_the_wait_is_not_missed,

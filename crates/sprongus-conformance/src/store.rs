@@ -15,3 +15,6 @@ pub mod record;
 pub mod retry;
 pub mod tenants;
 pub mod wake;
+
+/// Every state and every verb.
+pub use crate::table;
