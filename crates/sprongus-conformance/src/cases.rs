@@ -115,6 +115,9 @@ macro_rules! for_each_case {
                 a_kind_is_paused_and_resumed,
                 the_figures_count_each_run_once,
             }
+            service {
+                subscribers_hear_the_domain_events_in_order,
+            }
             table {
                 every_verb_in_every_state_does_what_the_table_says,
                 a_foreign_hold_is_refused_in_every_state,

@@ -14,6 +14,7 @@
     reason = "a suite panics when a promise is broken"
 )]
 
+pub mod api;
 pub mod clock;
 pub mod fixture;
 pub mod histories;

@@ -13,6 +13,7 @@ pub mod list;
 pub mod prune;
 pub mod record;
 pub mod retry;
+pub mod service;
 pub mod tenants;
 pub mod wake;
 
