@@ -110,14 +110,14 @@ async fn set(f: &Fixture, scene: Scene) -> Hold {
         }
         CalledOff | ClosingOver | Closing | Cleaned => {
             f.cancel(hold.id).await.unwrap();
-            match scene {
-                Cleaned => drop(f.cleaned(&hold).await.unwrap()),
-                ClosingOver => f.turn(LEASE),
-                CalledOff => {
-                    f.turn(LEASE);
-                    f.expire().await;
-                }
-                _ => {}
+            if scene == Cleaned {
+                f.cleaned(&hold).await.unwrap();
+            }
+            if matches!(scene, ClosingOver | CalledOff) {
+                f.turn(LEASE);
+            }
+            if scene == CalledOff {
+                f.expire().await;
             }
         }
     }

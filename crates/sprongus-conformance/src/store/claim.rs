@@ -157,7 +157,11 @@ pub async fn a_claim_behind_a_gate_carries_the_attempts_steps(f: Fixture) {
     let ids = |steps: &[sprongus_core::step::Step]| steps.iter().map(|step| step.id).collect::<Vec<_>>();
     assert_eq!(ids(&resume.steps), ids(&before));
     assert_eq!(resume.gate.answer, Some(Answer::Approved));
-    assert_eq!(f.claim(&request).await.claimed, [claimed.clone()], "the same claim, the same resume");
+    assert_eq!(
+        f.claim(&request).await.claimed,
+        std::slice::from_ref(&claimed),
+        "the same claim, the same resume"
+    );
     let hold = hold_of(&claimed);
     f.record(&hold, vec![step(0, "gate", StepStatus::Completed)], vec![]).await.unwrap();
     let after = f.store.steps(&f.caller, hold.id).await.unwrap();

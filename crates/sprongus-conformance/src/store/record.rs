@@ -41,8 +41,8 @@ pub async fn every_execution_has_its_own_steps(f: Fixture) {
     let hold = hold_of(&f.take_one("w2").await);
     f.record(&hold, vec![step(0, "a", StepStatus::Running)], vec![]).await.unwrap();
     let steps = f.store.steps(&f.caller, hold.id).await.unwrap();
-    let shown: Vec<_> = steps.iter().map(|step| (step.attempt, step.ordinal, step.epoch)).collect();
-    assert_eq!(shown, [(1, 0, 1), (1, 0, 2), (1, 1, 1)]);
+    let shown: Vec<_> = steps.iter().map(|step| (step.attempt, step.epoch, step.ordinal)).collect();
+    assert_eq!(shown, [(1, 1, 0), (1, 1, 1), (1, 2, 0)]);
 }
 
 /// A gate behind a released execution carries on its own execution's rows and leaves the other's alone.

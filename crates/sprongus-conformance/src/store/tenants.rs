@@ -127,7 +127,7 @@ pub async fn a_narrowed_caller_sees_its_projects_alone(f: Fixture) {
     }
     assert_eq!(f.store.find_by_key(&narrow.caller, "k").await.unwrap(), None);
     let listed = f.store.list(&narrow.caller, &ListFilter::default()).await.unwrap().data;
-    assert_eq!(listed, [own.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&own));
     let stats = f.store.stats(&narrow.caller).await.unwrap();
     assert_eq!((stats.kinds["work"].due, stats.kinds["work"].running), (1, 0));
     assert_eq!(narrow.take("w", 9).await.iter().map(|one| one.run.id).collect::<Vec<_>>(), [own.id]);
