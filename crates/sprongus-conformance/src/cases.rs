@@ -7,9 +7,127 @@ macro_rules! for_each_case {
         $then! { $make;
             enqueue {
                 a_new_run_is_queued_with_one_event,
+                a_run_is_kept_as_it_was_asked_for,
+                thirty_enqueues_of_one_key_at_once_make_one_run,
+                the_same_request_under_the_same_key_is_the_same_run,
+                a_key_reused_for_another_request_is_refused,
+                the_same_id_and_request_again_is_a_replay,
+                one_bad_item_of_a_batch_never_fails_its_neighbours,
+                a_batch_made_whole_leaves_nothing_when_one_item_is_refused,
+                an_unknown_project_or_agent_task_is_refused_with_its_command,
+                a_key_twice_in_one_batch_is_one_run,
             }
             claim {
                 two_claimers_never_hold_the_same_run,
+                a_claim_starts_the_run_under_a_new_epoch,
+                a_claim_never_gives_more_than_its_limit,
+                runs_are_claimed_by_priority_then_due_time_then_id,
+                a_delayed_run_is_claimed_when_it_is_due_and_not_before,
+                a_claim_gives_the_kinds_asked_for_that_are_not_paused,
+                the_same_claim_again_gives_the_same_runs,
+                a_named_claim_that_gave_nothing_may_give_something_later,
+                a_claim_behind_a_gate_carries_the_attempts_steps,
+                a_claim_takes_over_what_a_dead_worker_held,
+            }
+            heartbeat {
+                a_heartbeat_lengthens_the_lease_and_writes_no_event,
+                a_lease_made_shorter_ends_sooner,
+                a_late_heartbeat_is_refused_even_before_anybody_took_the_run,
+                one_lost_lease_never_costs_the_others,
+                a_heartbeat_tells_a_draining_worker,
+                a_closing_lease_says_cancel_and_ends_after_ten_minutes,
+            }
+            finish {
+                a_success_ends_the_run_with_its_result,
+                the_same_success_again_is_answered_alike_and_another_is_a_conflict,
+                a_failure_is_tried_again_until_its_attempts_are_used_up,
+                a_backoff_is_what_was_drawn,
+                a_failure_for_good_or_a_single_attempt_ends_the_run,
+                a_release_gives_the_attempt_back,
+                a_repeated_fail_or_release_is_known_until_the_next_claim,
+                a_report_is_taken_only_under_the_live_lease_of_its_own_epoch,
+                one_bad_report_never_fails_its_neighbours,
+                a_long_error_is_cut_at_16_kib,
+            }
+            cancel {
+                a_queued_run_is_canceled_and_never_claimed,
+                a_canceled_run_takes_no_result,
+                an_ended_run_is_not_canceled_and_the_refusal_names_both_states,
+                a_cancel_and_a_success_at_once_leave_one_ending,
+            }
+            retry {
+                a_retry_starts_over_under_the_same_epoch,
+                a_retry_at_an_epoch_is_granted_once,
+                a_canceled_run_may_be_retried,
+                a_run_that_has_not_failed_is_not_retried,
+                a_retried_run_does_not_expire_at_once,
+            }
+            gate {
+                a_run_that_waits_is_held_by_nobody_and_not_claimed,
+                an_approval_lets_the_run_go_on_and_is_given_once,
+                a_rejection_fails_the_run_for_good_with_its_reason,
+                a_gate_that_runs_out_fails_the_run,
+                what_does_not_wait_is_not_answered,
+                an_answer_does_not_meet_the_next_gate,
+            }
+            cleaned {
+                a_closing_lease_is_good_for_cleaning_up_alone,
+                an_owed_cleanup_is_handed_out_once_and_only_once,
+                a_handed_out_cleanup_is_closed_by_its_own_holder,
+                a_run_that_succeeded_owes_no_cleanup,
+            }
+            expire {
+                a_lost_lease_is_queued_again_at_once,
+                the_third_crash_fails_the_run_and_says_why,
+                a_single_attempt_is_never_run_twice,
+                an_unstarted_run_expires_and_a_started_one_does_not,
+                expiry_moves_no_more_than_it_was_asked_to,
+            }
+            record {
+                a_steps_statuses_are_told_once_each,
+                every_execution_has_its_own_steps,
+                a_gate_carries_the_steps_of_its_own_execution_alone,
+                lines_are_numbered_without_a_gap_over_all_attempts,
+                what_is_too_long_is_cut,
+                progress_is_told_when_it_changes,
+                a_stale_holder_records_nothing,
+                news_is_what_was_added_since,
+            }
+            list {
+                pages_hold_each_run_once_in_order,
+                a_list_holds_what_its_filter_says,
+                a_limit_or_cursor_that_does_not_fit_is_refused,
+            }
+            prune {
+                retention_takes_what_ended_long_ago_and_nothing_else,
+                retention_goes_in_batches_and_frees_keys,
+            }
+            tenants {
+                a_run_of_another_workspace_does_not_exist,
+                two_workspaces_go_their_own_ways,
+                a_deleted_workspace_takes_everything_along,
+                a_narrowed_caller_sees_its_projects_alone,
+            }
+            directory {
+                making_a_place_twice_is_making_it_once,
+                agent_tasks_come_newest_first,
+                a_worker_is_seen_drained_forgotten_and_missed,
+                a_kind_is_paused_and_resumed,
+                the_figures_count_each_run_once,
+            }
+            service {
+                subscribers_hear_the_domain_events_in_order,
+            }
+            table {
+                every_verb_in_every_state_does_what_the_table_says,
+                a_foreign_hold_is_refused_in_every_state,
+                a_claim_in_every_state_gives_what_the_table_says,
+            }
+            wake {
+                a_change_wakes_those_who_wait,
+                a_change_before_the_wait_is_not_missed,
+                a_wait_ends_by_itself,
+                a_caller_that_gives_up_harms_nobody,
             }
         }
     };

@@ -6,7 +6,7 @@
 //! sprongus_conformance::store_conformance!(make);
 //! ```
 //! It expands to one `#[test]` a case, each on a runtime and a store of its own. [`model`] is the executable specification;
-//! [`histories`] compares a store with it on random histories.
+//! [`histories`] compares a store with it on random histories; [`table`] tries every verb in every state.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,11 +14,13 @@
     reason = "a suite panics when a promise is broken"
 )]
 
+pub mod api;
 pub mod clock;
 pub mod fixture;
 pub mod histories;
 pub mod model;
 pub mod store;
+pub mod table;
 
 mod cases;
 

@@ -1,4 +1,21 @@
 //! The cases of a store, verb by verb. They are listed in [`crate::for_each_case!`].
 
+pub mod cancel;
 pub mod claim;
+pub mod cleaned;
+pub mod directory;
 pub mod enqueue;
+pub mod expire;
+pub mod finish;
+pub mod gate;
+pub mod heartbeat;
+pub mod list;
+pub mod prune;
+pub mod record;
+pub mod retry;
+pub mod service;
+pub mod tenants;
+pub mod wake;
+
+/// Every state and every verb.
+pub use crate::table;

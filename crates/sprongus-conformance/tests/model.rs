@@ -15,3 +15,18 @@ sprongus_conformance::store_conformance!(make);
 fn two_models_live_through_the_same_histories() {
     sprongus_conformance::histories::compare(make, 200);
 }
+
+mod api {
+    use std::sync::Arc;
+
+    use sprongus_conformance::TurnedClock;
+    use sprongus_core::names::WorkspaceId;
+    use sprongus_core::{Caller, Runs, RunsService};
+
+    async fn make(clock: TurnedClock) -> (Arc<dyn Runs>, ()) {
+        let (store, ()) = super::make(clock).await;
+        (RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "tester")), ())
+    }
+
+    sprongus_conformance::api_conformance!(make);
+}

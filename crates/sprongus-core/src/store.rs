@@ -155,7 +155,8 @@ pub struct Health {
 /// A database of runs.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Makes the runs, or finds those made before. One answer an item, in order.
+    /// Makes the runs, or finds those made before: by key first, then by id. One answer an item, in order; a project or agent
+    /// task nobody made is refused before anything is looked up. An unknown workspace is `not_found` for the whole call.
     async fn enqueue(
         &self,
         caller: &Caller,
@@ -163,7 +164,8 @@ pub trait Store: Send + Sync + 'static {
         batch: Batch,
     ) -> Result<Vec<Result<Inserted>>>;
 
-    /// Moves a few due timers, then gives up to `limit` runs. Does not wait.
+    /// Moves a few due timers, then gives up to `limit` runs. Does not wait. A named claim that gave something gives, when it is
+    /// asked again, what its worker still holds of that, and nothing else.
     async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer>;
 
     /// Lengthens the leases of the runs held. One answer an item, in order.
@@ -206,7 +208,7 @@ pub trait Store: Send + Sync + 'static {
     /// A page of runs.
     async fn list(&self, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>>;
 
-    /// A run's steps, by attempt and ordinal.
+    /// A run's steps, by attempt, then by epoch (a released attempt has several), then by ordinal.
     async fn steps(&self, caller: &Caller, id: RunId) -> Result<Vec<Step>>;
 
     /// Up to `limit` of a run's events after `after`.

@@ -22,7 +22,7 @@ use crate::fixture::{line, step, worker};
 mod calls;
 mod ending;
 
-pub(super) use calls::{Call, Told};
+use calls::Call;
 
 /// What is known of a history so far; the model's answers teach it.
 pub(super) struct World {

@@ -188,7 +188,7 @@ impl Store for Model {
         dry_run: bool,
     ) -> Result<Pruned> {
         let now = self.clock.now();
-        self.write(caller, |tenant| Ok(tenant.prune(retention, limit, dry_run, now)))
+        self.write(caller, |tenant| Ok(tenant.prune(caller, retention, limit, dry_run, now)))
     }
 
     async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {

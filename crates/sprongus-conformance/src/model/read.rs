@@ -64,7 +64,7 @@ impl Row {
 
     pub(super) fn steps_in_order(&self) -> Vec<Step> {
         let mut steps: Vec<Step> = self.steps.values().cloned().collect();
-        steps.sort_by_key(|step| (step.attempt, step.ordinal, step.epoch));
+        steps.sort_by_key(|step| (step.attempt, step.epoch, step.ordinal));
         steps
     }
 

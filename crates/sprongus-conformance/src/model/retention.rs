@@ -22,10 +22,12 @@ impl Tenant {
         for run in runs.filter(|run| caller.may_touch(run.project_id.as_ref())) {
             if !run.state.is_final() {
                 count_live(&mut stats, run, now);
-            } else if let Some(ended) = run.finished_at.filter(|&ended| now.since(ended) < HOUR) {
+            } else if let Some(ended) = run.finished_at.filter(|&ended| now.since(ended) <= HOUR) {
                 *stats.ended_last_hour.entry(run.state).or_default() += 1;
                 if let Some(started) = run.started_at {
-                    waits.push(millis(started.since(run.run_at)));
+                    // After a retry `run_at` lies behind the first start: the wait was from the making then.
+                    let due = if run.run_at <= started { run.run_at } else { run.created_at };
+                    waits.push(millis(started.since(due)));
                     times.push(millis(ended.since(started)));
                 }
             }
@@ -38,6 +40,7 @@ impl Tenant {
 
     pub(super) fn prune(
         &mut self,
+        caller: &Caller,
         retention: Retention,
         limit: u32,
         dry_run: bool,
@@ -45,7 +48,8 @@ impl Tenant {
     ) -> Pruned {
         let old = |run: &&Run| {
             let cutoff = retention.cutoff(run.state, now);
-            run.finished_at.zip(cutoff).is_some_and(|(ended, cutoff)| ended < cutoff)
+            let long_ago = run.finished_at.zip(cutoff).is_some_and(|(ended, cutoff)| ended < cutoff);
+            long_ago && caller.may_touch(run.project_id.as_ref())
         };
         let limit = if dry_run { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
         let mut gone: Vec<(Timestamp, RunId, State)> = self

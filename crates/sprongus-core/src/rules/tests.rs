@@ -1,1 +1,246 @@
+//! What a slip in a rule would break: the fence, the counting of attempts and crashes, the closing lease, repeats.
 
+use std::time::Duration;
+
+use super::cancel::cancel;
+use super::claim::claim;
+use super::cleaned::cleaned;
+use super::enqueue::{enqueue, prepare};
+use super::expire::expire;
+use super::finish::finish;
+use super::gate::{answer, wait};
+use super::heartbeat::heartbeat;
+use super::record::admit;
+use super::retry::retry;
+use super::schedule::{Schedule, schedule};
+use super::*;
+use crate::names::{WorkerId, WorkspaceId};
+use crate::run::{Answer, Cleanup, NewRun, Outcome};
+use crate::step::{Phase, StepReport, StepStatus, StepType};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+fn at(seconds: i64) -> Act<'static> {
+    Act { now: Timestamp::from_millis(1_700_000_000_000 + seconds * 1_000), actor: "tester" }
+}
+
+fn worker(name: &str) -> WorkerId {
+    name.parse().unwrap()
+}
+
+fn queued(most: u32) -> Run {
+    let new = NewRun { max_attempts: Some(most), ..NewRun::new("work", Json::empty_object()) };
+    enqueue(&prepare(&new, None).unwrap(), &WorkspaceId::local(), at(0)).run
+}
+
+fn claimed(run: &Run, second: i64) -> (Run, Hold) {
+    let run = claim(run, &worker("w"), LEASE, at(second)).unwrap().run;
+    let hold = Hold { id: run.id, worker_id: worker("w"), epoch: run.epoch };
+    (run, hold)
+}
+
+fn held() -> (Run, Hold) {
+    claimed(&queued(3), 0)
+}
+
+fn after(decision: Result<Decision>) -> Run {
+    match decision.unwrap() {
+        Decision::Change(change) => change.run,
+        Decision::Unchanged => panic!("nothing changed"),
+    }
+}
+
+fn code<T: std::fmt::Debug>(answer: Result<T>) -> ErrorCode {
+    answer.unwrap_err().code()
+}
+
+fn fail(error: &str) -> Outcome {
+    Outcome::Fail { error: error.to_owned(), retryable: true, retry_in: Some(Duration::ZERO) }
+}
+
+fn succeed() -> Outcome {
+    Outcome::Succeed { result: None, output_ref: None }
+}
+
+#[test]
+fn epoch_worker_and_expiry_each_fence_alone() {
+    let (run, hold) = held();
+    let foreign = [
+        Hold { epoch: hold.epoch - 1, ..hold.clone() },
+        Hold { epoch: hold.epoch + 1, ..hold.clone() },
+        Hold { worker_id: worker("other"), ..hold.clone() },
+    ];
+    for hold in &foreign {
+        assert_eq!(code(finish(&run, hold, &succeed(), 0.0, at(1))), ErrorCode::LeaseLost);
+        assert_eq!(code(heartbeat(&run, hold, None, at(1))), ErrorCode::LeaseLost);
+        assert_eq!(code(admit(&run, hold, at(1))), ErrorCode::LeaseLost);
+    }
+    assert!(heartbeat(&run, &hold, None, at(29)).is_ok());
+    assert_eq!(code(heartbeat(&run, &hold, None, at(30))), ErrorCode::LeaseLost, "its last instant is over");
+    assert_eq!(code(finish(&run, &hold, &succeed(), 0.0, at(30))), ErrorCode::LeaseLost);
+    assert!(expire(&run, at(29)).is_none());
+    assert!(expire(&run, at(30)).is_some(), "lost and refused at the same instant");
+}
+
+#[test]
+fn attempts_are_counted_from_starts_and_given_back_by_a_release() {
+    let (run, hold) = claimed(&queued(2), 0);
+    assert_eq!((run.attempt, run.epoch), (1, 1));
+    let released = after(finish(&run, &hold, &Outcome::Release, 0.0, at(1)));
+    assert_eq!((released.state, released.attempt, released.epoch), (State::Queued, 0, 1));
+    let (run, hold) = claimed(&released, 2);
+    let failed = after(finish(&run, &hold, &fail("a"), 0.0, at(3)));
+    assert_eq!((failed.state, failed.attempt), (State::Queued, 1));
+    let (run, hold) = claimed(&failed, 4);
+    assert_eq!((run.attempt, run.epoch), (2, 3));
+    assert_eq!(after(finish(&run, &hold, &fail("b"), 0.0, at(5))).state, State::Failed, "two of two");
+}
+
+#[test]
+fn the_last_attempt_or_the_third_crash_ends_a_lost_run() {
+    let lost = |most, crashes| {
+        let (mut run, _) = claimed(&queued(most), 0);
+        run.crashes = crashes;
+        expire(&run, at(30)).unwrap().run
+    };
+    assert_eq!(lost(2, 0).state, State::Queued);
+    assert_eq!(lost(1, 0).state, State::Failed, "one attempt is never run twice");
+    assert_eq!((lost(100, 1).state, lost(100, 1).crashes), (State::Queued, 2));
+    assert_eq!((lost(100, 2).state, lost(100, 2).crashes), (State::Failed, 3));
+    assert_eq!(lost(100, 2).cleanup, Cleanup::Owed);
+}
+
+#[test]
+fn a_closing_lease_lasts_ten_minutes_at_most() {
+    let (run, hold) = held();
+    let canceled = after(cancel(&run, at(10)));
+    assert_eq!(canceled.lease_expires_at, Some(at(30).now), "cancel makes no lease longer");
+    let hour = Some(Duration::from_secs(3_600));
+    let beat = heartbeat(&canceled, &hold, hour, at(20)).unwrap();
+    assert_eq!(beat.lease_expires_at, at(610).now);
+    assert!(beat.beat.cancel);
+    let long = Run { lease_expires_at: Some(at(3_600).now), ..run };
+    assert_eq!(after(cancel(&long, at(10))).lease_expires_at, Some(at(610).now));
+}
+
+#[test]
+fn a_cleanup_is_handed_out_once_under_a_new_epoch() {
+    let (run, hold) = held();
+    let canceled = after(cancel(&run, at(1)));
+    assert!(claim(&canceled, &worker("v"), LEASE, at(2)).is_none(), "its holder is there");
+    let alone = expire(&canceled, at(30)).unwrap();
+    assert!(alone.events.is_empty());
+    let given = claim(&alone.run, &worker("v"), hour_long(), at(31)).unwrap();
+    assert!(given.events.is_empty());
+    let (given, old) = (given.run, hold);
+    assert_eq!((given.state, given.epoch, given.attempt), (State::Canceled, 2, 1));
+    assert_eq!(given.lease, CLOSING_LEASE);
+    assert_eq!(code(cleaned(&given, &old, at(32).now, at(32))), ErrorCode::LeaseLost);
+    let alone = expire(&given, at(631)).unwrap().run;
+    assert!(claim(&alone, &worker("u"), LEASE, at(632)).is_none());
+    let own = Hold { id: given.id, worker_id: worker("v"), epoch: 2 };
+    assert_eq!(after(cleaned(&given, &own, at(40).now, at(40))).cleanup, Cleanup::None);
+}
+
+fn hour_long() -> Duration {
+    Duration::from_secs(3_600)
+}
+
+#[test]
+fn a_repeat_is_the_same_report_by_the_same_hold_not_claimed_since() {
+    let (run, hold) = held();
+    let failed = after(finish(&run, &hold, &fail("a"), 0.0, at(1)));
+    assert_eq!(finish(&failed, &hold, &fail("a"), 0.9, at(99)).unwrap(), Decision::Unchanged);
+    assert_eq!(code(finish(&failed, &hold, &fail("b"), 0.0, at(2))), ErrorCode::LeaseLost);
+    assert_eq!(code(finish(&failed, &hold, &Outcome::Release, 0.0, at(2))), ErrorCode::LeaseLost);
+    let other = Hold { worker_id: worker("other"), ..hold.clone() };
+    assert_eq!(code(finish(&failed, &other, &fail("a"), 0.0, at(2))), ErrorCode::LeaseLost);
+    let (again, _) = claimed(&failed, 3);
+    assert_eq!(code(finish(&again, &hold, &fail("a"), 0.0, at(4))), ErrorCode::LeaseLost);
+
+    let done = after(finish(&run, &hold, &succeed(), 0.0, at(1)));
+    assert_eq!(finish(&done, &hold, &succeed(), 0.0, at(99)).unwrap(), Decision::Unchanged);
+    let another = Outcome::Succeed { result: Some(Json::empty_object()), output_ref: None };
+    assert_eq!(code(finish(&done, &hold, &another, 0.0, at(2))), ErrorCode::Conflict);
+    assert_eq!(code(finish(&done, &other, &succeed(), 0.0, at(2))), ErrorCode::LeaseLost);
+}
+
+#[test]
+fn a_retry_resets_the_counts_and_keeps_the_epoch() {
+    let (run, hold) = claimed(&queued(1), 0);
+    let failed = after(finish(&run, &hold, &fail("a"), 0.0, at(1)));
+    let failed = Run { crashes: 2, ..failed };
+    assert_eq!(code(retry(&failed, Some(0), at(2))), ErrorCode::Conflict);
+    let again = after(retry(&failed, Some(1), at(2)));
+    assert_eq!((again.attempt, again.crashes, again.epoch), (0, 0, 1));
+    assert_eq!((&again.error, again.finished_at), (&None, None));
+    assert_eq!(retry(&again, Some(1), at(3)).unwrap(), Decision::Unchanged);
+    assert_eq!(code(retry(&again, None, at(3))), ErrorCode::IllegalTransition);
+    assert_eq!(code(retry(&again, Some(0), at(3))), ErrorCode::IllegalTransition);
+    assert_eq!(code(retry(&run, Some(1), at(3))), ErrorCode::IllegalTransition, "running");
+}
+
+#[test]
+fn a_gate_keeps_the_attempt_and_takes_one_answer() {
+    let (run, hold) = held();
+    let step_id = StepId::of(run.id, 1, 4);
+    let waiting = after(wait(&run, &hold, step_id, Some(LEASE), at(1)));
+    assert!(claim(&waiting, &worker("w"), LEASE, at(2)).is_none());
+    assert_eq!(
+        code(answer(&waiting, Some(step_id), Answer::Approved, None, at(31))),
+        ErrorCode::IllegalTransition
+    );
+    let passed = after(answer(&waiting, Some(step_id), Answer::Approved, None, at(30)));
+    assert_eq!(answer(&passed, Some(step_id), Answer::Approved, None, at(3)).unwrap(), Decision::Unchanged);
+    assert_eq!(code(answer(&passed, None, Answer::Approved, None, at(3))), ErrorCode::IllegalTransition);
+    let (again, _) = claimed(&passed, 32);
+    assert_eq!((again.attempt, again.epoch), (1, 2));
+    let lost = expire(&again, at(100)).unwrap().run;
+    assert_eq!(claimed(&lost, 101).0.attempt, 2, "a gate is passed once");
+}
+
+#[test]
+fn a_carried_step_keeps_its_id() {
+    let (run, hold) = held();
+    let report = |status| StepReport {
+        ordinal: 4,
+        name: "sign-off".to_owned(),
+        phase: Phase::Validation,
+        kind: StepType::Gate,
+        status,
+        output: None,
+        tokens_in: None,
+        tokens_out: None,
+    };
+    let (_, steps) = record::steps(&run, &hold, &[], &[report(StepStatus::Running)], at(1)).unwrap();
+    let id = steps[0].id;
+    let waiting = after(wait(&run, &hold, id, None, at(2)));
+    let (run, hold) = claimed(&after(answer(&waiting, None, Answer::Approved, None, at(3))), 4);
+    let carried: Vec<_> = steps.into_iter().map(|step| crate::step::Step { epoch: 2, ..step }).collect();
+    let (change, steps) =
+        record::steps(&run, &hold, &carried, &[report(StepStatus::Completed)], at(5)).unwrap();
+    assert_eq!((steps[0].id, steps[0].epoch), (id, 2));
+    assert_eq!(change.events[0].step_id, Some(id));
+    assert_eq!(claim::carried(&run, steps).len(), 1);
+}
+
+#[test]
+fn a_run_is_ready_or_has_a_time_to_look_again() {
+    let new = NewRun { expire_at: Some(at(50).now), ..NewRun::new("work", Json::empty_object()) };
+    let run = enqueue(&prepare(&new, None).unwrap(), &WorkspaceId::local(), at(0)).run;
+    let due = |run: &Run, second| schedule(run, at(second).now);
+    assert_eq!(due(&run, 0), Schedule { ready: true, timer_at: Some(at(50).now) });
+    let delayed = Run { run_at: at(20).now, ..run.clone() };
+    assert_eq!(due(&delayed, 0), Schedule { ready: false, timer_at: Some(at(20).now) });
+    assert_eq!(due(&delayed, 20), Schedule { ready: true, timer_at: Some(at(50).now) });
+    let late = Run { run_at: at(70).now, ..run.clone() };
+    assert_eq!(due(&late, 0), Schedule { ready: false, timer_at: Some(at(50).now) });
+    assert!(expire(&run, at(49)).is_none());
+    assert_eq!(expire(&run, at(50)).unwrap().run.state, State::Failed);
+    let (started, _) = claimed(&run, 1);
+    assert_eq!(due(&started, 1), Schedule { ready: false, timer_at: Some(at(31).now) });
+    let lost = expire(&started, at(60)).unwrap().run;
+    assert_eq!(due(&lost, 60), Schedule { ready: true, timer_at: None }, "once started it does not expire");
+    let done = after(cancel(&run, at(1)));
+    assert_eq!(due(&done, 1), Schedule { ready: false, timer_at: None });
+}

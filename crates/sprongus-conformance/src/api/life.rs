@@ -1,0 +1,94 @@
+//! A run's whole life, one call at a time.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sprongus_core::directory::Retention;
+use sprongus_core::event::EventType;
+use sprongus_core::ids::StepId;
+use sprongus_core::run::{Answer, Enqueue};
+use sprongus_core::state::State;
+use sprongus_core::step::StepStatus;
+use sprongus_core::store::Batch;
+use sprongus_core::time::Clock;
+use sprongus_core::{ErrorCode, RunsExt};
+
+use super::Api;
+use crate::fixture::{hold_of, line, numbered, of_kind, refused, step, worker};
+
+/// From nothing over a failure and a gate to its result.
+pub async fn a_run_lives_its_whole_life(api: Api) {
+    let made = api.runs.enqueue_one(of_kind("work")).await.unwrap();
+    assert_eq!(made.outcome, Enqueue::Created);
+    let id = made.run.id;
+    let hold = hold_of(&api.runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    assert_eq!(api.runs.fail(&hold, "boom", true).await.unwrap().state, State::Queued);
+    api.clock.turn(Duration::from_secs(2));
+    let hold = hold_of(&api.runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    api.runs.progress(&hold, 50, Some("half".to_owned())).await.unwrap();
+    let report = vec![step(0, "gate", StepStatus::Running)];
+    api.runs.record(&hold, report, vec![line("hello", api.clock.now())]).await.unwrap();
+    let step_id = StepId::of(id, hold.epoch, 0);
+    assert!(api.runs.wait(&hold, step_id, None).await.unwrap().waiting_for().is_some());
+    api.runs.answer(id, Some(step_id), Answer::Approved, None).await.unwrap();
+    let claimed = api.runs.claim_next(&worker("w"), 1).await.unwrap().remove(0);
+    assert_eq!(claimed.resume.as_ref().unwrap().steps[0].id, step_id);
+    let hold = hold_of(&claimed);
+    assert!(!api.runs.heartbeat(vec![hold.clone()], None).await.unwrap()[0].as_ref().unwrap().cancel);
+    let run = api.runs.succeed(&hold, Some(json!({"n": 1}).into()), Some("ref".to_owned())).await.unwrap();
+    assert_eq!((run.state, run.attempt), (State::Succeeded, 2));
+    assert_eq!(api.runs.get(id).await.unwrap(), run);
+    let told: Vec<_> = api.runs.events(id, 0, 100).await.unwrap().iter().map(|event| event.kind).collect();
+    use EventType::*;
+    let wanted = [
+        Enqueued,
+        Started,
+        RetryScheduled,
+        Started,
+        Progressed,
+        StepStarted,
+        Waiting,
+        Approved,
+        Started,
+        Succeeded,
+    ];
+    assert_eq!(told, wanted);
+    assert_eq!(api.runs.steps(id).await.unwrap().len(), 1);
+    assert_eq!(api.runs.logs(id, 0, 100).await.unwrap()[0].line.text, "hello");
+}
+
+/// Called off, cleaned up, wanted again, given back.
+pub async fn a_run_is_canceled_cleaned_retried_and_released(api: Api) {
+    let id = api.runs.enqueue_one(of_kind("work")).await.unwrap().run.id;
+    let hold = hold_of(&api.runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    assert_eq!(api.runs.cancel(id).await.unwrap().state, State::Canceled);
+    assert!(api.runs.heartbeat(vec![hold.clone()], None).await.unwrap()[0].as_ref().unwrap().cancel);
+    let error = refused(api.runs.succeed(&hold, None, None).await);
+    assert_eq!((error.code(), error.message()), (ErrorCode::LeaseLost, "lease lost: the run is canceled"));
+    api.runs.cleaned(&hold, api.clock.now()).await.unwrap();
+    assert_eq!(api.runs.retry(id, Some(1)).await.unwrap().state, State::Queued);
+    let hold = hold_of(&api.runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    assert_eq!(api.runs.release(&hold).await.unwrap().attempt, 0);
+    let error = refused(api.runs.retry(id, None).await);
+    assert_eq!(error.message(), "cannot retry: the run is queued, not failed or canceled");
+}
+
+/// Retention goes on until nothing is left to take.
+pub async fn pruning_takes_everything_that_is_due(api: Api) {
+    for _ in 0..2 {
+        api.runs.enqueue((0..600).map(|n| numbered("work", n)).collect(), Batch::EachAlone).await.unwrap();
+    }
+    let taken = api.runs.claim_next(&worker("w"), 1_000).await.unwrap();
+    let reports = taken.iter().map(|one| sprongus_core::run::Report {
+        id: one.run.id,
+        epoch: one.run.epoch,
+        outcome: sprongus_core::run::Outcome::Succeed { result: None, output_ref: None },
+    });
+    let answers = api.runs.finish(&worker("w"), reports.collect()).await.unwrap();
+    assert!(answers.iter().all(Result::is_ok));
+    api.clock.turn(Duration::from_secs(31 * 86_400));
+    for (dry_run, wanted) in [(true, 1_000), (false, 1_000), (false, 0)] {
+        let pruned = api.runs.prune(Retention::default(), dry_run).await.unwrap();
+        assert_eq!(pruned.runs.values().sum::<u64>(), wanted);
+    }
+}

@@ -1,0 +1,101 @@
+//! What stands around the runs, and the figures over them.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sprongus_core::ErrorCode;
+use sprongus_core::directory::WorkerInfo;
+use sprongus_core::run::{Due, NewRun};
+use sprongus_core::state::State;
+
+use crate::fixture::{Fixture, of_kind, refused, success, worker};
+
+fn info(id: &str) -> WorkerInfo {
+    let kinds = Some(vec!["work".parse().unwrap()]);
+    let (host, version) = ("host".to_owned(), "1.2.3".to_owned());
+    WorkerInfo { id: worker(id), kinds, host, pid: 77, version, concurrency: 4 }
+}
+
+/// Making what is there is no error and changes nothing.
+pub async fn making_a_place_twice_is_making_it_once(f: Fixture) {
+    let project = f.store.create_project(&f.caller, &"p".parse().unwrap()).await.unwrap();
+    let task = f.store.create_agent_task(&f.caller, &"T".parse().unwrap(), Some("one")).await.unwrap();
+    let workspace = f.store.create_workspace(&"w".parse().unwrap()).await.unwrap();
+    f.turn(Duration::from_secs(1));
+    assert_eq!(f.store.create_project(&f.caller, &"p".parse().unwrap()).await.unwrap(), project);
+    let again = f.store.create_agent_task(&f.caller, &"T".parse().unwrap(), Some("two")).await.unwrap();
+    assert_eq!(again, task);
+    assert_eq!(f.store.create_workspace(&"w".parse().unwrap()).await.unwrap(), workspace);
+    assert_eq!(f.store.projects(&f.caller).await.unwrap(), [project]);
+    assert_eq!(f.store.agent_tasks(&f.caller).await.unwrap(), [task]);
+    let all = f.store.workspaces().await.unwrap();
+    let names: Vec<_> = all.iter().map(|workspace| workspace.id.as_str()).collect();
+    assert_eq!(names, ["default", "w"]);
+}
+
+/// Agent tasks come newest first, a hundred at most.
+pub async fn agent_tasks_come_newest_first(f: Fixture) {
+    for number in 0..103 {
+        f.store.create_agent_task(&f.caller, &format!("T{number}").parse().unwrap(), None).await.unwrap();
+        f.turn(Duration::from_millis(1));
+    }
+    let tasks = f.store.agent_tasks(&f.caller).await.unwrap();
+    assert_eq!((tasks.len(), tasks[0].id.as_str(), tasks[99].id.as_str()), (100, "T102", "T3"));
+}
+
+/// A worker is there as long as it says so.
+pub async fn a_worker_is_seen_drained_forgotten_and_missed(f: Fixture) {
+    assert!(!f.store.see_worker(&f.caller, &info("w1")).await.unwrap());
+    f.store.see_worker(&f.caller, &info("w2")).await.unwrap();
+    f.store.drain_worker(&f.caller, &worker("w1")).await.unwrap();
+    let error = refused(f.store.drain_worker(&f.caller, &worker("w9")).await);
+    assert_eq!((error.code(), error.message()), (ErrorCode::NotFound, "no such worker: w9"));
+    f.turn(Duration::from_secs(10));
+    assert!(f.store.see_worker(&f.caller, &info("w1")).await.unwrap(), "it is told to drain");
+    f.turn(Duration::from_secs(10));
+    let workers = f.store.workers(&f.caller).await.unwrap();
+    assert_eq!(workers.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["w1"], "w2 is not heard of");
+    assert!(workers[0].draining && workers[0].kinds == info("w1").kinds);
+    assert_eq!((workers[0].pid, workers[0].concurrency), (77, 4));
+    f.store.forget_worker(&f.caller, &worker("w1")).await.unwrap();
+    f.store.forget_worker(&f.caller, &worker("w1")).await.unwrap();
+    assert!(f.store.workers(&f.caller).await.unwrap().is_empty());
+}
+
+/// A paused kind is listed as such.
+pub async fn a_kind_is_paused_and_resumed(f: Fixture) {
+    let kind = "sync.aux/props".parse().unwrap();
+    assert!(f.store.pause_kind(&f.caller, &kind, true).await.unwrap().paused);
+    assert!(f.store.kinds(&f.caller).await.unwrap()[0].paused);
+    assert!(!f.store.pause_kind(&f.caller, &kind, false).await.unwrap().paused);
+    assert!(f.store.kinds(&f.caller).await.unwrap().iter().all(|setting| !setting.paused));
+}
+
+/// The figures count what is due, later, running and ended, each run once.
+pub async fn the_figures_count_each_run_once(f: Fixture) {
+    let done = f.held(of_kind("a")).await;
+    f.turn(Duration::from_secs(4));
+    f.finish(&done, success(json!(1))).await.unwrap();
+    let again = f.made(of_kind("a")).await;
+    for _ in 0..2 {
+        f.cancel(again.id).await.unwrap();
+        f.retry(again.id).await.unwrap();
+    }
+    f.cancel(again.id).await.unwrap();
+    let waiting = f.held(of_kind("a")).await;
+    f.wait(&waiting, None).await.unwrap();
+    f.held(of_kind("a")).await;
+    f.made(NewRun { due: Due::After(Duration::from_secs(60)), ..of_kind("a") }).await;
+    f.made(of_kind("a")).await;
+    f.turn(Duration::from_secs(3));
+    f.made(of_kind("b")).await;
+    f.store.see_worker(&f.caller, &info("w1")).await.unwrap();
+    let stats = f.store.stats(&f.caller).await.unwrap();
+    let a = &stats.kinds["a"];
+    assert_eq!((a.due, a.later, a.running, a.oldest_due_ms), (1, 2, 1, Some(3_000)));
+    assert_eq!((stats.kinds["b"].due, stats.workers), (1, 1));
+    assert_eq!(stats.ended_last_hour, [(State::Succeeded, 1), (State::Canceled, 1)].into());
+    assert_eq!((stats.wait_p50_ms, stats.run_p50_ms), (Some(0), Some(4_000)));
+    f.turn(Duration::from_secs(3_601));
+    assert!(f.store.stats(&f.caller).await.unwrap().ended_last_hour.is_empty());
+}

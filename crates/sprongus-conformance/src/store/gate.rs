@@ -1,0 +1,109 @@
+//! A run that waits for a person, and the answers.
+
+use std::time::Duration;
+
+use sprongus_core::ErrorCode;
+use sprongus_core::event::EventType;
+use sprongus_core::ids::StepId;
+use sprongus_core::run::Answer;
+use sprongus_core::state::State;
+use sprongus_core::store::Change;
+
+use crate::fixture::{Fixture, hold_of, of_kind, refused};
+
+/// Waiting holds no worker and costs no attempt.
+pub async fn a_run_that_waits_is_held_by_nobody_and_not_claimed(f: Fixture) {
+    let hold = f.held(of_kind("work")).await;
+    let run = f.wait(&hold, None).await.unwrap().run;
+    assert_eq!((run.state, run.attempt, run.lease_expires_at), (State::Queued, 1, None));
+    assert_eq!(run.waiting_for().unwrap().step_id, StepId::of(run.id, 1, 0));
+    assert_eq!(f.get(run.id).await, run);
+    f.turn(Duration::from_secs(86_400));
+    assert!(f.take("w", 1).await.is_empty());
+    let again = f.wait(&hold, None).await.unwrap();
+    assert_eq!((again.run, again.events.len()), (run, 0));
+    assert_eq!(f.told(hold.id).await[2..], [EventType::Waiting]);
+}
+
+/// The same answer to the same step changes nothing; the other one is refused.
+pub async fn an_approval_lets_the_run_go_on_and_is_given_once(f: Fixture) {
+    let hold = f.held(of_kind("work")).await;
+    f.wait(&hold, None).await.unwrap();
+    let say = |answer| Change::Answer {
+        step_id: Some(StepId::of(hold.id, 1, 0)),
+        answer,
+        comment: Some("well".to_owned()),
+    };
+    let first = f.change(hold.id, say(Answer::Approved)).await.unwrap();
+    assert_eq!(first.run.state, State::Queued);
+    let gate = first.run.gate.clone().unwrap();
+    assert_eq!((gate.by.as_deref(), gate.comment.as_deref()), (Some("tester"), Some("well")));
+    let again = f.change(hold.id, say(Answer::Approved)).await.unwrap();
+    assert_eq!((again.run, again.events.len()), (first.run, 0));
+    assert_eq!(refused(f.change(hold.id, say(Answer::Rejected)).await).code(), ErrorCode::IllegalTransition);
+    let claimed = f.take_one("w2").await;
+    assert_eq!((claimed.run.attempt, claimed.run.epoch), (1, 2));
+    assert!(
+        f.change(hold.id, say(Answer::Approved)).await.unwrap().events.is_empty(),
+        "still the same answer"
+    );
+    assert_eq!(f.told(hold.id).await[2..], [EventType::Waiting, EventType::Approved, EventType::Started]);
+}
+
+/// A rejection fails the run for good; `run.rejected` is beside the change, `run.failed` is the change.
+pub async fn a_rejection_fails_the_run_for_good_with_its_reason(f: Fixture) {
+    let hold = f.held(of_kind("work")).await;
+    f.wait(&hold, None).await.unwrap();
+    let error = refused(f.answer(hold.id, Answer::Rejected, Some("  ")).await);
+    assert_eq!(error.code(), ErrorCode::Validation);
+    let run = f.answer(hold.id, Answer::Rejected, Some("not like this")).await.unwrap().run;
+    assert_eq!((run.state, run.error.as_deref()), (State::Failed, Some("rejected: not like this")));
+    assert_eq!(f.told(hold.id).await[3..], [EventType::Rejected, EventType::Failed]);
+    let claimed = f.take_one("w2").await;
+    assert!(claimed.cleanup, "what it started has to be put away");
+}
+
+/// A gate nobody answers in time fails the run.
+pub async fn a_gate_that_runs_out_fails_the_run(f: Fixture) {
+    let hold = f.held(of_kind("work")).await;
+    f.wait(&hold, Some(Duration::from_secs(60))).await.unwrap();
+    f.turn(Duration::from_secs(59));
+    assert!(f.expire().await.is_empty());
+    f.turn(Duration::from_secs(1));
+    assert_eq!(refused(f.answer(hold.id, Answer::Approved, None).await).code(), ErrorCode::IllegalTransition);
+    let events = f.expire().await;
+    assert_eq!(events.len(), 1);
+    assert!(events[0].payload.as_str().contains("approval_timed_out"));
+    assert_eq!(f.get(hold.id).await.state, State::Failed);
+}
+
+/// There is nothing to answer where nothing waits, or at another step.
+pub async fn what_does_not_wait_is_not_answered(f: Fixture) {
+    let run = f.made(of_kind("work")).await;
+    let error = refused(f.answer(run.id, Answer::Approved, None).await);
+    assert_eq!(
+        (error.code(), error.message()),
+        (ErrorCode::IllegalTransition, "cannot approve: the run is queued and does not wait",)
+    );
+    let hold = hold_of(&f.take_one("w").await);
+    let error = refused(f.answer(run.id, Answer::Rejected, Some("no")).await);
+    assert_eq!(error.message(), "cannot reject: the run is running and does not wait");
+    f.wait(&hold, None).await.unwrap();
+    let step_id = Some(StepId::of(run.id, 1, 7));
+    let elsewhere = Change::Answer { step_id, answer: Answer::Approved, comment: None };
+    assert_eq!(refused(f.change(run.id, elsewhere).await).code(), ErrorCode::IllegalTransition);
+    assert!(f.get(run.id).await.waiting_for().is_some());
+}
+
+/// A second gate is not met by the first one's answer.
+pub async fn an_answer_does_not_meet_the_next_gate(f: Fixture) {
+    let hold = f.held(of_kind("work")).await;
+    f.wait(&hold, None).await.unwrap();
+    let step_id = Some(StepId::of(hold.id, 1, 0));
+    let approve = Change::Answer { step_id, answer: Answer::Approved, comment: None };
+    f.change(hold.id, approve.clone()).await.unwrap();
+    let hold = hold_of(&f.take_one("w2").await);
+    f.wait(&hold, None).await.unwrap();
+    assert_eq!(refused(f.change(hold.id, approve).await).code(), ErrorCode::IllegalTransition);
+    assert!(f.get(hold.id).await.waiting_for().is_some());
+}

@@ -1,0 +1,224 @@
+//! The model with one promise broken.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sprongus_conformance::Model;
+use sprongus_core::directory::{
+    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
+};
+use sprongus_core::event::Event;
+use sprongus_core::follow::{News, ReadSoFar};
+use sprongus_core::ids::RunId;
+use sprongus_core::list::{ListFilter, Page};
+use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::rules::enqueue::Prepared;
+use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
+use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::time::Timestamp;
+use sprongus_core::{Caller, Result};
+
+/// What is wrong with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    IgnoresTheEpoch,
+    ForgetsAnEvent,
+    ExceedsTheLimit,
+    ForgetsTheKey,
+    NeverExpires,
+}
+
+pub struct Faulty {
+    pub inner: Model,
+    pub fault: Fault,
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn enqueue(
+        &self,
+        caller: &Caller,
+        requests: Vec<Prepared>,
+        batch: Batch,
+    ) -> Result<Vec<Result<Inserted>>> {
+        let mut requests = requests;
+        if self.fault == Fault::ForgetsTheKey {
+            requests.iter_mut().for_each(|request| request.idempotency_key = None);
+        }
+        self.inner.enqueue(caller, requests, batch).await
+    }
+
+    async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
+        let mut request = request.clone();
+        if self.fault == Fault::ExceedsTheLimit {
+            request.limit += 1;
+        }
+        let request = &request;
+        self.inner.claim(caller, request).await
+    }
+
+    async fn heartbeat(
+        &self,
+        caller: &Caller,
+        holds: Vec<Hold>,
+        lease: Option<Duration>,
+    ) -> Result<Vec<Result<Beat>>> {
+        self.inner.heartbeat(caller, holds, lease).await
+    }
+
+    async fn finish(
+        &self,
+        caller: &Caller,
+        worker: &WorkerId,
+        reports: Vec<DrawnReport>,
+    ) -> Result<Vec<Result<Applied>>> {
+        let mut reports = reports;
+        if self.fault == Fault::IgnoresTheEpoch {
+            for drawn in &mut reports {
+                drawn.report.epoch = self.inner.get(caller, drawn.report.id).await.map_or(0, |run| run.epoch);
+            }
+        }
+        self.inner.finish(caller, worker, reports).await
+    }
+
+    async fn change(&self, caller: &Caller, id: RunId, change: Change) -> Result<Applied> {
+        self.inner.change(caller, id, change).await
+    }
+
+    async fn record(
+        &self,
+        caller: &Caller,
+        hold: &Hold,
+        steps: Vec<StepReport>,
+        lines: Vec<LogLine>,
+    ) -> Result<Vec<Event>> {
+        self.inner.record(caller, hold, steps, lines).await
+    }
+
+    async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
+        if self.fault == Fault::NeverExpires {
+            return Ok((0, Vec::new()));
+        }
+        self.inner.expire(caller, limit).await
+    }
+
+    async fn get(&self, caller: &Caller, id: RunId) -> Result<Run> {
+        self.inner.get(caller, id).await
+    }
+
+    async fn find_by_key(&self, caller: &Caller, key: &str) -> Result<Option<Run>> {
+        self.inner.find_by_key(caller, key).await
+    }
+
+    async fn list(&self, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
+        self.inner.list(caller, filter).await
+    }
+
+    async fn steps(&self, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
+        self.inner.steps(caller, id).await
+    }
+
+    async fn events(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>> {
+        let mut events = self.inner.events(caller, id, after, limit).await?;
+        if self.fault == Fault::ForgetsAnEvent {
+            events.retain(|event| event.seq != 4);
+        }
+        Ok(events)
+    }
+
+    async fn logs(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
+        self.inner.logs(caller, id, after, limit).await
+    }
+
+    async fn news(&self, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
+        self.inner.news(caller, id, read).await
+    }
+
+    async fn stats(&self, caller: &Caller) -> Result<Stats> {
+        self.inner.stats(caller).await
+    }
+
+    async fn prune(
+        &self,
+        caller: &Caller,
+        retention: Retention,
+        limit: u32,
+        dry_run: bool,
+    ) -> Result<Pruned> {
+        self.inner.prune(caller, retention, limit, dry_run).await
+    }
+
+    async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
+        self.inner.see_worker(caller, worker).await
+    }
+
+    async fn forget_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        self.inner.forget_worker(caller, worker).await
+    }
+
+    async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>> {
+        self.inner.workers(caller).await
+    }
+
+    async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        self.inner.drain_worker(caller, worker).await
+    }
+
+    async fn kinds(&self, caller: &Caller) -> Result<Vec<KindSetting>> {
+        self.inner.kinds(caller).await
+    }
+
+    async fn pause_kind(&self, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting> {
+        self.inner.pause_kind(caller, kind, paused).await
+    }
+
+    async fn projects(&self, caller: &Caller) -> Result<Vec<Project>> {
+        self.inner.projects(caller).await
+    }
+
+    async fn create_project(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
+        self.inner.create_project(caller, id).await
+    }
+
+    async fn agent_tasks(&self, caller: &Caller) -> Result<Vec<AgentTask>> {
+        self.inner.agent_tasks(caller).await
+    }
+
+    async fn create_agent_task(
+        &self,
+        caller: &Caller,
+        id: &AgentTaskId,
+        title: Option<&str>,
+    ) -> Result<AgentTask> {
+        self.inner.create_agent_task(caller, id, title).await
+    }
+
+    async fn workspaces(&self) -> Result<Vec<Workspace>> {
+        self.inner.workspaces().await
+    }
+
+    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
+        self.inner.create_workspace(id).await
+    }
+
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
+        self.inner.delete_workspace(id).await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        self.inner.now().await
+    }
+
+    async fn health(&self) -> Result<Health> {
+        self.inner.health().await
+    }
+
+    async fn changed(&self, seen: u64, longest: Duration) {
+        self.inner.changed(seen, longest).await
+    }
+
+    fn generation(&self) -> u64 {
+        self.inner.generation()
+    }
+}
