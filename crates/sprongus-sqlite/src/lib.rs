@@ -15,6 +15,7 @@ mod finish;
 mod heartbeat;
 mod migrate;
 mod open;
+mod probe;
 mod prune;
 mod read;
 mod record;
@@ -47,6 +48,7 @@ use sprongus_core::{Error, Result};
 use tokio::sync::watch;
 
 pub use migrate::{APPLICATION_ID, MIGRATIONS, Migration};
+pub use probe::bare_commits;
 pub use open::{Durability, OLDEST_SAFE_SQLITE, Options};
 
 use fault::Told;

@@ -29,7 +29,6 @@ pub const MAX_CONCURRENCY: u32 = 10_000;
 
 /// How a worker works.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct WorkerOptions {
     /// Runs it executes at once, 1 to 10,000; as many as there are CPUs by default.
     pub concurrency: u32,

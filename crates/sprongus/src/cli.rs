@@ -100,6 +100,8 @@ pub enum Command {
     Init(commands::init::Args),
     /// Tell what was chosen and why, and what is amiss
     Doctor(commands::doctor::Args),
+    /// Measure how fast runs are on this disk, as JSON lines
+    Bench(commands::bench::Args),
     /// Bring the database up to this program's schema
     Migrate(commands::migrate::Args),
     /// Print a shell's completion script

@@ -1,6 +1,7 @@
 //! The commands: one file each, with its `Args` and its `run`.
 
 pub mod agent_tasks;
+pub mod bench;
 pub mod completions;
 pub mod doctor;
 pub mod init;
@@ -31,6 +32,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
         Command::Projects(command) => projects::run(command, app).await,
         Command::AgentTasks(command) => agent_tasks::run(command, app).await,
         Command::Workspaces(command) => workspaces::run(command, app).await,
+        Command::Bench(args) => bench::run(args, app).await,
         Command::Init(args) => init::run(&args, app),
         Command::Doctor(args) => doctor::run(args, app).await,
         Command::Migrate(args) => migrate::run(&args, app),

@@ -3,7 +3,9 @@
 mod file;
 mod place;
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sprongus_core::directory::Workspace;
 use sprongus_core::names::WorkspaceId;
@@ -73,6 +75,22 @@ pub async fn connect(
     }
     let runs = service.for_caller(Caller::new(workspace, &around.user));
     Ok(Connection { runs, place, service })
+}
+
+/// A queue in a file of its own, for measuring.
+///
+/// # Errors
+/// As [`connect`].
+pub fn scratch(file: &Path) -> Result<RunsService> {
+    Ok(RunsService::new(Arc::new(Sqlite::open(file, Options::default())?)))
+}
+
+/// The least that durable commits cost on a disk.
+///
+/// # Errors
+/// `unavailable`.
+pub fn bare_commits(file: &Path, commits: u32) -> Result<Duration> {
+    sprongus_sqlite::bare_commits(file, commits)
 }
 
 /// What `migrate` would do, or does.

@@ -51,9 +51,9 @@ fn main() -> ExitCode {
     conclude(&app.screen, outcome).into()
 }
 
-/// One thread is enough, and started sooner, for all but a worker.
+/// One thread is enough, and started sooner, for all but those that work.
 fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
-    let mut builder = if matches!(command, Command::Worker(_)) {
+    let mut builder = if matches!(command, Command::Worker(_) | Command::Bench(_)) {
         tokio::runtime::Builder::new_multi_thread()
     } else {
         tokio::runtime::Builder::new_current_thread()

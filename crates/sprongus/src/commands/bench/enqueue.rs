@@ -1,0 +1,72 @@
+//! Enqueue: one alone against a bare commit of one row, sixteen at once against one alone, and batches.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use sprongus_core::run::NewRun;
+use sprongus_core::{Error, Result, RunsExt};
+
+use super::{Bench, Scratch, input, median, noop, rate, rounded};
+use crate::connect;
+
+const ALONE: u32 = 1_000;
+const CALLERS: u32 = 16;
+const EACH: u32 = 400;
+const BULK: u32 = 50_000;
+const ROUNDS: usize = 5;
+
+pub async fn measure(folder: &Scratch) -> Result<Vec<Value>> {
+    let bench = Bench::open(&folder.file("enqueue.db"))?;
+    let (mut bare, mut alone, mut together) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut to_bare, mut to_alone) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let file = folder.file(&format!("bare-{round}.db"));
+        let one_row = rate(ALONE, connect::bare_commits(&file, ALONE)?);
+        let one = one_alone(&bench).await?;
+        let many = sixteen(&bench).await?;
+        to_bare.push(one / one_row);
+        to_alone.push(many / one);
+        bare.push(one_row);
+        alone.push(one);
+        together.push(many);
+    }
+    let began = Instant::now();
+    bench.fill(&noop()?, BULK).await?;
+    let bulk = rate(BULK, began.elapsed());
+    Ok(vec![
+        json!({"measure": "commit.bare", "perSecond": median(bare)}),
+        json!({"measure": "enqueue.one", "perSecond": median(alone), "ratioToBareCommit": rounded(median(to_bare))}),
+        json!({
+            "measure": "enqueue.sixteen", "perSecond": median(together), "ratioToOne": rounded(median(to_alone)),
+        }),
+        json!({"measure": "enqueue.bulk", "perSecond": bulk, "batch": 1_000}),
+    ])
+}
+
+async fn one_alone(bench: &Bench) -> Result<f64> {
+    let (kind, input) = (noop()?, input());
+    let began = Instant::now();
+    for _ in 0..ALONE {
+        bench.runs.enqueue_one(NewRun::new(kind.as_str(), input.clone())).await?;
+    }
+    Ok(rate(ALONE, began.elapsed()))
+}
+
+async fn sixteen(bench: &Bench) -> Result<f64> {
+    let kind = noop()?;
+    let began = Instant::now();
+    let callers = (0..CALLERS).map(|_| {
+        let (runs, kind, input) = (Arc::clone(&bench.runs), kind.clone(), input());
+        tokio::spawn(async move {
+            for _ in 0..EACH {
+                runs.enqueue_one(NewRun::new(kind.as_str(), input.clone())).await?;
+            }
+            Result::Ok(())
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.map_err(|error| Error::internal("a caller broke off").with_source(error))??;
+    }
+    Ok(rate(CALLERS * EACH, began.elapsed()))
+}

@@ -1,0 +1,81 @@
+//! History: whether finished runs slow the queue down. The same calls on a file with a thousand of them and on one with many,
+//! in turn.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sprongus_core::list::ListFilter;
+use sprongus_core::names::WorkerId;
+use sprongus_core::run::{ClaimRequest, NewRun};
+use sprongus_core::state::State;
+use sprongus_core::{Result, RunsExt};
+
+use super::drain::by_loop;
+use super::{Bench, Scratch, input, median, noop, rounded};
+
+const FEW: u32 = 1_000;
+const ROUNDS: usize = 300;
+
+pub async fn measure(folder: &Scratch, finished: u32) -> Result<Vec<Value>> {
+    let few = filled(folder, "few.db", FEW).await?;
+    let many = filled(folder, "many.db", finished).await?;
+    let mut times: [[Vec<f64>; 4]; 2] = Default::default();
+    for _ in 0..ROUNDS {
+        for (bench, times) in [&few, &many].into_iter().zip(&mut times) {
+            for (taken, times) in calls(bench).await?.into_iter().zip(times) {
+                times.push(taken.as_secs_f64() * 1e6);
+            }
+        }
+    }
+    let [few, many] = times;
+    let named = ["enqueue", "claim", "get", "list"].into_iter().zip(few.into_iter().zip(many));
+    Ok(named
+        .map(|(call, (few, many))| {
+            let (few, many) = (median(few), median(many));
+            json!({
+                "measure": format!("history.{call}"), "finished": finished, "p50Micros": many.round(),
+                "ratioToThousand": rounded(many / few),
+            })
+        })
+        .collect())
+}
+
+async fn filled(folder: &Scratch, name: &str, finished: u32) -> Result<Bench> {
+    let bench = Bench::open(&folder.file(name))?;
+    let mut left = finished;
+    while left > 0 {
+        let batch = left.min(20_000);
+        bench.fill(&noop()?, batch).await?;
+        by_loop(&bench, batch).await?;
+        left -= batch;
+    }
+    Ok(bench)
+}
+
+async fn calls(bench: &Bench) -> Result<[Duration; 4]> {
+    let kind = noop()?;
+    let began = Instant::now();
+    let made = bench.runs.enqueue_one(NewRun::new(kind.as_str(), input())).await?;
+    let enqueued = began.elapsed();
+
+    let worker = WorkerId::fresh("bench");
+    let request = ClaimRequest { kinds: Some(vec![kind]), ..ClaimRequest::new(worker, 1) };
+    let began = Instant::now();
+    let claimed = bench.runs.claim(request).await?;
+    let taken = began.elapsed();
+
+    let began = Instant::now();
+    bench.runs.get(made.run.id).await?;
+    let got = began.elapsed();
+
+    let filter = ListFilter { states: vec![State::Succeeded], ..ListFilter::default() };
+    let began = Instant::now();
+    bench.runs.list(&filter).await?;
+    let listed = began.elapsed();
+
+    for claimed in claimed {
+        let (id, worker_id, epoch) = (claimed.run.id, claimed.lease.worker_id, claimed.lease.epoch);
+        bench.runs.succeed(&sprongus_core::run::Hold { id, worker_id, epoch }, None, None).await?;
+    }
+    Ok([enqueued, taken, got, listed])
+}
