@@ -1,8 +1,9 @@
 //! The worker's loop: claim as many as there are free slots, execute, report in batches, one heartbeat for all.
 //!
-//! Everything that happens comes to this one task as a [`News`], so what the worker knows needs no lock; every call to the
-//! store is a task of its own, at most one of each sort at a time, so none of them holds up the others. Executions never
-//! pass `concurrency`; what is held beyond it is claimed ahead ([`crate::pace`]) or waits for its report to be answered.
+//! Everything that happens comes to this one task as a [`News`], so only what waits to be executed needs a lock, for the
+//! slots take from it ([`crate::slot`]). Every call to the store is a task of its own, at most one of each sort at a time, so
+//! none of them holds up the others. Executions never pass `concurrency`; what is held beyond it is claimed ahead
+//! ([`crate::pace`]) or waits for its report to be answered.
 //!
 //! | told to | claims | waiting | executing |
 //! | --- | --- | --- | --- |
