@@ -78,7 +78,7 @@ pub(crate) struct Over {
     /// How long it was executed, if it was.
     pub(crate) took: Option<Duration>,
     pub(crate) left: Left,
-    /// Whether a slot is free now.
+    /// Whether it was executed just now, or only closed.
     pub(crate) executed: bool,
 }
 

@@ -28,10 +28,8 @@ const BEATS_A_SECOND: usize = 100;
 /// How a held run stands in this worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Claimed ahead, not begun.
-    Waiting,
-    /// Being executed.
-    Executing,
+    /// Waiting for a slot, or in one.
+    Open,
     /// Ended here; its report is on the way.
     Reporting,
 }
@@ -66,7 +64,7 @@ impl Leases {
     pub(crate) fn take(&mut self, claimed: &Claimed, asked: Instant) -> Arc<Held> {
         let held = Arc::new(Held::of(claimed));
         let length = Duration::from_millis(claimed.lease.lease_ms);
-        let lease = Lease { held: Arc::clone(&held), standing: Standing::Waiting, renewed: asked, length };
+        let lease = Lease { held: Arc::clone(&held), standing: Standing::Open, renewed: asked, length };
         // The run came back to us under a new epoch: what we still do under the old one must end.
         if let Some(old) = self.all.insert(held.hold.id, lease) {
             old.held.stop(StopReason::LeaseLost);
@@ -134,7 +132,7 @@ impl Leases {
     pub(crate) fn fence(&mut self, now: Instant) -> Vec<Arc<Held>> {
         let given_up = |lease: &Lease| {
             let held = match lease.standing {
-                Standing::Waiting | Standing::Executing => lease.length.mul_f64(FENCE),
+                Standing::Open => lease.length.mul_f64(FENCE),
                 Standing::Reporting => lease.length,
             };
             now.saturating_duration_since(lease.renewed) >= held

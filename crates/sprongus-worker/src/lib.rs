@@ -3,7 +3,7 @@
 //! [`Worker`] is the door: make one over [`Runs`](sprongus_core::Runs), tell it its kinds, and run it with a [`Shutdown`].
 //! It knows no database; over HTTP it is the same worker.
 //!
-//! Read `work` first, the loop, then `execution`, and behind it `handler` or `pipeline`.
+//! Read `work` first, the loop, then `slot` and `execution`, and behind it `handler` or `pipeline`.
 
 mod attempt;
 mod claiming;
@@ -26,6 +26,7 @@ mod recorder;
 mod report;
 mod secrets;
 mod shutdown;
+mod slot;
 pub mod template;
 mod work;
 mod workdir;

@@ -1,8 +1,9 @@
 //! The worker's loop: claim as many as there are free slots, execute, report in batches, one heartbeat for all.
 //!
-//! Everything that happens comes to this one task as a [`News`], so what the worker knows needs no lock; every call to the
-//! store is a task of its own, at most one of each sort at a time, so none of them holds up the others. Executions never
-//! pass `concurrency`; what is held beyond it is claimed ahead ([`crate::pace`]) or waits for its report to be answered.
+//! Everything that happens comes to this one task as a [`News`], so only what waits to be executed needs a lock, for the
+//! slots take from it ([`crate::slot`]). Every call to the store is a task of its own, at most one of each sort at a time, so
+//! none of them holds up the others. Executions never pass `concurrency`; what is held beyond it is claimed ahead
+//! ([`crate::pace`]) or waits for its report to be answered.
 //!
 //! | told to | claims | waiting | executing |
 //! | --- | --- | --- | --- |
@@ -12,24 +13,25 @@
 mod settle;
 mod stop;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::directory::WorkerInfo;
 use sprongus_core::error::{Error, Result};
 use sprongus_core::names::Kind;
-use sprongus_core::run::{ClaimRequest, Claimed};
+use sprongus_core::run::ClaimRequest;
+use sprongus_core::runs::Runs;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::claiming::{self, Claims};
-use crate::execution::{self, Execute, Over, Tools, Work};
-use crate::held::Held;
-use crate::lease::{self, Answer, Leases, Standing};
+use crate::execution::{Execute, Over, Tools};
+use crate::lease::{self, Answer, Leases};
 use crate::pace::{self, Pace};
 use crate::report::{self, Reports, Sent};
 use crate::shutdown::Stage;
+use crate::slot::Slots;
 use crate::worker::Summary;
 
 /// The most runs in one claim.
@@ -45,6 +47,8 @@ const LONGEST_AHEAD: Duration = Duration::from_secs(1);
 pub(crate) enum News {
     Claimed(Claims),
     Over(Over),
+    /// A slot found nothing more to execute.
+    Free,
     Sent(Sent),
     Beaten(Instant, Vec<Answer>),
     Seen(Result<bool>),
@@ -52,9 +56,9 @@ pub(crate) enum News {
 
 /// One start of a worker, from its first claim to its last report.
 pub(crate) struct Shift {
-    tools: Arc<Tools>,
+    slots: Arc<Slots>,
+    runs: Arc<dyn Runs>,
     info: WorkerInfo,
-    kinds: HashMap<Kind, Arc<dyn Execute>>,
     lease: Duration,
     grace: Duration,
     news: mpsc::UnboundedSender<News>,
@@ -63,7 +67,7 @@ pub(crate) struct Shift {
     /// When patience with what is executing ends; none while nobody set a limit.
     deadline: Option<Instant>,
     leases: Leases,
-    waiting: VecDeque<(Claimed, Arc<Held>)>,
+    /// Slots at work.
     executing: usize,
     reports: Reports,
     claiming: bool,
@@ -86,16 +90,15 @@ impl Shift {
     ) -> (Self, mpsc::UnboundedReceiver<News>) {
         let (news, inbox) = mpsc::unbounded_channel();
         let shift = Self {
-            tools: Arc::new(tools),
+            runs: Arc::clone(&tools.runs),
+            slots: Slots::new(tools, kinds, news.clone()),
             info,
-            kinds,
             lease,
             grace,
             news,
             stage: watch::Sender::new(Stage::Working),
             deadline: None,
             leases: Leases::default(),
-            waiting: VecDeque::new(),
             executing: 0,
             reports: Reports::default(),
             claiming: false,
@@ -136,7 +139,7 @@ impl Shift {
                 _ = ticks.tick() => self.tick(),
             }
         }
-        let _ = self.tools.runs.forget_worker(&self.info.id).await;
+        let _ = self.runs.forget_worker(&self.info.id).await;
         self.refusal.take().map_or(Ok(self.summary), Err)
     }
 
@@ -144,6 +147,7 @@ impl Shift {
         match news {
             News::Claimed(claims) => self.take(claims),
             News::Over(over) => self.executed(over),
+            News::Free => self.executing -= 1,
             News::Sent(sent) => self.settle(sent),
             News::Beaten(sent, answers) => {
                 self.beating = false;
@@ -175,7 +179,7 @@ impl Shift {
         }
         let given_up = self.leases.fence(now);
         self.lose(given_up);
-        let oldest = self.waiting.front().map(|(_, held)| now.duration_since(held.since));
+        let oldest = self.slots.waiting().front().map(|(_, held)| now.duration_since(held.since));
         if oldest.is_some_and(|age| age >= LONGEST_AHEAD) {
             self.pace.slow_down();
             self.release_waiting();
@@ -184,13 +188,13 @@ impl Shift {
     }
 
     fn claim(&mut self) {
-        let slots = self.slots();
+        let (slots, waiting) = (self.info.concurrency as usize, self.slots.waiting().len());
         let allowed = slots + self.pace.ahead(slots);
-        let room = allowed.saturating_sub(self.executing + self.waiting.len());
+        let room = allowed.saturating_sub(self.executing + waiting);
         // Reports that the store is slow to answer are held too, so they are bounded as well.
         let room = room.min((slots + 2 * pace::MOST).saturating_sub(self.leases.len())).min(CLAIM);
         // While there is something to start, a call for a few more is not worth it.
-        let worth = if self.waiting.is_empty() { 1 } else { (allowed / 2).min(CLAIM / 2) };
+        let worth = if waiting == 0 { 1 } else { (allowed / 2).min(CLAIM / 2) };
         if !self.at(Stage::Working) || self.claiming || room < worth.max(1) {
             return;
         }
@@ -199,7 +203,7 @@ impl Shift {
         #[expect(clippy::cast_possible_truncation, reason = "at most 500")]
         let request =
             ClaimRequest { kinds, lease: self.lease, ..ClaimRequest::new(self.info.id.clone(), room as u32) };
-        let claim = claiming::claim(Arc::clone(&self.tools.runs), request, self.stage.subscribe());
+        let claim = claiming::claim(Arc::clone(&self.runs), request, self.stage.subscribe());
         self.spawn(async move { News::Claimed(claim.await) });
     }
 
@@ -207,9 +211,10 @@ impl Shift {
         self.claiming = false;
         match claims.runs {
             Ok(runs) => {
+                let mut waiting = self.slots.waiting();
                 for claimed in runs {
                     let held = self.leases.take(&claimed, claims.asked);
-                    self.waiting.push_back((claimed, held));
+                    waiting.push_back((claimed, held));
                 }
             }
             Err(error) if self.at(Stage::Working) => {
@@ -224,19 +229,14 @@ impl Shift {
         }
     }
 
+    /// Sets free slots to work, as many as there are runs for.
     fn start_executions(&mut self) {
-        while self.executing < self.slots() {
-            let Some((claimed, held)) = self.waiting.pop_front() else { return };
-            let Some(executor) = self.kinds.get(&held.kind).map(Arc::clone) else {
-                self.release(held);
-                continue;
-            };
-            let Some(lease) = self.leases.get(held.hold.id, held.hold.epoch) else { continue };
-            lease.standing = Standing::Executing;
-            let work = Work { run: claimed.run, held, tools: Arc::clone(&self.tools) };
-            self.executing += 1;
-            self.spawn(async move { News::Over(execution::execute(executor, work).await) });
+        let free = (self.info.concurrency as usize).saturating_sub(self.executing);
+        let wanted = free.min(self.slots.waiting().len());
+        for _ in 0..wanted {
+            tokio::spawn(Arc::clone(&self.slots).work());
         }
+        self.executing += wanted;
     }
 
     fn send_reports(&mut self) {
@@ -245,7 +245,7 @@ impl Shift {
             return;
         }
         if let Some(batch) = self.reports.next() {
-            let (runs, worker) = (Arc::clone(&self.tools.runs), self.info.id.clone());
+            let (runs, worker) = (Arc::clone(&self.runs), self.info.id.clone());
             self.spawn(async move { News::Sent(report::send(runs, worker, batch).await) });
         }
     }
@@ -257,7 +257,7 @@ impl Shift {
             return;
         }
         self.beating = true;
-        let (runs, patience) = (Arc::clone(&self.tools.runs), self.lease / 3);
+        let (runs, patience) = (Arc::clone(&self.runs), self.lease / 3);
         self.spawn(async move {
             let sent = Instant::now();
             News::Beaten(sent, lease::beat(runs.as_ref(), holds, patience).await)
@@ -266,7 +266,7 @@ impl Shift {
 
     fn see(&mut self, now: Instant) {
         (self.seen, self.seeing) = (Some(now), true);
-        let (runs, info) = (Arc::clone(&self.tools.runs), self.info.clone());
+        let (runs, info) = (Arc::clone(&self.runs), self.info.clone());
         self.spawn(async move { News::Seen(runs.see_worker(&info).await) });
     }
 
@@ -274,9 +274,5 @@ impl Shift {
     fn spawn(&self, task: impl Future<Output = News> + Send + 'static) {
         let news = self.news.clone();
         tokio::spawn(async move { news.send(task.await) });
-    }
-
-    fn slots(&self) -> usize {
-        self.info.concurrency as usize
     }
 }

@@ -17,7 +17,6 @@ impl Shift {
     pub(super) fn executed(&mut self, over: Over) {
         let Over { held, took, left, executed } = over;
         if executed {
-            self.executing -= 1;
             took.into_iter().for_each(|took| self.pace.executed(took));
         }
         match left {

@@ -12,6 +12,7 @@ use crate::process::StopReason;
 use crate::recorder::now;
 use crate::report::Pending;
 use crate::shutdown::Stage;
+use crate::slot::Waiting;
 use sprongus_core::run::Outcome;
 
 /// After being told to stop: longer than TERM, KILL and a short CLEANUP take.
@@ -75,37 +76,31 @@ impl Shift {
 
     /// Gives back what was claimed ahead. A CLEANUP is handed out only once, so it is kept and done.
     pub(super) fn release_waiting(&mut self) {
-        for (claimed, held) in std::mem::take(&mut self.waiting) {
-            if held.cleanup {
-                self.waiting.push_back((claimed, held));
-            } else {
-                self.release(held);
-            }
+        let (kept, released) =
+            std::mem::take(&mut *self.slots.waiting()).into_iter().partition(|(_, held)| held.cleanup);
+        *self.slots.waiting() = kept;
+        let released: Waiting = released;
+        for (_, held) in released {
+            self.report(Pending { held, outcome: Outcome::Release, took: None });
         }
-    }
-
-    pub(super) fn release(&mut self, held: Arc<Held>) {
-        self.report(Pending { held, outcome: Outcome::Release, took: None });
     }
 
     /// Closes what was called off before it was begun.
     pub(super) fn put_away_stopped(&mut self) {
-        let stopped = |held: &Held| !held.cleanup && held.stopped() == Some(StopReason::Canceled);
-        if !self.waiting.iter().any(|(_, held)| stopped(held)) {
-            return;
-        }
-        for (claimed, held) in std::mem::take(&mut self.waiting) {
-            if stopped(&held) {
-                self.close(held, None);
-            } else {
-                self.waiting.push_back((claimed, held));
+        let mut stopped = Vec::new();
+        self.slots.waiting().retain(|(_, held)| {
+            let put_away = !held.cleanup && held.stopped() == Some(StopReason::Canceled);
+            if put_away {
+                stopped.push(Arc::clone(held));
             }
-        }
+            !put_away
+        });
+        stopped.into_iter().for_each(|held| self.close(held, None));
     }
 
     /// Tells that nothing of an ended run is left here.
     pub(super) fn close(&self, held: Arc<Held>, took: Option<Duration>) {
-        let runs = Arc::clone(&self.tools.runs);
+        let runs = Arc::clone(&self.runs);
         self.spawn(async move {
             let left = close(runs.as_ref(), &held, now()).await;
             News::Over(Over { held, took, left, executed: false })
