@@ -5,6 +5,7 @@ use sprongus_core::{Error, ErrorCode, Result};
 
 /// What a database error means to a caller. A locked, full, read-only or unreachable database is `unavailable`, whatever was
 /// being done; anything else is a fault of ours.
+#[expect(clippy::wildcard_enum_match_arm, reason = "SQLite's own list of errors is open")]
 pub fn told(error: rusqlite::Error) -> Error {
     let (code, message, hint) = match &error {
         rusqlite::Error::SqliteFailure(failure, _) => match failure.code {

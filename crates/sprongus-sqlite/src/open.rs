@@ -92,7 +92,7 @@ fn make(path: &Path, create: bool) -> Result<()> {
     }
     if !create {
         return Err(Error::new(ErrorCode::NotFound, format!("no database at {}", path.display()))
-            .with_hint("`sprongus runs enqueue` and `sprongus init` make one"));
+            .with_hint("`sprongus runs enqueue` makes one"));
     }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::directory::{KindStats, Stats, Worker};
+use sprongus_core::event::EventType;
 use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
@@ -22,7 +23,7 @@ const LIVE: &str = "
     GROUP BY kind, state";
 /// The endings of the last hour, newest first; a bound on how many keeps a busy hour from holding the reader up.
 const ENDED: &str = "
-    SELECT r.state, r.created_at, r.run_at, r.started_at, r.finished_at
+    SELECT e.type, r.created_at, r.run_at, r.started_at, r.finished_at
     FROM run_events e JOIN runs r ON r.id = e.run_id
     WHERE e.pos > (SELECT max(pos) FROM run_events) - 200000
         AND e.type IN ('run.succeeded', 'run.failed', 'run.canceled') AND e.at >= ?2 AND r.workspace_id = ?1
@@ -74,7 +75,8 @@ fn ended(connection: &Connection, caller: &Caller, now: Timestamp, stats: &mut S
     let mut found = select.query((caller.workspace.as_str(), hour_ago)).told()?;
     let (mut waits, mut runs) = (Vec::new(), Vec::new());
     while let Some(row) = found.next().told()? {
-        let state: State = rows::text(row, 0).told()?;
+        let ended: EventType = rows::text(row, 0).told()?;
+        let Some(state) = state_after(ended) else { continue };
         *stats.ended_last_hour.entry(state).or_default() += 1;
         let (created, due): (Timestamp, Timestamp) = (rows::text(row, 1).told()?, rows::text(row, 2).told()?);
         let started: Option<Timestamp> = rows::optional(row, 3).told()?;
@@ -89,6 +91,17 @@ fn ended(connection: &Connection, caller: &Caller, now: Timestamp, stats: &mut S
     (stats.wait_p50_ms, stats.wait_p99_ms) = (quantile(&mut waits, 0.5), quantile(&mut waits, 0.99));
     (stats.run_p50_ms, stats.run_p99_ms) = (quantile(&mut runs, 0.5), quantile(&mut runs, 0.99));
     Ok(())
+}
+
+/// The state an ending left its run in, whatever became of it since.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the statement selects these three")]
+fn state_after(ended: EventType) -> Option<State> {
+    match ended {
+        EventType::Succeeded => Some(State::Succeeded),
+        EventType::Failed => Some(State::Failed),
+        EventType::Canceled => Some(State::Canceled),
+        _ => None,
+    }
 }
 
 /// The nearest-rank quantile.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use sprongus_core::{Error, ErrorCode, Result};
@@ -14,6 +14,10 @@ use crate::fault::Told;
 
 /// How often one looks although nothing was heard.
 const LOOK_ANYWAY: Duration = Duration::from_millis(250);
+
+/// The log is written before its commit counts: how long after hearing of it one looks for the commit, and how often.
+const COMMIT_TAKES: Duration = Duration::from_millis(30);
+const LOOK_OFTEN: Duration = Duration::from_micros(300);
 
 const COMMITS_ELSEWHERE: &str = "PRAGMA data_version";
 
@@ -94,13 +98,18 @@ impl Waiting {
 fn work(connection: &Connection, log: &Path, waiting: &Waiting, changed: &watch::Sender<u64>) {
     let mut signals = signals::Signals::on(log);
     let mut seen = commits_elsewhere(connection);
+    let mut look_often_until = Instant::now();
     while waiting.somebody() {
         let now = commits_elsewhere(connection);
         if now != seen {
             seen = now;
             changed.send_modify(|generation| *generation += 1);
         }
-        signals.wait(LOOK_ANYWAY);
+        if Instant::now() < look_often_until {
+            thread::sleep(LOOK_OFTEN);
+        } else if signals.wait(LOOK_ANYWAY) {
+            look_often_until = Instant::now() + COMMIT_TAKES;
+        }
     }
 }
 
@@ -131,19 +140,20 @@ mod signals {
             Self(watched.ok())
         }
 
-        /// Until the log is written, or for `longest`.
-        pub fn wait(&mut self, longest: Duration) {
+        /// Until the log is written, or for `longest`; whether it was.
+        pub fn wait(&mut self, longest: Duration) -> bool {
             let Some(notify) = &self.0 else {
                 std::thread::sleep(longest.min(Duration::from_millis(20)));
-                return;
+                return false;
             };
             let longest = Timespec::try_from(longest).ok();
-            let heard = poll(&mut [PollFd::new(notify, PollFlags::IN)], longest.as_ref());
-            if matches!(heard, Ok(1..)) {
+            let heard = matches!(poll(&mut [PollFd::new(notify, PollFlags::IN)], longest.as_ref()), Ok(1..));
+            if heard {
                 let mut space = [MaybeUninit::uninit(); 4_096];
                 let mut events = Reader::new(notify, &mut space);
                 while events.next().is_ok() {}
             }
+            heard
         }
     }
 }
@@ -162,8 +172,9 @@ mod signals {
             Self
         }
 
-        pub fn wait(&mut self, longest: Duration) {
+        pub fn wait(&mut self, longest: Duration) -> bool {
             std::thread::sleep(longest.min(Duration::from_millis(2)));
+            false
         }
     }
 }
