@@ -15,6 +15,8 @@ mod finish;
 mod heartbeat;
 mod migrate;
 mod open;
+#[cfg(test)]
+mod plans;
 mod probe;
 mod prune;
 mod read;

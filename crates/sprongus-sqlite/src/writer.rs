@@ -158,7 +158,12 @@ fn work(
         if committed.is_ok() {
             changed.send_modify(|generation| *generation += 1);
         }
-        writes.into_iter().for_each(|(_, job)| job.settle(committed.as_ref().map(|()| ())));
+        writes.into_iter().for_each(|(_, job)| {
+            job.settle(match &committed {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error),
+            })
+        });
     }
 }
 

@@ -1,4 +1,5 @@
-//! The suite, on a file of its own for each case.
+//! The suite, on a file of its own for each case; and random histories, compared with the model.
+#![expect(clippy::unwrap_used, reason = "a test panics when its file cannot be made")]
 
 use std::sync::Arc;
 

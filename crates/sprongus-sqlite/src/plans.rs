@@ -1,0 +1,99 @@
+//! The plans of the hot statements, held: each walks the index made for it, sorts nothing and scans nothing, also when the
+//! table has statistics that tempt it elsewhere.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+use sprongus_core::list::{ListFilter, Position};
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::runs::Caller;
+use sprongus_core::state::State;
+use sprongus_core::time::Timestamp;
+
+use crate::{claim, enqueue, expire, read};
+
+fn database() -> (tempfile::TempDir, Connection) {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = crate::open::open(&folder.path().join("runs.db"), &crate::Options::default()).unwrap();
+    // Most runs have succeeded, and one of a thousand is queued, as after a month of work.
+    connection
+        .execute_batch(
+            "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+             INSERT INTO runs (id, workspace_id, kind, state, max_attempts, run_at, fingerprint, lease_ms, created_at,
+                 updated_at, ready, idempotency_key)
+             SELECT printf('%026d', i), 'default', 'kind' || (i % 3), iif(i % 1000, 'succeeded', 'queued'), 3, 't',
+                 '', 0, printf('%024d', i), 't', iif(i % 1000, 0, 1), 'key' || i FROM n;
+             ANALYZE;",
+        )
+        .unwrap();
+    (folder, connection)
+}
+
+fn plan(connection: &Connection, sql: &str, params: &[Value]) -> String {
+    let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let lines = explain.query_map(params_from_iter(params), |row| row.get::<_, String>(3)).unwrap();
+    lines.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+}
+
+fn holds(plan: &str, index: &str) {
+    assert!(
+        plan.contains(&format!("USING INDEX {index}"))
+            || plan.contains(&format!("USING COVERING INDEX {index}")),
+        "{plan}"
+    );
+    assert!(!plan.contains("SCAN runs"), "{plan}");
+    assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+fn values(texts: &[&str]) -> Vec<Value> {
+    texts.iter().map(|text| Value::Text((*text).to_owned())).collect()
+}
+
+#[test]
+fn a_claim_walks_the_claim_index() {
+    let (_folder, connection) = database();
+    holds(&plan(&connection, claim::READY, &values(&["default", "kind1", "10"])), "runs_claim");
+    holds(&plan(&connection, expire::DUE_TIMERS, &values(&["default", "t", "10"])), "runs_timer");
+}
+
+#[test]
+fn a_run_is_found_by_its_id_and_by_its_key() {
+    let (_folder, connection) = database();
+    let by_id = plan(&connection, enqueue::BY_ID, &values(&["x", "default"]));
+    holds(&by_id, "sqlite_autoindex_runs_1");
+    holds(&plan(&connection, enqueue::BY_KEY, &values(&["default", "key7"])), "runs_idempotency");
+}
+
+#[test]
+fn every_list_is_an_index_walk() {
+    let (_folder, connection) = database();
+    let caller = Caller::new(WorkspaceId::local(), "test");
+    let position = Position { created_at: Timestamp::from_millis(0), id: sprongus_core::ids::RunId::new() };
+    let plain = ListFilter::default();
+    let lists = [
+        (plain.clone(), "runs_by_age"),
+        (ListFilter { project_id: Some("p".parse().unwrap()), ..plain.clone() }, "runs_by_project"),
+        (ListFilter { states: vec![State::Failed], ..plain.clone() }, "runs_by_state"),
+        (ListFilter { kinds: vec!["kind1".parse().unwrap()], ..plain.clone() }, "runs_by_kind"),
+        (ListFilter { agent_task_id: Some("t".parse().unwrap()), ..plain.clone() }, "runs_by_agent_task"),
+    ];
+    for (filter, index) in lists {
+        for oldest_first in [false, true] {
+            for position in [None, Some(position)] {
+                let filter = ListFilter { oldest_first, ..filter.clone() };
+                let (sql, params) = read::list_statement(&caller, &filter, position).unwrap();
+                holds(&plan(&connection, &sql, &params), index);
+            }
+        }
+    }
+}
+
+#[test]
+fn several_states_are_walks_merged_and_never_a_scan() {
+    let (_folder, connection) = database();
+    let caller = Caller::new(WorkspaceId::local(), "test");
+    let filter = ListFilter { states: vec![State::Queued, State::Failed], ..ListFilter::default() };
+    let (sql, params) = read::list_statement(&caller, &filter, None).unwrap();
+    let plan = plan(&connection, &sql, &params);
+    assert_eq!(plan.matches("runs_by_state").count(), 2, "{plan}");
+    assert!(!plan.contains("SCAN runs"), "{plan}");
+}

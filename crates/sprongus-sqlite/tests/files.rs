@@ -1,0 +1,135 @@
+//! The file: who may read it, what else it may be, and how its schema is brought up to date.
+#![expect(clippy::unwrap_used, reason = "a test panics when its file cannot be made")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use sprongus_core::json::Json;
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::run::NewRun;
+use sprongus_core::{Caller, ErrorCode, Runs, RunsExt, RunsService};
+use sprongus_sqlite::{APPLICATION_ID, MIGRATIONS, OLDEST_SAFE_SQLITE, Options, Sqlite, migrate, pending};
+
+fn runs(file: &Path) -> Arc<dyn Runs> {
+    let store = Sqlite::open(file, Options::default()).unwrap();
+    RunsService::new(Arc::new(store)).for_caller(Caller::new(WorkspaceId::local(), "test"))
+}
+
+fn refused(file: &Path, options: Options) -> sprongus_core::Error {
+    match Sqlite::open(file, options) {
+        Ok(_) => unreachable!("the file was opened"),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test]
+async fn files_that_hold_runs_are_their_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("made/runs.db");
+    let runs = runs(&file);
+    runs.enqueue_one(NewRun::new("work", Json::empty_object())).await.unwrap();
+    for name in ["runs.db", "runs.db-wal", "runs.db-shm"] {
+        let mode = folder.path().join("made").join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    assert_eq!(folder.path().join("made").metadata().unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn the_bundled_sqlite_is_a_safe_one() {
+    assert!(rusqlite::version_number() >= OLDEST_SAFE_SQLITE, "{}", rusqlite::version());
+}
+
+#[test]
+fn a_missing_file_is_made_only_when_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs.db");
+    let error = refused(&file, Options { create: false, ..Options::default() });
+    assert_eq!(error.code(), ErrorCode::NotFound);
+    assert!(!file.exists());
+}
+
+#[test]
+fn another_programs_file_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("theirs.db");
+    Connection::open(&file)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)")
+        .unwrap();
+    let before = std::fs::read(&file).unwrap();
+    assert_eq!(refused(&file, Options::default()).code(), ErrorCode::SchemaMismatch);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+
+    let text = folder.path().join("notes.txt");
+    std::fs::write(
+        &text,
+        "no database at all, but long enough to be looked at as if it were one\n".repeat(20),
+    )
+    .unwrap();
+    assert_eq!(refused(&text, Options::default()).code(), ErrorCode::Unavailable);
+    assert_eq!(refused(folder.path(), Options::default()).code(), ErrorCode::Validation);
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs.db");
+    migrate(&file).unwrap();
+    Connection::open(&file).unwrap().pragma_update(None, "user_version", 1_000).unwrap();
+    let error = refused(&file, Options::default());
+    assert_eq!(error.code(), ErrorCode::SchemaMismatch);
+    assert!(error.message().contains("schema 1000"), "{error}");
+}
+
+#[test]
+fn migrations_are_numbered_applied_once_and_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs.db");
+    assert!(MIGRATIONS.iter().zip(1..).all(|(migration, number)| migration.number == number));
+    assert_eq!(pending(&file).unwrap(), MIGRATIONS);
+    assert_eq!(migrate(&file).unwrap(), MIGRATIONS);
+    assert_eq!(migrate(&file).unwrap(), []);
+    let connection = Connection::open(&file).unwrap();
+    let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).unwrap();
+    assert_eq!(application, APPLICATION_ID);
+    let remembered: usize =
+        connection.query_row("SELECT count(*) FROM schema_migrations", [], |row| row.get(0)).unwrap();
+    assert_eq!(remembered, MIGRATIONS.len());
+}
+
+/// From every earlier version, with rows in it: a later migration finds its case here by itself.
+#[tokio::test]
+async fn an_upgrade_from_every_earlier_version_keeps_every_row() {
+    for stop in 0..MIGRATIONS.len() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("runs.db");
+        let connection = Connection::open(&file).unwrap();
+        for migration in &MIGRATIONS[..stop] {
+            connection.execute_batch(migration.sql).unwrap();
+            connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            connection.pragma_update(None, "user_version", migration.number).unwrap();
+        }
+        if stop > 0 {
+            connection
+                .execute_batch(
+                    "INSERT INTO runs (id, workspace_id, kind, state, max_attempts, run_at, fingerprint, lease_ms,
+                        created_at, updated_at, ready, last_seq)
+                     VALUES ('01JD0000000000000000000000', 'default', 'work', 'queued', 3, '2026-01-01T00:00:00.000Z',
+                        '', 30000, '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z', 1, 1);
+                     INSERT INTO run_events (run_id, seq, type, at, actor)
+                     VALUES ('01JD0000000000000000000000', 1, 'run.enqueued', '2026-01-01T00:00:00.000Z', 'test')",
+                )
+                .unwrap();
+        }
+        drop(connection);
+        let runs = runs(&file);
+        if stop > 0 {
+            let run = runs.get("01JD0000000000000000000000".parse().unwrap()).await.unwrap();
+            assert_eq!(runs.events(run.id, 0, 10).await.unwrap().len(), 1);
+        }
+        runs.enqueue_one(NewRun::new("work", Json::empty_object())).await.unwrap();
+    }
+}
