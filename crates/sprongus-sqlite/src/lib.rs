@@ -48,8 +48,8 @@ use sprongus_core::{Error, Result};
 use tokio::sync::watch;
 
 pub use migrate::{APPLICATION_ID, MIGRATIONS, Migration};
-pub use probe::bare_commits;
 pub use open::{Durability, OLDEST_SAFE_SQLITE, Options};
+pub use probe::bare_commits;
 
 use fault::Told;
 use wake::Watch;

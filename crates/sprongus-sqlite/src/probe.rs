@@ -17,7 +17,9 @@ const INSERT: &str = "INSERT INTO bare (text) VALUES (?1)";
 /// `unavailable` when the file cannot be written.
 pub fn bare_commits(file: &Path, commits: u32) -> Result<Duration> {
     let made = std::fs::File::create_new(file);
-    made.map_err(|error| sprongus_core::Error::internal("cannot make a file for the probe").with_source(error))?;
+    made.map_err(|error| {
+        sprongus_core::Error::internal("cannot make a file for the probe").with_source(error)
+    })?;
     let connection = connect(file, Durability::PowerCut)?;
     connection.execute_batch(TABLE).told()?;
     let text = "x".repeat(100);

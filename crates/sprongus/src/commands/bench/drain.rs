@@ -76,13 +76,16 @@ async fn by_worker(bench: &Bench, count: u32) -> Result<Duration> {
     let begun = Arc::new(AtomicU32::new(0));
     let (seen, stop) = (Arc::clone(&begun), shutdown.clone());
     let options = WorkerOptions { concurrency: 2 * BATCH, ..WorkerOptions::default() };
-    let worker = Worker::new(Arc::clone(&bench.runs), options).kind(noop()?.as_str(), move |_: RunContext, _: IgnoredAny| {
-        // The last one to begin says that nothing more is to be claimed; what has begun is ended before `run` returns.
-        if seen.fetch_add(1, Ordering::Relaxed) + 1 == count {
-            stop.drain();
-        }
-        async { Ok(()) }
-    });
+    let worker = Worker::new(Arc::clone(&bench.runs), options).kind(
+        noop()?.as_str(),
+        move |_: RunContext, _: IgnoredAny| {
+            // The last one to begin says that nothing more is to be claimed; what has begun is ended before `run` returns.
+            if seen.fetch_add(1, Ordering::Relaxed) + 1 == count {
+                stop.drain();
+            }
+            async { Ok(()) }
+        },
+    );
     let began = Instant::now();
     let summary = worker.run(shutdown).await?;
     let taken = began.elapsed();

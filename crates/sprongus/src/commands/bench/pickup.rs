@@ -32,9 +32,15 @@ pub async fn measure(folder: &Scratch) -> Result<Vec<Value>> {
     let there = Bench::open(&folder.file("pickup-there.db"))?;
     let other = std::env::current_exe().and_then(|program| {
         let mut command = tokio::process::Command::new(program);
-        command.args(["bench", "--pick-up-from"]).arg(&there.file).stdin(Stdio::null()).kill_on_drop(true).spawn()
+        command
+            .args(["bench", "--pick-up-from"])
+            .arg(&there.file)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
     });
-    let mut other = other.map_err(|error| Error::internal("cannot start the other process").with_source(error))?;
+    let mut other =
+        other.map_err(|error| Error::internal("cannot start the other process").with_source(error))?;
     let mut across = samples(&there).await?;
     // It holds nothing that matters: its file goes with the folder.
     let _ = other.kill().await;
