@@ -51,8 +51,7 @@ async fn starts_and_ends_are_logged_with_their_fields_and_without_their_contents
         command = ["sh", "-c", 'cat; echo planted-output jane@example.org >&2; exit 1', "sh", "{{ input.key }}"]
     "#;
     let declaration = Declaration::parse(toml, &folder.path().join("sprongus.toml")).unwrap();
-    let mut options = WorkerOptions::default();
-    options.scratch = folder.path().join("scratch");
+    let options = WorkerOptions { scratch: folder.path().join("scratch"), ..WorkerOptions::default() };
     let worker = Worker::new(Arc::clone(&runs), options).declared(declaration).kind(
         "handler",
         |ctx: RunContext, input: Value| async move {

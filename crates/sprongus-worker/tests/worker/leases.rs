@@ -79,6 +79,8 @@ async fn a_lost_lease_kills_the_process_and_the_report_is_refused() {
     let id = scene.enqueue("k", json!({})).await;
     let pid = scene.file("pid").await;
     runs.cut(Call::Claim);
+    // The claim that waits at the moment, for a sixth of the lease, must not get the run again.
+    tokio::time::sleep(Duration::from_millis(800)).await;
     // The store gives the run away: called off, closed, begun anew, and taken by somebody else.
     scene.runs.cancel(id).await.unwrap();
     scene.runs.retry(id, None).await.unwrap();

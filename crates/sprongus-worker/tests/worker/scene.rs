@@ -37,9 +37,8 @@ impl Scene {
         let service = RunsService::new(Arc::new(Model::new(Arc::new(SystemClock))));
         let runs = service.for_caller(Caller::new(WorkspaceId::local(), "test"));
         let folder = tempfile::tempdir().unwrap();
-        let mut options = WorkerOptions::default();
-        options.concurrency = 4;
-        options.scratch = folder.path().join("scratch");
+        let scratch = folder.path().join("scratch");
+        let options = WorkerOptions { concurrency: 4, scratch, ..WorkerOptions::default() };
         Self { runs, folder, options, shutdown: Shutdown::new(), worker: None }
     }
 

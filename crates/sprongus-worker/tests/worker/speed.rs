@@ -50,8 +50,7 @@ async fn drains_at_half_the_speed_of_the_plain_statements_or_more() {
         let plain = plain_loop(runs.as_ref()).await;
         for concurrency in [2, 16, 500] {
             fill(runs.as_ref()).await;
-            let mut options = WorkerOptions::default();
-            options.concurrency = concurrency;
+            let options = WorkerOptions { concurrency, ..WorkerOptions::default() };
             let shutdown = Shutdown::new();
             let (count, last) = (Arc::new(std::sync::atomic::AtomicUsize::new(0)), shutdown.clone());
             let worker = Worker::new(Arc::clone(&runs), options).kind(
