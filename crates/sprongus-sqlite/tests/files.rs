@@ -95,9 +95,9 @@ fn migrations_are_numbered_applied_once_and_remembered() {
     let connection = Connection::open(&file).unwrap();
     let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).unwrap();
     assert_eq!(application, APPLICATION_ID);
-    let remembered: usize =
+    let remembered: i64 =
         connection.query_row("SELECT count(*) FROM schema_migrations", [], |row| row.get(0)).unwrap();
-    assert_eq!(remembered, MIGRATIONS.len());
+    assert_eq!(usize::try_from(remembered).unwrap(), MIGRATIONS.len());
 }
 
 /// From every earlier version, with rows in it: a later migration finds its case here by itself.
