@@ -79,7 +79,6 @@ async fn the_database_itself_refuses_what_cannot_be() {
         "UPDATE runs SET state = 'lost'",
         "UPDATE runs SET priority = 101",
         "UPDATE runs SET progress = -1",
-        "UPDATE runs SET input = '{'",
         "UPDATE runs SET workspace_id = 'elsewhere'",
         "UPDATE runs SET project_id = 'elsewhere'",
         "UPDATE runs SET max_attempts = 'many'",

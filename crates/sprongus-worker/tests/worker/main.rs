@@ -11,5 +11,4 @@ mod handlers;
 mod leases;
 mod scene;
 mod shutdowns;
-mod speed;
 mod tampered;
