@@ -30,7 +30,7 @@ impl Tenant {
     }
 
     pub(super) fn live_workers(&self, now: Timestamp) -> Vec<Worker> {
-        let live = |worker: &&Worker| now.since(worker.seen_at) <= Worker::GONE_AFTER;
+        let live = |worker: &&Worker| now.since(worker.seen_at) < Worker::GONE_AFTER;
         self.workers.values().filter(live).cloned().collect()
     }
 

@@ -25,6 +25,7 @@ impl World {
             let found = store.find_by_key(caller, &format!("key-{number}")).await;
             text += &telling::one(&found, |found| found.iter().map(telling::run).collect());
         }
+        text += &telling::one(&store.workers(caller).await, |workers| telling::lines(workers));
         text + &telling::one(&store.stats(caller).await, |stats| format!("{stats:?}\n"))
     }
 
