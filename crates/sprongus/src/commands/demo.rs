@@ -11,6 +11,7 @@ mod telling;
 use std::path::PathBuf;
 
 use sprongus_core::Error;
+use sprongus_core::names::WorkspaceId;
 
 use crate::app::App;
 use crate::connect::{self, Access, Wish};
@@ -32,9 +33,10 @@ pub struct Args {
 
 /// Plays it. Exits as the first run did that ended otherwise than the demo means it to.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    if app.globals.db.is_some() || app.globals.remote.is_some() {
+    let is_elsewhere = app.globals.db.is_some() || app.globals.remote.is_some();
+    if is_elsewhere || app.globals.workspace != WorkspaceId::local().as_str() {
         return Err(Error::validation("the demo keeps its runs beside its files, in a database of its own")
-            .with_hint("leave out --db and --remote; `--in FOLDER` says where")
+            .with_hint("leave out --db, --remote and --workspace; `--in FOLDER` says where")
             .into());
     }
     if app.screen.verbose > 0 {

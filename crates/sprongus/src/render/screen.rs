@@ -69,7 +69,8 @@ impl Screen {
         if self.margin.is_empty() {
             out.write_all(text.as_bytes())?;
         } else {
-            let set_in = |line: &str| if line == "\n" { line.to_owned() } else { format!("{}{line}", self.margin) };
+            let set_in =
+                |line: &str| if line == "\n" { line.to_owned() } else { format!("{}{line}", self.margin) };
             out.write_all(text.split_inclusive('\n').map(set_in).collect::<String>().as_bytes())?;
         }
         Ok(out.flush()?)

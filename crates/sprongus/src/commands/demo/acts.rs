@@ -54,7 +54,9 @@ impl Act {
             Self::Pull => "Pull the script while its writer has it open: one attempt fails, the next is made",
             Self::Again => "Ask again under the same key: the same run answers, and nothing is made",
             Self::Sync => "Sync the storyboard: a table with a row for each scene",
-            Self::Revise => "The script is revised, and somebody adds notes to the table: sync again, the notes stay",
+            Self::Revise => {
+                "The script is revised, and somebody adds notes to the table: sync again, the notes stay"
+            }
         }
     }
 }
@@ -174,13 +176,7 @@ impl<'a> Demo<'a> {
     fn tell(&self, act: Act, commands: Vec<String>, created: bool, runs: &[Run]) -> Outcome<()> {
         match self.screen.format {
             Format::Json => {
-                self.screen.json(&Told {
-                    act: number(act),
-                    title: act.title(),
-                    commands,
-                    created,
-                    runs,
-                })?;
+                self.screen.json(&Told { act: number(act), title: act.title(), commands, created, runs })?;
             }
             Format::Quiet => {
                 let ids = runs.iter().map(|run| format!("{}\n", run.id));

@@ -137,7 +137,8 @@ impl Stage {
     pub fn program(&self) -> String {
         let own = self.executable.as_deref().and_then(|path| path.canonicalize().ok());
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let found = std::env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|path| path.is_file());
+        let found =
+            std::env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|path| path.is_file());
         let found = found.and_then(|path| path.canonicalize().ok());
         match own {
             Some(own) if found.as_ref() != Some(&own) => own.display().to_string(),

@@ -46,14 +46,10 @@ pub fn command(request: &NewRun) -> String {
 /// Commands behind their prompt, a long one on two lines.
 pub fn commands(commands: &[String]) -> String {
     let line = |command: &String| match command.split_once(" --idempotency-key") {
-        Some((head, rest)) => format!("$ {head} \\\n    --idempotency-key{rest}\n"),
-        None => format!("$ {command}\n"),
+        Some((head, rest)) => format!("{} {head} \\\n    --idempotency-key{rest}\n", paint(DIM, "$")),
+        None => format!("{} {command}\n", paint(DIM, "$")),
     };
-    commands.iter().map(line).map(|text| painted(&text)).collect()
-}
-
-fn painted(text: &str) -> String {
-    text.lines().map(|line| paint(BOLD, line) + "\n").collect()
+    commands.iter().map(line).collect()
 }
 
 /// The first rows of a board.
@@ -98,7 +94,11 @@ pub fn page(text: &str) -> String {
     let (head, _) = text.split_once("\n## Board").unwrap_or((text, ""));
     let lines = head.trim_end().lines().skip_while(|line| line.starts_with("<!--"));
     let lines = lines.map(|line| format!("{} {}\n", paint(DIM, "│"), printable(line)));
-    format!("\n{}\n{}", paint(DIM, "storyboard.md, where the run's output points:"), lines.collect::<String>())
+    format!(
+        "\n{}\n{}",
+        paint(DIM, "storyboard.md, where the run's output points:"),
+        lines.collect::<String>()
+    )
 }
 
 /// Where everything is, how the retried run lived, and what to type next.
