@@ -29,12 +29,9 @@ const READY_IN_PROJECTS: &str = "
     WHERE workspace_id = ?1 AND kind = ?2 AND ready = 1 AND project_id IN (SELECT value FROM json_each(?4))
     ORDER BY priority DESC, run_at, id LIMIT ?3";
 const BY_ROWID: &str = concat!("SELECT ", run_columns!(), " FROM runs WHERE rowid = ?1");
-const STEPS_OF_ATTEMPT: &str = concat!(
-    "SELECT ",
-    step_columns!(),
-    " FROM run_steps WHERE run_id = ?1 AND attempt = ?2 ORDER BY ordinal"
-);
-const CARRY_STEPS: &str = "UPDATE run_steps SET epoch = ?3 WHERE run_id = ?1 AND attempt = ?2";
+const STEPS_OF_EPOCH: &str =
+    concat!("SELECT ", step_columns!(), " FROM run_steps WHERE run_id = ?1 AND epoch = ?2 ORDER BY ordinal");
+const CARRY_STEPS: &str = "UPDATE run_steps SET epoch = ?3 WHERE run_id = ?1 AND epoch = ?2";
 const REPLAY: &str = "SELECT worker_id, runs FROM claims WHERE workspace_id = ?1 AND claim_id = ?2";
 const REMEMBER: &str = "
     INSERT INTO claims (workspace_id, claim_id, worker_id, claimed_at, runs) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -168,16 +165,16 @@ fn ready(
     Ok(())
 }
 
-/// The steps of the attempt, now under the new epoch: a gate's resume carries them on.
+/// The steps of the execution that met the gate, now under the new epoch.
 fn carry_steps(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::step::Step>> {
-    let (id, attempt) = (run.id.to_string(), run.attempt);
-    tx.connection
-        .prepare_cached(CARRY_STEPS)
-        .told()?
-        .execute((&id, attempt, rows::number(run.epoch)))
-        .told()?;
-    let mut select = tx.connection.prepare_cached(STEPS_OF_ATTEMPT).told()?;
-    let steps = select.query_map((&id, attempt), rows::step).told()?;
+    let (before, epoch) = (rows::number(run.epoch.saturating_sub(1)), rows::number(run.epoch));
+    tx.connection.prepare_cached(CARRY_STEPS).told()?.execute((run.id.to_string(), before, epoch)).told()?;
+    steps_of_epoch(tx, run)
+}
+
+fn steps_of_epoch(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::step::Step>> {
+    let mut select = tx.connection.prepare_cached(STEPS_OF_EPOCH).told()?;
+    let steps = select.query_map((run.id.to_string(), rows::number(run.epoch)), rows::step).told()?;
     steps.collect::<rusqlite::Result<_>>().told()
 }
 
@@ -204,10 +201,7 @@ fn again(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, given: &Given) ->
         let run =
             select.query_row((id.to_string(), caller.workspace.as_str()), rows::run).optional().told()?;
         let Some(run) = run.filter(|run| held(run, &request.worker_id, *epoch, tx.now)) else { continue };
-        let steps = match &run.gate {
-            Some(gate) if gate.resumed => carry_steps(tx, &run)?,
-            Some(_) | None => Vec::new(),
-        };
+        let steps = claim::carried(&run, steps_of_epoch(tx, &run)?);
         claimed.extend(claim::handed(run, steps));
     }
     Ok(claimed)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rusqlite::OptionalExtension;
 use sprongus_core::rules::Act;
-use sprongus_core::rules::enqueue::{Prepared, compare, enqueue};
+use sprongus_core::rules::enqueue::{Prepared, compare, enqueue, unknown_agent_task, unknown_project};
 use sprongus_core::run::{Applied, Enqueue, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::{Batch, Inserted};
@@ -94,8 +94,7 @@ fn check_references(
         && !known.contains(&format!("project {id}"))
     {
         if !exists(tx, PROJECT, [workspace, id.as_str()])? {
-            let hint = format!("`sprongus projects create {id}` makes it");
-            return Ok(Err(Error::validation(format!("no such project: {id}")).with_hint(hint)));
+            return Ok(Err(unknown_project(id)));
         }
         known.insert(format!("project {id}"));
     }
@@ -103,8 +102,7 @@ fn check_references(
         && !known.contains(&format!("task {id}"))
     {
         if !exists(tx, AGENT_TASK, [workspace, id.as_str()])? {
-            let hint = format!("`sprongus agent-tasks create {id}` makes it");
-            return Ok(Err(Error::validation(format!("no such agent task: {id}")).with_hint(hint)));
+            return Ok(Err(unknown_agent_task(id)));
         }
         known.insert(format!("task {id}"));
     }

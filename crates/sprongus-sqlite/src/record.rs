@@ -40,7 +40,7 @@ pub fn run(
     let run = load(tx.connection, caller, hold.id)??;
     let act = Act { now: tx.now, actor: &caller.actor };
     record::admit(&run, hold, act)?;
-    put_lines(tx, &run, lines)?;
+    put_lines(tx, &run, &record::kept(lines.to_vec()))?;
     if steps.is_empty() {
         return Ok(Vec::new());
     }

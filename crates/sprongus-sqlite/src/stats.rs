@@ -6,7 +6,6 @@ use std::time::Duration;
 use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::directory::{KindStats, Stats, Worker};
-use sprongus_core::event::EventType;
 use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
@@ -16,17 +15,24 @@ use crate::rows;
 
 const DUE: &str = "
     SELECT kind, count(*), min(run_at) FROM runs INDEXED BY runs_claim
-    WHERE workspace_id = ?1 AND ready = 1 AND state = 'queued' GROUP BY kind";
+    WHERE workspace_id = ?1 AND ready = 1 AND state = 'queued'
+        AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2)))
+    GROUP BY kind";
 const LIVE: &str = "
-    SELECT kind, state, count(*) FROM runs INDEXED BY runs_timer
-    WHERE workspace_id = ?1 AND timer_at IS NOT NULL AND state IN ('queued', 'running') AND ready = 0
+    SELECT kind, state, count(*) FROM runs INDEXED BY runs_by_state
+    WHERE workspace_id = ?1 AND state IN ('queued', 'running') AND ready = 0
+        AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2)))
     GROUP BY kind, state";
-/// The endings of the last hour, newest first; a bound on how many keeps a busy hour from holding the reader up.
+/// The runs whose last ending was within the hour, newest first; a bound on how many keeps a busy hour from holding the reader up.
 const ENDED: &str = "
-    SELECT e.type, r.created_at, r.run_at, r.started_at, r.finished_at
-    FROM run_events e JOIN runs r ON r.id = e.run_id
+    SELECT r.state, r.created_at, r.run_at, r.started_at, r.finished_at
+    FROM run_events e JOIN runs r ON r.id = e.run_id AND r.finished_at IS NOT NULL
     WHERE e.pos > (SELECT max(pos) FROM run_events) - 200000
         AND e.type IN ('run.succeeded', 'run.failed', 'run.canceled') AND e.at >= ?2 AND r.workspace_id = ?1
+        AND (?3 IS NULL OR r.project_id IN (SELECT value FROM json_each(?3)))
+        AND NOT EXISTS (
+            SELECT 1 FROM run_events later WHERE later.run_id = e.run_id AND later.seq > e.seq
+                AND later.type IN ('run.succeeded', 'run.failed', 'run.canceled'))
     ORDER BY e.pos DESC LIMIT 20000";
 const WORKERS: &str = "SELECT count(*) FROM workers WHERE workspace_id = ?1 AND seen_at > ?2";
 
@@ -46,9 +52,10 @@ pub fn stats(connection: &Connection, caller: &Caller, now: Timestamp) -> Result
 
 fn live(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<BTreeMap<String, KindStats>> {
     let workspace = caller.workspace.as_str();
+    let narrowed = narrowed(caller)?;
     let mut kinds: BTreeMap<String, KindStats> = BTreeMap::new();
     let mut due = connection.prepare_cached(DUE).told()?;
-    let mut found = due.query([workspace]).told()?;
+    let mut found = due.query((workspace, &narrowed)).told()?;
     while let Some(row) = found.next().told()? {
         let kind = kinds.entry(row.get(0).told()?).or_default();
         kind.due = count(row.get(1).told()?);
@@ -56,7 +63,7 @@ fn live(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<BTre
         kind.oldest_due_ms = Some(millis(now.since(oldest)));
     }
     let mut live = connection.prepare_cached(LIVE).told()?;
-    let mut found = live.query([workspace]).told()?;
+    let mut found = live.query((workspace, &narrowed)).told()?;
     while let Some(row) = found.next().told()? {
         let kind = kinds.entry(row.get(0).told()?).or_default();
         let runs = count(row.get(2).told()?);
@@ -72,11 +79,10 @@ fn live(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<BTre
 fn ended(connection: &Connection, caller: &Caller, now: Timestamp, stats: &mut Stats) -> Result<()> {
     let hour_ago = now.minus(Duration::from_secs(3_600)).to_string();
     let mut select = connection.prepare_cached(ENDED).told()?;
-    let mut found = select.query((caller.workspace.as_str(), hour_ago)).told()?;
+    let mut found = select.query((caller.workspace.as_str(), hour_ago, narrowed(caller)?)).told()?;
     let (mut waits, mut runs) = (Vec::new(), Vec::new());
     while let Some(row) = found.next().told()? {
-        let ended: EventType = rows::text(row, 0).told()?;
-        let Some(state) = state_after(ended) else { continue };
+        let state: State = rows::text(row, 0).told()?;
         *stats.ended_last_hour.entry(state).or_default() += 1;
         let (created, due): (Timestamp, Timestamp) = (rows::text(row, 1).told()?, rows::text(row, 2).told()?);
         let started: Option<Timestamp> = rows::optional(row, 3).told()?;
@@ -93,15 +99,9 @@ fn ended(connection: &Connection, caller: &Caller, now: Timestamp, stats: &mut S
     Ok(())
 }
 
-/// The state an ending left its run in, whatever became of it since.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the statement selects these three")]
-fn state_after(ended: EventType) -> Option<State> {
-    match ended {
-        EventType::Succeeded => Some(State::Succeeded),
-        EventType::Failed => Some(State::Failed),
-        EventType::Canceled => Some(State::Canceled),
-        _ => None,
-    }
+/// The projects a caller is narrowed to, as a statement takes them.
+fn narrowed(caller: &Caller) -> Result<Option<String>> {
+    caller.projects.as_ref().map(rows::written).transpose()
 }
 
 /// The nearest-rank quantile.

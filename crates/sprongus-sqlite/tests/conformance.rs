@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use sprongus_conformance::TurnedClock;
+use sprongus_core::names::WorkspaceId;
 use sprongus_core::store::Store;
+use sprongus_core::{Caller, Runs, RunsService};
 use sprongus_sqlite::{Options, Sqlite};
 use tempfile::TempDir;
 
@@ -16,3 +18,19 @@ async fn make(clock: TurnedClock) -> (Arc<dyn Store>, TempDir) {
 }
 
 sprongus_conformance::store_conformance!(make);
+
+#[test]
+fn random_histories_agree_with_the_model() {
+    sprongus_conformance::histories::compare(make, 100);
+}
+
+mod api {
+    use super::*;
+
+    async fn api(clock: TurnedClock) -> (Arc<dyn Runs>, TempDir) {
+        let (store, folder) = make(clock).await;
+        (RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "tester")), folder)
+    }
+
+    sprongus_conformance::api_conformance!(api);
+}
