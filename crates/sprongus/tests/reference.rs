@@ -37,7 +37,7 @@ fn states() -> String {
     let mut page = String::from(
         "# States and verbs
 
-Rendered from `permit` in `crates/sprongus-core/src/state.rs`; both stores are held to every cell.
+Rendered from `permit` in `crates/sprongus-core/src/state.rs`; every store is held to every cell.
 
 | verb | queued | running | succeeded | failed | canceled |
 | --- | --- | --- | --- | --- | --- |
@@ -67,8 +67,8 @@ for a queued run that waits at a gate; `cancel` wins over everything a worker ma
 | --- | --- |
 | queued | claimed by a worker; canceled; rejected at a gate; its `expireAt` passes |
 | running | its attempt succeeds, fails, is released or waits at a gate; it is canceled; its lease runs out |
-| succeeded | nothing |
-| failed, canceled | a retry, with a new budget of attempts; retention, which deletes it |
+| succeeded | nothing but retention, which deletes it |
+| failed, canceled | a retry, with a new budget of attempts; retention |
 ",
     );
     page

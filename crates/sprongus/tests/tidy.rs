@@ -10,13 +10,14 @@ const LONGEST: usize = 500;
 const LONGEST_TOUR: usize = 250;
 
 /// The folders that short paths in ARCHITECTURE.md start from, in the order of the life table's columns where it has them.
-const BASES: [&str; 6] = [
+const BASES: [&str; 7] = [
     "",
     "crates/sprongus-core/src",
     "crates/sprongus-sqlite/src",
     "crates/sprongus/src",
     "crates/sprongus-conformance/src",
     "crates/sprongus-worker/src",
+    "examples/storyboard",
 ];
 
 fn root() -> PathBuf {
