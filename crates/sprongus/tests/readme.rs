@@ -4,6 +4,8 @@
 //! names differ from one execution to the next and are compared by their shape, columns by their words. A `…` stands for
 //! anything inside a line, and alone on a line for any lines.
 
+#![expect(clippy::expect_used, reason = "a test that cannot set itself up has failed")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

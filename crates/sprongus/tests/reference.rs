@@ -1,6 +1,8 @@
 //! The pages that are rendered from the code: `docs/states.md` and `docs/errors.md` say what it says, or this fails.
 //! `SPRONGUS_BLESS=1 cargo test -p sprongus --test reference` writes them anew.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot set itself up has failed")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The shape of the code: what a reader may rely on without reading it all. Each test says what to do about what it finds.
 
+#![expect(clippy::expect_used, reason = "a test that cannot set itself up has failed")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
