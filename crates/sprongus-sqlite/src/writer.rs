@@ -261,3 +261,6 @@ fn execute(connection: &Connection, sql: &str) -> Result<()> {
     connection.prepare_cached(sql).told()?.execute([]).told()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
