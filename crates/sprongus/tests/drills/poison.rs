@@ -21,6 +21,48 @@ fn a_run_that_kills_its_workers_is_given_up() {
     );
 }
 
+/// Runs that are long enough to be there each time the worker dies are suspects too; they must not be given up for it.
+#[test]
+fn its_neighbours_are_not_given_up_with_it() {
+    let rounds = form(1, 10);
+    for _ in 0..rounds {
+        let field = Field::new();
+        field.kind("poison", "tell start\nsleep 0.3\nkill -9 $PPID");
+        field.kind("note", "tell start\nsleep 0.6\ntell end");
+        let mut runs = field.enqueue("note", 2, |run| run);
+        let poison = field.enqueue("poison", 1, |run| NewRun { max_attempts: Some(10), ..run })[0];
+        runs.extend(field.enqueue("note", 3, |run| run));
+        let deaths = works_off(&field, 1, &["--lease", "1s", "--concurrency", "4"]);
+        let history = field.history();
+        assert_eq!((deaths, history.text(poison, "crashes").as_deref()), (3, Some("3")));
+        let harmed: Vec<_> = runs.iter().map(|&run| history.text(run, "error")).collect();
+        assert!(runs.iter().all(|&run| history.state(run) == "succeeded"), "{harmed:?}");
+        runs.push(poison);
+        history.agrees_with(&field.journal(), &runs);
+    }
+    println!(
+        "poison: {rounds} times five runs were executed beside it whenever it killed their worker: all succeeded"
+    );
+}
+
+/// Works until all runs have ended. Somebody starts a worker again when one has died, as a service manager does. Answers how
+/// many have.
+fn works_off(field: &Field, workers: usize, words: &[&str]) -> usize {
+    let mut crew: Vec<_> = (0..workers).map(|_| field.worker(words)).collect();
+    let (mut deaths, history) = (0, field.history());
+    eventually("all runs ended", Duration::from_secs(180), || {
+        for worker in &mut crew {
+            if worker.has_ended() {
+                deaths += 1;
+                *worker = field.worker(words);
+            }
+        }
+        history.open_runs() == 0
+    });
+    crew.into_iter().for_each(WorkerProcess::stops_content);
+    deaths
+}
+
 fn round(good: usize) {
     let field = Field::new();
     field.kind("poison", "tell start\nkill -9 $PPID");
@@ -30,20 +72,8 @@ fn round(good: usize) {
     let patient = field.enqueue("poison", 1, |run| NewRun { max_attempts: Some(10), ..run })[0];
     let once = field.enqueue("poison", 1, |run| NewRun { max_attempts: Some(1), ..run })[0];
     runs.extend(field.enqueue("note", good - some, |run| run));
-    // Somebody starts a worker again when one has died, as a service manager does.
-    let start = || field.worker(&["--lease", "1s", "--concurrency", "2"]);
-    let (mut crew, mut deaths) = (vec![start(), start()], 0);
+    let deaths = works_off(&field, 2, &["--lease", "1s", "--concurrency", "2"]);
     let history = field.history();
-    eventually("all runs ended", Duration::from_secs(180), || {
-        for worker in &mut crew {
-            if worker.has_ended() {
-                deaths += 1;
-                *worker = start();
-            }
-        }
-        history.open_runs() == 0
-    });
-    crew.into_iter().for_each(WorkerProcess::stops_content);
     let journal = field.journal();
     for (run, crashes, error) in [
         (patient, 3, "lost its worker 3 times: the run may be what ends it"),

@@ -42,7 +42,10 @@ fn round(then: Then) {
         Then::Done => "sleep 1.5",
         Then::SecondSignal | Then::GraceEnds => "sleep 60",
     };
-    field.kind("note", &format!("tell start; [ \"$SPRONGUS_EPOCH\" = 1 ] && {first}\ntell end"));
+    field.kind(
+        "note",
+        &format!("tell start; [ -e \"$SPRONGUS_PROJECT_DIR/restarted\" ] || {first}\ntell end"),
+    );
     let runs = field.enqueue("note", SLOTS + 2, |run| run);
     let grace = if matches!(then, Then::GraceEnds) { "1s" } else { "20s" };
     let slots = SLOTS.to_string();
@@ -60,6 +63,7 @@ fn round(then: Then) {
     let begun: Vec<RunId> = journal.said("start").map(|line| line.run).collect();
     check(&field, &worker, then, &runs, &begun);
 
+    std::fs::write(field.path().join("restarted"), "").unwrap();
     let next = field.worker(&["--concurrency", &slots]);
     field.until_all_ended(LIMIT);
     next.stops_content();
