@@ -76,6 +76,8 @@ impl From<When> for anstream::ColorChoice {
 /// A command. A new one is a file in `commands/` with `Args` and `run`, a line here, and a line in [`commands::run`].
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// See a screenplay become a storyboard: the main job, start to finish
+    Demo(commands::demo::Args),
     /// Enqueue runs, look at them, and change what becomes of them
     #[command(subcommand)]
     Runs(commands::runs::Command),

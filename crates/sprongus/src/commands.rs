@@ -3,6 +3,7 @@
 pub mod agent_tasks;
 pub mod bench;
 pub mod completions;
+pub mod demo;
 pub mod doctor;
 pub mod init;
 pub mod kinds;
@@ -33,6 +34,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
         Command::AgentTasks(command) => agent_tasks::run(command, app).await,
         Command::Workspaces(command) => workspaces::run(command, app).await,
         Command::Bench(args) => bench::run(args, app).await,
+        Command::Demo(args) => demo::run(args, app).await,
         Command::Init(args) => init::run(&args, app),
         Command::Doctor(args) => doctor::run(args, app).await,
         Command::Migrate(args) => migrate::run(&args, app),

@@ -101,13 +101,18 @@ pub async fn to_the_end(
     }
 }
 
-/// Events and log lines in the order of their times; what the two say of one moment goes events first.
+/// Events and log lines in the order of their times. At one moment a line goes before what ends the step that printed it.
 fn print(screen: &Screen, show: Show, news: &News) -> Outcome<()> {
-    let mut items: Vec<(_, Item<'_>)> = Vec::with_capacity(news.events.len() + news.lines.len());
-    items.extend(news.events.iter().map(|event| (event.at, Item::Event(event))));
-    items.extend(news.lines.iter().map(|line| (line.line.at, Item::Log(line))));
-    items.sort_by_key(|(at, _)| *at);
-    let items: Vec<Item<'_>> = items.into_iter().map(|(_, item)| item).collect();
+    let mut items: Vec<Item<'_>> = Vec::with_capacity(news.events.len() + news.lines.len());
+    let mut lines = news.lines.iter().peekable();
+    for event in &news.events {
+        let is_end = matches!(event.kind, EventType::StepCompleted | EventType::StepFailed);
+        let is_before =
+            |line: &&NumberedLine| line.line.at < event.at || (is_end && line.line.at == event.at);
+        items.extend(std::iter::from_fn(|| lines.next_if(is_before)).map(Item::Log));
+        items.push(Item::Event(event));
+    }
+    items.extend(lines.map(Item::Log));
     match show {
         Show::Nothing => Ok(()),
         Show::Objects => screen.json_lines(&items),

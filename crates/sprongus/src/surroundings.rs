@@ -39,6 +39,11 @@ impl Surroundings {
                 .map_or_else(user_number, |name| excerpt(&name, 64)),
         }
     }
+
+    /// Whether a variable names where every command goes that does not say otherwise.
+    pub fn names_a_database(&self) -> bool {
+        self.api_url.is_some() || self.database_url.is_some()
+    }
 }
 
 fn user_number() -> String {

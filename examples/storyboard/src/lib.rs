@@ -20,6 +20,7 @@ mod pull;
 mod script;
 mod sync;
 
+pub use board::spreadsheet::{BoardError, Spreadsheet};
 pub use command::main_with;
 pub use lock::lock_path;
 pub use project::{

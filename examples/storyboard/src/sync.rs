@@ -17,7 +17,7 @@ use crate::script::{self, Script};
 use crate::{file, input, lock};
 
 /// Ten thousand scenes with long notes.
-const BOARD_LIMIT: u64 = 64 * 1024 * 1024;
+pub(crate) const BOARD_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// What a result tells one by one; the page tells more.
 const TOLD: usize = 50;

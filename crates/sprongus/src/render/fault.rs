@@ -76,7 +76,7 @@ pub fn usage(error: &clap::Error, json: bool) -> Exit {
     }
     let told = as_error(error);
     let text = if json { document(&told) } else { lines(&told, false) };
-    let screen = Screen { format: Format::People, watched: false, verbose: 0 };
+    let screen = Screen { format: Format::People, watched: false, verbose: 0, margin: "" };
     screen.side(&text);
     if !json && let Some(usage) = usage_line(error) {
         screen.side(&format!("{} {usage}\n", paint(BOLD, "usage:")));

@@ -21,7 +21,8 @@ pub fn full(event: &Event) -> String {
     format!("{:>4}  {}  {kind}  {who}{}\n", event.seq, paint(DIM, event.at), paint(DIM, payload))
 }
 
-fn style_of(kind: EventType) -> anstyle::Style {
+/// An event's colour.
+pub fn style_of(kind: EventType) -> anstyle::Style {
     match kind {
         EventType::Succeeded | EventType::Approved | EventType::StepCompleted => GOOD,
         EventType::Failed | EventType::Rejected | EventType::StepFailed | EventType::LeaseLost => BAD,
@@ -50,7 +51,7 @@ pub fn brief(event: &Event) -> Option<String> {
         }
         EventType::RetryScheduled => {
             let wait = length(Duration::from_millis(said.number("retryInMs")));
-            let error = said.text("error").unwrap_or_default();
+            let error = said.line("error").unwrap_or_default();
             let attempt = said.number("attempt");
             paint(ATTENTION, format!("attempt {attempt} failed: {error}; again in {wait}"))
         }
@@ -106,6 +107,11 @@ struct Said(Value);
 impl Said {
     fn text(&self, name: &str) -> Option<String> {
         self.0.get(name)?.as_str().map(|text| excerpt(text, 64))
+    }
+
+    /// The first line alone.
+    fn line(&self, name: &str) -> Option<String> {
+        self.0.get(name)?.as_str()?.lines().next().map(|line| excerpt(line, 64))
     }
 
     fn number(&self, name: &str) -> u64 {

@@ -51,7 +51,7 @@ fn standing(run: &Run) -> &'static str {
 
 fn outcome(run: &Run, now: Timestamp) -> Cell {
     if let Some(error) = &run.error {
-        return Cell::styled(excerpt(error, 48), BAD);
+        return Cell::styled(excerpt(&error.replace('\n', ": "), 48), BAD);
     }
     if let Some(output) = &run.output_ref {
         return excerpt(output, 48).into();

@@ -29,6 +29,8 @@ pub struct Screen {
     pub watched: bool,
     /// How much more to say.
     pub verbose: u8,
+    /// What stands before every line for people.
+    pub margin: &'static str,
 }
 
 impl Screen {
@@ -41,7 +43,19 @@ impl Screen {
         };
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let watched = format == Format::People && !dumb && io::stderr().is_terminal();
-        Self { format, watched, verbose: globals.verbose }
+        Self { format, watched, verbose: globals.verbose, margin: "" }
+    }
+
+    /// The same screen, with lines for people set in below a heading.
+    #[must_use]
+    pub fn indented(self) -> Self {
+        Self { margin: if self.format == Format::People { "   " } else { "" }, ..self }
+    }
+
+    /// The same screen without a margin.
+    #[must_use]
+    pub fn outdented(self) -> Self {
+        Self { margin: "", ..self }
     }
 
     /// The present, for relative times.
@@ -52,7 +66,13 @@ impl Screen {
     /// Prints a result as it is, newline included.
     pub fn text(&self, text: &str) -> Outcome<()> {
         let mut out = anstream::stdout().lock();
-        out.write_all(text.as_bytes())?;
+        if self.margin.is_empty() {
+            out.write_all(text.as_bytes())?;
+        } else {
+            let set_in =
+                |line: &str| if line == "\n" { line.to_owned() } else { format!("{}{line}", self.margin) };
+            out.write_all(text.split_inclusive('\n').map(set_in).collect::<String>().as_bytes())?;
+        }
         Ok(out.flush()?)
     }
 
@@ -111,7 +131,9 @@ impl Screen {
     /// Puts `text` in the place of the line that stderr stands on, without colour too: moving the line is no colour.
     pub fn redraw(&self, text: &str) {
         let _ = io::stderr().lock().write_all(b"\r\x1b[2K");
-        self.side(text);
+        if !text.is_empty() {
+            self.side(&format!("{}{text}", self.margin));
+        }
     }
 
     /// Writes to stderr as it is. Nobody can be told if that fails.

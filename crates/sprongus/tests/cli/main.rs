@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod choosing;
+mod demo;
 mod enqueue;
 mod exit_codes;
 mod follow;

@@ -82,15 +82,18 @@ impl Table {
     pub(crate) fn our_columns(&mut self) -> [usize; COLUMNS.len()] {
         COLUMNS.map(|name| match column(&self.header, name) {
             Some(at) => at,
-            None => {
-                // Cells without a name above them must not come under ours.
-                let widest = self.rows.iter().map(Vec::len).max().unwrap_or(0).max(self.header.len());
-                self.header.resize(widest, String::new());
-                self.header.push(name.to_owned());
-                self.pad();
-                self.header.len() - 1
-            }
+            None => self.add_column(name),
         })
+    }
+
+    /// Adds a column on the right, and says where it is.
+    pub(super) fn add_column(&mut self, name: &str) -> usize {
+        // Cells without a name above them must not come under this one.
+        let widest = self.rows.iter().map(Vec::len).max().unwrap_or(0).max(self.header.len());
+        self.header.resize(widest, String::new());
+        self.header.push(name.to_owned());
+        self.pad();
+        self.header.len() - 1
     }
 
     fn pad(&mut self) {
@@ -118,7 +121,7 @@ fn records(text: &str, delimiter: u8) -> Result<Vec<Vec<String>>, csv::Error> {
 }
 
 /// Columns are found by name, however it is capitalised; the first of a name counts.
-fn column(header: &[String], name: &str) -> Option<usize> {
+pub(super) fn column(header: &[String], name: &str) -> Option<usize> {
     header.iter().position(|cell| cell.trim().eq_ignore_ascii_case(name))
 }
 

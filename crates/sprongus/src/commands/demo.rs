@@ -1,0 +1,79 @@
+//! `demo`: the main job on real input, start to finish, through the same calls as every other command.
+//!
+//! A screenplay is pulled and a storyboard kept in step with it, in a folder of its own. [`stage`] lays the folder out,
+//! [`acts`] play, [`telling`] says what is seen. Nothing here is a shortcut: what an act announces is what a person would
+//! type, and the runs it leaves are there for `sprongus runs` afterwards.
+
+mod acts;
+mod stage;
+mod telling;
+
+use std::path::PathBuf;
+
+use sprongus_core::Error;
+use sprongus_core::names::WorkspaceId;
+
+use crate::app::App;
+use crate::connect::{self, Access, Wish};
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::render::log;
+use crate::render::screen::Format;
+use crate::surroundings::Surroundings;
+use acts::Demo;
+use stage::Stage;
+
+/// Where.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder it is laid out in, made if it is not there
+    #[arg(long = "in", value_name = "FOLDER", default_value = "sprongus-demo")]
+    pub folder: PathBuf,
+}
+
+/// Plays it. Exits as the first run did that ended otherwise than the demo means it to.
+pub async fn run(args: Args, app: &App) -> Outcome {
+    let is_elsewhere = app.globals.db.is_some() || app.globals.remote.is_some();
+    if is_elsewhere || app.globals.workspace != WorkspaceId::local().as_str() {
+        return Err(Error::validation("the demo keeps its runs beside its files, in a database of its own")
+            .with_hint("leave out --db, --remote and --workspace; `--in FOLDER` says where")
+            .into());
+    }
+    if app.screen.verbose > 0 {
+        log::start(&app.screen);
+    }
+    let stage = Stage::open(&args.folder, &app.around.folder)?;
+    for kept in stage.set(&app.screen)? {
+        app.screen.note(&format!("you had changed {}; it is kept as {}", kept.was, kept.is));
+    }
+    let place =
+        Surroundings { folder: stage.folder.clone(), user: app.around.user.clone(), ..Default::default() };
+    let connection =
+        connect::connect(&Wish::default(), &app.globals.workspace, &place, Access::Creating).await?;
+    let mut demo = Demo::new(&app.screen, &stage, connection.runs);
+    match play(&mut demo, app, &stage).await {
+        // The run that was followed went back to a queue that nobody else serves.
+        Err(Failure::Interrupted(_)) => {
+            app.screen.note("stopped; `sprongus demo` begins anew");
+            Ok(Exit::Interrupted)
+        }
+        outcome => outcome,
+    }
+}
+
+async fn play(demo: &mut Demo<'_>, app: &App, stage: &Stage) -> Outcome {
+    if app.screen.format == Format::People {
+        app.screen.text(&telling::title(stage))?;
+    }
+    for act in acts::ACTS {
+        let exit = demo.play(act).await?;
+        if exit != Exit::Done {
+            return Ok(exit);
+        }
+    }
+    if app.screen.format == Format::People {
+        let (retried, history) = demo.retried_run().await?;
+        app.screen.text(&telling::end(stage, retried, &history, app.around.names_a_database()))?;
+    }
+    Ok(Exit::Done)
+}
