@@ -154,8 +154,10 @@ impl Compiled {
     }
 
     fn fault(&self, error: &Error, context: &TemplateContext) -> TemplateFault {
-        // Not every kind of error is named: what the engine adds in a later version is told in its own words.
-        #[allow(clippy::wildcard_enum_match_arm)]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "what the engine adds in a later version is told in its own words"
+        )]
         let reason = match error.kind() {
             ErrorKind::UndefinedError => return self.unresolved(context),
             ErrorKind::WriteFailure => return TemplateFault::TooLarge,

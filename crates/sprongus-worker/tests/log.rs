@@ -1,6 +1,6 @@
 //! What a worker writes into its own log: the fields an operator searches by, and nothing of what a run is about. A test
 //! binary of its own, for the subscriber is the process's.
-#![allow(clippy::unwrap_used, reason = "a test panics when a promise is broken")]
+#![expect(clippy::unwrap_used, reason = "a test panics when a promise is broken")]
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

@@ -101,14 +101,17 @@ pub async fn to_the_end(
     }
 }
 
-/// Events and log lines in the order of their times. At one moment a line goes before what ends the step that printed it.
+/// Events and log lines in the order of their times, but a line never outside of the step that printed it: its time is when the
+/// worker read it, the event's when the store wrote it.
 fn print(screen: &Screen, show: Show, news: &News) -> Outcome<()> {
     let mut items: Vec<Item<'_>> = Vec::with_capacity(news.events.len() + news.lines.len());
     let mut lines = news.lines.iter().peekable();
     for event in &news.events {
         let is_end = matches!(event.kind, EventType::StepCompleted | EventType::StepFailed);
-        let is_before =
-            |line: &&NumberedLine| line.line.at < event.at || (is_end && line.line.at == event.at);
+        let is_before = |line: &&NumberedLine| {
+            let is_earlier = line.line.at < event.at || (is_end && line.line.at == event.at);
+            is_earlier && !(event.kind == EventType::StepStarted && begins_step_of(event, line))
+        };
         items.extend(std::iter::from_fn(|| lines.next_if(is_before)).map(Item::Log));
         items.push(Item::Event(event));
     }
@@ -118,6 +121,13 @@ fn print(screen: &Screen, show: Show, news: &News) -> Outcome<()> {
         Show::Objects => screen.json_lines(&items),
         Show::Lines => screen.text(&items.iter().filter_map(line).collect::<String>()),
     }
+}
+
+fn begins_step_of(event: &Event, line: &NumberedLine) -> bool {
+    let payload = event.payload.to_value();
+    let name = payload.get("name").and_then(serde_json::Value::as_str);
+    let attempt = payload.get("attempt").and_then(serde_json::Value::as_u64);
+    name == line.line.step.as_deref() && attempt == Some(u64::from(line.attempt))
 }
 
 fn line(item: &Item<'_>) -> Option<String> {

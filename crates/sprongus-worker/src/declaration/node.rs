@@ -55,8 +55,7 @@ impl<'a, 'i> Node<'a, 'i> {
     pub(crate) fn number(&self, least: f64, most: f64) -> Result<f64, DeclarationFault> {
         let value = self.value.get_ref();
         let whole = value.as_integer().and_then(|i| i64::from_str_radix(i.as_str(), i.radix()).ok());
-        // The cast is exact for every number inside the bounds, and outside them only its size counts.
-        #[allow(clippy::cast_precision_loss)]
+        // Exact for every number inside the bounds; outside them only its size counts.
         let whole = whole.map(|integer| integer as f64);
         whole
             .or_else(|| value.as_float().and_then(|float| float.as_str().parse().ok()))

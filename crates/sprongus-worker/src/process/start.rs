@@ -41,8 +41,10 @@ fn explain(
     environment: &[(OsString, OsString)],
 ) -> StartFault {
     let path = environment.iter().find(|(name, _)| name == "PATH").map_or(OsStr::new(""), |(_, value)| value);
-    // Only the reasons that a person can act on are named; the rest are the system's own words.
-    #[allow(clippy::wildcard_enum_match_arm)]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only what a person can act on is named; the rest are the system's own words"
+    )]
     let (reason, retryable) = match error.kind() {
         io::ErrorKind::NotFound if !spec.cwd.is_dir() => {
             (format!("its working directory {} does not exist", spec.cwd.display()), true)

@@ -1,5 +1,5 @@
 //! A worker over a store in memory, in real time: what a run's author and its operator may rely on.
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -1,5 +1,5 @@
 //! The real binary, called as the engine calls it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 mod project;
 mod refusals;

@@ -1,0 +1,153 @@
+//! The console sessions of README.md, executed: in order, by one shell, in one new folder, with the built binary on PATH.
+//!
+//! In a session a line behind `$ ` is typed, one behind `> ` continues it, the rest is what is seen. Ids, times, lengths and worker
+//! names differ from one execution to the next and are compared by their shape, columns by their words. A `…` stands for
+//! anything inside a line, and alone on a line for any lines.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use regex::Regex;
+
+const README: &str = include_str!("../../../README.md");
+
+/// Stands between the outputs of two commands.
+const BORDER: &str = "\u{1e}\n";
+
+/// A command as it is typed, and what is seen then.
+struct Typed {
+    command: String,
+    seen: Vec<String>,
+}
+
+#[test]
+fn the_sessions_of_the_readme_go_as_they_are_told() {
+    let typed = sessions(README);
+    assert!(typed.len() > 15, "found {} commands only: is the page still read rightly?", typed.len());
+    let folder = tempfile::tempdir().expect("a folder");
+    let printed = execute(&typed, folder.path());
+    let outputs: Vec<&str> = printed.split(BORDER).skip(1).collect();
+    let shapes = Shapes::new();
+    for (place, typed) in typed.iter().enumerate() {
+        let output = outputs.get(place).copied().unwrap_or("(the shell had ended)");
+        let expected: Vec<String> = typed.seen.iter().map(|line| shapes.of(line)).collect();
+        let found: Vec<String> = output.lines().map(|line| shapes.of(line)).collect();
+        assert!(
+            agree(&expected, &found),
+            "README.md tells otherwise\n$ {}\n--- told\n{}\n--- seen\n{output}",
+            typed.command,
+            typed.seen.join("\n")
+        );
+    }
+}
+
+fn sessions(page: &str) -> Vec<Typed> {
+    let mut all: Vec<Typed> = Vec::new();
+    for block in page.split("```console\n").skip(1) {
+        let (block, _) = block.split_once("```").expect("a block that ends");
+        let first = all.len();
+        for line in block.lines() {
+            if let Some(command) = line.strip_prefix("$ ") {
+                all.push(Typed { command: command.to_owned(), seen: Vec::new() });
+            } else if let Some(more) = line.strip_prefix("> ").filter(|_| all.len() > first) {
+                let typed = all.last_mut().expect("a command to continue");
+                typed.command.push('\n');
+                typed.command.push_str(more);
+            } else {
+                let typed = all.get_mut(first..).and_then(<[Typed]>::last_mut).expect("a command first");
+                typed.seen.push(line.to_owned());
+            }
+        }
+    }
+    all
+}
+
+/// Everything that is printed, on both streams.
+fn execute(typed: &[Typed], folder: &Path) -> String {
+    // The border must not change what `$?` and `$!` say.
+    let mut script = String::from("exec 2>&1\n");
+    for typed in typed {
+        script.push_str("code=$?; printf '\\036\\n'; (exit $code)\n");
+        script.push_str(&typed.command);
+        script.push('\n');
+    }
+    let work = folder.join("work");
+    fs::create_dir(&work).expect("a folder");
+    let binary = Path::new(env!("CARGO_BIN_EXE_sprongus")).parent().expect("a folder");
+    let output = Command::new("bash")
+        .args(["--norc", "-c", &script])
+        .current_dir(&work)
+        .env_clear()
+        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display()))
+        .env("HOME", folder)
+        .env("USER", "ada")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("bash");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// What differs from one execution to the next, and what it is taken for.
+struct Shapes(Vec<(Regex, &'static str)>);
+
+impl Shapes {
+    fn new() -> Self {
+        let shapes = [
+            (r"\b[0-9A-HJKMNP-TV-Z]{26}\b", "<id>"),
+            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<at>"),
+            (r"\b\d\d:\d\d:\d\dZ", "<clock>"),
+            (r"\b[\w.-]+-[0-9A-HJKMNP-TV-Z]{12}\b", "<worker>"),
+            (r"\b\d+(\.\d+)?(ms|s)( ago)?\b|\bnow\b", "<time>"),
+            (r"[ \t]+", " "),
+        ];
+        let read = |(shape, name)| (Regex::new(shape).expect("a pattern"), name);
+        Self(shapes.map(read).into())
+    }
+
+    fn of(&self, line: &str) -> String {
+        let shaped = self
+            .0
+            .iter()
+            .fold(line.to_owned(), |line, (shape, name)| shape.replace_all(&line, *name).into_owned());
+        shaped.trim_end().to_owned()
+    }
+}
+
+/// Whether lines are as told.
+fn agree(told: &[String], seen: &[String]) -> bool {
+    match (told.split_first(), seen.split_first()) {
+        (None, _) => seen.is_empty(),
+        (Some((line, rest)), _) if line == "…" => {
+            (0..=seen.len()).any(|passed| agree(rest, &seen[passed..]))
+        }
+        (Some(_), None) => false,
+        (Some((line, rest)), Some((found, more))) => line_agrees(line, found) && agree(rest, more),
+    }
+}
+
+fn line_agrees(told: &str, seen: &str) -> bool {
+    let mut parts = told.split('…');
+    let Some(mut left) = parts.next().and_then(|first| seen.strip_prefix(first)) else { return false };
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return left.ends_with(part);
+        }
+        match left.split_once(part) {
+            Some((_, rest)) => left = rest,
+            None => return false,
+        }
+    }
+    left.is_empty()
+}
+
+#[test]
+fn the_comparison_can_fail() {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert!(agree(&lines("a\n…\nd"), &lines("a\nb\nc\nd")));
+    assert!(agree(&lines("a … c"), &lines("a b c")));
+    assert!(!agree(&lines("a\n…\nd"), &lines("a\nb\nc")));
+    assert!(!agree(&lines("a"), &lines("a\nb")) && !agree(&lines("a\nb"), &lines("a")));
+    assert!(!line_agrees("a … c", "a b d") && !line_agrees("a", "ab"));
+}

@@ -1,0 +1,157 @@
+//! The pages that are rendered from the code: `docs/states.md` and `docs/errors.md` say what it says, or this fails.
+//! `SPRONGUS_BLESS=1 cargo test -p sprongus --test reference` writes them anew.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use sprongus::ErrorCode;
+use sprongus::core::state::{Permit, State, Verb, permit};
+
+const ERRORS: &str = include_str!("../../sprongus-core/src/error.rs");
+
+#[test]
+fn states_md_is_the_table_of_the_core() {
+    holds("states.md", &states());
+}
+
+#[test]
+fn errors_md_is_the_list_of_the_core() {
+    holds("errors.md", &errors());
+}
+
+#[track_caller]
+fn holds(name: &str, rendered: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
+    if std::env::var_os("SPRONGUS_BLESS").is_some() {
+        fs::write(&path, rendered).expect("a page that can be written");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == rendered,
+        "docs/{name} is stale; SPRONGUS_BLESS=1 cargo test -p sprongus --test reference writes it anew"
+    );
+}
+
+fn states() -> String {
+    let mut page = String::from(
+        "# States and verbs
+
+Rendered from `permit` in `crates/sprongus-core/src/state.rs`; both stores are held to every cell.
+
+| verb | queued | running | succeeded | failed | canceled |
+| --- | --- | --- | --- | --- | --- |
+",
+    );
+    for verb in Verb::ALL {
+        let cells = State::ALL.map(|state| cell(state, permit(state, verb)));
+        writeln!(page, "| {} | {} |", verb.as_str(), cells.join(" | ")).expect("text");
+    }
+    page.push_str(
+        "
+- **→ state**: the verb leads there. Of two, the rule decides: a `fail` leads back to `queued` while it is retryable and
+  attempts are left, a lost lease while attempts are left and fewer than three were lost.
+- **held**: only by the worker and the epoch that hold the run, while their lease has not run out; else `lease_lost`.
+- **closing**: only under the closing lease, which an ended run with a CLEANUP keeps for ten minutes at most; the state stays.
+- **stays**: the verb may be used, and the state is the same afterwards. **unchanged**: nothing changes, and that is no error.
+- **repeat**: the same report by the same epoch, or the same answer to the same gate, is answered again and changes nothing;
+  anything else is refused with the code named.
+- a code alone: refused. What a code means is in [errors.md](errors.md).
+
+`claim` of a failed or canceled run hands it out once more when it owes a CLEANUP and nobody holds it. `approve` and `reject` are
+for a queued run that waits at a gate; `cancel` wins over everything a worker may still report.
+
+## What moves a run out of each state
+
+| state | out of it |
+| --- | --- |
+| queued | claimed by a worker; canceled; rejected at a gate; its `expireAt` passes |
+| running | its attempt succeeds, fails, is released or waits at a gate; it is canceled; its lease runs out |
+| succeeded | nothing |
+| failed, canceled | a retry, with a new budget of attempts; retention, which deletes it |
+",
+    );
+    page
+}
+
+fn cell(state: State, permit: Permit) -> String {
+    let to = |states: &[State]| {
+        let names: Vec<&str> =
+            states.iter().map(|to| if *to == state { "itself" } else { to.as_str() }).collect();
+        if names == ["itself"] { "stays".to_owned() } else { format!("→ {}", names.join(" or ")) }
+    };
+    match permit {
+        Permit::To(states) => to(states),
+        Permit::Holding(states) => format!("held: {}", to(states)),
+        Permit::Closing => "closing".to_owned(),
+        Permit::Already => "unchanged".to_owned(),
+        Permit::Repeat(code) => format!("repeat, else `{code}`"),
+        Permit::Refused(code) => format!("`{code}`"),
+    }
+}
+
+fn errors() -> String {
+    let mut page = String::from(
+        "# Errors and exit codes
+
+Rendered from `ErrorCode` in `crates/sprongus-core/src/error.rs`. On the command line an error is one line and a hint on stderr;
+with `--json` it is the same document that the HTTP API is going to send (RFC 9457): `type`, `title`, `status`, `detail`, `code`, `hint`,
+`retryable`, `errors`. The codes are those of the whole contract; this version has no server, so some of them cannot come up yet.
+
+| code | what it means | HTTP | exit | retryable | what to do |
+| --- | --- | --- | --- | --- | --- |
+",
+    );
+    for code in ErrorCode::ALL {
+        let facts = code.facts();
+        let (name, retryable) = (facts.name, if facts.retryable { "yes" } else { "no" });
+        let (meaning, status, exit, hint) = (meaning(code), facts.status, facts.exit, facts.hint);
+        writeln!(
+            page,
+            "| <a id=\"{name}\"></a>`{name}` | {meaning} | {status} | {exit} | {retryable} | {hint} |"
+        )
+        .expect("text");
+    }
+    page.push_str(
+        "
+An error often has a more precise hint of its own than the one above. `retryable` says whether the same call may succeed later.
+
+## Exit codes
+
+| exit | means |
+| --- | --- |
+| 0 | done; the run that was followed succeeded; a question was answered no |
+| 1 | a fault of ours; from `doctor`: something is wrong |
+| 2 | usage, or input that is not allowed |
+| 3 | not found |
+| 4 | a conflict, or a state that does not allow the verb |
+| 5 | the lease is lost |
+| 6 | not authenticated, or not allowed |
+| 7 | `--timeout` ran out; the run goes on |
+| 8 | unavailable, or too many calls |
+| 9 | the database's schema is of another version |
+| 10 | the run that was followed failed |
+| 11 | the run that was followed was canceled |
+| 130 | Ctrl-C while following; the run goes on |
+",
+    );
+    page
+}
+
+/// What stands above the code where it is declared.
+fn meaning(code: ErrorCode) -> String {
+    let name = format!("{code:?}");
+    let name = name.as_str();
+    let (_, list) = ERRORS.split_once("pub enum ErrorCode {").expect("the list");
+    let mut above = Vec::new();
+    for line in list.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("/// ") {
+            above.push(text);
+        } else if line.strip_suffix(',') == Some(name) {
+            return above.join(" ");
+        } else {
+            above.clear();
+        }
+    }
+    panic!("{name} is not in the list");
+}
