@@ -30,7 +30,7 @@ async fn a_job_that_fails_after_writing_leaves_nothing_and_its_neighbours_stay()
     let (_folder, writer, reader) = writer();
     // The first holds the writer up, so that the others are waiting together when it is done.
     let slow = writer.write(|tx| {
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
         put(tx, "slow")
     });
     let before = writer.write(|tx| put(tx, "before"));
