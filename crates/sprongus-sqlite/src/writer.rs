@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use sprongus_core::time::{Clock, Timestamp};
@@ -15,6 +16,10 @@ use crate::fault::Told;
 
 /// The most jobs in one transaction: what is behind them should not wait for all of them.
 const MOST_JOBS: usize = 256;
+
+/// How long the callers of the last commit are waited for. They were several, were answered a moment ago, and most come straight
+/// back; a commit without them would make each wait for two. A caller alone is never waited for.
+const COMING_BACK: Duration = Duration::from_micros(150);
 
 /// A transaction as a job sees it.
 pub struct Tx<'a> {
@@ -36,7 +41,7 @@ impl Tx<'_> {
 trait Job: Send {
     /// Whether there is anything to write at all; asked before the write lock is taken.
     fn wanted(&mut self, connection: &Connection) -> bool;
-    /// Writes. True if what was written may stay.
+    /// Writes; true if what was written may stay. May be asked again, in a transaction in which nothing of it is left.
     fn run(&mut self, tx: &Tx<'_>) -> bool;
     /// Answers the caller, after the commit or because there was none.
     fn settle(self: Box<Self>, committed: Result<(), &Error>);
@@ -44,7 +49,7 @@ trait Job: Send {
 
 struct Write<T, L, W> {
     look: L,
-    write: Option<W>,
+    write: W,
     outcome: Option<Result<T>>,
     answer: oneshot::Sender<Result<T>>,
 }
@@ -53,7 +58,7 @@ impl<T, L, W> Job for Write<T, L, W>
 where
     T: Send,
     L: FnMut(&Connection) -> Result<Option<T>> + Send,
-    W: FnOnce(&Tx<'_>) -> Result<T> + Send,
+    W: FnMut(&Tx<'_>) -> Result<T> + Send,
 {
     fn wanted(&mut self, connection: &Connection) -> bool {
         match (self.look)(connection) {
@@ -70,8 +75,7 @@ where
     }
 
     fn run(&mut self, tx: &Tx<'_>) -> bool {
-        let Some(write) = self.write.take() else { return false };
-        let outcome = write(tx);
+        let outcome = (self.write)(tx);
         let stays = outcome.is_ok() && !tx.undone.take();
         self.outcome = Some(outcome);
         stays
@@ -117,7 +121,7 @@ impl Writer {
     /// What `write` says, or `unavailable` when the commit fails.
     pub async fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+        write: impl FnMut(&Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.look_then_write(|_| Ok(None), write).await
     }
@@ -129,11 +133,11 @@ impl Writer {
     pub async fn look_then_write<T: Send + 'static>(
         &self,
         look: impl FnMut(&Connection) -> Result<Option<T>> + Send + 'static,
-        write: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+        write: impl FnMut(&Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let gone = || Error::new(ErrorCode::Unavailable, "the database was closed");
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(Write { look, write: Some(write), outcome: None, answer });
+        let job = Box::new(Write { look, write, outcome: None, answer });
         self.jobs.send(job).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
@@ -145,19 +149,30 @@ fn work(
     waiting: &Receiver<Box<dyn Job>>,
     changed: &watch::Sender<u64>,
 ) {
-    while let Ok(first) = waiting.recv() {
-        let mut jobs = vec![first];
-        jobs.extend(waiting.try_iter().take(MOST_JOBS - 1));
+    let mut expected = 1;
+    let mut jobs: Vec<Box<dyn Job>> = Vec::new();
+    loop {
+        if jobs.is_empty() {
+            match waiting.recv() {
+                Ok(first) => jobs.push(first),
+                Err(_) => return,
+            }
+        }
+        gather(&mut jobs, waiting, expected);
         let (mut writes, reads): (Vec<_>, Vec<_>) =
-            jobs.into_iter().map(|mut job| (job.wanted(connection), job)).partition(|(wanted, _)| *wanted);
+            jobs.drain(..).map(|mut job| (job.wanted(connection), job)).partition(|(wanted, _)| *wanted);
         reads.into_iter().for_each(|(_, job)| job.settle(Ok(())));
         if writes.is_empty() {
+            expected = 1;
             continue;
         }
         let committed = transact(connection, clock, &mut writes);
         if committed.is_ok() {
             changed.send_modify(|generation| *generation += 1);
         }
+        // Those who queued during the commit, and those it now answers, can share the next one.
+        jobs.extend(waiting.try_iter().take(MOST_JOBS));
+        expected = (jobs.len() + writes.len()).min(MOST_JOBS);
         writes.into_iter().for_each(|(_, job)| {
             job.settle(match &committed {
                 Ok(()) => Ok(()),
@@ -167,14 +182,39 @@ fn work(
     }
 }
 
+/// Waits a moment for as many as are expected.
+fn gather(jobs: &mut Vec<Box<dyn Job>>, waiting: &Receiver<Box<dyn Job>>, expected: usize) {
+    let until = Instant::now() + COMING_BACK;
+    while jobs.len() < expected {
+        match waiting.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(job) => jobs.push(job),
+            Err(_) => return,
+        }
+    }
+}
+
+/// First all jobs as they are. If one fails that has written already, once more with a savepoint for each, so that it leaves
+/// nothing behind and its neighbours do not notice. Savepoints are dear, SQLite copies every page changed under one, and such a
+/// failure is rare: a refusal comes before the first write.
 fn transact(connection: &Connection, clock: &dyn Clock, jobs: &mut [(bool, Box<dyn Job>)]) -> Result<()> {
+    if in_transaction(connection, clock, |tx| write_plainly(tx, jobs))? {
+        return Ok(());
+    }
+    in_transaction(connection, clock, |tx| write_apart(tx, jobs).map(|()| true)).map(|_| ())
+}
+
+/// Commits if `write` says so, and answers what it said.
+fn in_transaction(
+    connection: &Connection,
+    clock: &dyn Clock,
+    write: impl FnOnce(&Tx<'_>) -> Result<bool>,
+) -> Result<bool> {
     execute(connection, "BEGIN IMMEDIATE")?;
     let tx = Tx { connection, now: clock.now(), undone: Cell::new(false) };
-    let ended = match write_all(&tx, jobs) {
-        Ok(true) => execute(connection, "COMMIT"),
-        Ok(false) => execute(connection, "ROLLBACK"),
-        Err(error) => Err(error),
-    };
+    let ended = write(&tx).and_then(|commit| {
+        execute(connection, if commit { "COMMIT" } else { "ROLLBACK" })?;
+        Ok(commit)
+    });
     if ended.is_err() && !connection.is_autocommit() {
         // The error that led here is the one to tell.
         let _ = execute(connection, "ROLLBACK");
@@ -182,23 +222,45 @@ fn transact(connection: &Connection, clock: &dyn Clock, jobs: &mut [(bool, Box<d
     ended
 }
 
-/// Whether there is something to commit. Of several jobs each has a savepoint: one that fails half-way leaves nothing behind
-/// and does not touch its neighbours. A job alone needs none, and is spared its price: SQLite copies every page it changes.
-fn write_all(tx: &Tx<'_>, jobs: &mut [(bool, Box<dyn Job>)]) -> Result<bool> {
-    if let [(_, job)] = jobs {
-        return Ok(job.run(tx));
+/// Whether the transaction holds what is to stay and nothing else.
+fn write_plainly(tx: &Tx<'_>, jobs: &mut [(bool, Box<dyn Job>)]) -> Result<bool> {
+    for (_, job) in jobs {
+        let before = tx.connection.total_changes();
+        let stays = job.run(tx);
+        check_open(tx)?;
+        if !stays && tx.connection.total_changes() != before {
+            return Ok(false);
+        }
     }
+    Ok(true)
+}
+
+fn write_apart(tx: &Tx<'_>, jobs: &mut [(bool, Box<dyn Job>)]) -> Result<()> {
     for (_, job) in jobs {
         execute(tx.connection, "SAVEPOINT job")?;
-        if !job.run(tx) && !tx.connection.is_autocommit() {
+        let stays = job.run(tx);
+        check_open(tx)?;
+        if !stays {
             execute(tx.connection, "ROLLBACK TO job")?;
         }
         execute(tx.connection, "RELEASE job")?;
     }
-    Ok(true)
+    Ok(())
+}
+
+/// SQLite itself takes a whole transaction back when the disk fails; what came after would be written outside of any.
+fn check_open(tx: &Tx<'_>) -> Result<()> {
+    if tx.connection.is_autocommit() {
+        return Err(Error::new(ErrorCode::Unavailable, "the database took the transaction back")
+            .with_hint("look for a full or failing disk"));
+    }
+    Ok(())
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<()> {
     connection.prepare_cached(sql).told()?.execute([]).told()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,11 +133,11 @@ pub fn kill_leftovers(folder: &Path) -> std::io::Result<Vec<KilledLeftover>> {
             continue;
         }
         match read_note(&path) {
-            Some(note) if note.machine.boot != machine.boot => remove(&path),
+            Ok(Some(note)) if note.machine.boot != machine.boot => remove(&path),
             // In another container's namespace the numbers mean other processes.
-            Some(note) if note.machine != machine => {}
-            Some(note) if worker_lives(&note) => {}
-            Some(note) => {
+            Ok(Some(note)) if note.machine != machine => {}
+            Ok(Some(note)) if worker_lives(&note) => {}
+            Ok(Some(note)) => {
                 let leftover = kill(&note);
                 // What could not be killed keeps its note for the next start.
                 if leftover.as_ref().is_none_or(|leftover| leftover.gone) {
@@ -145,22 +145,27 @@ pub fn kill_leftovers(folder: &Path) -> std::io::Result<Vec<KilledLeftover>> {
                 }
                 killed.extend(leftover);
             }
-            None => tracing::warn!(path = %path.display(), "not a note of a command, left alone"),
+            Ok(None) => tracing::warn!(path = %path.display(), "not a note of a command, left alone"),
+            // Its command has ended since the folder was listed, or another worker was quicker.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "a command's note cannot be read, left alone");
+            }
         }
     }
     Ok(killed)
 }
 
 /// A note, unless the file is something else or somebody else's: a note makes this worker kill.
-fn read_note(path: &Path) -> Option<Note> {
-    let metadata = fs::symlink_metadata(path).ok()?;
+fn read_note(path: &Path) -> std::io::Result<Option<Note>> {
+    let metadata = fs::symlink_metadata(path)?;
     let own = metadata.uid() == rustix::process::geteuid().as_raw();
     if !metadata.is_file() || !own || metadata.len() > LARGEST_NOTE {
-        return None;
+        return Ok(None);
     }
-    let note: Note = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let note: Option<Note> = serde_json::from_slice(&fs::read(path)?).ok();
     // 1 as a group is "everybody" to kill(2), and no command of ours.
-    (note.group > 1).then_some(note)
+    Ok(note.filter(|note| note.group > 1))
 }
 
 fn worker_lives(note: &Note) -> bool {
@@ -186,7 +191,9 @@ fn kill(note: &Note) -> Option<KilledLeftover> {
 }
 
 fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
         tracing::warn!(path = %path.display(), %error, "a command's note cannot be removed");
     }
 }

@@ -21,6 +21,7 @@ mod once;
 pub mod output_file;
 mod pace;
 mod pipeline;
+mod probation;
 pub mod process;
 mod recorder;
 mod report;

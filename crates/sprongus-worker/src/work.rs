@@ -3,7 +3,8 @@
 //! Everything that happens comes to this one task as a [`News`], so only what waits to be executed needs a lock, for the
 //! slots take from it ([`crate::slot`]). Every call to the store is a task of its own, at most one of each sort at a time, so
 //! none of them holds up the others. Executions never pass `concurrency`; what is held beyond it is claimed ahead
-//! ([`crate::pace`]) or waits for its report to be answered.
+//! ([`crate::pace`]) or waits for its report to be answered. What another lost lease would give up is executed with nothing of
+//! its sort beside it ([`crate::probation`]).
 //!
 //! | told to | claims | waiting | executing |
 //! | --- | --- | --- | --- |
@@ -20,7 +21,7 @@ use std::time::Duration;
 use sprongus_core::directory::WorkerInfo;
 use sprongus_core::error::{Error, Result};
 use sprongus_core::names::Kind;
-use sprongus_core::run::ClaimRequest;
+use sprongus_core::run::{ClaimRequest, Outcome};
 use sprongus_core::runs::Runs;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -29,7 +30,8 @@ use crate::claiming::{self, Claims};
 use crate::execution::{Execute, Over, Tools};
 use crate::lease::{self, Answer, Leases};
 use crate::pace::{self, Pace};
-use crate::report::{self, Reports, Sent};
+use crate::probation::{Probation, is_on_probation};
+use crate::report::{self, Pending, Reports, Sent};
 use crate::shutdown::Stage;
 use crate::slot::Slots;
 use crate::worker::Summary;
@@ -76,6 +78,7 @@ pub(crate) struct Shift {
     beaten: Instant,
     seen: Option<Instant>,
     pace: Pace,
+    probation: Probation,
     summary: Summary,
     refusal: Option<Error>,
 }
@@ -107,6 +110,7 @@ impl Shift {
             beaten: Instant::now(),
             seen: None,
             pace: Pace::default(),
+            probation: Probation::default(),
             summary: Summary::default(),
             refusal: None,
         };
@@ -193,6 +197,7 @@ impl Shift {
         let room = allowed.saturating_sub(self.executing + waiting);
         // Reports that the store is slow to answer are held too, so they are bounded as well.
         let room = room.min((slots + 2 * pace::MOST).saturating_sub(self.leases.len())).min(CLAIM);
+        let room = self.probation.room(room, &mut self.leases, Instant::now());
         // While there is something to start, a call for a few more is not worth it.
         let worth = if waiting == 0 { 1 } else { (allowed / 2).min(CLAIM / 2) };
         if !self.at(Stage::Working) || self.claiming || room < worth.max(1) {
@@ -211,10 +216,14 @@ impl Shift {
         self.claiming = false;
         match claims.runs {
             Ok(runs) => {
-                let mut waiting = self.slots.waiting();
+                let may_stay = self.probation.may_stay(&runs, Instant::now());
                 for claimed in runs {
                     let held = self.leases.take(&claimed, claims.asked);
-                    waiting.push_back((claimed, held));
+                    if may_stay || !is_on_probation(&claimed) {
+                        self.slots.waiting().push_back((claimed, held));
+                    } else {
+                        self.report(Pending { held, outcome: Outcome::Release, took: None });
+                    }
                 }
             }
             Err(error) if self.at(Stage::Working) => {

@@ -12,6 +12,7 @@ use crate::names::WorkerId;
 use crate::run::{ClaimRequest, Claimed, Cleanup, Lease, Run};
 use crate::state::State;
 use crate::step::Step;
+use crate::time::Timestamp;
 
 /// The shortest and the longest lease.
 pub const LEASE_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));
@@ -51,10 +52,17 @@ pub fn check_lease(lease: Duration) -> Result<()> {
 /// Gives the run to `worker`, if it is there to be given.
 pub fn claim(run: &Run, worker: &WorkerId, lease: Duration, act: Act<'_>) -> Option<Change> {
     match run.state {
-        State::Queued if run.is_due(act.now) => Some(start(run, worker, lease, act)),
+        State::Queued if run.is_due(act.now) && !is_expired(run, act.now) => {
+            Some(start(run, worker, lease, act))
+        }
         State::Failed | State::Canceled if owes_cleanup(run) => Some(hand_out(run, worker, lease, act)),
         State::Queued | State::Running | State::Succeeded | State::Failed | State::Canceled => None,
     }
+}
+
+/// Whether the run was to be started before now, and was not: its timer may still stand behind a thousand others.
+pub fn is_expired(run: &Run, now: Timestamp) -> bool {
+    run.started_at.is_none() && run.expire_at.is_some_and(|end| end <= now)
 }
 
 /// Whether an ended run waits for somebody to run its CLEANUP.

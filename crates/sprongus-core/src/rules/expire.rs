@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use super::claim::is_expired;
 use super::finish::{end, requeue};
 use super::{Act, Change, MAX_CRASHES};
 use crate::event::EventType;
@@ -70,7 +71,7 @@ fn gate_ran_out(run: &Run, act: Act<'_>) -> Option<Change> {
 }
 
 fn unstarted_too_long(run: &Run, act: Act<'_>) -> Option<Change> {
-    let expire_at = run.expire_at.filter(|&end| end <= act.now && run.started_at.is_none())?;
+    let expire_at = run.expire_at.filter(|_| is_expired(run, act.now))?;
     let mut change = Change::of(run);
     end(&mut change.run, State::Failed, act);
     let error = format!("no worker started it before {expire_at}");

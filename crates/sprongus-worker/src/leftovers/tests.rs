@@ -23,7 +23,7 @@ fn spec(folder: &Path) -> LeftoverSpec {
 
 /// Rewrites a note as if its worker had been killed, or as `change` says.
 fn rewrite(record: &LeftoverRecord, change: impl FnOnce(&mut Note)) {
-    let mut note = read_note(&record.path).unwrap();
+    let mut note = read_note(&record.path).unwrap().unwrap();
     note.worker_started += 1;
     change(&mut note);
     fs::write(&record.path, serde_json::to_vec(&note).unwrap()).unwrap();

@@ -1,0 +1,173 @@
+//! A run's row. Its columns stand in two lists, those that are written once and those that change, so that inserting, changing
+//! and reading go through the same two orders.
+
+use std::time::Duration;
+
+use rusqlite::Row;
+use sprongus_core::json::Json;
+use sprongus_core::rules::schedule::{Schedule, schedule};
+use sprongus_core::run::{Cleanup, Run};
+use sprongus_core::time::Timestamp;
+use sprongus_core::{Error, Result};
+
+use super::{Binder, Read, Reader, millis, number, unreadable, written};
+use crate::fault::Told;
+use crate::writer::Tx;
+
+/// The columns of a run; `lasting` and `changing` for one of the two lists.
+macro_rules! run_columns {
+    (lasting) => {
+        "id, workspace_id, project_id, agent_task_id, kind, input, priority, max_attempts, idempotency_key, \
+         fingerprint, tags, traceparent, created_at"
+    };
+    (changing) => {
+        "state, progress, attempt, crashes, gate, run_at, expire_at, result, output_ref, error, epoch, claimed_by, \
+         claimed_at, lease_ms, lease_expires_at, closing_until, cleanup, last_report, last_seq, started_at, \
+         finished_at, updated_at"
+    };
+    () => {
+        concat!(
+            $crate::rows::run_columns!(lasting),
+            ", ",
+            $crate::rows::run_columns!(changing)
+        )
+    };
+}
+pub(crate) use run_columns;
+
+/// A row of [`run_columns`].
+pub fn run(row: &Row<'_>) -> Read<Run> {
+    let mut row = Reader::of(row);
+    Ok(Run {
+        id: row.text()?,
+        workspace_id: row.text()?,
+        project_id: row.optional()?,
+        agent_task_id: row.optional()?,
+        kind: row.text()?,
+        input: row.json()?,
+        priority: row.count()?,
+        max_attempts: row.count()?,
+        idempotency_key: row.plain()?,
+        fingerprint: row.plain()?,
+        tags: row.parsed()?.unwrap_or_default(),
+        traceparent: row.plain()?,
+        created_at: row.text()?,
+        state: row.text()?,
+        progress: row.count()?,
+        attempt: row.count()?,
+        crashes: row.count()?,
+        gate: row.parsed()?,
+        run_at: row.text()?,
+        expire_at: row.optional()?,
+        result: row.plain::<Option<String>>()?.map(Json::from_canonical),
+        output_ref: row.plain()?,
+        error: row.plain()?,
+        epoch: row.count()?,
+        claimed_by: row.optional()?,
+        claimed_at: row.optional()?,
+        lease: Duration::from_millis(row.count()?),
+        lease_expires_at: row.optional()?,
+        closing_until: row.optional()?,
+        cleanup: cleanup(&mut row)?,
+        last_report: row.plain()?,
+        last_seq: row.count()?,
+        started_at: row.optional()?,
+        finished_at: row.optional()?,
+        updated_at: row.text()?,
+    })
+}
+
+fn cleanup(row: &mut Reader<'_, '_>) -> Read<Cleanup> {
+    let word: String = row.plain()?;
+    match word.as_str() {
+        "none" => Ok(Cleanup::None),
+        "owed" => Ok(Cleanup::Owed),
+        "handed_out" => Ok(Cleanup::HandedOut),
+        _ => Err(unreadable(row.column, Error::internal("not a cleanup"))),
+    }
+}
+
+fn cleanup_word(cleanup: Cleanup) -> &'static str {
+    match cleanup {
+        Cleanup::None => "none",
+        Cleanup::Owed => "owed",
+        Cleanup::HandedOut => "handed_out",
+    }
+}
+
+const INSERT_RUN: &str = concat!(
+    "INSERT OR FAIL INTO runs (",
+    run_columns!(lasting),
+    ", ",
+    run_columns!(changing),
+    ", ready, timer_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37)"
+);
+
+/// Writes a new run.
+pub fn insert_run(tx: &Tx<'_>, run: &Run) -> Result<()> {
+    let mut insert = tx.connection.prepare_cached(INSERT_RUN).told()?;
+    let mut row = Binder::of(&mut insert);
+    let tags = if run.tags.is_empty() { "{}".to_owned() } else { written(&run.tags)? };
+    row.text(&run.id.to_string())?;
+    row.text(run.workspace_id.as_str())?;
+    row.optional(run.project_id.as_ref().map(|id| id.as_str()))?;
+    row.optional(run.agent_task_id.as_ref().map(|id| id.as_str()))?;
+    row.text(run.kind.as_str())?;
+    row.text(run.input.as_str())?;
+    row.number(i64::from(run.priority))?;
+    row.number(i64::from(run.max_attempts))?;
+    row.optional(run.idempotency_key.as_deref())?;
+    row.text(&run.fingerprint)?;
+    row.text(&tags)?;
+    row.optional(run.traceparent.as_deref())?;
+    row.time(Some(run.created_at))?;
+    bind_changing(&mut row, run, tx.now)?;
+    insert.raw_execute().told()?;
+    Ok(())
+}
+
+const UPDATE_RUN: &str = concat!(
+    "UPDATE runs SET (",
+    run_columns!(changing),
+    ", ready, timer_at) = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+     ?22, ?23, ?24, ?25) WHERE id = ?1"
+);
+
+/// Writes a run over the one before.
+pub fn update_run(tx: &Tx<'_>, run: &Run) -> Result<()> {
+    let mut update = tx.connection.prepare_cached(UPDATE_RUN).told()?;
+    let mut row = Binder::of(&mut update);
+    row.text(&run.id.to_string())?;
+    bind_changing(&mut row, run, tx.now)?;
+    update.raw_execute().told()?;
+    Ok(())
+}
+
+fn bind_changing(row: &mut Binder<'_, '_>, run: &Run, now: Timestamp) -> Result<()> {
+    row.text(run.state.as_str())?;
+    row.number(i64::from(run.progress))?;
+    row.number(i64::from(run.attempt))?;
+    row.number(i64::from(run.crashes))?;
+    row.optional(run.gate.as_ref().map(written).transpose()?.as_deref())?;
+    row.time(Some(run.run_at))?;
+    row.time(run.expire_at)?;
+    row.optional(run.result.as_ref().map(Json::as_str))?;
+    row.optional(run.output_ref.as_deref())?;
+    row.optional(run.error.as_deref())?;
+    row.number(number(run.epoch))?;
+    row.optional(run.claimed_by.as_ref().map(|id| id.as_str()))?;
+    row.time(run.claimed_at)?;
+    row.number(millis(run.lease))?;
+    row.time(run.lease_expires_at)?;
+    row.time(run.closing_until)?;
+    row.text(cleanup_word(run.cleanup))?;
+    row.optional(run.last_report.as_deref())?;
+    row.number(number(run.last_seq))?;
+    row.time(run.started_at)?;
+    row.time(run.finished_at)?;
+    row.time(Some(run.updated_at))?;
+    let Schedule { ready, timer_at } = schedule(run, now);
+    row.number(i64::from(ready))?;
+    row.time(timer_at)
+}

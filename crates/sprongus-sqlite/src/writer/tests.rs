@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+use sprongus_core::time::SystemClock;
+
+use super::*;
+
+/// A writer over one table, in a file as durable as any.
+fn writer() -> (tempfile::TempDir, Writer, Connection) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.db");
+    let connection = crate::open::open(&file, &crate::Options::default()).unwrap();
+    connection.execute_batch("CREATE TABLE t (word TEXT NOT NULL UNIQUE)").unwrap();
+    let writer = Writer::start(connection, Arc::new(SystemClock), watch::channel(0).0).unwrap();
+    let reader = crate::open::connect(&file, crate::Durability::PowerCut).unwrap();
+    (folder, writer, reader)
+}
+
+fn put(tx: &Tx<'_>, word: &str) -> Result<()> {
+    tx.connection.execute("INSERT INTO t (word) VALUES (?1)", [word]).told()?;
+    Ok(())
+}
+
+fn words(reader: &Connection) -> Vec<String> {
+    let mut select = reader.prepare("SELECT word FROM t ORDER BY word").unwrap();
+    select.query_map([], |row| row.get(0)).unwrap().map(rusqlite::Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn a_job_that_fails_after_writing_leaves_nothing_and_its_neighbours_stay() {
+    let (_folder, writer, reader) = writer();
+    // The first holds the writer up, so that the others are waiting together when it is done.
+    let slow = writer.write(|tx| {
+        thread::sleep(Duration::from_millis(50));
+        put(tx, "slow")
+    });
+    let before = writer.write(|tx| put(tx, "before"));
+    let fails = writer.write(|tx| -> Result<()> {
+        put(tx, "half")?;
+        Err(Error::validation("no"))
+    });
+    let undoes = writer.write(|tx| {
+        put(tx, "undone")?;
+        tx.undo();
+        Ok("answered all the same")
+    });
+    let after = writer.write(|tx| put(tx, "after"));
+    let (slow, before, fails, undoes, after) = tokio::join!(slow, before, fails, undoes, after);
+    slow.unwrap();
+    before.unwrap();
+    assert_eq!(fails.unwrap_err().message(), "no");
+    assert_eq!(undoes.unwrap(), "answered all the same");
+    after.unwrap();
+    assert_eq!(words(&reader), ["after", "before", "slow"]);
+}
+
+#[tokio::test]
+async fn a_look_that_has_the_answer_writes_nothing() {
+    let (_folder, writer, reader) = writer();
+    let answer = writer.look_then_write(|_| Ok(Some(7)), |tx| put(tx, "never").map(|()| 8)).await;
+    assert_eq!(answer.unwrap(), 7);
+    assert_eq!(words(&reader), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_failed_statement_is_its_own_callers_error_alone() {
+    let (_folder, writer, reader) = writer();
+    writer.write(|tx| put(tx, "twice")).await.unwrap();
+    let (refused, made) =
+        tokio::join!(writer.write(|tx| put(tx, "twice")), writer.write(|tx| put(tx, "once")));
+    assert_eq!(refused.unwrap_err().code(), ErrorCode::Internal);
+    made.unwrap();
+    assert_eq!(words(&reader), ["once", "twice"]);
+}

@@ -1,0 +1,139 @@
+//! A canceled run whose processes ignore TERM: gone after the grace, its CLEANUP run under the closing lease, and told when. When
+//! its worker dies meanwhile, another one is handed the CLEANUP, once.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use sprongus::core::ids::RunId;
+
+use crate::field::Field;
+use crate::history::History;
+use crate::journal::lives;
+use crate::tempo::{eventually, form, uptime};
+use crate::worker::WorkerProcess;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// From TERM to KILL, in seconds.
+const GRACE: f64 = 5.0;
+
+/// The leader hears of TERM, its child does not, and neither ends by it.
+const STUBBORN: &str = r#"
+trap 'tell term' TERM
+(trap '' TERM; exec sleep 60) &
+printf '%s\n' $! > "$SPRONGUS_PROJECT_DIR/child"
+tell start
+while :; do sleep 0.1; done
+"#;
+
+fn field() -> Field {
+    let field = Field::new();
+    field.script("stubborn", STUBBORN);
+    field.script("cleanup", "tell cleanup");
+    let step = |phase: &str, name: &str| {
+        let run = Field::argv(name);
+        format!(
+            "[[kinds.note.steps]]\nphase = \"{phase}\"\nname = \"{name}\"\ntype = \"command\"\nrun = {run}\n"
+        )
+    };
+    field.declare("[kinds.note]");
+    field.declare(&(step("execution", "stubborn") + &step("cleanup", "cleanup")));
+    field
+}
+
+/// A run in execution, and its two processes.
+fn begun(field: &Field) -> (RunId, [i32; 2]) {
+    let run = field.enqueue("note", 1, |run| run)[0];
+    eventually("it is executed", LIMIT, || field.journal().find(run, 1, "start").is_some());
+    let child = std::fs::read_to_string(field.path().join("child")).unwrap().trim().parse().unwrap();
+    (run, [field.journal().find(run, 1, "start").unwrap().pid, child])
+}
+
+fn cancel(field: &Field, run: RunId) {
+    let done = field.run(&["-q", "runs", "cancel", &run.to_string(), "--yes"]);
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{done:?}");
+}
+
+fn cleaned(field: &Field, run: RunId) -> Value {
+    let done = field.run(&["--json", "runs", "events", &run.to_string()]);
+    let mut events = done.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events.find(|event| event["type"] == "run.cleaned").unwrap_or_else(|| panic!("not cleaned: {}", done.out))
+}
+
+/// The state a person sees is the cancel's, whatever came after it.
+fn is_canceled_once(field: &Field, history: &History, run: RunId) {
+    assert_eq!(
+        (history.state(run).as_str(), history.text(run, "attempt").as_deref()),
+        ("canceled", Some("1"))
+    );
+    assert_eq!((history.told(run, "run.canceled"), history.told(run, "run.cleaned")), (1, 1));
+    assert_eq!(field.journal().said("cleanup").count(), 1, "CLEANUP ran not exactly once");
+    history.agrees_with(&field.journal(), &[run]);
+}
+
+#[test]
+fn processes_that_ignore_term_are_gone_after_the_grace() {
+    let rounds = form(1, 10);
+    let (mut heard, mut taken) = (0.0_f64, 0.0_f64);
+    for _ in 0..rounds {
+        let field = field();
+        let worker = field.worker(&["--lease", "3s"]);
+        let (run, pids) = begun(&field);
+        let from = uptime();
+        cancel(&field, run);
+        let canceled = uptime();
+        eventually("both processes are gone", LIMIT, || !pids.into_iter().any(lives));
+        let gone = uptime();
+        let term = field.journal().find(run, 1, "term").expect("TERM comes before KILL").at;
+        let history = field.history();
+        eventually("it is cleaned up", LIMIT, || history.told(run, "run.cleaned") == 1);
+        is_canceled_once(&field, &history, run);
+        let cleanup = field.journal().find(run, 1, "cleanup").expect("CLEANUP runs under the same epoch").at;
+        let event = cleaned(&field, run);
+        let time =
+            |value: &Value| value.as_str().unwrap().parse::<sprongus::core::time::Timestamp>().unwrap();
+        // Their last process was gone after they were, and before it was told.
+        let at = time(&event["at"]);
+        assert!(time(&event["payload"]["goneAt"]) <= at, "{event}");
+        let since = at.since(time(&field.status(run)["finishedAt"])).as_secs_f64();
+        assert!(since >= gone - canceled - 0.2, "told gone before it was: {since:.2} s, {event}");
+        worker.stops_content();
+
+        assert!(cleanup >= gone - 0.1, "CLEANUP ran beside what it cleans up after");
+        heard = heard.max(term - from);
+        taken = taken.max(gone - term);
+    }
+    assert!((GRACE - 0.1..=GRACE + 1.0).contains(&taken), "gone {taken:.2} s after TERM");
+    assert!(heard <= 1.5, "the worker heard of the cancel only after {heard:.2} s");
+    println!(
+        "cancel: {rounds} times a process and its child that ignore TERM: TERM at most {heard:.2} s after the cancel, gone at \
+         most {taken:.2} s after TERM (grace {GRACE} s), cleaned up once under the closing lease"
+    );
+}
+
+#[test]
+fn another_worker_cleans_up_for_a_dead_one() {
+    let rounds = form(1, 10);
+    for _ in 0..rounds {
+        let field = field();
+        let mut dead = field.worker(&["--lease", "1s"]);
+        let (run, pids) = begun(&field);
+        cancel(&field, run);
+        dead.kill();
+        let history = field.history();
+        assert_eq!(history.told(run, "run.cleaned"), 0);
+        let others = [field.worker(&["--lease", "1s"]), field.worker(&["--lease", "1s"])];
+        eventually("another cleans up", LIMIT, || history.told(run, "run.cleaned") == 1);
+        assert!(!pids.into_iter().any(lives), "what the dead worker executed outlived the CLEANUP");
+        // Long enough for a second hand-out, if there were one.
+        std::thread::sleep(Duration::from_millis(1_500));
+        assert!(field.journal().find(run, 2, "cleanup").is_some(), "handed out under an epoch of its own");
+        assert_eq!(field.journal().said("start").count(), 1, "it was executed again");
+        is_canceled_once(&field, &history, run);
+        assert!(cleaned(&field, run)["payload"]["goneAt"].is_string());
+        others.into_iter().for_each(WorkerProcess::stops_content);
+    }
+    println!(
+        "cancel: {rounds} times the worker was killed after a cancel: another one was handed the CLEANUP, once"
+    );
+}

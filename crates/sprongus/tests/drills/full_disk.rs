@@ -1,0 +1,113 @@
+//! A full disk: enqueues are refused in one clear line, nothing acknowledged is lost, and once there is space again everything
+//! goes on, without a restart.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, prlimit};
+use serde_json::Value;
+use sprongus::core::ids::RunId;
+use sprongus::sqlite::Durability;
+
+use crate::disk::{Disk, or_not_run};
+use crate::field::{Done, Field, finished};
+use crate::tempo::{eventually, form};
+use crate::writer::Writer;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[test]
+fn everything_goes_on_once_there_is_space() {
+    let rounds = form(1, 10);
+    for _ in 0..rounds {
+        let Some(disk) = or_not_run("full_disk", Disk::small(6 << 20)) else { return };
+        on_a_disk(&disk);
+    }
+    println!(
+        "full_disk: {rounds} times full and freed: refused as unavailable, nothing acknowledged lost; a run that ended \
+         meanwhile was reported when there was space"
+    );
+}
+
+fn on_a_disk(disk: &Disk) {
+    let field = Field::with_database(disk.path().join("runs.db"));
+    field
+        .kind("wait", "tell start; until [ -e \"$SPRONGUS_PROJECT_DIR/go\" ]; do sleep 0.05; done; tell end");
+    let ending = field.enqueue("wait", 1, |run| run)[0];
+    let worker = field.worker(&[]);
+    eventually("it is executed", LIMIT, || field.journal().said("start").count() == 1);
+
+    let filler = disk.path().join("filler");
+    std::fs::write(&filler, vec![b'x'; 3 << 20]).unwrap();
+    let mut writer = Writer::start(field.database(), &field.path().join("acks"), Durability::PowerCut, None);
+    fills(&writer);
+    is_refused(&field.run(&["runs", "enqueue", "note"]));
+    let status = field.status(ending);
+    assert_eq!(status["state"], "running", "reading goes on");
+    std::fs::write(field.path().join("go"), "").unwrap();
+    eventually("it ended", LIMIT, || field.journal().said("end").count() == 1);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(field.history().state(ending), "running", "how could it be written down?");
+
+    std::fs::remove_file(filler).unwrap();
+    goes_on(&field, &mut writer);
+    let history = field.history();
+    eventually("its end is reported", LIMIT, || history.state(ending) == "succeeded");
+    assert_eq!(history.text(ending, "attempt").as_deref(), Some("1"));
+    drop(worker);
+}
+
+/// The same without root: a limit on the size of files, lifted from outside while the process lives.
+#[test]
+fn everything_goes_on_once_a_limit_is_lifted() {
+    // Half-KiB blocks: 1 MiB for the log. The signal that comes with the limit is ignored, as services do.
+    const WITHIN: &str = "trap '' XFSZ; ulimit -S -f 2048";
+    let rounds = form(1, 10);
+    for _ in 0..rounds {
+        let field = Field::new();
+        field.enqueue("note", 1, |run| run);
+        let mut writer =
+            Writer::start(field.database(), &field.path().join("acks"), Durability::PowerCut, Some(WITHIN));
+        fills(&writer);
+        let script = format!("{WITHIN}; exec \"$0\" runs enqueue note");
+        let words = ["-c", &script, env!("CARGO_BIN_EXE_sprongus")];
+        is_refused(&finished(field.command("sh").args(words)));
+        prlimit(Some(writer.pid()), Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
+        goes_on(&field, &mut writer);
+    }
+    println!("full_disk: {rounds} times a limit on files reached and lifted: likewise");
+}
+
+fn fills(writer: &Writer) {
+    eventually("the disk is full", Duration::from_secs(60), || !writer.refusals().is_empty());
+}
+
+/// One clear line and a hint, the contract's exit code, and no run.
+fn is_refused(done: &Done) {
+    assert_eq!((done.code, done.out.as_str()), (Some(8), ""), "{done:?}");
+    let [error, hint] = done.err.lines().collect::<Vec<_>>()[..] else { panic!("{done:?}") };
+    assert!(error.starts_with("error: the disk ") && hint.starts_with("hint: "), "{done:?}");
+}
+
+/// The same process, and new ones.
+fn goes_on(field: &Field, writer: &mut Writer) {
+    let before = writer.acked().len();
+    eventually("enqueues are acknowledged again", LIMIT, || writer.acked().len() > before + 20);
+    let done = field.run(&["--json", "runs", "enqueue", "note"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    writer.kill();
+    let refusals = writer.refusals();
+    assert!(refusals.iter().all(|told| told.starts_with("unavailable ")), "{refusals:?}");
+
+    let made: Value = serde_json::from_str(&done.out).unwrap();
+    let mut acked = writer.acked();
+    acked.push(made["id"].as_str().unwrap().parse().unwrap());
+    all_there(field.database(), &acked);
+}
+
+fn all_there(file: &Path, acked: &[RunId]) {
+    let history = crate::history::History::open(file);
+    history.is_sound();
+    let gone: Vec<_> = acked.iter().filter(|&&id| history.told(id, "run.enqueued") != 1).collect();
+    assert!(gone.is_empty(), "acknowledged, and gone: {gone:?}");
+}

@@ -1,0 +1,31 @@
+//! Drills: what is promised for bad days, held up on the real binary with real worker processes.
+//!
+//! Each has a short form, which every `./test` runs, and a long one, which `./drills` runs in a release build
+//! (`SPRONGUS_DRILL=long`). What was executed is told by a journal that the commands write themselves; the database is read
+//! with SQL of our own. `SPRONGUS_DRILL_SEED` repeats the random choices of an earlier one.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is a test from end to end, what it calls outside of a #[test] included"
+)]
+
+mod cancel;
+mod disk;
+mod drain;
+mod field;
+mod full_disk;
+mod history;
+mod journal;
+mod kill;
+mod mutants;
+mod poison;
+mod power_cut;
+mod restart;
+mod speed;
+mod stop;
+mod storm;
+mod tempo;
+mod worker;
+mod writer;

@@ -1,0 +1,94 @@
+//! A run that kills its worker: given up after three crashes, or after one with one attempt, and it says why. What else there
+//! is to do gets done.
+
+use std::time::Duration;
+
+use sprongus::core::run::NewRun;
+
+use crate::field::Field;
+use crate::tempo::{eventually, form};
+use crate::worker::WorkerProcess;
+
+#[test]
+fn a_run_that_kills_its_workers_is_given_up() {
+    let (rounds, good) = form((1, 30), (10, 500));
+    for _ in 0..rounds {
+        round(good);
+    }
+    println!(
+        "poison: {rounds} times two runs that kill their worker among {good} others: given up after 3 and after 1 crash, \
+         said why; 4 workers dead a time, all others succeeded"
+    );
+}
+
+/// Runs that are long enough to be there each time the worker dies are suspects too; they must not be given up for it.
+#[test]
+fn its_neighbours_are_not_given_up_with_it() {
+    let rounds = form(1, 10);
+    for _ in 0..rounds {
+        let field = Field::new();
+        field.kind("poison", "tell start\nsleep 0.3\nkill -9 $PPID");
+        field.kind("note", "tell start\nsleep 0.6\ntell end");
+        let mut runs = field.enqueue("note", 2, |run| run);
+        let poison = field.enqueue("poison", 1, |run| NewRun { max_attempts: Some(10), ..run })[0];
+        runs.extend(field.enqueue("note", 3, |run| run));
+        let deaths = works_off(&field, 1, &["--lease", "1s", "--concurrency", "4"]);
+        let history = field.history();
+        assert_eq!((deaths, history.text(poison, "crashes").as_deref()), (3, Some("3")));
+        let harmed: Vec<_> = runs.iter().map(|&run| history.text(run, "error")).collect();
+        assert!(runs.iter().all(|&run| history.state(run) == "succeeded"), "{harmed:?}");
+        runs.push(poison);
+        history.agrees_with(&field.journal(), &runs);
+    }
+    println!(
+        "poison: {rounds} times five runs were executed beside it whenever it killed their worker: all succeeded"
+    );
+}
+
+/// Works until all runs have ended. Somebody starts a worker again when one has died, as a service manager does. Answers how
+/// many have.
+fn works_off(field: &Field, workers: usize, words: &[&str]) -> usize {
+    let mut crew: Vec<_> = (0..workers).map(|_| field.worker(words)).collect();
+    let (mut deaths, history) = (0, field.history());
+    eventually("all runs ended", Duration::from_secs(180), || {
+        for worker in &mut crew {
+            if worker.has_ended() {
+                deaths += 1;
+                *worker = field.worker(words);
+            }
+        }
+        history.open_runs() == 0
+    });
+    crew.into_iter().for_each(WorkerProcess::stops_content);
+    deaths
+}
+
+fn round(good: usize) {
+    let field = Field::new();
+    field.kind("poison", "tell start\nkill -9 $PPID");
+    field.kind("note", "tell start\nsleep 0.05\ntell end");
+    let some = good / 2;
+    let mut runs = field.enqueue("note", some, |run| run);
+    let patient = field.enqueue("poison", 1, |run| NewRun { max_attempts: Some(10), ..run })[0];
+    let once = field.enqueue("poison", 1, |run| NewRun { max_attempts: Some(1), ..run })[0];
+    runs.extend(field.enqueue("note", good - some, |run| run));
+    let deaths = works_off(&field, 2, &["--lease", "1s", "--concurrency", "2"]);
+    let history = field.history();
+    let journal = field.journal();
+    for (run, crashes, error) in [
+        (patient, 3, "lost its worker 3 times: the run may be what ends it"),
+        (once, 1, "lost its worker on attempt 1 of 1"),
+    ] {
+        let status = field.status(run);
+        assert_eq!((&status["state"], &status["crashes"]), (&"failed".into(), &crashes.into()), "{status}");
+        assert_eq!((&status["attempt"], &status["error"]), (&crashes.into(), &error.into()));
+        assert_eq!(journal.said("start").filter(|line| line.run == run).count(), crashes);
+        let told = field.run(&["runs", "status", &run.to_string()]);
+        assert!(told.out.contains(error), "{}", told.out);
+    }
+    assert_eq!(deaths, 4);
+    let harmed: Vec<_> = runs.iter().filter(|&&run| history.state(run) != "succeeded").collect();
+    assert!(harmed.is_empty(), "{harmed:?}");
+    runs.extend([patient, once]);
+    history.agrees_with(&journal, &runs);
+}

@@ -1,0 +1,95 @@
+//! SIGTERM in the middle of long runs: they may end within the grace; the second signal, or the end of the grace, gives them
+//! back, the attempt with them.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use sprongus::core::ids::RunId;
+
+use crate::field::Field;
+use crate::tempo::{eventually, form};
+use crate::worker::WorkerProcess;
+
+const LIMIT: Duration = Duration::from_secs(20);
+const SLOTS: usize = 3;
+
+/// What follows the first signal.
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    /// The runs end in time.
+    Done,
+    SecondSignal,
+    GraceEnds,
+}
+
+#[test]
+fn a_restart_loses_nothing() {
+    let rounds = form(1, 10);
+    for _ in 0..rounds {
+        for then in [Then::Done, Then::SecondSignal, Then::GraceEnds] {
+            round(then);
+        }
+    }
+    println!(
+        "restart: {rounds} times SIGTERM amid {SLOTS} runs: drained; given back after a second signal; given back when the \
+         grace ended; each run then executed to its end, no attempt spent on a restart"
+    );
+}
+
+fn round(then: Then) {
+    let field = Field::new();
+    let first = match then {
+        Then::Done => "sleep 1.5",
+        Then::SecondSignal | Then::GraceEnds => "sleep 60",
+    };
+    field.kind(
+        "note",
+        &format!("tell start; [ -e \"$SPRONGUS_PROJECT_DIR/restarted\" ] || {first}\ntell end"),
+    );
+    let runs = field.enqueue("note", SLOTS + 2, |run| run);
+    let grace = if matches!(then, Then::GraceEnds) { "1s" } else { "20s" };
+    let slots = SLOTS.to_string();
+    let mut worker = field.worker(&["--concurrency", &slots, "--grace", grace]);
+    eventually("all slots are taken", LIMIT, || field.journal().said("start").count() == SLOTS);
+    worker.signal(Signal::TERM);
+    if matches!(then, Then::SecondSignal) {
+        eventually("it drains", LIMIT, || worker.stderr().contains("draining"));
+        worker.signal(Signal::TERM);
+    }
+    assert!(worker.ends_within(LIMIT).success(), "{}", worker.stderr());
+    assert!(field.processes().is_empty(), "a process outlived its worker");
+    let journal = field.journal();
+    assert_eq!(journal.said("start").count(), SLOTS, "it began something after the signal");
+    let begun: Vec<RunId> = journal.said("start").map(|line| line.run).collect();
+    check(&field, &worker, then, &runs, &begun);
+
+    std::fs::write(field.path().join("restarted"), "").unwrap();
+    let next = field.worker(&["--concurrency", &slots]);
+    field.until_all_ended(LIMIT);
+    next.stops_content();
+    let history = field.history();
+    history.agrees_with(&field.journal(), &runs);
+    for run in runs {
+        let attempts = (history.state(run), history.text(run, "attempt"), history.text(run, "crashes"));
+        assert_eq!(attempts, ("succeeded".to_owned(), Some("1".to_owned()), Some("0".to_owned())));
+    }
+}
+
+/// Right after the worker's end.
+fn check(field: &Field, worker: &WorkerProcess, then: Then, runs: &[RunId], begun: &[RunId]) {
+    let history = field.history();
+    let (said, released) = match then {
+        Then::Done => (format!("{SLOTS} succeeded"), 0),
+        Then::SecondSignal | Then::GraceEnds => ("0 succeeded".to_owned(), 1),
+    };
+    assert!(worker.stdout().contains(&said), "{then:?}: {}", worker.stdout());
+    for &run in runs {
+        let ended = matches!(then, Then::Done) && begun.contains(&run);
+        let (state, attempt) = if ended { ("succeeded", "1") } else { ("queued", "0") };
+        assert_eq!(history.state(run), state, "{then:?}");
+        assert_eq!(history.text(run, "attempt").as_deref(), Some(attempt), "{then:?}");
+        if begun.contains(&run) {
+            assert_eq!(history.told(run, "run.released"), released, "{then:?}");
+        }
+    }
+}

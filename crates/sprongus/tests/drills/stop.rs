@@ -1,0 +1,78 @@
+//! SIGSTOP past the lease: another worker finishes the run. Woken, the first one ends its process, and its report is refused.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use sprongus::RunsExt;
+use sprongus::core::ErrorCode;
+use sprongus::core::run::{Hold, Outcome};
+
+use crate::field::Field;
+use crate::journal::lives;
+use crate::tempo::{block_on, chances, eventually, form};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[test]
+fn what_a_stopped_worker_says_late_is_refused() {
+    let rounds = form(1, 20);
+    let (mut chance, seed) = chances();
+    let mut refused = 0;
+    for _ in 0..rounds {
+        for outlives in [true, false] {
+            // 1.5 to 4 leases of 1 s.
+            let nap = Duration::from_millis(chance.u64(1_500..4_000).min(form(2_000, 4_000)));
+            refused += round(outlives, nap);
+        }
+    }
+    println!(
+        "stop: seed {seed}: {refused} workers stopped for 1.5 to 4 leases and woken: each gave up its run and ended its own \
+         process, each late report was refused, the winner's result stood"
+    );
+}
+
+/// `outlives`: the process still runs when its worker wakes; otherwise it has ended meanwhile, and there is a result to report.
+fn round(outlives: bool, nap: Duration) -> u32 {
+    let field = Field::new();
+    let first = if outlives { "sleep 60" } else { "sleep 0.3" };
+    field.kind(
+        "note",
+        &format!(
+            "tell start; [ \"$SPRONGUS_EPOCH\" = 1 ] && {first}\n\
+             printf 'result={{\"epoch\": %s}}\\n' \"$SPRONGUS_EPOCH\" >> \"$SPRONGUS_OUTPUT\"; tell end"
+        ),
+    );
+    let run = field.enqueue("note", 1, |run| run)[0];
+    let stopped = field.worker(&["--lease", "1s"]);
+    let hold = Hold { id: run, worker_id: stopped.id(), epoch: 1 };
+    eventually("it is executed", LIMIT, || field.journal().find(run, 1, "start").is_some());
+    let pid = field.journal().find(run, 1, "start").unwrap().pid;
+    stopped.signal(Signal::STOP);
+
+    let winner = field.worker(&["--lease", "1s"]);
+    let history = field.history();
+    eventually("another finishes it", LIMIT, || history.state(run) == "succeeded");
+    std::thread::sleep(nap);
+    assert_eq!(lives(pid), outlives, "the process of the stopped worker");
+    let before = (history.row(run), history.events(run));
+    assert_eq!(history.text(run, "result").as_deref(), Some(r#"{"epoch":2}"#));
+    let outcome = Outcome::Succeed { result: None, output_ref: None };
+    let late = block_on(field.runs().finish_one(&hold, outcome));
+    assert_eq!(late.map(|run| run.epoch).map_err(|error| error.code()), Err(ErrorCode::LeaseLost));
+
+    stopped.signal(Signal::CONT);
+    eventually("it gives the run up", LIMIT, || stopped.stderr().contains("lease lost, the run is dropped"));
+    eventually("it ends its process", LIMIT, || !lives(pid));
+    stopped.signal(Signal::TERM);
+    let mut stopped = stopped;
+    assert!(stopped.ends_within(LIMIT).success());
+    assert!(
+        stopped.stdout().contains("0 succeeded") && stopped.stdout().contains("1 lost"),
+        "{}",
+        stopped.stdout()
+    );
+    assert!(before == (history.row(run), history.events(run)), "the winner's result was touched");
+    history.agrees_with(&field.journal(), &[run]);
+    winner.stops_content();
+    1
+}

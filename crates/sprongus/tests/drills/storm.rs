@@ -1,0 +1,33 @@
+//! Thirty processes at once with one idempotency key, on a file that none of them has seen before: one run.
+
+use std::process::Child;
+
+use sprongus::core::ids::RunId;
+
+use crate::field::Field;
+use crate::tempo::form;
+
+const PROCESSES: usize = 30;
+
+#[test]
+fn one_key_makes_one_run() {
+    let rounds = form(2, 30);
+    for _ in 0..rounds {
+        let field = Field::new();
+        let words = ["-q", "runs", "enqueue", "note", "--idempotency-key", "same"];
+        let all: Vec<Child> = (0..PROCESSES).map(|_| field.sprongus(&words).spawn().unwrap()).collect();
+        let mut ids: Vec<RunId> = Vec::new();
+        for child in all {
+            let output = child.wait_with_output().unwrap();
+            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success() && complaint.is_empty(), "{}: {complaint}", output.status);
+            ids.push(String::from_utf8_lossy(&output.stdout).trim().parse().unwrap());
+        }
+        ids.dedup();
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        let history = field.history();
+        assert_eq!((history.open_runs(), history.told(ids[0], "run.enqueued")), (1, 1));
+        history.is_sound();
+    }
+    println!("storm: {rounds} times {PROCESSES} processes with one key on a new file made one run");
+}
