@@ -1,6 +1,6 @@
 //! A [`Store`] in one SQLite file: no server, any number of processes on one machine.
 //!
-//! One writer thread per process folds what is waiting into one transaction ([`writer`]); readers have connections of their
+//! One writer thread per process folds what is waiting into one transaction (`writer.rs`); readers have connections of their
 //! own. Each verb stands in the file of its name. Rules are the core's: under the write lock a verb reads the run, asks the
 //! rule and writes the answer, so there is no rule in SQL here. What is left to others: what a workspace's caller may do is
 //! checked by row here, but there is no second wall behind it as Postgres has; give mutually distrustful tenants a file each.
