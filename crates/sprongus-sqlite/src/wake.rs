@@ -97,7 +97,8 @@ impl Waiting {
 
 fn work(connection: &Connection, log: &Path, waiting: &Waiting, changed: &watch::Sender<u64>) {
     let mut signals = signals::Signals::on(log);
-    let mut seen = commits_elsewhere(connection);
+    // The first to wait has looked before this thread was there: what was committed in between counts as a change.
+    let mut seen = None;
     let mut look_often_until = Instant::now();
     while waiting.somebody() {
         let now = commits_elsewhere(connection);
