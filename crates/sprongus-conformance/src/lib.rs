@@ -1,7 +1,7 @@
 //! What a store and its API promise, as tests: listed once, run by every store, each named by the promise it holds.
 //!
 //! A store's whole test file is a factory and a line:
-//! ```ignore
+//! ```text
 //! async fn make(clock: TurnedClock) -> (Arc<dyn Store>, TempDir) { … }
 //! sprongus_conformance::store_conformance!(make);
 //! ```

@@ -1,7 +1,7 @@
 //! The model: a store in memory that does nothing but ask the rules. It is the executable specification: what it answers is
 //! what every store answers.
 //!
-//! One lock around everything makes each call a transaction; [`tables`] says what is kept, the other files what each verb does
+//! One lock around everything makes each call a transaction; `tables.rs` says what is kept, the other files what each verb does
 //! with it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
