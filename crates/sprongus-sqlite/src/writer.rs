@@ -19,7 +19,7 @@ const MOST_JOBS: usize = 256;
 
 /// How long the callers of the last commit are waited for. They were several, were answered a moment ago, and most come straight
 /// back; a commit without them would make each wait for two. A caller alone is never waited for.
-const COMING_BACK: Duration = Duration::from_micros(150);
+const COMING_BACK: Duration = Duration::from_micros(300);
 
 /// A transaction as a job sees it.
 pub struct Tx<'a> {
