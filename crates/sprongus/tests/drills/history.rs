@@ -9,6 +9,8 @@ use sprongus::core::ids::RunId;
 
 use crate::journal::Journal;
 
+const PATIENCE: Duration = Duration::from_secs(30);
+
 pub struct History(Connection);
 
 /// An event of one run.
@@ -23,12 +25,20 @@ impl History {
     pub fn open(file: &Path) -> Self {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags).unwrap();
-        connection.busy_timeout(Duration::from_secs(30)).unwrap();
+        connection.busy_timeout(PATIENCE).unwrap();
         Self(connection)
     }
 
     pub fn connection(&self) -> &Connection {
         &self.0
+    }
+
+    /// Whether nobody keeps the write lock for as long as a commit never takes.
+    pub fn can_be_written(&self) -> bool {
+        self.0.busy_timeout(Duration::from_millis(300)).unwrap();
+        let taken = self.0.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok();
+        self.0.busy_timeout(PATIENCE).unwrap();
+        taken
     }
 
     fn count(&self, sql: &str) -> u32 {
