@@ -21,6 +21,13 @@ const MOST_JOBS: usize = 256;
 /// back; a commit without them would make each wait for two. A caller alone is never waited for.
 const COMING_BACK: Duration = Duration::from_micros(300);
 
+/// A process that opens the file alone reads the whole log again, at some 5 ms a thousand pages. Where only commands that soon
+/// end write, none of them empties the log as it closes, for it is exiting; so in its first commits a process keeps the log short,
+/// and only one that stays lets it grow to what is best for many commits. In pages.
+const SHORT_LOG: u32 = 256;
+const LONG_LOG: u32 = 8_000;
+const STAYS: u32 = 64;
+
 /// A transaction as a job sees it.
 pub struct Tx<'a> {
     /// The connection, in a transaction that will be committed or rolled back for all its jobs together.
@@ -149,7 +156,8 @@ fn work(
     waiting: &Receiver<Box<dyn Job>>,
     changed: &watch::Sender<u64>,
 ) {
-    let mut expected = 1;
+    let (mut expected, mut commits) = (1, 0_u32);
+    empty_log_at(connection, SHORT_LOG);
     let mut jobs: Vec<Box<dyn Job>> = Vec::new();
     loop {
         if jobs.is_empty() {
@@ -169,6 +177,10 @@ fn work(
         let committed = transact(connection, clock, &mut writes);
         if committed.is_ok() {
             changed.send_modify(|generation| *generation += 1);
+            commits = commits.saturating_add(1);
+            if commits == STAYS {
+                empty_log_at(connection, LONG_LOG);
+            }
         }
         // Those who queued during the commit, and those it now answers, can share the next one.
         jobs.extend(waiting.try_iter().take(MOST_JOBS));
@@ -180,6 +192,11 @@ fn work(
             })
         });
     }
+}
+
+fn empty_log_at(connection: &Connection, pages: u32) {
+    // Its length is a matter of speed alone.
+    let _ = connection.pragma_update(None, "wal_autocheckpoint", pages);
 }
 
 /// Waits a moment for as many as are expected.

@@ -99,6 +99,20 @@ fn history() {
     hold(&["--only", "history"], &bars);
 }
 
+/// Each process that opens the file alone reads its log again, so where nothing but short commands write it must stay short.
+#[test]
+fn the_log_of_short_commands_stays_short() {
+    let field = Field::new();
+    let count = form(150, 700);
+    for _ in 0..count {
+        let done = field.run(&["-q", "runs", "enqueue", "note"]);
+        assert_eq!(done.code, Some(0), "{done:?}");
+    }
+    let log = std::fs::metadata(field.path().join(".sprongus/runs.db-wal")).map_or(0, |log| log.len());
+    println!("speed: the log is {} KiB long after {count} times runs enqueue", log / 1024);
+    assert!(log < 2 << 20, "{log} bytes");
+}
+
 #[test]
 fn whole_processes() {
     let limit = form(250.0, 15.0);
