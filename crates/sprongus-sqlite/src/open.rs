@@ -132,7 +132,6 @@ pub fn connect(path: &Path, durability: Durability) -> Result<Connection> {
     // What a savepoint may have to take back is kept in memory: in SQLite's temporary file it cost four fifths of the time.
     connection.pragma_update(None, "temp_store", "MEMORY").told()?;
     connection.pragma_update(None, "cache_size", -65_536).told()?;
-    connection.pragma_update(None, "wal_autocheckpoint", 8_000).told()?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
