@@ -166,16 +166,17 @@ impl Runs for CallerRuns {
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>> {
         rules::claim::check(&request)?;
         let deadline = Instant::now() + request.wait;
+        let mut seen = self.store().generation();
+        let mut answer = self.store().claim(&self.caller, &request).await?;
         loop {
-            let seen = self.store().generation();
-            let answer = self.store().claim(&self.caller, &request).await?;
             self.service.subscribers.tell(&answer.events);
             let left = deadline.saturating_duration_since(Instant::now());
             if !answer.claimed.is_empty() || left.is_zero() {
                 return Ok(answer.claimed);
             }
             let longest = answer.next_due_in.map_or(left, |due| left.min(due.max(Duration::from_millis(1))));
-            self.store().changed(seen, pause(longest)).await;
+            let since = std::mem::replace(&mut seen, self.store().generation());
+            answer = self.store().claim_after(&self.caller, &request, since, pause(longest)).await?;
         }
     }
 

@@ -168,6 +168,19 @@ pub trait Store: Send + Sync + 'static {
     /// asked again, what its worker still holds of that, and nothing else.
     async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer>;
 
+    /// Waits for a change past `seen`, for `longest` at most, and claims then; may come back early with nothing. A store that can
+    /// start a claim sooner than its caller could, does so here.
+    async fn claim_after(
+        &self,
+        caller: &Caller,
+        request: &ClaimRequest,
+        seen: u64,
+        longest: Duration,
+    ) -> Result<ClaimAnswer> {
+        self.changed(seen, longest).await;
+        self.claim(caller, request).await
+    }
+
     /// Lengthens the leases of the runs held. One answer an item, in order.
     async fn heartbeat(
         &self,

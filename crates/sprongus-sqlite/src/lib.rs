@@ -55,7 +55,7 @@ pub use probe::bare_commits;
 
 use fault::Told;
 use wake::Watch;
-use writer::Writer;
+use writer::{Tx, Writer};
 
 /// Connections kept for reading; more are made when more read at once, and closed again.
 const READERS_KEPT: usize = 4;
@@ -101,6 +101,22 @@ impl Sqlite {
         let shared = Arc::clone(&self.shared);
         let reading = tokio::task::spawn_blocking(move || shared.read(read));
         reading.await.map_err(|error| Error::internal("a read was broken off").with_source(error))?
+    }
+
+    /// The two halves of a claim, each with what it needs.
+    #[expect(clippy::type_complexity, reason = "a name for it would say no more")]
+    fn claiming(
+        &self,
+        caller: &Caller,
+        request: &ClaimRequest,
+    ) -> (
+        impl FnMut(&Connection) -> Result<Option<ClaimAnswer>> + Send + 'static,
+        impl FnMut(&Tx<'_>) -> Result<ClaimAnswer> + Send + 'static,
+    ) {
+        let (caller, request) = (caller.clone(), request.clone());
+        let (looker, looked, clock) = (caller.clone(), request.clone(), Arc::clone(&self.shared.clock));
+        let look = move |connection: &Connection| claim::look(connection, &looker, &looked, clock.now());
+        (look, move |tx: &Tx<'_>| claim::run(tx, &caller, &request))
     }
 
     fn watch(&self) -> Option<&Watch> {
@@ -164,10 +180,22 @@ impl Store for Sqlite {
     }
 
     async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
-        let (caller, request) = (caller.clone(), request.clone());
-        let (looker, looked, clock) = (caller.clone(), request.clone(), Arc::clone(&self.shared.clock));
-        let look = move |connection: &Connection| claim::look(connection, &looker, &looked, clock.now());
-        self.writer.look_then_write(look, move |tx| claim::run(tx, &caller, &request)).await
+        let (look, write) = self.claiming(caller, request);
+        self.writer.look_then_write(look, write).await
+    }
+
+    async fn claim_after(
+        &self,
+        caller: &Caller,
+        request: &ClaimRequest,
+        seen: u64,
+        longest: Duration,
+    ) -> Result<ClaimAnswer> {
+        let (look, write) = self.claiming(caller, request);
+        match self.writer.write_once_wanted(look, write, self.changed(seen, longest)).await? {
+            Some(answer) => Ok(answer),
+            None => self.claim(caller, request).await,
+        }
     }
 
     async fn heartbeat(

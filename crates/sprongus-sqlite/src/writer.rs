@@ -12,6 +12,9 @@ use sprongus_core::time::{Clock, Timestamp};
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::sync::{oneshot, watch};
 
+mod parked;
+
+use self::parked::{Parked, Ticket, Withdraw};
 use crate::fault::Told;
 
 /// The most jobs in one transaction: what is behind them should not wait for all of them.
@@ -102,10 +105,13 @@ where
     }
 }
 
+/// A job on its way to the thread; with a ticket, one to be parked.
+type Sent = (Box<dyn Job>, Option<Ticket>);
+
 /// The handle to the writer thread; the thread ends with its last handle.
 #[derive(Clone)]
 pub struct Writer {
-    jobs: Sender<Box<dyn Job>>,
+    jobs: Sender<Sent>,
 }
 
 impl Writer {
@@ -142,49 +148,117 @@ impl Writer {
         look: impl FnMut(&Connection) -> Result<Option<T>> + Send + 'static,
         write: impl FnMut(&Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let gone = || Error::new(ErrorCode::Unavailable, "the database was closed");
+        self.send(look, write, None)?.await.map_err(gone)?
+    }
+
+    /// Looks now and after each commit of this process, and writes as soon as `look` has no answer; none when `until` ends first.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub async fn write_once_wanted<T: Send + 'static>(
+        &self,
+        look: impl FnMut(&Connection) -> Result<Option<T>> + Send + 'static,
+        write: impl FnMut(&Tx<'_>) -> Result<T> + Send + 'static,
+        until: impl Future<Output = ()> + Send,
+    ) -> Result<Option<T>> {
+        let ticket = Ticket::default();
+        let mut answered = self.send(look, write, Some(ticket.clone()))?;
+        let withdraw = Withdraw(ticket);
+        tokio::select! {
+            biased;
+            answer = &mut answered => return answer.map_err(gone)?.map(Some),
+            () = until => {}
+        }
+        if withdraw.0.withdraw() {
+            return Ok(None);
+        }
+        answered.await.map_err(gone)?.map(Some)
+    }
+
+    fn send<T: Send + 'static>(
+        &self,
+        look: impl FnMut(&Connection) -> Result<Option<T>> + Send + 'static,
+        write: impl FnMut(&Tx<'_>) -> Result<T> + Send + 'static,
+        ticket: Option<Ticket>,
+    ) -> Result<oneshot::Receiver<Result<T>>> {
         let (answer, answered) = oneshot::channel();
         let job = Box::new(Write { look, write, outcome: None, answer });
-        self.jobs.send(job).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.jobs.send((job, ticket)).map_err(gone)?;
+        Ok(answered)
     }
 }
 
-fn work(
-    connection: &Connection,
-    clock: &dyn Clock,
-    waiting: &Receiver<Box<dyn Job>>,
-    changed: &watch::Sender<u64>,
-) {
-    let (mut expected, mut commits) = (1, 0_u32);
-    empty_log_at(connection, SHORT_LOG);
-    let mut jobs: Vec<Box<dyn Job>> = Vec::new();
-    loop {
-        if jobs.is_empty() {
-            match waiting.recv() {
-                Ok(first) => jobs.push(first),
+fn gone<E>(_: E) -> Error {
+    Error::new(ErrorCode::Unavailable, "the database was closed")
+}
+
+/// What the thread has before it.
+#[derive(Default)]
+struct Desk {
+    jobs: Vec<Box<dyn Job>>,
+    parked: Parked,
+}
+
+impl Desk {
+    fn put(&mut self, (job, ticket): Sent) {
+        match ticket {
+            Some(ticket) => self.parked.add(job, ticket),
+            None => self.jobs.push(job),
+        }
+    }
+
+    /// Waits a moment for as many as are expected.
+    fn gather(&mut self, waiting: &Receiver<Sent>, expected: usize) {
+        let until = Instant::now() + COMING_BACK;
+        while self.jobs.len() < expected {
+            match waiting.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(sent) => self.put(sent),
                 Err(_) => return,
             }
         }
-        gather(&mut jobs, waiting, expected);
+    }
+
+    fn take_due(&mut self, connection: &Connection) {
+        self.jobs.extend(self.parked.due(connection));
+    }
+}
+
+fn work(connection: &Connection, clock: &dyn Clock, waiting: &Receiver<Sent>, changed: &watch::Sender<u64>) {
+    let (mut expected, mut commits) = (0, 0_u32);
+    empty_log_at(connection, SHORT_LOG);
+    let mut desk = Desk::default();
+    loop {
+        if desk.jobs.is_empty() {
+            match waiting.recv() {
+                Ok(first) => desk.put(first),
+                Err(_) => return,
+            }
+        }
+        desk.gather(waiting, expected);
+        desk.take_due(connection);
         let (mut writes, reads): (Vec<_>, Vec<_>) =
-            jobs.drain(..).map(|mut job| (job.wanted(connection), job)).partition(|(wanted, _)| *wanted);
+            desk.jobs.drain(..).map(|mut job| (job.wanted(connection), job)).partition(|(wanted, _)| *wanted);
         reads.into_iter().for_each(|(_, job)| job.settle(Ok(())));
         if writes.is_empty() {
-            expected = 1;
+            expected = 0;
             continue;
         }
         let committed = transact(connection, clock, &mut writes);
+        // Those who queued during the commit, and those it now answers, can share the next one; one alone is not waited for.
+        waiting.try_iter().take(MOST_JOBS).for_each(|sent| desk.put(sent));
+        expected = match desk.jobs.len() + writes.len() {
+            1 => 0,
+            several => several.min(MOST_JOBS),
+        };
         if committed.is_ok() {
+            // First what the commit has made due, so that whoever is woken by the change does not start it a second time.
+            desk.take_due(connection);
             changed.send_modify(|generation| *generation += 1);
             commits = commits.saturating_add(1);
             if commits == STAYS {
                 empty_log_at(connection, LONG_LOG);
             }
         }
-        // Those who queued during the commit, and those it now answers, can share the next one.
-        jobs.extend(waiting.try_iter().take(MOST_JOBS));
-        expected = (jobs.len() + writes.len()).min(MOST_JOBS);
         writes.into_iter().for_each(|(_, job)| {
             job.settle(match &committed {
                 Ok(()) => Ok(()),
@@ -197,17 +271,6 @@ fn work(
 fn empty_log_at(connection: &Connection, pages: u32) {
     // Its length is a matter of speed alone.
     let _ = connection.pragma_update(None, "wal_autocheckpoint", pages);
-}
-
-/// Waits a moment for as many as are expected.
-fn gather(jobs: &mut Vec<Box<dyn Job>>, waiting: &Receiver<Box<dyn Job>>, expected: usize) {
-    let until = Instant::now() + COMING_BACK;
-    while jobs.len() < expected {
-        match waiting.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(job) => jobs.push(job),
-            Err(_) => return,
-        }
-    }
 }
 
 /// First all jobs as they are. If one fails that has written already, once more with a savepoint for each, so that it leaves

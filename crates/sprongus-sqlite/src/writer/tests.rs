@@ -71,3 +71,40 @@ async fn a_failed_statement_is_its_own_callers_error_alone() {
     made.unwrap();
     assert_eq!(words(&reader), ["once", "twice"]);
 }
+
+#[tokio::test]
+async fn a_parked_job_starts_with_the_commit_that_gives_it_something() {
+    let (_folder, writer, reader) = writer();
+    let look = |connection: &Connection| {
+        let there =
+            connection.prepare_cached("SELECT 1 FROM t WHERE word = 'awaited'").told()?.exists([]).told()?;
+        Ok(if there { None } else { Some("nothing yet") })
+    };
+    let parked =
+        writer.write_once_wanted(look, |tx| put(tx, "taken").map(|()| "taken"), std::future::pending());
+    let others = async {
+        writer.write(|tx| put(tx, "something else")).await.unwrap();
+        assert_eq!(words(&reader), ["something else"]);
+        writer.write(|tx| put(tx, "awaited")).await.unwrap();
+    };
+    let (parked, ()) = tokio::join!(parked, others);
+    assert_eq!(parked.unwrap(), Some("taken"));
+    assert_eq!(words(&reader), ["awaited", "something else", "taken"]);
+}
+
+#[tokio::test]
+async fn a_parked_job_whose_caller_waits_no_longer_is_never_carried_out() {
+    let (_folder, writer, reader) = writer();
+    let look = |connection: &Connection| {
+        let there = connection.prepare_cached("SELECT 1 FROM t").told()?.exists([]).told()?;
+        Ok(if there { None } else { Some(()) })
+    };
+    let given_up =
+        writer.write_once_wanted(look, |tx| put(tx, "late"), tokio::time::sleep(Duration::from_millis(20)));
+    assert_eq!(given_up.await.unwrap(), None);
+    let dropped = writer.write_once_wanted(look, |tx| put(tx, "late"), std::future::pending());
+    assert!(tokio::time::timeout(Duration::from_millis(20), dropped).await.is_err());
+    writer.write(|tx| put(tx, "first")).await.unwrap();
+    writer.write(|tx| put(tx, "second")).await.unwrap();
+    assert_eq!(words(&reader), ["first", "second"]);
+}
