@@ -84,6 +84,8 @@ fn round(outlives: bool, nap: Duration) -> u32 {
 fn stop_between_commits(worker: &WorkerProcess, history: &History) {
     eventually("it is stopped between two commits", LIMIT, || {
         worker.signal(Signal::STOP);
+        // A thread stops when it next leaves the kernel, and may begin a commit until then.
+        eventually("each of its threads has stopped", LIMIT, || worker.is_stopped());
         let is_free = history.can_be_written();
         if !is_free {
             worker.signal(Signal::CONT);

@@ -49,6 +49,14 @@ impl WorkerProcess {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Whether a SIGSTOP has reached each of its threads (proc(5): the state behind the name in brackets is `T`).
+    pub fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        threads
+            .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok())
+            .all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+    }
+
     /// Ends it as a crash does. What it executed goes on, held by nobody.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
