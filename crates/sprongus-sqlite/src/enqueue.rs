@@ -21,7 +21,6 @@ pub(crate) const BY_KEY: &str =
     concat!("SELECT ", run_columns!(), " FROM runs WHERE workspace_id = ?1 AND idempotency_key = ?2");
 pub(crate) const BY_ID: &str =
     concat!("SELECT ", run_columns!(), " FROM runs WHERE id = ?1 AND workspace_id = ?2");
-const EXISTS: &str = "SELECT 1 FROM runs WHERE id = ?1";
 
 /// Makes or finds each run; with [`Batch::AllOrNothing`] the first refusal undoes all.
 pub fn run(
@@ -57,15 +56,13 @@ fn insert(tx: &Tx<'_>, caller: &Caller, request: &Prepared) -> Result<Result<Ins
     {
         return Ok(replayed(found, caller, request));
     }
-    if exists(tx, EXISTS, [request.id.to_string()])? {
+    let change = enqueue(request, &caller.workspace, Act { now: tx.now, actor: &caller.actor });
+    if !rows::insert_run(tx, &change.run)? {
         return Ok(match find(tx, BY_ID, (request.id.to_string(), caller.workspace.as_str()))? {
             Some(found) => replayed(found, caller, request),
             None => Err(Error::new(ErrorCode::Conflict, format!("the id is taken: {}", request.id))),
         });
     }
-    let act = Act { now: tx.now, actor: &caller.actor };
-    let change = enqueue(request, &caller.workspace, act);
-    rows::insert_run(tx, &change.run)?;
     rows::insert_events(tx, &change.events)?;
     let applied = Applied { run: change.run, events: change.events };
     Ok(Ok(Inserted { applied, outcome: Enqueue::Created }))

@@ -27,6 +27,11 @@ use crate::render::fault;
 use crate::render::screen::Screen;
 use crate::surroundings::Surroundings;
 
+/// The writer thread frees what other threads made, and SQLite takes and gives back page by page: glibc made about
+/// one system call a commit of it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let words = cli::joined(std::env::args_os());
     let command = Cli::command().color(cli::clap_color(&words));

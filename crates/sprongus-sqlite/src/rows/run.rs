@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use rusqlite::Row;
+use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use sprongus_core::json::Json;
 use sprongus_core::rules::schedule::{Schedule, schedule};
 use sprongus_core::run::{Cleanup, Run};
@@ -11,7 +12,7 @@ use sprongus_core::time::Timestamp;
 use sprongus_core::{Error, Result};
 
 use super::{Binder, Read, Reader, millis, number, unreadable, written};
-use crate::fault::Told;
+use crate::fault::{Told, told};
 use crate::writer::Tx;
 
 /// The columns of a run; `lasting` and `changing` for one of the two lists.
@@ -104,8 +105,8 @@ const INSERT_RUN: &str = concat!(
      ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37)"
 );
 
-/// Writes a new run.
-pub fn insert_run(tx: &Tx<'_>, run: &Run) -> Result<()> {
+/// Writes a new run; false when there is one of its id, as the trigger that guards it says.
+pub fn insert_run(tx: &Tx<'_>, run: &Run) -> Result<bool> {
     let mut insert = tx.connection.prepare_cached(INSERT_RUN).told()?;
     let mut row = Binder::of(&mut insert);
     let tags = if run.tags.is_empty() { "{}".to_owned() } else { written(&run.tags)? };
@@ -123,8 +124,15 @@ pub fn insert_run(tx: &Tx<'_>, run: &Run) -> Result<()> {
     row.optional(run.traceparent.as_deref())?;
     row.time(Some(run.created_at))?;
     bind_changing(&mut row, run, tx.now)?;
-    insert.raw_execute().told()?;
-    Ok(())
+    match insert.raw_execute() {
+        Ok(_) => Ok(true),
+        Err(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.extended_code == SQLITE_CONSTRAINT_TRIGGER =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(told(error)),
+    }
 }
 
 const UPDATE_RUN: &str = concat!(

@@ -110,7 +110,7 @@ fn a_folder_of_somebodys_own_is_left_alone() {
 fn it_works_whatever_the_binary_is_called() {
     let sandbox = Sandbox::new();
     let renamed = sandbox.path().join("spr 0.1");
-    fs::copy(env!("CARGO_BIN_EXE_sprongus"), &renamed).unwrap();
+    crate::sandbox::copy_program(&renamed);
     let run = |words: &[&str]| {
         let mut command = std::process::Command::new(&renamed);
         command.args(words).current_dir(sandbox.path()).env_clear();

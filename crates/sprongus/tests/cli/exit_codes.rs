@@ -71,7 +71,7 @@ fn a_file_that_may_not_be_written_is_unavailable() {
     if rustix::process::geteuid().is_root() {
         // Root may write everywhere; somebody else is told no.
         let program = sandbox.path().join("sprongus");
-        std::fs::copy(command.get_program(), &program).unwrap();
+        crate::sandbox::copy_program(&program);
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let mut other = std::process::Command::new(program);
         other.args(["--db", "closed.db", "runs", "enqueue", "a"]).current_dir(sandbox.path()).env_clear();

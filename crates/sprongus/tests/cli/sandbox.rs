@@ -163,3 +163,10 @@ pub fn terminal() -> (File, OwnedFd) {
     let screen = File::options().read(true).write(true).open(name).expect("the other end");
     (File::from(keyboard), OwnedFd::from(screen))
 }
+
+/// Copies the program, by another process: a file that this one had open for writing could not be executed while a neighbouring
+/// test forks ("text file busy").
+pub fn copy_program(to: &Path) {
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_sprongus")).arg(to).status().unwrap();
+    assert!(copied.success());
+}
