@@ -1,0 +1,1 @@
+//! Durable runs in Postgres, for many servers and workers.

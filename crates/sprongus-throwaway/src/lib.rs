@@ -1,0 +1,1 @@
+//! A Postgres server of its own for tests, drills and benchmarks, gone when its process is.
