@@ -44,7 +44,7 @@ where
 
 /// A runtime with threads enough for callers to get in one another's way.
 pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build().expect("a runtime")
+    tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("a runtime")
 }
 
 /// The worker called `name`.

@@ -55,6 +55,16 @@ macro_rules! id {
         pub struct $name(u128);
 
         impl $name {
+            /// The id of these 128 bits.
+            pub const fn from_bits(bits: u128) -> Self {
+                Self(bits)
+            }
+
+            /// Its 128 bits.
+            pub const fn to_bits(self) -> u128 {
+                self.0
+            }
+
             /// The same 128 bits as a hyphenated UUID, the form of the `/runner-jobs` surface.
             pub fn to_uuid_text(self) -> String {
                 Uuid::from_u128(self.0).to_string()

@@ -259,37 +259,46 @@ END
 $$;
 
 -- A workspace that is being deleted is gone when its runs go; the policies hide other workspaces, so what is not seen is asked for
--- under the row's own.
+-- under the row's own. A function that names another workspace gives the caller's back; where it raises, the transaction does.
 CREATE FUNCTION runs_stay() RETURNS trigger LANGUAGE plpgsql
-SET search_path = @schema@, pg_catalog, pg_temp SET sprongus.workspace_id = '' AS $$
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
 BEGIN
     PERFORM set_config('sprongus.workspace_id', OLD.workspace_id, true);
     IF NOT EXISTS (SELECT FROM pruning WHERE run_id = OLD.id) AND EXISTS (SELECT FROM workspaces WHERE id = OLD.workspace_id) THEN
         RAISE EXCEPTION 'a run is deleted by retention or with its workspace only' USING ERRCODE = 'restrict_violation';
     END IF;
+    PERFORM set_config('sprongus.workspace_id', before, true);
     RETURN OLD;
 END
 $$;
 
 CREATE FUNCTION events_stay() RETURNS trigger LANGUAGE plpgsql
-SET search_path = @schema@, pg_catalog, pg_temp SET sprongus.workspace_id = '' AS $$
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
 BEGIN
     PERFORM set_config('sprongus.workspace_id', OLD.workspace_id, true);
     IF EXISTS (SELECT FROM runs WHERE id = OLD.run_id) THEN
         RAISE EXCEPTION 'an event is deleted with its run only' USING ERRCODE = 'restrict_violation';
     END IF;
+    PERFORM set_config('sprongus.workspace_id', before, true);
     RETURN OLD;
 END
 $$;
 
 -- A run takes along its events and its place in the queue, which have no foreign key for speed.
 CREATE FUNCTION runs_take_their_own() RETURNS trigger LANGUAGE plpgsql
-SET search_path = @schema@, pg_catalog, pg_temp SET sprongus.workspace_id = '' AS $$
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
 BEGIN
     PERFORM set_config('sprongus.workspace_id', OLD.workspace_id, true);
     DELETE FROM run_events WHERE run_id = OLD.id;
     DELETE FROM run_queue WHERE workspace_id = OLD.workspace_id AND kind = OLD.kind
         AND rank = 100 - OLD.priority AND run_at = OLD.run_at AND id = OLD.id;
+    PERFORM set_config('sprongus.workspace_id', before, true);
     RETURN NULL;
 END
 $$;
@@ -338,8 +347,9 @@ $$;
 -- Takes runs that ended in `ended` before `cutoff`, oldest first; looks for itself that they have ended, and long enough ago.
 CREATE FUNCTION prune(workspace text, ended text, cutoff timestamptz, projects text[], most integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = @schema@, pg_catalog, pg_temp SET sprongus.workspace_id = '' AS $$
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
 DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
     taken bigint;
 BEGIN
     PERFORM set_config('sprongus.workspace_id', workspace, true);
@@ -361,20 +371,26 @@ BEGIN
     DELETE FROM runs WHERE id IN (SELECT run_id FROM pruning WHERE workspace_id = workspace);
     GET DIAGNOSTICS taken = ROW_COUNT;
     DELETE FROM pruning WHERE workspace_id = workspace;
+    PERFORM set_config('sprongus.workspace_id', before, true);
     RETURN taken;
 END
 $$;
 
 -- Deletes a workspace with everything in it; its name is asked for twice, as a person is asked.
 CREATE FUNCTION drop_workspace(workspace text, name text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = @schema@, pg_catalog, pg_temp SET sprongus.workspace_id = '' AS $$
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
+    is_gone boolean;
 BEGIN
     IF workspace IS DISTINCT FROM name THEN
         RAISE EXCEPTION 'the name is not the workspace''s' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM set_config('sprongus.workspace_id', workspace, true);
     DELETE FROM workspaces WHERE id = workspace;
-    RETURN FOUND;
+    is_gone := FOUND;
+    PERFORM set_config('sprongus.workspace_id', before, true);
+    RETURN is_gone;
 END
 $$;
 

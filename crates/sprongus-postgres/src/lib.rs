@@ -1,1 +1,392 @@
-//! Durable runs in Postgres, for many servers and workers.
+//! A [`Store`] in Postgres: any number of servers and workers on one database.
+//!
+//! Each verb stands in the file of its name. The hot ones (enqueue, claim, heartbeat, success) are one statement for a whole batch,
+//! which carries its guard in SQL; whatever is not the usual case is read under its lock, put before the core's rule and written
+//! back (`writing.rs`). Callers of one process share transactions (`gather.rs`). Every transaction names its workspace to the
+//! policies of row-level security, and every statement names it again. What is left to others: what a caller may do, by
+//! project, is checked here; by scope, where tokens are known.
+
+mod change;
+mod claim;
+mod directory;
+mod enqueue;
+mod expire;
+mod fault;
+mod finish;
+mod gather;
+mod health;
+mod heartbeat;
+mod list;
+mod migrate;
+mod open;
+mod prune;
+mod read;
+mod record;
+mod rows;
+mod session;
+mod stats;
+mod tls;
+mod values;
+mod wake;
+mod writing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sprongus_core::directory::{
+    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
+};
+use sprongus_core::event::Event;
+use sprongus_core::follow::{News, ReadSoFar};
+use sprongus_core::ids::RunId;
+use sprongus_core::list::{ListFilter, Page};
+use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::rules::enqueue::Prepared;
+use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
+use sprongus_core::runs::Caller;
+use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::time::Timestamp;
+use sprongus_core::{Error, Result};
+use tokio_postgres::Config;
+
+pub use migrate::Migration;
+pub use open::{Durability, Options};
+
+use claim::Marks;
+use fault::{Again, Fault};
+use finish::Told;
+use gather::Gather;
+use session::{Database, in_time};
+use wake::Wake;
+
+/// How often a transaction that was rolled back for its neighbours' sake is tried, and one whose connection broke.
+const TRIES: (u32, u32) = (8, 3);
+
+/// Who waits for work looks at most so often, however much happens.
+const LOOKS_APART: Duration = Duration::from_millis(4);
+
+/// A database of runs on a server.
+pub struct Postgres {
+    database: Database,
+    config: Config,
+    schema: String,
+    wake: Arc<Wake>,
+    marks: Marks,
+    enqueues: Gather<enqueue::Asked, Result<Inserted>>,
+    finishes: Gather<Told, Result<Applied>>,
+}
+
+impl Postgres {
+    /// Connects, and looks whether the server may be trusted with runs. Migrates nothing.
+    ///
+    /// # Errors
+    /// `validation` for a URL that cannot be read; `unauthenticated`, `forbidden`, `not_found` or `unavailable` when the server, the
+    /// role or the database is not there for us, or promises less than [`Durability`] asks; `schema_mismatch` when the schema is
+    /// missing, older or newer than this program.
+    pub async fn connect(url: &str, options: Options) -> Result<Self> {
+        let config = open::config(url, &options.schema)?;
+        let client = migrate::connect(&config).await?;
+        open::check(&client, &options).await?;
+        drop(client);
+        let wake = Wake::new(options.listen.then(|| config.clone()));
+        let working = open::working(&config, &options.schema);
+        let database = Database::new(&working, options.pool_size, options.clock, Arc::clone(&wake))?;
+        let (enqueuing, finishing) = (database.clone(), database.clone());
+        let enqueues = Gather::start(move |caller, asked: Vec<enqueue::Asked>| {
+            let database = enqueuing.clone();
+            Box::pin(async move {
+                repeat(Repeatable::Yes, |is_repeat| enqueue::each(&database, &caller, &asked, is_repeat))
+                    .await
+            })
+        });
+        let finishes = Gather::start(move |caller, told: Vec<Told>| {
+            let database = finishing.clone();
+            Box::pin(async move { repeat(Repeatable::Yes, |_| finish::run(&database, &caller, &told)).await })
+        });
+        let (schema, marks) = (options.schema, Marks::default());
+        Ok(Self { database, config, schema, wake, marks, enqueues, finishes })
+    }
+}
+
+/// Whether a verb may be carried out once more when nobody knows whether it was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeatable {
+    Yes,
+    No,
+}
+
+/// Carries out a transaction, once more where that is safe. Told whether it is a repeat.
+async fn repeat<T, Made>(repeatable: Repeatable, make: impl Fn(bool) -> Made) -> Result<T>
+where
+    Made: Future<Output = fault::Result<T>>,
+{
+    let (mut conflicts, mut breaks) = (0, 0);
+    loop {
+        let Fault { error, again } = match in_time(make(breaks > 0)).await {
+            Ok(done) => return Ok(done),
+            Err(fault) => fault,
+        };
+        let tries = match again {
+            Again::RolledBack if conflicts < TRIES.0 => &mut conflicts,
+            Again::Unknown if repeatable == Repeatable::Yes && breaks < TRIES.1 => &mut breaks,
+            Again::No | Again::RolledBack | Again::Unknown => return Err(error),
+        };
+        *tries += 1;
+        let pause = Duration::from_millis(10) * 4_u32.pow((*tries).min(4));
+        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+    }
+}
+
+/// A read; it may always be made again.
+async fn look<T, Made>(make: impl Fn() -> Made) -> Result<T>
+where
+    Made: Future<Output = fault::Result<T>>,
+{
+    repeat(Repeatable::Yes, |_| make()).await
+}
+
+/// The migrations a database lacks, without applying them.
+///
+/// # Errors
+/// As [`Postgres::connect`].
+pub async fn pending(url: &str, options: &Options) -> Result<Vec<Migration>> {
+    let client = migrate::connect(&open::config(url, &options.schema)?).await?;
+    Ok(migrate::after(migrate::version(&client, &options.schema).await?, &options.schema))
+}
+
+/// Brings the database up to this program's schema, and grants `role` what a server needs; answers what was applied.
+///
+/// # Errors
+/// As [`Postgres::connect`]; `not_found` or `forbidden` for a role that does not exist or bypasses row-level security.
+pub async fn migrate(url: &str, options: &Options, role: Option<&str>) -> Result<Vec<Migration>> {
+    let mut client = migrate::connect(&open::config(url, &options.schema)?).await?;
+    let applied = migrate::migrate(&mut client, &options.schema).await?;
+    if let Some(role) = role {
+        migrate::grant(&client, &options.schema, role).await?;
+    }
+    Ok(applied)
+}
+
+/// Host, port and database of a URL, for people; a password is left out.
+pub fn place(url: &str) -> String {
+    url.parse().map_or_else(|_| "postgres".to_owned(), |config| health::place(&config))
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn enqueue(
+        &self,
+        caller: &Caller,
+        requests: Vec<Prepared>,
+        batch: Batch,
+    ) -> Result<Vec<Result<Inserted>>> {
+        if requests.iter().any(|request| request.priority > 0) {
+            self.marks.forget(caller);
+        }
+        let asked: Vec<enqueue::Asked> =
+            requests.into_iter().map(|request| (caller.actor.clone(), request)).collect();
+        match batch {
+            Batch::EachAlone => self.enqueues.put(caller, asked).await,
+            Batch::AllOrNothing => {
+                repeat(Repeatable::Yes, |_| enqueue::whole(&self.database, caller, &asked)).await
+            }
+        }
+    }
+
+    async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
+        // A claim without a name cannot be told from another one; what it may have taken comes back when its lease is over.
+        let repeatable = if request.claim_id.is_some() { Repeatable::Yes } else { Repeatable::No };
+        let answer = repeat(repeatable, |_| claim::run(&self.database, &self.marks, caller, request)).await?;
+        if !answer.events.is_empty() {
+            self.database.tell();
+        }
+        Ok(answer)
+    }
+
+    async fn claim_after(
+        &self,
+        caller: &Caller,
+        request: &ClaimRequest,
+        seen: u64,
+        longest: Duration,
+    ) -> Result<ClaimAnswer> {
+        let began = tokio::time::Instant::now();
+        self.changed(seen, longest).await;
+        tokio::time::sleep_until(began + LOOKS_APART.min(longest)).await;
+        self.claim(caller, request).await
+    }
+
+    async fn heartbeat(
+        &self,
+        caller: &Caller,
+        holds: Vec<Hold>,
+        lease: Option<Duration>,
+    ) -> Result<Vec<Result<Beat>>> {
+        repeat(Repeatable::Yes, |_| heartbeat::run(&self.database, caller, &holds, lease)).await
+    }
+
+    async fn finish(
+        &self,
+        caller: &Caller,
+        worker: &WorkerId,
+        reports: Vec<DrawnReport>,
+    ) -> Result<Vec<Result<Applied>>> {
+        self.marks.forget_released(caller, &reports);
+        let told = reports.into_iter();
+        let told = told.map(|report| Told { actor: caller.actor.clone(), worker: worker.clone(), report });
+        self.finishes.put(caller, told.collect()).await
+    }
+
+    async fn change(&self, caller: &Caller, id: RunId, change: Change) -> Result<Applied> {
+        self.marks.forget(caller);
+        // Another retry grants another budget, so one that may have been granted is not asked for again.
+        let repeatable = match change {
+            Change::Retry { if_epoch: None } | Change::Answer { step_id: None, .. } => Repeatable::No,
+            Change::Cancel
+            | Change::Retry { if_epoch: Some(_) }
+            | Change::Answer { step_id: Some(_), .. }
+            | Change::Wait { .. }
+            | Change::Progress { .. }
+            | Change::Cleaned { .. } => Repeatable::Yes,
+        };
+        repeat(repeatable, |_| change::run(&self.database, caller, id, &change)).await
+    }
+
+    async fn record(
+        &self,
+        caller: &Caller,
+        hold: &Hold,
+        steps: Vec<StepReport>,
+        lines: Vec<LogLine>,
+    ) -> Result<Vec<Event>> {
+        // The same steps again change nothing; the same lines again would stand there twice.
+        let repeatable = if lines.is_empty() { Repeatable::Yes } else { Repeatable::No };
+        repeat(repeatable, |_| record::run(&self.database, caller, hold, &steps, lines.clone())).await
+    }
+
+    async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
+        repeat(Repeatable::Yes, |_| expire::run(&self.database, caller, limit)).await
+    }
+
+    async fn get(&self, caller: &Caller, id: RunId) -> Result<Run> {
+        look(|| read::get(&self.database, caller, id)).await
+    }
+
+    async fn find_by_key(&self, caller: &Caller, key: &str) -> Result<Option<Run>> {
+        look(|| read::find_by_key(&self.database, caller, key)).await
+    }
+
+    async fn list(&self, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
+        look(|| list::list(&self.database, caller, filter)).await
+    }
+
+    async fn steps(&self, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
+        look(|| read::steps(&self.database, caller, id)).await
+    }
+
+    async fn events(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>> {
+        look(|| read::events(&self.database, caller, id, after, limit)).await
+    }
+
+    async fn logs(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
+        look(|| read::logs(&self.database, caller, id, after, limit)).await
+    }
+
+    async fn news(&self, caller: &Caller, id: RunId, so_far: ReadSoFar) -> Result<News> {
+        look(|| read::news(&self.database, caller, id, so_far)).await
+    }
+
+    async fn stats(&self, caller: &Caller) -> Result<Stats> {
+        look(|| stats::stats(&self.database, caller)).await
+    }
+
+    async fn prune(
+        &self,
+        caller: &Caller,
+        retention: Retention,
+        limit: u32,
+        dry_run: bool,
+    ) -> Result<Pruned> {
+        look(|| prune::run(&self.database, caller, retention, limit, dry_run)).await
+    }
+
+    async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
+        look(|| directory::see_worker(&self.database, caller, worker)).await
+    }
+
+    async fn forget_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        look(|| directory::forget_worker(&self.database, caller, worker)).await
+    }
+
+    async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>> {
+        look(|| directory::workers(&self.database, caller)).await
+    }
+
+    async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        look(|| directory::drain_worker(&self.database, caller, worker)).await
+    }
+
+    async fn kinds(&self, caller: &Caller) -> Result<Vec<KindSetting>> {
+        look(|| directory::kinds(&self.database, caller)).await
+    }
+
+    async fn pause_kind(&self, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting> {
+        look(|| directory::pause_kind(&self.database, caller, kind, paused)).await
+    }
+
+    async fn projects(&self, caller: &Caller) -> Result<Vec<Project>> {
+        look(|| directory::projects(&self.database, caller)).await
+    }
+
+    async fn create_project(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
+        look(|| directory::create_project(&self.database, caller, id)).await
+    }
+
+    async fn agent_tasks(&self, caller: &Caller) -> Result<Vec<AgentTask>> {
+        look(|| directory::agent_tasks(&self.database, caller)).await
+    }
+
+    async fn create_agent_task(
+        &self,
+        caller: &Caller,
+        id: &AgentTaskId,
+        title: Option<&str>,
+    ) -> Result<AgentTask> {
+        look(|| directory::create_agent_task(&self.database, caller, id, title)).await
+    }
+
+    async fn workspaces(&self) -> Result<Vec<Workspace>> {
+        look(|| directory::workspaces(&self.database)).await
+    }
+
+    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
+        look(|| directory::create_workspace(&self.database, id)).await
+    }
+
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
+        repeat(Repeatable::No, |_| directory::delete_workspace(&self.database, id)).await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        look(|| directory::now(&self.database)).await
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let place = health::place(&self.config);
+        look(|| async {
+            let client = migrate::connect(&self.config).await?;
+            health::health(&client, place.clone(), &self.schema).await
+        })
+        .await
+    }
+
+    fn generation(&self) -> u64 {
+        self.wake.generation()
+    }
+
+    async fn changed(&self, seen: u64, longest: Duration) {
+        self.wake.changed(seen, longest).await;
+    }
+}

@@ -1,0 +1,112 @@
+//! A rare verb: read the run under its lock, ask the rule, write.
+
+use std::collections::HashMap;
+
+use sprongus_core::Error;
+use sprongus_core::ids::RunId;
+use sprongus_core::rules::{Act, Decision};
+use sprongus_core::run::{Applied, Run};
+use sprongus_core::runs::Caller;
+use sprongus_core::store::Change;
+use sprongus_core::time::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::fault::Result;
+use crate::rows::{self, run_columns};
+use crate::session::{Database, PRESENT, Params, Session};
+use crate::values::{Time, uuid};
+use crate::writing::Writing;
+
+/// A claim locks a place in the queue first and the run after it; whoever might take a run out of the queue does so too, or the two
+/// would wait for each other.
+const LOCK_QUEUED: &str = "
+    SELECT 1 FROM runs r JOIN run_queue q ON q.workspace_id = r.workspace_id AND q.kind = r.kind AND q.rank = 100 - r.priority
+        AND q.run_at = r.run_at AND q.id = r.id
+    WHERE r.workspace_id = $1 AND r.id = ANY ($2) FOR UPDATE OF q";
+const LOCK: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs WHERE workspace_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE"
+);
+
+/// Carries out the verb.
+pub async fn run(database: &Database, caller: &Caller, id: RunId, change: &Change) -> Result<Applied> {
+    let mut session = database.session().await?;
+    let (mut runs, now) = lock(database, &mut session, caller, &[id]).await?;
+    let run = match runs.remove(&id).filter(|run| caller.may_touch(run.project_id.as_ref())) {
+        Some(run) => run,
+        None => {
+            session.roll_back().await?;
+            return Err(missing(id).into());
+        }
+    };
+    let decision = match change.decide(&run, Act { now, actor: &caller.actor }) {
+        Ok(Decision::Change(change)) => change,
+        Ok(Decision::Unchanged) => {
+            session.roll_back().await?;
+            return Ok(Applied { run, events: Vec::new() });
+        }
+        Err(refused) => {
+            session.roll_back().await?;
+            return Err(refused.into());
+        }
+    };
+    let mut writing = Writing::new(&caller.workspace, now);
+    writing.change(&run, &decision)?;
+    writing.commit(session, &[]).await?;
+    Ok(Applied { run: decision.run, events: decision.events })
+}
+
+/// That there is no such run, or none the caller may know of.
+pub fn missing(id: RunId) -> Error {
+    Error::not_found(format_args!("run: {id}"))
+}
+
+/// Begins a transaction that holds the runs; answers them as they stand, and the present.
+pub async fn lock(
+    database: &Database,
+    session: &mut Session,
+    caller: &Caller,
+    ids: &[RunId],
+) -> Result<(HashMap<RunId, Run>, Timestamp)> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| uuid(id.to_bits())).collect();
+    let (workspace, turned) = (caller.workspace.as_str(), database.turned());
+    let asked: [(&str, Params<'_>); 3] =
+        [(LOCK_QUEUED, &[&workspace, &ids]), (LOCK, &[&workspace, &ids]), (PRESENT, &[&turned])];
+    let mut answers = session.begin_with(&caller.workspace, &asked).await?;
+    let now = present(&answers.pop().unwrap_or_default())?;
+    Ok((found(&answers.pop().unwrap_or_default())?, now))
+}
+
+/// The same within a transaction that has begun.
+pub async fn lock_in(
+    database: &Database,
+    session: &Session,
+    caller: &Caller,
+    ids: &[RunId],
+) -> Result<(HashMap<RunId, Run>, Timestamp)> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| uuid(id.to_bits())).collect();
+    let (workspace, turned) = (caller.workspace.as_str(), database.turned());
+    session.ask(LOCK_QUEUED, &[&workspace, &ids]).await?;
+    let runs = session.ask(LOCK, &[&workspace, &ids]).await?;
+    let now = present(&session.ask(PRESENT, &[&turned]).await?)?;
+    Ok((found(&runs)?, now))
+}
+
+fn found(rows: &[Row]) -> Result<HashMap<RunId, Run>> {
+    let mut runs = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let run = rows::run(row)?;
+        runs.insert(run.id, run);
+    }
+    Ok(runs)
+}
+
+/// The answer to [`PRESENT`].
+pub fn present(rows: &[Row]) -> Result<Timestamp> {
+    match rows.first() {
+        Some(row) => Ok(row.try_get::<_, Time>(0)?.0),
+        None => Err(Error::internal("the clock gave no time").into()),
+    }
+}

@@ -1,0 +1,313 @@
+//! Claim: the due runs of the kinds served, by priority, due time and id, each taken once.
+//!
+//! The usual claim is one statement in one round trip: it picks, takes, tells and answers. It takes nothing when anything about it
+//! is not usual (a timer is due, the claim has been made before, a picked run has a gate or an expiry or owes its CLEANUP); then
+//! the rules are asked, run by run.
+
+mod again;
+mod marks;
+mod rare;
+
+use sprongus_core::event::{Event, EventType};
+use sprongus_core::json::Json;
+use sprongus_core::rules::claim;
+use sprongus_core::run::{ClaimRequest, Claimed, Run};
+use sprongus_core::runs::Caller;
+use sprongus_core::store::ClaimAnswer;
+use sprongus_core::time::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+pub use marks::Marks;
+
+use crate::expire;
+use crate::fault::Result;
+use crate::rows::{self, Reader, millis, run_columns};
+use crate::session::{Database, Params};
+use crate::values::Time;
+
+/// The places in the queue that a claim takes, locked; the kinds served are `$3`, or every kind that has something. A claim of one
+/// kind walks the queue once. One of several first looks how many it takes of each, and then locks just those, so that it never
+/// keeps from others what it does not take. Materialized, because a plan that picks again for each row takes more than `limit`.
+macro_rules! picked {
+    (one) => {
+        "picked AS MATERIALIZED (
+            SELECT ctid AS place, rank, run_at AS due_at, id AS picked_id, plain FROM run_queue
+            WHERE workspace_id = $2 AND kind = ($3::text[])[1]
+                AND (rank, run_at, id) >= ($5::smallint, $6::timestamptz, $7::uuid)
+                AND ($8::text[] IS NULL OR project_id = ANY ($8::text[]))
+                AND NOT EXISTS (SELECT FROM kinds WHERE workspace_id = $2 AND kind = ($3::text[])[1] AND paused)
+                AND (SELECT is_usual FROM usual)
+            ORDER BY rank, run_at, id LIMIT $4 FOR UPDATE SKIP LOCKED)"
+    };
+    (several) => {
+        concat!("served AS MATERIALIZED (SELECT DISTINCT kind FROM unnest($3::text[]) AS asked (kind)), ", picked!(of served))
+    };
+    (any) => {
+        concat!(
+            "served AS (
+                SELECT (SELECT kind FROM run_queue WHERE workspace_id = $2 ORDER BY kind LIMIT 1) AS kind
+                UNION ALL
+                SELECT (SELECT q.kind FROM run_queue q WHERE q.workspace_id = $2 AND q.kind > served.kind ORDER BY q.kind LIMIT 1)
+                FROM served WHERE served.kind IS NOT NULL AND $3::text[] IS NOT NULL), ",
+            picked!(of served)
+        )
+    };
+    (of served) => {
+        "wanted AS MATERIALIZED (
+            SELECT kind, count(*) AS most FROM (
+                SELECT served.kind FROM served CROSS JOIN LATERAL (
+                    SELECT rank, run_at, id FROM run_queue q WHERE q.workspace_id = $2 AND q.kind = served.kind
+                        AND ($8::text[] IS NULL OR project_id = ANY ($8::text[]))
+                    ORDER BY rank, run_at, id LIMIT $4) AS first
+                WHERE served.kind IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM kinds k WHERE k.workspace_id = $2 AND k.kind = served.kind AND k.paused)
+                ORDER BY first.rank, first.run_at, first.id LIMIT $4) AS firsts
+            WHERE (SELECT is_usual FROM usual) AND ($5::smallint, $6::timestamptz, $7::uuid) IS NOT NULL GROUP BY kind),
+        picked AS MATERIALIZED (
+            SELECT place, rank, run_at AS due_at, id AS picked_id, plain FROM wanted CROSS JOIN LATERAL (
+                SELECT ctid AS place, rank, run_at, id, plain FROM run_queue q
+                WHERE q.workspace_id = $2 AND q.kind = wanted.kind
+                    AND ($8::text[] IS NULL OR project_id = ANY ($8::text[]))
+                ORDER BY rank, run_at, id LIMIT wanted.most FOR UPDATE SKIP LOCKED) AS locked)"
+    };
+}
+pub(crate) use picked;
+
+/// Is there nothing to do first? `$1` is the turned clock, `$9` the claim's name, `$10` whether due timers matter.
+macro_rules! usual {
+    () => {
+        "present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
+         usual AS MATERIALIZED (
+            SELECT NOT EXISTS (SELECT FROM claims WHERE workspace_id = $2 AND claim_id = $9::text)
+                AND NOT ($10::boolean AND EXISTS (
+                    SELECT FROM run_timers WHERE workspace_id = $2 AND due_at <= (SELECT now FROM present))) AS is_usual)"
+    };
+}
+
+macro_rules! take {
+    ($with:literal, $picked:expr) => {
+        concat!(
+            $with,
+            " ",
+            usual!(),
+            ", ",
+            $picked,
+            ",
+            sound AS MATERIALIZED (SELECT coalesce(bool_and(plain), true) AS is_sound FROM picked),
+            unqueued AS (
+                DELETE FROM run_queue WHERE ctid = ANY (ARRAY (SELECT place FROM picked)) AND (SELECT is_sound FROM sound)),
+            taken AS (
+                UPDATE runs SET state = 'running', attempt = attempt + 1, progress = 0, epoch = epoch + 1, claimed_by = $11,
+                    claimed_at = (SELECT now FROM present), lease_ms = $12::bigint,
+                    lease_expires_at = (SELECT now FROM present) + $12::bigint * interval '1 millisecond', last_report = NULL,
+                    started_at = coalesce(started_at, (SELECT now FROM present)), cleanup = 'owed', last_seq = last_seq + 1,
+                    updated_at = (SELECT now FROM present)
+                FROM picked
+                WHERE workspace_id = $2 AND id = picked_id AND state = 'queued' AND (SELECT is_sound FROM sound)
+                RETURNING ",
+            run_columns!(),
+            ", picked.rank, picked.due_at),
+            told AS (
+                INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, payload)
+                SELECT $2, id, last_seq, 'run.started', updated_at, $13,
+                    jsonb_build_object('attempt', attempt, 'epoch', epoch, 'workerId', $11::text)
+                FROM taken),
+            reminded AS (
+                INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs)
+                SELECT $2, max(lease_expires_at), array_agg(id), array_agg(epoch) FROM taken HAVING count(*) > 0),
+            remembered AS (
+                INSERT INTO claims (workspace_id, claim_id, worker_id, claimed_at, run_ids, epochs)
+                SELECT $2, $9::text, $11, (SELECT now FROM present), array_agg(id ORDER BY rank, due_at, id),
+                    array_agg(epoch ORDER BY rank, due_at, id)
+                FROM taken WHERE $9::text IS NOT NULL HAVING count(*) > 0)
+            SELECT (SELECT now FROM present), (SELECT is_usual FROM usual), (SELECT is_sound FROM sound),
+                (SELECT due_at FROM run_timers WHERE workspace_id = $2 ORDER BY due_at LIMIT 1) AS next_due, ",
+            run_columns!(),
+            ", rank, due_at FROM (VALUES (1)) AS one LEFT JOIN taken ON true ORDER BY rank, due_at, id"
+        )
+    };
+}
+
+pub(crate) const TAKE_ONE: &str = take!("WITH", picked!(one));
+pub(crate) const TAKE_SEVERAL: &str = take!("WITH", picked!(several));
+pub(crate) const TAKE_ANY: &str = take!("WITH RECURSIVE", picked!(any));
+
+/// Where the runs' columns begin, and where what orders them does.
+const RUN: usize = 4;
+const ORDER: usize = 39;
+
+/// What the one statement came to.
+enum Taken {
+    /// It took these; the queue's end when there were fewer than wanted.
+    Runs { runs: Vec<Run>, now: Timestamp, next_due: Option<Timestamp>, last: Option<marks::Mark> },
+    /// A timer is due, or the claim has been made before.
+    Unusual,
+    /// One of those picked needs its rule.
+    Unsound,
+}
+
+/// Moves due timers, then takes what is ready.
+pub async fn run(
+    database: &Database,
+    marks: &Marks,
+    caller: &Caller,
+    request: &ClaimRequest,
+) -> Result<ClaimAnswer> {
+    let mut events = Vec::new();
+    let mut are_timers_moved = false;
+    loop {
+        match take(database, marks, caller, request, !are_timers_moved).await? {
+            Taken::Runs { runs, now, next_due, last } => {
+                marks.learn(caller, request, last);
+                return Ok(answered(caller, request, runs, events, now, next_due));
+            }
+            Taken::Unusual => {
+                if !are_timers_moved {
+                    are_timers_moved = true;
+                    events.extend(expire::run(database, caller, expire::MOST_TIMERS).await?.1);
+                }
+                if let Some(claimed) = again::run(database, caller, request).await? {
+                    return Ok(ClaimAnswer { claimed, events, next_due_in: None });
+                }
+            }
+            Taken::Unsound => {
+                let claimed = rare::run(database, caller, request, &mut events).await?;
+                return Ok(ClaimAnswer { claimed, events, next_due_in: None });
+            }
+        }
+    }
+}
+
+async fn take(
+    database: &Database,
+    marks: &Marks,
+    caller: &Caller,
+    request: &ClaimRequest,
+    timers_first: bool,
+) -> Result<Taken> {
+    let mark = marks.before(caller, request);
+    let began = tokio::time::Instant::now();
+    let taken = take_from(database, &mark, caller, request, timers_first).await?;
+    if let Taken::Runs { runs, .. } = &taken {
+        marks.took(caller, request, began.elapsed(), runs.len());
+        // Behind a mark there may be less than there is.
+        if !mark.is_lowest() && runs.len() < request.limit as usize {
+            marks.forget(caller);
+            if runs.is_empty() {
+                return take_from(database, &marks::Mark::lowest(), caller, request, timers_first).await;
+            }
+        }
+    }
+    Ok(taken)
+}
+
+async fn take_from(
+    database: &Database,
+    mark: &marks::Mark,
+    caller: &Caller,
+    request: &ClaimRequest,
+    timers_first: bool,
+) -> Result<Taken> {
+    let mut session = database.session().await?;
+    let (turned, workspace, limit) = (database.turned(), caller.workspace.as_str(), i64::from(request.limit));
+    let kinds = kinds(request);
+    let projects = projects(caller);
+    let claim_id = request.claim_id.as_ref().map(|id| id.as_str());
+    let (worker, lease) = (request.worker_id.as_str(), millis(request.lease));
+    // A claim of several kinds has no one place to begin at.
+    let (rank, due, id) = (mark.rank, mark.due, mark.id);
+    let one: Params<'_> = &[
+        &turned,
+        &workspace,
+        &kinds,
+        &limit,
+        &rank,
+        &due,
+        &id,
+        &projects,
+        &claim_id,
+        &timers_first,
+        &worker,
+        &lease,
+        &caller.actor,
+    ];
+    let sql = match kinds.len() {
+        0 => TAKE_ANY,
+        1 => TAKE_ONE,
+        _ => TAKE_SEVERAL,
+    };
+    let rows = session.transact(&caller.workspace, &[(sql, one)]).await?.pop().unwrap_or_default();
+    read(&rows)
+}
+
+fn read(rows: &[Row]) -> Result<Taken> {
+    let Some(first) = rows.first() else {
+        return Err(sprongus_core::Error::internal("a claim had no answer").into());
+    };
+    let now: Time = first.try_get(0)?;
+    if !first.try_get::<_, bool>(1)? {
+        return Ok(Taken::Unusual);
+    }
+    if !first.try_get::<_, bool>(2)? {
+        return Ok(Taken::Unsound);
+    }
+    let next_due: Option<Time> = first.try_get(3)?;
+    let is_some = first.try_get::<_, Option<Uuid>>(RUN)?.is_some();
+    let runs = if is_some {
+        rows.iter().map(|row| rows::run_from(row, RUN)).collect::<Result<Vec<_>>>()?
+    } else {
+        Vec::new()
+    };
+    let last = match rows.last().filter(|_| is_some) {
+        Some(row) => {
+            let mut order = Reader::from(row, ORDER);
+            let (rank, due) = (order.plain()?, order.plain()?);
+            Some(marks::Mark { rank, due, id: row.try_get(RUN)? })
+        }
+        None => None,
+    };
+    Ok(Taken::Runs { runs, now: now.0, next_due: next_due.map(|due| due.0), last })
+}
+
+fn answered(
+    caller: &Caller,
+    request: &ClaimRequest,
+    runs: Vec<Run>,
+    mut events: Vec<Event>,
+    now: Timestamp,
+    next_due: Option<Timestamp>,
+) -> ClaimAnswer {
+    let next_due_in = next_due.filter(|_| runs.is_empty()).map(|due| due.since(now));
+    events.extend(runs.iter().map(|run| started(run, caller, request)));
+    let claimed: Vec<Claimed> = runs.into_iter().filter_map(|run| claim::handed(run, Vec::new())).collect();
+    ClaimAnswer { claimed, events, next_due_in }
+}
+
+/// The event that the statement wrote; the suite holds the two, and the rule, to one another.
+fn started(run: &Run, caller: &Caller, request: &ClaimRequest) -> Event {
+    let payload =
+        serde_json::json!({"attempt": run.attempt, "epoch": run.epoch, "workerId": request.worker_id});
+    Event {
+        run_id: run.id,
+        step_id: None,
+        seq: run.last_seq,
+        kind: EventType::Started,
+        at: run.updated_at,
+        actor: caller.actor.clone(),
+        payload: Json::from_value(payload),
+    }
+}
+
+/// The kinds asked for, once each; none means any.
+pub fn kinds(request: &ClaimRequest) -> Vec<&str> {
+    let mut kinds: Vec<&str> = request.kinds.iter().flatten().map(|kind| kind.as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+/// The projects a caller is narrowed to, as a statement takes them.
+pub fn projects(caller: &Caller) -> Option<Vec<&str>> {
+    caller.projects.as_ref().map(|projects| projects.iter().map(|id| id.as_str()).collect())
+}

@@ -1,0 +1,119 @@
+//! A claim that meets a run behind a gate, one that may have expired, or one that owes its CLEANUP: the rule is asked for each.
+
+use std::collections::HashMap;
+
+use sprongus_core::event::Event;
+use sprongus_core::ids::RunId;
+use sprongus_core::rules::{Act, Change, claim};
+use sprongus_core::run::{ClaimRequest, Claimed, Run};
+use sprongus_core::runs::Caller;
+use sprongus_core::step::Step;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{kinds, picked, projects};
+use crate::change::lock_in;
+use crate::fault::Result;
+use crate::rows::{self, number, step_columns};
+use crate::session::{Database, Params, Session};
+use crate::values::{Time, uuid};
+use crate::writing::Writing;
+
+macro_rules! pick {
+    ($with:literal, $picked:expr) => {
+        concat!(
+            $with,
+            " usual AS (SELECT true AS is_usual), ",
+            $picked,
+            " SELECT picked_id FROM picked WHERE $1::timestamptz IS NULL OR true ORDER BY rank, due_at, picked_id"
+        )
+    };
+}
+
+const PICK_ONE: &str = pick!("WITH", picked!(one));
+const PICK_SEVERAL: &str = pick!("WITH", picked!(several));
+const PICK_ANY: &str = pick!("WITH RECURSIVE", picked!(any));
+/// The steps of the execution that met the gate, now under the new epoch.
+const CARRY_STEPS: &str = concat!(
+    "UPDATE run_steps SET epoch = next FROM unnest($2::uuid[], $3::bigint[]) AS carried (carried_id, next)
+     WHERE workspace_id = $1 AND run_id = carried_id AND epoch = next - 1 RETURNING ",
+    step_columns!()
+);
+const REMEMBER: &str = "
+    INSERT INTO claims (workspace_id, claim_id, worker_id, claimed_at, run_ids, epochs) VALUES ($1, $2, $3, $4, $5, $6)";
+
+/// Takes what the rule gives of what is picked.
+pub async fn run(
+    database: &Database,
+    caller: &Caller,
+    request: &ClaimRequest,
+    events: &mut Vec<Event>,
+) -> Result<Vec<Claimed>> {
+    let mut session = database.session().await?;
+    let ids = pick(&mut session, caller, request).await?;
+    let (runs, now) = lock_in(database, &session, caller, &ids).await?;
+    let act = Act { now, actor: &caller.actor };
+    let taken: Vec<(&Run, Change)> = ids
+        .iter()
+        .filter_map(|id| runs.get(id))
+        .filter_map(|run| Some((run, claim::claim(run, &request.worker_id, request.lease, act)?)))
+        .collect();
+    let mut steps = carry(&session, caller, &taken).await?;
+    let mut writing = Writing::new(&caller.workspace, now);
+    for (run, change) in &taken {
+        writing.change(run, change)?;
+    }
+    let given: Vec<Uuid> = taken.iter().map(|(run, _)| uuid(run.id.to_bits())).collect();
+    let epochs: Vec<i64> = taken.iter().map(|(_, change)| number(change.run.epoch)).collect();
+    let (workspace, worker, now) = (caller.workspace.as_str(), request.worker_id.as_str(), Time(now));
+    match request.claim_id.as_ref().filter(|_| !taken.is_empty()) {
+        Some(claim_id) => {
+            let remember: Params<'_> = &[&workspace, &claim_id.as_str(), &worker, &now, &given, &epochs];
+            writing.commit(session, &[(REMEMBER, remember)]).await?;
+        }
+        None => writing.commit(session, &[]).await?,
+    }
+    let mut claimed = Vec::with_capacity(taken.len());
+    for (_, change) in taken {
+        events.extend(change.events);
+        let carried = steps.remove(&change.run.id).unwrap_or_default();
+        claimed.extend(claim::handed(change.run, carried));
+    }
+    Ok(claimed)
+}
+
+async fn pick(session: &mut Session, caller: &Caller, request: &ClaimRequest) -> Result<Vec<RunId>> {
+    let (workspace, limit) = (caller.workspace.as_str(), i64::from(request.limit));
+    let (kinds, projects, none) = (kinds(request), projects(caller), Option::<Time>::None);
+    let lowest = super::marks::Mark::lowest();
+    let all: Params<'_> =
+        &[&none, &workspace, &kinds, &limit, &lowest.rank, &lowest.due, &lowest.id, &projects];
+    let sql = match kinds.len() {
+        0 => PICK_ANY,
+        1 => PICK_ONE,
+        _ => PICK_SEVERAL,
+    };
+    let rows = session.begin_with(&caller.workspace, &[(sql, all)]).await?.pop().unwrap_or_default();
+    let id = |row: &Row| Ok(RunId::from_bits(row.try_get::<_, Uuid>(0)?.as_u128()));
+    rows.iter().map(id).collect()
+}
+
+async fn carry(
+    session: &Session,
+    caller: &Caller,
+    taken: &[(&Run, Change)],
+) -> Result<HashMap<RunId, Vec<Step>>> {
+    let behind_gates = taken.iter().filter(|(run, _)| run.resuming().is_some());
+    let (ids, epochs): (Vec<Uuid>, Vec<i64>) =
+        behind_gates.map(|(_, change)| (uuid(change.run.id.to_bits()), number(change.run.epoch))).unzip();
+    let mut steps: HashMap<RunId, Vec<Step>> = HashMap::new();
+    if ids.is_empty() {
+        return Ok(steps);
+    }
+    for row in session.ask(CARRY_STEPS, &[&caller.workspace.as_str(), &ids, &epochs]).await? {
+        let step = rows::step(&row)?;
+        steps.entry(step.run_id).or_default().push(step);
+    }
+    steps.values_mut().for_each(|steps| steps.sort_by_key(|step| step.ordinal));
+    Ok(steps)
+}

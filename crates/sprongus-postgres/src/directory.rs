@@ -1,0 +1,244 @@
+//! Workspaces, projects, agent tasks, workers and kinds.
+
+use std::time::Duration;
+
+use sprongus_core::Error;
+use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, WorkerInfo, Workspace};
+use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::runs::Caller;
+use sprongus_core::time::Timestamp;
+use tokio_postgres::Row;
+
+use crate::change::present;
+use crate::claim::projects as narrowed;
+use crate::fault::Result;
+use crate::rows::{Reader, written};
+use crate::session::{Database, PRESENT, Params};
+use crate::values::{JsonText, Time};
+
+const WORKSPACES: &str = "SELECT id, created_at FROM every_workspace()";
+const WORKSPACE: &str = "SELECT id, created_at FROM workspaces WHERE id = $1";
+const CREATE_WORKSPACE: &str =
+    "INSERT INTO workspaces (id, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+const DROP_WORKSPACE: &str = "SELECT drop_workspace($1, $1)";
+const PROJECTS: &str = "
+    SELECT id, created_at FROM projects
+    WHERE workspace_id = $1 AND ($2::text[] IS NULL OR id = ANY ($2::text[])) ORDER BY id COLLATE \"C\"";
+const PROJECT: &str = "SELECT id, created_at FROM projects WHERE workspace_id = $1 AND id = $2";
+const CREATE_PROJECT: &str =
+    "INSERT INTO projects (workspace_id, id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const AGENT_TASKS: &str = "
+    SELECT id, title, created_at FROM agent_tasks WHERE workspace_id = $1
+    ORDER BY created_at DESC, id COLLATE \"C\" DESC LIMIT 100";
+const AGENT_TASK: &str = "SELECT id, title, created_at FROM agent_tasks WHERE workspace_id = $1 AND id = $2";
+const CREATE_AGENT_TASK: &str = "
+    INSERT INTO agent_tasks (workspace_id, id, title, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+const SEE_WORKER: &str = "
+    INSERT INTO workers (workspace_id, id, kinds, host, pid, version, concurrency, seen_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (workspace_id, id) DO UPDATE SET kinds = excluded.kinds, seen_at = excluded.seen_at
+    RETURNING draining";
+const FORGET_LONG_GONE: &str = "DELETE FROM workers WHERE workspace_id = $1 AND seen_at < $2";
+const FORGET_OLD_CLAIMS: &str = "DELETE FROM claims WHERE workspace_id = $1 AND claimed_at < $2";
+const FORGET_WORKER: &str = "DELETE FROM workers WHERE workspace_id = $1 AND id = $2";
+const WORKERS: &str = "
+    SELECT id, kinds, host, pid, version, concurrency, draining, seen_at FROM workers
+    WHERE workspace_id = $1 AND seen_at > $2 ORDER BY id COLLATE \"C\"";
+const DRAIN: &str = "UPDATE workers SET draining = true WHERE workspace_id = $1 AND id = $2 RETURNING id";
+const KINDS: &str = "SELECT kind, paused FROM kinds WHERE workspace_id = $1 ORDER BY kind COLLATE \"C\"";
+const PAUSE: &str = "
+    INSERT INTO kinds (workspace_id, kind, paused)
+    SELECT $1, $2, $3 WHERE EXISTS (SELECT FROM workspaces WHERE id = $1)
+    ON CONFLICT (workspace_id, kind) DO UPDATE SET paused = excluded.paused RETURNING kind, paused";
+
+/// How long a worker that fell silent stays in the table, for those who look for it; and a named claim, for who made it.
+const LONG_GONE: Duration = Duration::from_secs(3_600);
+
+async fn write(
+    database: &Database,
+    workspace: &WorkspaceId,
+    asked: &[(&str, Params<'_>)],
+) -> Result<Vec<Vec<Row>>> {
+    database.session().await?.transact(workspace, asked).await
+}
+
+async fn all<T>(
+    database: &Database,
+    workspace: &WorkspaceId,
+    sql: &str,
+    params: Params<'_>,
+    read: impl Fn(&Row) -> Result<T>,
+) -> Result<Vec<T>> {
+    let rows = database.session().await?.look(workspace, &[(sql, params)]).await?.pop().unwrap_or_default();
+    rows.iter().map(read).collect()
+}
+
+/// The present.
+pub async fn now(database: &Database) -> Result<Timestamp> {
+    let turned = database.turned();
+    let asked: [(&str, Params<'_>); 1] = [(PRESENT, &[&turned])];
+    let rows = database.session().await?.look(&WorkspaceId::local(), &asked).await?.pop().unwrap_or_default();
+    present(&rows)
+}
+
+fn workspace(row: &Row) -> Result<Workspace> {
+    let mut row = Reader::from(row, 0);
+    Ok(Workspace { id: row.text()?, created_at: row.time()? })
+}
+
+fn project(row: &Row) -> Result<Project> {
+    let mut row = Reader::from(row, 0);
+    Ok(Project { id: row.text()?, created_at: row.time()? })
+}
+
+fn agent_task(row: &Row) -> Result<AgentTask> {
+    let mut row = Reader::from(row, 0);
+    Ok(AgentTask { id: row.text()?, title: row.plain()?, created_at: row.time()? })
+}
+
+/// The one row that a statement just made or found.
+fn only<T>(rows: Vec<Vec<Row>>, read: impl Fn(&Row) -> Result<T>) -> Result<T> {
+    match rows.last().and_then(|rows| rows.first()) {
+        Some(row) => read(row),
+        None => Err(Error::internal("a row that was just made is not there").into()),
+    }
+}
+
+/// Every workspace.
+pub async fn workspaces(database: &Database) -> Result<Vec<Workspace>> {
+    all(database, &WorkspaceId::local(), WORKSPACES, &[], workspace).await
+}
+
+/// Makes a workspace.
+pub async fn create_workspace(database: &Database, id: &WorkspaceId) -> Result<Workspace> {
+    let (name, now) = (id.as_str(), Time(now(database).await?));
+    let asked: [(&str, Params<'_>); 2] = [(CREATE_WORKSPACE, &[&name, &now]), (WORKSPACE, &[&name])];
+    only(write(database, id, &asked).await?, workspace)
+}
+
+/// Deletes a workspace; the database takes along what is its own.
+pub async fn delete_workspace(database: &Database, id: &WorkspaceId) -> Result<()> {
+    let name = id.as_str();
+    let rows = write(database, id, &[(DROP_WORKSPACE, &[&name])]).await?;
+    match only(rows, |row| Ok(row.try_get::<_, bool>(0)?))? {
+        true => Ok(()),
+        false => Err(Error::not_found(format_args!("workspace: {id}")).into()),
+    }
+}
+
+/// The projects the caller may touch.
+pub async fn projects(database: &Database, caller: &Caller) -> Result<Vec<Project>> {
+    let (workspace, narrowed) = (caller.workspace.as_str(), narrowed(caller));
+    all(database, &caller.workspace, PROJECTS, &[&workspace, &narrowed], project).await
+}
+
+/// Makes a project.
+pub async fn create_project(database: &Database, caller: &Caller, id: &ProjectId) -> Result<Project> {
+    known_workspace(database, caller).await?;
+    let (workspace, name, now) = (caller.workspace.as_str(), id.as_str(), Time(now(database).await?));
+    let asked: [(&str, Params<'_>); 2] =
+        [(CREATE_PROJECT, &[&workspace, &name, &now]), (PROJECT, &[&workspace, &name])];
+    only(write(database, &caller.workspace, &asked).await?, project)
+}
+
+/// The newest agent tasks.
+pub async fn agent_tasks(database: &Database, caller: &Caller) -> Result<Vec<AgentTask>> {
+    all(database, &caller.workspace, AGENT_TASKS, &[&caller.workspace.as_str()], agent_task).await
+}
+
+/// Makes an agent task.
+pub async fn create_agent_task(
+    database: &Database,
+    caller: &Caller,
+    id: &AgentTaskId,
+    title: Option<&str>,
+) -> Result<AgentTask> {
+    known_workspace(database, caller).await?;
+    let (workspace, name, now) = (caller.workspace.as_str(), id.as_str(), Time(now(database).await?));
+    let asked: [(&str, Params<'_>); 2] =
+        [(CREATE_AGENT_TASK, &[&workspace, &name, &title, &now]), (AGENT_TASK, &[&workspace, &name])];
+    only(write(database, &caller.workspace, &asked).await?, agent_task)
+}
+
+async fn known_workspace(database: &Database, caller: &Caller) -> Result<()> {
+    let found = all(database, &caller.workspace, WORKSPACE, &[&caller.workspace.as_str()], workspace).await?;
+    match found.is_empty() {
+        true => Err(Error::not_found(format_args!("workspace: {}", caller.workspace)).into()),
+        false => Ok(()),
+    }
+}
+
+/// Notes a worker's word.
+pub async fn see_worker(database: &Database, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
+    known_workspace(database, caller).await?;
+    let now = now(database).await?;
+    let (workspace, id, seen) = (caller.workspace.as_str(), worker.id.as_str(), Time(now));
+    let old = Time(now.minus(LONG_GONE));
+    let kinds = worker.kinds.as_ref().map(written).transpose()?;
+    let kinds = kinds.as_deref().map(JsonText);
+    let (pid, concurrency) = (i64::from(worker.pid), i64::from(worker.concurrency));
+    let asked: [(&str, Params<'_>); 3] = [
+        (FORGET_LONG_GONE, &[&workspace, &old]),
+        (FORGET_OLD_CLAIMS, &[&workspace, &old]),
+        (SEE_WORKER, &[&workspace, &id, &kinds, &worker.host, &pid, &worker.version, &concurrency, &seen]),
+    ];
+    only(write(database, &caller.workspace, &asked).await?, |row| Ok(row.try_get(0)?))
+}
+
+/// Forgets a worker that has stopped.
+pub async fn forget_worker(database: &Database, caller: &Caller, worker: &WorkerId) -> Result<()> {
+    let (workspace, id) = (caller.workspace.as_str(), worker.as_str());
+    write(database, &caller.workspace, &[(FORGET_WORKER, &[&workspace, &id])]).await?;
+    Ok(())
+}
+
+/// The workers heard of lately.
+pub async fn workers(database: &Database, caller: &Caller) -> Result<Vec<Worker>> {
+    let seen = Time(now(database).await?.minus(Worker::GONE_AFTER));
+    all(database, &caller.workspace, WORKERS, &[&caller.workspace.as_str(), &seen], |row| {
+        let mut row = Reader::from(row, 0);
+        Ok(Worker {
+            id: row.text()?,
+            kinds: row.parsed()?,
+            host: row.plain()?,
+            pid: row.count()?,
+            version: row.plain()?,
+            concurrency: row.count()?,
+            draining: row.plain()?,
+            seen_at: row.time()?,
+        })
+    })
+    .await
+}
+
+/// Tells a worker to stop claiming.
+pub async fn drain_worker(database: &Database, caller: &Caller, worker: &WorkerId) -> Result<()> {
+    let (workspace, id) = (caller.workspace.as_str(), worker.as_str());
+    let rows = write(database, &caller.workspace, &[(DRAIN, &[&workspace, &id])]).await?;
+    match rows.last().is_some_and(|rows| !rows.is_empty()) {
+        true => Ok(()),
+        false => Err(Error::not_found(format_args!("worker: {worker}")).into()),
+    }
+}
+
+fn kind_setting(row: &Row) -> Result<KindSetting> {
+    let mut row = Reader::from(row, 0);
+    Ok(KindSetting { kind: row.text()?, paused: row.plain()? })
+}
+
+/// The kinds somebody paused or resumed.
+pub async fn kinds(database: &Database, caller: &Caller) -> Result<Vec<KindSetting>> {
+    all(database, &caller.workspace, KINDS, &[&caller.workspace.as_str()], kind_setting).await
+}
+
+/// Pauses a kind, or resumes it.
+pub async fn pause_kind(
+    database: &Database,
+    caller: &Caller,
+    kind: &Kind,
+    paused: bool,
+) -> Result<KindSetting> {
+    known_workspace(database, caller).await?;
+    let (workspace, name) = (caller.workspace.as_str(), kind.as_str());
+    only(write(database, &caller.workspace, &[(PAUSE, &[&workspace, &name, &paused])]).await?, kind_setting)
+}

@@ -1,0 +1,113 @@
+//! Timers: what time has changed is brought up to the present, oldest first.
+
+use std::collections::HashSet;
+
+use sprongus_core::event::Event;
+use sprongus_core::ids::RunId;
+use sprongus_core::rules::expire::expire;
+use sprongus_core::rules::schedule::schedule;
+use sprongus_core::rules::{Act, Change, SYSTEM};
+use sprongus_core::run::Run;
+use sprongus_core::runs::Caller;
+use uuid::Uuid;
+
+use crate::change::lock_in;
+use crate::fault::Result;
+use crate::session::{Database, Params};
+use crate::values::Time;
+use crate::writing::{Writing, timer};
+
+/// The reminders due, oldest first, taken; another that is at it takes others.
+const TAKE_DUE: &str = "
+    DELETE FROM run_timers WHERE ctid = ANY (ARRAY (
+        SELECT ctid FROM run_timers
+        WHERE workspace_id = $1 AND due_at <= (SELECT coalesce($2::timestamptz, date_trunc('milliseconds', clock_timestamp())))
+        ORDER BY due_at, number LIMIT $3 FOR UPDATE SKIP LOCKED))
+    RETURNING due_at, number, run_ids, epochs";
+const PUT_BACK: &str = "
+    INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs) VALUES ($1, $2, $3, $4)";
+
+/// Timers moved by one claim at most: what is behind them waits for the next.
+pub const MOST_TIMERS: u32 = 1_000;
+
+/// A reminder is put off by at least this, so that none is looked at without end.
+const SOON: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// One run of a reminder.
+struct Due {
+    at: Time,
+    id: Uuid,
+    epoch: i64,
+}
+
+/// Moves due timers; how many, and what was written.
+pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
+    let mut session = database.session().await?;
+    let (workspace, turned, most) = (caller.workspace.as_str(), database.turned(), i64::from(limit));
+    let asked: [(&str, Params<'_>); 1] = [(TAKE_DUE, &[&workspace, &turned, &most])];
+    let rows = session.begin_with(&caller.workspace, &asked).await?.pop().unwrap_or_default();
+    if rows.is_empty() {
+        session.roll_back().await?;
+        return Ok((0, Vec::new()));
+    }
+    let mut reminders = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (at, number): (Time, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let (ids, epochs): (Vec<Uuid>, Vec<i64>) = (row.try_get(2)?, row.try_get(3)?);
+        reminders.push((at.0, number, ids, epochs));
+    }
+    reminders.sort_by_key(|(at, number, ..)| (*at, *number));
+    let mut due: Vec<Due> = reminders
+        .into_iter()
+        .flat_map(|(at, _, ids, epochs)| {
+            ids.into_iter().zip(epochs).map(move |(id, epoch)| Due { at: Time(at), id, epoch })
+        })
+        .collect();
+    let later = due.split_off(due.len().min(limit as usize));
+
+    let ids: Vec<RunId> = due.iter().map(|due| RunId::from_bits(due.id.as_u128())).collect();
+    let (runs, now) = lock_in(database, &session, caller, &ids).await?;
+    let act = Act { now, actor: SYSTEM };
+    let mut seen = HashSet::new();
+    let mut moved: Vec<(&Run, Option<Change>)> = Vec::new();
+    for due in &due {
+        let id = RunId::from_bits(due.id.as_u128());
+        // A reminder of an epoch gone by is dropped: whoever claimed the run since has set one of his own.
+        let Some(run) = runs.get(&id).filter(|run| crate::rows::number(run.epoch) == due.epoch) else {
+            continue;
+        };
+        if seen.insert(id) {
+            moved.push((run, expire(run, act)));
+        }
+    }
+    let mut writing = Writing::new(&caller.workspace, now);
+    for (run, change) in &moved {
+        if let Some(change) = change {
+            writing.change(run, change)?;
+            continue;
+        }
+        if schedule(run, now).ready {
+            writing.queue(run);
+        }
+        if let Some(Time(at)) = timer(run, now) {
+            writing.remind(run, Time(at.max(now.plus(SOON))));
+        }
+    }
+    put_back(&session, caller, &later).await?;
+    writing.commit(session, &[]).await?;
+    let events = moved.into_iter().filter_map(|(_, change)| change).flat_map(|change| change.events);
+    Ok((u32::try_from(due.len()).unwrap_or(u32::MAX), events.collect()))
+}
+
+/// What one call took too many of.
+async fn put_back(session: &crate::session::Session, caller: &Caller, later: &[Due]) -> Result<()> {
+    let workspace = caller.workspace.as_str();
+    for same in later.chunk_by(|one, other| one.at == other.at) {
+        let ids: Vec<Uuid> = same.iter().map(|due| due.id).collect();
+        let epochs: Vec<i64> = same.iter().map(|due| due.epoch).collect();
+        if let Some(first) = same.first() {
+            session.execute(PUT_BACK, &[&workspace, &first.at, &ids, &epochs]).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Finish: executions end, in batches. Those that succeed under their live lease, which is what nearly all do, end in one statement;
+//! every other report is put before the rule.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::json;
+use sprongus_core::event::{Event, EventType};
+use sprongus_core::ids::RunId;
+use sprongus_core::json::Json;
+use sprongus_core::names::WorkerId;
+use sprongus_core::rules::finish::finish;
+use sprongus_core::rules::{Act, Change, Decision};
+use sprongus_core::run::{Applied, Hold, Outcome, Run};
+use sprongus_core::runs::Caller;
+use sprongus_core::store::DrawnReport;
+use sprongus_core::{Error, Result as CoreResult};
+
+use crate::change::{lock, missing};
+use crate::claim::projects;
+use crate::fault::Result;
+use crate::rows::{self, number, run_columns};
+use crate::session::{Database, Params};
+use crate::values::{JsonText, uuid};
+use crate::writing::Writing;
+
+pub(crate) const SUCCEED: &str = concat!(
+    "WITH present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
+     ended AS (
+        UPDATE runs SET state = 'succeeded', finished_at = (SELECT now FROM present), lease_expires_at = NULL,
+            last_report = NULL, result = t.t_result, output_ref = t.t_output_ref, error = NULL, progress = 100,
+            cleanup = 'none', last_seq = last_seq + 1, updated_at = (SELECT now FROM present)
+        FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::text[])
+            AS t (t_id, t_epoch, t_worker, t_actor, t_result, t_output_ref)
+        WHERE workspace_id = $2 AND id = t_id AND state = 'running' AND epoch = t_epoch AND claimed_by = t_worker
+            AND lease_expires_at > (SELECT now FROM present) AND ($9::text[] IS NULL OR project_id = ANY ($9::text[]))
+        RETURNING ",
+    run_columns!(),
+    ", t_actor),
+     told AS (
+        INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, run_created_at, payload)
+        SELECT $2, id, last_seq, 'run.succeeded', updated_at, t_actor, created_at, jsonb_build_object('attempt', attempt,
+            'elapsedMs', greatest(0, (extract(epoch FROM updated_at - claimed_at) * 1000)::bigint), 'outputRef', output_ref)
+        FROM ended)
+     SELECT ",
+    run_columns!(),
+    ", t_actor FROM ended"
+);
+
+/// A report, who makes it, and as whom.
+#[derive(Clone)]
+pub struct Told {
+    /// Who is written into the event.
+    pub actor: String,
+    /// The worker.
+    pub worker: WorkerId,
+    /// What it says.
+    pub report: DrawnReport,
+}
+
+impl Told {
+    fn id(&self) -> RunId {
+        self.report.report.id
+    }
+
+    fn hold(&self) -> Hold {
+        Hold { id: self.id(), worker_id: self.worker.clone(), epoch: self.report.report.epoch }
+    }
+}
+
+/// Ends each execution.
+pub async fn run(database: &Database, caller: &Caller, told: &[Told]) -> Result<Vec<CoreResult<Applied>>> {
+    // Several reports of one run are taken in their order, which one statement would not keep.
+    let mut named: HashMap<RunId, usize> = HashMap::new();
+    told.iter().for_each(|told| *named.entry(told.id()).or_default() += 1);
+    let usual: Vec<&Told> = told
+        .iter()
+        .filter(|told| named.get(&told.id()) == Some(&1))
+        .filter(|told| matches!(told.report.report.outcome, Outcome::Succeed { .. }))
+        .collect();
+    let mut ended = succeed(database, caller, &usual).await?;
+    let rest: Vec<&Told> = told.iter().filter(|told| !ended.contains_key(&told.id())).collect();
+    let mut asked = ask(database, caller, &rest).await?.into_iter();
+    let lost = || Err(Error::internal("an item of a batch had no answer"));
+    let answers = told.iter().map(|told| match ended.remove(&told.id()) {
+        Some(applied) => Ok(applied),
+        None => asked.next().unwrap_or_else(lost),
+    });
+    Ok(answers.collect())
+}
+
+async fn succeed(database: &Database, caller: &Caller, told: &[&Told]) -> Result<HashMap<RunId, Applied>> {
+    if told.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut told: Vec<&Told> = told.to_vec();
+    // Whoever locks several runs locks them in this order.
+    told.sort_by_key(|told| told.id());
+    let (turned, workspace, projects) = (database.turned(), caller.workspace.as_str(), projects(caller));
+    let ids: Vec<_> = told.iter().map(|told| uuid(told.id().to_bits())).collect();
+    let epochs: Vec<_> = told.iter().map(|told| number(told.report.report.epoch)).collect();
+    let workers: Vec<_> = told.iter().map(|told| told.worker.as_str()).collect();
+    let actors: Vec<_> = told.iter().map(|told| told.actor.as_str()).collect();
+    let (results, output_refs): (Vec<_>, Vec<_>) = told
+        .iter()
+        .map(|told| match &told.report.report.outcome {
+            Outcome::Succeed { result, output_ref } => {
+                (result.as_ref().map(|json| JsonText(json.as_str())), output_ref.as_deref())
+            }
+            Outcome::Fail { .. } | Outcome::Release => (None, None),
+        })
+        .unzip();
+    let params: Params<'_> =
+        &[&turned, &workspace, &ids, &epochs, &workers, &actors, &results, &output_refs, &projects];
+    let mut session = database.session().await?;
+    let rows =
+        session.transact_and_tell(&caller.workspace, &[(SUCCEED, params)]).await?.pop().unwrap_or_default();
+    let mut ended = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let run = rows::run(row)?;
+        let event = succeeded(&run, row.try_get(35)?);
+        ended.insert(run.id, Applied { run, events: vec![event] });
+    }
+    Ok(ended)
+}
+
+/// The event that the statement wrote; the suite holds the two, and the rule, to one another.
+fn succeeded(run: &Run, actor: String) -> Event {
+    let elapsed = run.claimed_at.map(|from| run.updated_at.since(from)).unwrap_or_default();
+    let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let payload = json!({"attempt": run.attempt, "outputRef": run.output_ref, "elapsedMs": elapsed});
+    Event {
+        run_id: run.id,
+        step_id: None,
+        seq: run.last_seq,
+        kind: EventType::Succeeded,
+        at: run.updated_at,
+        actor,
+        payload: Json::from_value(payload),
+    }
+}
+
+/// What became of a run within one transaction, report by report.
+enum Stage {
+    Refused(Error),
+    Unchanged(Run),
+    Changed(Run, Box<Change>),
+}
+
+/// The reports put before the rule, one transaction for as many as name different runs.
+async fn ask(database: &Database, caller: &Caller, told: &[&Told]) -> Result<Vec<CoreResult<Applied>>> {
+    let mut answers = Vec::with_capacity(told.len());
+    let mut rest = told;
+    while !rest.is_empty() {
+        let mut seen = HashSet::new();
+        let alike = rest.iter().take_while(|told| seen.insert(told.id())).count();
+        let (now, later) = rest.split_at(alike);
+        answers.extend(ask_once(database, caller, now).await?);
+        rest = later;
+    }
+    Ok(answers)
+}
+
+async fn ask_once(database: &Database, caller: &Caller, told: &[&Told]) -> Result<Vec<CoreResult<Applied>>> {
+    let ids: Vec<RunId> = told.iter().map(|told| told.id()).collect();
+    let mut session = database.session().await?;
+    let (mut runs, now) = lock(database, &mut session, caller, &ids).await?;
+    let stages: Vec<Stage> = told
+        .iter()
+        .map(|told| {
+            let run = runs.remove(&told.id()).filter(|run| caller.may_touch(run.project_id.as_ref()));
+            let Some(run) = run else { return Stage::Refused(missing(told.id())) };
+            let DrawnReport { report, draw } = &told.report;
+            match finish(&run, &told.hold(), &report.outcome, *draw, Act { now, actor: &told.actor }) {
+                Ok(Decision::Change(change)) => Stage::Changed(run, change),
+                Ok(Decision::Unchanged) => Stage::Unchanged(run),
+                Err(refused) => Stage::Refused(refused),
+            }
+        })
+        .collect();
+    let mut writing = Writing::new(&caller.workspace, now);
+    for stage in &stages {
+        if let Stage::Changed(run, change) = stage {
+            writing.change(run, change)?;
+        }
+    }
+    writing.commit(session, &[]).await?;
+    let answers = stages.into_iter().map(|stage| match stage {
+        Stage::Refused(error) => Err(error),
+        Stage::Unchanged(run) => Ok(Applied { run, events: Vec::new() }),
+        Stage::Changed(_, change) => Ok(Applied { run: change.run, events: change.events }),
+    });
+    Ok(answers.collect())
+}

@@ -1,0 +1,74 @@
+//! How a server is, for `doctor`.
+
+use sprongus_core::store::Health;
+use tokio_postgres::{Client, Config};
+
+use crate::fault::Result;
+use crate::migrate;
+use crate::open::weak_setting;
+
+const SERVER: &str = "SELECT current_setting('server_version')";
+const ROLE: &str = "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user";
+const OWNER: &str = "
+    SELECT EXISTS (SELECT FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+        WHERE c.relnamespace = to_regnamespace($1) AND c.relkind = 'r' AND pg_has_role(r.oid, 'MEMBER'))";
+const OPEN: &str = "
+    SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'workspace_id'
+    WHERE c.relnamespace = to_regnamespace($1) AND c.relkind = 'r' AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+    ORDER BY 1";
+const OLDEST: &str = "
+    SELECT extract(epoch FROM max(clock_timestamp() - xact_start))::bigint FROM pg_stat_activity
+    WHERE backend_xmin IS NOT NULL AND datname = current_database() AND pid <> pg_backend_pid()";
+
+/// A transaction open for longer keeps the dead rows of the queue from being cleared.
+const LONG_OPEN: i64 = 300;
+
+/// Looks at the server, the schema and the role.
+pub async fn health(client: &Client, place: String, schema: &str) -> Result<Health> {
+    let mut faults = Vec::new();
+    if let Some(row) = client.query_opt(ROLE, &[]).await? {
+        let (is_super, bypasses): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+        if is_super || bypasses {
+            faults.push(
+                "the role bypasses row-level security: nothing but our statements keeps tenants apart"
+                    .to_owned(),
+            );
+        } else if client.query_one(OWNER, &[&schema]).await?.try_get(0)? {
+            faults.push(
+                "the role owns the tables and could switch row-level security off; use one of its own"
+                    .to_owned(),
+            );
+        }
+    }
+    for row in client.query(OPEN, &[&schema]).await? {
+        faults.push(format!("row-level security is not forced on {}", row.try_get::<_, String>(0)?));
+    }
+    let oldest: Option<i64> = client.query_one(OLDEST, &[]).await?.try_get(0)?;
+    if let Some(age) = oldest.filter(|age| *age > LONG_OPEN) {
+        faults.push(format!("a transaction has been open for {age} s; it keeps old rows from being cleared"));
+    }
+    let version: String = client.query_one(SERVER, &[]).await?.try_get(0)?;
+    let weak = weak_setting(client).await?;
+    let durable = weak.is_none();
+    faults.extend(weak.map(|weak| format!("a power cut could lose what is acknowledged: {weak}")));
+    Ok(Health {
+        engine: format!("PostgreSQL {version}"),
+        place,
+        schema: migrate::version(client, schema).await?,
+        durable,
+        faults,
+    })
+}
+
+/// Host, port and database; a password is left out.
+pub fn place(config: &Config) -> String {
+    let host = config.get_hosts().first().map(|host| match host {
+        tokio_postgres::config::Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+    });
+    let host = host.unwrap_or_else(|| "localhost".to_owned());
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres");
+    format!("postgres {host}:{port}/{database}")
+}

@@ -1,0 +1,308 @@
+//! Lists, newest or oldest first. Each is a walk along an index: those that succeeded along their events, those that failed or were
+//! canceled along the mark they carry, those that live through the narrow tables while these are small, all others along their age.
+//! A walk that has to pass over what a filter leaves out ends after a while; the page is short then, and its cursor goes on there.
+
+use sprongus_core::list::{ListFilter, Page, Position};
+use sprongus_core::run::Run;
+use sprongus_core::runs::Caller;
+use sprongus_core::state::State;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use crate::fault::Result;
+use crate::rows::{self, run_columns, written};
+use crate::session::{Database, Params, Session};
+use crate::values::{Time, uuid};
+
+/// The most rows a walk passes over on its way to one page.
+const MOST_PASSED: i64 = 20_000;
+
+/// With no more live runs than this, a list of them is made of the narrow tables.
+const FEW: usize = 2_000;
+
+const LIVE: &str = "
+    SELECT id FROM (SELECT id FROM run_queue WHERE workspace_id = $1 AND $2 LIMIT $3) AS queued
+    UNION ALL
+    SELECT id FROM (SELECT unnest(run_ids) AS id FROM run_timers WHERE workspace_id = $1 LIMIT $3) AS timed";
+
+type Bound = Box<dyn ToSql + Sync + Send>;
+
+/// What one walk goes along.
+#[derive(Clone, Debug)]
+enum Walk {
+    /// All runs, or those of a project, an agent task or a kind, along their age.
+    Age { kind: Option<String> },
+    /// Those that succeeded.
+    Success,
+    /// Those that failed, or were canceled.
+    BadEnd(State),
+    /// These, looked at one by one.
+    Named(State, Vec<Uuid>),
+    /// Those that live, found among all along their age.
+    Live(State),
+}
+
+/// A page.
+pub async fn list(database: &Database, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
+    let position = filter.position(&caller.workspace)?;
+    let mut session = database.session().await?;
+    let walks = walks(&mut session, caller, filter).await?;
+    let mut found: Vec<Run> = Vec::new();
+    let mut end: Option<Position> = None;
+    for walk in walks {
+        let (sql, params) = statement(caller, filter, position, &walk)?;
+        let rows = look(&mut session, caller, &sql, &params).await?;
+        let is_cut = rows.len() <= filter.limit as usize && passes_over(caller, filter, &walk);
+        found.extend(rows.iter().map(rows::run).collect::<Result<Vec<_>>>()?);
+        if is_cut {
+            let (sql, params) = cut(caller, filter, position, &walk)?;
+            if let Some(row) = look(&mut session, caller, &sql, &params).await?.first() {
+                let (at, id): (Time, Uuid) = (row.try_get(0)?, row.try_get(1)?);
+                let reached =
+                    Position { created_at: at.0, id: sprongus_core::ids::RunId::from_bits(id.as_u128()) };
+                end = Some(end.map_or(reached, |end| sooner(filter, end, reached)));
+            }
+        }
+    }
+    Ok(page(caller, filter, found, end))
+}
+
+fn page(caller: &Caller, filter: &ListFilter, mut data: Vec<Run>, end: Option<Position>) -> Page<Run> {
+    let key = |run: &Run| (run.created_at, run.id);
+    data.sort_by_key(key);
+    data.dedup_by_key(|run| run.id);
+    if !filter.oldest_first {
+        data.reverse();
+    }
+    if let Some(end) = end {
+        let end = (end.created_at, end.id);
+        data.retain(|run| if filter.oldest_first { key(run) <= end } else { key(run) >= end });
+    }
+    let more = data.len() > filter.limit as usize;
+    data.truncate(filter.limit as usize);
+    let last = data.last().map(|run| Position { created_at: run.created_at, id: run.id });
+    let behind = if more { last } else { end };
+    Page { data, next_cursor: behind.map(|position| filter.cursor_behind(&caller.workspace, position)) }
+}
+
+fn sooner(filter: &ListFilter, one: Position, other: Position) -> Position {
+    let is_first = (one.created_at, one.id) <= (other.created_at, other.id);
+    if is_first == filter.oldest_first { one } else { other }
+}
+
+async fn walks(session: &mut Session, caller: &Caller, filter: &ListFilter) -> Result<Vec<Walk>> {
+    if filter.states.is_empty() {
+        let along_kinds = filter.project_id.is_none() && filter.agent_task_id.is_none();
+        return Ok(match filter.kinds.as_slice() {
+            [] => vec![Walk::Age { kind: None }],
+            kinds if along_kinds => {
+                kinds.iter().map(|kind| Walk::Age { kind: Some(kind.as_str().to_owned()) }).collect()
+            }
+            _ => vec![Walk::Age { kind: None }],
+        });
+    }
+    let mut walks = Vec::new();
+    for &state in &filter.states {
+        walks.push(match state {
+            State::Succeeded => Walk::Success,
+            State::Failed | State::Canceled => Walk::BadEnd(state),
+            State::Queued | State::Running => match few(session, caller, state).await? {
+                Some(ids) => Walk::Named(state, ids),
+                None => Walk::Live(state),
+            },
+        });
+    }
+    Ok(walks)
+}
+
+/// The live runs, if they are few. Running ones stand among the timers alone.
+async fn few(session: &mut Session, caller: &Caller, state: State) -> Result<Option<Vec<Uuid>>> {
+    let (workspace, most) = (caller.workspace.as_str(), i64::try_from(FEW + 1).unwrap_or(i64::MAX));
+    let is_queued = state == State::Queued;
+    let asked: [(&str, Params<'_>); 1] = [(LIVE, &[&workspace, &is_queued, &most])];
+    let rows = session.look(&caller.workspace, &asked).await?.pop().unwrap_or_default();
+    if rows.len() > FEW {
+        return Ok(None);
+    }
+    Ok(Some(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?))
+}
+
+async fn look(
+    session: &mut Session,
+    caller: &Caller,
+    sql: &str,
+    params: &[Bound],
+) -> Result<Vec<tokio_postgres::Row>> {
+    let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param.as_ref() as _).collect();
+    Ok(session.look(&caller.workspace, &[(sql, &params[..])]).await?.pop().unwrap_or_default())
+}
+
+/// Conditions and what they are bound to, in step.
+#[derive(Default)]
+struct Query {
+    conditions: Vec<String>,
+    params: Vec<Bound>,
+}
+
+impl Query {
+    fn bind(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
+        self.params.push(Box::new(value));
+        format!("${}", self.params.len())
+    }
+
+    fn text(&self) -> String {
+        self.conditions.join(" AND ")
+    }
+}
+
+/// Whether anything but the walk's own index decides what is on the page.
+fn passes_over(caller: &Caller, filter: &ListFilter, walk: &Walk) -> bool {
+    let narrowed = caller.projects.is_some() || !filter.tags.is_empty();
+    let by_two = filter.project_id.is_some() && filter.agent_task_id.is_some();
+    let by_owner = filter.project_id.is_some() || filter.agent_task_id.is_some() || !filter.kinds.is_empty();
+    match walk {
+        Walk::Age { kind: Some(_) } => narrowed,
+        Walk::Age { kind: None } => narrowed || by_two || !filter.kinds.is_empty(),
+        Walk::Success | Walk::BadEnd(_) => narrowed || by_owner,
+        Walk::Named(..) => false,
+        Walk::Live(_) => true,
+    }
+}
+
+/// Places in the order of the list, along one index: what `FROM` it walks, under which conditions.
+fn walked(
+    query: &mut Query,
+    caller: &Caller,
+    filter: &ListFilter,
+    position: Option<Position>,
+    walk: &Walk,
+) -> String {
+    let (table, at, id) = match walk {
+        Walk::Success => ("run_events e JOIN runs r ON r.id = e.run_id", "e.run_created_at", "e.run_id"),
+        Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) => {
+            ("runs r", "r.created_at", "r.id")
+        }
+    };
+    let workspace = query.bind(caller.workspace.as_str().to_owned());
+    match walk {
+        Walk::Success => {
+            query.conditions.push(format!("e.workspace_id = {workspace} AND e.type = 'run.succeeded'"));
+        }
+        Walk::Age { kind } => {
+            query.conditions.push(format!("r.workspace_id = {workspace}"));
+            if let Some(kind) = kind {
+                let kind = query.bind(kind.clone());
+                query.conditions.push(format!("r.kind = {kind}"));
+            }
+            if let Some(project) = &filter.project_id {
+                let project = query.bind(project.as_str().to_owned());
+                query.conditions.push(format!("r.project_id = {project}"));
+            } else if let Some(task) = &filter.agent_task_id {
+                let task = query.bind(task.as_str().to_owned());
+                query.conditions.push(format!("r.agent_task_id = {task}"));
+            }
+        }
+        Walk::BadEnd(state) => {
+            let state = query.bind(state.as_str());
+            query.conditions.push(format!("r.workspace_id = {workspace} AND r.ended_as = {state}"));
+        }
+        Walk::Named(_, ids) => {
+            let ids = query.bind(ids.clone());
+            query.conditions.push(format!("r.workspace_id = {workspace} AND r.id = ANY ({ids})"));
+        }
+        Walk::Live(_) => query.conditions.push(format!("r.workspace_id = {workspace}")),
+    }
+    let comparison = if filter.oldest_first { ">" } else { "<" };
+    if let Some(since) = filter.since {
+        let since = query.bind(Time(since));
+        query.conditions.push(format!("{at} >= {since}"));
+    }
+    if let Some(before) = filter.before {
+        let before = query.bind(Time(before));
+        query.conditions.push(format!("{at} < {before}"));
+    }
+    if let Some(Position { created_at, id: last }) = position {
+        let (created_at, last) = (query.bind(Time(created_at)), query.bind(uuid(last.to_bits())));
+        query.conditions.push(format!("({at}, {id}) {comparison} ({created_at}, {last})"));
+    }
+    let direction = if filter.oldest_first { "ASC" } else { "DESC" };
+    let conditions = query.text();
+    query.conditions.clear();
+    format!("FROM {table} WHERE {conditions} ORDER BY {at} {direction}, {id} {direction}")
+}
+
+/// A walk's statement: the walk, cut where it would be too long, and what of it is on the page.
+pub(crate) fn statement_of_page(
+    caller: &Caller,
+    filter: &ListFilter,
+    position: Option<Position>,
+) -> Result<(String, Vec<Bound>)> {
+    let walk = match (filter.states.first(), filter.kinds.first()) {
+        (Some(State::Succeeded), _) => Walk::Success,
+        (Some(state @ (State::Failed | State::Canceled)), _) => Walk::BadEnd(*state),
+        (Some(state @ (State::Queued | State::Running)), _) => Walk::Live(*state),
+        (None, kind) => Walk::Age { kind: kind.map(|kind| kind.as_str().to_owned()) },
+    };
+    statement(caller, filter, position, &walk)
+}
+
+fn statement(
+    caller: &Caller,
+    filter: &ListFilter,
+    position: Option<Position>,
+    walk: &Walk,
+) -> Result<(String, Vec<Bound>)> {
+    let mut query = Query::default();
+    let walked = walked(&mut query, caller, filter, position, walk);
+    let direction = if filter.oldest_first { "ASC" } else { "DESC" };
+    match walk {
+        Walk::Named(state, _) | Walk::Live(state) => {
+            let state = query.bind(state.as_str());
+            query.conditions.push(format!("state = {state}"));
+        }
+        Walk::Age { .. } | Walk::Success | Walk::BadEnd(_) => {}
+    }
+    if let Some(projects) = &caller.projects {
+        let projects = query.bind(projects.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>());
+        query.conditions.push(format!("project_id = ANY ({projects})"));
+    }
+    if let Some(project) = &filter.project_id {
+        let project = query.bind(project.as_str().to_owned());
+        query.conditions.push(format!("project_id = {project}"));
+    }
+    if let Some(task) = &filter.agent_task_id {
+        let task = query.bind(task.as_str().to_owned());
+        query.conditions.push(format!("agent_task_id = {task}"));
+    }
+    if !filter.kinds.is_empty() {
+        let kinds = query.bind(filter.kinds.iter().map(|kind| kind.as_str().to_owned()).collect::<Vec<_>>());
+        query.conditions.push(format!("kind = ANY ({kinds})"));
+    }
+    if !filter.tags.is_empty() {
+        let tags = query.bind(written(&filter.tags)?);
+        query.conditions.push(format!("tags @> {tags}::text::jsonb"));
+    }
+    let conditions = if query.conditions.is_empty() { "true".to_owned() } else { query.text() };
+    let most = filter.limit + 1;
+    let limit =
+        if passes_over(caller, filter, walk) { format!(" LIMIT {MOST_PASSED}") } else { String::new() };
+    let columns = run_columns!();
+    let sql = format!(
+        "SELECT {columns} FROM (SELECT r.* {walked}{limit}) AS walked WHERE {conditions}
+         ORDER BY created_at {direction}, id {direction} LIMIT {most}"
+    );
+    Ok((sql, query.params))
+}
+
+/// Where a walk was cut, if it was.
+fn cut(
+    caller: &Caller,
+    filter: &ListFilter,
+    position: Option<Position>,
+    walk: &Walk,
+) -> Result<(String, Vec<Bound>)> {
+    let mut query = Query::default();
+    let walked = walked(&mut query, caller, filter, position, walk);
+    let last = MOST_PASSED - 1;
+    Ok((format!("SELECT r.created_at, r.id {walked} OFFSET {last} LIMIT 1"), query.params))
+}

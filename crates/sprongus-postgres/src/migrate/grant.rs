@@ -1,0 +1,48 @@
+//! What the server's role may do: what the server needs, and no more. It deletes no run and no event, changes no event, and crosses
+//! workspaces only by the owner's functions.
+
+use sprongus_core::{Error, ErrorCode};
+use tokio_postgres::Client;
+
+use crate::fault::Result;
+
+const ROLE: &str = "SELECT quote_ident(rolname), rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = $1";
+
+/// `{schema}` and `{role}` are put in; each line is one statement.
+const GRANTS: &[&str] = &[
+    "GRANT USAGE ON SCHEMA {schema} TO {role}",
+    "GRANT SELECT ON {schema}.schema_migrations TO {role}",
+    "GRANT SELECT, INSERT, UPDATE ON {schema}.runs, {schema}.run_steps, {schema}.run_logs, {schema}.run_artifacts,
+        {schema}.projects, {schema}.agent_tasks, {schema}.api_tokens TO {role}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.run_queue, {schema}.run_timers, {schema}.workers, {schema}.kinds,
+        {schema}.claims TO {role}",
+    "GRANT SELECT, INSERT ON {schema}.run_events, {schema}.workspaces TO {role}",
+    "GRANT SELECT ON SEQUENCE {schema}.run_events_pos_seq TO {role}",
+    "GRANT EXECUTE ON FUNCTION {schema}.token_by_hash(text), {schema}.workspaces_with_work(integer),
+        {schema}.every_workspace(), {schema}.prune(text, text, timestamptz, text[], integer),
+        {schema}.drop_workspace(text, text) TO {role}",
+];
+
+/// Grants `role` what a server needs.
+///
+/// # Errors
+/// `not_found` when there is no such role; `forbidden` when the role bypasses row-level security, or the caller does not own the
+/// schema.
+pub async fn grant(client: &Client, schema: &str, role: &str) -> Result<()> {
+    let Some(row) = client.query_opt(ROLE, &[&role]).await? else {
+        return Err(Error::not_found("role in this database server: the one named with --role")
+            .with_hint("make it with CREATE ROLE … LOGIN, then run this again")
+            .into());
+    };
+    let (quoted, bypasses): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if bypasses {
+        let message = "the role named with --role bypasses row-level security";
+        return Err(Error::new(ErrorCode::Forbidden, message)
+            .with_hint("name a role that is neither superuser nor BYPASSRLS")
+            .into());
+    }
+    for grant in GRANTS {
+        client.batch_execute(&grant.replace("{schema}", schema).replace("{role}", &quoted)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Opening: what a store is told, the connections' settings, and what is asked of a server before it is trusted with a run.
+
+use std::sync::Arc;
+
+use sprongus_core::time::Clock;
+use sprongus_core::{Error, ErrorCode};
+use tokio_postgres::{Client, Config};
+
+use crate::fault::Result;
+use crate::migrate;
+
+/// What a store may expect of its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// What is acknowledged outlives a power cut: a server whose settings promise less is refused.
+    #[default]
+    PowerCut,
+    /// Whatever the server is set to, told so by name.
+    AsConfigured,
+}
+
+/// How a store is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// The schema it lives in.
+    pub schema: String,
+    /// What the server must promise.
+    pub durability: Durability,
+    /// Connections at most.
+    pub pool_size: usize,
+    /// Whether to hear of other processes by LISTEN, which takes a connection of its own and works behind no pooler that hands
+    /// connections from transaction to transaction. Without it others' runs are found by looking, within a second.
+    pub listen: bool,
+    /// A clock other than the database's, for tests that turn it.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let schema = "sprongus".to_owned();
+        Self { schema, durability: Durability::PowerCut, pool_size: 10, listen: true, clock: None }
+    }
+}
+
+/// Plans are made once per statement and connection: these statements pick few rows by index whatever the tables hold, and planning
+/// one anew costs more than carrying it out. A plan made while a table was empty must not scan it when it is full.
+const SETTINGS: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off \
+                        -c enable_mergejoin=off -c jit=off -c idle_in_transaction_session_timeout=60s";
+
+/// The longest a reader may keep the server busy is a statement's; a migration has none.
+const STATEMENT_TIMEOUT: &str = "-c statement_timeout=25s";
+
+/// Reads a URL.
+///
+/// # Errors
+/// `validation` without the URL, which may hold a password.
+pub fn config(url: &str, schema: &str) -> sprongus_core::Result<Config> {
+    migrate::check_schema(schema)?;
+    let mut config: Config = url.parse().map_err(|_| {
+        Error::validation("the URL of the database cannot be read")
+            .with_hint("it has the form postgres://user:password@host:5432/database")
+    })?;
+    if config.get_application_name().is_none() {
+        config.application_name("sprongus");
+    }
+    config.connect_timeout(std::time::Duration::from_secs(5));
+    config.keepalives_idle(std::time::Duration::from_secs(15));
+    config.tcp_user_timeout(std::time::Duration::from_secs(20));
+    Ok(config)
+}
+
+/// The same for the connections of a store.
+pub fn working(config: &Config, schema: &str) -> Config {
+    let mut config = config.clone();
+    let given = config.get_options().unwrap_or_default().to_owned();
+    config.options(format!("{given} {SETTINGS} {STATEMENT_TIMEOUT} -c search_path={schema},pg_catalog"));
+    config
+}
+
+const PROMISES: &str = "
+    SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')";
+
+/// Whether what the server acknowledges outlives a power cut; or which setting says it does not.
+pub async fn weak_setting(client: &Client) -> Result<Option<String>> {
+    for row in client.query(PROMISES, &[]).await? {
+        let (name, setting): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        if !matches!(setting.as_str(), "on" | "remote_apply") {
+            return Ok(Some(format!("{name} is {setting}")));
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses a server that this program must not use.
+pub async fn check(client: &Client, options: &Options) -> Result<()> {
+    let version = migrate::version(client, &options.schema).await?;
+    let mismatch = |message: String| Error::new(ErrorCode::SchemaMismatch, message);
+    if version == 0 {
+        return Err(mismatch("the database has no schema of sprongus".to_owned())
+            .with_hint("run `sprongus migrate` with the same --db, as the database's owner")
+            .into());
+    }
+    if version < migrate::latest() {
+        let message = format!("the database has schema {version}, this sprongus needs {}", migrate::latest());
+        return Err(mismatch(message).with_hint("run `sprongus migrate` with the same --db").into());
+    }
+    if options.durability == Durability::PowerCut
+        && let Some(weak) = weak_setting(client).await?
+    {
+        let message = format!("a power cut could lose what this server acknowledges: {weak}");
+        return Err(Error::new(ErrorCode::Unavailable, message)
+            .with_hint("set it to `on` in postgresql.conf, or say SPRONGUS_POSTGRES_DURABILITY=as_configured")
+            .into());
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! An event's row.
+
+use sprongus_core::event::{Event, EventType};
+use sprongus_core::ids::{RunId, StepId};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{Reader, number};
+use crate::fault::Result;
+use crate::values::{JsonText, Time, uuid};
+
+/// The columns of an event.
+macro_rules! event_columns {
+    () => {
+        "run_id, step_id, seq, type, at, actor, payload"
+    };
+}
+pub(crate) use event_columns;
+
+/// A row of [`event_columns`].
+pub fn event(row: &Row) -> Result<Event> {
+    let mut row = Reader::from(row, 0);
+    Ok(Event {
+        run_id: RunId::from_bits(row.bits()?),
+        step_id: row.plain::<Option<Uuid>>()?.map(|id| StepId::from_bits(id.as_u128())),
+        seq: row.count()?,
+        kind: row.text()?,
+        at: row.time()?,
+        actor: row.plain()?,
+        payload: row.json()?,
+    })
+}
+
+/// Events as the columns of one insert.
+#[derive(Default)]
+pub struct EventRows<'a> {
+    pub runs: Vec<Uuid>,
+    pub steps: Vec<Option<Uuid>>,
+    pub seqs: Vec<i64>,
+    pub types: Vec<&'static str>,
+    pub times: Vec<Time>,
+    pub actors: Vec<&'a str>,
+    pub payloads: Vec<JsonText<'a>>,
+    pub run_times: Vec<Option<Time>>,
+}
+
+impl<'a> EventRows<'a> {
+    /// Adds an event of a run that was made at `created_at`.
+    pub fn push(&mut self, event: &'a Event, created_at: Time) {
+        self.runs.push(uuid(event.run_id.to_bits()));
+        self.steps.push(event.step_id.map(|id| uuid(id.to_bits())));
+        self.seqs.push(number(event.seq));
+        self.types.push(event.kind.as_str());
+        self.times.push(Time(event.at));
+        self.actors.push(&event.actor);
+        self.payloads.push(JsonText(event.payload.as_str()));
+        self.run_times.push((event.kind == EventType::Succeeded).then_some(created_at));
+    }
+}
