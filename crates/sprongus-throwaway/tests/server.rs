@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics when a promise is broken")]
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::{scope, sleep};
@@ -163,7 +164,7 @@ fn a_dropped_server_leaves_nothing() {
 fn holds_a_server_until_it_is_killed() {
     let server = Server::shared();
     println!("\nheld {} {}", server.folder().display(), server.socket_folder().display());
-    println!("{}", server.process_id().unwrap());
+    println!("{}", server.port());
     sleep(Duration::from_secs(600));
 }
 
@@ -175,20 +176,15 @@ fn nothing_is_left_of_a_process_that_was_killed() {
     let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines().map(Result::unwrap);
     let held = lines.find(|line| line.starts_with("held ")).unwrap();
     let folders: Vec<&Path> = held.split(' ').skip(1).map(Path::new).collect();
-    let process = lines.next().unwrap();
-    assert!(folders.iter().all(|folder| folder.exists()), "{held}");
+    let port: u16 = lines.next().unwrap().parse().unwrap();
+    let answers = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+    assert!(folders.iter().all(|folder| folder.exists()) && answers(), "{held}");
 
     holder.kill().unwrap();
     holder.wait().unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);
-    while folders.iter().any(|folder| folder.exists()) || is_alive(&process) {
-        assert!(Instant::now() < deadline, "still there: {held} {process}");
+    while folders.iter().any(|folder| folder.exists()) || answers() {
+        assert!(Instant::now() < deadline, "still there: {held} {port}");
         sleep(Duration::from_millis(20));
     }
-}
-
-/// A dead process that nobody waits for keeps its number.
-fn is_alive(process: &str) -> bool {
-    let state = Command::new("ps").args(["-o", "stat=", "-p", process]).output().unwrap().stdout;
-    !state.is_empty() && !state.starts_with(b"Z")
 }
