@@ -110,6 +110,24 @@ fn a_killed_server_starts_again_with_what_was_committed() {
 }
 
 #[test]
+fn a_killed_server_is_gone_only_when_its_busy_processes_are() {
+    let server = Server::start(Settings::default()).unwrap();
+    let url = server.url("postgres", "postgres");
+    let runtime = runtime();
+    let (client, connection) = runtime.block_on(tokio_postgres::connect(&url, NoTls)).unwrap();
+    runtime.spawn(connection);
+    // Two seconds in which the process looks at nothing but its own work.
+    let busy = "DO $$ DECLARE until timestamptz := clock_timestamp() + '2 s';
+        BEGIN WHILE clock_timestamp() < until LOOP END LOOP; END $$";
+    let began = Instant::now();
+    let working = runtime.spawn(async move { client.batch_execute(busy).await });
+    runtime.block_on(async { tokio::time::timeout(Duration::from_millis(500), working).await.unwrap_err() });
+    server.kill().unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+    server.start_again().unwrap();
+}
+
+#[test]
 fn a_synchronous_standby_takes_the_primarys_place() {
     let synchronous = vec![("synchronous_standby_names".to_owned(), "standby".to_owned())];
     let primary = Server::start(Settings { options: synchronous, ..full() }).unwrap();
