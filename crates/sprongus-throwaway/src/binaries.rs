@@ -1,120 +1,80 @@
-//! Where Postgres is installed, and who runs it: it refuses to run as root.
+//! Where the programs of a Postgres server are. Debian keeps them out of `PATH`, one folder for each version.
 
-use std::fmt;
-use std::os::unix::process::CommandExt;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-/// Why a server could not be had, or did not do as it was told.
-#[derive(Debug)]
-pub struct Failure(String);
+use crate::failure::{Failure, Result};
 
-impl Failure {
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-/// The programs of one installation.
-#[derive(Clone, Debug)]
-pub struct Binaries {
-    folder: PathBuf,
-    /// Who runs them where this process is root's: user and group.
-    user: Option<(u32, u32)>,
-}
+/// The folder that holds the programs.
+#[derive(Debug, Clone)]
+pub(crate) struct Binaries(PathBuf);
 
 impl Binaries {
-    /// Debian keeps each version in a folder of its own; elsewhere they are on the path.
-    pub fn find() -> Result<Self, Failure> {
-        let mut folders: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-            .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
-            .unwrap_or_default();
-        folders.sort_by_key(|folder| version_of(folder));
-        folders.reverse();
+    /// What `pg_config` names, else Debian's newest, else what is in `PATH`.
+    pub(crate) fn find() -> Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        folders.extend(std::env::split_paths(&path));
-        let folder = folders.into_iter().find(|folder| folder.join("initdb").exists()).ok_or_else(|| {
-            Failure::new("initdb is not here: install Debian's postgresql package, as ./test does".to_owned())
-        })?;
-        let is_root = rustix::process::geteuid().is_root();
-        let user = if is_root { Some(unprivileged()?) } else { None };
-        Ok(Self { folder, user })
+        let found =
+            configured().or_else(|| newest(Path::new("/usr/lib/postgresql"))).or_else(|| within(&path));
+        found.map(Self).ok_or(Failure::NoBinaries)
     }
 
-    /// The program called `name`, as who may run it.
-    pub fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(self.folder.join(name));
-        command.current_dir("/");
-        if let Some((user, group)) = self.user {
-            command.uid(user).gid(group);
-        }
-        command
-    }
-
-    /// Runs a program to its end.
-    pub fn run(&self, name: &str, arguments: &[&str]) -> Result<(), Failure> {
-        let mut command = self.command(name);
-        // A server started by pg_ctl keeps what it is given open: a pipe would never end.
-        let told = tempfile::tempfile()?;
-        let copies = (told.try_clone()?, told.try_clone()?);
-        let status = command
-            .args(arguments)
-            .stdin(std::process::Stdio::null())
-            .stdout(copies.0)
-            .stderr(copies.1)
-            .status()?;
-        if status.success() {
-            return Ok(());
-        }
-        let text = std::io::read_to_string(rewound(told)?).unwrap_or_default();
-        Err(Failure::new(format!("{name} fell short ({status}): {}", text.trim())))
-    }
-
-    /// Makes a folder that of who runs the server.
-    pub fn give(&self, folder: &Path) -> Result<(), Failure> {
-        if let Some((user, group)) = self.user {
-            std::os::unix::fs::chown(folder, Some(user), Some(group))?;
-        }
-        Ok(())
+    /// The path of one program.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.0.join(name)
     }
 }
 
-fn rewound(mut file: std::fs::File) -> Result<std::fs::File, Failure> {
-    use std::io::Seek;
-    file.rewind()?;
-    Ok(file)
+/// `pg_config` also comes with the client library alone: then its folder holds no server.
+fn holds_a_server(folder: &Path) -> bool {
+    folder.join("initdb").is_file() && folder.join("postgres").is_file()
 }
 
-fn version_of(folder: &Path) -> u32 {
-    let version = folder.parent().and_then(Path::file_name).and_then(|name| name.to_str());
-    version.and_then(|name| name.parse().ok()).unwrap_or(0)
+fn configured() -> Option<PathBuf> {
+    let output = Command::new("pg_config").arg("--bindir").stderr(Stdio::null()).output().ok()?;
+    let folder = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    holds_a_server(&folder).then_some(folder)
 }
 
-/// `postgres`, whom Debian makes, or `nobody`.
-fn unprivileged() -> Result<(u32, u32), Failure> {
-    let users = std::fs::read_to_string("/etc/passwd")?;
-    let named = |name: &str| {
-        users.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            (fields.next() == Some(name))
-                .then(|| fields.nth(1)?.parse().ok().zip(fields.next()?.parse().ok()))?
-        })
+fn newest(versions: &Path) -> Option<PathBuf> {
+    let folders = std::fs::read_dir(versions).ok()?.flatten().map(|entry| entry.path());
+    let servers = folders.filter(|folder| holds_a_server(&folder.join("bin")));
+    // As numbers: 9 is older than 15.
+    let version = |folder: &PathBuf| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>()
     };
-    named("postgres").or_else(|| named("nobody")).ok_or_else(|| {
-        Failure::new("Postgres does not run as root, and there is no user `postgres` or `nobody`".to_owned())
-    })
+    servers.max_by_key(version).map(|folder| folder.join("bin"))
+}
+
+fn within(path: &OsStr) -> Option<PathBuf> {
+    std::env::split_paths(path).find(|folder| holds_a_server(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server_in(folder: &Path) {
+        std::fs::create_dir_all(folder).unwrap();
+        ["initdb", "postgres"].iter().for_each(|name| std::fs::write(folder.join(name), "").unwrap());
+    }
+
+    #[test]
+    fn the_newest_server_is_taken_and_a_client_is_none() {
+        let root = tempfile::tempdir().unwrap();
+        server_in(&root.path().join("9.6/bin"));
+        server_in(&root.path().join("15/bin"));
+        std::fs::create_dir_all(root.path().join("17/bin")).unwrap();
+        assert_eq!(newest(root.path()), Some(root.path().join("15/bin")));
+        assert_eq!(newest(&root.path().join("none")), None);
+        assert_eq!(within(root.path().join("15/bin").as_os_str()), Some(root.path().join("15/bin")));
+        assert_eq!(within(root.path().as_os_str()), None);
+    }
+
+    #[test]
+    fn without_a_server_one_is_told_what_to_install() {
+        let said = Failure::NoBinaries.to_string();
+        assert!(said.contains("install Debian's postgresql package (./test does)"), "{said}");
+    }
 }

@@ -1,32 +1,53 @@
-//! Whoever started a server may end without a word. A shell waits for that: its standard input ends when the process does, and then it
-//! stops the server and removes the folder.
+//! What stops a server and removes its folders when the process that started it is gone, however that came about.
+//!
+//! Two shells in a row, each reading a pipe until its end. The first ends when nobody holds the server any more, stops it
+//! as the account it runs as, and by ending tells the second, which runs as us and may remove what we made.
 
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdin, Command, Stdio};
 
-use crate::binaries::{Binaries, Failure};
+use crate::account::Account;
+use crate::binaries::Binaries;
+use crate::failure::{Doing as _, Result};
+use crate::folders::Folders;
 
-const SCRIPT: &str = r#"
-    trap '' INT TERM HUP
-    cat >/dev/null
-    pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
-    for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
-    [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null
-    rm -rf "$1"
-"#;
+/// Reads until there is nobody left who could write. Signals to the whole terminal must not end it before its work.
+const UNTIL_THE_END: &str = "trap '' HUP INT TERM; while read -r _; do :; done";
+const STOP: &str = r#""$1" stop -m immediate -D "$2" >/dev/null 2>&1"#;
+/// More than once, for a process that was just starting may still make files.
+const REMOVE: &str = r#"for _ in 1 2 3 4 5; do rm -rf "$@" && [ ! -e "$1" ] && exit; sleep 1; done"#;
 
-/// Keeps the server alive; the server ends with it.
-pub struct Watchdog {
-    _open: Option<ChildStdin>,
+/// The held end of the pipe. It is close-on-exec as all of std's are, so no process we start keeps it open.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    held: Option<ChildStdin>,
+    stopper: Child,
+    remover: Child,
 }
 
 impl Watchdog {
-    /// Watches over the server in `folder`.
-    pub fn over(folder: &Path, _binaries: &Binaries) -> Result<Self, Failure> {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", SCRIPT, "watchdog"]).arg(folder).current_dir("/").process_group(0);
-        let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        Ok(Self { _open: shell.stdin.take() })
+    /// Starts to watch over folders that exist.
+    pub(crate) fn start(folders: &Folders, binaries: &Binaries, account: Account) -> Result<Self> {
+        let mut remover = Command::new("/bin/sh");
+        remover.args(["-c", &format!("{UNTIL_THE_END}; {REMOVE}"), "sh"]);
+        remover.arg(&folders.whole).arg(&folders.sockets).current_dir("/").process_group(0);
+        remover.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut remover = remover.spawn().doing(|| "start the watchdog".to_owned())?;
+
+        let mut stopper = account.command("/bin/sh");
+        stopper.args(["-c", &format!("{UNTIL_THE_END}; {STOP}"), "sh"]);
+        stopper.arg(binaries.program("pg_ctl")).arg(folders.data());
+        let told = remover.stdin.take().map_or_else(Stdio::null, Stdio::from);
+        stopper.stdin(Stdio::piped()).stdout(told).stderr(Stdio::null());
+        let mut stopper = stopper.spawn().doing(|| "start the watchdog".to_owned())?;
+        Ok(Self { held: stopper.stdin.take(), stopper, remover })
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        drop(self.held.take());
+        // What cannot be waited for is gone already.
+        let _ = (self.stopper.wait(), self.remover.wait());
     }
 }
