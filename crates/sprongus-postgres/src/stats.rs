@@ -34,7 +34,10 @@ const ENDED: &str = "
     FROM run_events e JOIN runs r ON r.id = e.run_id AND r.finished_at IS NOT NULL
     WHERE e.pos > (SELECT last_value FROM run_events_pos_seq) - 200000
         AND e.type IN ('run.succeeded', 'run.failed', 'run.canceled') AND e.at >= $3 AND e.workspace_id = $1
-        AND ($2::text[] IS NULL OR r.project_id = ANY ($2::text[])) AND e.at = r.finished_at
+        AND ($2::text[] IS NULL OR r.project_id = ANY ($2::text[]))
+        AND NOT EXISTS (
+            SELECT FROM run_events later WHERE later.workspace_id = $1 AND later.run_id = e.run_id AND later.seq > e.seq
+                AND later.type IN ('run.succeeded', 'run.failed', 'run.canceled'))
     ORDER BY e.pos DESC LIMIT 20000";
 const WORKERS: &str = "SELECT count(*) FROM workers WHERE workspace_id = $1 AND seen_at > $2";
 
