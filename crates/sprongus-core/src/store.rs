@@ -148,8 +148,19 @@ pub struct Health {
     pub schema: u32,
     /// Whether what is acknowledged outlives a power cut.
     pub durable: bool,
-    /// What it found amiss, one line each.
-    pub faults: Vec<String>,
+    /// What it found amiss.
+    pub faults: Vec<Fault>,
+}
+
+/// Something amiss with a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What it concerns, in a word.
+    pub what: &'static str,
+    /// What is amiss, in a line.
+    pub text: String,
+    /// What to do about it.
+    pub remedy: &'static str,
 }
 
 /// A database of runs.

@@ -11,7 +11,7 @@ use sprongus_core::rules::enqueue::{
 };
 use sprongus_core::run::{Applied, Due, Enqueue, Run};
 use sprongus_core::runs::Caller;
-use sprongus_core::store::{Batch, Inserted};
+use sprongus_core::store::Inserted;
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::Row;

@@ -1,6 +1,6 @@
 //! How a server is, for `doctor`.
 
-use sprongus_core::store::Health;
+use sprongus_core::store::{Fault, Health};
 use tokio_postgres::{Client, Config};
 
 use crate::fault::Result;
@@ -20,37 +20,40 @@ const OLDEST: &str = "
     SELECT extract(epoch FROM max(clock_timestamp() - xact_start))::bigint FROM pg_stat_activity
     WHERE backend_xmin IS NOT NULL AND datname = current_database() AND pid <> pg_backend_pid()";
 
+const OWN_ROLE: &str = "run `sprongus migrate --role ROLE` as the owner, and connect as that role";
+
 /// A transaction open for longer keeps the dead rows of the queue from being cleared.
 const LONG_OPEN: i64 = 300;
 
 /// Looks at the server, the schema and the role.
 pub async fn health(client: &Client, place: String, schema: &str) -> Result<Health> {
     let mut faults = Vec::new();
+    let mut amiss = |what, text: String, remedy| faults.push(Fault { what, text, remedy });
     if let Some(row) = client.query_opt(ROLE, &[]).await? {
         let (is_super, bypasses): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
         if is_super || bypasses {
-            faults.push(
-                "the role bypasses row-level security: nothing but our statements keeps tenants apart"
-                    .to_owned(),
-            );
+            amiss("tenants", "this role bypasses row-level security".to_owned(), OWN_ROLE);
         } else if client.query_one(OWNER, &[&schema]).await?.try_get(0)? {
-            faults.push(
-                "the role owns the tables and could switch row-level security off; use one of its own"
-                    .to_owned(),
+            amiss(
+                "tenants",
+                "this role owns the tables and could switch row-level security off".to_owned(),
+                OWN_ROLE,
             );
         }
     }
     for row in client.query(OPEN, &[&schema]).await? {
-        faults.push(format!("row-level security is not forced on {}", row.try_get::<_, String>(0)?));
+        let table: String = row.try_get(0)?;
+        let remedy = "ALTER TABLE … ENABLE and FORCE ROW LEVEL SECURITY, as the migration did";
+        amiss("tenants", format!("row-level security is not forced on {table}"), remedy);
     }
     let oldest: Option<i64> = client.query_one(OLDEST, &[]).await?.try_get(0)?;
     if let Some(age) = oldest.filter(|age| *age > LONG_OPEN) {
-        faults.push(format!("a transaction has been open for {age} s; it keeps old rows from being cleared"));
+        let text = format!("a transaction has been open for {age} s; it keeps old rows from being cleared");
+        amiss("transactions", text, "look for it in pg_stat_activity, and end it");
     }
     let version: String = client.query_one(SERVER, &[]).await?.try_get(0)?;
     let weak = weak_setting(client).await?;
     let durable = weak.is_none();
-    faults.extend(weak.map(|weak| format!("a power cut could lose what is acknowledged: {weak}")));
     Ok(Health {
         engine: format!("PostgreSQL {version}"),
         place,

@@ -23,6 +23,7 @@ mod prune;
 mod read;
 mod record;
 mod rows;
+pub mod scratch;
 mod session;
 mod stats;
 mod tls;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sprongus_core::Result;
 use sprongus_core::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -48,7 +50,6 @@ use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
 use sprongus_core::time::Timestamp;
-use sprongus_core::{Error, Result};
 use tokio_postgres::Config;
 
 pub use migrate::Migration;
@@ -167,6 +168,14 @@ pub async fn migrate(url: &str, options: &Options, role: Option<&str>) -> Result
         migrate::grant(&client, &options.schema, role).await?;
     }
     Ok(applied)
+}
+
+/// Whether a URL of a database can be read at all.
+///
+/// # Errors
+/// `validation`, without the URL.
+pub fn check_url(url: &str) -> Result<()> {
+    open::config(url, &Options::default().schema).map(drop)
 }
 
 /// Host, port and database of a URL, for people; a password is left out.

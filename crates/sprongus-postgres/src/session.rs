@@ -155,13 +155,6 @@ impl Session {
         Ok(self.connection()?.execute(&statement, params).await?)
     }
 
-    /// Begins a transaction.
-    pub async fn begin(&mut self, workspace: &WorkspaceId) -> Result<()> {
-        self.is_open = true;
-        let begun = self.connection()?.batch_execute(&begin("BEGIN", workspace)).await;
-        Ok(begun?)
-    }
-
     /// Begins a transaction that stays open, with several statements in the same round trip, carried out in their order.
     pub async fn begin_with(
         &mut self,

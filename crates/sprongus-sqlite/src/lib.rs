@@ -44,7 +44,7 @@ use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Fault, Health, Inserted, Store};
 use sprongus_core::time::{Clock, Timestamp};
 use sprongus_core::{Error, Result};
 use tokio::sync::watch;
@@ -370,8 +370,12 @@ impl Store for Sqlite {
         let (place, durability) = (self.shared.file.display().to_string(), self.shared.durability);
         self.read(move |connection, _| {
             let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).told()?;
-            let faults =
-                if check == "ok" { Vec::new() } else { vec![format!("the file is damaged: {check}")] };
+            let damaged = || Fault {
+                what: "integrity",
+                text: format!("the file is damaged: {check}"),
+                remedy: "restore a backup of the database",
+            };
+            let faults = if check == "ok" { Vec::new() } else { vec![damaged()] };
             Ok(Health {
                 engine: format!("SQLite {}", rusqlite::version()),
                 place,

@@ -37,7 +37,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
         Command::Demo(args) => demo::run(args, app).await,
         Command::Init(args) => init::run(&args, app),
         Command::Doctor(args) => doctor::run(args, app).await,
-        Command::Migrate(args) => migrate::run(&args, app),
+        Command::Migrate(args) => migrate::run(&args, app).await,
         Command::Completions(args) => completions::run(&args, app),
         // `main` has run it already, outside of everything that is ours.
         Command::Storyboard(_) => Ok(Exit::Done),

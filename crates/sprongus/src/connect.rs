@@ -2,20 +2,21 @@
 
 mod file;
 mod place;
+pub mod scratch;
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sprongus_core::directory::Workspace;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::store::Health;
+use sprongus_core::store::Store;
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Caller, Error, Result, Runs, RunsService};
+use sprongus_postgres::Postgres;
 use sprongus_sqlite::{Options, Sqlite};
 
 pub use file::{FileFacts, look};
-pub use place::{Place, Why, Wish, choose};
+pub use place::{Place, Target, Why, Wish, choose};
 
 use crate::surroundings::Surroundings;
 
@@ -49,10 +50,16 @@ pub struct Migration {
     pub sql: String,
 }
 
+impl Migration {
+    fn new(number: u32, name: &str, sql: String) -> Self {
+        Self { number, name: name.to_owned(), sql }
+    }
+}
+
 /// Connects to the runs of `workspace`.
 ///
 /// # Errors
-/// `validation`, `not_found`, `unavailable` or `schema_mismatch`, each naming the file.
+/// `validation`, `not_found`, `unavailable` or `schema_mismatch`, each naming the database.
 pub async fn connect(
     wish: &Wish,
     workspace: &str,
@@ -61,10 +68,7 @@ pub async fn connect(
 ) -> Result<Connection> {
     let workspace: WorkspaceId = workspace.parse()?;
     let place = choose(wish, around, access)?;
-    // A file that somebody named is not made, and not migrated either, by a command that expects runs in it.
-    let is_expected = access == Access::Existing && place.is_named();
-    let options = Options { create: !is_expected, migrate: !is_expected, ..Options::default() };
-    let store = Arc::new(Sqlite::open(&place.path, options).map_err(|error| named(&place, error))?);
+    let store = open(&place, around, access).await.map_err(|error| named(&place, error))?;
     let service = RunsService::new(store);
     if workspace != WorkspaceId::local() {
         let known = service.store().workspaces().await?;
@@ -77,42 +81,76 @@ pub async fn connect(
     Ok(Connection { runs, place, service })
 }
 
-/// A queue in a file of its own, for measuring.
-///
-/// # Errors
-/// As [`connect`].
-pub fn scratch(file: &Path) -> Result<RunsService> {
-    Ok(RunsService::new(Arc::new(Sqlite::open(file, Options::default())?)))
+async fn open(place: &Place, around: &Surroundings, access: Access) -> Result<Arc<dyn Store>> {
+    match &place.target {
+        Target::File(path) => {
+            // A file that somebody named is not made, and not migrated either, by a command that expects runs in it.
+            let is_expected = access == Access::Existing && place.is_named();
+            let options = Options { create: !is_expected, migrate: !is_expected, ..Options::default() };
+            Ok(Arc::new(Sqlite::open(path, options)?))
+        }
+        Target::Postgres(url) => Ok(Arc::new(Postgres::connect(url, postgres(around)?).await?)),
+    }
 }
 
-/// The least that durable commits cost on a disk.
-///
-/// # Errors
-/// `unavailable`.
-pub fn bare_commits(file: &Path, commits: u32) -> Result<Duration> {
-    sprongus_sqlite::bare_commits(file, commits)
+/// How this process uses Postgres.
+fn postgres(around: &Surroundings) -> Result<sprongus_postgres::Options> {
+    let durability = match around.postgres_durability.as_deref() {
+        None | Some("power_cut") => sprongus_postgres::Durability::PowerCut,
+        Some("as_configured") => sprongus_postgres::Durability::AsConfigured,
+        Some(_) => {
+            let message = "SPRONGUS_POSTGRES_DURABILITY: expected power_cut or as_configured";
+            return Err(Error::validation(message).with_hint("unset it, unless the server is one for tests"));
+        }
+    };
+    Ok(sprongus_postgres::Options {
+        durability,
+        listen: around.listens,
+        ..sprongus_postgres::Options::default()
+    })
 }
 
-/// What `migrate` would do, or does.
+/// What `migrate` would do, or does; on Postgres it grants `role` what a server needs.
 ///
 /// # Errors
-/// As [`connect`].
-pub fn migrate(wish: &Wish, around: &Surroundings, dry_run: bool) -> Result<(Place, Vec<Migration>)> {
+/// As [`connect`]; `validation` for a role where there are none.
+pub async fn migrate(
+    wish: &Wish,
+    around: &Surroundings,
+    role: Option<&str>,
+    dry_run: bool,
+) -> Result<(Place, Vec<Migration>)> {
     let place = choose(wish, around, Access::Serving)?;
-    let migrations =
-        if dry_run { sprongus_sqlite::pending(&place.path) } else { sprongus_sqlite::migrate(&place.path) };
-    let migrations = migrations.map_err(|error| named(&place, error))?;
-    let migrations = migrations.into_iter().map(|migration| Migration {
-        number: migration.number,
-        name: migration.name.to_owned(),
-        sql: migration.sql.to_owned(),
-    });
-    Ok((place, migrations.collect()))
+    let made = match &place.target {
+        Target::File(_) if role.is_some() => {
+            return Err(Error::validation("--role: a file has no roles")
+                .with_hint("name a Postgres database with --db, or leave --role out"));
+        }
+        Target::File(path) => {
+            let made = if dry_run { sprongus_sqlite::pending(path) } else { sprongus_sqlite::migrate(path) };
+            made.map(|made| {
+                let each = made.into_iter();
+                each.map(|one| Migration::new(one.number, one.name, one.sql.to_owned())).collect()
+            })
+        }
+        Target::Postgres(url) => {
+            let options = postgres(around)?;
+            let made = match dry_run {
+                true => sprongus_postgres::pending(url, &options).await,
+                false => sprongus_postgres::migrate(url, &options, role).await,
+            };
+            made.map(|made| {
+                made.into_iter().map(|one| Migration::new(one.number, one.name, one.sql)).collect()
+            })
+        }
+    };
+    let made: Vec<Migration> = made.map_err(|error| named(&place, error))?;
+    Ok((place, made))
 }
 
-/// The error with the file's name in it: the store does not know how the user came by it.
+/// The error with the database's name in it: the store does not know how the user came by it.
 fn named(place: &Place, error: Error) -> Error {
-    let path = place.path.display().to_string();
+    let path = place.target.to_string();
     if error.message().contains(&path) {
         return error;
     }

@@ -18,6 +18,10 @@ pub struct Surroundings {
     pub database_url: Option<String>,
     /// `DATABASE_URL`, which may well be another program's.
     pub other_database_url: Option<String>,
+    /// `SPRONGUS_POSTGRES_DURABILITY`: what a Postgres server must promise.
+    pub postgres_durability: Option<String>,
+    /// Whether to hear of other processes by LISTEN.
+    pub listens: bool,
     /// Where the user's programs keep their data.
     pub data_folder: Option<PathBuf>,
     /// Who acts.
@@ -33,6 +37,8 @@ impl Surroundings {
             api_url: variable("SPRONGUS_API_URL"),
             database_url: variable("SPRONGUS_DATABASE_URL"),
             other_database_url: variable("DATABASE_URL"),
+            postgres_durability: variable("SPRONGUS_POSTGRES_DURABILITY"),
+            listens: true,
             data_folder: etcetera::base_strategy::Xdg::new().ok().map(|base| base.data_dir()),
             user: variable("USER")
                 .or_else(|| variable("LOGNAME"))

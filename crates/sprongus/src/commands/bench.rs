@@ -17,18 +17,20 @@ use sprongus_core::json::Json;
 use sprongus_core::names::{Kind, WorkspaceId};
 use sprongus_core::run::NewRun;
 use sprongus_core::store::{Batch, Store};
-use sprongus_core::{Caller, Error, ErrorCode, Result, Runs, RunsService};
+use sprongus_core::{Caller, Result, Runs};
 
 use crate::app::App;
-use crate::connect;
+use crate::connect::scratch::{Scratch, measured};
+use crate::connect::{self, Access, Target};
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 
 /// What to measure, and how much.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The file is made in the folder `--in` names, or in this one, and removed at the end: what is measured is \
-                  that folder's disk. synchronous=FULL throughout."
+    after_help = "A file is made in the folder `--in` names, or in this one, and removed at the end: what is measured is that \
+                  folder's disk. With --db postgres://… databases are made on that server and dropped at the end; the role \
+                  needs CREATEDB. What is acknowledged is durable throughout."
 )]
 pub struct Args {
     /// Measure only these
@@ -46,9 +48,9 @@ pub struct Args {
     /// The folder to measure in
     #[arg(long = "in", value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// Wait for runs in this file as the other process of `pickup`
-    #[arg(long, hide = true, value_name = "FILE")]
-    pick_up_from: Option<PathBuf>,
+    /// Wait for runs as the other process of `pickup`, in the database that SPRONGUS_DATABASE_URL names
+    #[arg(long, hide = true)]
+    pick_up: bool,
 }
 
 /// One measure.
@@ -68,63 +70,55 @@ const BY_DEFAULT: [Measure; 3] = [Measure::Enqueue, Measure::Drain, Measure::Pic
 
 /// Measures.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    if let Some(file) = &args.pick_up_from {
-        pickup::wait_for_runs(&Bench::open(file)?).await?;
+    if args.pick_up {
+        let place = connect::choose(&app.wish(), &app.around, Access::Serving)?;
+        pickup::wait_for_runs(&Bench::open(place.target).await?).await?;
         return Ok(Exit::Done);
     }
-    let measures = if args.only.is_empty() { BY_DEFAULT.to_vec() } else { args.only.clone() };
-    let folder = Scratch::make(args.folder.as_deref().unwrap_or(&app.around.folder))?;
-    for measure in measures {
-        let told = match measure {
-            Measure::Enqueue => enqueue::measure(&folder).await?,
-            Measure::Drain => drain::measure(&folder, args.runs, args.pairs).await?,
-            Measure::Pickup => pickup::measure(&folder).await?,
-            Measure::History => history::measure(&folder, args.finished).await?,
-        };
-        app.screen.json_lines(&told)?;
-    }
+    let named = match &app.globals.db {
+        Some(_) => Some(connect::choose(&app.wish(), &app.around, Access::Serving)?.target),
+        None => None,
+    };
+    let scratch = Scratch::make(named.as_ref(), args.folder.as_deref().unwrap_or(&app.around.folder))?;
+    let measured = measure(&args, app, &scratch).await;
+    let cleaned = scratch.clean().await;
+    measured?;
+    cleaned?;
     Ok(Exit::Done)
 }
 
-/// A folder for the files of a benchmark; gone with them when dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn make(within: &std::path::Path) -> Result<Self> {
-        let folder = within.join(format!(".sprongus-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).map_err(|error| {
-            let message = format!("cannot make a folder in {}: {}", within.display(), error.kind());
-            Error::new(ErrorCode::Unavailable, message).with_source(error)
-        })?;
-        Ok(Self(folder))
+async fn measure(args: &Args, app: &App, scratch: &Scratch) -> std::result::Result<(), Failure> {
+    let measures = if args.only.is_empty() { BY_DEFAULT.to_vec() } else { args.only.clone() };
+    for measure in measures {
+        let told = match measure {
+            Measure::Enqueue => enqueue::measure(scratch).await?,
+            Measure::Drain => drain::measure(scratch, args.runs, args.pairs).await?,
+            Measure::Pickup => pickup::measure(scratch).await?,
+            Measure::History => history::measure(scratch, args.finished).await?,
+        };
+        app.screen.json_lines(&told)?;
     }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed is told by its name; the measures were printed.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    Ok(())
 }
 
 /// A queue to measure.
 struct Bench {
-    file: PathBuf,
+    target: Target,
     caller: Caller,
     store: Arc<dyn Store>,
     runs: Arc<dyn Runs>,
 }
 
 impl Bench {
-    fn open(file: &std::path::Path) -> Result<Self> {
-        let service: RunsService = connect::scratch(file)?;
+    async fn make(scratch: &Scratch, name: &str) -> Result<Self> {
+        Self::open(scratch.database(name).await?).await
+    }
+
+    async fn open(target: Target) -> Result<Self> {
+        let service = measured(&target).await?;
         let caller = Caller::new(WorkspaceId::local(), "bench");
         let (store, runs) = (Arc::clone(service.store()), service.for_caller(caller.clone()));
-        Ok(Self { file: file.to_owned(), caller, store, runs })
+        Ok(Self { target, caller, store, runs })
     }
 
     /// Makes `count` runs in batches.

@@ -9,7 +9,7 @@ use sprongus_core::{Error, Result};
 use sprongus_worker::declaration::{Declaration, find_upward};
 
 use crate::app::App;
-use crate::connect::{self, Access, Connection, FileFacts, Place};
+use crate::connect::{self, Access, Connection, FileFacts, Place, Target};
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::render::age::rough;
@@ -56,18 +56,35 @@ fn declaration(app: &App, findings: &mut Findings) {
 }
 
 async fn database(app: &App, place: &Place, findings: &mut Findings) {
-    let facts = connect::look(&place.path);
     let chosen = place.to_string();
-    disk(&facts, findings);
-    if !facts.exists && !place.is_named() {
-        findings.add(Finding::fine("database", format!("{chosen}, made with the first run")));
-        return;
+    let facts = match &place.target {
+        Target::File(path) => Some(connect::look(path)),
+        Target::Postgres(_) => None,
+    };
+    if let Some(facts) = &facts {
+        disk(facts, findings);
+        if !facts.exists && !place.is_named() {
+            findings.add(Finding::fine("database", format!("{chosen}, made with the first run")));
+            return;
+        }
     }
     let connection = match app.connect(Access::Existing).await {
         Ok(connection) => connection,
         Err(error) => return findings.add(Finding::of_error("database", &error)),
     };
     findings.add(Finding::fine("database", chosen));
+    if let Some(facts) = &facts {
+        permissions(facts, findings);
+    }
+    if let Err(error) = health(&connection, findings).await {
+        findings.add(Finding::of_error("engine", &error));
+    }
+    if let Err(error) = runs(app, &connection, findings).await {
+        findings.add(Finding::of_error("runs", &error));
+    }
+}
+
+fn permissions(facts: &FileFacts, findings: &mut Findings) {
     findings.add(match facts.open_to_others.as_slice() {
         [] => Finding::fine("permissions", "for its owner alone"),
         [path, ..] => {
@@ -75,12 +92,6 @@ async fn database(app: &App, place: &Place, findings: &mut Findings) {
             Finding::wrong("permissions", format!("others may read or write {}", path.display()), remedy)
         }
     });
-    if let Err(error) = health(&connection, findings).await {
-        findings.add(Finding::of_error("engine", &error));
-    }
-    if let Err(error) = runs(app, &connection, findings).await {
-        findings.add(Finding::of_error("runs", &error));
-    }
 }
 
 fn disk(facts: &FileFacts, findings: &mut Findings) {
@@ -99,10 +110,14 @@ async fn health(connection: &Connection, findings: &mut Findings) -> Result<(), 
     findings.add(if health.durable {
         Finding::fine("durability", "what is acknowledged outlives a power cut")
     } else {
-        Finding::wrong("durability", "a power cut may lose what was acknowledged", "use synchronous=FULL")
+        Finding::wrong(
+            "durability",
+            "a power cut may lose what was acknowledged",
+            "use synchronous=FULL, or fsync, full_page_writes and synchronous_commit on",
+        )
     });
     for fault in health.faults {
-        findings.add(Finding::wrong("integrity", fault, "restore a backup of the database"));
+        findings.add(Finding::wrong(fault.what, fault.text, fault.remedy));
     }
     Ok(())
 }

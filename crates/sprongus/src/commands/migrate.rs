@@ -14,6 +14,9 @@ pub struct Args {
     /// Print what would be done, as SQL, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Grant this Postgres role what a server needs
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -24,8 +27,9 @@ struct Item<'a> {
 }
 
 /// Does it, or tells.
-pub fn run(args: &Args, app: &App) -> Outcome {
-    let (place, migrations) = connect::migrate(&app.wish(), &app.around, args.dry_run)?;
+pub async fn run(args: &Args, app: &App) -> Outcome {
+    let role = args.role.as_deref();
+    let (place, migrations) = connect::migrate(&app.wish(), &app.around, role, args.dry_run).await?;
     app.screen.note(&format!("database {place}"));
     if app.screen.format == Format::Json {
         let items = migrations.iter();
@@ -37,6 +41,9 @@ pub fn run(args: &Args, app: &App) -> Outcome {
     }
     if migrations.is_empty() {
         app.screen.note("the schema is up to date");
+    }
+    if let Some(role) = role.filter(|_| !args.dry_run) {
+        app.screen.note(&format!("{} may do what a server needs", sprongus_core::text::printable(role)));
     }
     for migration in &migrations {
         let title = format!("{:04} {}", migration.number, migration.name);

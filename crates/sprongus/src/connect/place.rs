@@ -43,24 +43,48 @@ impl fmt::Display for Why {
     }
 }
 
-/// A database file, and why it is the one.
+/// What keeps the runs.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Target {
+    /// SQLite, in this file.
+    File(PathBuf),
+    /// Postgres, at this URL; it may hold a password and is never shown.
+    Postgres(String),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(out, "{}", path.display()),
+            Self::Postgres(url) => out.write_str(&sprongus_postgres::place(url)),
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+/// A database, and why it is the one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file.
-    pub path: PathBuf,
+    /// The database.
+    pub target: Target,
     /// Why this one.
     pub why: Why,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = format!("{} ({})", self.path.display(), self.why);
+        let text = format!("{} ({})", self.target, self.why);
         out.write_str(&printable(&text))
     }
 }
 
 impl Place {
-    /// Whether somebody named this very file, so that a missing one is a mistake.
+    /// Whether somebody named this very database, so that a missing one is a mistake.
     pub fn is_named(&self) -> bool {
         match self.why {
             Why::Option | Why::Variable(_) => true,
@@ -72,36 +96,39 @@ impl Place {
 /// Chooses.
 ///
 /// # Errors
-/// `validation`: what is named is no SQLite file's place.
+/// `validation`: what is named is no database this program knows.
 pub fn choose(wish: &Wish, around: &Surroundings, access: Access) -> Result<Place> {
     if let Some(url) = &wish.remote {
         let from_variable = url.is_none() && around.api_url.is_some();
         return Err(no_server(if from_variable { "SPRONGUS_API_URL" } else { "--remote" }));
     }
     if let Some(database) = &wish.database {
-        return Ok(Place { path: file(database, "--db")?, why: Why::Option });
+        return Ok(Place { target: target(database, "--db")?, why: Why::Option });
     }
     if around.api_url.is_some() {
         return Err(no_server("SPRONGUS_API_URL"));
     }
     if let Some(database) = &around.database_url {
         let name = "SPRONGUS_DATABASE_URL";
-        return Ok(Place { path: file(database, name)?, why: Why::Variable(name) });
+        return Ok(Place { target: target(database, name)?, why: Why::Variable(name) });
     }
     if let Some(database) = &around.other_database_url
         && access == Access::Serving
     {
         let name = "DATABASE_URL";
-        return Ok(Place { path: file(database, name)?, why: Why::Variable(name) });
+        return Ok(Place { target: target(database, name)?, why: Why::Variable(name) });
     }
     if let Some(declaration) = find_upward(&around.folder) {
         let folder = declaration.parent().unwrap_or(Path::new("."));
-        return Ok(Place { path: folder.join(".sprongus/runs.db"), why: Why::Project(declaration) });
+        return Ok(Place {
+            target: Target::File(folder.join(".sprongus/runs.db")),
+            why: Why::Project(declaration),
+        });
     }
     let data = around.data_folder.as_ref().ok_or_else(|| {
         Error::validation("there is no home folder to keep runs in").with_hint("name a file with --db")
     })?;
-    Ok(Place { path: data.join("sprongus/runs.db"), why: Why::User })
+    Ok(Place { target: Target::File(data.join("sprongus/runs.db")), why: Why::User })
 }
 
 fn no_server(named_by: &str) -> Error {
@@ -109,35 +136,34 @@ fn no_server(named_by: &str) -> Error {
         .with_hint("name a file with --db instead, and unset SPRONGUS_API_URL if it is set")
 }
 
-/// The file that a path or a `sqlite:` URL names.
-fn file(text: &str, named_by: &str) -> Result<PathBuf> {
-    let refused = |why: &str| {
-        Err(Error::validation(format!("{named_by}: {why}"))
-            .with_hint("name a SQLite file: a path, or sqlite:PATH"))
-    };
+/// What names a database.
+const NAMES: &str =
+    "name a SQLite file (a path, or sqlite:PATH) or a Postgres database (postgres://user@host/database)";
+
+/// The database that a path or a URL names.
+fn target(text: &str, named_by: &str) -> Result<Target> {
+    let refused = |why: &str| Err(Error::validation(format!("{named_by}: {why}")).with_hint(NAMES));
     let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
         // The URL itself is not repeated: it may hold a password.
-        Some("postgres" | "postgresql") => {
-            refused("this version of sprongus keeps runs in SQLite only, not in Postgres")
-        }
+        Some("postgres" | "postgresql") => match sprongus_postgres::check_url(text) {
+            Ok(()) => Ok(Target::Postgres(text.to_owned())),
+            Err(error) => refused(error.message()),
+        },
         Some("http" | "https") => refused("a URL of a server is no database"),
         Some("sqlite") => {
             let rest = &text["sqlite:".len()..];
-            path(rest.strip_prefix("//").unwrap_or(rest), named_by)
+            path(rest.strip_prefix("//").unwrap_or(rest), named_by).map(Target::File)
         }
         Some(other) if text[other.len()..].starts_with("://") => {
             refused(&format!("not a database this program knows: {}://…", excerpt(other, 32)))
         }
-        Some(_) | None => path(text, named_by),
+        Some(_) | None => path(text, named_by).map(Target::File),
     }
 }
 
 fn path(text: &str, named_by: &str) -> Result<PathBuf> {
-    let fault = |why: &str| {
-        Error::validation(format!("{named_by}: {why}"))
-            .with_hint("name a SQLite file: a path, or sqlite:PATH")
-    };
+    let fault = |why: &str| Error::validation(format!("{named_by}: {why}")).with_hint(NAMES);
     if text.is_empty() {
         return Err(fault("expected the path of a file, found nothing"));
     }
@@ -164,7 +190,7 @@ mod tests {
 
     fn chosen(wish: &Wish, around: &Surroundings, access: Access) -> (String, Why) {
         let place = choose(wish, around, access).unwrap();
-        (place.path.display().to_string(), place.why)
+        (place.target.to_string(), place.why)
     }
 
     #[test]
@@ -201,7 +227,7 @@ mod tests {
         std::fs::create_dir_all(&below).unwrap();
         let around = Surroundings { folder: below, ..around() };
         let place = choose(&Wish::default(), &around, Access::Existing).unwrap();
-        assert_eq!(place.path, folder.path().join(".sprongus/runs.db"));
+        assert_eq!(place.target, Target::File(folder.path().join(".sprongus/runs.db")));
         assert_eq!(place.why, Why::Project(declaration));
         assert!(!place.is_named());
     }
@@ -215,12 +241,16 @@ mod tests {
             ("SQLite:/tmp/a.db", "/tmp/a.db"),
             ("odd:name.db", "odd:name.db"),
         ] {
-            assert_eq!(file(text, "--db").unwrap(), Path::new(path), "{text}");
+            assert_eq!(target(text, "--db").unwrap(), Target::File(PathBuf::from(path)), "{text}");
         }
+        let url = "postgres://u:hunter2@h:5433/d?password=hunter2";
+        let found = target(url, "--db").unwrap();
+        assert_eq!(found, Target::Postgres(url.to_owned()));
+        assert_eq!(format!("{found} {found:?}"), "postgres h:5433/d postgres h:5433/d");
         for bad in
-            ["", "sqlite:", ":memory:", "mysql://u:hunter2@h/d", "postgres://u:hunter2@h/d", "http://h"]
+            ["", "sqlite:", ":memory:", "mysql://u:hunter2@h/d", "postgres://u:hunter2@h:port/d", "http://h"]
         {
-            let error = file(bad, "--db").unwrap_err();
+            let error = target(bad, "--db").unwrap_err();
             assert!(!error.message().contains("hunter2"), "{error}");
         }
     }

@@ -18,8 +18,8 @@ use super::{Bench, Scratch, median, noop, rate, rounded};
 /// As many a claim and a finish, in the plain loop and in the worker alike.
 const BATCH: u32 = 500;
 
-pub async fn measure(folder: &Scratch, count: u32, pairs: u32) -> Result<Vec<Value>> {
-    let bench = Bench::open(&folder.file("drain.db"))?;
+pub async fn measure(scratch: &Scratch, count: u32, pairs: u32) -> Result<Vec<Value>> {
+    let bench = Bench::make(scratch, "drain").await?;
     let (mut plain, mut worked, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for pair in 0..pairs {
         // In turn first, so that neither side always meets the smaller file.

@@ -8,7 +8,7 @@ use sprongus_core::run::NewRun;
 use sprongus_core::{Error, Result, RunsExt};
 
 use super::{Bench, Scratch, input, median, noop, rate, rounded};
-use crate::connect;
+use crate::connect::scratch::bare_commits;
 
 const ALONE: u32 = 1_000;
 const CALLERS: u32 = 16;
@@ -16,13 +16,12 @@ const EACH: u32 = 400;
 const BULK: u32 = 50_000;
 const ROUNDS: usize = 5;
 
-pub async fn measure(folder: &Scratch) -> Result<Vec<Value>> {
-    let bench = Bench::open(&folder.file("enqueue.db"))?;
+pub async fn measure(scratch: &Scratch) -> Result<Vec<Value>> {
+    let bench = Bench::make(scratch, "enqueue").await?;
     let (mut bare, mut alone, mut together) = (Vec::new(), Vec::new(), Vec::new());
     let (mut to_bare, mut to_alone) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        let file = folder.file(&format!("bare-{round}.db"));
-        let one_row = rate(ALONE, connect::bare_commits(&file, ALONE)?);
+    for _ in 0..ROUNDS {
+        let one_row = rate(ALONE, bare_commits(&bench.target, ALONE).await?);
         let one = one_alone(&bench).await?;
         let many = sixteen(&bench).await?;
         to_bare.push(one / one_row);
@@ -62,7 +61,7 @@ async fn sixteen(bench: &Bench) -> Result<f64> {
             for _ in 0..EACH {
                 runs.enqueue_one(NewRun::new(kind.as_str(), input.clone())).await?;
             }
-            Result::Ok(())
+            Result::<(), Error>::Ok(())
         })
     });
     for caller in callers.collect::<Vec<_>>() {

@@ -16,9 +16,9 @@ use super::{Bench, Scratch, input, median, noop, rounded};
 const FEW: u32 = 1_000;
 const ROUNDS: usize = 300;
 
-pub async fn measure(folder: &Scratch, finished: u32) -> Result<Vec<Value>> {
-    let few = filled(folder, "few.db", FEW).await?;
-    let many = filled(folder, "many.db", finished).await?;
+pub async fn measure(scratch: &Scratch, finished: u32) -> Result<Vec<Value>> {
+    let few = filled(scratch, "few", FEW).await?;
+    let many = filled(scratch, "many", finished).await?;
     let mut times: [[Vec<f64>; 4]; 2] = Default::default();
     for _ in 0..ROUNDS {
         for (bench, times) in [&few, &many].into_iter().zip(&mut times) {
@@ -40,8 +40,8 @@ pub async fn measure(folder: &Scratch, finished: u32) -> Result<Vec<Value>> {
         .collect())
 }
 
-async fn filled(folder: &Scratch, name: &str, finished: u32) -> Result<Bench> {
-    let bench = Bench::open(&folder.file(name))?;
+async fn filled(scratch: &Scratch, name: &str, finished: u32) -> Result<Bench> {
+    let bench = Bench::make(scratch, name).await?;
     let mut left = finished;
     while left > 0 {
         let batch = left.min(20_000);

@@ -14,6 +14,8 @@ use sprongus_core::state::State;
 use sprongus_core::{Error, Result, RunsExt};
 use sprongus_worker::{RunContext, Shutdown, Worker, WorkerOptions};
 
+use crate::connect::Target;
+
 use super::{Bench, Scratch, input, noop, quantile, rounded};
 
 const SAMPLES: usize = 200;
@@ -21,20 +23,26 @@ const SAMPLES: usize = 200;
 /// Long enough for the queue to fall idle again.
 const APART: Duration = Duration::from_millis(15);
 
-pub async fn measure(folder: &Scratch) -> Result<Vec<Value>> {
-    let here = Bench::open(&folder.file("pickup-here.db"))?;
+pub async fn measure(scratch: &Scratch) -> Result<Vec<Value>> {
+    let here = Bench::make(scratch, "pickup-here").await?;
     let shutdown = Shutdown::new();
     let working = tokio::spawn(worker(&here)?.run(shutdown.clone()));
     let mut in_process = samples(&here).await?;
     shutdown.drain();
     working.await.map_err(|error| Error::internal("the worker broke off").with_source(error))??;
 
-    let there = Bench::open(&folder.file("pickup-there.db"))?;
+    let there = Bench::make(scratch, "pickup-there").await?;
     let other = std::env::current_exe().and_then(|program| {
         let mut command = tokio::process::Command::new(program);
+        // A variable, because a URL on the command line can be read by everybody on the machine.
+        let database = match &there.target {
+            Target::File(path) => path.clone().into_os_string(),
+            Target::Postgres(url) => url.into(),
+        };
         command
-            .args(["bench", "--pick-up-from"])
-            .arg(&there.file)
+            .args(["bench", "--pick-up"])
+            .env("SPRONGUS_DATABASE_URL", database)
+            .env_remove("SPRONGUS_API_URL")
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .spawn()
