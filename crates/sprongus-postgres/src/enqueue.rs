@@ -1,9 +1,10 @@
 //! Enqueue: make the runs in one statement, then find those that the same key or id and request had made.
 //!
 //! No row can fail the statement: projects and agent tasks are looked up by it, keys and ids in use are passed over, and what else
-//! could be wrong with a request was found before (`rules::enqueue::prepare`).
+//! could be wrong with a request was found before (`rules::enqueue::prepare`). What was made is looked up among what was asked with
+//! `(… IN …) IS TRUE`, which Postgres hashes, where it would make an `IN` or a join a loop within a loop.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::{
@@ -57,12 +58,11 @@ pub(crate) const MAKE: &str = "
         WHERE due IS NOT NULL GROUP BY due),
     told AS (
         INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, payload)
-        SELECT $2, made.id, 1, 'run.enqueued', made.created_at, asked.actor, jsonb_build_object('kind', made.kind, 'runAt',
-            CASE WHEN made.run_at > made.created_at
-                THEN to_char(made.run_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') END)
-        FROM made JOIN (SELECT DISTINCT ON (id) id, actor FROM asked ORDER BY id, place) AS asked ON asked.id = made.id)
-    SELECT now, (SELECT is_known FROM home), is_project_known, is_task_known, made.id IS NOT NULL
-    FROM asked CROSS JOIN present LEFT JOIN made ON made.id = asked.id ORDER BY place";
+        SELECT $2, id, 1, 'run.enqueued', now, actor, jsonb_build_object('kind', kind, 'runAt',
+            CASE WHEN run_at > now THEN to_char(run_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') END)
+        FROM asked, present WHERE (id IN (SELECT id FROM made)) IS TRUE)
+    SELECT now, (SELECT is_known FROM home), is_project_known, is_task_known, (id IN (SELECT id FROM made)) IS TRUE
+    FROM asked, present ORDER BY place";
 pub(crate) const BY_KEY: &str =
     concat!("SELECT ", run_columns!(), " FROM runs WHERE workspace_id = $1 AND idempotency_key = $2");
 pub(crate) const BY_ID: &str =
@@ -154,6 +154,28 @@ enum Ending {
 }
 
 async fn make(
+    database: &Database,
+    session: &mut Session,
+    caller: &Caller,
+    asked: &[&Asked],
+    ending: Ending,
+) -> Result<Vec<Said>> {
+    // An id that stands twice is asked for once.
+    let mut places = HashMap::with_capacity(asked.len());
+    let mut once: Vec<&Asked> = Vec::with_capacity(asked.len());
+    for &request in asked {
+        places.entry(request.1.id).or_insert_with(|| {
+            once.push(request);
+            once.len() - 1
+        });
+    }
+    let said = make_once(database, session, caller, &once, ending).await?;
+    let of = |request: &&Asked| places.get(&request.1.id).and_then(|&place| said.get(place)).copied();
+    let lost = || Error::internal("an item of a batch had no answer").into();
+    asked.iter().map(|request| of(request).ok_or_else(lost)).collect()
+}
+
+async fn make_once(
     database: &Database,
     session: &mut Session,
     caller: &Caller,
