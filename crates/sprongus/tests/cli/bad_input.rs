@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::backing::{Backing, sessions};
 use crate::sandbox::Sandbox;
 
-#[test]
-fn hostile_json_is_refused_in_one_line() {
-    let sandbox = Sandbox::new();
+fn hostile_json_is_refused_in_one_line(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let deep = "[".repeat(100_000);
     let closed = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let huge = format!("\"{}\"", "x".repeat(50 << 20));
@@ -34,9 +34,8 @@ fn hostile_json_is_refused_in_one_line() {
     assert_eq!(sandbox.line("-q runs list").exits(0).out, "", "nothing was made");
 }
 
-#[test]
-fn names_that_are_paths_or_sql_or_escapes_are_refused() {
-    let sandbox = Sandbox::new();
+fn names_that_are_paths_or_sql_or_escapes_are_refused(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let bad =
         ["../../etc/passwd", "x'; DROP TABLE runs;--", "\u{1b}[2J\u{1b}]0;owned\u{7}", "", " ", "a\nb", "ü"];
     for name in bad {
@@ -64,9 +63,8 @@ fn names_that_are_paths_or_sql_or_escapes_are_refused() {
     assert_eq!(sandbox.line("-q runs list").exits(0).out, "");
 }
 
-#[test]
-fn a_secret_is_refused_and_not_repeated() {
-    let sandbox = Sandbox::new();
+fn a_secret_is_refused_and_not_repeated(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let input = "{\"auth\": {\"password\": \"correct-horse\"}}";
     for format in ["--color=never", "--json", "-v"] {
         let done = sandbox.run(&[format, "runs", "enqueue", "a", "--input", input]).exits(2);
@@ -78,9 +76,8 @@ fn a_secret_is_refused_and_not_repeated() {
     }
 }
 
-#[test]
-fn a_mistake_in_the_toml_is_told_with_its_line() {
-    let sandbox = Sandbox::new();
+fn a_mistake_in_the_toml_is_told_with_its_line(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     for (text, place) in [
         ("[kinds.a]\ncommand = [\"true\"]\ntimeout = \"5 minutes\"\n", "sprongus.toml:3:"),
         ("[kinds.a]\ncomand = [\"true\"]\n", "sprongus.toml:2:"),
@@ -113,4 +110,11 @@ fn odd_places_for_a_database_are_told_apart() {
         std::fs::metadata(sandbox.path().join(name)).unwrap().permissions().mode() & 0o777
     };
     assert_eq!((mode("new/deep"), mode("new/deep/x.db")), (0o700, 0o600));
+}
+
+sessions! {
+    hostile_json_is_refused_in_one_line,
+    names_that_are_paths_or_sql_or_escapes_are_refused,
+    a_secret_is_refused_and_not_repeated,
+    a_mistake_in_the_toml_is_told_with_its_line,
 }

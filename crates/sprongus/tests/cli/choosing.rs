@@ -1,10 +1,10 @@
 //! `cancel` and `retry`: by id or by filter, and never unasked.
 
+use crate::backing::{Backing, sessions};
 use crate::sandbox::Sandbox;
 
-#[test]
-fn without_a_terminal_yes_must_be_said() {
-    let sandbox = Sandbox::new();
+fn without_a_terminal_yes_must_be_said(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let id = sandbox.enqueue("a");
     assert!(sandbox.run(&["runs", "cancel", &id]).exits(2).error().contains("not done"));
     assert_eq!(sandbox.run(&["--json", "runs", "status", &id]).json()["state"], "queued");
@@ -14,9 +14,8 @@ fn without_a_terminal_yes_must_be_said() {
     assert_eq!(again, canceled, "already canceled is no error and changes nothing");
 }
 
-#[test]
-fn at_a_terminal_it_asks() {
-    let sandbox = Sandbox::new();
+fn at_a_terminal_it_asks(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let id = sandbox.enqueue("a");
     let no = sandbox.at_terminal(&["runs", "cancel", &id], "n\n").exits(0);
     assert!(no.err.contains(&format!("cancel run {id} (a, queued)? [y/N]")), "{}", no.err);
@@ -28,9 +27,8 @@ fn at_a_terminal_it_asks() {
     assert_eq!(sandbox.run(&["--json", "runs", "status", &id]).json()["state"], "canceled");
 }
 
-#[test]
-fn retry_wants_a_run_that_has_ended() {
-    let sandbox = Sandbox::new();
+fn retry_wants_a_run_that_has_ended(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let id = sandbox.enqueue("a");
     let refused = sandbox.run(&["runs", "retry", &id, "--yes"]).exits(4);
     assert!(refused.error().contains("queued"), "{}", refused.err);
@@ -40,9 +38,8 @@ fn retry_wants_a_run_that_has_ended() {
     assert_eq!(retried["finishedAt"], serde_json::Value::Null);
 }
 
-#[test]
-fn filters_find_and_a_dry_run_changes_nothing() {
-    let sandbox = Sandbox::new();
+fn filters_find_and_a_dry_run_changes_nothing(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let (one, two, other) = (sandbox.enqueue("a"), sandbox.enqueue("a"), sandbox.enqueue("b"));
     let dry = sandbox.line("-q runs cancel --kind a --dry-run").exits(0).out;
     assert_eq!(dry, format!("{two}\n{one}\n"));
@@ -54,9 +51,8 @@ fn filters_find_and_a_dry_run_changes_nothing() {
     assert!(sandbox.line("runs cancel --kind nothing --yes").exits(0).err.contains("no runs"));
 }
 
-#[test]
-fn naming_nothing_is_not_naming_everything() {
-    let sandbox = Sandbox::new();
+fn naming_nothing_is_not_naming_everything(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     sandbox.enqueue("a");
     assert!(sandbox.line("runs cancel --yes").exits(2).error().contains("was not said"));
     let id = sandbox.enqueue("a");
@@ -64,17 +60,15 @@ fn naming_nothing_is_not_naming_everything() {
     assert_eq!(sandbox.line("-q runs list --state queued").out.lines().count(), 2);
 }
 
-#[test]
-fn one_unknown_id_leaves_the_others_alone() {
-    let sandbox = Sandbox::new();
+fn one_unknown_id_leaves_the_others_alone(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let id = sandbox.enqueue("a");
     sandbox.run(&["runs", "cancel", &id, "01KAMXXXXXXXXXXXXXXXXXXXXX", "--yes"]).exits(3);
     assert_eq!(sandbox.run(&["--json", "runs", "status", &id]).json()["state"], "queued");
 }
 
-#[test]
-fn deleting_a_workspace_asks_for_its_name() {
-    let sandbox = Sandbox::new();
+fn deleting_a_workspace_asks_for_its_name(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     sandbox.line("workspaces create lab").exits(0);
     sandbox.line("--workspace lab runs enqueue a").exits(0);
     assert_eq!(sandbox.line("-q runs list").out, "", "another workspace's runs are not seen");
@@ -85,4 +79,14 @@ fn deleting_a_workspace_asks_for_its_name() {
     sandbox.at_terminal(&["workspaces", "delete", "lab"], "lab\n").exits(0);
     assert_eq!(sandbox.line("-q workspaces list").out, "default\n");
     sandbox.line("workspaces delete lab --yes").exits(3);
+}
+
+sessions! {
+    without_a_terminal_yes_must_be_said,
+    at_a_terminal_it_asks,
+    retry_wants_a_run_that_has_ended,
+    filters_find_and_a_dry_run_changes_nothing,
+    naming_nothing_is_not_naming_everything,
+    one_unknown_id_leaves_the_others_alone,
+    deleting_a_workspace_asks_for_its_name,
 }

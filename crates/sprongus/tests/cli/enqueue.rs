@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
+use crate::backing::{Backing, sessions};
 use crate::sandbox::Sandbox;
 
-#[test]
-fn a_run_is_made_and_seen_again() {
-    let sandbox = Sandbox::new();
+fn a_run_is_made_and_seen_again(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let words =
         ["--json", "runs", "enqueue", "script.pull", "--input", "{\"path\": \"a.md\"}", "--priority", "7"];
     let made = sandbox.run(&words).exits(0);
@@ -23,17 +23,15 @@ fn a_run_is_made_and_seen_again() {
     }
 }
 
-#[test]
-fn an_id_is_also_taken_as_a_uuid() {
-    let sandbox = Sandbox::new();
+fn an_id_is_also_taken_as_a_uuid(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let id = sandbox.enqueue("a");
     let uuid = id.parse::<sprongus::core::ids::RunId>().unwrap().to_uuid_text();
     assert_eq!(sandbox.run(&["-q", "runs", "status", &uuid]).exits(0).out.trim(), id);
 }
 
-#[test]
-fn nobody_serving_it_is_said_on_the_side() {
-    let sandbox = Sandbox::new();
+fn nobody_serving_it_is_said_on_the_side(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let done = sandbox.line("runs enqueue a").exits(0);
     assert!(
         done.err.contains("no worker is running here; start one with `sprongus worker`, or add `--work`")
@@ -42,9 +40,8 @@ fn nobody_serving_it_is_said_on_the_side() {
     assert_eq!(sandbox.line("-q runs enqueue a").exits(0).err, "");
 }
 
-#[test]
-fn the_same_key_and_request_give_the_same_run() {
-    let sandbox = Sandbox::new();
+fn the_same_key_and_request_give_the_same_run(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let words = ["--json", "runs", "enqueue", "a", "--input", "{\"x\": 1.0}", "--idempotency-key", "k"];
     let (first, again) = (sandbox.run(&words).exits(0), sandbox.run(&words).exits(0));
     assert_eq!(first.json(), again.json());
@@ -58,9 +55,8 @@ fn the_same_key_and_request_give_the_same_run() {
     assert_eq!(sandbox.line("-q runs list").exits(0).out.lines().count(), 1);
 }
 
-#[test]
-fn input_comes_from_a_file_or_stdin_too() {
-    let sandbox = Sandbox::new();
+fn input_comes_from_a_file_or_stdin_too(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     sandbox.write("in.json", "{\"from\": \"file\"}");
     let file = sandbox.line("--json runs enqueue a --input @in.json").exits(0).json();
     assert_eq!(file["input"]["from"], "file");
@@ -70,9 +66,8 @@ fn input_comes_from_a_file_or_stdin_too() {
     assert_eq!(sandbox.line("--json runs enqueue a --input -1").exits(0).json()["input"], -1);
 }
 
-#[test]
-fn the_declaration_is_heard() {
-    let sandbox = Sandbox::new();
+fn the_declaration_is_heard(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     sandbox.write("schema.json", "{\"type\": \"object\", \"required\": [\"path\"]}");
     let kind = "[kinds.pull]\ncommand = [\"true\"]\nmax_attempts = 7\ninput_schema = \"schema.json\"\n";
     sandbox.write("sprongus.toml", kind);
@@ -81,12 +76,12 @@ fn the_declaration_is_heard() {
     let made =
         sandbox.run(&["--json", "runs", "enqueue", "pull", "--input", "{\"path\": \"a\"}"]).exits(0).json();
     assert_eq!(made["maxAttempts"], 7);
-    assert!(sandbox.path().join(".sprongus/runs.db").is_file(), "the project has a database of its own");
+    let is_there = sandbox.path().join(".sprongus/runs.db").is_file();
+    assert_eq!(is_there, backing == Backing::File, "the project has a file of its own, unless one is named");
 }
 
-#[test]
-fn many_come_from_a_file_all_or_none() {
-    let sandbox = Sandbox::new();
+fn many_come_from_a_file_all_or_none(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let lines: String =
         (0..1_500).map(|n| format!("{{\"kind\": \"a\", \"input\": {{\"n\": {n}}}}}\n")).collect();
     sandbox.write("good.jsonl", &lines);
@@ -94,7 +89,7 @@ fn many_come_from_a_file_all_or_none() {
     assert_eq!(made.len(), 1_500);
     assert!(made.iter().enumerate().all(|(n, run)| run["input"]["n"] == n), "in the order of the requests");
 
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::on(backing);
     let refused = sandbox
         .fed(&["runs", "enqueue", "--from", "-"], format!("{lines}{{\"kind\": \"../x\"}}\n").as_bytes());
     let refused = refused.exits(2);
@@ -102,9 +97,8 @@ fn many_come_from_a_file_all_or_none() {
     assert_eq!(sandbox.line("-q runs list").exits(0).out, "", "nothing is left behind");
 }
 
-#[test]
-fn an_unknown_project_is_refused_with_the_command_that_makes_it() {
-    let sandbox = Sandbox::new();
+fn an_unknown_project_is_refused_with_the_command_that_makes_it(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let refused = sandbox.line("runs enqueue a --project films").exits(2);
     assert!(refused.err.contains("sprongus projects create films"), "{}", refused.err);
     sandbox.line("projects create films").exits(0);
@@ -115,17 +109,15 @@ fn an_unknown_project_is_refused_with_the_command_that_makes_it() {
     assert!(refused.err.contains("sprongus agent-tasks create t1"), "{}", refused.err);
 }
 
-#[test]
-fn a_timeout_needs_something_to_wait_for() {
-    let sandbox = Sandbox::new();
+fn a_timeout_needs_something_to_wait_for(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     assert!(sandbox.line("runs enqueue a --timeout 1s").exits(2).error().contains("--timeout"));
     sandbox.line("runs enqueue a --wait --timeout 100ms").exits(7);
 }
 
-#[test]
-fn the_first_ones_at_once_make_one_database() {
+fn the_first_ones_at_once_make_one_database(backing: Backing) {
     for _ in 0..5 {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::on(backing);
         let first: Vec<_> =
             (0..8).map(|_| sandbox.command(&["-q", "runs", "enqueue", "a"]).spawn().unwrap()).collect();
         for child in first {
@@ -135,11 +127,24 @@ fn the_first_ones_at_once_make_one_database() {
     }
 }
 
-#[test]
-fn a_paused_kind_is_said_on_the_side() {
-    let sandbox = Sandbox::new();
+fn a_paused_kind_is_said_on_the_side(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     sandbox.write("sprongus.toml", "[kinds.a]\ncommand = [\"true\"]\n");
     sandbox.line("kinds pause a").exits(0);
     let done = sandbox.line("runs enqueue a --work --timeout 300ms").exits(7);
     assert!(done.err.contains("a is paused"), "{}", done.err);
+}
+
+sessions! {
+    a_run_is_made_and_seen_again,
+    an_id_is_also_taken_as_a_uuid,
+    nobody_serving_it_is_said_on_the_side,
+    the_same_key_and_request_give_the_same_run,
+    input_comes_from_a_file_or_stdin_too,
+    the_declaration_is_heard,
+    many_come_from_a_file_all_or_none,
+    an_unknown_project_is_refused_with_the_command_that_makes_it,
+    a_timeout_needs_something_to_wait_for,
+    the_first_ones_at_once_make_one_database,
+    a_paused_kind_is_said_on_the_side,
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::backing::{Backing, sessions};
 use crate::sandbox::Sandbox;
 
 #[test]
@@ -9,7 +10,7 @@ fn each_kind_of_failure_has_its_code() {
     let sandbox = Sandbox::new();
     let id = sandbox.enqueue("a");
     sandbox.write("junk.db", "this is no database, however long it may be. ".repeat(100));
-    let cases: [(&str, i32); 14] = [
+    let cases: [(&str, i32); 15] = [
         ("runs list", 0),
         ("runs", 2),
         ("runs nonsense", 2),
@@ -22,7 +23,8 @@ fn each_kind_of_failure_has_its_code() {
         ("--workspace nowhere runs list", 3),
         ("--db missing.db runs list", 3),
         ("--db junk.db runs list", 8),
-        ("--db postgres://localhost/x runs list", 2),
+        ("--db postgres://localhost:1/x runs list", 8),
+        ("--db postgres://localhost:port/x runs list", 2),
         ("--remote http://localhost:1 runs list", 2),
     ];
     for (line, code) in cases {
@@ -87,9 +89,8 @@ fn a_file_that_may_not_be_written_is_unavailable() {
     std::fs::set_permissions(sandbox.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-#[test]
-fn with_json_an_error_is_one_problem_document() {
-    let sandbox = Sandbox::new();
+fn with_json_an_error_is_one_problem_document(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     for (line, code) in [
         ("--json runs status 01KAMXXXXXXXXXXXXXXXXXXXXX", "not_found"),
         ("--json runs status ../etc", "validation"),
@@ -110,4 +111,8 @@ fn with_json_an_error_is_one_problem_document() {
     let pointers: Vec<&Value> =
         problem["errors"].as_array().unwrap().iter().map(|error| &error["pointer"]).collect();
     assert_eq!(pointers, ["/kind", "/priority"]);
+}
+
+sessions! {
+    with_json_an_error_is_one_problem_document,
 }

@@ -9,6 +9,7 @@ use sprongus::core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Str
 use sprongus::core::time::Timestamp;
 use sprongus::{Runs, RunsExt};
 
+use crate::backing::{Backing, sessions};
 use crate::sandbox::{Sandbox, block_on, finished, terminal, worker};
 
 async fn claim(runs: &dyn Runs) -> Hold {
@@ -32,13 +33,12 @@ async fn record(runs: &dyn Runs, hold: &Hold, status: StepStatus, text: &str) {
     runs.record(hold, vec![step], vec![line]).await.unwrap();
 }
 
-#[test]
-fn a_tail_shows_the_way_and_the_end() {
-    let sandbox = Sandbox::new();
+fn a_tail_shows_the_way_and_the_end(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let id = sandbox.enqueue("a");
     let child = sandbox.command(&["runs", "tail", &id]).spawn().unwrap();
     block_on(async {
-        let runs = sandbox.runs();
+        let runs = sandbox.runs().await;
         let hold = claim(runs.as_ref()).await;
         record(runs.as_ref(), &hold, StepStatus::Running, "hello \u{1b}[31mworld").await;
         record(runs.as_ref(), &hold, StepStatus::Completed, "done").await;
@@ -55,12 +55,11 @@ fn a_tail_shows_the_way_and_the_end() {
     assert!(!done.out.contains('\u{1b}') && !done.err.contains('\u{1b}'), "no escape without a terminal");
 }
 
-#[test]
-fn the_exit_code_tells_how_the_run_ended() {
-    let sandbox = Sandbox::new();
+fn the_exit_code_tells_how_the_run_ended(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let failed = sandbox.enqueue("a");
     block_on(async {
-        let runs = sandbox.runs();
+        let runs = sandbox.runs().await;
         let hold = claim(runs.as_ref()).await;
         runs.fail(&hold, "no such file\nsecond line", false).await.unwrap();
     });
@@ -74,13 +73,12 @@ fn the_exit_code_tells_how_the_run_ended() {
     assert!(late.error().contains("still queued"), "{}", late.err);
 }
 
-#[test]
-fn wait_follows_and_prints_one_object() {
-    let sandbox = Sandbox::new();
+fn wait_follows_and_prints_one_object(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     sandbox.line("runs stats").exits(0);
     let child = sandbox.command(&["--json", "runs", "enqueue", "a", "--wait"]).spawn().unwrap();
     block_on(async {
-        let runs = sandbox.runs();
+        let runs = sandbox.runs().await;
         let hold = loop {
             let claimed = runs.claim_next(&worker(), 1).await.unwrap();
             if let Some(claimed) = claimed.into_iter().next() {
@@ -94,9 +92,8 @@ fn wait_follows_and_prints_one_object() {
     assert_eq!(run["state"], "succeeded");
 }
 
-#[test]
-fn ctrl_c_leaves_the_run_alone_and_says_so() {
-    let sandbox = Sandbox::new();
+fn ctrl_c_leaves_the_run_alone_and_says_so(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let id = sandbox.enqueue("a");
     let mut child = sandbox.command(&["runs", "tail", &id]).spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -111,9 +108,8 @@ fn ctrl_c_leaves_the_run_alone_and_says_so() {
     assert_eq!(sandbox.run(&["--json", "runs", "status", &id]).json()["state"], "queued");
 }
 
-#[test]
-fn a_reader_that_leaves_is_no_error() {
-    let sandbox = Sandbox::new();
+fn a_reader_that_leaves_is_no_error(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let lines = "{\"kind\": \"a\"}\n".repeat(1_000);
     sandbox.fed(&["runs", "enqueue", "--from", "-"], lines.as_bytes()).exits(0);
     for line in ["runs list --limit 100", "--json runs list --limit 100", "--help", "completions bash"] {
@@ -127,15 +123,14 @@ fn a_reader_that_leaves_is_no_error() {
     let mut child = sandbox.command(&["runs", "tail", &id]).spawn().unwrap();
     drop(child.stdout.take());
     block_on(async {
-        let runs = sandbox.runs();
+        let runs = sandbox.runs().await;
         runs.cancel(id.parse().unwrap()).await.unwrap();
     });
     assert_eq!(child.wait().unwrap().code(), Some(0), "a tail whose reader left");
 }
 
-#[test]
-fn on_a_terminal_one_line_moves_and_stdout_stays_plain() {
-    let sandbox = Sandbox::new();
+fn on_a_terminal_one_line_moves_and_stdout_stays_plain(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let id = sandbox.enqueue("a");
     let (mut watched, screen) = terminal();
     let mut tail = sandbox.command(&["runs", "tail", &id]);
@@ -143,7 +138,7 @@ fn on_a_terminal_one_line_moves_and_stdout_stays_plain() {
     // The command keeps the terminal's other end open for as long as it lives.
     drop(tail);
     block_on(async {
-        let runs = sandbox.runs();
+        let runs = sandbox.runs().await;
         let hold = claim(runs.as_ref()).await;
         runs.progress(&hold, 50, None).await.unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -160,4 +155,13 @@ fn on_a_terminal_one_line_moves_and_stdout_stays_plain() {
     let shown = String::from_utf8_lossy(&shown);
     assert!(shown.contains("\r\u{1b}[2K") && shown.contains("████████░░░░░░░░ 50 %"), "{shown:?}");
     assert!(!shown.contains("\u{1b}[3"), "no colour where NO_COLOR is set: {shown:?}");
+}
+
+sessions! {
+    a_tail_shows_the_way_and_the_end,
+    the_exit_code_tells_how_the_run_ended,
+    wait_follows_and_prints_one_object,
+    ctrl_c_leaves_the_run_alone_and_says_so,
+    a_reader_that_leaves_is_no_error,
+    on_a_terminal_one_line_moves_and_stdout_stays_plain,
 }

@@ -4,13 +4,14 @@ use sprongus::RunsExt;
 use sprongus::core::ids::StepId;
 use sprongus::core::run::Hold;
 
+use crate::backing::{Backing, sessions};
 use crate::sandbox::{Sandbox, block_on, worker};
 
 /// A run that waits at a gate.
 fn waiting(sandbox: &Sandbox) -> (String, StepId) {
     let id = sandbox.enqueue("a");
     let step = block_on(async {
-        let runs = sandbox.runs();
+        let runs = sandbox.runs().await;
         let claimed = runs.claim_next(&worker(), 1).await.unwrap().remove(0);
         let hold = Hold { id: claimed.run.id, worker_id: worker(), epoch: claimed.lease.epoch };
         let step = StepId::of(hold.id, hold.epoch, 1);
@@ -20,9 +21,8 @@ fn waiting(sandbox: &Sandbox) -> (String, StepId) {
     (id, step)
 }
 
-#[test]
-fn approving_lets_it_pass_and_only_once() {
-    let sandbox = Sandbox::new();
+fn approving_lets_it_pass_and_only_once(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let (id, step) = waiting(&sandbox);
     let status = sandbox.run(&["runs", "status", &id]).exits(0).out;
     assert!(status.contains("an approval of") && status.contains("runs approve"), "{status}");
@@ -34,9 +34,8 @@ fn approving_lets_it_pass_and_only_once() {
     sandbox.run(&["runs", "reject", &id, "--step", &step, "--reason", "no"]).exits(4);
 }
 
-#[test]
-fn rejecting_needs_a_reason_and_fails_the_run() {
-    let sandbox = Sandbox::new();
+fn rejecting_needs_a_reason_and_fails_the_run(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let (id, _) = waiting(&sandbox);
     sandbox.run(&["runs", "reject", &id]).exits(2);
     sandbox.run(&["runs", "reject", &id, "--reason", " "]).exits(2);
@@ -45,4 +44,9 @@ fn rejecting_needs_a_reason_and_fails_the_run() {
     assert_eq!(rejected["error"], "rejected: too dark");
     let actor = sandbox.run(&["--json", "runs", "events", &id]).exits(0).lines();
     assert!(actor.iter().any(|event| event["type"] == "run.rejected" && event["actor"] == "ada"));
+}
+
+sessions! {
+    approving_lets_it_pass_and_only_once,
+    rejecting_needs_a_reason_and_fails_the_run,
 }

@@ -5,6 +5,7 @@ use sprongus::RunsExt;
 use sprongus::core::run::Hold;
 use sprongus::core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 
+use crate::backing::{Backing, sessions};
 use crate::sandbox::{Sandbox, block_on, worker};
 
 const RUN: &str = "id workspaceId projectId agentTaskId kind input state priority progress attempt maxAttempts crashes \
@@ -21,12 +22,11 @@ fn has(value: &Value, names: &str) {
     }
 }
 
-#[test]
-fn every_field_is_there() {
-    let sandbox = Sandbox::new();
+fn every_field_is_there(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let id = sandbox.enqueue("a");
     block_on(async {
-        let runs = sandbox.runs();
+        let runs = sandbox.runs().await;
         let claimed = runs.claim_next(&worker(), 1).await.unwrap().remove(0);
         let hold = Hold { id: claimed.run.id, worker_id: worker(), epoch: claimed.lease.epoch };
         let step = StepReport {
@@ -74,9 +74,8 @@ fn every_field_is_there() {
     assert_eq!(list["nextCursor"], Value::Null);
 }
 
-#[test]
-fn the_smaller_nouns_are_lists_too() {
-    let sandbox = Sandbox::new();
+fn the_smaller_nouns_are_lists_too(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     sandbox.line("projects create p").exits(0);
     sandbox.run(&["agent-tasks", "create", "t", "--title", "A title"]).exits(0);
     sandbox.line("kinds pause a").exits(0);
@@ -92,4 +91,9 @@ fn the_smaller_nouns_are_lists_too() {
         "kinds endedLastHour waitP50Ms waitP99Ms runP50Ms runP99Ms workers",
     );
     has(&sandbox.line("--json runs prune --dry-run").exits(0).json(), "runs");
+}
+
+sessions! {
+    every_field_is_there,
+    the_smaller_nouns_are_lists_too,
 }

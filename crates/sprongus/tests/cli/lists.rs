@@ -1,10 +1,10 @@
 //! `runs list`: pages, filters, and the end of a list.
 
+use crate::backing::{Backing, sessions};
 use crate::sandbox::Sandbox;
 
-#[test]
-fn pages_lead_to_the_end_without_gap_or_repeat() {
-    let sandbox = Sandbox::new();
+fn pages_lead_to_the_end_without_gap_or_repeat(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     let lines = "{\"kind\": \"a\"}\n".repeat(25);
     sandbox.fed(&["runs", "enqueue", "--from", "-"], lines.as_bytes()).exits(0);
     let mut seen = Vec::new();
@@ -31,9 +31,8 @@ fn pages_lead_to_the_end_without_gap_or_repeat() {
     );
 }
 
-#[test]
-fn filters_hold_together() {
-    let sandbox = Sandbox::new();
+fn filters_hold_together(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     sandbox.line("projects create p").exits(0);
     let both = sandbox.line("-q runs enqueue a --project p --tag k=v").exits(0).out;
     sandbox.line("-q runs enqueue a").exits(0);
@@ -46,9 +45,8 @@ fn filters_hold_together() {
     assert_eq!(sandbox.line("-q runs list --before 2000-01-01").exits(0).out, "");
 }
 
-#[test]
-fn a_table_lines_up_and_a_pipe_gets_no_colour() {
-    let sandbox = Sandbox::new();
+fn a_table_lines_up_and_a_pipe_gets_no_colour(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     sandbox.enqueue("short");
     sandbox.enqueue("a.much/longer.kind");
     let table = sandbox.line("runs list").exits(0).out;
@@ -58,4 +56,10 @@ fn a_table_lines_up_and_a_pipe_gets_no_colour() {
     assert!(!table.contains('\u{1b}'));
     assert!(sandbox.line("--color always runs list").exits(0).out.contains('\u{1b}'));
     assert!(!sandbox.line("--json --color always runs list").exits(0).out.contains('\u{1b}'));
+}
+
+sessions! {
+    pages_lead_to_the_end_without_gap_or_repeat,
+    filters_hold_together,
+    a_table_lines_up_and_a_pipe_gets_no_colour,
 }

@@ -9,9 +9,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sprongus::core::names::{WorkerId, WorkspaceId};
+use sprongus::core::store::Store;
+use sprongus::postgres::Postgres;
 use sprongus::sqlite::{Options, Sqlite};
 use sprongus::{Caller, Runs, RunsService};
 use tempfile::TempDir;
+
+use crate::backing::{Backing, Database};
 
 /// How a command ended, and what it printed.
 #[derive(Debug)]
@@ -55,19 +59,31 @@ impl Done {
 
 pub struct Sandbox {
     folder: TempDir,
+    /// Nothing where the runs are in a file.
+    database: Option<Database>,
 }
 
 impl Sandbox {
+    /// With its runs in a file.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder") }
+        Self::on(Backing::File)
+    }
+
+    /// With its runs where the session is to be played.
+    pub fn on(backing: Backing) -> Self {
+        let database = match backing {
+            Backing::File => None,
+            Backing::Postgres => Some(Database::migrated()),
+        };
+        Self { folder: tempfile::tempdir().expect("a folder"), database }
     }
 
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Where the database lies when nothing else is said.
-    pub fn database(&self) -> PathBuf {
+    /// Where the file lies when nothing else is said.
+    pub fn file(&self) -> PathBuf {
         self.path().join("data/sprongus/runs.db")
     }
 
@@ -82,6 +98,11 @@ impl Sandbox {
         command.args(words).current_dir(self.path()).env_clear();
         command.env("PATH", "/usr/bin:/bin").env("HOME", self.path()).env("USER", "ada");
         command.env("XDG_DATA_HOME", self.path().join("data"));
+        // The tests' server forces nothing to the disk, and is refused where nobody says so.
+        command.env("SPRONGUS_POSTGRES_DURABILITY", "as_configured");
+        if let Some(database) = &self.database {
+            command.env("SPRONGUS_DATABASE_URL", database.url("sprongus_app"));
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -126,9 +147,19 @@ impl Sandbox {
     }
 
     /// The runs of the sandbox's own database, for playing the worker.
-    pub fn runs(&self) -> Arc<dyn Runs> {
-        let store = Sqlite::open(&self.database(), Options::default()).expect("a database");
-        RunsService::new(Arc::new(store)).for_caller(Caller::new(WorkspaceId::local(), "test"))
+    pub async fn runs(&self) -> Arc<dyn Runs> {
+        let store: Arc<dyn Store> = match &self.database {
+            None => Arc::new(Sqlite::open(&self.file(), Options::default()).expect("a file")),
+            Some(database) => {
+                let options = sprongus::postgres::Options {
+                    durability: sprongus::postgres::Durability::AsConfigured,
+                    ..sprongus::postgres::Options::default()
+                };
+                let url = database.url("sprongus_app");
+                Arc::new(Postgres::connect(&url, options).await.expect("a database"))
+            }
+        };
+        RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "test"))
     }
 }
 

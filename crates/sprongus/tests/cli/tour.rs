@@ -1,5 +1,6 @@
 //! The commands around the runs: `init`, `doctor`, `migrate`, and where a command goes.
 
+use crate::backing::{Backing, sessions};
 use crate::sandbox::Sandbox;
 
 #[test]
@@ -14,9 +15,8 @@ fn init_writes_once() {
     assert_eq!(std::fs::read_to_string(sandbox.path().join(".gitignore")).unwrap(), "target\n.sprongus/\n");
 }
 
-#[test]
-fn the_starter_can_be_enqueued() {
-    let sandbox = Sandbox::new();
+fn the_starter_can_be_enqueued(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     sandbox.line("init").exits(0);
     sandbox.run(&["runs", "enqueue", "hello", "--input", "{\"name\": \"Ada\"}"]).exits(0);
 }
@@ -26,7 +26,7 @@ fn doctor_tells_what_was_chosen_and_makes_nothing() {
     let sandbox = Sandbox::new();
     let done = sandbox.line("doctor").exits(0);
     assert!(done.out.contains("made with the first run"), "{}", done.out);
-    assert!(!sandbox.database().exists());
+    assert!(!sandbox.file().exists());
     sandbox.enqueue("a");
     let done = sandbox.line("doctor").exits(0);
     for expected in ["the user's own", "SQLite", "power cut", "0 alive", "1 due"] {
@@ -41,7 +41,7 @@ fn doctor_finds_what_is_wrong() {
     use std::os::unix::fs::PermissionsExt;
     let sandbox = Sandbox::new();
     sandbox.enqueue("a");
-    std::fs::set_permissions(sandbox.database(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(sandbox.file(), std::fs::Permissions::from_mode(0o644)).unwrap();
     let done = sandbox.line("doctor").exits(1);
     assert!(done.out.contains("chmod 600"), "{}", done.out);
     assert!(sandbox.line("--db missing.db doctor").exits(1).out.contains("missing.db"));
@@ -71,4 +71,8 @@ fn only_some_commands_hear_database_url() {
     list.env("DATABASE_URL", "sqlite:other.db");
     crate::sandbox::finished(list.spawn().unwrap()).exits(0);
     assert!(!sandbox.path().join("other.db").exists());
+}
+
+sessions! {
+    the_starter_can_be_enqueued,
 }

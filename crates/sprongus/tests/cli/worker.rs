@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::backing::{Backing, sessions};
 use crate::sandbox::{Sandbox, finished};
 
 const KINDS: &str = r#"
@@ -21,8 +22,8 @@ command = ["sh", "-c", "exit 78"]
 command = ["sleep", "30"]
 "#;
 
-fn declared() -> Sandbox {
-    let sandbox = Sandbox::new();
+fn declared(backing: Backing) -> Sandbox {
+    let sandbox = Sandbox::on(backing);
     sandbox.write("sprongus.toml", KINDS);
     sandbox
 }
@@ -45,9 +46,8 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-#[test]
-fn work_executes_the_run_here() {
-    let sandbox = declared();
+fn work_executes_the_run_here(backing: Backing) {
+    let sandbox = declared(backing);
     let done =
         sandbox.run(&["runs", "enqueue", "hello", "--input", "{\"name\": \"Ada\"}", "--work"]).exits(0);
     assert!(done.out.contains("out | hello, Ada") && done.out.contains("✓ succeeded"), "{}", done.out);
@@ -60,18 +60,16 @@ fn work_executes_the_run_here() {
     sandbox.line("-q runs enqueue broken --work").exits(10);
 }
 
-#[test]
-fn work_needs_the_kind_to_be_declared_here() {
-    let sandbox = declared();
+fn work_needs_the_kind_to_be_declared_here(backing: Backing) {
+    let sandbox = declared(backing);
     assert!(sandbox.line("runs enqueue other --work").exits(2).error().contains("does not declare other"));
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::on(backing);
     assert!(sandbox.line("runs enqueue hello --work").exits(2).error().contains("no sprongus.toml"));
     assert_eq!(sandbox.line("-q runs list").exits(0).out, "", "nothing was enqueued");
 }
 
-#[test]
-fn ctrl_c_during_work_gives_the_run_back() {
-    let sandbox = declared();
+fn ctrl_c_during_work_gives_the_run_back(backing: Backing) {
+    let sandbox = declared(backing);
     let child = sandbox.command(&["runs", "enqueue", "slow", "--work"]).spawn().unwrap();
     let mut id = String::new();
     eventually("it runs", || {
@@ -83,9 +81,8 @@ fn ctrl_c_during_work_gives_the_run_back() {
     assert_eq!(state(&sandbox, &id), "queued");
 }
 
-#[test]
-fn a_worker_serves_until_it_is_told_to_stop() {
-    let sandbox = declared();
+fn a_worker_serves_until_it_is_told_to_stop(backing: Backing) {
+    let sandbox = declared(backing);
     sandbox.line("worker --kinds other").exits(2);
     sandbox.line("worker --lease 10ms").exits(2);
     let worker = sandbox.command(&["worker", "--kinds", "hello,slow", "--concurrency", "2"]).spawn().unwrap();
@@ -108,11 +105,18 @@ fn a_worker_serves_until_it_is_told_to_stop() {
     assert_eq!(sandbox.line("-q workers list").exits(0).out, "");
 }
 
-#[test]
-fn the_starter_works_as_it_stands() {
-    let sandbox = Sandbox::new();
+fn the_starter_works_as_it_stands(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
     sandbox.line("init").exits(0);
     let done =
         sandbox.run(&["runs", "enqueue", "hello", "--input", "{\"name\": \"Ada\"}", "--work"]).exits(0);
     assert!(done.out.contains("hello, Ada"), "{}", done.out);
+}
+
+sessions! {
+    work_executes_the_run_here,
+    work_needs_the_kind_to_be_declared_here,
+    ctrl_c_during_work_gives_the_run_back,
+    a_worker_serves_until_it_is_told_to_stop,
+    the_starter_works_as_it_stands,
 }
