@@ -217,7 +217,9 @@ pub async fn drain_worker(database: &Database, caller: &Caller, worker: &WorkerI
     let rows = write(database, &caller.workspace, &[(DRAIN, &[&workspace, &id])]).await?;
     match rows.last().is_some_and(|rows| !rows.is_empty()) {
         true => Ok(()),
-        false => Err(Error::not_found(format_args!("worker: {worker}")).into()),
+        false => Err(Error::not_found(format_args!("worker: {worker}"))
+            .with_hint("`sprongus workers list` shows them")
+            .into()),
     }
 }
 

@@ -45,7 +45,7 @@ impl From<tokio_postgres::Error> for Fault {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(state) = error.code().cloned() else {
             let lost = error.is_closed() || has_io(&error);
-            return if lost { unreachable(error) } else { unreadable(error) };
+            return if lost { unreachable(error) } else { refused(error) };
         };
         let (code, message, hint, again) = meaning(&state);
         let told = Error::new(code, message).with_source(cause(&error));
@@ -77,6 +77,30 @@ pub fn unreachable(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Fault {
     let told = Error::new(ErrorCode::Unavailable, "the database cannot be reached").with_source(error);
     let told = told.with_hint("check that Postgres runs and that host and port are right; then try again");
     Fault { error: told, again: Again::Unknown }
+}
+
+/// What tokio-postgres itself refuses, which it tells apart by its text alone.
+fn refused(error: tokio_postgres::Error) -> Fault {
+    let cause = error.source().map(ToString::to_string);
+    let (code, message, hint) = match (error.to_string().as_str(), cause.as_deref()) {
+        (_, Some("password missing")) => (
+            ErrorCode::Unauthenticated,
+            "the database asks for a password",
+            "put it into the URL: postgres://user:password@host/database; PGPASSWORD and .pgpass are not read",
+        ),
+        ("authentication error", _) => (
+            ErrorCode::Unauthenticated,
+            "the database does not let this user in",
+            "check user and password in the URL, and pg_hba.conf on the server",
+        ),
+        ("error performing TLS handshake", _) => (
+            ErrorCode::Unavailable,
+            "no encrypted connection to the database can be made",
+            "check `sslmode` in the URL, and that the server takes TLS",
+        ),
+        _ => return unreadable(error),
+    };
+    Error::new(code, message).with_hint(hint).with_source(error).into()
 }
 
 /// What came back is nothing this version wrote, or what was sent nothing the server takes.

@@ -56,6 +56,13 @@ const STATEMENT_TIMEOUT: &str = "-c statement_timeout=25s";
 /// `validation` without the URL, which may hold a password.
 pub fn config(url: &str, schema: &str) -> sprongus_core::Result<Config> {
     migrate::check_schema(schema)?;
+    // The first @ ends user and password: of a password that holds one, the rest would be taken for host and database, and shown.
+    let has_loose_at =
+        url.matches('@').count() > 1 || url.split_once('?').is_some_and(|(_, rest)| rest.contains('@'));
+    if has_loose_at {
+        return Err(Error::validation("the URL of the database has an @ too many")
+            .with_hint("write an @ within a user or a password as %40"));
+    }
     let mut config: Config = url.parse().map_err(|_| {
         Error::validation("the URL of the database cannot be read")
             .with_hint("it has the form postgres://user:password@host:5432/database")

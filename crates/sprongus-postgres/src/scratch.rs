@@ -9,6 +9,7 @@ use crate::open::{self, Options};
 use crate::{fault, migrate};
 
 const TABLE: &str = "CREATE TABLE bare (id bigint PRIMARY KEY, text text NOT NULL)";
+const BYPASSES: &str = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user";
 const INSERT: &str = "INSERT INTO bare (id, text) VALUES ($1, $2)";
 
 /// Makes the database `name` on the server of `url`, migrates it, and answers its own URL. `name` is a plain identifier.
@@ -20,6 +21,18 @@ pub async fn make(url: &str, name: &str) -> Result<String> {
     let own = elsewhere(url, name);
     migrate(&own, &Options::default(), None).await?;
     Ok(own)
+}
+
+/// Whether the role of `url` passes by row-level security, so that measuring as this role leaves it out.
+///
+/// # Errors
+/// As [`make`].
+pub async fn bypasses_policies(url: &str) -> Result<bool> {
+    async fn ask(url: &str) -> fault::Result<bool> {
+        let client = migrate::connect(&open::config(url, &Options::default().schema)?).await?;
+        Ok(client.query_one(BYPASSES, &[]).await?.try_get(0)?)
+    }
+    Ok(ask(url).await?)
 }
 
 /// Drops it, whoever is connected to it.
@@ -60,13 +73,15 @@ async fn execute(url: &str, sql: &str) -> fault::Result<()> {
     })
 }
 
-/// The same server's database of another name. What stands behind `?` stays.
+/// The same server's database of another name. The last parameter wins over the path and over another `dbname`, which, if it
+/// were left to stand, would have somebody's own database measured.
 fn elsewhere(url: &str, name: &str) -> String {
-    let (address, rest) = url.split_once('?').map_or((url, None), |(address, rest)| (address, Some(rest)));
-    let start = address.find("://").map_or(0, |place| place + 3);
-    let host_end = address[start..].find('/').map_or(address.len(), |place| start + place);
-    let rest = rest.map(|rest| format!("?{rest}")).unwrap_or_default();
-    format!("{}/{name}{rest}", &address[..host_end])
+    let joint = match url.find('?') {
+        None => "?",
+        Some(_) if url.ends_with(['?', '&']) => "",
+        Some(_) => "&",
+    };
+    format!("{url}{joint}dbname={name}")
 }
 
 #[cfg(test)]
@@ -75,12 +90,18 @@ mod tests {
 
     #[test]
     fn another_database_of_the_same_server() {
-        for (url, other) in [
-            ("postgres://a:b@h:1/d", "postgres://a:b@h:1/x"),
-            ("postgres://a@h", "postgres://a@h/x"),
-            ("postgres://a@%2Ftmp%2Fs:5/d?sslmode=disable", "postgres://a@%2Ftmp%2Fs:5/x?sslmode=disable"),
+        for url in [
+            "postgres://a:b@h:1/d",
+            "postgres://a:b@h:1/d?",
+            "postgres://a:b@h:1",
+            "postgres://a:b@h:1?sslmode=disable",
+            "postgres://a:b@h:1/d?sslmode=disable&",
+            "postgres://a:b@h:1/?dbname=d",
+            "postgres://a:b@h:1/d?%64bname=d&sslmode=disable",
         ] {
-            assert_eq!(elsewhere(url, "x"), other);
+            let config: tokio_postgres::Config = elsewhere(url, "x").parse().unwrap();
+            let found = (config.get_user(), config.get_ports(), config.get_dbname());
+            assert_eq!(found, (Some("a"), &[1][..], Some("x")), "{url}");
         }
     }
 }
