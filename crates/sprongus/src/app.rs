@@ -21,7 +21,7 @@ pub struct App {
 impl App {
     /// The database that the options name, if they name one.
     pub fn wish(&self) -> Wish {
-        Wish { database: self.globals.db.clone(), remote: self.globals.remote.clone() }
+        Wish { database: self.globals.db.clone(), remote: self.globals.remote.clone(), no_listen: false }
     }
 
     /// Goes where the command is to go.
@@ -29,8 +29,15 @@ impl App {
     /// # Errors
     /// As [`connect::connect`].
     pub async fn connect(&self, access: Access) -> Result<Connection> {
-        let connection =
-            connect::connect(&self.wish(), &self.globals.workspace, &self.around, access).await?;
+        self.connect_by(&self.wish(), access).await
+    }
+
+    /// The same, with more said than the options that every command takes.
+    ///
+    /// # Errors
+    /// As [`connect::connect`].
+    pub async fn connect_by(&self, wish: &Wish, access: Access) -> Result<Connection> {
+        let connection = connect::connect(wish, &self.globals.workspace, &self.around, access).await?;
         if connection.place.why == connect::Why::Variable("DATABASE_URL") || self.globals.verbose > 0 {
             self.screen.note(&format!("using {}", connection.place));
         }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
+use crate::connect::Address;
 
 /// Durable background runs: enqueue, work, watch.
 #[derive(Debug, Parser)]
@@ -29,9 +30,9 @@ pub struct Cli {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// The database: a path, or sqlite:PATH
+    /// The database: a path, or postgres://USER@HOST/DATABASE
     #[arg(long, global = true, value_name = "PATH|URL", conflicts_with = "remote")]
-    pub db: Option<String>,
+    pub db: Option<Address>,
     /// A server instead of a file; without a URL the one of SPRONGUS_API_URL, else http://localhost:3000
     #[arg(long, global = true, value_name = "URL", num_args = 0..=1, require_equals = true)]
     pub remote: Option<Option<String>>,

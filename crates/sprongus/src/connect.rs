@@ -16,7 +16,7 @@ use sprongus_postgres::Postgres;
 use sprongus_sqlite::{Options, Sqlite};
 
 pub use file::{FileFacts, look};
-pub use place::{Place, Target, Why, Wish, choose};
+pub use place::{Address, Place, Target, Why, Wish, choose};
 
 use crate::surroundings::Surroundings;
 
@@ -68,7 +68,7 @@ pub async fn connect(
 ) -> Result<Connection> {
     let workspace: WorkspaceId = workspace.parse()?;
     let place = choose(wish, around, access)?;
-    let store = open(&place, around, access).await.map_err(|error| named(&place, error))?;
+    let store = open(&place, wish, around, access).await.map_err(|error| named(&place, error))?;
     let service = RunsService::new(store);
     if workspace != WorkspaceId::local() {
         let known = service.store().workspaces().await?;
@@ -81,7 +81,7 @@ pub async fn connect(
     Ok(Connection { runs, place, service })
 }
 
-async fn open(place: &Place, around: &Surroundings, access: Access) -> Result<Arc<dyn Store>> {
+async fn open(place: &Place, wish: &Wish, around: &Surroundings, access: Access) -> Result<Arc<dyn Store>> {
     match &place.target {
         Target::File(path) => {
             // A file that somebody named is not made, and not migrated either, by a command that expects runs in it.
@@ -89,7 +89,10 @@ async fn open(place: &Place, around: &Surroundings, access: Access) -> Result<Ar
             let options = Options { create: !is_expected, migrate: !is_expected, ..Options::default() };
             Ok(Arc::new(Sqlite::open(path, options)?))
         }
-        Target::Postgres(url) => Ok(Arc::new(Postgres::connect(url, postgres(around)?).await?)),
+        Target::Postgres(url) => {
+            let options = sprongus_postgres::Options { listen: !wish.no_listen, ..postgres(around)? };
+            Ok(Arc::new(Postgres::connect(url, options).await?))
+        }
     }
 }
 
@@ -103,11 +106,7 @@ fn postgres(around: &Surroundings) -> Result<sprongus_postgres::Options> {
             return Err(Error::validation(message).with_hint("unset it, unless the server is one for tests"));
         }
     };
-    Ok(sprongus_postgres::Options {
-        durability,
-        listen: around.listens,
-        ..sprongus_postgres::Options::default()
-    })
+    Ok(sprongus_postgres::Options { durability, ..sprongus_postgres::Options::default() })
 }
 
 /// What `migrate` would do, or does; on Postgres it grants `role` what a server needs.

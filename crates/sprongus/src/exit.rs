@@ -33,7 +33,7 @@ pub enum Exit {
     RunFailed = 10,
     /// The run that was followed was canceled.
     RunCanceled = 11,
-    /// Ctrl-C while following; the run goes on.
+    /// Ctrl-C; a run that was followed goes on.
     Interrupted = 130,
 }
 

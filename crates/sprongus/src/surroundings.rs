@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use etcetera::BaseStrategy;
 use sprongus_core::text::excerpt;
 
+use crate::connect::Address;
+
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -15,13 +17,11 @@ pub struct Surroundings {
     /// `SPRONGUS_API_URL`.
     pub api_url: Option<String>,
     /// `SPRONGUS_DATABASE_URL`.
-    pub database_url: Option<String>,
+    pub database_url: Option<Address>,
     /// `DATABASE_URL`, which may well be another program's.
-    pub other_database_url: Option<String>,
+    pub other_database_url: Option<Address>,
     /// `SPRONGUS_POSTGRES_DURABILITY`: what a Postgres server must promise.
     pub postgres_durability: Option<String>,
-    /// Whether to hear of other processes by LISTEN.
-    pub listens: bool,
     /// Where the user's programs keep their data.
     pub data_folder: Option<PathBuf>,
     /// Who acts.
@@ -35,10 +35,9 @@ impl Surroundings {
         Self {
             folder: env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             api_url: variable("SPRONGUS_API_URL"),
-            database_url: variable("SPRONGUS_DATABASE_URL"),
-            other_database_url: variable("DATABASE_URL"),
+            database_url: variable("SPRONGUS_DATABASE_URL").map(Address::from),
+            other_database_url: variable("DATABASE_URL").map(Address::from),
             postgres_durability: variable("SPRONGUS_POSTGRES_DURABILITY"),
-            listens: true,
             data_folder: etcetera::base_strategy::Xdg::new().ok().map(|base| base.data_dir()),
             user: variable("USER")
                 .or_else(|| variable("LOGNAME"))

@@ -17,7 +17,7 @@ use sprongus_core::json::Json;
 use sprongus_core::names::{Kind, WorkspaceId};
 use sprongus_core::run::NewRun;
 use sprongus_core::store::{Batch, Store};
-use sprongus_core::{Caller, Result, Runs};
+use sprongus_core::{Caller, Result, Runs, RunsService};
 
 use crate::app::App;
 use crate::connect::scratch::{Scratch, measured};
@@ -72,22 +72,30 @@ const BY_DEFAULT: [Measure; 3] = [Measure::Enqueue, Measure::Drain, Measure::Pic
 pub async fn run(args: Args, app: &App) -> Outcome {
     if args.pick_up {
         let place = connect::choose(&app.wish(), &app.around, Access::Serving)?;
-        pickup::wait_for_runs(&Bench::open(place.target).await?).await?;
+        let service = measured(&place.target, &app.around).await?;
+        pickup::wait_for_runs(&Bench::of(place.target, &service)).await?;
         return Ok(Exit::Done);
     }
     let named = match &app.globals.db {
         Some(_) => Some(connect::choose(&app.wish(), &app.around, Access::Serving)?.target),
         None => None,
     };
-    let scratch = Scratch::make(named.as_ref(), args.folder.as_deref().unwrap_or(&app.around.folder))?;
-    let measured = measure(&args, app, &scratch).await;
+    let scratch = Scratch::make(named.as_ref(), args.folder.as_deref(), &app.around)?;
+    let measured = tokio::select! {
+        measured = measure(&args, app, &scratch) => measured.map(|()| Exit::Done),
+        // Without a handler Ctrl-C would end the process at once, and leave behind what was made.
+        Ok(()) = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+    };
     let cleaned = scratch.clean().await;
-    measured?;
+    let exit = measured?;
     cleaned?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 async fn measure(args: &Args, app: &App, scratch: &Scratch) -> std::result::Result<(), Failure> {
+    for caveat in scratch.caveats().await? {
+        app.screen.note(caveat);
+    }
     let measures = if args.only.is_empty() { BY_DEFAULT.to_vec() } else { args.only.clone() };
     for measure in measures {
         let told = match measure {
@@ -111,14 +119,15 @@ struct Bench {
 
 impl Bench {
     async fn make(scratch: &Scratch, name: &str) -> Result<Self> {
-        Self::open(scratch.database(name).await?).await
+        let target = scratch.database(name).await?;
+        let service = scratch.open(&target).await?;
+        Ok(Self::of(target, &service))
     }
 
-    async fn open(target: Target) -> Result<Self> {
-        let service = measured(&target).await?;
+    fn of(target: Target, service: &RunsService) -> Self {
         let caller = Caller::new(WorkspaceId::local(), "bench");
         let (store, runs) = (Arc::clone(service.store()), service.for_caller(caller.clone()));
-        Ok(Self { target, caller, store, runs })
+        Self { target, caller, store, runs }
     }
 
     /// Makes `count` runs in batches.

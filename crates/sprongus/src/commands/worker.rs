@@ -6,7 +6,7 @@ use sprongus_core::Error;
 use sprongus_core::names::{Kind, WorkerId};
 
 use crate::app::App;
-use crate::connect::Access;
+use crate::connect::{Access, Wish};
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::work::{self, Wishes};
@@ -31,6 +31,9 @@ pub struct Args {
     /// How long what runs may go on after the first signal; 30s unless said otherwise
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub grace: Option<Duration>,
+    /// Do not LISTEN to Postgres, for poolers in transaction mode; others' runs are then found within a second
+    #[arg(long)]
+    pub no_listen: bool,
 }
 
 /// Works.
@@ -50,7 +53,8 @@ pub async fn run(args: Args, app: &App) -> Outcome {
                 .into());
         }
     }
-    let connection = app.connect(Access::Serving).await?;
+    let wish = Wish { no_listen: args.no_listen, ..app.wish() };
+    let connection = app.connect_by(&wish, Access::Serving).await?;
     render::log::start(&app.screen);
     let served: Vec<&str> = match args.kinds.as_slice() {
         [] => declaration.kinds.keys().map(String::as_str).collect(),

@@ -14,9 +14,27 @@ use crate::surroundings::Surroundings;
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
     /// `--db`.
-    pub database: Option<String>,
+    pub database: Option<Address>,
     /// `--remote`, with its URL or alone.
     pub remote: Option<Option<String>>,
+    /// `--no-listen`.
+    pub no_listen: bool,
+}
+
+/// What names a database, as it was written. It may hold a password: only the place it names is ever shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address(String);
+
+impl From<String> for Address {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Address(…)")
+    }
 }
 
 /// Why a place was chosen.
@@ -140,9 +158,16 @@ fn no_server(named_by: &str) -> Error {
 const NAMES: &str =
     "name a SQLite file (a path, or sqlite:PATH) or a Postgres database (postgres://user@host/database)";
 
+/// How the words of a libpq connection string begin.
+const CONNECTION_WORDS: [&str; 5] = ["host=", "hostaddr=", "dbname=", "user=", "password="];
+
 /// The database that a path or a URL names.
-fn target(text: &str, named_by: &str) -> Result<Target> {
+fn target(Address(text): &Address, named_by: &str) -> Result<Target> {
     let refused = |why: &str| Err(Error::validation(format!("{named_by}: {why}")).with_hint(NAMES));
+    // Taken for a path it would become a file's name, password and all.
+    if text.split_whitespace().any(|word| CONNECTION_WORDS.iter().any(|begin| word.starts_with(begin))) {
+        return refused("expected a URL, found a connection string of words");
+    }
     let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
         // The URL itself is not repeated: it may hold a password.
@@ -188,6 +213,10 @@ mod tests {
         }
     }
 
+    fn address(text: &str) -> Option<Address> {
+        Some(Address(text.to_owned()))
+    }
+
     fn chosen(wish: &Wish, around: &Surroundings, access: Access) -> (String, Why) {
         let place = choose(wish, around, access).unwrap();
         (place.target.to_string(), place.why)
@@ -200,12 +229,12 @@ mod tests {
         let user = "/home/ada/.local/share/sprongus/runs.db".to_owned();
         assert_eq!(chosen(&nothing, &around, Access::Existing), (user.clone(), Why::User));
 
-        around.other_database_url = Some("sqlite:theirs.db".to_owned());
+        around.other_database_url = address("sqlite:theirs.db");
         assert_eq!(chosen(&nothing, &around, Access::Creating), (user, Why::User));
         let theirs = ("theirs.db".to_owned(), Why::Variable("DATABASE_URL"));
         assert_eq!(chosen(&nothing, &around, Access::Serving), theirs);
 
-        around.database_url = Some("ours.db".to_owned());
+        around.database_url = address("ours.db");
         let ours = ("ours.db".to_owned(), Why::Variable("SPRONGUS_DATABASE_URL"));
         assert_eq!(chosen(&nothing, &around, Access::Serving), ours);
 
@@ -214,7 +243,7 @@ mod tests {
             choose(&nothing, &around, Access::Existing).is_err(),
             "a server goes before a variable's file"
         );
-        let wish = Wish { database: Some("mine.db".to_owned()), remote: None };
+        let wish = Wish { database: address("mine.db"), ..Wish::default() };
         assert_eq!(chosen(&wish, &around, Access::Existing), ("mine.db".to_owned(), Why::Option));
     }
 
@@ -241,17 +270,27 @@ mod tests {
             ("SQLite:/tmp/a.db", "/tmp/a.db"),
             ("odd:name.db", "odd:name.db"),
         ] {
-            assert_eq!(target(text, "--db").unwrap(), Target::File(PathBuf::from(path)), "{text}");
+            let found = target(&Address(text.to_owned()), "--db").unwrap();
+            assert_eq!(found, Target::File(PathBuf::from(path)), "{text}");
         }
         let url = "postgres://u:hunter2@h:5433/d?password=hunter2";
-        let found = target(url, "--db").unwrap();
+        let found = target(&Address(url.to_owned()), "--db").unwrap();
         assert_eq!(found, Target::Postgres(url.to_owned()));
         assert_eq!(format!("{found} {found:?}"), "postgres h:5433/d postgres h:5433/d");
-        for bad in
-            ["", "sqlite:", ":memory:", "mysql://u:hunter2@h/d", "postgres://u:hunter2@h:port/d", "http://h"]
-        {
-            let error = target(bad, "--db").unwrap_err();
-            assert!(!error.message().contains("hunter2"), "{error}");
+        for bad in [
+            "",
+            "sqlite:",
+            ":memory:",
+            "mysql://u:hunter2@h/d",
+            "postgres://u:hunter2@h:port/d",
+            "postgres://u:p@hunter2@h/d",
+            "postgres://h/d?user=u&password=hunter2@",
+            "host=h dbname=d password=hunter2",
+            "http://h",
+        ] {
+            let error = target(&Address(bad.to_owned()), "--db").unwrap_err();
+            let told = format!("{error} {error:?} {} {:?}", error.hint(), Address(bad.to_owned()));
+            assert!(!told.contains("hunter2"), "{told}");
         }
     }
 }

@@ -10,9 +10,15 @@ use sprongus_postgres::Postgres;
 use sprongus_sqlite::{Options, Sqlite};
 
 use super::place::Target;
+use crate::surroundings::Surroundings;
 
 /// Where measuring makes its databases.
-pub enum Scratch {
+pub struct Scratch {
+    room: Room,
+    around: Surroundings,
+}
+
+enum Room {
     /// Files in this folder.
     Folder(PathBuf),
     /// Databases on the server of this URL, with the names made so far.
@@ -20,30 +26,54 @@ pub enum Scratch {
 }
 
 impl Scratch {
-    /// Beside the database named, or in `folder`.
+    /// On the server named, or in `folder`, if one is named, or in the one the command was started in.
     ///
     /// # Errors
-    /// `unavailable` when no folder can be made there.
-    pub fn make(named: Option<&Target>, folder: &Path) -> Result<Self> {
+    /// `unavailable` when no folder can be made there; `validation` for a folder on a server.
+    pub fn make(named: Option<&Target>, folder: Option<&Path>, around: &Surroundings) -> Result<Self> {
+        let around = around.clone();
         if let Some(Target::Postgres(url)) = named {
-            return Ok(Self::Server(url.clone(), Mutex::default()));
+            if folder.is_some() {
+                return Err(Error::validation("--in: a server keeps its databases where it likes")
+                    .with_hint("leave out --in, or --db to measure files in that folder"));
+            }
+            return Ok(Self { room: Room::Server(url.clone(), Mutex::default()), around });
         }
+        let folder = folder.unwrap_or(&around.folder);
         let own = folder.join(format!(".sprongus-bench-{}", std::process::id()));
         std::fs::create_dir_all(&own).map_err(|error| {
             let message = format!("cannot make a folder in {}: {}", folder.display(), error.kind());
             Error::new(ErrorCode::Unavailable, message).with_source(error)
         })?;
-        Ok(Self::Folder(own))
+        Ok(Self { room: Room::Folder(own), around })
     }
 
-    /// An empty migrated database.
+    /// What makes the figures others than a server of runs would have there, for people.
+    ///
+    /// # Errors
+    /// As [`super::connect`].
+    pub async fn caveats(&self) -> Result<Vec<&'static str>> {
+        let Room::Server(url, _) = &self.room else { return Ok(Vec::new()) };
+        let mut caveats = Vec::new();
+        if super::postgres(&self.around)?.durability == sprongus_postgres::Durability::AsConfigured {
+            caveats.push(
+                "what is acknowledged need not outlive a power cut: SPRONGUS_POSTGRES_DURABILITY says so",
+            );
+        }
+        if sprongus_postgres::scratch::bypasses_policies(url).await? {
+            caveats.push("this role bypasses row-level security, which the figures leave out; name one with CREATEDB alone");
+        }
+        Ok(caveats)
+    }
+
+    /// An empty database, on a server migrated.
     ///
     /// # Errors
     /// As [`super::connect`].
     pub async fn database(&self, name: &str) -> Result<Target> {
-        match self {
-            Self::Folder(folder) => Ok(Target::File(folder.join(format!("{name}.db")))),
-            Self::Server(url, made) => {
+        match &self.room {
+            Room::Folder(folder) => Ok(Target::File(folder.join(format!("{name}.db")))),
+            Room::Server(url, made) => {
                 let name = format!("sprongus_bench_{}_{}", std::process::id(), name.replace('-', "_"));
                 made.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
                 Ok(Target::Postgres(sprongus_postgres::scratch::make(url, &name).await?))
@@ -51,22 +81,42 @@ impl Scratch {
         }
     }
 
+    /// The runs in one of its databases.
+    ///
+    /// # Errors
+    /// As [`super::connect`].
+    pub async fn open(&self, target: &Target) -> Result<RunsService> {
+        measured(target, &self.around).await
+    }
+
     /// Takes everything away again.
     ///
     /// # Errors
     /// `unavailable` when something is left behind.
     pub async fn clean(&self) -> Result<()> {
-        match self {
-            Self::Folder(folder) => std::fs::remove_dir_all(folder).map_err(|error| {
+        match &self.room {
+            Room::Folder(folder) => std::fs::remove_dir_all(folder).map_err(|error| {
                 let message = format!("cannot remove {}: {}", folder.display(), error.kind());
                 Error::new(ErrorCode::Unavailable, message).with_source(error)
             }),
-            Self::Server(url, made) => {
+            Room::Server(url, made) => {
                 let names = std::mem::take(&mut *made.lock().unwrap_or_else(PoisonError::into_inner));
+                let mut left = Vec::new();
                 for name in names {
-                    sprongus_postgres::scratch::drop(url, &name).await?;
+                    if let Err(error) = sprongus_postgres::scratch::drop(url, &name).await {
+                        left.push((name, error));
+                    }
                 }
-                Ok(())
+                let names = left.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+                match left.into_iter().next() {
+                    None => Ok(()),
+                    Some((_, error)) => {
+                        let message = format!("a database may be left behind: {names}");
+                        Err(Error::new(error.code(), message)
+                            .with_hint("drop it with dropdb")
+                            .with_source(error))
+                    }
+                }
             }
         }
     }
@@ -76,12 +126,10 @@ impl Scratch {
 ///
 /// # Errors
 /// As [`super::connect`].
-pub async fn measured(target: &Target) -> Result<RunsService> {
+pub async fn measured(target: &Target, around: &Surroundings) -> Result<RunsService> {
     let store: Arc<dyn Store> = match target {
         Target::File(path) => Arc::new(Sqlite::open(path, Options::default())?),
-        Target::Postgres(url) => {
-            Arc::new(Postgres::connect(url, sprongus_postgres::Options::default()).await?)
-        }
+        Target::Postgres(url) => Arc::new(Postgres::connect(url, super::postgres(around)?).await?),
     };
     Ok(RunsService::new(store))
 }

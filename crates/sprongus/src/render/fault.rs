@@ -1,8 +1,11 @@
 //! Errors: a line and a hint for people, a problem document for programs. Both on stderr.
 
+use std::borrow::Cow;
+
 use clap::error::ErrorKind;
 use serde::Serialize;
 use sprongus_core::error::FieldError;
+use sprongus_core::redact::redact;
 use sprongus_core::text::printable;
 use sprongus_core::{Error, ErrorCode};
 
@@ -16,7 +19,8 @@ struct Problem<'a> {
     r#type: String,
     title: &'static str,
     status: u16,
-    detail: &'a str,
+    /// A URL may have been typed where none belongs, with its password.
+    detail: Cow<'a, str>,
     code: &'static str,
     hint: &'a str,
     retryable: bool,
@@ -30,7 +34,7 @@ impl<'a> Problem<'a> {
             r#type: format!("{}/errors#{}", env!("CARGO_PKG_REPOSITORY"), facts.name),
             title: facts.title,
             status: facts.status,
-            detail: error.message(),
+            detail: redact(error.message()),
             code: facts.name,
             hint: error.hint(),
             retryable: facts.retryable,
@@ -52,7 +56,7 @@ fn document(error: &Error) -> String {
 }
 
 fn lines(error: &Error, with_cause: bool) -> String {
-    let one_line = |text: &str| printable(text).replace('\n', " ");
+    let one_line = |text: &str| printable(&redact(text)).replace('\n', " ");
     let mut out = format!("{} {}\n", paint(BAD.bold(), "error:"), one_line(error.message()));
     out.push_str(&format!("{} {}\n", paint(ATTENTION, "hint:"), one_line(error.hint())));
     let mut cause = std::error::Error::source(error).filter(|_| with_cause);
@@ -121,6 +125,14 @@ fn usage_line(error: &clap::Error) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_typed_in_a_wrong_place_does_not_show_its_password() {
+        let error = Error::validation("not a run's id: postgres://ada:hunter%402@db/runs");
+        for text in [lines(&error, true), document(&error)] {
+            assert!(text.contains("postgres://ada:[secret]@db/runs"), "{text}");
+        }
+    }
 
     #[test]
     fn a_problem_has_every_field_and_one_line() {

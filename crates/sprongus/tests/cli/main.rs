@@ -18,6 +18,7 @@ mod gates;
 mod help;
 mod json_shapes;
 mod lists;
+mod postgres;
 mod sandbox;
 mod tour;
 mod worker;

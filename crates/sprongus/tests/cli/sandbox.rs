@@ -87,6 +87,11 @@ impl Sandbox {
         self.path().join("data/sprongus/runs.db")
     }
 
+    /// The name of its database on the server, where it has one.
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_ref().map(|database| database.name.as_str())
+    }
+
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         std::fs::write(&path, text).expect("a file");
