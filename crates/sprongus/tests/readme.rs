@@ -2,7 +2,8 @@
 //!
 //! In a session a line behind `$ ` is typed, one behind `> ` continues it, the rest is what is seen. Ids, times, lengths and worker
 //! names differ from one execution to the next and are compared by their shape, columns by their words. A `…` stands for
-//! anything inside a line, and alone on a line for any lines.
+//! anything inside a line, and alone on a line for any lines. The server that the page calls `db.example` is a throwaway one, on
+//! which `psql` is the superuser.
 
 #![expect(clippy::expect_used, reason = "a test that cannot set itself up has failed")]
 
@@ -11,8 +12,12 @@ use std::path::Path;
 use std::process::Command;
 
 use regex::Regex;
+use sprongus_throwaway::{Durability, Server, Settings};
 
 const README: &str = include_str!("../../../README.md");
+
+/// The server of the page.
+const HOST: &str = "db.example";
 
 /// Stands between the outputs of two commands.
 const BORDER: &str = "\u{1e}\n";
@@ -28,7 +33,10 @@ fn the_sessions_of_the_readme_go_as_they_are_told() {
     let typed = sessions(README);
     assert!(typed.len() > 15, "found {} commands only: is the page still read rightly?", typed.len());
     let folder = tempfile::tempdir().expect("a folder");
-    let printed = execute(&typed, folder.path());
+    // One that keeps its word: another one would be refused.
+    let settings = Settings { durability: Durability::Full, ..Settings::default() };
+    let server = Server::start(settings).expect("a server");
+    let printed = execute(&typed, folder.path(), &server);
     let outputs: Vec<&str> = printed.split(BORDER).skip(1).collect();
     let shapes = Shapes::new();
     for (place, typed) in typed.iter().enumerate() {
@@ -66,12 +74,13 @@ fn sessions(page: &str) -> Vec<Typed> {
 }
 
 /// Everything that is printed, on both streams.
-fn execute(typed: &[Typed], folder: &Path) -> String {
+fn execute(typed: &[Typed], folder: &Path, server: &Server) -> String {
+    let address = format!("127.0.0.1:{}", server.port());
     // The border must not change what `$?` and `$!` say.
     let mut script = String::from("exec 2>&1\n");
     for typed in typed {
         script.push_str("code=$?; printf '\\036\\n'; (exit $code)\n");
-        script.push_str(&typed.command);
+        script.push_str(&typed.command.replace(HOST, &address));
         script.push('\n');
     }
     let work = folder.join("work");
@@ -84,10 +93,13 @@ fn execute(typed: &[Typed], folder: &Path) -> String {
         .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display()))
         .env("HOME", folder)
         .env("USER", "ada")
+        .env("PGHOST", server.socket_folder())
+        .env("PGPORT", server.port().to_string())
+        .env("PGUSER", "postgres")
         .stdin(std::process::Stdio::null())
         .output()
         .expect("bash");
-    String::from_utf8(output.stdout).expect("text")
+    String::from_utf8(output.stdout).expect("text").replace(&address, &format!("{HOST}:5432"))
 }
 
 /// What differs from one execution to the next, and what it is taken for.
