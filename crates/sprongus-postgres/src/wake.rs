@@ -79,12 +79,10 @@ impl Wake {
     }
 
     /// Has the others told in a moment, by whoever asks for the connection then.
-    pub fn tell_later<Told: Future<Output = ()> + Send>(
+    pub fn tell_later<Told: Future<Output = ()> + Send + 'static>(
         self: &Arc<Self>,
         tell: impl FnOnce(Arc<Self>) -> Told + Send + 'static,
-    ) where
-        Told: 'static,
-    {
+    ) {
         if self.is_late.swap(true, Ordering::AcqRel) {
             return;
         }

@@ -176,7 +176,7 @@ fn a_password_is_never_shown() {
         // Where no URL belongs.
         quiet(&sandbox.run(&["runs", "list", url]).exits(2), url);
         quiet(&sandbox.run(&["--json", "runs", "list", "--data-base", url]).exits(2), url);
-        let mut worker = sandbox.command(&["worker", "--grace", "1s"]);
+        let mut worker = sandbox.command(&["-vv", "worker", "--grace", "1s"]);
         let child = worker.env("DATABASE_URL", url).spawn().unwrap();
         if *code == 0 {
             eventually("it is seen", || {
