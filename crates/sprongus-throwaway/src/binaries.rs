@@ -19,6 +19,11 @@ impl Binaries {
         found.map(Self).ok_or(Failure::NoBinaries)
     }
 
+    /// The folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+
     /// The path of one program.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.0.join(name)

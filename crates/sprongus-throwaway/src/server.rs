@@ -135,6 +135,11 @@ impl Server {
         &self.folders.sockets
     }
 
+    /// The folder of Postgres' own programs, such as `psql`; `PATH` need not have them.
+    pub fn programs(&self) -> &Path {
+        self.binaries.folder()
+    }
+
     /// The folder that holds the data and the log.
     pub fn folder(&self) -> &Path {
         &self.folders.whole

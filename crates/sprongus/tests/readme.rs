@@ -90,7 +90,10 @@ fn execute(typed: &[Typed], folder: &Path, server: &Server) -> String {
         .args(["--norc", "-c", &script])
         .current_dir(&work)
         .env_clear()
-        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display()))
+        .env(
+            "PATH",
+            format!("{}:{}:/usr/local/bin:/usr/bin:/bin", binary.display(), server.programs().display()),
+        )
         .env("HOME", folder)
         .env("USER", "ada")
         .env("PGHOST", server.socket_folder())

@@ -1,0 +1,141 @@
+//! docs/postgres.md, held to what is true: its statements are executed by the role it names, its tables compared with the database.
+
+#![expect(clippy::expect_used, reason = "a test that cannot set itself up has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use sprongus_throwaway::{Server, Settings};
+use tempfile::TempDir;
+
+const PAGE: &str = include_str!("../../../docs/postgres.md");
+const CONNECTIONS: &str = include_str!("../../sprongus-postgres/src/open.rs");
+
+/// The database of the page, with one run in it.
+struct Scene {
+    server: Server,
+    folder: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let server = Server::start(Settings::default()).expect("a server");
+        let roles = "CREATE ROLE runs_owner LOGIN; CREATE ROLE runs_server LOGIN; CREATE ROLE watcher LOGIN IN ROLE pg_monitor";
+        server.execute("postgres", roles).expect("roles");
+        let scene = Self { server, folder: tempfile::tempdir().expect("a folder") };
+        scene.shell("createdb -U postgres -O runs_owner runs");
+        scene.sprongus("runs_owner", "runs", "migrate --role runs_server");
+        scene.sprongus("runs_server", "runs", "runs enqueue hello");
+        scene
+    }
+
+    fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        let path = format!("{}:/usr/bin:/bin", self.server.programs().display());
+        command.current_dir(self.folder.path()).env_clear().env("PATH", path).env("HOME", self.folder.path());
+        command.env("PGHOST", self.server.socket_folder()).env("PGPORT", self.server.port().to_string());
+        command.env("SPRONGUS_POSTGRES_DURABILITY", "as_configured");
+        command
+    }
+
+    fn shell(&self, script: &str) -> String {
+        printed(self.command("/bin/sh").args(["-e", "-c", script]))
+    }
+
+    /// The rows, a line each, with bars between columns.
+    fn psql(&self, role: &str, statements: &str) -> String {
+        let program = self.server.programs().join("psql");
+        let words = ["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-U", role, "-d", "runs", "-c", statements];
+        printed(self.command(program).args(words))
+    }
+
+    fn sprongus(&self, role: &str, database: &str, line: &str) -> String {
+        let url = self.server.url(database, role);
+        let mut command = self.command(env!("CARGO_BIN_EXE_sprongus"));
+        printed(command.args(line.split(' ')).env("SPRONGUS_DATABASE_URL", url))
+    }
+}
+
+/// What a command prints that must succeed.
+#[track_caller]
+fn printed(command: &mut Command) -> String {
+    let output = command.output().expect("a process");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The blocks of a language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let opening = format!("```{language}\n");
+    PAGE.split(opening.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn every_statement_can_be_executed_by_its_role() {
+    let scene = Scene::new();
+    let blocks = blocks("sql");
+    let roles = ["runs_server", "runs_owner", "watcher"];
+    assert_eq!(blocks.len(), roles.len(), "say here who executes a new block");
+    for (role, block) in roles.into_iter().zip(blocks) {
+        scene.psql(role, block);
+    }
+    let seen =
+        scene.psql("runs_owner", "SELECT workspace_id, kind, count(*) FROM sprongus.run_queue GROUP BY 1, 2");
+    assert_eq!(seen, "default|hello|1\n", "the owner looks across workspaces");
+}
+
+#[test]
+fn a_role_with_the_settings_of_the_page_has_those_of_our_connections() {
+    let scene = Scene::new();
+    scene.psql("runs_server", blocks("sql").first().expect("the settings"));
+    let text = CONNECTIONS.replace("\\\n", " ").replace("{schema},", "sprongus, ");
+    // From `-c` to the next one, or to the end of the text.
+    let ours =
+        text.split("-c ").skip(1).filter_map(|rest| rest.split([';', '"']).next()?.trim().split_once('='));
+    let ours: BTreeMap<&str, &str> = ours.map(|(name, value)| (name.trim(), value.trim())).collect();
+    assert!(ours.len() == 8 && ours.contains_key("search_path"), "{ours:?}");
+    let durations = |value: &str| value.replace("60s", "1min");
+    for (name, value) in ours {
+        assert_eq!(scene.psql("runs_server", &format!("SHOW {name}")).trim(), durations(value), "{name}");
+    }
+}
+
+#[test]
+fn the_server_role_may_do_what_the_page_says_and_no_more() {
+    let scene = Scene::new();
+    let mut told = BTreeSet::new();
+    let table =
+        PAGE.split("| on | grants |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a table");
+    for row in table.lines().filter(|row| row.starts_with("| `")) {
+        let mut cells = row.trim_matches('|').split('|').map(str::trim);
+        let (names, rights) = (cells.next().expect("names"), cells.next().expect("rights"));
+        for name in names.split(", ") {
+            told.extend(rights.split(", ").map(|right| format!("{}|{right}", name.trim_matches('`'))));
+        }
+    }
+    told.insert("schema_migrations|SELECT".to_owned());
+    let tables = "
+        SELECT c.relname, r.name FROM pg_class c,
+            unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS r (name)
+        WHERE c.relnamespace = 'sprongus'::regnamespace AND c.relkind IN ('r', 'v')
+            AND has_table_privilege('runs_server', c.oid, r.name)
+        UNION SELECT proname, 'EXECUTE' FROM pg_proc
+        WHERE pronamespace = 'sprongus'::regnamespace AND has_function_privilege('runs_server', oid, 'EXECUTE')";
+    let found = scene.psql("postgres", tables);
+    let found: BTreeSet<String> = found.lines().map(str::to_owned).collect();
+    assert_eq!(told, found, "the page first, then the database");
+}
+
+#[test]
+fn what_is_dumped_as_the_page_says_can_be_restored() {
+    let scene = Scene::new();
+    scene.shell(blocks("sh").first().expect("a backup"));
+    let listed = |database| scene.sprongus("runs_server", database, "--json runs list");
+    assert_eq!(listed("runs_again"), listed("runs"));
+    scene.sprongus("runs_server", "runs_again", "runs enqueue hello");
+    let refused =
+        scene.command(scene.server.programs().join("pg_dump")).args(["-U", "runs_owner", "runs"]).output();
+    assert!(!refused.expect("a process").status.success(), "the owner can dump it after all: say so");
+}
