@@ -232,20 +232,6 @@ fn walked(
 }
 
 /// A walk's statement: the walk, cut where it would be too long, and what of it is on the page.
-pub(crate) fn statement_of_page(
-    caller: &Caller,
-    filter: &ListFilter,
-    position: Option<Position>,
-) -> Result<(String, Vec<Bound>)> {
-    let walk = match (filter.states.first(), filter.kinds.first()) {
-        (Some(State::Succeeded), _) => Walk::Success,
-        (Some(state @ (State::Failed | State::Canceled)), _) => Walk::BadEnd(*state),
-        (Some(state @ (State::Queued | State::Running)), _) => Walk::Live(*state),
-        (None, kind) => Walk::Age { kind: kind.map(|kind| kind.as_str().to_owned()) },
-    };
-    statement(caller, filter, position, &walk)
-}
-
 fn statement(
     caller: &Caller,
     filter: &ListFilter,

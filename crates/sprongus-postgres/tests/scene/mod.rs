@@ -1,5 +1,4 @@
 //! A migrated database for each test, copied from one template, and dropped behind it.
-#![allow(dead_code, reason = "each test file uses what it needs")]
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +17,7 @@ impl Drop for Dropped {
 }
 
 /// The name of a database nobody has used.
-pub fn fresh_name() -> String {
+fn fresh_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("case_{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
