@@ -101,9 +101,9 @@ pub async fn each(
         let asked: Vec<&Asked> = open.iter().filter_map(|&place| requests.get(place)).collect();
         let mut session = database.session().await?;
         let said = make(database, &mut session, caller, &asked, Ending::Commit).await?;
-        let mut made = HashSet::new();
+        let mut later = made(&asked, &said);
         for ((place, asked), said) in open.into_iter().zip(asked).zip(said) {
-            let answer = answered(&mut session, caller, asked, said, &mut made, Ending::Commit).await?;
+            let answer = answered(&mut session, caller, asked, said, &mut later, Ending::Commit).await?;
             let answer = match answer {
                 // After a connection was lost the same request meets the run it made itself.
                 Some(Ok(found)) if is_repeat && found.applied.run.id == asked.1.id => {
@@ -131,10 +131,10 @@ pub async fn whole(
     let asked: Vec<&Asked> = requests.iter().collect();
     let mut session = database.session().await?;
     let said = make(database, &mut session, caller, &asked, Ending::Open).await?;
-    let mut made = HashSet::new();
+    let mut later = made(&asked, &said);
     let mut answers = Vec::with_capacity(requests.len());
     for (asked, said) in asked.into_iter().zip(said) {
-        let answer = answered(&mut session, caller, asked, said, &mut made, Ending::Open).await?;
+        let answer = answered(&mut session, caller, asked, said, &mut later, Ending::Open).await?;
         let taken = || Error::new(ErrorCode::Conflict, format!("the id is taken: {}", asked.1.id));
         answers.push(answer.unwrap_or_else(|| Err(taken())));
     }
@@ -144,6 +144,12 @@ pub async fn whole(
     }
     session.commit_with(&[], News::Told).await?;
     Ok(answers)
+}
+
+/// The runs that the statement made; each is taken out when its item is answered.
+fn made(asked: &[&Asked], said: &[Said]) -> HashSet<Uuid> {
+    let made = asked.iter().zip(said).filter(|(_, said)| said.is_made);
+    made.map(|((_, request), _)| uuid(request.id.to_bits())).collect()
 }
 
 /// Whether the statement's transaction is to be committed with it.
@@ -253,7 +259,7 @@ async fn answered(
     caller: &Caller,
     (actor, request): &Asked,
     said: Said,
-    made: &mut HashSet<Uuid>,
+    later: &mut HashSet<Uuid>,
     ending: Ending,
 ) -> Result<Option<sprongus_core::Result<Inserted>>> {
     if !said.is_home_known {
@@ -265,12 +271,12 @@ async fn answered(
     if let Some(id) = request.agent_task_id.as_ref().filter(|_| !said.is_task_known) {
         return Ok(Some(Err(unknown_agent_task(id))));
     }
-    if said.is_made && made.insert(uuid(request.id.to_bits())) {
+    if said.is_made && later.remove(&uuid(request.id.to_bits())) {
         let change = enqueue(request, &caller.workspace, Act { now: said.now, actor });
         let applied = Applied { run: change.run, events: change.events };
         return Ok(Some(Ok(Inserted { applied, outcome: Enqueue::Created })));
     }
-    let found = find(session, caller, request, ending).await?;
+    let found = find(session, caller, request, later, ending).await?;
     Ok(found.map(|found| replayed(found, caller, request)))
 }
 
@@ -284,6 +290,7 @@ async fn find(
     session: &mut Session,
     caller: &Caller,
     request: &Prepared,
+    later: &HashSet<Uuid>,
     ending: Ending,
 ) -> Result<Option<Run>> {
     let (workspace, id) = (caller.workspace.as_str(), uuid(request.id.to_bits()));
@@ -299,7 +306,12 @@ async fn find(
             (rows.pop().unwrap_or_default(), named)
         }
     };
-    keyed.first().or(named.first()).map(rows::run).transpose()
+    let keyed = keyed.first().map(rows::run).transpose()?;
+    // One item after the other: what this call made for a later item was not there yet for this one.
+    match keyed.filter(|run| !later.contains(&uuid(run.id.to_bits()))) {
+        Some(run) => Ok(Some(run)),
+        None => named.first().map(rows::run).transpose(),
+    }
 }
 
 fn replayed(found: Run, caller: &Caller, request: &Prepared) -> sprongus_core::Result<Inserted> {
