@@ -9,16 +9,17 @@ use sprongus_core::names::WorkspaceId;
 use sprongus_core::store::Store;
 use sprongus_core::{Caller, Runs, RunsService};
 use sprongus_postgres::{Durability, Options, Postgres};
+use sprongus_throwaway::Database;
 
 mod scene;
 
-use scene::{Dropped, database};
+use scene::migrated;
 
-async fn make(clock: TurnedClock) -> (Arc<dyn Store>, Dropped) {
-    let (url, dropped) = database();
+async fn make(clock: TurnedClock) -> (Arc<dyn Store>, Database) {
+    let database = migrated();
     let options =
         Options { clock: Some(Arc::new(clock)), durability: Durability::AsConfigured, ..Options::default() };
-    (Arc::new(Postgres::connect(&url, options).await.unwrap()), dropped)
+    (Arc::new(Postgres::connect(&database.url("sprongus_app"), options).await.unwrap()), database)
 }
 
 sprongus_conformance::store_conformance!(make);
@@ -31,9 +32,9 @@ fn random_histories_agree_with_the_model() {
 mod api {
     use super::*;
 
-    async fn api(clock: TurnedClock) -> (Arc<dyn Runs>, Dropped) {
-        let (store, dropped) = make(clock).await;
-        (RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "tester")), dropped)
+    async fn api(clock: TurnedClock) -> (Arc<dyn Runs>, Database) {
+        let (store, database) = make(clock).await;
+        (RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "tester")), database)
     }
 
     sprongus_conformance::api_conformance!(api);

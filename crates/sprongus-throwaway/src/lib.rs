@@ -1,11 +1,12 @@
 //! A Postgres server of its own for tests, drills and benchmarks, gone when its process is.
 //!
-//! A test asks for [`Server::shared`] and makes a database of its own there. A drill that kills, stops or copies a server
+//! A test asks for a [`Database`] of its own on [`Server::shared`]. A drill that kills, stops or copies a server
 //! starts one with [`Server::start`]. Whoever holds a server may panic, exit or be killed: a watchdog then stops the
 //! server and removes its folder. What the databases hold is left to the callers.
 
 mod account;
 mod binaries;
+mod database;
 mod databases;
 mod failure;
 mod folders;
@@ -15,6 +16,7 @@ mod settings;
 mod standby;
 mod watchdog;
 
+pub use database::Database;
 pub use failure::{Failure, Result};
 pub use server::Server;
 pub use settings::{Durability, Settings};

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -17,17 +17,22 @@ use crate::folders::Folders;
 /// A start may have to replay much of its log.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const GONE_WITHIN: Duration = Duration::from_secs(60);
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How much of a log a failure carries.
 const LOG_TOLD: usize = 4000;
 
+/// The pipe becomes descriptor 3: a process that was waiting for a standby when the postmaster died would read its standard input.
+const PIPE_ASIDE: &str = r#"exec "$0" "$@" 3<&0 0</dev/null"#;
+
 /// The postmaster, a child of ours, so that nobody else's process ever has its number while we hold it.
 #[derive(Debug)]
 pub(crate) struct Postmaster {
     child: Child,
-    /// Its standard input, which every process of the server inherits: it breaks when the last of them is gone.
+    /// A pipe whose other end every process of the server inherits: it breaks when the last of them is gone.
     alive: Option<ChildStdin>,
+    data: PathBuf,
 }
 
 impl Postmaster {
@@ -39,13 +44,14 @@ impl Postmaster {
         let same = log.try_clone().doing(|| format!("open {}", path.display()))?;
         let began = folders.logged().len();
 
-        let mut command = account.command(binaries.program("postgres"));
+        let mut command = account.command("/bin/sh");
+        command.args(["-c", PIPE_ASIDE]).arg(binaries.program("postgres"));
         command.arg("-D").arg(folders.data()).arg("-k").arg(&folders.sockets);
         command.args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
         command.stdin(std::process::Stdio::piped()).stdout(log).stderr(same);
         let mut child = command.spawn().doing(|| "start postgres".to_owned())?;
         let alive = child.stdin.take();
-        let mut postmaster = Self { child, alive };
+        let mut postmaster = Self { child, alive, data: folders.data() };
 
         let deadline = Instant::now() + READY_WITHIN;
         while !postmaster.is_ready(&folders.lock()) {
@@ -76,16 +82,20 @@ impl Postmaster {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Sends a signal and waits until the postmaster and every process it started are gone.
+    /// Sends a signal and waits until the postmaster and every process it started are gone. One that waits for a lock of a process
+    /// that died before it would do so forever (a semaphore hears of no death): behind a kill it is killed too, as a machine does.
     pub(crate) fn end(&mut self, signal: Signal) -> Result<()> {
         if self.is_running() {
             // It may end in between, which is what is wanted.
             let _ = kill_process(Pid::from_child(&self.child), signal);
         }
-        let deadline = Instant::now() + GONE_WITHIN;
+        let began = Instant::now();
         while self.is_running() || self.has_processes() {
-            if Instant::now() > deadline {
+            if began.elapsed() > GONE_WITHIN {
                 return Err(Failure::NotGone);
+            }
+            if signal == Signal::KILL && began.elapsed() > LEAVE_WITHIN {
+                self.kill_the_rest();
             }
             sleep(LOOK_EVERY);
         }
@@ -95,5 +105,19 @@ impl Postmaster {
     /// Nobody reads what is written here; that somebody could is the answer.
     fn has_processes(&mut self) -> bool {
         self.alive.as_mut().is_some_and(|pipe| pipe.write_all(b"\n").is_ok())
+    }
+
+    /// Every process of a server works in the folder of its data.
+    fn kill_the_rest(&self) {
+        let works_here = |pid: &i32| {
+            std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|folder| folder == self.data)
+        };
+        let names = std::fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        for pid in names.filter_map(|name| name.parse().ok()).filter(works_here).filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 }

@@ -1,42 +1,18 @@
-//! A migrated database for each test, copied from one template, and dropped behind it.
-
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+//! A migrated database for each test.
 
 use sprongus_postgres::{Options, migrate};
-use sprongus_throwaway::Server;
+use sprongus_throwaway::Database;
 
-/// A database that is dropped with this.
-pub struct Dropped(pub String);
-
-impl Drop for Dropped {
-    fn drop(&mut self) {
-        // The server goes with the process anyway.
-        let _ = Server::shared().drop_database(&self.0);
-    }
-}
-
-/// The name of a database nobody has used.
-fn fresh_name() -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("case_{}", COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// An empty migrated database, for the server's role.
-pub fn database() -> (String, Dropped) {
-    static TEMPLATE: OnceLock<()> = OnceLock::new();
-    let server = Server::shared();
-    TEMPLATE.get_or_init(|| {
-        server.create_database("template_of_cases", None).unwrap();
-        let url = server.url("template_of_cases", "sprongus_owner");
-        let migrating = async move { migrate(&url, &Options::default(), Some("sprongus_app")).await };
-        let thread = std::thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(migrating).unwrap();
+/// An empty migrated database, open to the server's role `sprongus_app`.
+pub fn migrated() -> Database {
+    Database::copy_of("template_of_cases", |url| {
+        // A thread of its own, for the caller may be inside of a runtime.
+        std::thread::scope(|scope| {
+            let migrating = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(migrate(url, &Options::default(), Some("sprongus_app"))).unwrap();
+            });
+            migrating.join().unwrap();
         });
-        thread.join().unwrap();
-    });
-    let name = fresh_name();
-    server.create_database(&name, Some("template_of_cases")).unwrap();
-    (server.url(&name, "sprongus_app"), Dropped(name))
+    })
 }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process};
-use sprongus_throwaway::Server;
+use sprongus_throwaway::{Database, Server};
 
-use crate::backing::{Backing, Database};
+use crate::backing::{Backing, migrated};
 use crate::sandbox::{Done, Sandbox, finished};
 
 /// Looks at a database with a command that expects runs there.
@@ -32,7 +32,7 @@ fn eventually(what: &str, mut there: impl FnMut() -> bool) {
 
 #[test]
 fn who_has_no_password_or_a_wrong_one_is_not_let_in() {
-    let (sandbox, database) = (Sandbox::new(), Database::migrated());
+    let (sandbox, database) = (Sandbox::new(), migrated());
     let wrong = list(&sandbox, &database.tcp_url("sprongus_app", "hunter2")).exits(6);
     assert!(wrong.error().contains("does not let this user in") && !wrong.err.contains("hunter2"));
     let none = list(&sandbox, &database.tcp_url("sprongus_app", "").replace(":@", "@")).exits(6);
@@ -72,10 +72,10 @@ fn a_database_that_is_missing_or_not_ours_is_left_alone() {
         let bare = sandbox.run(&[&["--db", url.as_str()], words].concat()).exits(9);
         assert!(bare.err.contains("hint: run `sprongus migrate` with the same --db"), "{}", bare.err);
     }
-    assert!(holds(&database.name, "to_regnamespace('sprongus') IS NULL"), "looking makes nothing");
+    assert!(holds(database.name(), "to_regnamespace('sprongus') IS NULL"), "looking makes nothing");
 
     server
-        .execute(&database.name, "CREATE SCHEMA sprongus; CREATE TABLE sprongus.notes (text text)")
+        .execute(database.name(), "CREATE SCHEMA sprongus; CREATE TABLE sprongus.notes (text text)")
         .unwrap();
     for words in [["runs", "list"].as_slice(), &["migrate"], &["migrate", "--dry-run"]] {
         let theirs = sandbox.run(&[&["--db", &database.url("postgres")], words].concat()).exits(9);
@@ -85,9 +85,9 @@ fn a_database_that_is_missing_or_not_ours_is_left_alone() {
 
 #[test]
 fn a_newer_schema_is_left_alone() {
-    let (sandbox, database) = (Sandbox::on(Backing::File), Database::migrated());
+    let (sandbox, database) = (Sandbox::on(Backing::File), migrated());
     let newer = "INSERT INTO sprongus.schema_migrations (number, name, checksum) VALUES (9999, 'x', 'x')";
-    Server::shared().execute(&database.name, newer).unwrap();
+    Server::shared().execute(database.name(), newer).unwrap();
     for words in [["runs", "list"].as_slice(), &["runs", "enqueue", "a"], &["migrate"]] {
         let done = sandbox.run(&[&["--db", &database.url("sprongus_owner")], words].concat()).exits(9);
         assert!(done.error().contains("schema 9999"), "{}", done.err);
@@ -120,7 +120,7 @@ fn migrate_tells_before_it_does_and_twice_at_once_does_it_once() {
     let url = database.url("sprongus_owner");
     let dry = sandbox.run(&["--db", &url, "migrate", "--dry-run"]).exits(0).out;
     assert!(dry.contains("-- 0001 runs") && dry.contains("CREATE TABLE"), "{dry}");
-    assert!(holds(&database.name, "to_regnamespace('sprongus') IS NULL"), "telling does nothing");
+    assert!(holds(database.name(), "to_regnamespace('sprongus') IS NULL"), "telling does nothing");
     let both = [(), ()].map(|()| sandbox.command(&["--db", &url, "migrate"]).spawn().unwrap());
     let applied = both.map(|child| finished(child).exits(0).out.contains("applied 0001 runs"));
     assert_eq!(applied.into_iter().filter(|applied| *applied).count(), 1);
@@ -135,12 +135,12 @@ const ENCODED: &str = "hunter%402%2Fx%25y";
 
 #[test]
 fn a_password_is_never_shown() {
-    let (sandbox, database) = (Sandbox::new(), Database::migrated());
+    let (sandbox, database) = (Sandbox::new(), migrated());
     sandbox.write("sprongus.toml", "[kinds.a]\ncommand = [\"true\"]\n");
     let server = Server::shared();
     let role = format!("CREATE ROLE talks LOGIN PASSWORD '{PASSWORD}' IN ROLE sprongus_app");
     server.execute("postgres", &role).unwrap();
-    let name = &database.name;
+    let name = database.name();
     let host = format!("127.0.0.1:{}", server.port());
     let urls = [
         (format!("postgres://talks:{ENCODED}@{host}/{name}"), 0),
@@ -215,7 +215,7 @@ fn a_server_that_could_lose_runs_is_refused_unless_it_is_said() {
 
 #[test]
 fn doctor_looks_at_the_server_and_the_role() {
-    let (sandbox, database) = (Sandbox::new(), Database::migrated());
+    let (sandbox, database) = (Sandbox::new(), migrated());
     let amiss = |role: &str| {
         let done = sandbox.run(&["--db", &database.url(role), "--json", "doctor"]).exits(1).json();
         let findings = done["findings"].as_array().unwrap().iter();
@@ -288,7 +288,7 @@ fn bench_makes_a_database_and_drops_it() {
     let refused = sandbox.run(&["--db", &database.url("sprongus_app"), "bench", "--only", "drain"]).exits(6);
     assert!(refused.err.contains("CREATE DATABASE"), "{}", refused.err);
     sandbox.run(&["--db", &owner, "bench", "--in", "."]).exits(2);
-    assert!(holds(&database.name, "to_regnamespace('sprongus') IS NULL"), "the named one is left alone");
+    assert!(holds(database.name(), "to_regnamespace('sprongus') IS NULL"), "the named one is left alone");
     assert!(!left(None), "a database is left behind");
 }
 

@@ -13,9 +13,10 @@ use sprongus::core::store::Store;
 use sprongus::postgres::Postgres;
 use sprongus::sqlite::{Options, Sqlite};
 use sprongus::{Caller, Runs, RunsService};
+use sprongus_throwaway::Database;
 use tempfile::TempDir;
 
-use crate::backing::{Backing, Database};
+use crate::backing::{Backing, migrated};
 
 /// How a command ended, and what it printed.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Sandbox {
     pub fn on(backing: Backing) -> Self {
         let database = match backing {
             Backing::File => None,
-            Backing::Postgres => Some(Database::migrated()),
+            Backing::Postgres => Some(migrated()),
         };
         Self { folder: tempfile::tempdir().expect("a folder"), database }
     }
@@ -89,7 +90,7 @@ impl Sandbox {
 
     /// The name of its database on the server, where it has one.
     pub fn database(&self) -> Option<&str> {
-        self.database.as_ref().map(|database| database.name.as_str())
+        self.database.as_ref().map(|database| database.name())
     }
 
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {

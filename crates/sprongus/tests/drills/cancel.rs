@@ -6,11 +6,14 @@ use std::time::Duration;
 use serde_json::Value;
 use sprongus::core::ids::RunId;
 
+use crate::backing::{Backing, on_both};
 use crate::field::Field;
 use crate::history::History;
 use crate::journal::lives;
 use crate::tempo::{eventually, form, uptime};
 use crate::worker::WorkerProcess;
+
+on_both!(processes_that_ignore_term_are_gone_after_the_grace, another_worker_cleans_up_for_a_dead_one);
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -26,8 +29,8 @@ tell start
 while :; do sleep 0.1; done
 "#;
 
-fn field() -> Field {
-    let field = Field::new();
+fn field(backing: Backing) -> Field {
+    let field = Field::new(backing);
     field.script("stubborn", STUBBORN);
     field.script("cleanup", "tell cleanup");
     let step = |phase: &str, name: &str| {
@@ -71,12 +74,11 @@ fn is_canceled_once(field: &Field, history: &History, run: RunId) {
     history.agrees_with(&field.journal(), &[run]);
 }
 
-#[test]
-fn processes_that_ignore_term_are_gone_after_the_grace() {
+fn processes_that_ignore_term_are_gone_after_the_grace(backing: Backing) {
     let rounds = form(1, 10);
     let (mut heard, mut taken) = (0.0_f64, 0.0_f64);
     for _ in 0..rounds {
-        let field = field();
+        let field = field(backing);
         let worker = field.worker(&["--lease", "3s"]);
         let (run, pids) = begun(&field);
         let from = uptime();
@@ -106,16 +108,15 @@ fn processes_that_ignore_term_are_gone_after_the_grace() {
     assert!((GRACE - 0.1..=GRACE + 1.0).contains(&taken), "gone {taken:.2} s after TERM");
     assert!(heard <= 1.5, "the worker heard of the cancel only after {heard:.2} s");
     println!(
-        "cancel: {rounds} times a process and its child that ignore TERM: TERM at most {heard:.2} s after the cancel, gone at \
+        "cancel on {backing:?}: {rounds} times a process and its child that ignore TERM: TERM at most {heard:.2} s after the cancel, gone at \
          most {taken:.2} s after TERM (grace {GRACE} s), cleaned up once under the closing lease"
     );
 }
 
-#[test]
-fn another_worker_cleans_up_for_a_dead_one() {
+fn another_worker_cleans_up_for_a_dead_one(backing: Backing) {
     let rounds = form(1, 10);
     for _ in 0..rounds {
-        let field = field();
+        let field = field(backing);
         let mut dead = field.worker(&["--lease", "1s"]);
         let (run, pids) = begun(&field);
         cancel(&field, run);
@@ -134,6 +135,6 @@ fn another_worker_cleans_up_for_a_dead_one() {
         others.into_iter().for_each(WorkerProcess::stops_content);
     }
     println!(
-        "cancel: {rounds} times the worker was killed after a cancel: another one was handed the CLEANUP, once"
+        "cancel on {backing:?}: {rounds} times the worker was killed after a cancel: another one was handed the CLEANUP, once"
     );
 }

@@ -1,6 +1,7 @@
 //! Small disks of our own, which may fill up or lose their power. They need root; a drill that cannot have one says so.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -16,11 +17,11 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// An ext4 in a file. Nothing but an fsync makes it write: its own timer is set to ten minutes.
-    pub fn ext4() -> Result<Self, String> {
+    /// An ext4 of so many bytes in a file. Nothing but an fsync makes it write: its own timer is set to ten minutes.
+    pub fn ext4(bytes: u64) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("image");
-        File::create(&image).unwrap().set_len(96 << 20).unwrap();
+        File::create(&image).unwrap().set_len(bytes).unwrap();
         let image = image.to_string_lossy().into_owned();
         call("mkfs.ext4", &["-q", "-F", &image])?;
         let source = ["-o", "loop,commit=600", "-t", "ext4", &image].map(str::to_owned).into();
@@ -36,6 +37,8 @@ impl Disk {
 
     fn mounted(folder: TempDir, source: Vec<String>) -> Result<Self, String> {
         let disk = Self { folder, source };
+        // A server has an account of its own.
+        fs::set_permissions(disk.folder.path(), Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(disk.path()).unwrap();
         disk.mount()?;
         Ok(disk)

@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 
 use sprongus::core::ids::RunId;
 
+use crate::backing::{Backing, on_both};
 use crate::field::Field;
 use crate::tempo::form;
 use crate::worker::WorkerProcess;
 
+on_both!(each_run_once, each_run_once_while_shells_enqueue);
+
 const LIMIT: Duration = Duration::from_secs(300);
 
-fn field() -> Field {
-    let field = Field::new();
+fn field(backing: Backing) -> Field {
+    let field = Field::new(backing);
     field.kind("note", "tell start\ntell end");
     field
 }
@@ -30,24 +33,22 @@ fn end(field: &Field, runs: &[RunId], workers: Vec<WorkerProcess>) {
     assert!(runs.iter().all(|&run| history.state(run) == "succeeded"));
 }
 
-#[test]
-fn each_run_once() {
+fn each_run_once(backing: Backing) {
     let (workers, count) = form((4, 200), (8, 2_000));
-    let field = field();
+    let field = field(backing);
     let runs = field.enqueue("note", count, |run| run);
     let began = Instant::now();
     let crew = (0..workers).map(|_| field.worker(&["--concurrency", "2"])).collect();
     end(&field, &runs, crew);
     println!(
-        "drain: {workers} workers executed {count} runs once each in {:.1?}; no complaint",
+        "drain on {backing:?}: {workers} workers executed {count} runs once each in {:.1?}; no complaint",
         began.elapsed()
     );
 }
 
-#[test]
-fn each_run_once_while_shells_enqueue() {
+fn each_run_once_while_shells_enqueue(backing: Backing) {
     let (workers, before, each) = form((2, 60, 10), (8, 2_000, 100));
-    let field = field();
+    let field = field(backing);
     let mut runs = field.enqueue("note", before, |run| run);
     let began = Instant::now();
     let crew = (0..workers).map(|_| field.worker(&["--concurrency", "2"])).collect();
@@ -74,6 +75,6 @@ fn each_run_once_while_shells_enqueue() {
     end(&field, &runs, crew);
     let taken = began.elapsed();
     println!(
-        "drain: {workers} workers executed {count} runs once each in {taken:.1?}, four shells enqueueing; no complaint"
+        "drain on {backing:?}: {workers} workers executed {count} runs once each in {taken:.1?}, four shells enqueueing; no complaint"
     );
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use sprongus::core::json::Json;
 use sprongus::core::names::WorkspaceId;
 use sprongus::core::run::NewRun;
 use sprongus::core::store::Batch;
-use sprongus::sqlite::{Options, Sqlite};
 use sprongus::{Caller, Runs, RunsService};
 use tempfile::TempDir;
 
+use crate::backing::{Backing, Place};
 use crate::history::History;
 use crate::journal::{Journal, TELL};
 use crate::tempo::{block_on, eventually};
@@ -33,32 +33,37 @@ pub struct Done {
 
 pub struct Field {
     folder: TempDir,
-    database: PathBuf,
+    place: Place,
     started: Cell<u32>,
 }
 
 impl Field {
-    /// A project whose database lies where it does by default.
-    pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("sprongus-drill-").tempdir().unwrap();
-        let database = folder.path().join(".sprongus/runs.db");
-        fs::create_dir(folder.path().join("tmp")).unwrap();
-        Self { folder, database, started: Cell::new(0) }
+    /// A project whose runs are in a file where it lies by default, or in a database of its own on a server.
+    pub fn new(backing: Backing) -> Self {
+        Self::made(|folder| match backing {
+            Backing::File => Place::file(folder.join(".sprongus/runs.db")),
+            Backing::Postgres => Place::shared(),
+        })
     }
 
-    /// The same with its database elsewhere.
-    pub fn with_database(database: PathBuf) -> Self {
-        let mut field = Self::new();
-        field.database = database;
-        field
+    /// The same with its runs elsewhere.
+    pub fn with(place: Place) -> Self {
+        Self::made(|_| place)
+    }
+
+    fn made(place: impl FnOnce(&Path) -> Place) -> Self {
+        let folder = tempfile::Builder::new().prefix("sprongus-drill-").tempdir().unwrap();
+        fs::create_dir(folder.path().join("tmp")).unwrap();
+        let place = place(folder.path());
+        Self { folder, place, started: Cell::new(0) }
     }
 
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn database(&self) -> &Path {
-        &self.database
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     pub fn journal(&self) -> Journal {
@@ -66,7 +71,7 @@ impl Field {
     }
 
     pub fn history(&self) -> History {
-        History::open(&self.database)
+        History::open(&self.place)
     }
 
     /// Declares a kind whose command is a shell script, which tells the journal what it likes.
@@ -98,7 +103,7 @@ impl Field {
         command.current_dir(self.path()).env_clear();
         command.env("PATH", "/usr/bin:/bin").env("HOME", self.path()).env("USER", "ada");
         // Work directories and the notes of running commands are this project's own too.
-        command.env("TMPDIR", self.path().join("tmp")).env("SPRONGUS_DATABASE_URL", &self.database);
+        command.env("TMPDIR", self.path().join("tmp")).envs(self.place.variables());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -127,8 +132,7 @@ impl Field {
 
     /// The runs, for a caller of the library.
     pub fn runs(&self) -> Arc<dyn Runs> {
-        let store = Sqlite::open(&self.database, Options::default()).unwrap();
-        RunsService::new(Arc::new(store)).for_caller(Caller::new(WorkspaceId::local(), "drill"))
+        RunsService::new(self.place.open()).for_caller(Caller::new(WorkspaceId::local(), "drill"))
     }
 
     /// Enqueues runs of a kind.

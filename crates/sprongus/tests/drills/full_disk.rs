@@ -1,16 +1,16 @@
 //! A full disk: enqueues are refused in one clear line, nothing acknowledged is lost, and once there is space again everything
 //! goes on, without a restart.
 
-use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::Value;
 use sprongus::core::ids::RunId;
-use sprongus::sqlite::Durability;
 
+use crate::backing::{Backing, Place};
 use crate::disk::{Disk, or_not_run};
 use crate::field::{Done, Field, finished};
+use crate::history::History;
 use crate::tempo::{eventually, form};
 use crate::writer::Writer;
 
@@ -35,7 +35,7 @@ fn everything_goes_on_once_there_is_space() {
 
 /// Whether the end of a run had to wait: a small commit may still find a place where a large one did not.
 fn on_a_disk(disk: &Disk) -> bool {
-    let field = Field::with_database(disk.path().join("runs.db"));
+    let field = Field::with(Place::file(disk.path().join("runs.db")));
     field
         .kind("wait", "tell start; until [ -e \"$SPRONGUS_PROJECT_DIR/go\" ]; do sleep 0.05; done; tell end");
     let ending = field.enqueue("wait", 1, |run| run)[0];
@@ -44,7 +44,7 @@ fn on_a_disk(disk: &Disk) -> bool {
 
     let filler = disk.path().join("filler");
     std::fs::write(&filler, vec![b'x'; FILLER]).unwrap();
-    let mut writer = Writer::start(field.database(), &field.path().join("acks"), Durability::PowerCut, None);
+    let mut writer = Writer::start(field.place(), &field.path().join("acks"), None);
     fills(&writer);
     let mut acked = until_refused(|| field.run(&["-q", "runs", "enqueue", "note"]));
     let status = field.status(ending);
@@ -56,7 +56,7 @@ fn on_a_disk(disk: &Disk) -> bool {
 
     std::fs::remove_file(filler).unwrap();
     acked.extend(goes_on(&field, &mut writer));
-    all_there(field.database(), &acked);
+    all_there(&field.history(), &acked);
     let history = field.history();
     eventually("its end is reported", LIMIT, || history.state(ending) == "succeeded");
     assert_eq!(history.text(ending, "attempt").as_deref(), Some("1"));
@@ -71,17 +71,16 @@ fn everything_goes_on_once_a_limit_is_lifted() {
     const WITHIN: &str = "trap '' XFSZ; ulimit -S -f 2048";
     let rounds = form(1, 10);
     for _ in 0..rounds {
-        let field = Field::new();
+        let field = Field::new(Backing::File);
         field.enqueue("note", 1, |run| run);
-        let mut writer =
-            Writer::start(field.database(), &field.path().join("acks"), Durability::PowerCut, Some(WITHIN));
+        let mut writer = Writer::start(field.place(), &field.path().join("acks"), Some(WITHIN));
         fills(&writer);
         let script = format!("{WITHIN}; exec \"$0\" -q runs enqueue note");
         let words = ["-c", &script, env!("CARGO_BIN_EXE_sprongus")];
         let mut acked = until_refused(|| finished(field.command("sh").args(words)));
         prlimit(Some(writer.pid()), Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
         acked.extend(goes_on(&field, &mut writer));
-        all_there(field.database(), &acked);
+        all_there(&field.history(), &acked);
     }
     println!("full_disk: {rounds} times a limit on files reached and lifted: likewise");
 }
@@ -129,8 +128,7 @@ fn goes_on(field: &Field, writer: &mut Writer) -> Vec<RunId> {
     acked
 }
 
-fn all_there(file: &Path, acked: &[RunId]) {
-    let history = crate::history::History::open(file);
+fn all_there(history: &History, acked: &[RunId]) {
     history.is_sound();
     let gone: Vec<_> = acked.iter().filter(|&&id| history.told(id, "run.enqueued") != 1).collect();
     assert!(gone.is_empty(), "acknowledged, and gone: {gone:?}");

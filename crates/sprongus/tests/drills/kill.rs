@@ -10,11 +10,14 @@ use sprongus::core::json::Json;
 use sprongus::core::names::WorkerId;
 use sprongus::core::run::{Hold, NewRun, Outcome};
 
+use crate::backing::{Backing, on_both};
 use crate::field::Field;
 use crate::history::History;
 use crate::journal::Journal;
 use crate::tempo::{block_on, chances, form, uptime};
 use crate::worker::WorkerProcess;
+
+on_both!(every_run_ends_and_none_is_lost);
 
 const LEASE: Duration = Duration::from_secs(2);
 const WORKERS: usize = 3;
@@ -25,11 +28,10 @@ struct Lost {
     at: f64,
 }
 
-#[test]
-fn every_run_ends_and_none_is_lost() {
+fn every_run_ends_and_none_is_lost(backing: Backing) {
     let (kills, count) = form((5, 40), (50, 500));
     let (mut chance, seed) = chances();
-    let field = Field::new();
+    let field = Field::new(backing);
     field.script("note", "tell start\nsleep \"$2\"\ntell end");
     let argv = Field::argv("note").replace(']', r#", "{{ input.seconds }}"]"#);
     field.declare(&format!("[kinds.note]\ncommand = {argv}\n"));
@@ -67,7 +69,7 @@ fn every_run_ends_and_none_is_lost() {
     assert!(longest <= LEASE.as_secs_f64() + 5.0, "a successor came only after {longest:.2} s");
     refuses_all(&field, &history, &lost);
     println!(
-        "kill: seed {seed}: {kills} kills over {count} runs took {} claims with them; {} succeeded, {failed} failed by the \
+        "kill on {backing:?}: seed {seed}: {kills} kills over {count} runs took {} claims with them; {} succeeded, {failed} failed by the \
          rules, none lost; successors after {:.2} s at the median, {longest:.2} s at the most (lease {LEASE:?}); {} late \
          reports refused",
         lost.len(),

@@ -11,9 +11,12 @@
     reason = "this is a test from end to end, what it calls outside of a #[test] included"
 )]
 
+mod backing;
 mod cancel;
+mod crash;
 mod disk;
 mod drain;
+mod failover;
 mod field;
 mod full_disk;
 mod history;

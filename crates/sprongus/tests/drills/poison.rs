@@ -5,28 +5,29 @@ use std::time::Duration;
 
 use sprongus::core::run::NewRun;
 
+use crate::backing::{Backing, on_both};
 use crate::field::Field;
 use crate::tempo::{eventually, form};
 use crate::worker::WorkerProcess;
 
-#[test]
-fn a_run_that_kills_its_workers_is_given_up() {
+on_both!(a_run_that_kills_its_workers_is_given_up, its_neighbours_are_not_given_up_with_it);
+
+fn a_run_that_kills_its_workers_is_given_up(backing: Backing) {
     let (rounds, good) = form((1, 30), (10, 500));
     for _ in 0..rounds {
-        round(good);
+        round(backing, good);
     }
     println!(
-        "poison: {rounds} times two runs that kill their worker among {good} others: given up after 3 and after 1 crash, \
+        "poison on {backing:?}: {rounds} times two runs that kill their worker among {good} others: given up after 3 and after 1 crash, \
          said why; 4 workers dead a time, all others succeeded"
     );
 }
 
 /// Runs that are long enough to be there each time the worker dies are suspects too; they must not be given up for it.
-#[test]
-fn its_neighbours_are_not_given_up_with_it() {
+fn its_neighbours_are_not_given_up_with_it(backing: Backing) {
     let rounds = form(1, 10);
     for _ in 0..rounds {
-        let field = Field::new();
+        let field = Field::new(backing);
         field.kind("poison", "tell start\nsleep 0.3\nkill -9 $PPID");
         field.kind("note", "tell start\nsleep 0.6\ntell end");
         let mut runs = field.enqueue("note", 2, |run| run);
@@ -41,7 +42,7 @@ fn its_neighbours_are_not_given_up_with_it() {
         history.agrees_with(&field.journal(), &runs);
     }
     println!(
-        "poison: {rounds} times five runs were executed beside it whenever it killed their worker: all succeeded"
+        "poison on {backing:?}: {rounds} times five runs were executed beside it whenever it killed their worker: all succeeded"
     );
 }
 
@@ -63,8 +64,8 @@ fn works_off(field: &Field, workers: usize, words: &[&str]) -> usize {
     deaths
 }
 
-fn round(good: usize) {
-    let field = Field::new();
+fn round(backing: Backing, good: usize) {
+    let field = Field::new(backing);
     field.kind("poison", "tell start\nkill -9 $PPID");
     field.kind("note", "tell start\nsleep 0.05\ntell end");
     let mut runs = Vec::new();

@@ -6,9 +6,12 @@ use std::time::Duration;
 use rustix::process::Signal;
 use sprongus::core::ids::RunId;
 
+use crate::backing::{Backing, on_both};
 use crate::field::Field;
 use crate::tempo::{eventually, form};
 use crate::worker::WorkerProcess;
+
+on_both!(a_restart_loses_nothing);
 
 const LIMIT: Duration = Duration::from_secs(20);
 const SLOTS: usize = 3;
@@ -22,22 +25,21 @@ enum Then {
     GraceEnds,
 }
 
-#[test]
-fn a_restart_loses_nothing() {
+fn a_restart_loses_nothing(backing: Backing) {
     let rounds = form(1, 10);
     for _ in 0..rounds {
         for then in [Then::Done, Then::SecondSignal, Then::GraceEnds] {
-            round(then);
+            round(backing, then);
         }
     }
     println!(
-        "restart: {rounds} times SIGTERM amid {SLOTS} runs: drained; given back after a second signal; given back when the \
+        "restart on {backing:?}: {rounds} times SIGTERM amid {SLOTS} runs: drained; given back after a second signal; given back when the \
          grace ended; each run then executed to its end, no attempt spent on a restart"
     );
 }
 
-fn round(then: Then) {
-    let field = Field::new();
+fn round(backing: Backing, then: Then) {
+    let field = Field::new(backing);
     let first = match then {
         Then::Done => "sleep 1.5",
         Then::SecondSignal | Then::GraceEnds => "sleep 60",

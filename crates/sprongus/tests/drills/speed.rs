@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::backing::Backing;
 use crate::field::Field;
 use crate::tempo::{form, is_long};
 
@@ -33,7 +34,7 @@ fn at_most(name: &'static str, line: (&'static str, &'static str), short: f64, l
 fn hold(words: &[&str], bars: &[Bar]) {
     let mut missed = Vec::new();
     for attempt in 1..=TRIES {
-        let field = Field::new();
+        let field = Field::new(Backing::File);
         let done = field.run(&[&["bench"], words].concat());
         assert_eq!(done.code, Some(0), "{done:?}");
         let lines = done.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -102,7 +103,7 @@ fn history() {
 /// Each process that opens the file alone reads its log again, so where nothing but short commands write it must stay short.
 #[test]
 fn the_log_of_short_commands_stays_short() {
-    let field = Field::new();
+    let field = Field::new(Backing::File);
     let count = form(150, 700);
     for _ in 0..count {
         let done = field.run(&["-q", "runs", "enqueue", "note"]);
@@ -118,7 +119,7 @@ fn whole_processes() {
     let limit = form(250.0, 15.0);
     let mut missed = String::new();
     for attempt in 1..=TRIES {
-        let field = Field::new();
+        let field = Field::new(Backing::File);
         let id = field.enqueue("note", 1, |run| run)[0].to_string();
         let (status, enqueue) =
             (median(&field, &["runs", "status", &id]), median(&field, &["runs", "enqueue", "note"]));

@@ -3,20 +3,23 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use sprongus::RunsExt;
 use sprongus::core::ErrorCode;
 use sprongus::core::run::{Hold, Outcome};
 
+use crate::backing::{Backing, on_both};
 use crate::field::Field;
 use crate::history::History;
 use crate::journal::lives;
 use crate::tempo::{block_on, chances, eventually, form};
 use crate::worker::WorkerProcess;
 
+on_both!(what_a_stopped_worker_says_late_is_refused);
+
 const LIMIT: Duration = Duration::from_secs(20);
 
-#[test]
-fn what_a_stopped_worker_says_late_is_refused() {
+fn what_a_stopped_worker_says_late_is_refused(backing: Backing) {
     let rounds = form(1, 20);
     let (mut chance, seed) = chances();
     let mut refused = 0;
@@ -24,18 +27,18 @@ fn what_a_stopped_worker_says_late_is_refused() {
         for outlives in [true, false] {
             // 1.5 to 4 leases of 1 s.
             let nap = Duration::from_millis(chance.u64(1_500..4_000).min(form(2_000, 4_000)));
-            refused += round(outlives, nap);
+            refused += round(backing, outlives, nap);
         }
     }
     println!(
-        "stop: seed {seed}: {refused} workers stopped for 1.5 to 4 leases and woken: each gave up its run and ended its own \
+        "stop on {backing:?}: seed {seed}: {refused} workers stopped for 1.5 to 4 leases and woken: each gave up its run and ended its own \
          process, each late report was refused, the winner's result stood"
     );
 }
 
 /// `outlives`: the process still runs when its worker wakes; otherwise it has ended meanwhile, and there is a result to report.
-fn round(outlives: bool, nap: Duration) -> u32 {
-    let field = Field::new();
+fn round(backing: Backing, outlives: bool, nap: Duration) -> u32 {
+    let field = Field::new(backing);
     let first = if outlives { "sleep 60" } else { "sleep 1.5" };
     field.kind(
         "note",
@@ -57,7 +60,8 @@ fn round(outlives: bool, nap: Duration) -> u32 {
     std::thread::sleep(nap);
     assert_eq!(lives(pid), outlives, "the process of the stopped worker");
     let before = (history.row(run), history.events(run));
-    assert_eq!(history.text(run, "result").as_deref(), Some(r#"{"epoch":2}"#));
+    let result: Value = serde_json::from_str(&history.text(run, "result").unwrap()).unwrap();
+    assert_eq!(result, json!({"epoch": 2}));
     let outcome = Outcome::Succeed { result: None, output_ref: None };
     let late = block_on(field.runs().finish_one(&hold, outcome));
     assert_eq!(late.map(|run| run.epoch).map_err(|error| error.code()), Err(ErrorCode::LeaseLost));

@@ -4,16 +4,18 @@ use std::process::Child;
 
 use sprongus::core::ids::RunId;
 
+use crate::backing::{Backing, on_both};
 use crate::field::Field;
 use crate::tempo::form;
 
+on_both!(one_key_makes_one_run);
+
 const PROCESSES: usize = 30;
 
-#[test]
-fn one_key_makes_one_run() {
+fn one_key_makes_one_run(backing: Backing) {
     let rounds = form(2, 30);
     for _ in 0..rounds {
-        let field = Field::new();
+        let field = Field::new(backing);
         let words = ["-q", "runs", "enqueue", "note", "--idempotency-key", "same"];
         let all: Vec<Child> = (0..PROCESSES).map(|_| field.sprongus(&words).spawn().unwrap()).collect();
         let mut ids: Vec<RunId> = Vec::new();
@@ -29,5 +31,7 @@ fn one_key_makes_one_run() {
         assert_eq!((history.open_runs(), history.told(ids[0], "run.enqueued")), (1, 1));
         history.is_sound();
     }
-    println!("storm: {rounds} times {PROCESSES} processes with one key on a new file made one run");
+    println!(
+        "storm on {backing:?}: {rounds} times {PROCESSES} processes with one key on a new file made one run"
+    );
 }

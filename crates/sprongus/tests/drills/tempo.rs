@@ -1,6 +1,9 @@
 //! How long a drill is, how its chances fall, and how it waits.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
 
 /// Whether the long form is asked for.
 pub fn is_long() -> bool {
@@ -35,7 +38,9 @@ pub fn eventually(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) 
     }
 }
 
-/// Plays a caller of the library.
+/// Plays a caller of the library. One runtime for all, for a store's connections live in the one that opened it.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    let make = || Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    RUNTIME.get_or_init(make).block_on(future)
 }

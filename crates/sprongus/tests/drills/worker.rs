@@ -74,7 +74,14 @@ impl WorkerProcess {
         self.child.wait().unwrap()
     }
 
-    /// Tells it to stop, which it does in order; it must have had nothing to complain of.
+    /// Tells it to stop, which it does in order.
+    #[track_caller]
+    pub fn stops(mut self) {
+        self.signal(Signal::TERM);
+        assert!(self.ends_within(Duration::from_secs(20)).success(), "{}", self.stderr());
+    }
+
+    /// The same; it must have had nothing to complain of.
     #[track_caller]
     pub fn stops_content(mut self) {
         self.signal(Signal::TERM);

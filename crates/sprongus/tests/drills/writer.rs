@@ -13,12 +13,11 @@ use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
 use sprongus::core::names::WorkspaceId;
 use sprongus::core::run::NewRun;
-use sprongus::sqlite::{Durability, Options, Sqlite};
 use sprongus::{Caller, RunsExt, RunsService};
 
+use crate::backing::Place;
 use crate::tempo::block_on;
 
-const FILE: &str = "SPRONGUS_DRILL_FILE";
 const ACKS: &str = "SPRONGUS_DRILL_ACKS";
 const NORMAL: &str = "SPRONGUS_DRILL_NORMAL";
 const TASKS: usize = 8;
@@ -31,7 +30,7 @@ pub struct Writer {
 
 impl Writer {
     /// Begins to write. `within` may put the program into other surroundings, such as a limit.
-    pub fn start(file: &Path, acks: &Path, durability: Durability, within: Option<&str>) -> Self {
+    pub fn start(place: &Place, acks: &Path, within: Option<&str>) -> Self {
         let own = std::env::current_exe().unwrap();
         let mut command = match within {
             Some(script) => {
@@ -42,8 +41,8 @@ impl Writer {
             None => Command::new(own),
         };
         command.args(["--exact", "writer::enqueues_until_it_is_killed", "--ignored", "--nocapture"]);
-        command.env(FILE, file).env(ACKS, acks);
-        if durability == Durability::ProcessCrash {
+        command.envs(place.variables()).env(ACKS, acks);
+        if place.is_weak_file() {
             command.env(NORMAL, "1");
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -82,11 +81,9 @@ impl Drop for Writer {
 #[test]
 #[ignore = "the process that other drills start"]
 fn enqueues_until_it_is_killed() {
-    let (Some(file), Some(acks)) = (std::env::var_os(FILE), std::env::var_os(ACKS)) else { return };
-    let durability =
-        if std::env::var_os(NORMAL).is_some() { Durability::ProcessCrash } else { Durability::PowerCut };
-    let store = Sqlite::open(Path::new(&file), Options { durability, ..Options::default() }).unwrap();
-    let runs = RunsService::new(Arc::new(store)).for_caller(Caller::new(WorkspaceId::local(), "writer"));
+    let Some(acks) = std::env::var_os(ACKS) else { return };
+    let store = Place::of_this_process(std::env::var_os(NORMAL).is_some()).open();
+    let runs = RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "writer"));
     let (answers, answered) = mpsc::channel();
     let acks = File::options().append(true).create(true).open(acks).unwrap();
     std::thread::spawn(move || write_down(acks, &answered));
