@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use sprongus_core::Error;
+use sprongus_core::event::Event;
 use sprongus_core::ids::RunId;
 use sprongus_core::rules::{Act, Decision};
 use sprongus_core::run::{Applied, Run};
@@ -13,9 +14,9 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::fault::Result;
-use crate::rows::{self, run_columns};
+use crate::rows::{self, number, run_columns};
 use crate::session::{Database, PRESENT, Params, Session};
-use crate::values::{Time, uuid};
+use crate::values::{JsonText, Time, uuid};
 use crate::writing::Writing;
 
 /// A claim locks a place in the queue first and the run after it; whoever might take a run out of the queue does so too, or the two
@@ -29,9 +30,18 @@ const LOCK: &str = concat!(
     run_columns!(),
     " FROM runs WHERE workspace_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE"
 );
+const TOLD_LAST: &str = "
+    SELECT 1 FROM run_events WHERE run_id = $1 AND seq = $2 AND type = $3 AND actor = $4 AND payload = $5";
 
-/// Carries out the verb.
-pub async fn run(database: &Database, caller: &Caller, id: RunId, change: &Change) -> Result<Applied> {
+/// Carries out the verb. Progress alone may be told again; of a call that is made once more because its connection broke
+/// (`is_repeat`), the run's last event says whether it was heard.
+pub async fn run(
+    database: &Database,
+    caller: &Caller,
+    id: RunId,
+    change: &Change,
+    is_repeat: bool,
+) -> Result<Applied> {
     let mut session = database.session().await?;
     let (mut runs, now) = lock(database, &mut session, caller, &[id]).await?;
     let run = match runs.remove(&id).filter(|run| caller.may_touch(run.project_id.as_ref())) {
@@ -52,10 +62,26 @@ pub async fn run(database: &Database, caller: &Caller, id: RunId, change: &Chang
             return Err(refused.into());
         }
     };
+    if is_repeat
+        && matches!(change, Change::Progress { .. })
+        && was_told(&session, &run, decision.events.last()).await?
+    {
+        session.roll_back().await?;
+        return Ok(Applied { run, events: Vec::new() });
+    }
     let mut writing = Writing::new(&caller.workspace, now);
     writing.change(&run, &decision)?;
     writing.commit(session, &[]).await?;
     Ok(Applied { run: decision.run, events: decision.events })
+}
+
+/// Whether the last event of a run says what `event` would.
+async fn was_told(session: &Session, run: &Run, event: Option<&Event>) -> Result<bool> {
+    let Some(event) = event else { return Ok(false) };
+    let (id, seq) = (uuid(run.id.to_bits()), number(run.last_seq));
+    let (kind, actor, payload) =
+        (event.kind.as_str(), event.actor.as_str(), JsonText(event.payload.as_str()));
+    Ok(!session.ask(TOLD_LAST, &[&id, &seq, &kind, &actor, &payload]).await?.is_empty())
 }
 
 /// That there is no such run, or none the caller may know of.

@@ -260,7 +260,7 @@ impl Store for Postgres {
             | Change::Progress { .. }
             | Change::Cleaned { .. } => Repeatable::Yes,
         };
-        repeat(repeatable, |_| change::run(&self.database, caller, id, &change)).await
+        repeat(repeatable, |is_repeat| change::run(&self.database, caller, id, &change, is_repeat)).await
     }
 
     async fn record(
@@ -270,9 +270,8 @@ impl Store for Postgres {
         steps: Vec<StepReport>,
         lines: Vec<LogLine>,
     ) -> Result<Vec<Event>> {
-        // The same steps again change nothing; the same lines again would stand there twice.
-        let repeatable = if lines.is_empty() { Repeatable::Yes } else { Repeatable::No };
-        repeat(repeatable, |_| record::run(&self.database, caller, hold, &steps, lines.clone())).await
+        let record = |is_repeat| record::run(&self.database, caller, hold, &steps, lines.clone(), is_repeat);
+        repeat(Repeatable::Yes, record).await
     }
 
     async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {

@@ -76,11 +76,11 @@ pub fn config(url: &str, schema: &str) -> sprongus_core::Result<Config> {
     Ok(config)
 }
 
-/// The same for the connections of a store.
+/// The same for the connections of a store. What the URL's `options` set wins over ours, save for the schema.
 pub fn working(config: &Config, schema: &str) -> Config {
     let mut config = config.clone();
     let given = config.get_options().unwrap_or_default().to_owned();
-    config.options(format!("{given} {SETTINGS} {STATEMENT_TIMEOUT} -c search_path={schema},pg_catalog"));
+    config.options(format!("{SETTINGS} {STATEMENT_TIMEOUT} {given} -c search_path={schema},pg_catalog"));
     config
 }
 

@@ -37,15 +37,18 @@ const PUT_STEPS: &str = concat!(
 const TOLD: &str = "UPDATE runs SET last_seq = $3, updated_at = $4 WHERE workspace_id = $1 AND id = $2";
 const PUT_CHUNK: &str = "
     INSERT INTO run_logs (workspace_id, run_id, first, lines, attempt, body)
-    SELECT $1, $2, coalesce((SELECT first + lines FROM run_logs WHERE run_id = $2 ORDER BY first DESC LIMIT 1), 1), $3, $4, $5";
+    SELECT $1, $2, coalesce((SELECT first + lines FROM run_logs WHERE run_id = $2 ORDER BY first DESC LIMIT 1), 1), $3, $4, $5
+    WHERE NOT ($6 AND (SELECT attempt = $4 AND body = $5 FROM run_logs WHERE run_id = $2 ORDER BY first DESC LIMIT 1) IS TRUE)";
 
-/// Writes both, or neither.
+/// Writes both, or neither. The same steps again change nothing; of the same lines again one can only tell in a call that is made
+/// once more because its connection broke (`is_repeat`): the last chunk is its own, for one hold at a time writes.
 pub async fn run(
     database: &Database,
     caller: &Caller,
     hold: &Hold,
     steps: &[StepReport],
     lines: Vec<LogLine>,
+    is_repeat: bool,
 ) -> Result<Vec<Event>> {
     let (workspace, id, epoch) = (caller.workspace.as_str(), uuid(hold.id.to_bits()), number(hold.epoch));
     let turned = database.turned();
@@ -82,7 +85,7 @@ pub async fn run(
     let lines = record::kept(lines);
     let (body, count, attempt) = (written(&lines)?, number(lines.len() as u64), small(run.attempt));
     let told: Params<'_> = &[&workspace, &id, &seq, &time];
-    let chunk: Params<'_> = &[&workspace, &id, &count, &attempt, &body];
+    let chunk: Params<'_> = &[&workspace, &id, &count, &attempt, &body, &is_repeat];
     let all = [
         (PUT_STEPS, &put[..], !steps.is_empty()),
         (TOLD, told, !change.events.is_empty()),
