@@ -48,6 +48,7 @@ macro_rules! for_each_case {
                 a_report_is_taken_only_under_the_live_lease_of_its_own_epoch,
                 one_bad_report_never_fails_its_neighbours,
                 a_long_error_is_cut_at_16_kib,
+                a_nul_becomes_a_replacement_character,
             }
             cancel {
                 a_queued_run_is_canceled_and_never_claimed,

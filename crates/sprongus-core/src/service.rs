@@ -28,6 +28,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// Runs taken by retention in one transaction.
 const PRUNE_BATCH: u32 = 500;
 
+/// The longest title of an agent task.
+const MAX_TITLE_BYTES: usize = 512;
+
 type Subscriber = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// Who wants to hear of events in this process.
@@ -340,6 +343,11 @@ impl Runs for CallerRuns {
     }
 
     async fn create_agent_task(&self, id: &AgentTaskId, title: Option<&str>) -> Result<AgentTask> {
+        if title.is_some_and(|title| title.len() > MAX_TITLE_BYTES || title.chars().any(char::is_control)) {
+            return Err(Error::validation(format!(
+                "a title must be at most {MAX_TITLE_BYTES} bytes of printable text"
+            )));
+        }
         self.store().create_agent_task(&self.caller, id, title).await
     }
 }

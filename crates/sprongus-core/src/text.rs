@@ -1,7 +1,7 @@
 //! Text that came from outside: cut to a limit, and made fit to print.
 //!
 //! Error texts, worker logs and names are written by handlers and callers. Before they reach a row they are cut
-//! ([`truncate`]), before they reach a terminal they are escaped ([`printable`]), and what an error message quotes
+//! ([`storable`]), before they reach a terminal they are escaped ([`printable`]), and what an error message quotes
 //! is both ([`excerpt`]). Hiding secrets and addresses is left to [`redact`](crate::redact), and should come first:
 //! a secret that is cut in half is no longer recognised.
 
@@ -15,6 +15,16 @@ pub const MAX_ERROR_BYTES: usize = 16 * 1024;
 
 /// The most characters of foreign text that an error message quotes.
 pub const MAX_EXCERPT_CHARS: usize = 64;
+
+/// `text` as every database can keep it: cut as by [`truncate`], each NUL a U+FFFD. Postgres takes a NUL in no text
+/// ([character types](https://www.postgresql.org/docs/current/datatype-character.html)), and what one store keeps all keep.
+#[must_use]
+pub fn storable(text: &str, max: usize) -> Cow<'_, str> {
+    if text.contains('\0') {
+        return Cow::Owned(truncate(&text.replace('\0', "\u{fffd}"), max).into_owned());
+    }
+    truncate(text, max)
+}
 
 /// Cuts `text` to at most `max` bytes, on a character boundary, and says within the limit that it was cut.
 ///

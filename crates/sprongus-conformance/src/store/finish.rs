@@ -7,9 +7,10 @@ use sprongus_core::ErrorCode;
 use sprongus_core::event::EventType;
 use sprongus_core::run::{Hold, NewRun, Outcome, Report};
 use sprongus_core::state::State;
+use sprongus_core::step::{StepReport, StepStatus};
 use sprongus_core::store::DrawnReport;
 
-use crate::fixture::{Fixture, failure, hold_of, numbered, of_kind, refused, success, worker};
+use crate::fixture::{Fixture, failure, hold_of, line, numbered, of_kind, refused, step, success, worker};
 
 /// S2.
 pub async fn a_success_ends_the_run_with_its_result(f: Fixture) {
@@ -145,6 +146,20 @@ pub async fn one_bad_report_never_fails_its_neighbours(f: Fixture) {
         answers.iter().map(|answer| answer.as_ref().err().map(|error| error.code())).collect();
     assert_eq!(codes, [None, Some(ErrorCode::LeaseLost), None, None, Some(ErrorCode::NotFound)]);
     assert_eq!(f.events(holds[0].id).await.len(), 3, "the repeat wrote nothing");
+}
+
+/// A NUL, which not every database can keep, is kept by none.
+pub async fn a_nul_becomes_a_replacement_character(f: Fixture) {
+    let hold = f.held(of_kind("work")).await;
+    let report = StepReport { output: Some("o\0o".to_owned()), ..step(0, "x", StepStatus::Completed) };
+    f.record(&hold, vec![report], vec![line("l\0l", f.now())]).await.unwrap();
+    let steps = f.store.steps(&f.caller, hold.id).await.unwrap();
+    assert_eq!(steps[0].output.as_deref(), Some("o\u{fffd}o"));
+    let lines = f.store.logs(&f.caller, hold.id, 0, 9).await.unwrap();
+    assert_eq!(lines[0].line.text, "l\u{fffd}l");
+    let error = f.finish(&hold, failure("e\0e")).await.unwrap().run.error;
+    assert_eq!(error.as_deref(), Some("e\u{fffd}e"));
+    assert!(f.finish(&hold, failure("e\0e")).await.unwrap().events.is_empty(), "a repeat is known");
 }
 
 /// An error is kept up to 16 KiB.

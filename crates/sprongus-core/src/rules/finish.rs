@@ -10,7 +10,7 @@ use crate::event::EventType;
 use crate::json::Json;
 use crate::run::{Cleanup, Hold, Outcome, Run};
 use crate::state::{State, Verb};
-use crate::text::{MAX_ERROR_BYTES, truncate};
+use crate::text::{MAX_ERROR_BYTES, storable};
 use std::time::Duration;
 
 /// The longest wait a worker may ask for before the next attempt.
@@ -62,7 +62,7 @@ pub fn finish(run: &Run, hold: &Hold, outcome: &Outcome, draw: f64, act: Act<'_>
             succeed(run, hold, result.as_ref(), output_ref.as_deref(), act)
         }
         Outcome::Fail { error, retryable, retry_in } => {
-            let error = truncate(error, MAX_ERROR_BYTES);
+            let error = storable(error, MAX_ERROR_BYTES);
             fail(run, hold, &error, *retryable, *retry_in, draw, act)
         }
         Outcome::Release => release(run, hold, act),

@@ -11,7 +11,7 @@ use crate::ids::StepId;
 use crate::run::{Hold, Run};
 use crate::state::Verb;
 use crate::step::{LogLine, Step, StepReport, StepStatus};
-use crate::text::{printable, truncate};
+use crate::text::{printable, storable};
 
 /// The longest output kept of a step, in bytes.
 pub const MAX_OUTPUT_BYTES: usize = 64 * 1024;
@@ -39,11 +39,11 @@ pub fn check(steps: &[StepReport], lines: &[LogLine]) -> Result<()> {
     Ok(())
 }
 
-/// The lines as they are kept: none longer than [`MAX_LINE_BYTES`].
+/// The lines as they are kept: none longer than [`MAX_LINE_BYTES`], none with a NUL.
 pub fn kept(mut lines: Vec<LogLine>) -> Vec<LogLine> {
     for line in &mut lines {
-        if line.text.len() > MAX_LINE_BYTES {
-            line.text = truncate(&line.text, MAX_LINE_BYTES).into_owned();
+        if let Cow::Owned(text) = storable(&line.text, MAX_LINE_BYTES) {
+            line.text = text;
         }
     }
     lines
@@ -110,7 +110,7 @@ fn put(run: &Run, hold: &Hold, known: Option<&Step>, report: &StepReport, act: A
         name: report.name.clone(),
         kind: report.kind,
         status: report.status,
-        output: report.output.as_deref().map(|text| truncate(text, MAX_OUTPUT_BYTES).into_owned()),
+        output: report.output.as_deref().map(|text| storable(text, MAX_OUTPUT_BYTES).into_owned()),
         tokens_in: report.tokens_in,
         tokens_out: report.tokens_out,
         started_at,

@@ -57,6 +57,15 @@ proptest! {
     }
 
     #[test]
+    fn what_is_stored_fits_and_holds_no_nul(text in "[a\\x00é]{0,40}", max in 0usize..80) {
+        let kept = storable(&text, max);
+        prop_assert!(kept.len() <= max && !kept.contains('\0'));
+        if !text.contains('\0') {
+            prop_assert_eq!(kept, truncate(&text, max));
+        }
+    }
+
+    #[test]
     fn excerpts_are_short_and_clean(text in any::<String>(), max in 0usize..80) {
         let short = excerpt(&text, max);
         prop_assert!(short.chars().count() <= max.min(MAX_EXCERPT_CHARS));
