@@ -31,9 +31,11 @@ struct Source {
     sql: &'static [&'static str],
 }
 
-/// Every migration, in order. SQLite has the same numbers and names.
-const SOURCES: &[Source] =
-    &[Source { number: 1, name: "runs", sql: &[include_str!("../migrations/0001_runs.sql")] }];
+/// Every migration, in order. A number is one step's in both stores; one that concerns this store alone SQLite does not have.
+const SOURCES: &[Source] = &[
+    Source { number: 1, name: "runs", sql: &[include_str!("../migrations/0001_runs.sql")] },
+    Source { number: 2, name: "enqueue", sql: &[include_str!("../migrations/0002_enqueue.sql")] },
+];
 
 /// How long a migration waits for a table that somebody uses, before it gives up and lets them go on.
 const LOCK_TIMEOUT: &str = "SET lock_timeout = '5s'; SET statement_timeout = 0";
