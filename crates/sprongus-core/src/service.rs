@@ -144,10 +144,10 @@ impl Runs for CallerRuns {
                     requests.push(request);
                     answers.push(None);
                 }
-                Ok(request) => answers.push(Some(Err(match request.project_id {
-                    Some(project) => Error::not_found(format_args!("project: {project}")),
-                    None => Error::validation("this token is narrowed to projects: name one"),
-                }))),
+                Ok(request) => {
+                    let project = request.project_id.as_ref();
+                    answers.push(Some(Err(rules::enqueue::out_of_reach(project))));
+                }
                 Err(error) => answers.push(Some(Err(error))),
             }
         }

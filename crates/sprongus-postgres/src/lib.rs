@@ -10,6 +10,7 @@ mod change;
 mod claim;
 mod directory;
 mod enqueue;
+mod enqueue_in;
 mod expire;
 mod fault;
 mod finish;
@@ -52,6 +53,7 @@ use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inse
 use sprongus_core::time::Timestamp;
 use tokio_postgres::Config;
 
+pub use enqueue_in::enqueue_in;
 pub use migrate::Migration;
 pub use open::{Durability, Options};
 
@@ -163,11 +165,21 @@ pub async fn pending(url: &str, options: &Options) -> Result<Vec<Migration>> {
 /// As [`Postgres::connect`]; `not_found` or `forbidden` for a role that does not exist or bypasses row-level security.
 pub async fn migrate(url: &str, options: &Options, role: Option<&str>) -> Result<Vec<Migration>> {
     let mut client = migrate::connect(&open::config(url, &options.schema)?).await?;
-    let applied = migrate::migrate(&mut client, &options.schema).await?;
+    let applied = migrate::migrate(&mut client, &options.schema, migrate::latest()).await?;
     if let Some(role) = role {
         migrate::grant(&client, &options.schema, role).await?;
     }
     Ok(applied)
+}
+
+/// Brings the database up to an earlier schema, as an earlier program left it: what an upgrade is tried on.
+///
+/// # Errors
+/// As [`Postgres::connect`].
+pub async fn migrate_to(url: &str, options: &Options, number: u32) -> Result<()> {
+    let mut client = migrate::connect(&open::config(url, &options.schema)?).await?;
+    migrate::migrate(&mut client, &options.schema, number).await?;
+    Ok(())
 }
 
 /// Whether a URL of a database can be read at all.

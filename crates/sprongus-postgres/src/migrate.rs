@@ -127,12 +127,13 @@ pub async fn version(client: &Client, schema: &str) -> Result<u32> {
     Ok(version)
 }
 
-/// Brings the database up to this program's schema; safe with two at once. Answers what it applied.
-pub async fn migrate(client: &mut Client, schema: &str) -> Result<Vec<Migration>> {
+/// Brings the database up to schema `target`; safe with two at once. Answers what it applied.
+pub async fn migrate(client: &mut Client, schema: &str, target: u32) -> Result<Vec<Migration>> {
     client.batch_execute(LOCK).await?;
     client.batch_execute(LOCK_TIMEOUT).await?;
     let mut applied = Vec::new();
-    for migration in after(version(client, schema).await?, schema) {
+    let missing = after(version(client, schema).await?, schema).into_iter();
+    for migration in missing.take_while(|migration| migration.number <= target) {
         let transaction = client.transaction().await?;
         if migration.number == 1 {
             transaction.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;

@@ -13,7 +13,7 @@ use sprongus_core::run::{ClaimRequest, Due, Enqueue, NewRun};
 use sprongus_core::secrets::{self, RULES};
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Caller, Error, Runs, RunsExt, RunsService};
-use sprongus_postgres::{Durability, Options, Postgres};
+use sprongus_postgres::{Durability, Options, Postgres, enqueue_in};
 use sprongus_throwaway::Database;
 use tokio_postgres::{Client, NoTls};
 
@@ -234,6 +234,40 @@ async fn it_is_part_of_the_callers_transaction() {
     let other = "SELECT * FROM sprongus.enqueue('work', workspace => 'nobody')";
     let refused = scene.client.query_one(other, &[]).await.unwrap_err();
     assert_eq!(refused.as_db_error().unwrap().message(), "no such workspace: nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rust_program_enqueues_in_its_own_transaction() {
+    let mut scene = Scene::set().await;
+    let caller = Caller::new(WorkspaceId::local(), "orders");
+    let due = Due::After(std::time::Duration::from_millis(1_500));
+    let new = NewRun {
+        idempotency_key: Some("order-7".to_owned()),
+        due,
+        ..NewRun::new("mail", Json::empty_object())
+    };
+    let transaction = scene.client.transaction().await.unwrap();
+    let (id, outcome) = enqueue_in(&transaction, "sprongus", &caller, &new).await.unwrap();
+    assert_eq!(outcome, Enqueue::Created);
+    transaction.rollback().await.unwrap();
+    assert!(scene.runs.get(id).await.is_err());
+
+    let transaction = scene.client.transaction().await.unwrap();
+    let (id, _) = enqueue_in(&transaction, "sprongus", &caller, &new).await.unwrap();
+    assert_eq!(enqueue_in(&transaction, "sprongus", &caller, &new).await.unwrap(), (id, Enqueue::Existing));
+    transaction.commit().await.unwrap();
+    let found = scene.runs.enqueue_one(new.clone()).await.unwrap();
+    assert_eq!((found.run.id, found.outcome), (id, Enqueue::Existing));
+    assert_eq!(scene.runs.events(id, 0, 9).await.unwrap()[0].actor, "orders");
+
+    let transaction = scene.client.transaction().await.unwrap();
+    let other = NewRun { priority: Some(3), ..new };
+    let error = enqueue_in(&transaction, "sprongus", &caller, &other).await.unwrap_err();
+    let expected = scene.runs.enqueue_one(other).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.message(), error.hint()),
+        (expected.code(), expected.message(), expected.hint())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use sprongus_core::rules::enqueue::look_again;
 use sprongus_core::run::{Outcome, Run};
 use sprongus_core::runs::Runs;
 use sprongus_core::time::Timestamp;
@@ -90,9 +91,12 @@ pub(crate) async fn execute(executor: Arc<dyn Execute>, work: Work) -> Over {
         run = %held.hold.id, kind = %held.kind, attempt = held.attempt, epoch = held.hold.epoch,
         worker = %held.hold.worker_id, cleanup = held.cleanup, "run started"
     );
-    let execution = caught(async move { executor.execute(work).await })
-        .await
-        .unwrap_or_else(|panic| Execution::failed(format!("the executor panicked: {panic}"), true));
+    let execution = match look_again(&work.run.input) {
+        Err(error) if !held.cleanup => Execution::failed(error.message().to_owned(), false),
+        Err(_) | Ok(()) => caught(async move { executor.execute(work).await })
+            .await
+            .unwrap_or_else(|panic| Execution::failed(format!("the executor panicked: {panic}"), true)),
+    };
     let took = Some(started.elapsed());
     let left = match held.stopped() {
         Some(StopReason::LeaseLost) => Left::Lost,

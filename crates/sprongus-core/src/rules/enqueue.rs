@@ -104,20 +104,7 @@ pub fn prepare(new: &NewRun, traceparent: Option<&str>) -> Result<Prepared> {
 
     let input = new.input.clone().unwrap_or_else(Json::empty_object);
     let value = checked_input(&input)?;
-    let tags = json!(new.tags);
-    let found: Vec<FieldError> = [("/input", &value), ("/tags", &tags)]
-        .into_iter()
-        .flat_map(|(root, value)| secrets::find(value).into_iter().map(move |finding| (root, finding)))
-        .map(|(root, finding)| FieldError {
-            pointer: format!("{root}{}", finding.pointer),
-            message: format!("looks like a secret ({})", finding.rule),
-        })
-        .collect();
-    if !found.is_empty() {
-        let places = found.iter().map(|field| field.pointer.as_str()).collect::<Vec<_>>().join(", ");
-        let message = format!("the input holds a secret at {places}");
-        return Err(Error::new(ErrorCode::SecretInInput, message).with_fields(found));
-    }
+    refuse_secrets(&[("/input", &value), ("/tags", &json!(new.tags))])?;
     Ok(Prepared {
         id: new.id.unwrap_or_default(),
         fingerprint: fingerprint(new, &value),
@@ -133,6 +120,34 @@ pub fn prepare(new: &NewRun, traceparent: Option<&str>) -> Result<Prepared> {
         tags: new.tags.clone(),
         traceparent: traceparent.map(str::to_owned),
     })
+}
+
+fn refuse_secrets(parts: &[(&str, &Value)]) -> Result<()> {
+    let found: Vec<FieldError> = parts
+        .iter()
+        .flat_map(|(root, value)| secrets::find(value).into_iter().map(move |finding| (root, finding)))
+        .map(|(root, finding)| FieldError {
+            pointer: format!("{root}{}", finding.pointer),
+            message: format!("looks like a secret ({})", finding.rule),
+        })
+        .collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let places = found.iter().map(|field| field.pointer.as_str()).collect::<Vec<_>>().join(", ");
+    let message = format!("the input holds a secret at {places}");
+    Err(Error::new(ErrorCode::SecretInInput, message).with_fields(found))
+}
+
+/// Looks at the input of a run once more before it is executed: one that was enqueued by SQL was not looked through to the bottom.
+///
+/// # Errors
+/// `secret_in_input`, as [`prepare`].
+pub fn look_again(input: &Json) -> Result<()> {
+    if !secrets::may_hold_secret(input.as_str()) {
+        return Ok(());
+    }
+    refuse_secrets(&[("/input", &input.to_value())])
 }
 
 /// Makes the run.
@@ -209,6 +224,14 @@ pub fn unknown_project(id: &ProjectId) -> Error {
 pub fn unknown_agent_task(id: &AgentTaskId) -> Error {
     let hint = format!("make it with `sprongus agent-tasks create {id}`");
     unknown("/agentTaskId", "agent task", id.as_str(), hint)
+}
+
+/// The refusal of a request from a caller who is narrowed to other projects.
+pub fn out_of_reach(project: Option<&ProjectId>) -> Error {
+    match project {
+        Some(project) => Error::not_found(format_args!("project: {project}")),
+        None => Error::validation("this token is narrowed to projects: name one"),
+    }
 }
 
 /// What the sound items of a batch are told that was to be made whole and was not.
