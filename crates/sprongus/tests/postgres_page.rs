@@ -1,4 +1,4 @@
-//! docs/postgres.md, held to what is true: its statements are executed by the role it names, its tables compared with the database.
+//! docs/postgres.md and docs/sql.md, held to what is true: its statements are executed by the role it names, its tables compared with the database.
 
 #![expect(clippy::expect_used, reason = "a test that cannot set itself up has failed")]
 
@@ -10,6 +10,7 @@ use sprongus_throwaway::{Server, Settings};
 use tempfile::TempDir;
 
 const PAGE: &str = include_str!("../../../docs/postgres.md");
+const SQL_PAGE: &str = include_str!("../../../docs/sql.md");
 const CONNECTIONS: &str = include_str!("../../sprongus-postgres/src/open.rs");
 
 /// The database of the page, with one run in it.
@@ -68,8 +69,12 @@ fn printed(command: &mut Command) -> String {
 
 /// The blocks of a language.
 fn blocks(language: &str) -> Vec<&'static str> {
+    blocks_of(PAGE, language)
+}
+
+fn blocks_of(page: &'static str, language: &str) -> Vec<&'static str> {
     let opening = format!("```{language}\n");
-    PAGE.split(opening.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+    page.split(opening.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
 #[test]
@@ -138,4 +143,44 @@ fn what_is_dumped_as_the_page_says_can_be_restored() {
     let refused =
         scene.command(scene.server.programs().join("pg_dump")).args(["-U", "runs_owner", "runs"]).output();
     assert!(!refused.expect("a process").status.success(), "the owner can dump it after all: say so");
+}
+
+#[test]
+fn other_programs_enqueue_as_the_page_on_sql_says() {
+    let scene = Scene::new();
+    let only = |language| *blocks_of(SQL_PAGE, language).first().expect("a block");
+    scene.psql("postgres", only("sql"));
+    let told = scene.shell(only("sh"));
+    assert!(told.contains("created") && told.contains("existing"), "{told}");
+    // Debian 11 has the second version of the module alone, and Debian's modules are for Debian's Python.
+    let example = only("python");
+    let (python, module) = ["psycopg", "psycopg2"]
+        .iter()
+        .flat_map(|module| ["python3", "/usr/bin/python3"].map(|python| (python, *module)))
+        .find(|(python, module)| {
+            let found = scene.command(python).args(["-c", &format!("import {module}")]).output();
+            found.is_ok_and(|found| found.status.success())
+        })
+        .expect("Python with psycopg, which ./test installs");
+    let run = printed(scene.command(python).args(["-c", &example.replace("psycopg", module)]));
+    let listed = scene.sprongus("runs_server", "runs", "runs list --kind mail.receipt");
+    assert!(listed.contains(run.trim()), "{listed}");
+    let rows = scene
+        .psql("runs_owner", "SET sprongus.workspace_id = 'default'; SELECT status FROM sprongus.runner_jobs");
+    assert_eq!(rows, "QUEUED\nQUEUED\nQUEUED\n", "the one of the scene, one of psql, one of Python");
+    let mut psql = scene.command(scene.server.programs().join("psql"));
+    let told = psql.args(["-X", "-U", "shop", "-d", "runs", "-c", "SELECT * FROM sprongus.runs"]).output();
+    assert!(!told.expect("a process").status.success(), "the program's role sees runs");
+}
+
+#[test]
+fn the_parameters_are_those_of_the_page() {
+    let scene = Scene::new();
+    let ask = "SELECT unnest(proargnames[1:pronargs]) FROM pg_proc WHERE proname = 'enqueue'";
+    let found = scene.psql("postgres", ask);
+    let table =
+        SQL_PAGE.split("| parameter |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a table");
+    let told = table.lines().filter_map(|row| row.strip_prefix("| ")?.split(" | ").next());
+    let told: Vec<&str> = told.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert_eq!(told, found.lines().collect::<Vec<_>>());
 }

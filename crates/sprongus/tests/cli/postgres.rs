@@ -403,3 +403,29 @@ fn the_same_commands_print_the_same() {
     let differ: Vec<_> = differ.map(|(file, server)| format!("{file}\n== on a server\n{server}")).collect();
     assert!(differ.is_empty(), "{}", differ.join("\n\n"));
 }
+
+/// SQL looks for secrets as they stand; what is wrapped once more, the worker finds before it starts anything.
+#[test]
+fn a_secret_that_sql_let_through_fails_its_run_for_good() {
+    let sandbox = Sandbox::on(Backing::Postgres);
+    sandbox.write("sprongus.toml", "[kinds.note]\ncommand = [\"touch\", \"{{ project_dir }}/started\"]\n");
+    let hidden = r#"{"a": "Z2hwX2ExQjJhMUIyYTFCMmExQjJhMUIyYTFCMmExQjJhMUIyYTFCMg=="}"#;
+    let enqueue = format!("SELECT * FROM sprongus.enqueue('note', '{hidden}')");
+    Server::shared().execute(sandbox.database().unwrap(), &enqueue).unwrap();
+    let mut worker = sandbox.command(&["-q", "worker"]).spawn().unwrap();
+    let began = Instant::now();
+    let run = loop {
+        let listed = sandbox.run(&["--json", "runs", "list"]);
+        let page: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
+        let run = page["data"][0].clone();
+        if run["state"] == "failed" || began.elapsed() > Duration::from_secs(20) {
+            break run;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    assert_eq!((&run["state"], &run["attempt"]), (&"failed".into(), &1.into()), "{run}");
+    assert_eq!(run["error"], "the input holds a secret at /input/a");
+    assert!(!sandbox.path().join("started").exists());
+}
