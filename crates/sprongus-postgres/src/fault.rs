@@ -44,7 +44,7 @@ impl From<Fault> for Error {
 impl From<tokio_postgres::Error> for Fault {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(state) = error.code().cloned() else {
-            let lost = error.is_closed() || has_io(&error);
+            let lost = error.is_closed() || (has_io(&error) && error.to_string() != NO_TLS);
             return if lost { unreachable(error) } else { refused(error) };
         };
         let (code, message, hint, again) = meaning(&state);
@@ -79,6 +79,9 @@ pub fn unreachable(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Fault {
     Fault { error: told, again: Again::Unknown }
 }
 
+/// What tokio-postgres says of a handshake that failed, for whatever reason.
+const NO_TLS: &str = "error performing TLS handshake";
+
 /// What tokio-postgres itself refuses, which it tells apart by its text alone.
 fn refused(error: tokio_postgres::Error) -> Fault {
     let cause = error.source().map(ToString::to_string);
@@ -93,10 +96,11 @@ fn refused(error: tokio_postgres::Error) -> Fault {
             "the database does not let this user in",
             "check user and password in the URL, and pg_hba.conf on the server",
         ),
-        ("error performing TLS handshake", _) => (
+        (NO_TLS, _) => (
             ErrorCode::Unavailable,
             "no encrypted connection to the database can be made",
-            "check `sslmode` in the URL, and that the server takes TLS",
+            "check that the server takes TLS, and that its certificate is for this host and from an authority of this \
+             system or of SSL_CERT_FILE",
         ),
         _ => return unreadable(error),
     };

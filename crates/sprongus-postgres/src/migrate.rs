@@ -81,7 +81,7 @@ pub fn check_schema(schema: &str) -> sprongus_core::Result<()> {
 
 /// A connection of its own, outside of any pool.
 pub async fn connect(config: &Config) -> Result<Client> {
-    let connecting = tokio::time::timeout(Duration::from_secs(5), config.connect(tls::connector()));
+    let connecting = tokio::time::timeout(Duration::from_secs(5), config.connect(tls::connector(config)?));
     let (client, connection) = connecting.await.map_err(unreachable)??;
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -58,7 +58,7 @@ impl Database {
         wake: Arc<Wake>,
     ) -> sprongus_core::Result<Self> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(config.clone(), tls::connector(), recycling);
+        let manager = Manager::from_config(config.clone(), tls::connector(config)?, recycling);
         let pool = Pool::builder(manager)
             .max_size(size)
             .runtime(Runtime::Tokio1)

@@ -145,8 +145,8 @@ async fn hear(
     token: &str,
     bump: impl Fn(),
     listening: impl FnOnce(),
-) -> Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = config.connect(tls::connector()).await?;
+) -> crate::fault::Result<()> {
+    let (client, mut connection) = config.connect(tls::connector(config)?).await?;
     let listen = client.batch_execute(LISTEN);
     tokio::pin!(listen);
     let mut listening = Some(listening);
@@ -163,7 +163,7 @@ async fn hear(
             message = poll_fn(|context| connection.poll_message(context)) => match message {
                 Some(Ok(AsyncMessage::Notification(word))) if word.payload() != token => bump(),
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error),
+                Some(Err(error)) => return Err(error.into()),
                 None => return Ok(()),
             }
         }
