@@ -20,10 +20,15 @@ const MOST_PASSED: i64 = 20_000;
 /// With no more live runs than this, a list of them is made of the narrow tables.
 const FEW: usize = 2_000;
 
-const LIVE: &str = "
-    SELECT id FROM (SELECT id FROM run_queue WHERE workspace_id = $1 AND $2 LIMIT $3) AS queued
+const QUEUED: &str = "
+    SELECT id FROM (SELECT id FROM run_queue WHERE workspace_id = $1 LIMIT $2) AS queued
     UNION ALL
-    SELECT id FROM (SELECT unnest(run_ids) AS id FROM run_timers WHERE workspace_id = $1 LIMIT $3) AS timed";
+    SELECT id FROM (SELECT unnest(run_ids) AS id FROM run_timers WHERE workspace_id = $1 LIMIT $2) AS timed";
+
+/// No lease is longer than an hour (contract), so what is due later is a delay, however many of those there are.
+const RUNNING: &str = "
+    SELECT unnest(run_ids) AS id FROM run_timers
+    WHERE workspace_id = $1 AND due_at <= coalesce($3::timestamptz, clock_timestamp()) + interval '1 hour' LIMIT $2";
 
 type Bound = Box<dyn ToSql + Sync + Send>;
 
@@ -46,7 +51,7 @@ enum Walk {
 pub async fn list(database: &Database, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
     let position = filter.position(&caller.workspace)?;
     let mut session = database.session().await?;
-    let walks = walks(&mut session, caller, filter).await?;
+    let walks = walks(&mut session, caller, database.turned(), filter).await?;
     let mut found: Vec<Run> = Vec::new();
     let mut end: Option<Position> = None;
     for walk in walks {
@@ -90,7 +95,12 @@ fn sooner(filter: &ListFilter, one: Position, other: Position) -> Position {
     if is_first == filter.oldest_first { one } else { other }
 }
 
-async fn walks(session: &mut Session, caller: &Caller, filter: &ListFilter) -> Result<Vec<Walk>> {
+async fn walks(
+    session: &mut Session,
+    caller: &Caller,
+    turned: Option<Time>,
+    filter: &ListFilter,
+) -> Result<Vec<Walk>> {
     if filter.states.is_empty() {
         let along_kinds = filter.project_id.is_none() && filter.agent_task_id.is_none();
         return Ok(match filter.kinds.as_slice() {
@@ -106,7 +116,7 @@ async fn walks(session: &mut Session, caller: &Caller, filter: &ListFilter) -> R
         walks.push(match state {
             State::Succeeded => Walk::Success,
             State::Failed | State::Canceled => Walk::BadEnd(state),
-            State::Queued | State::Running => match few(session, caller, state).await? {
+            State::Queued | State::Running => match few(session, caller, turned, state).await? {
                 Some(ids) => Walk::Named(state, ids),
                 None => Walk::Live(state),
             },
@@ -116,10 +126,15 @@ async fn walks(session: &mut Session, caller: &Caller, filter: &ListFilter) -> R
 }
 
 /// The live runs, if they are few. Running ones stand among the timers alone.
-async fn few(session: &mut Session, caller: &Caller, state: State) -> Result<Option<Vec<Uuid>>> {
+async fn few(
+    session: &mut Session,
+    caller: &Caller,
+    turned: Option<Time>,
+    state: State,
+) -> Result<Option<Vec<Uuid>>> {
     let (workspace, most) = (caller.workspace.as_str(), i64::try_from(FEW + 1).unwrap_or(i64::MAX));
-    let is_queued = state == State::Queued;
-    let asked: [(&str, Params<'_>); 1] = [(LIVE, &[&workspace, &is_queued, &most])];
+    let (queued, running): (Params<'_>, Params<'_>) = (&[&workspace, &most], &[&workspace, &most, &turned]);
+    let asked = if state == State::Queued { [(QUEUED, queued)] } else { [(RUNNING, running)] };
     let rows = session.look(&caller.workspace, &asked).await?.pop().unwrap_or_default();
     if rows.len() > FEW {
         return Ok(None);

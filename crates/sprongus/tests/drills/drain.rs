@@ -34,7 +34,11 @@ fn end(field: &Field, runs: &[RunId], workers: Vec<WorkerProcess>) {
 }
 
 fn each_run_once(backing: Backing) {
-    let (workers, count) = form((4, 200), (8, 2_000));
+    let (workers, count) = match backing {
+        Backing::File => form((4, 200), (8, 2_000)),
+        // Four processes of two workers each.
+        Backing::Postgres => form((4, 400), (4, 20_000)),
+    };
     let field = field(backing);
     let runs = field.enqueue("note", count, |run| run);
     let began = Instant::now();

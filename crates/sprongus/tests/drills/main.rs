@@ -25,6 +25,7 @@ mod journal;
 mod kill;
 mod limit;
 mod mutants;
+mod plans;
 mod poison;
 mod power_cut;
 mod proxy;
