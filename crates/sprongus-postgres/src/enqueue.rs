@@ -68,6 +68,10 @@ pub(crate) const BY_KEY: &str =
 pub(crate) const BY_ID: &str =
     concat!("SELECT ", run_columns!(), " FROM runs WHERE workspace_id = $1 AND id = $2");
 
+const KNOWN: &str = "
+    SELECT $2::text IS NULL OR EXISTS (SELECT FROM projects WHERE workspace_id = $1 AND id = $2),
+        $3::text IS NULL OR EXISTS (SELECT FROM agent_tasks WHERE workspace_id = $1 AND id = $3)";
+
 /// A run that was seen under its key a moment ago can be gone when it is looked for: retention took it. Then it is made after all.
 const TRIES: u32 = 3;
 
@@ -176,9 +180,40 @@ async fn make(
         });
     }
     let said = make_once(database, session, caller, &once, ending).await?;
-    let of = |request: &&Asked| places.get(&request.1.id).and_then(|&place| said.get(place)).copied();
-    let lost = || Error::internal("an item of a batch had no answer").into();
-    asked.iter().map(|request| of(request).ok_or_else(lost)).collect()
+    let mut all = Vec::with_capacity(asked.len());
+    for &request in asked {
+        let place = places.get(&request.1.id).copied();
+        let found = place.and_then(|place| Some((said.get(place)?, once.get(place)?)));
+        let (&said, first) = found.ok_or_else(|| Error::internal("an item of a batch had no answer"))?;
+        all.push(of_its_own(session, caller, request, first, said, ending).await?);
+    }
+    Ok(all)
+}
+
+/// What was said of the first item with an id, for another one: it may name a project or an agent task of its own.
+async fn of_its_own(
+    session: &mut Session,
+    caller: &Caller,
+    (_, request): &Asked,
+    (_, first): &Asked,
+    said: Said,
+    ending: Ending,
+) -> Result<Said> {
+    if request.project_id == first.project_id && request.agent_task_id == first.agent_task_id {
+        return Ok(said);
+    }
+    let workspace = caller.workspace.as_str();
+    let project = request.project_id.as_ref().map(|id| id.as_str());
+    let task = request.agent_task_id.as_ref().map(|id| id.as_str());
+    let params: Params<'_> = &[&workspace, &project, &task];
+    let rows = match ending {
+        Ending::Open => session.ask(KNOWN, params).await?,
+        Ending::Commit => {
+            session.transact(&caller.workspace, &[(KNOWN, params)]).await?.pop().unwrap_or_default()
+        }
+    };
+    let row = rows.first().ok_or_else(|| Error::internal("an item of a batch had no answer"))?;
+    Ok(Said { is_project_known: row.try_get(0)?, is_task_known: row.try_get(1)?, ..said })
 }
 
 async fn make_once(

@@ -153,3 +153,17 @@ pub async fn a_key_twice_in_one_batch_is_one_run(f: Fixture) {
     assert_eq!(runs[0].applied.run.id, runs[1].applied.run.id);
     assert_eq!((runs[0].outcome, runs[1].outcome), (Enqueue::Created, Enqueue::Existing));
 }
+
+/// S6: what a later item says of its own is looked at, whatever an earlier one with its id said.
+pub async fn an_id_twice_in_one_batch_is_checked_twice(f: Fixture) {
+    for batch in [Batch::EachAlone, Batch::AllOrNothing] {
+        let id = Some(sprongus_core::ids::RunId::new());
+        let fine = NewRun { id, ..of_kind("work") };
+        let nowhere = NewRun { project_id: Some("nowhere".to_owned()), ..fine.clone() };
+        let answers = f.enqueue(vec![fine.clone(), nowhere.clone(), fine], batch).await;
+        let error = answers[1].as_ref().unwrap_err();
+        assert_eq!((error.code(), error.message()), (ErrorCode::Validation, "no such project: nowhere"));
+        let made = answers.iter().filter(|answer| answer.is_ok()).count();
+        assert_eq!(made, if batch == Batch::EachAlone { 2 } else { 0 });
+    }
+}
