@@ -31,6 +31,7 @@ mod tls;
 mod values;
 mod wake;
 mod writing;
+mod youth;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,7 @@ use finish::Told;
 use gather::Gather;
 use session::{Database, in_time};
 use wake::Wake;
+use youth::Youth;
 
 /// How often a transaction that was rolled back for its neighbours' sake is tried, and one whose connection broke.
 const TRIES: (u32, u32) = (8, 3);
@@ -77,6 +79,7 @@ pub struct Postgres {
     schema: String,
     wake: Arc<Wake>,
     marks: Marks,
+    youth: Youth,
     enqueues: Gather<enqueue::Asked, Result<Inserted>>,
     finishes: Gather<Told, Result<Applied>>,
 }
@@ -108,8 +111,8 @@ impl Postgres {
             let database = finishing.clone();
             Box::pin(async move { repeat(Repeatable::Yes, |_| finish::run(&database, &caller, &told)).await })
         });
-        let (schema, marks) = (options.schema, Marks::default());
-        Ok(Self { database, config, schema, wake, marks, enqueues, finishes })
+        let (schema, marks, youth) = (options.schema, Marks::default(), Youth::default());
+        Ok(Self { database, config, schema, wake, marks, youth, enqueues, finishes })
     }
 }
 
@@ -223,6 +226,7 @@ impl Store for Postgres {
         if !answer.events.is_empty() {
             self.database.tell();
         }
+        self.youth.took(&self.database, answer.claimed.len());
         Ok(answer)
     }
 

@@ -157,7 +157,7 @@ pub async fn a_key_twice_in_one_batch_is_one_run(f: Fixture) {
 /// S6: what a later item says of its own is looked at, whatever an earlier one with its id said.
 pub async fn an_id_twice_in_one_batch_is_checked_twice(f: Fixture) {
     for batch in [Batch::EachAlone, Batch::AllOrNothing] {
-        let id = Some(sprongus_core::ids::RunId::new());
+        let id = Some(RunId::new());
         let fine = NewRun { id, ..of_kind("work") };
         let nowhere = NewRun { project_id: Some("nowhere".to_owned()), ..fine.clone() };
         let answers = f.enqueue(vec![fine.clone(), nowhere.clone(), fine], batch).await;

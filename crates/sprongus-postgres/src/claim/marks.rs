@@ -20,8 +20,14 @@ use crate::values::Time;
 /// How long a mark is trusted without a look at the whole queue.
 const TRUSTED: Duration = Duration::from_secs(1);
 
-/// A claim that takes longer than this, and this for each run, has met what should not be there.
-const SLOW: (Duration, Duration) = (Duration::from_millis(3), Duration::from_micros(100));
+/// A claim that takes so many times what the quickest of its size took, and longer than this, has met what should not be there.
+const SLOW: (f64, Duration) = (2.0, Duration::from_millis(1));
+
+/// What a claim costs beside its runs, in runs.
+const OVERHEAD: usize = 10;
+
+/// How soon a quick claim is forgotten: machines get busy, too.
+const FORGOTTEN: f64 = 1.0001;
 
 /// What came in late, within this of the mark, is still found.
 const SLACK: Duration = Duration::from_millis(200);
@@ -51,6 +57,8 @@ struct Known {
     last: Mark,
     looked: Instant,
     is_slow: bool,
+    /// The quickest claim's time for each of its runs, in seconds.
+    quickest: f64,
 }
 
 /// The marks of one store.
@@ -77,11 +85,15 @@ impl Marks {
     /// How long a claim took. Slowness is believed for as long as a mark is.
     pub fn took(&self, caller: &Caller, request: &ClaimRequest, taken: Duration, runs: usize) {
         let Some(key) = key(caller, request) else { return };
-        let usual = SLOW.0 + SLOW.1 * u32::try_from(runs).unwrap_or(u32::MAX);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get_mut(&key) {
+            #[expect(clippy::cast_precision_loss, reason = "a claim is of a thousand runs at most")]
+            let each = taken.as_secs_f64() / (OVERHEAD + runs) as f64;
             let was_whole = known.looked.elapsed() <= taken;
-            known.is_slow = if was_whole { taken > usual } else { known.is_slow };
+            if was_whole {
+                known.is_slow = each > SLOW.0 * known.quickest && taken > SLOW.1;
+            }
+            known.quickest = each.min(known.quickest * FORGOTTEN);
         }
     }
 
@@ -89,7 +101,7 @@ impl Marks {
     pub fn learn(&self, caller: &Caller, request: &ClaimRequest, last: Option<Mark>) {
         let (Some(key), Some(last)) = (key(caller, request), last) else { return };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Known { last, looked: Instant::now(), is_slow: false };
+        let fresh = Known { last, looked: Instant::now(), is_slow: false, quickest: f64::INFINITY };
         known.entry(key).and_modify(|known| known.last = last).or_insert(fresh);
     }
 

@@ -22,7 +22,8 @@ const GRANTS: &[&str] = &[
         {schema}.every_workspace(), {schema}.prune(text, text, timestamptz, text[], integer),
         {schema}.drop_workspace(text, text) TO {role}",
     "GRANT SELECT ON {schema}.runner_jobs, {schema}.job_steps, {schema}.job_events TO {role}",
-    "GRANT EXECUTE ON FUNCTION {schema}.ulid, {schema}.event_id, {schema}.enqueue, {schema}.enqueue_many TO {role}",
+    "GRANT EXECUTE ON FUNCTION {schema}.ulid, {schema}.event_id, {schema}.enqueue, {schema}.enqueue_many,
+        {schema}.measure_tables TO {role}",
 ];
 
 /// Grants `role` what a server needs.

@@ -30,6 +30,7 @@ mod poison;
 mod power_cut;
 mod proxy;
 mod restart;
+mod snapshot;
 mod speed;
 mod stop;
 mod storm;
