@@ -388,6 +388,12 @@ DECLARE
     known constant text[] := ARRAY['kind', 'input', 'projectId', 'agentTaskId', 'idempotencyKey', 'maxAttempts', 'priority', 'runAt',
         'delayMs', 'expireAt', 'tags', 'id', 'traceparent'];
     stranger text;
+    most integer;
+    urgency integer;
+    delay bigint;
+    due timestamptz;
+    expiry timestamptz;
+    own_id uuid;
 BEGIN
     IF jsonb_typeof(requests) IS DISTINCT FROM 'array' OR jsonb_array_length(requests) > 1000 THEN
         PERFORM refuse('validation', '422', 'requests must be an array of up to 1000', 'correct the values named');
@@ -403,13 +409,27 @@ BEGIN
             PERFORM refuse('validation', '422', 'unknown field: ' || excerpt(stranger), 'correct the values named',
                 fault('/' || request.at, 'unknown field: ' || excerpt(stranger)));
         END IF;
+        SELECT key INTO stranger FROM jsonb_each(request.asked) WHERE key NOT IN ('input', 'tags') AND jsonb_typeof(value)
+            NOT IN ('null', CASE WHEN key IN ('maxAttempts', 'priority', 'delayMs') THEN 'number' ELSE 'string' END) LIMIT 1;
+        BEGIN
+            IF FOUND THEN
+                RAISE data_exception;
+            END IF;
+            most := (request.asked ->> 'maxAttempts')::integer;
+            urgency := (request.asked ->> 'priority')::integer;
+            delay := (request.asked ->> 'delayMs')::bigint;
+            due := (request.asked ->> 'runAt')::timestamptz;
+            expiry := (request.asked ->> 'expireAt')::timestamptz;
+            own_id := (request.asked ->> 'id')::uuid;
+        EXCEPTION WHEN data_exception THEN
+            PERFORM refuse('validation', '422', 'a value does not fit its field', 'correct the values named',
+                fault(rtrim('/' || request.at || '/' || coalesce(stranger, ''), '/'), 'a value does not fit its field'));
+        END;
         RETURN QUERY SELECT request.at, e.run_id, e.run, e.outcome FROM enqueue(
-            kind => request.asked ->> 'kind', input => request.asked -> 'input', project_id => request.asked ->> 'projectId',
+            kind => request.asked ->> 'kind', input => nullif(request.asked -> 'input', 'null'), project_id => request.asked ->> 'projectId',
             agent_task_id => request.asked ->> 'agentTaskId', idempotency_key => request.asked ->> 'idempotencyKey',
-            max_attempts => (request.asked ->> 'maxAttempts')::integer, priority => (request.asked ->> 'priority')::integer,
-            run_at => (request.asked ->> 'runAt')::timestamptz, delay_ms => (request.asked ->> 'delayMs')::bigint,
-            expire_at => (request.asked ->> 'expireAt')::timestamptz, tags => request.asked -> 'tags',
-            id => (request.asked ->> 'id')::uuid, workspace => enqueue_many.workspace, actor => enqueue_many.actor,
+            max_attempts => most, priority => urgency, run_at => due, delay_ms => delay, expire_at => expiry,
+            tags => nullif(request.asked -> 'tags', 'null'), id => own_id, workspace => enqueue_many.workspace, actor => enqueue_many.actor,
             traceparent => request.asked ->> 'traceparent') AS e;
     END LOOP;
 END
@@ -425,7 +445,7 @@ ALTER POLICY own_workspace ON run_timers USING (workspace_id || '' = (SELECT nul
 CREATE FUNCTION measure_tables() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = @schema@, pg_catalog, pg_temp AS $$
 BEGIN
-    IF pg_try_advisory_xact_lock(1936749159, 2) THEN
+    IF (SELECT reltuples < 50000 FROM pg_class WHERE oid = 'runs'::regclass) AND pg_try_advisory_xact_lock(1936749159, 2) THEN
         ANALYZE runs, run_queue, run_timers, run_events, run_steps, run_logs, claims;
     END IF;
 END

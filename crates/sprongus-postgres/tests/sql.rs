@@ -189,6 +189,12 @@ async fn sql_and_rust_refuse_alike() {
         (json!({"kind": "work", "input": deep}), "malformed"),
         (json!({"kind": "work", "inptu": {}}), "validation"),
         (json!(7), "validation"),
+        (json!({"kind": 7}), "validation"),
+        (json!({"kind": "work", "maxAttempts": "many"}), "validation"),
+        (json!({"kind": "work", "maxAttempts": 1.5e10}), "validation"),
+        (json!({"kind": "work", "runAt": "soon"}), "validation"),
+        (json!({"kind": "work", "id": "no id"}), "validation"),
+        (json!({"kind": "work", "tags": ["a"]}), "validation"),
     ] {
         assert_eq!(scene.enqueue(&request).await.unwrap_err().0, code);
     }
