@@ -120,9 +120,10 @@ pub async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     }
 }
 
-/// How a transaction in `workspace` begins. The name is a slug (`names.rs`), so it can stand in the text.
+/// How a transaction in `workspace` begins. The name is a slug (`names.rs`), so it can stand in the text. No `SELECT set_config`, which
+/// would be planned anew each time.
 fn begin(how: &str, workspace: &WorkspaceId) -> String {
-    format!("{how}; SELECT set_config('sprongus.workspace_id', '{workspace}', true)")
+    format!("{how}; SET LOCAL sprongus.workspace_id = '{workspace}'")
 }
 
 /// The present, by the database's clock or a turned one, its parameter. Asked behind a lock it is read when the lock is held.

@@ -100,7 +100,7 @@ fn a_role_with_the_settings_of_the_page_has_those_of_our_connections() {
     let ours =
         text.split("-c ").skip(1).filter_map(|rest| rest.split([';', '"']).next()?.trim().split_once('='));
     let ours: BTreeMap<&str, &str> = ours.map(|(name, value)| (name.trim(), value.trim())).collect();
-    assert!(ours.len() == 8 && ours.contains_key("search_path"), "{ours:?}");
+    assert!(ours.len() == 9 && ours.contains_key("search_path"), "{ours:?}");
     let durations = |value: &str| value.replace("60s", "1min");
     for (name, value) in ours {
         assert_eq!(scene.psql("runs_server", &format!("SHOW {name}")).trim(), durations(value), "{name}");
