@@ -19,6 +19,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 pub use marks::Marks;
+use marks::{Mark, Start};
 
 use crate::expire;
 use crate::fault::Result;
@@ -26,62 +27,75 @@ use crate::rows::{self, Reader, millis, run_columns};
 use crate::session::{Database, Params};
 use crate::values::Time;
 
-/// The places in the queue that a claim takes, locked; the kinds served are `$3`, or every kind that has something. A claim of one
-/// kind walks the queue once. One of several first looks how many it takes of each, and then locks just those, so that it never
-/// keeps from others what it does not take. Materialized, because a plan that picks again for each row takes more than `limit`.
+/// The places in the queue that a claim takes, locked; the kinds served are `$3`, or every kind that has something; `$5` to
+/// `$7` say where to begin with each (`marks.rs`). A claim of one kind walks the queue once. One of several first looks how many it
+/// takes of each, and then locks just those, so that it never keeps from others what it does not take. Materialized, because a plan
+/// that picks again for each row takes more than `limit`.
 macro_rules! picked {
     (one) => {
         "picked AS MATERIALIZED (
             SELECT ctid AS place, rank, run_at AS due_at, id AS picked_id, plain FROM run_queue
             WHERE workspace_id = $2 AND kind = ($3::text[])[1]
-                AND (rank, run_at, id) >= ($5::smallint, $6::timestamptz, $7::uuid)
+                AND (rank, run_at, id) >= (($5::smallint[])[1], ($6::timestamptz[])[1], ($7::uuid[])[1])
                 AND ($8::text[] IS NULL OR project_id = ANY ($8::text[]))
                 AND NOT EXISTS (SELECT FROM kinds WHERE workspace_id = $2 AND kind = ($3::text[])[1] AND paused)
                 AND (SELECT is_usual FROM usual)
             ORDER BY rank, run_at, id LIMIT $4 FOR UPDATE SKIP LOCKED)"
     };
     (several) => {
-        concat!("served AS MATERIALIZED (SELECT DISTINCT kind FROM unnest($3::text[]) AS asked (kind)), ", picked!(of served))
+        concat!(
+            "served AS MATERIALIZED (
+                SELECT * FROM unnest($3::text[], $5::smallint[], $6::timestamptz[], $7::uuid[])
+                    AS asked (kind, from_rank, from_due, from_id)), ",
+            picked!(of served)
+        )
     };
     (any) => {
         concat!(
-            "served AS (
+            "found AS (
                 SELECT (SELECT kind FROM run_queue WHERE workspace_id = $2 ORDER BY kind LIMIT 1) AS kind
                 UNION ALL
-                SELECT (SELECT q.kind FROM run_queue q WHERE q.workspace_id = $2 AND q.kind > served.kind ORDER BY q.kind LIMIT 1)
-                FROM served WHERE served.kind IS NOT NULL AND $3::text[] IS NOT NULL), ",
+                SELECT (SELECT q.kind FROM run_queue q WHERE q.workspace_id = $2 AND q.kind > found.kind ORDER BY q.kind LIMIT 1)
+                FROM found WHERE found.kind IS NOT NULL AND ($3::text[], $5::smallint[], $6::timestamptz[], $7::uuid[]) IS NOT NULL),
+            served AS (
+                SELECT kind, (-1)::smallint AS from_rank, '-infinity'::timestamptz AS from_due,
+                    '00000000-0000-0000-0000-000000000000'::uuid AS from_id
+                FROM found WHERE kind IS NOT NULL), ",
             picked!(of served)
         )
     };
     (of served) => {
         "wanted AS MATERIALIZED (
-            SELECT kind, count(*) AS most FROM (
-                SELECT served.kind FROM served CROSS JOIN LATERAL (
+            SELECT kind, from_rank, from_due, from_id, count(*) AS most FROM (
+                SELECT served.* FROM served CROSS JOIN LATERAL (
                     SELECT rank, run_at, id FROM run_queue q WHERE q.workspace_id = $2 AND q.kind = served.kind
+                        AND (q.rank, q.run_at, q.id) >= (served.from_rank, served.from_due, served.from_id)
                         AND ($8::text[] IS NULL OR project_id = ANY ($8::text[]))
                     ORDER BY rank, run_at, id LIMIT $4) AS first
-                WHERE served.kind IS NOT NULL
-                    AND NOT EXISTS (SELECT FROM kinds k WHERE k.workspace_id = $2 AND k.kind = served.kind AND k.paused)
+                WHERE NOT EXISTS (SELECT FROM kinds k WHERE k.workspace_id = $2 AND k.kind = served.kind AND k.paused)
                 ORDER BY first.rank, first.run_at, first.id LIMIT $4) AS firsts
-            WHERE (SELECT is_usual FROM usual) AND ($5::smallint, $6::timestamptz, $7::uuid) IS NOT NULL GROUP BY kind),
+            WHERE (SELECT is_usual FROM usual) GROUP BY kind, from_rank, from_due, from_id),
         picked AS MATERIALIZED (
             SELECT place, rank, run_at AS due_at, id AS picked_id, plain FROM wanted CROSS JOIN LATERAL (
                 SELECT ctid AS place, rank, run_at, id, plain FROM run_queue q
                 WHERE q.workspace_id = $2 AND q.kind = wanted.kind
+                    AND (q.rank, q.run_at, q.id) >= (wanted.from_rank, wanted.from_due, wanted.from_id)
                     AND ($8::text[] IS NULL OR project_id = ANY ($8::text[]))
                 ORDER BY rank, run_at, id LIMIT wanted.most FOR UPDATE SKIP LOCKED) AS locked)"
     };
 }
 pub(crate) use picked;
 
-/// Is there nothing to do first? `$1` is the turned clock, `$9` the claim's name, `$10` whether due timers matter.
+/// Is there nothing to do first? `$1` is the turned clock, `$9` the claim's name, `$10` whether due timers matter, and `$14` since
+/// when there may be some.
 macro_rules! usual {
     () => {
         "present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
          usual AS MATERIALIZED (
             SELECT NOT EXISTS (SELECT FROM claims WHERE workspace_id = $2 AND claim_id = $9::text)
                 AND NOT ($10::boolean AND EXISTS (
-                    SELECT FROM run_timers WHERE workspace_id = $2 AND due_at <= (SELECT now FROM present))) AS is_usual)"
+                    SELECT FROM run_timers
+                    WHERE workspace_id = $2 AND due_at >= $14::timestamptz AND due_at <= (SELECT now FROM present))) AS is_usual)"
     };
 }
 
@@ -122,7 +136,8 @@ macro_rules! take {
                     array_agg(epoch ORDER BY rank, due_at, id)
                 FROM taken WHERE $9::text IS NOT NULL HAVING count(*) > 0)
             SELECT (SELECT now FROM present), (SELECT is_usual FROM usual), (SELECT is_sound FROM sound),
-                (SELECT due_at FROM run_timers WHERE workspace_id = $2 ORDER BY due_at LIMIT 1) AS next_due, ",
+                (SELECT due_at FROM run_timers WHERE workspace_id = $2 AND due_at >= $14::timestamptz
+                    ORDER BY due_at LIMIT 1) AS next_due, ",
             run_columns!(),
             ", rank, due_at FROM (VALUES (1)) AS one LEFT JOIN taken ON true ORDER BY rank, due_at, id"
         )
@@ -139,8 +154,8 @@ const ORDER: usize = 39;
 
 /// What the one statement came to.
 enum Taken {
-    /// It took these; the queue's end when there were fewer than wanted.
-    Runs { runs: Vec<Run>, now: Timestamp, next_due: Option<Timestamp>, last: Option<marks::Mark> },
+    /// It took these; `places` are the last ones of each kind.
+    Runs { runs: Vec<Run>, now: Timestamp, next_due: Option<Timestamp>, places: Vec<(String, Mark)> },
     /// A timer is due, or the claim has been made before.
     Unusual,
     /// One of those picked needs its rule.
@@ -158,14 +173,14 @@ pub async fn run(
     let mut are_timers_moved = false;
     loop {
         match take(database, marks, caller, request, !are_timers_moved).await? {
-            Taken::Runs { runs, now, next_due, last } => {
-                marks.learn(caller, request, last);
+            Taken::Runs { runs, now, next_due, places } => {
+                marks.learn(caller, request, places);
                 return Ok(answered(caller, request, runs, events, now, next_due));
             }
             Taken::Unusual => {
                 if !are_timers_moved {
                     are_timers_moved = true;
-                    events.extend(expire::run(database, caller, expire::MOST_TIMERS).await?.1);
+                    events.extend(expire::before_claim(database, caller).await?);
                 }
                 if let Some(claimed) = again::run(database, caller, request).await? {
                     return Ok(ClaimAnswer { claimed, events, next_due_in: None });
@@ -186,17 +201,31 @@ async fn take(
     request: &ClaimRequest,
     timers_first: bool,
 ) -> Result<Taken> {
-    let mark = marks.before(caller, request);
+    let from = marks.before(caller, request);
+    let taken = take_timed(database, marks, &from, caller, request, timers_first).await?;
+    let is_empty = matches!(&taken, Taken::Runs { runs, .. } if runs.is_empty());
+    if is_empty && !from.is_whole() {
+        // Nothing is behind the marks; before them there may be something.
+        let whole = marks.whole(caller, request);
+        return take_timed(database, marks, &whole, caller, request, timers_first).await;
+    }
+    Ok(taken)
+}
+
+async fn take_timed(
+    database: &Database,
+    marks: &Marks,
+    from: &Start,
+    caller: &Caller,
+    request: &ClaimRequest,
+    timers_first: bool,
+) -> Result<Taken> {
     let began = tokio::time::Instant::now();
-    let taken = take_from(database, &mark, caller, request, timers_first).await?;
-    if let Taken::Runs { runs, .. } = &taken {
-        marks.took(caller, request, began.elapsed(), runs.len());
-        // Behind a mark there may be less than there is.
-        if !mark.is_lowest() && runs.len() < request.limit as usize {
-            marks.forget(caller);
-            if runs.is_empty() {
-                return take_from(database, &marks::Mark::lowest(), caller, request, timers_first).await;
-            }
+    let taken = take_from(database, from, caller, request, timers_first).await?;
+    if let Taken::Runs { runs, now, .. } = &taken {
+        marks.took(caller, request, from, began.elapsed(), runs.len());
+        if timers_first {
+            marks.no_timer_before(caller, request, *now);
         }
     }
     Ok(taken)
@@ -204,7 +233,7 @@ async fn take(
 
 async fn take_from(
     database: &Database,
-    mark: &marks::Mark,
+    from: &Start,
     caller: &Caller,
     request: &ClaimRequest,
     timers_first: bool,
@@ -215,22 +244,22 @@ async fn take_from(
     let projects = projects(caller);
     let claim_id = request.claim_id.as_ref().map(|id| id.as_str());
     let (worker, lease) = (request.worker_id.as_str(), millis(request.lease));
-    // A claim of several kinds has no one place to begin at.
-    let (rank, due, id) = (mark.rank, mark.due, mark.id);
+    let (ranks, dues, ids) = from.columns();
     let one: Params<'_> = &[
         &turned,
         &workspace,
         &kinds,
         &limit,
-        &rank,
-        &due,
-        &id,
+        &ranks,
+        &dues,
+        &ids,
         &projects,
         &claim_id,
         &timers_first,
         &worker,
         &lease,
         &caller.actor,
+        &from.timers,
     ];
     let sql = match kinds.len() {
         0 => TAKE_ANY,
@@ -259,15 +288,16 @@ fn read(rows: &[Row]) -> Result<Taken> {
     } else {
         Vec::new()
     };
-    let last = match rows.last().filter(|_| is_some) {
-        Some(row) => {
+    // The last of each kind.
+    let mut places: Vec<(String, Mark)> = Vec::new();
+    for (row, run) in rows.iter().zip(&runs).rev() {
+        if places.iter().all(|(kind, _)| kind != run.kind.as_str()) {
             let mut order = Reader::from(row, ORDER);
             let (rank, due) = (order.plain()?, order.plain()?);
-            Some(marks::Mark { rank, due, id: row.try_get(RUN)? })
+            places.push((run.kind.as_str().to_owned(), Mark { rank, due, id: row.try_get(RUN)? }));
         }
-        None => None,
-    };
-    Ok(Taken::Runs { runs, now: now.0, next_due: next_due.map(|due| due.0), last })
+    }
+    Ok(Taken::Runs { runs, now: now.0, next_due: next_due.map(|due| due.0), places })
 }
 
 fn answered(

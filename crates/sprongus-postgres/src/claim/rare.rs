@@ -11,7 +11,7 @@ use sprongus_core::step::Step;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{kinds, picked, projects};
+use super::{kinds, marks, picked, projects};
 use crate::change::lock_in;
 use crate::fault::Result;
 use crate::rows::{self, number, step_columns};
@@ -85,9 +85,8 @@ pub async fn run(
 async fn pick(session: &mut Session, caller: &Caller, request: &ClaimRequest) -> Result<Vec<RunId>> {
     let (workspace, limit) = (caller.workspace.as_str(), i64::from(request.limit));
     let (kinds, projects, none) = (kinds(request), projects(caller), Option::<Time>::None);
-    let lowest = super::marks::Mark::lowest();
-    let all: Params<'_> =
-        &[&none, &workspace, &kinds, &limit, &lowest.rank, &lowest.due, &lowest.id, &projects];
+    let (ranks, dues, ids) = marks::Start::lowest(request).columns();
+    let all: Params<'_> = &[&none, &workspace, &kinds, &limit, &ranks, &dues, &ids, &projects];
     let sql = match kinds.len() {
         0 => PICK_ANY,
         1 => PICK_ONE,
