@@ -3,6 +3,9 @@
 //! `cargo bench -p sprongus-postgres --bench cuts -- [--rounds 3] [--lives 40000] [name …]` measures the cuts whose names hold one
 //! of the words (all without a word), round after round through all of them. `docs/decisions/0010-how-postgres-is-cut.md` has
 //! what came of it. What is measured stands in `cuts/*.sql`; the store's own statements are none of this program's business.
+//!
+//! `… --bench cuts -- --against target/release/sprongus [--pairs 5] [--runs 100000] [name …]` compares the drain of that program's
+//! worker to the plain loops of the cuts on one connection, in turn (`cuts/pairs.rs`).
 
 #[path = "cuts/design.rs"]
 mod design;
@@ -10,8 +13,12 @@ mod design;
 mod lives;
 #[path = "cuts/measure.rs"]
 mod measure;
+#[path = "cuts/pairs.rs"]
+mod pairs;
 #[path = "cuts/table.rs"]
 mod table;
+
+use std::path::PathBuf;
 
 use design::CUTS;
 use lives::Result;
@@ -27,11 +34,15 @@ async fn main() -> Result<()> {
     }
     args.retain(|arg| arg != "--bench");
     let (mut rounds, mut lives, mut words) = (3, 40_000, Vec::new());
+    let (mut program, mut pairs, mut runs) = (None, 5, 100_000);
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--rounds" => rounds = args.next().unwrap_or_default().parse()?,
             "--lives" => lives = args.next().unwrap_or_default().parse()?,
+            "--against" => program = args.next().map(PathBuf::from),
+            "--pairs" => pairs = args.next().unwrap_or_default().parse()?,
+            "--runs" => runs = args.next().unwrap_or_default().parse()?,
             _ => words.push(arg),
         }
     }
@@ -45,6 +56,9 @@ async fn main() -> Result<()> {
             .to_vec(),
         ..Settings::default()
     })?;
+    if let Some(program) = program {
+        return pairs::measure(&server, &program, &cuts, runs, pairs).await;
+    }
     let mut all = Vec::new();
     for round in 1..=rounds {
         let mut figures = Vec::new();

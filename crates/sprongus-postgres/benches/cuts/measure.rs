@@ -50,14 +50,27 @@ pub async fn measure(server: &Server, cut: &Cut, lives: usize) -> Result<[Rates;
     measured
 }
 
+/// Drains `runs` on one connection, vacuumed and analysed, after as many that nobody timed: the rate.
+pub async fn drain_once(server: &Server, cut: &Cut, runs: usize) -> Result<f64> {
+    server.create_database("cuts", None)?;
+    let drained = async {
+        let mut bench = Bench::make(server, &cut.sql()).await?;
+        let mut rate = f64::NAN;
+        for _ in 0..2 {
+            bench.enqueue(1, runs).await?;
+            bench.settle().await?;
+            rate = bench.drain(1, runs).await?.2;
+        }
+        Result::Ok(rate)
+    };
+    let drained = drained.await;
+    server.drop_database("cuts")?;
+    drained
+}
+
 async fn in_database(server: &Server, sql: &Sql, lives: usize) -> Result<[Rates; 2]> {
-    connect(&server.url("cuts", "sprongus_owner")).await?.batch_execute(&sql.schema).await?;
-    let admin = connect(&server.url("cuts", "postgres")).await?;
-    let url = server.url("cuts", "sprongus_app");
-    let workers = vec![Worker::connect(&url, sql, 0).await?, Worker::connect(&url, sql, 1).await?];
-    let mut bench = Bench { admin, workers, counts: Counts::default(), claimed_at: Instant::now() };
+    let mut bench = Bench::make(server, sql).await?;
     // Plans and pages are as they will be, and there are reminders of claims gone by.
-    bench.enqueue(1, BACKLOG * ENQUEUED).await?;
     bench.live(2, lives / 2).await?;
     let mut rates = [Rates::default(); 2];
     for (connections, rates) in (1..).zip(&mut rates) {
@@ -81,6 +94,16 @@ async fn in_database(server: &Server, sql: &Sql, lives: usize) -> Result<[Rates;
 }
 
 impl Bench {
+    async fn make(server: &Server, sql: &Sql) -> Result<Self> {
+        connect(&server.url("cuts", "sprongus_owner")).await?.batch_execute(&sql.schema).await?;
+        let admin = connect(&server.url("cuts", "postgres")).await?;
+        let url = server.url("cuts", "sprongus_app");
+        let workers = vec![Worker::connect(&url, sql, 0).await?, Worker::connect(&url, sql, 1).await?];
+        let bench = Self { admin, workers, counts: Counts::default(), claimed_at: Instant::now() };
+        bench.enqueue(1, BACKLOG * ENQUEUED).await?;
+        Ok(bench)
+    }
+
     /// What was written is in place, statistics are fresh, and what the last claims are reminded of is due.
     async fn settle(&self) -> Result<()> {
         self.admin.batch_execute("VACUUM ANALYZE").await?;
