@@ -6,6 +6,7 @@ use sprongus_core::Result;
 
 use crate::fault::Fault;
 use crate::open::{self, Options};
+use crate::values::Time;
 use crate::{fault, migrate};
 
 const TABLE: &str = "CREATE TABLE bare (id bigint PRIMARY KEY, text text NOT NULL)";
@@ -62,6 +63,57 @@ async fn bare(url: &str, commits: u32) -> fault::Result<Duration> {
         client.execute(&insert, &[&id, &text]).await?;
     }
     Ok(began.elapsed())
+}
+
+/// Runs `$2` to `$3` of a history, each made 200 ms after the one before, with the three events of a success.
+const FINISHED: &str = "
+    WITH made AS (
+        INSERT INTO runs (id, workspace_id, kind, input, state, progress, attempt, max_attempts, run_at, fingerprint, epoch,
+            claimed_by, claimed_at, lease_ms, last_seq, started_at, finished_at, created_at, updated_at)
+        SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008' || lpad(to_hex(n), 15, '0'))::uuid,
+            'default', $1, $5::text::jsonb, 'succeeded', 100, 1, 3, at, md5(n::text) || md5(n::text), 1, 'bench-history', at, 30000,
+            3, at, at, at, at
+        FROM (SELECT n, $4::timestamptz + n * interval '200 milliseconds' AS at FROM generate_series($2::bigint, $3::bigint) AS n) AS one
+        RETURNING id, kind, created_at)
+    INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, run_created_at, payload)
+    SELECT 'default', id, seq, type, created_at, 'bench', CASE WHEN seq = 3 THEN created_at END, payload
+    FROM made CROSS JOIN LATERAL (VALUES
+        (1, 'run.enqueued', jsonb_build_object('kind', kind, 'runAt', NULL)),
+        (2, 'run.started', jsonb_build_object('attempt', 1, 'epoch', 1, 'workerId', 'bench-history')),
+        (3, 'run.succeeded', jsonb_build_object('attempt', 1, 'elapsedMs', 0, 'outputRef', NULL))) AS event (seq, type, payload)";
+
+/// Rows of a history in one transaction.
+const AT_ONCE: u32 = 50_000;
+
+/// Writes `count` runs of `kind` that succeeded over the last weeks, as claims and finishes would have left them; vacuumed and
+/// analysed. For a database that [`make`] made.
+///
+/// # Errors
+/// As [`make`].
+pub async fn add_finished(url: &str, kind: &str, input: &str, count: u32) -> Result<()> {
+    Ok(finished(url, kind, input, count).await?)
+}
+
+async fn finished(url: &str, kind: &str, input: &str, count: u32) -> fault::Result<()> {
+    let options = Options::default();
+    let client =
+        migrate::connect(&open::working(&open::config(url, &options.schema)?, &options.schema)).await?;
+    client
+        .batch_execute(
+            "SET statement_timeout = 0; SELECT set_config('sprongus.workspace_id', 'default', false)",
+        )
+        .await?;
+    let made = client.prepare(FINISHED).await?;
+    let ago = format!("{} milliseconds", u64::from(count) * 200 + 1_000);
+    let began: Time = client.query_one("SELECT now() - $1::text::interval", &[&ago]).await?.try_get(0)?;
+    let mut first = 1;
+    while first <= count {
+        let last = count.min(first.saturating_add(AT_ONCE - 1));
+        client.execute(&made, &[&kind, &i64::from(first), &i64::from(last), &began, &input]).await?;
+        first = last + 1;
+    }
+    client.batch_execute("VACUUM (ANALYZE) runs, run_events").await?;
+    Ok(())
 }
 
 async fn execute(url: &str, sql: &str) -> fault::Result<()> {

@@ -42,7 +42,7 @@ pub struct Args {
     /// Pairs of drains; the ratio told is the median's
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
     pairs: u32,
-    /// Finished runs in the file that `history` compares with one of a thousand
+    /// Finished runs in the database that `history` compares with one of a thousand
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=100_000_000))]
     finished: u32,
     /// The folder to measure in
@@ -62,7 +62,7 @@ enum Measure {
     Drain,
     /// From an enqueue's answer to the handler's first line, in one process and across two
     Pickup,
-    /// Claim, enqueue, get and list with a million finished runs, against a thousand; minutes long, so only when named
+    /// Claim, enqueue, get, list and drain with a million finished runs, against a thousand; minutes long, so only when named
     History,
 }
 
@@ -102,7 +102,7 @@ async fn measure(args: &Args, app: &App, scratch: &Scratch) -> std::result::Resu
             Measure::Enqueue => enqueue::measure(scratch).await?,
             Measure::Drain => drain::measure(scratch, args.runs, args.pairs).await?,
             Measure::Pickup => pickup::measure(scratch).await?,
-            Measure::History => history::measure(scratch, args.finished).await?,
+            Measure::History => history::measure(scratch, args.finished, args.runs, args.pairs).await?,
         };
         app.screen.json_lines(&told)?;
     }

@@ -71,7 +71,7 @@ pub(super) async fn by_loop(bench: &Bench, count: u32) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-async fn by_worker(bench: &Bench, count: u32) -> Result<Duration> {
+pub(super) async fn by_worker(bench: &Bench, count: u32) -> Result<Duration> {
     let shutdown = Shutdown::new();
     let begun = Arc::new(AtomicU32::new(0));
     let (seen, stop) = (Arc::clone(&begun), shutdown.clone());

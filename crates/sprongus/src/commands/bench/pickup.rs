@@ -20,6 +20,9 @@ use super::{Bench, Scratch, input, noop, quantile, rounded};
 
 const SAMPLES: usize = 200;
 
+/// Long enough for a run to be picked up: nobody asks after it before, for a question takes part in what is measured.
+const UNASKED: Duration = Duration::from_millis(5);
+
 /// Long enough for the queue to fall idle again.
 const APART: Duration = Duration::from_millis(15);
 
@@ -80,6 +83,7 @@ async fn samples(bench: &Bench) -> Result<Vec<f64>> {
         tokio::time::sleep(APART).await;
         let made = bench.runs.enqueue_one(NewRun::new(noop()?.as_str(), input())).await?;
         let answered = since_boot();
+        tokio::time::sleep(UNASKED).await;
         let mut read = ReadSoFar::default();
         let ended = loop {
             let news = bench.runs.follow(made.run.id, read, Duration::from_secs(10)).await?;
