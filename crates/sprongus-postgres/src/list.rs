@@ -192,12 +192,11 @@ fn walked(
     position: Option<Position>,
     walk: &Walk,
 ) -> String {
-    let (table, at, id) = match walk {
-        Walk::Success => ("run_events e JOIN runs r ON r.id = e.run_id", "e.run_created_at", "e.run_id"),
-        Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) => {
-            ("runs r", "r.created_at", "r.id")
-        }
+    let (table, id) = match walk {
+        Walk::Success => ("run_events e JOIN runs r ON r.id = e.run_id", "e.run_id"),
+        Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) => ("runs r", "r.id"),
     };
+    let at = age(walk);
     let workspace = query.bind(caller.workspace.as_str().to_owned());
     match walk {
         Walk::Success => {
@@ -246,6 +245,14 @@ fn walked(
     format!("FROM {table} WHERE {conditions} ORDER BY {at} {direction}, {id} {direction}")
 }
 
+/// What orders a walk.
+fn age(walk: &Walk) -> &'static str {
+    match walk {
+        Walk::Success => "e.run_created_at",
+        Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) => "r.created_at",
+    }
+}
+
 /// A walk's statement: the walk, cut where it would be too long, and what of it is on the page.
 fn statement(
     caller: &Caller,
@@ -287,10 +294,11 @@ fn statement(
     let most = filter.limit + 1;
     let limit =
         if passes_over(caller, filter, walk) { format!(" LIMIT {MOST_PASSED}") } else { String::new() };
-    let columns = run_columns!();
+    let (columns, at) = (run_columns!(), age(walk));
+    // Ordered by what the walk itself goes along: by the run's own column a walk along events would be sorted, and so go to its end.
     let sql = format!(
-        "SELECT {columns} FROM (SELECT r.* {walked}{limit}) AS walked WHERE {conditions}
-         ORDER BY created_at {direction}, id {direction} LIMIT {most}"
+        "SELECT {columns} FROM (SELECT r.*, {at} AS walked_at {walked}{limit}) AS walked WHERE {conditions}
+         ORDER BY walked_at {direction}, id {direction} LIMIT {most}"
     );
     Ok((sql, query.params))
 }
