@@ -20,11 +20,12 @@ use crate::values::{JsonText, Time, uuid};
 use crate::writing::Writing;
 
 /// A claim locks a place in the queue first and the run after it; whoever might take a run out of the queue does so too, or the two
-/// would wait for each other.
+/// would wait for each other. Locked within, so that each run's place is looked up: a plan for a join began with the whole queue.
 const LOCK_QUEUED: &str = "
-    SELECT 1 FROM runs r JOIN run_queue q ON q.workspace_id = r.workspace_id AND q.kind = r.kind AND q.rank = 100 - r.priority
-        AND q.run_at = r.run_at AND q.id = r.id
-    WHERE r.workspace_id = $1 AND r.id = ANY ($2) FOR UPDATE OF q";
+    SELECT 1 FROM runs r CROSS JOIN LATERAL (
+        SELECT 1 FROM run_queue q WHERE q.workspace_id = r.workspace_id AND q.kind = r.kind AND q.rank = 100 - r.priority
+            AND q.run_at = r.run_at AND q.id = r.id FOR UPDATE) AS place
+    WHERE r.workspace_id = $1 AND r.id = ANY ($2)";
 const LOCK: &str = concat!(
     "SELECT ",
     run_columns!(),

@@ -24,9 +24,10 @@ const TAKE_DUE: &str = "
         WHERE workspace_id = $1 AND due_at <= (SELECT coalesce($2::timestamptz, date_trunc('milliseconds', clock_timestamp())))
         ORDER BY due_at, number LIMIT $3 FOR UPDATE SKIP LOCKED))
     RETURNING due_at, number, run_ids, epochs";
+
 /// Reminders of runs that have all succeeded or been claimed anew, which is for good, so no run is locked for them; those that are due
-/// within a second too, so that not every claim meets one. Answers whether any is due that this does not settle. The workspace is
-/// asked for so that no index answers it, for the runs' key is to.
+/// within a second too, so that not every claim meets one. Answers how many there were, and whether any due one is left. The runs'
+/// workspace is asked for so that no index answers it, for their key is to.
 const SWEEP: &str = "
     WITH present AS MATERIALIZED (SELECT coalesce($2::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
     near AS MATERIALIZED (
@@ -39,11 +40,14 @@ const SWEEP: &str = "
             CROSS JOIN LATERAL (SELECT state, epoch FROM runs WHERE id = t_id AND workspace_id || '' = $1 OFFSET 0) AS run
             WHERE epoch = t_epoch AND state <> 'succeeded')),
     swept AS (DELETE FROM run_timers WHERE ctid = ANY (ARRAY (SELECT place FROM settled)))
-    SELECT EXISTS (SELECT FROM run_timers WHERE workspace_id = $1 AND due_at <= (SELECT now FROM present)
+    SELECT (SELECT count(*) FROM settled), EXISTS (SELECT FROM run_timers WHERE workspace_id = $1 AND due_at <= (SELECT now FROM present)
         AND ctid <> ALL (ARRAY (SELECT place FROM settled)))";
 
 /// Reminders swept in one go: one of a claim names 1,000 runs at most.
 const MOST_SWEPT: i64 = 20;
+
+/// Sweeps before one claim: after a pause there may be the reminders of a whole backlog.
+const MOST_SWEEPS: u32 = 50;
 
 const PUT_BACK: &str = "
     INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs) VALUES ($1, $2, $3, $4)";
@@ -63,15 +67,21 @@ struct Due {
 
 /// Moves due timers before a claim. Most are of leases whose runs have ended meanwhile, and need no rule.
 pub async fn before_claim(database: &Database, caller: &Caller) -> Result<Vec<Event>> {
-    let mut session = database.session().await?;
     let (workspace, turned) = (caller.workspace.as_str(), database.turned());
-    let asked: [(&str, Params<'_>); 1] = [(SWEEP, &[&workspace, &turned, &MOST_SWEPT])];
-    let rows = session.transact(&caller.workspace, &asked).await?.pop().unwrap_or_default();
-    drop(session);
-    match rows.first().map(|row| row.try_get(0)).transpose()? {
-        Some(false) => Ok(Vec::new()),
-        Some(true) | None => Ok(run(database, caller, MOST_TIMERS).await?.1),
+    for _ in 0..MOST_SWEEPS {
+        let mut session = database.session().await?;
+        let asked: [(&str, Params<'_>); 1] = [(SWEEP, &[&workspace, &turned, &MOST_SWEPT])];
+        let rows = session.transact(&caller.workspace, &asked).await?.pop().unwrap_or_default();
+        let Some(row) = rows.first() else { break };
+        let (swept, is_due_left): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
+        if !is_due_left {
+            return Ok(Vec::new());
+        }
+        if swept < MOST_SWEPT {
+            break;
+        }
     }
+    Ok(run(database, caller, MOST_TIMERS).await?.1)
 }
 
 /// Moves due timers; how many, and what was written.
