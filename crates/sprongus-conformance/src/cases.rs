@@ -117,6 +117,21 @@ macro_rules! for_each_case {
                 a_kind_is_paused_and_resumed,
                 the_figures_count_each_run_once,
             }
+            token {
+                a_token_lives_its_life,
+                tokens_come_newest_first,
+                a_token_needs_its_projects_and_its_workspace,
+                tokens_of_another_workspace_do_not_exist,
+                a_deleted_workspace_takes_its_tokens_along,
+            }
+            stream {
+                every_event_comes_once_and_in_order,
+                nothing_of_another_workspace_is_streamed,
+                a_narrowed_reader_reads_of_its_projects_alone,
+                the_end_lies_before_everything_to_come,
+                a_reader_passes_over_what_retention_took,
+                a_reader_among_writers_misses_nothing,
+            }
             service {
                 subscribers_hear_the_domain_events_in_order,
             }

@@ -14,7 +14,9 @@ pub mod prune;
 pub mod record;
 pub mod retry;
 pub mod service;
+pub mod stream;
 pub mod tenants;
+pub mod token;
 pub mod wake;
 
 /// Every state and every verb.

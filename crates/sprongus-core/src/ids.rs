@@ -122,6 +122,10 @@ id! {
     /// Names an event: derived from the run and the event's `seq`.
     EventId, "an event"
 }
+id! {
+    /// Names an API token.
+    TokenId, "a token"
+}
 
 impl RunId {
     /// A new id, later than every id this process made before.
@@ -131,6 +135,19 @@ impl RunId {
 }
 
 impl Default for RunId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TokenId {
+    /// A new id.
+    pub fn new() -> Self {
+        Self(Uuid::now_v7().as_u128())
+    }
+}
+
+impl Default for TokenId {
     fn default() -> Self {
         Self::new()
     }

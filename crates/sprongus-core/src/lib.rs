@@ -4,6 +4,7 @@
 //! [`runs::Runs`], over a [`store::Store`]. This crate has no SQL, no HTTP, no threads and no async runtime; it learns the time
 //! from a [`time::Clock`].
 
+pub mod admin;
 pub mod directory;
 pub mod error;
 pub mod event;
@@ -21,9 +22,12 @@ pub mod service;
 pub mod state;
 pub mod step;
 pub mod store;
+pub mod stream;
 pub mod text;
 pub mod time;
+pub mod token;
 
+pub use admin::Admin;
 pub use error::{Error, ErrorCode, Result};
 pub use runs::{Caller, Runs, RunsExt};
 pub use service::RunsService;

@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::directory::{AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo};
+use crate::admin::Admin;
+use crate::directory::{
+    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
+};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
-use crate::ids::{RunId, StepId};
+use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
-use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId};
+use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::rules;
 use crate::rules::enqueue::MAX_BATCH;
 use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
@@ -21,6 +24,7 @@ use crate::runs::{Caller, Runs};
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::store::{Batch, Change, DrawnReport, Inserted, Store};
 use crate::time::Timestamp;
+use crate::token::{MadeToken, NewToken, Token, TokenSecret};
 
 /// How long nothing is heard before one looks anyway: wake-ups are hints, looking is the truth.
 const POLL: Duration = Duration::from_secs(1);
@@ -83,7 +87,12 @@ impl RunsService {
         Arc::new(CallerRuns { service: self.clone(), caller })
     }
 
-    /// The store itself, for what is not about runs: workspaces, health.
+    /// What `caller` may ask as an operator; whether it may is for others to say.
+    pub fn admin(&self, caller: Caller) -> Arc<dyn Admin> {
+        Arc::new(CallerRuns { service: self.clone(), caller })
+    }
+
+    /// The store itself, for what is not about runs: health, streams, the token of a call.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
@@ -349,5 +358,35 @@ impl Runs for CallerRuns {
             )));
         }
         self.store().create_agent_task(&self.caller, id, title).await
+    }
+}
+
+#[async_trait]
+impl Admin for CallerRuns {
+    async fn workspaces(&self) -> Result<Vec<Workspace>> {
+        self.store().workspaces().await
+    }
+
+    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
+        self.store().create_workspace(id).await
+    }
+
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
+        self.store().delete_workspace(id).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>> {
+        self.store().tokens(&self.caller).await
+    }
+
+    async fn create_token(&self, token: NewToken) -> Result<MadeToken> {
+        let token = token.checked()?;
+        let secret = TokenSecret::generate()?;
+        let token = self.store().create_token(&self.caller, TokenId::new(), &token, &secret.hash()).await?;
+        Ok(MadeToken { token, secret })
+    }
+
+    async fn revoke_token(&self, id: TokenId) -> Result<Token> {
+        self.store().revoke_token(&self.caller, id).await
     }
 }

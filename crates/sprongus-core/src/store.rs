@@ -21,7 +21,7 @@ use crate::directory::{
 use crate::error::Result;
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
-use crate::ids::{RunId, StepId};
+use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::rules::enqueue::Prepared;
@@ -29,7 +29,9 @@ use crate::rules::{self, Act, Decision};
 use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueue, Hold, Report, Run};
 use crate::runs::Caller;
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
+use crate::stream::{StreamPosition, Streamed};
 use crate::time::Timestamp;
+use crate::token::{NewToken, Token};
 
 /// Whether a batch may be made in part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,11 +297,35 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes a workspace and everything in it.
     async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()>;
 
+    /// The tokens of the caller's workspace, newest first.
+    async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>>;
+
+    /// Keeps a token by its hash. A project that nobody made is refused, and `not_found` is an unknown workspace.
+    async fn create_token(&self, caller: &Caller, id: TokenId, token: &NewToken, hash: &str)
+    -> Result<Token>;
+
+    /// Revokes a token of the caller's workspace; one that is revoked stays as it is.
+    async fn revoke_token(&self, caller: &Caller, id: TokenId) -> Result<Token>;
+
+    /// The token of a hash, whatever its workspace, revoked or expired or not.
+    async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>>;
+
+    /// Notes that a token was used now.
+    async fn use_token(&self, token: &Token) -> Result<()>;
+
+    /// Up to `limit` events of the caller's workspace behind `after`, in the order of the stream: none is ever put before one
+    /// that was read. A caller who is narrowed to projects reads of their runs alone.
+    async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>>;
+
+    /// The end of the stream: what is committed from now on lies behind it. Where [`Store::stream`] then has nothing, a reader goes on
+    /// from here, and does not walk again over what belongs to others.
+    async fn stream_end(&self, caller: &Caller) -> Result<StreamPosition>;
+
     /// The present, by the clock the rules are given.
     async fn now(&self) -> Result<Timestamp>;
 
-    /// How it is.
-    async fn health(&self) -> Result<Health>;
+    /// How it is; `thorough` looks through the whole database for damage, which takes as long as reading it.
+    async fn health(&self, thorough: bool) -> Result<Health>;
 
     /// A number that grows when anything may have changed. Read it before looking, then wait with [`Store::changed`]: no
     /// change in between is missed.

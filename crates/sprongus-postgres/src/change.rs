@@ -31,7 +31,7 @@ const LOCK: &str = concat!(
     run_columns!(),
     " FROM runs WHERE workspace_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE"
 );
-const TOLD_LAST: &str = "
+pub(crate) const TOLD_LAST: &str = "
     SELECT 1 FROM run_events WHERE run_id = $1 AND seq = $2 AND type = $3 AND actor = $4 AND payload = $5";
 
 /// Carries out the verb. Progress alone may be told again; of a call that is made once more because its connection broke

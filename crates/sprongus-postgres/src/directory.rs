@@ -54,7 +54,8 @@ const PAUSE: &str = "
 /// How long a worker that fell silent stays in the table, for those who look for it; and a named claim, for who made it.
 const LONG_GONE: Duration = Duration::from_secs(3_600);
 
-async fn write(
+/// A transaction in `workspace`.
+pub async fn write(
     database: &Database,
     workspace: &WorkspaceId,
     asked: &[(&str, Params<'_>)],
@@ -62,7 +63,8 @@ async fn write(
     database.session().await?.transact(workspace, asked).await
 }
 
-async fn all<T>(
+/// The rows of one statement, read.
+pub async fn all<T>(
     database: &Database,
     workspace: &WorkspaceId,
     sql: &str,
@@ -97,7 +99,7 @@ fn agent_task(row: &Row) -> Result<AgentTask> {
 }
 
 /// The one row that a statement just made or found.
-fn only<T>(rows: Vec<Vec<Row>>, read: impl Fn(&Row) -> Result<T>) -> Result<T> {
+pub fn only<T>(rows: Vec<Vec<Row>>, read: impl Fn(&Row) -> Result<T>) -> Result<T> {
     match rows.last().and_then(|rows| rows.first()) {
         Some(row) => read(row),
         None => Err(Error::internal("a row that was just made is not there").into()),
@@ -160,7 +162,8 @@ pub async fn create_agent_task(
     only(write(database, &caller.workspace, &asked).await?, agent_task)
 }
 
-async fn known_workspace(database: &Database, caller: &Caller) -> Result<()> {
+/// Refuses a workspace that nobody made.
+pub async fn known_workspace(database: &Database, caller: &Caller) -> Result<()> {
     let found = all(database, &caller.workspace, WORKSPACE, &[&caller.workspace.as_str()], workspace).await?;
     match found.is_empty() {
         true => Err(Error::not_found(format_args!("workspace: {}", caller.workspace)).into()),

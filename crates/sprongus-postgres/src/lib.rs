@@ -20,6 +20,8 @@ mod heartbeat;
 mod list;
 mod migrate;
 mod open;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod read;
 mod record;
@@ -27,7 +29,9 @@ mod rows;
 pub mod scratch;
 mod session;
 mod stats;
+mod stream;
 mod tls;
+mod token;
 mod values;
 mod wake;
 mod writing;
@@ -43,7 +47,7 @@ use sprongus_core::directory::{
 };
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
-use sprongus_core::ids::RunId;
+use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::rules::enqueue::Prepared;
@@ -51,7 +55,9 @@ use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::Timestamp;
+use sprongus_core::token::{NewToken, Token};
 use tokio_postgres::Config;
 
 pub use enqueue_in::enqueue_in;
@@ -393,11 +399,45 @@ impl Store for Postgres {
         repeat(Repeatable::No, |_| directory::delete_workspace(&self.database, id)).await
     }
 
+    async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {
+        look(|| token::tokens(&self.database, caller)).await
+    }
+
+    async fn create_token(
+        &self,
+        caller: &Caller,
+        id: TokenId,
+        token: &NewToken,
+        hash: &str,
+    ) -> Result<Token> {
+        look(|| token::create_token(&self.database, caller, id, token, hash)).await
+    }
+
+    async fn revoke_token(&self, caller: &Caller, id: TokenId) -> Result<Token> {
+        look(|| token::revoke_token(&self.database, caller, id)).await
+    }
+
+    async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>> {
+        look(|| token::token_by_hash(&self.database, hash)).await
+    }
+
+    async fn use_token(&self, token: &Token) -> Result<()> {
+        look(|| token::use_token(&self.database, token)).await
+    }
+
+    async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>> {
+        look(|| stream::stream(&self.database, caller, after, limit)).await
+    }
+
+    async fn stream_end(&self, caller: &Caller) -> Result<StreamPosition> {
+        look(|| stream::stream_end(&self.database, caller)).await
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         look(|| directory::now(&self.database)).await
     }
 
-    async fn health(&self) -> Result<Health> {
+    async fn health(&self, _thorough: bool) -> Result<Health> {
         let place = health::place(&self.config);
         look(|| async {
             let client = migrate::connect(&self.config).await?;

@@ -20,7 +20,7 @@ const STEPS: &str = concat!(
     step_columns!(),
     " FROM run_steps WHERE workspace_id = $1 AND run_id = $2 ORDER BY attempt, epoch, ordinal"
 );
-const EVENTS: &str = concat!(
+pub(crate) const EVENTS: &str = concat!(
     "SELECT ",
     event_columns!(),
     " FROM run_events WHERE workspace_id = $1 AND run_id = $2 AND seq > $3 ORDER BY seq LIMIT $4"

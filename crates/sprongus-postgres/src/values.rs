@@ -36,6 +36,28 @@ impl<'a> FromSql<'a> for Time {
     accepts!(TIMESTAMPTZ);
 }
 
+/// A transaction's number that is never given again: an `xid8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionId(pub u64);
+
+impl ToSql for TransactionId {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Fallible<IsNull> {
+        out.put_u64(self.0);
+        Ok(IsNull::No)
+    }
+
+    accepts!(XID8);
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for TransactionId {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Fallible<Self> {
+        Ok(Self(u64::from_be_bytes(raw.try_into()?)))
+    }
+
+    accepts!(XID8);
+}
+
 /// JSON text on its way into a `jsonb`.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonText<'a>(pub &'a str);

@@ -51,7 +51,7 @@ async fn connects_as_it_is_told() {
     let options = Options { durability: Durability::AsConfigured, ..Options::default() };
     let done: Result<(), Error> = async {
         let store = Postgres::connect(&url, options).await?;
-        store.health().await.map(drop)
+        store.health(false).await.map(drop)
     }
     .await;
     if let Err(error) = done {

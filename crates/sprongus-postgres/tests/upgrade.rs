@@ -6,6 +6,8 @@ use std::sync::Arc;
 use sprongus_core::json::Json;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::NewRun;
+use sprongus_core::store::Store;
+use sprongus_core::stream::StreamPosition;
 use sprongus_core::{Caller, RunsExt, RunsService};
 use sprongus_postgres::{Durability, Migration, Options, Postgres, migrate, migrate_to, pending};
 use sprongus_throwaway::Database;
@@ -88,6 +90,8 @@ async fn an_upgrade_from_every_earlier_schema_keeps_every_row() {
         let refused = Postgres::connect(&owner, options()).await.map(drop).unwrap_err();
         assert!(refused.message().starts_with("the database has schema"), "{refused}");
 
+        // What versions before the third granted.
+        client.batch_execute("GRANT UPDATE ON api_tokens TO sprongus_app").await.unwrap();
         let applied = migrate(&owner, &options(), Some("sprongus_app")).await.unwrap();
         assert_eq!(applied.len(), every.len() - earlier.number as usize);
         let after = rows(&client).await;
@@ -97,11 +101,23 @@ async fn an_upgrade_from_every_earlier_schema_keeps_every_row() {
             assert!(kept, "{before} became {after}");
         }
 
-        let store = Arc::new(Postgres::connect(&database.url("sprongus_app"), options()).await.unwrap());
-        let runs = RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "tester"));
+        let store: Arc<dyn Store> =
+            Arc::new(Postgres::connect(&database.url("sprongus_app"), options()).await.unwrap());
+        let caller = Caller::new(WorkspaceId::local(), "tester");
+        let runs = RunsService::new(Arc::clone(&store)).for_caller(caller.clone());
         let run = runs.get(RUN.parse().unwrap()).await.unwrap();
         assert_eq!(runs.events(run.id, 0, 10).await.unwrap().len(), 1);
         assert_eq!(runs.claim_next(&"worker".parse().unwrap(), 9).await.unwrap()[0].run.id, run.id);
         runs.enqueue_one(NewRun::new("work", Json::empty_object())).await.unwrap();
+
+        let token = store.token_by_hash("hash").await.unwrap().unwrap();
+        assert_eq!(store.tokens(&caller).await.unwrap(), [token]);
+        let wide = "SELECT has_table_privilege('sprongus_app', 'api_tokens', 'UPDATE')";
+        assert!(
+            !client.query_one(wide, &[]).await.unwrap().get::<_, bool>(0),
+            "a grant too wide is taken back"
+        );
+        let streamed = store.stream(&caller, StreamPosition::default(), 10).await.unwrap();
+        assert_eq!(streamed.len(), 5, "the three of before, one claimed and one made");
     }
 }

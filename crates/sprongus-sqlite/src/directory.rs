@@ -19,7 +19,8 @@ const DELETE_WORKSPACE: &str = "DELETE FROM workspaces WHERE id = ?1";
 const PROJECTS: &str = "
     SELECT id, created_at FROM projects WHERE workspace_id = ?1
         AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2))) ORDER BY id";
-const PROJECT: &str = "SELECT id, created_at FROM projects WHERE workspace_id = ?1 AND id = ?2";
+/// A project, if it was made.
+pub const PROJECT: &str = "SELECT id, created_at FROM projects WHERE workspace_id = ?1 AND id = ?2";
 const CREATE_PROJECT: &str =
     "INSERT INTO projects (workspace_id, id, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 const AGENT_TASKS: &str = "
@@ -131,7 +132,8 @@ pub fn create_agent_task(
     one(tx.connection, AGENT_TASK, (workspace, id.as_str()), agent_task)
 }
 
-fn known_workspace(tx: &Tx<'_>, caller: &Caller) -> Result<()> {
+/// Refuses a workspace that nobody made.
+pub fn known_workspace(tx: &Tx<'_>, caller: &Caller) -> Result<()> {
     let mut select = tx.connection.prepare_cached(WORKSPACE).told()?;
     match select.exists([caller.workspace.as_str()]).told()? {
         true => Ok(()),

@@ -12,6 +12,7 @@ mod enqueue;
 mod expire;
 mod fault;
 mod finish;
+mod health;
 mod heartbeat;
 mod migrate;
 mod open;
@@ -23,6 +24,8 @@ mod read;
 mod record;
 mod rows;
 mod stats;
+mod stream;
+mod token;
 mod wake;
 mod writer;
 
@@ -37,15 +40,17 @@ use sprongus_core::directory::{
 };
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
-use sprongus_core::ids::RunId;
+use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Fault, Health, Inserted, Store};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::token::{NewToken, Token};
 use sprongus_core::{Error, Result};
 use tokio::sync::watch;
 
@@ -53,7 +58,6 @@ pub use migrate::{APPLICATION_ID, MIGRATIONS, Migration};
 pub use open::{Durability, OLDEST_SAFE_SQLITE, Options};
 pub use probe::bare_commits;
 
-use fault::Told;
 use wake::Watch;
 use writer::{Tx, Writer};
 
@@ -362,29 +366,53 @@ impl Store for Sqlite {
         self.writer.write(move |tx| directory::delete_workspace(tx, &id)).await
     }
 
+    async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| token::tokens(connection, &caller)).await
+    }
+
+    async fn create_token(
+        &self,
+        caller: &Caller,
+        id: TokenId,
+        token: &NewToken,
+        hash: &str,
+    ) -> Result<Token> {
+        let (caller, token, hash) = (caller.clone(), token.clone(), hash.to_owned());
+        self.writer.write(move |tx| token::create_token(tx, &caller, id, &token, &hash)).await
+    }
+
+    async fn revoke_token(&self, caller: &Caller, id: TokenId) -> Result<Token> {
+        let caller = caller.clone();
+        self.writer.write(move |tx| token::revoke_token(tx, &caller, id)).await
+    }
+
+    async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>> {
+        let hash = hash.to_owned();
+        self.read(move |connection, _| token::token_by_hash(connection, &hash)).await
+    }
+
+    async fn use_token(&self, token: &Token) -> Result<()> {
+        let token = token.clone();
+        self.writer.write(move |tx| token::use_token(tx, &token)).await
+    }
+
+    async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| stream::stream(connection, &caller, after, limit)).await
+    }
+
+    async fn stream_end(&self, _caller: &Caller) -> Result<StreamPosition> {
+        self.read(|connection, _| stream::stream_end(connection)).await
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         Ok(self.shared.clock.now())
     }
 
-    async fn health(&self) -> Result<Health> {
-        let (place, durability) = (self.shared.file.display().to_string(), self.shared.durability);
-        self.read(move |connection, _| {
-            let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).told()?;
-            let damaged = || Fault {
-                what: "integrity",
-                text: format!("the file is damaged: {check}"),
-                remedy: "restore a backup of the database",
-            };
-            let faults = if check == "ok" { Vec::new() } else { vec![damaged()] };
-            Ok(Health {
-                engine: format!("SQLite {}", rusqlite::version()),
-                place,
-                schema: migrate::version(connection)?,
-                durable: durability == Durability::PowerCut,
-                faults,
-            })
-        })
-        .await
+    async fn health(&self, thorough: bool) -> Result<Health> {
+        let (file, durability) = (self.shared.file.clone(), self.shared.durability);
+        self.read(move |connection, _| health::health(connection, &file, durability, thorough)).await
     }
 
     fn generation(&self) -> u64 {

@@ -9,7 +9,7 @@ use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
 
-use crate::{claim, enqueue, expire, read};
+use crate::{claim, enqueue, expire, read, stream};
 
 fn database() -> (tempfile::TempDir, Connection) {
     let folder = tempfile::tempdir().unwrap();
@@ -96,4 +96,13 @@ fn several_states_are_walks_merged_and_never_a_scan() {
     let plan = plan(&connection, &sql, &params);
     assert_eq!(plan.matches("runs_by_state").count(), 2, "{plan}");
     assert!(!plan.contains("SCAN runs"), "{plan}");
+}
+
+#[test]
+fn the_stream_is_a_walk_along_the_events() {
+    let (_folder, connection) = database();
+    let plan = plan(&connection, stream::EVENTS, &values(&["0", "10", "default", "[\"p\"]"]));
+    assert!(plan.contains("SEARCH e USING INTEGER PRIMARY KEY (rowid>?)"), "{plan}");
+    assert!(plan.contains("SEARCH r USING INDEX sqlite_autoindex_runs_1 (id=?)"), "{plan}");
+    assert!(!plan.contains("TEMP B-TREE"), "{plan}");
 }

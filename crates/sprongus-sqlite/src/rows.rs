@@ -18,7 +18,7 @@ use sprongus_core::{Error, Result};
 use crate::fault::Told;
 
 pub(crate) use event::event_columns;
-pub use event::{event, insert_events};
+pub use event::{event, event_from, insert_events};
 pub(crate) use run::run_columns;
 pub use run::{insert_run, run, update_run};
 pub use step::step;
@@ -73,7 +73,11 @@ struct Reader<'a, 'r> {
 
 impl<'a, 'r> Reader<'a, 'r> {
     fn of(row: &'a Row<'r>) -> Self {
-        Self { row, column: 0 }
+        Self::from(row, 0)
+    }
+
+    fn from(row: &'a Row<'r>, first: usize) -> Self {
+        Self { row, column: first }
     }
 
     fn next(&mut self) -> usize {

@@ -1,7 +1,7 @@
 //! The file: who may read it, what else it may be, and how its schema is brought up to date.
 #![expect(clippy::unwrap_used, reason = "a test panics when its file cannot be made")]
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use sprongus_core::json::Json;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::NewRun;
+use sprongus_core::store::{Batch, Store};
 use sprongus_core::{Caller, ErrorCode, Runs, RunsExt, RunsService};
 use sprongus_sqlite::{APPLICATION_ID, MIGRATIONS, OLDEST_SAFE_SQLITE, Options, Sqlite, migrate, pending};
 
@@ -132,4 +133,31 @@ async fn an_upgrade_from_every_earlier_version_keeps_every_row() {
         }
         runs.enqueue_one(NewRun::new("work", Json::empty_object())).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn damage_is_found_by_who_looks_thoroughly_and_a_file_that_is_gone_by_everybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs.db");
+    let many = (0..500).map(|_| NewRun::new("work", Json::empty_object())).collect();
+    runs(&file).enqueue(many, Batch::AllOrNothing).await.unwrap();
+    let store = Sqlite::open(&file, Options::default()).unwrap();
+    let faults = async |thorough| {
+        let found = store.health(thorough).await.unwrap().faults;
+        found.into_iter().map(|fault| fault.what).collect::<Vec<_>>()
+    };
+    assert_eq!((faults(false).await, faults(true).await), (vec![], vec![]));
+
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    Connection::open(&file).unwrap().query_row(checkpoint, [], |_| Ok(())).unwrap();
+    let raw = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    raw.write_all_at(&[0xAA; 4_096], file.metadata().unwrap().len() - 4_096).unwrap();
+    let store = Sqlite::open(&file, Options::default()).unwrap();
+    let found = store.health(true).await.unwrap().faults;
+    assert_eq!(found.iter().map(|fault| fault.what).collect::<Vec<_>>(), ["integrity"], "{found:?}");
+    assert!(store.health(false).await.unwrap().faults.is_empty());
+
+    std::fs::remove_file(&file).unwrap();
+    let found = store.health(false).await.unwrap().faults;
+    assert_eq!(found.iter().map(|fault| fault.what).collect::<Vec<_>>(), ["file"]);
 }

@@ -191,11 +191,11 @@ impl Connection {
         self.service.store().now().await
     }
 
-    /// How the database is.
+    /// How the database is, looked through as a whole.
     ///
     /// # Errors
     /// `unavailable`.
     pub async fn health(&self) -> Result<Health> {
-        self.service.store().health().await
+        self.service.store().health(true).await
     }
 }

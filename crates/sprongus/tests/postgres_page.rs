@@ -126,6 +126,11 @@ fn the_server_role_may_do_what_the_page_says_and_no_more() {
             unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS r (name)
         WHERE c.relnamespace = 'sprongus'::regnamespace AND c.relkind IN ('r', 'v')
             AND has_table_privilege('runs_server', c.oid, r.name)
+        UNION SELECT c.relname, r.name || ' (' || a.attname || ')' FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid,
+            unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) AS r (name)
+        WHERE c.relnamespace = 'sprongus'::regnamespace AND c.relkind IN ('r', 'v') AND a.attnum > 0
+            AND has_column_privilege('runs_server', c.oid, a.attnum, r.name)
+            AND NOT has_table_privilege('runs_server', c.oid, r.name)
         UNION SELECT proname, 'EXECUTE' FROM pg_proc
         WHERE pronamespace = 'sprongus'::regnamespace AND has_function_privilege('runs_server', oid, 'EXECUTE')";
     let found = scene.psql("postgres", tables);

@@ -13,7 +13,7 @@ use sprongus_core::directory::{
 };
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
-use sprongus_core::ids::RunId;
+use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::rules::Act;
@@ -21,7 +21,9 @@ use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::token::{NewToken, Token};
 use sprongus_core::{Caller, Error, Result};
 use tokio::sync::watch;
 
@@ -31,7 +33,9 @@ mod enqueue;
 mod read;
 mod report;
 mod retention;
+mod stream;
 mod tables;
+mod token;
 
 use tables::{Tables, Tenant};
 
@@ -260,11 +264,49 @@ impl Store for Model {
         gone.map(|_| ()).ok_or_else(|| Error::not_found(format_args!("workspace: {id}")))
     }
 
+    async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {
+        self.read(caller, |tenant| Ok(tenant.tokens()))
+    }
+
+    async fn create_token(
+        &self,
+        caller: &Caller,
+        id: TokenId,
+        token: &NewToken,
+        hash: &str,
+    ) -> Result<Token> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| tenant.create_token(id, token, hash, now))
+    }
+
+    async fn revoke_token(&self, caller: &Caller, id: TokenId) -> Result<Token> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| tenant.revoke_token(id, now))
+    }
+
+    async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>> {
+        Ok(self.tables().token_by_hash(hash))
+    }
+
+    async fn use_token(&self, token: &Token) -> Result<()> {
+        let now = self.clock.now();
+        self.tables().use_token(token, now);
+        Ok(())
+    }
+
+    async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>> {
+        self.read(caller, |tenant| Ok(tenant.stream(caller, after, limit)))
+    }
+
+    async fn stream_end(&self, caller: &Caller) -> Result<StreamPosition> {
+        self.read(caller, |tenant| Ok(tenant.stream_end()))
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         Ok(self.clock.now())
     }
 
-    async fn health(&self) -> Result<Health> {
+    async fn health(&self, _thorough: bool) -> Result<Health> {
         let (engine, place) = ("the model".to_owned(), "memory".to_owned());
         Ok(Health { engine, place, schema: 0, durable: false, faults: Vec::new() })
     }

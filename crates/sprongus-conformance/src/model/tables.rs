@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sprongus_core::directory::{AgentTask, Project, Worker, Workspace};
 use sprongus_core::event::Event;
-use sprongus_core::ids::RunId;
+use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::rules::Change;
 use sprongus_core::rules::schedule::{Schedule, schedule};
 use sprongus_core::run::Run;
 use sprongus_core::step::{NumberedLine, Step};
 use sprongus_core::time::Timestamp;
+use sprongus_core::token::Token;
 use sprongus_core::{Caller, Error, Result};
 
 /// Every workspace.
@@ -34,12 +35,18 @@ pub(super) struct Tenant {
     pub(super) agent_tasks: BTreeMap<AgentTaskId, AgentTask>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) kinds: BTreeMap<Kind, bool>,
+    /// With the hash of each.
+    pub(super) tokens: BTreeMap<TokenId, (Token, String)>,
+    /// How many events the stream has had.
+    pub(super) streamed: u64,
 }
 
 /// A run and what belongs to it.
 pub(super) struct Row {
     pub(super) run: Run,
     pub(super) events: Vec<Event>,
+    /// The place of each event in the workspace's stream.
+    pub(super) places: Vec<u64>,
     /// By epoch and ordinal.
     pub(super) steps: BTreeMap<(u64, u32), Step>,
     pub(super) lines: Vec<NumberedLine>,
@@ -94,6 +101,8 @@ impl Tenant {
             agent_tasks: BTreeMap::new(),
             workers: BTreeMap::new(),
             kinds: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            streamed: 0,
         }
     }
 
@@ -109,13 +118,18 @@ impl Tenant {
         let row = self.rows.entry(id).or_insert_with(|| Row {
             run: change.run.clone(),
             events: Vec::new(),
+            places: Vec::new(),
             steps: BTreeMap::new(),
             lines: Vec::new(),
             ready_at: None,
             timer_at: None,
         });
         row.run = change.run;
-        row.events.extend(change.events);
+        for event in change.events {
+            self.streamed += 1;
+            row.places.push(self.streamed);
+            row.events.push(event);
+        }
         self.place(id, now);
     }
 

@@ -9,14 +9,16 @@ use sprongus_core::directory::{
 };
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
-use sprongus_core::ids::RunId;
+use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::Timestamp;
+use sprongus_core::token::{NewToken, Token};
 use sprongus_core::{Caller, Result};
 
 /// What is wrong with it.
@@ -27,6 +29,7 @@ pub enum Fault {
     ExceedsTheLimit,
     ForgetsTheKey,
     NeverExpires,
+    StreamsInPart,
 }
 
 pub struct Faulty {
@@ -206,12 +209,50 @@ impl Store for Faulty {
         self.inner.delete_workspace(id).await
     }
 
+    async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {
+        self.inner.tokens(caller).await
+    }
+
+    async fn create_token(
+        &self,
+        caller: &Caller,
+        id: TokenId,
+        token: &NewToken,
+        hash: &str,
+    ) -> Result<Token> {
+        self.inner.create_token(caller, id, token, hash).await
+    }
+
+    async fn revoke_token(&self, caller: &Caller, id: TokenId) -> Result<Token> {
+        self.inner.revoke_token(caller, id).await
+    }
+
+    async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>> {
+        self.inner.token_by_hash(hash).await
+    }
+
+    async fn use_token(&self, token: &Token) -> Result<()> {
+        self.inner.use_token(token).await
+    }
+
+    async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>> {
+        let mut events = self.inner.stream(caller, after, limit).await?;
+        if self.fault == Fault::StreamsInPart {
+            events.retain(|streamed| streamed.event.seq != 2);
+        }
+        Ok(events)
+    }
+
+    async fn stream_end(&self, caller: &Caller) -> Result<StreamPosition> {
+        self.inner.stream_end(caller).await
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         self.inner.now().await
     }
 
-    async fn health(&self) -> Result<Health> {
-        self.inner.health().await
+    async fn health(&self, thorough: bool) -> Result<Health> {
+        self.inner.health(thorough).await
     }
 
     async fn changed(&self, seen: u64, longest: Duration) {

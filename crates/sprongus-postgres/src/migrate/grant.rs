@@ -1,4 +1,5 @@
-//! What the server's role may do: what the server needs, and no more. It deletes no run and no event, changes no event, and crosses
+//! What the server's role may do: what the server needs, and no more. It deletes no run and no event, changes no event and of no token what it
+//! allows, and crosses
 //! workspaces only by the owner's functions.
 
 use sprongus_core::{Error, ErrorCode};
@@ -8,16 +9,18 @@ use crate::fault::Result;
 
 const ROLE: &str = "SELECT quote_ident(rolname), rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = $1";
 
-/// `{schema}` and `{role}` are put in; each line is one statement.
+/// `{schema}` and `{role}` are put in; each line is one statement. What an earlier version granted too widely goes first.
 const GRANTS: &[&str] = &[
+    "REVOKE UPDATE ON {schema}.api_tokens FROM {role}",
+    "REVOKE SELECT ON SEQUENCE {schema}.run_events_pos_seq FROM {role}",
     "GRANT USAGE ON SCHEMA {schema} TO {role}",
     "GRANT SELECT ON {schema}.schema_migrations TO {role}",
     "GRANT SELECT, INSERT, UPDATE ON {schema}.runs, {schema}.run_steps, {schema}.run_logs, {schema}.run_artifacts,
-        {schema}.projects, {schema}.agent_tasks, {schema}.api_tokens TO {role}",
+        {schema}.projects, {schema}.agent_tasks TO {role}",
+    "GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON {schema}.api_tokens TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.run_queue, {schema}.run_timers, {schema}.workers, {schema}.kinds,
         {schema}.claims TO {role}",
     "GRANT SELECT, INSERT ON {schema}.run_events, {schema}.workspaces TO {role}",
-    "GRANT SELECT ON SEQUENCE {schema}.run_events_pos_seq TO {role}",
     "GRANT EXECUTE ON FUNCTION {schema}.token_by_hash(text), {schema}.workspaces_with_work(integer),
         {schema}.every_workspace(), {schema}.prune(text, text, timestamptz, text[], integer),
         {schema}.drop_workspace(text, text) TO {role}",

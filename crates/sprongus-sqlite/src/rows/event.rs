@@ -18,7 +18,12 @@ pub(crate) use event_columns;
 
 /// A row of [`event_columns`].
 pub fn event(row: &Row<'_>) -> Read<Event> {
-    let mut row = Reader::of(row);
+    event_from(row, 0)
+}
+
+/// The same from the column numbered `first` on.
+pub fn event_from(row: &Row<'_>, first: usize) -> Read<Event> {
+    let mut row = Reader::from(row, first);
     Ok(Event {
         run_id: row.text()?,
         step_id: row.optional()?,

@@ -1,0 +1,66 @@
+//! API tokens, kept by their hashes.
+
+use std::cmp::Reverse;
+
+use sprongus_core::ids::TokenId;
+use sprongus_core::rules::enqueue::unknown_project;
+use sprongus_core::time::Timestamp;
+use sprongus_core::token::{NewToken, Token};
+use sprongus_core::{Error, Result};
+
+use super::tables::{Tables, Tenant};
+
+impl Tables {
+    pub(super) fn token_by_hash(&self, hash: &str) -> Option<Token> {
+        let mut all = self.tenants.values().flat_map(|tenant| tenant.tokens.values());
+        all.find(|(_, kept)| kept == hash).map(|(token, _)| token.clone())
+    }
+
+    pub(super) fn use_token(&mut self, token: &Token, now: Timestamp) {
+        let tenant = self.tenants.get_mut(&token.workspace_id);
+        if let Some((kept, _)) = tenant.and_then(|tenant| tenant.tokens.get_mut(&token.id)) {
+            kept.last_used_at = Some(now);
+        }
+    }
+}
+
+impl Tenant {
+    pub(super) fn tokens(&self) -> Vec<Token> {
+        let mut all: Vec<Token> = self.tokens.values().map(|(token, _)| token.clone()).collect();
+        all.sort_by_key(|token| Reverse((token.created_at, token.id)));
+        all
+    }
+
+    pub(super) fn create_token(
+        &mut self,
+        id: TokenId,
+        new: &NewToken,
+        hash: &str,
+        now: Timestamp,
+    ) -> Result<Token> {
+        let missing = new.projects.iter().flatten().find(|project| !self.projects.contains_key(*project));
+        if let Some(project) = missing {
+            return Err(unknown_project(project));
+        }
+        let token = Token {
+            id,
+            workspace_id: self.id.clone(),
+            name: new.name.clone(),
+            scopes: new.scopes.clone(),
+            projects: new.projects.clone(),
+            created_at: now,
+            expires_at: new.expires_in.map(|life| now.plus(life)),
+            revoked_at: None,
+            last_used_at: None,
+        };
+        Ok(self.tokens.entry(id).or_insert((token, hash.to_owned())).0.clone())
+    }
+
+    pub(super) fn revoke_token(&mut self, id: TokenId, now: Timestamp) -> Result<Token> {
+        let (token, _) = self.tokens.get_mut(&id).ok_or_else(|| {
+            Error::not_found(format_args!("token: {id}")).with_hint("`sprongus token list` shows them")
+        })?;
+        token.revoked_at = token.revoked_at.or(Some(now));
+        Ok(token.clone())
+    }
+}

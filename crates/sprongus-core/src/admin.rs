@@ -1,0 +1,31 @@
+//! What only an operator asks: workspaces, and the tokens of one. Like [`crate::runs::Runs`] it is asked in process or over HTTP.
+
+use async_trait::async_trait;
+
+use crate::directory::Workspace;
+use crate::error::Result;
+use crate::ids::TokenId;
+use crate::names::WorkspaceId;
+use crate::token::{MadeToken, NewToken, Token};
+
+/// Everything an operator may ask. Tokens are those of the caller's workspace.
+#[async_trait]
+pub trait Admin: Send + Sync + 'static {
+    /// Every workspace.
+    async fn workspaces(&self) -> Result<Vec<Workspace>>;
+
+    /// Makes a workspace; the same again is no error.
+    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace>;
+
+    /// Deletes a workspace and everything in it.
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()>;
+
+    /// The tokens, revoked and expired ones included, newest first.
+    async fn tokens(&self) -> Result<Vec<Token>>;
+
+    /// Makes a token. It is in the answer, and nowhere else.
+    async fn create_token(&self, token: NewToken) -> Result<MadeToken>;
+
+    /// Revokes a token; revoking it again changes nothing.
+    async fn revoke_token(&self, id: TokenId) -> Result<Token>;
+}

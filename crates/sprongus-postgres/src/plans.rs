@@ -1,0 +1,156 @@
+//! The plans of the statements that read events, held: the stream is a walk along its index and neither sorts nor looks at what it
+//! does not give, and the index of the stream tempts nobody who looks for one run. As the server's role, whose policies must not get
+//! between a condition and its index.
+
+use sprongus_throwaway::Database;
+use tokio_postgres::Client;
+
+use crate::migrate::connect;
+use crate::{Options, change, migrate, open, read, stats, stream};
+
+/// The policy lets the planner take a workspace for small, so that it may rather sort a few thousand events than walk; by the same
+/// conditions on the same index.
+const MADE_ANEW: &str = "custom";
+
+/// What a store's connections set, and what a program's do, by either kind of plan.
+const WAYS: [(&str, &str); 3] = [
+    ("a store's", "RESET ALL"),
+    (
+        "generic",
+        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = on; SET enable_hashjoin = on; SET enable_mergejoin = on",
+    ),
+    (MADE_ANEW, "SET plan_cache_mode = force_custom_plan"),
+];
+
+/// A run that is not there.
+const NOBODY: &str = "'01940000-0000-7000-8000-00000000ffff'";
+
+/// Two workspaces with 2,000 runs and 20,000 events each, taking turns.
+const ROWS: &str = "
+    SET search_path = sprongus;
+    INSERT INTO workspaces (id) VALUES ('other');
+    INSERT INTO projects (workspace_id, id) VALUES ('default', 'p'), ('other', 'p');
+    INSERT INTO runs (id, workspace_id, project_id, kind, state, max_attempts, run_at, fingerprint, lease_ms, last_seq, created_at,
+        updated_at, started_at, finished_at)
+    SELECT ('01940000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, CASE n % 2 WHEN 0 THEN 'default' ELSE 'other' END,
+        CASE n % 20 WHEN 0 THEN 'p' END, 'work', 'succeeded', 3, now(), '', 30000, 10, now(), now(), now(), now()
+    FROM generate_series(1, 4000) AS n;
+    INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, tx)
+    SELECT workspace_id, id, seq, CASE seq WHEN 10 THEN 'run.succeeded' ELSE 'run.progressed' END, now(), 'test',
+        seq::text::xid8 FROM generate_series(1, 10) AS seq, runs;
+    ANALYZE;";
+
+async fn plan(client: &Client, sql: &str, types: &str, values: &str) -> String {
+    let way = format!(
+        "DEALLOCATE ALL; PREPARE asked ({types}) AS {sql}; BEGIN;
+         SELECT set_config('sprongus.workspace_id', 'default', true)"
+    );
+    client.batch_execute(&way).await.unwrap();
+    let explain = format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE asked ({values})");
+    let messages = client.simple_query(&explain).await.unwrap();
+    client.batch_execute("COMMIT").await.unwrap();
+    let lines = messages.iter().filter_map(|message| {
+        let tokio_postgres::SimpleQueryMessage::Row(row) = message else { return None };
+        row.get(0)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The index alone decides which events are read.
+#[track_caller]
+fn is_a_walk(plan: &str, how: &str) {
+    let walks = plan.matches("using run_events_in_order on run_events").count();
+    assert_eq!(walks, 1, "{how}:\n{plan}");
+    assert!(!plan.contains("Seq Scan on run_events") && !plan.contains("Bitmap"), "{how}:\n{plan}");
+    let events = plan.split("using run_events_in_order").nth(1).unwrap_or_default();
+    let of_events = events.split("->").next().unwrap_or_default();
+    assert!(!of_events.contains("Rows Removed"), "{how}:\n{plan}");
+}
+
+/// A database open to the server's role and to the superuser.
+struct Scene {
+    server: Client,
+    superuser: Client,
+    _database: Database,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let database = Database::empty();
+        let options = Options::default();
+        migrate(&database.url("sprongus_owner"), &options, Some("sprongus_app")).await.unwrap();
+        let connected = async |role| {
+            let config = open::config(&database.url(role), &options.schema).unwrap();
+            connect(&open::working(&config, &options.schema)).await.unwrap()
+        };
+        let (server, superuser) = (connected("sprongus_app").await, connected("postgres").await);
+        Self { server, superuser, _database: database }
+    }
+
+    async fn plan(&self, sql: &str, types: &str, values: &str) -> String {
+        plan(&self.server, sql, types, values).await
+    }
+}
+
+const OF_THE_STREAM: &str = "text, xid8, bigint, bigint";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_the_stream_is_a_walk_along_its_index() {
+    let scene = Scene::set().await;
+    for is_full in [false, true] {
+        if is_full {
+            scene.superuser.batch_execute(ROWS).await.unwrap();
+        }
+        // A program's plan of a table that is empty is nobody's concern.
+        for (whose, settings) in &WAYS[..if is_full { WAYS.len() } else { 1 }] {
+            let how = format!("{whose} settings, full: {is_full}");
+            scene.server.batch_execute(settings).await.unwrap();
+            let walk = scene.plan(stream::EVENTS, OF_THE_STREAM, "'default', '4', 7, 100").await;
+            let condition = walk.lines().find(|line| line.contains("Index Cond")).unwrap_or_default();
+            for part in ["workspace_id =", "(ROW(tx, pos) > ROW(", "(tx < pg_snapshot_xmin("] {
+                assert!(condition.contains(part), "{how}, {part}:\n{walk}");
+            }
+            assert!(!is_full || walk.contains("actual rows=100 "), "{how}:\n{walk}");
+            if *whose == MADE_ANEW {
+                continue;
+            }
+            is_a_walk(&walk, &how);
+            assert!(!walk.contains("Sort"), "{how}:\n{walk}");
+
+            let types = format!("{OF_THE_STREAM}, text[]");
+            let values = "'default', '4', 7, 1000, '{p}'";
+            let narrowed = scene.plan(stream::EVENTS_AND_PROJECTS, &types, values).await;
+            is_a_walk(&narrowed, &how);
+            assert!(!is_full || narrowed.contains("actual rows=1000 "), "{how}:\n{narrowed}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runs_own_events_are_found_by_its_key_in_a_young_database_too() {
+    let scene = Scene::set().await;
+    let id = "'01940000-0000-7000-8000-000000000002'";
+    for is_full in [false, true] {
+        if is_full {
+            scene.superuser.batch_execute(ROWS).await.unwrap();
+        }
+        let of_run =
+            scene.plan(read::EVENTS, "text, uuid, bigint, bigint", &format!("'default', {id}, 0, 9")).await;
+        let values = format!("{id}, 9, '', '', '{{}}'");
+        let last = scene.plan(change::TOLD_LAST, "uuid, bigint, text, text, jsonb", &values).await;
+        let ended = scene
+            .plan(stats::ENDED, "text, text[], timestamptz, bigint", "'default', NULL, '2020-01-01', 9999")
+            .await;
+        for plan in [of_run, last, ended.clone()] {
+            assert!(plan.contains("run_events_pkey"), "full: {is_full}:\n{plan}");
+        }
+        // What a run takes along, under the policy that holds the owner too.
+        scene.superuser.batch_execute("SET ROLE sprongus_owner").await.unwrap();
+        let delete = plan(&scene.superuser, "DELETE FROM run_events WHERE run_id = $1", "uuid", NOBODY).await;
+        scene.superuser.batch_execute("RESET ROLE").await.unwrap();
+        assert!(delete.contains("run_events_pkey"), "full: {is_full}:\n{delete}");
+        if is_full {
+            assert!(ended.contains("Index Scan Backward using run_events_in_order"), "{ended}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! API tokens. What is kept of one is its hash; the token itself nobody has but its owner.
+
+use sprongus_core::Error;
+use sprongus_core::ids::TokenId;
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::rules::enqueue::unknown_project;
+use sprongus_core::runs::Caller;
+use sprongus_core::token::{NewToken, Token};
+use tokio_postgres::Row;
+
+use crate::directory::{all, known_workspace, now, only, write};
+use crate::fault::Result;
+use crate::rows::{Reader, unreadable, written};
+use crate::session::{Database, Params};
+use crate::values::{JsonText, Time, uuid};
+
+macro_rules! token_columns {
+    () => {
+        "id, workspace_id, name, scopes, projects, created_at, expires_at, revoked_at, last_used_at"
+    };
+}
+
+const TOKENS: &str = concat!(
+    "SELECT ",
+    token_columns!(),
+    " FROM api_tokens WHERE workspace_id = $1 ORDER BY created_at DESC, id DESC"
+);
+const BY_ID: &str =
+    concat!("SELECT ", token_columns!(), " FROM api_tokens WHERE workspace_id = $1 AND id = $2");
+/// Policies let a statement see its own workspace alone; whose token it is, only the owner's function can say.
+const BY_HASH: &str = concat!("SELECT ", token_columns!(), " FROM token_by_hash($1)");
+const MISSING_PROJECTS: &str = "
+    SELECT asked.id FROM unnest($2::text[]) WITH ORDINALITY AS asked (id, place)
+    WHERE NOT EXISTS (SELECT FROM projects p WHERE p.workspace_id = $1 AND p.id = asked.id) ORDER BY place";
+const CREATE: &str = "
+    INSERT INTO api_tokens (workspace_id, id, hash, name, scopes, projects, created_at, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
+const REVOKE: &str = concat!(
+    "UPDATE api_tokens SET revoked_at = coalesce(revoked_at, $3) WHERE workspace_id = $1 AND id = $2 RETURNING ",
+    token_columns!()
+);
+const USE: &str = "
+    UPDATE api_tokens SET last_used_at = coalesce($3::timestamptz, date_trunc('milliseconds', clock_timestamp()))
+    WHERE workspace_id = $1 AND id = $2";
+
+fn token(row: &Row) -> Result<Token> {
+    let mut row = Reader::from(row, 0);
+    Ok(Token {
+        id: TokenId::from_bits(row.bits()?),
+        workspace_id: row.text()?,
+        name: row.plain()?,
+        scopes: row.parsed()?.unwrap_or_default(),
+        projects: row.parsed()?,
+        created_at: row.time()?,
+        expires_at: row.optional_time()?,
+        revoked_at: row.optional_time()?,
+        last_used_at: row.optional_time()?,
+    })
+}
+
+/// The tokens of the caller's workspace.
+pub async fn tokens(database: &Database, caller: &Caller) -> Result<Vec<Token>> {
+    all(database, &caller.workspace, TOKENS, &[&caller.workspace.as_str()], token).await
+}
+
+/// Keeps a token by its hash; asked again it finds what it made.
+pub async fn create_token(
+    database: &Database,
+    caller: &Caller,
+    id: TokenId,
+    new: &NewToken,
+    hash: &str,
+) -> Result<Token> {
+    known_workspace(database, caller).await?;
+    let workspace = caller.workspace.as_str();
+    let asked: Vec<&str> = new.projects.iter().flatten().map(|project| project.as_str()).collect();
+    let read = |row: &Row| Ok(row.try_get::<_, &str>(0)?.parse().map_err(unreadable)?);
+    let missing = all(database, &caller.workspace, MISSING_PROJECTS, &[&workspace, &asked], read).await?;
+    if let Some(project) = missing.first() {
+        return Err(unknown_project(project).into());
+    }
+    let now = now(database).await?;
+    let (id, created) = (uuid(id.to_bits()), Time(now));
+    let expires = new.expires_in.map(|life| Time(now.plus(life)));
+    let (scopes, projects) = (written(&new.scopes)?, new.projects.as_ref().map(written).transpose()?);
+    let (scopes, projects) = (JsonText(&scopes), projects.as_deref().map(JsonText));
+    let asked: [(&str, Params<'_>); 2] = [
+        (CREATE, &[&workspace, &id, &hash, &new.name, &scopes, &projects, &created, &expires]),
+        (BY_ID, &[&workspace, &id]),
+    ];
+    only(write(database, &caller.workspace, &asked).await?, token)
+}
+
+/// Revokes a token.
+pub async fn revoke_token(database: &Database, caller: &Caller, id: TokenId) -> Result<Token> {
+    let (workspace, bits, now) = (caller.workspace.as_str(), uuid(id.to_bits()), Time(now(database).await?));
+    let rows = write(database, &caller.workspace, &[(REVOKE, &[&workspace, &bits, &now])]).await?;
+    match rows.last().and_then(|rows| rows.first()) {
+        Some(row) => token(row),
+        None => Err(Error::not_found(format_args!("token: {id}"))
+            .with_hint("`sprongus token list` shows them")
+            .into()),
+    }
+}
+
+/// The token of a hash.
+pub async fn token_by_hash(database: &Database, hash: &str) -> Result<Option<Token>> {
+    Ok(all(database, &WorkspaceId::local(), BY_HASH, &[&hash], token).await?.pop())
+}
+
+/// Notes that a token was used; one that is gone by now is passed over.
+pub async fn use_token(database: &Database, used: &Token) -> Result<()> {
+    let (workspace, id, turned) = (used.workspace_id.as_str(), uuid(used.id.to_bits()), database.turned());
+    write(database, &used.workspace_id, &[(USE, &[&workspace, &id, &turned])]).await?;
+    Ok(())
+}

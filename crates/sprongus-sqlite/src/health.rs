@@ -1,0 +1,57 @@
+//! How a file is, for `doctor` and for who asks whether a server is ready.
+
+use std::path::Path;
+
+use rusqlite::{Connection, MAIN_DB};
+use sprongus_core::Result;
+use sprongus_core::store::{Fault, Health};
+
+use crate::fault::Told;
+use crate::migrate;
+use crate::open::Durability;
+
+const CHECK: &str = "PRAGMA quick_check(1)";
+
+/// Looks at the file; `thorough` reads all of it.
+pub fn health(
+    connection: &Connection,
+    file: &Path,
+    durability: Durability,
+    thorough: bool,
+) -> Result<Health> {
+    let schema = migrate::version(connection)?;
+    let mut faults = Vec::new();
+    // Connections outlive the name of their file: what they write then, nobody finds. The file is not opened to see whether it
+    // can be: closing it again would drop the locks that this process has on it.
+    if !file.exists() {
+        faults.push(Fault {
+            what: "file",
+            text: "the file is not there any more".to_owned(),
+            remedy: "stop what uses it, and put the file back with those beside it",
+        });
+    }
+    if connection.is_readonly(MAIN_DB).told()? {
+        faults.push(Fault {
+            what: "file",
+            text: "the file can be read only".to_owned(),
+            remedy: "check the permissions of the file and its folder",
+        });
+    }
+    if thorough {
+        let check: String = connection.query_row(CHECK, [], |row| row.get(0)).told()?;
+        if check != "ok" {
+            faults.push(Fault {
+                what: "integrity",
+                text: format!("the file is damaged: {check}"),
+                remedy: "restore a backup of the database",
+            });
+        }
+    }
+    Ok(Health {
+        engine: format!("SQLite {}", rusqlite::version()),
+        place: file.display().to_string(),
+        schema,
+        durable: durability == Durability::PowerCut,
+        faults,
+    })
+}

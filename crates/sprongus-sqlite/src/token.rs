@@ -1,0 +1,102 @@
+//! API tokens. What is kept of one is its hash; the token itself nobody has but its owner.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use sprongus_core::ids::TokenId;
+use sprongus_core::rules::enqueue::unknown_project;
+use sprongus_core::runs::Caller;
+use sprongus_core::token::{NewToken, Token};
+use sprongus_core::{Error, Result};
+
+use crate::directory::{PROJECT, known_workspace};
+use crate::fault::Told;
+use crate::rows;
+use crate::writer::Tx;
+
+macro_rules! token_columns {
+    () => {
+        "id, workspace_id, name, scopes, projects, created_at, expires_at, revoked_at, last_used_at"
+    };
+}
+
+const TOKENS: &str = concat!(
+    "SELECT ",
+    token_columns!(),
+    " FROM api_tokens WHERE workspace_id = ?1 ORDER BY created_at DESC, id DESC"
+);
+const BY_HASH: &str = concat!("SELECT ", token_columns!(), " FROM api_tokens WHERE hash = ?1");
+const CREATE: &str = concat!(
+    "INSERT INTO api_tokens (hash, ",
+    token_columns!(),
+    ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL) RETURNING ",
+    token_columns!()
+);
+const REVOKE: &str = concat!(
+    "UPDATE api_tokens SET revoked_at = coalesce(revoked_at, ?3) WHERE workspace_id = ?1 AND id = ?2 RETURNING ",
+    token_columns!()
+);
+const USE: &str = "UPDATE api_tokens SET last_used_at = ?3 WHERE workspace_id = ?1 AND id = ?2";
+
+fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
+    Ok(Token {
+        id: rows::text(row, 0)?,
+        workspace_id: rows::text(row, 1)?,
+        name: row.get(2)?,
+        scopes: rows::parsed(row, 3)?.unwrap_or_default(),
+        projects: rows::parsed(row, 4)?,
+        created_at: rows::text(row, 5)?,
+        expires_at: rows::optional(row, 6)?,
+        revoked_at: rows::optional(row, 7)?,
+        last_used_at: rows::optional(row, 8)?,
+    })
+}
+
+/// The tokens of the caller's workspace.
+pub fn tokens(connection: &Connection, caller: &Caller) -> Result<Vec<Token>> {
+    let mut select = connection.prepare_cached(TOKENS).told()?;
+    let tokens = select.query_map([caller.workspace.as_str()], token).told()?;
+    tokens.collect::<rusqlite::Result<_>>().told()
+}
+
+/// Keeps a token by its hash.
+pub fn create_token(tx: &Tx<'_>, caller: &Caller, id: TokenId, new: &NewToken, hash: &str) -> Result<Token> {
+    known_workspace(tx, caller)?;
+    let workspace = caller.workspace.as_str();
+    let mut select = tx.connection.prepare_cached(PROJECT).told()?;
+    for project in new.projects.iter().flatten() {
+        if !select.exists([workspace, project.as_str()]).told()? {
+            return Err(unknown_project(project));
+        }
+    }
+    let params = rusqlite::params![
+        hash,
+        id.to_string(),
+        workspace,
+        new.name,
+        rows::written(&new.scopes)?,
+        new.projects.as_ref().map(rows::written).transpose()?,
+        tx.now.to_string(),
+        new.expires_in.map(|life| tx.now.plus(life).to_string()),
+    ];
+    tx.connection.prepare_cached(CREATE).told()?.query_row(params, token).told()
+}
+
+/// Revokes a token.
+pub fn revoke_token(tx: &Tx<'_>, caller: &Caller, id: TokenId) -> Result<Token> {
+    let params = (caller.workspace.as_str(), id.to_string(), tx.now.to_string());
+    let revoked = tx.connection.prepare_cached(REVOKE).told()?.query_row(params, token).optional().told()?;
+    revoked.ok_or_else(|| {
+        Error::not_found(format_args!("token: {id}")).with_hint("`sprongus token list` shows them")
+    })
+}
+
+/// The token of a hash.
+pub fn token_by_hash(connection: &Connection, hash: &str) -> Result<Option<Token>> {
+    connection.prepare_cached(BY_HASH).told()?.query_row([hash], token).optional().told()
+}
+
+/// Notes that a token was used; one that is gone by now is passed over.
+pub fn use_token(tx: &Tx<'_>, used: &Token) -> Result<()> {
+    let params = (used.workspace_id.as_str(), used.id.to_string(), tx.now.to_string());
+    tx.connection.prepare_cached(USE).told()?.execute(params).told()?;
+    Ok(())
+}
