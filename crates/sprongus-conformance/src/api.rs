@@ -4,14 +4,23 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use sprongus_core::Runs;
+use sprongus_core::event::EventType;
+use sprongus_core::ids::RunId;
+use sprongus_core::run::{Hold, NewRun};
+use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::{Runs, RunsExt};
 
 use crate::clock::TurnedClock;
-use crate::fixture::runtime;
+use crate::fixture::{hold_of, runtime, worker};
 
+pub mod around;
 pub mod asking;
 pub mod batches;
+pub mod endings;
+pub mod gates;
+pub mod holding;
 pub mod life;
+pub mod looking;
 pub mod waiting;
 
 /// The runs of an empty workspace and the clock they live by.
@@ -21,6 +30,26 @@ pub struct Api {
     pub runs: Arc<dyn Runs>,
     /// The store's clock.
     pub clock: TurnedClock,
+}
+
+impl Api {
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A run made now and held by worker `w`; there must be no other to claim.
+    pub async fn held(&self, new: NewRun) -> Hold {
+        let run = self.runs.enqueue_one(new).await.expect("a run").run;
+        let claimed = self.runs.claim_next(&worker("w"), 1).await.expect("a claim");
+        assert_eq!(claimed[0].run.id, run.id, "the only run there is");
+        hold_of(&claimed[0])
+    }
+
+    /// What a run's history tells, in order.
+    pub async fn told(&self, id: RunId) -> Vec<EventType> {
+        self.runs.events(id, 0, 10_000).await.expect("a history").iter().map(|event| event.kind).collect()
+    }
 }
 
 /// Makes an API and runs one case on it, on a runtime of their own.
@@ -41,6 +70,12 @@ where
 macro_rules! for_each_api_case {
     ($then:path, $make:expr) => {
         $then! { $make;
+            around {
+                what_a_run_is_made_for_must_be_there,
+                a_worker_is_seen_drained_and_forgotten,
+                the_figures_are_told,
+                a_refusal_has_the_words_of_its_rule,
+            }
             asking {
                 every_bad_field_is_named_at_once,
                 a_secret_is_refused_by_its_place_and_never_repeated,
@@ -54,10 +89,40 @@ macro_rules! for_each_api_case {
                 a_batch_is_made_whole_or_not_at_all,
                 a_batch_holds_a_thousand_at_most,
             }
+            endings {
+                a_failure_backs_off_until_no_attempt_is_left,
+                a_release_gives_the_attempt_back_once,
+                a_result_is_taken_once_and_reports_are_answered_one_by_one,
+                a_cancel_reaches_the_holder_who_cleans_up,
+                what_has_ended_well_is_not_canceled,
+                a_retry_grants_one_budget,
+            }
+            gates {
+                waiting_twice_is_waiting_once,
+                an_answer_to_a_named_step_is_given_once,
+                an_answer_without_a_name_is_for_the_gate_of_now,
+                a_rejection_needs_a_reason_and_ends_the_run,
+            }
+            holding {
+                a_claim_gives_the_kinds_it_asks_for,
+                a_named_claim_gives_the_same_runs_again,
+                an_owed_cleanup_is_claimed_as_such,
+                a_stale_hold_is_good_for_nothing,
+                heartbeats_are_answered_one_by_one,
+                progress_is_told,
+            }
             life {
                 a_run_lives_its_whole_life,
                 a_run_is_canceled_cleaned_retried_and_released,
                 pruning_takes_everything_that_is_due,
+            }
+            looking {
+                a_log_is_read_in_pages,
+                a_history_is_read_in_pages,
+                steps_are_shown_in_their_order,
+                a_list_holds_what_its_filter_says,
+                a_cursor_is_good_for_its_own_list_alone,
+                a_run_is_found_by_its_key_and_by_its_id,
             }
             waiting {
                 a_waiting_claim_gets_what_comes_at_once,

@@ -119,9 +119,12 @@ name! {
 }
 
 impl WorkspaceId {
+    /// The name of [`WorkspaceId::local`].
+    pub const LOCAL: &'static str = "default";
+
     /// The workspace every database has from its first migration.
     pub fn local() -> Self {
-        Self("default".into())
+        Self(Self::LOCAL.into())
     }
 }
 

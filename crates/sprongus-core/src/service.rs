@@ -11,7 +11,7 @@ use crate::admin::Admin;
 use crate::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
@@ -372,6 +372,10 @@ impl Admin for CallerRuns {
     }
 
     async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
+        if *id == WorkspaceId::local() {
+            return Err(Error::new(ErrorCode::Conflict, format!("the workspace {id} cannot be deleted"))
+                .with_hint("every database has it, and its admins operate the server"));
+        }
         self.store().delete_workspace(id).await
     }
 

@@ -171,6 +171,8 @@ async fn sql_and_rust_refuse_alike() {
         NewRun { agent_task_id: Some("nobody.made.it".to_owned()), ..work() },
         NewRun { idempotency_key: Some(String::new()), ..work() },
         NewRun { idempotency_key: Some("a\u{1b}b".to_owned()), ..work() },
+        NewRun { idempotency_key: Some("a\nb".to_owned()), ..work() },
+        NewRun { idempotency_key: Some("a\tb".to_owned()), ..work() },
         NewRun { tags: [("x".repeat(65), String::new())].into(), ..work() },
         NewRun { tags: (0..17).map(|n| (n.to_string(), String::new())).collect(), ..work() },
         of(json!("x".repeat((1 << 20) - 1))),

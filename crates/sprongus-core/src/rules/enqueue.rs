@@ -263,9 +263,12 @@ fn fault(faults: &mut Vec<FieldError>, pointer: &str, message: String) {
     faults.push(FieldError { pointer: pointer.to_owned(), message });
 }
 
-fn is_key(key: &str) -> bool {
+/// Whether `key` may be an idempotency key: 1 to 255 printable characters.
+pub fn is_key(key: &str) -> bool {
     let length = key.chars().count();
-    (1..=255).contains(&length) && matches!(crate::text::printable(key), std::borrow::Cow::Borrowed(_))
+    // Line feeds and tabs are printable in a text of many lines, which a key is not.
+    let is_printable = matches!(crate::text::printable(key), std::borrow::Cow::Borrowed(_));
+    (1..=255).contains(&length) && is_printable && !key.chars().any(char::is_control)
 }
 
 fn check_tags(faults: &mut Vec<FieldError>, new: &NewRun) {

@@ -1,0 +1,109 @@
+//! A run that waits for a person, and the answers, with and without the name of the step.
+
+use std::time::Duration;
+
+use sprongus_core::event::EventType;
+use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::run::{Answer, Hold, Run};
+use sprongus_core::state::State;
+use sprongus_core::step::StepStatus;
+use sprongus_core::{ErrorCode, RunsExt};
+
+use super::Api;
+use crate::fixture::{hold_of, of_kind, refused, step, worker};
+
+fn gate(hold: &Hold) -> StepId {
+    StepId::of(hold.id, hold.epoch, 0)
+}
+
+impl Api {
+    /// A run that waits at its first step.
+    async fn waiting(&self) -> (RunId, StepId) {
+        let hold = self.held(of_kind("work")).await;
+        self.runs.wait(&hold, gate(&hold), None).await.expect("a run that waits");
+        (hold.id, gate(&hold))
+    }
+
+    async fn approve(&self, id: RunId, step: Option<StepId>) -> sprongus_core::Result<Run> {
+        self.runs.answer(id, step, Answer::Approved, Some("well".to_owned())).await
+    }
+}
+
+/// Waiting again under the same claim changes nothing.
+pub async fn waiting_twice_is_waiting_once(api: Api) {
+    let hold = api.held(of_kind("work")).await;
+    let timeout = Some(Duration::from_secs(60));
+    let run = api.runs.wait(&hold, gate(&hold), timeout).await.unwrap();
+    let waits = run.waiting_for().unwrap();
+    assert_eq!((waits.step_id, waits.until), (gate(&hold), Some(api.now().plus(Duration::from_secs(60)))));
+    assert_eq!((run.state, run.attempt), (State::Queued, 1));
+    assert_eq!(api.runs.wait(&hold, gate(&hold), timeout).await.unwrap(), run);
+    assert_eq!(api.told(hold.id).await[2..], [EventType::Waiting]);
+    assert!(api.runs.claim_next(&worker("w"), 1).await.unwrap().is_empty());
+    api.clock.turn(Duration::from_secs(60));
+    api.runs.claim_next(&worker("w"), 1).await.unwrap();
+    assert_eq!(api.runs.get(hold.id).await.unwrap().state, State::Failed, "nobody answered in time");
+}
+
+/// The same answer to the same step changes nothing, the other one is refused.
+pub async fn an_answer_to_a_named_step_is_given_once(api: Api) {
+    let (id, step) = api.waiting().await;
+    let elsewhere = StepId::of(id, 9, 9);
+    let error = refused(api.approve(id, Some(elsewhere)).await);
+    assert_eq!(error.code(), ErrorCode::IllegalTransition);
+    assert_eq!(error.message(), format!("cannot approve: the run waits at step {step}, not there"));
+    let run = api.approve(id, Some(step)).await.unwrap();
+    assert_eq!((run.state, run.waiting_for()), (State::Queued, None));
+    assert_eq!(api.approve(id, Some(step)).await.unwrap(), run);
+    let rejected = api.runs.answer(id, Some(step), Answer::Rejected, Some("no".to_owned())).await;
+    let error = refused(rejected);
+    assert_eq!(error.message(), "cannot reject: the run is queued and does not wait");
+    assert_eq!(api.told(id).await[2..], [EventType::Waiting, EventType::Approved]);
+    let event = api.runs.events(id, 3, 1).await.unwrap().remove(0);
+    assert_eq!((event.actor.as_str(), event.step_id), ("tester", Some(step)));
+    assert_eq!(event.payload.to_value()["comment"], "well");
+}
+
+/// Without a name it is for the gate of now, and a second one is a second wish.
+pub async fn an_answer_without_a_name_is_for_the_gate_of_now(api: Api) {
+    let hold = api.held(of_kind("work")).await;
+    let (id, first) = (hold.id, gate(&hold));
+    api.runs.record(&hold, vec![step(0, "sign-off", StepStatus::Running)], vec![]).await.unwrap();
+    api.runs.wait(&hold, first, None).await.unwrap();
+    api.approve(id, None).await.unwrap();
+    let error = refused(api.approve(id, None).await);
+    assert_eq!(error.code(), ErrorCode::IllegalTransition);
+    assert_eq!(error.message(), "cannot approve: the run is queued and does not wait");
+    let claimed = api.runs.claim_next(&worker("w2"), 1).await.unwrap().remove(0);
+    let resume = claimed.resume.as_ref().unwrap();
+    assert_eq!((resume.gate.step_id, resume.gate.answer), (first, Some(Answer::Approved)));
+    assert_eq!((resume.gate.by.as_deref(), resume.gate.comment.as_deref()), (Some("tester"), Some("well")));
+    assert_eq!((resume.steps[0].id, resume.steps[0].name.as_str()), (first, "sign-off"));
+    let hold = hold_of(&claimed);
+    let error = refused(api.approve(id, None).await);
+    assert_eq!(error.message(), "cannot approve: the run is running and does not wait");
+    let second = StepId::of(id, hold.epoch, 1);
+    api.runs.wait(&hold, second, None).await.unwrap();
+    let error = refused(api.approve(id, Some(first)).await);
+    assert_eq!(
+        error.code(),
+        ErrorCode::IllegalTransition,
+        "an answer to the gate before is none to this one"
+    );
+    assert_eq!(api.approve(id, None).await.unwrap().waiting_for(), None);
+}
+
+/// A rejection fails the run for good, with its reason.
+pub async fn a_rejection_needs_a_reason_and_ends_the_run(api: Api) {
+    let (id, step) = api.waiting().await;
+    for reason in [None, Some("  ".to_owned())] {
+        let error = refused(api.runs.answer(id, None, Answer::Rejected, reason).await);
+        assert_eq!((error.code(), error.message()), (ErrorCode::Validation, "a rejection needs a reason"));
+    }
+    let reject = |step| api.runs.answer(id, step, Answer::Rejected, Some("not like this".to_owned()));
+    let run = reject(None).await.unwrap();
+    assert_eq!((run.state, run.error.as_deref()), (State::Failed, Some("rejected: not like this")));
+    assert_eq!(reject(Some(step)).await.unwrap(), run);
+    assert_eq!(refused(reject(None).await).message(), "cannot reject: the run is failed and does not wait");
+    assert_eq!(api.told(id).await[2..], [EventType::Waiting, EventType::Rejected, EventType::Failed]);
+}

@@ -1,0 +1,137 @@
+//! Taking runs, and holding them.
+
+use std::time::Duration;
+
+use sprongus_core::event::EventType;
+use sprongus_core::names::ClaimId;
+use sprongus_core::run::{ClaimRequest, Hold, NewRun};
+use sprongus_core::state::State;
+use sprongus_core::step::StepStatus;
+use sprongus_core::{ErrorCode, RunsExt};
+
+use super::Api;
+use crate::fixture::{hold_of, line, numbered, of_kind, refused, step, worker};
+
+/// A worker gets the kinds it serves, of those that are not paused.
+pub async fn a_claim_gives_the_kinds_it_asks_for(api: Api) {
+    for kind in ["sync.aux/props", "b", "c"] {
+        api.runs.enqueue_one(of_kind(kind)).await.unwrap();
+    }
+    let asking = |names: &[&str]| ClaimRequest {
+        kinds: Some(names.iter().map(|name| name.parse().unwrap()).collect()),
+        ..ClaimRequest::new(worker("w"), 9)
+    };
+    assert!(api.runs.claim(asking(&["d"])).await.unwrap().is_empty());
+    let paused = "b".parse().unwrap();
+    assert!(api.runs.pause_kind(&paused, true).await.unwrap().paused);
+    let given = api.runs.claim(asking(&["sync.aux/props", "b"])).await.unwrap();
+    assert_eq!(given.iter().map(|one| one.run.kind.as_str()).collect::<Vec<_>>(), ["sync.aux/props"]);
+    assert_eq!(api.runs.claim_next(&worker("w"), 9).await.unwrap()[0].run.kind.as_str(), "c");
+    let kinds = api.runs.kinds().await.unwrap();
+    assert_eq!(kinds.iter().map(|one| (one.kind.as_str(), one.paused)).collect::<Vec<_>>(), [("b", true)]);
+    assert!(!api.runs.pause_kind(&paused, false).await.unwrap().paused);
+    assert_eq!(api.runs.claim_next(&worker("w"), 9).await.unwrap()[0].run.kind, paused);
+}
+
+/// A claim whose answer was lost is asked again under its name.
+pub async fn a_named_claim_gives_the_same_runs_again(api: Api) {
+    for number in 0..5 {
+        api.runs.enqueue_one(numbered("work", number)).await.unwrap();
+    }
+    let claim_id = Some("claim-1".parse::<ClaimId>().unwrap());
+    let lease = Duration::from_secs(45);
+    let named = ClaimRequest { claim_id, lease, ..ClaimRequest::new(worker("w"), 3) };
+    let first = api.runs.claim(named.clone()).await.unwrap();
+    assert_eq!((first.len(), first[0].lease.lease_ms, first[0].run.attempt), (3, 45_000, 1));
+    assert_eq!(first[0].lease.expires_at, api.now().plus(lease));
+    assert_eq!(api.runs.claim(named.clone()).await.unwrap(), first);
+    api.runs.succeed(&hold_of(&first[0]), None, None).await.unwrap();
+    assert_eq!(api.runs.claim(named).await.unwrap(), first[1..]);
+    assert_eq!(
+        api.runs.claim_next(&worker("w"), 9).await.unwrap().len(),
+        2,
+        "without a name it is a new claim"
+    );
+}
+
+/// Where nobody holds an ended run that owes its CLEANUP, a claim hands it out for that alone.
+pub async fn an_owed_cleanup_is_claimed_as_such(api: Api) {
+    let hold = api.held(of_kind("work")).await;
+    api.runs.cancel(hold.id).await.unwrap();
+    api.clock.turn(Duration::from_secs(30));
+    let claimed = api.runs.claim_next(&worker("w2"), 1).await.unwrap().remove(0);
+    assert_eq!((claimed.cleanup, claimed.run.state), (true, State::Canceled));
+    assert_eq!((claimed.run.epoch, claimed.run.attempt), (2, 1));
+    assert_eq!(refused(api.runs.cleaned(&hold, api.now()).await).code(), ErrorCode::LeaseLost);
+    api.runs.cleaned(&hold_of(&claimed), api.now()).await.unwrap();
+    assert!(api.runs.claim_next(&worker("w2"), 1).await.unwrap().is_empty());
+}
+
+/// Whoever lost a run is refused everything, in the same words everywhere.
+pub async fn a_stale_hold_is_good_for_nothing(api: Api) {
+    let stale = api.held(NewRun { max_attempts: Some(5), ..of_kind("work") }).await;
+    api.clock.turn(Duration::from_secs(31));
+    let hold = hold_of(&api.runs.claim_next(&worker("w2"), 1).await.unwrap()[0]);
+    assert_eq!((hold.id, hold.epoch), (stale.id, 2));
+    let thief = Hold { worker_id: worker("thief"), ..hold.clone() };
+    let cases = [
+        (stale, "lease lost: epoch 1 has passed, the run is at epoch 2"),
+        (thief, "lease lost: another worker holds the run"),
+    ];
+    for (hold, wanted) in cases {
+        let step_id = sprongus_core::ids::StepId::of(hold.id, hold.epoch, 0);
+        let errors = [
+            refused(api.runs.heartbeat(vec![hold.clone()], None).await.unwrap().remove(0)),
+            refused(api.runs.succeed(&hold, None, None).await),
+            refused(api.runs.fail(&hold, "boom", true).await),
+            refused(api.runs.release(&hold).await),
+            refused(api.runs.wait(&hold, step_id, None).await),
+            refused(api.runs.progress(&hold, 50, None).await),
+            refused(api.runs.record(&hold, vec![], vec![line("late", api.now())]).await),
+            refused(api.runs.record(&hold, vec![step(0, "s", StepStatus::Running)], vec![]).await),
+            refused(api.runs.cleaned(&hold, api.now()).await),
+        ];
+        for error in errors {
+            assert_eq!((error.code(), error.message()), (ErrorCode::LeaseLost, wanted));
+            assert_eq!(error.hint(), ErrorCode::LeaseLost.facts().hint);
+        }
+    }
+    api.runs.succeed(&hold, None, None).await.unwrap();
+    let wanted = [
+        EventType::Enqueued,
+        EventType::Started,
+        EventType::LeaseLost,
+        EventType::Started,
+        EventType::Succeeded,
+    ];
+    assert_eq!(api.told(hold.id).await, wanted);
+}
+
+/// Each hold of a batch has its own answer, whoever holds it; the lease is as long as was asked for.
+pub async fn heartbeats_are_answered_one_by_one(api: Api) {
+    let (one, other) = (api.held(of_kind("work")).await, api.held(of_kind("work")).await);
+    api.runs.enqueue_one(of_kind("work")).await.unwrap();
+    let third = hold_of(&api.runs.claim_next(&worker("w2"), 1).await.unwrap()[0]);
+    let late = Hold { epoch: 9, ..other };
+    let holds = vec![third.clone(), late, one.clone()];
+    let answers = api.runs.heartbeat(holds, Some(Duration::from_secs(120))).await.unwrap();
+    assert_eq!(answers[0].as_ref().unwrap().lease_ms, 120_000);
+    assert_eq!(answers[1].as_ref().unwrap_err().code(), ErrorCode::LeaseLost);
+    assert_eq!(answers[2].as_ref().unwrap().lease_ms, 120_000);
+    api.clock.turn(Duration::from_secs(100));
+    assert!(api.runs.heartbeat(vec![one, third], None).await.unwrap().iter().all(Result::is_ok));
+    assert!(api.runs.heartbeat(vec![], None).await.unwrap().is_empty());
+}
+
+/// Percent done is told with or without words; the same again without words changes nothing.
+pub async fn progress_is_told(api: Api) {
+    let hold = api.held(of_kind("work")).await;
+    assert_eq!(api.runs.progress(&hold, 40, None).await.unwrap().progress, 40);
+    api.runs.progress(&hold, 40, None).await.unwrap();
+    api.runs.progress(&hold, 100, Some("nearly".to_owned())).await.unwrap();
+    let events = api.runs.events(hold.id, 2, 10).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| event.payload.to_value()).collect();
+    assert_eq!(told.len(), 2);
+    assert_eq!((&told[0]["progress"], &told[1]["message"]), (&40.into(), &"nearly".into()));
+    assert_eq!(refused(api.runs.progress(&hold, 101, None).await).message(), "progress must be 0 to 100");
+}

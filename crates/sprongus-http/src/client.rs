@@ -1,0 +1,95 @@
+//! A server's runs, asked over HTTP: the same [`sprongus_core::Runs`] and [`sprongus_core::Admin`] as in process, with the same
+//! errors.
+//!
+//! Every call has a deadline, and is repeated while that is safe: [`ask`] says how often and how long, [`failure`] what each way to
+//! fail means for a repeat, and the files of the verbs what makes theirs safe. A call that cannot be made safe (log lines, a
+//! progress with a message, a token) is repeated only when it certainly was not done; else it is `unavailable`, and the caller
+//! decides.
+//!
+//! Left to others: where the URL and the token come from, and what is done with runs.
+
+mod address;
+mod admin;
+mod ask;
+mod connection;
+mod enqueue;
+mod failure;
+mod reading;
+mod runs;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::fmt;
+use std::sync::Arc;
+
+use sprongus_core::Result;
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::token::{Token, TokenSecret};
+
+use crate::wire::health::ReadyBody;
+use crate::wire::token::TokenBody;
+use address::Address;
+use ask::Ask;
+
+/// How a client presents itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The workspace that is meant; the token's own when absent.
+    pub workspace: Option<WorkspaceId>,
+    /// What the server's log should call this program; this crate and its version when absent.
+    pub user_agent: Option<String>,
+    /// The trace that all calls belong to (W3C `traceparent`).
+    pub traceparent: Option<String>,
+}
+
+/// The runs of a server. Clones share their connections.
+#[derive(Clone)]
+pub struct RunsClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: reqwest::Client,
+    address: Address,
+}
+
+impl RunsClient {
+    /// The runs of the server at `url`, such as `https://sprongus.example.org` or `http://localhost:3000`, as the owner of
+    /// `token` may see and change them. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// `validation` when the URL is none of a server: it needs `http` or `https`, and holds neither a user nor a query.
+    pub fn new(url: &str, token: &TokenSecret, options: &Options) -> Result<Self> {
+        let address = Address::read(url)?;
+        let http = connection::build(&address, token, options)?;
+        Ok(Self { inner: Arc::new(Inner { http, address }) })
+    }
+
+    /// The server's host, and its port where the URL names one.
+    pub fn host(&self) -> &str {
+        self.inner.address.host()
+    }
+
+    /// What the server knows of the token of this client.
+    ///
+    /// # Errors
+    /// `unauthenticated` when it is not good; `unavailable` when the server cannot be reached.
+    pub async fn own_token(&self) -> Result<Token> {
+        Ok(self.ask::<TokenBody>(Ask::get("/v1/token")).await?.into())
+    }
+
+    /// What the server says of its database.
+    ///
+    /// # Errors
+    /// `unavailable` when it cannot be reached, or cannot do its work.
+    pub async fn ready(&self) -> Result<ReadyBody> {
+        self.ask(Ask::get("/readyz")).await
+    }
+}
+
+impl fmt::Debug for RunsClient {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "RunsClient({})", self.host())
+    }
+}

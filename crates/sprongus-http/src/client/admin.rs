@@ -1,0 +1,52 @@
+//! [`Admin`] over HTTP: each method is a route.
+
+use async_trait::async_trait;
+use sprongus_core::directory::Workspace;
+use sprongus_core::ids::TokenId;
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::token::{MadeToken, NewToken, Token};
+use sprongus_core::{Admin, ErrorCode, Result};
+
+use super::RunsClient;
+use super::ask::Ask;
+use super::runs::segment;
+use crate::wire::List;
+use crate::wire::directory::{NewWorkspaceBody, WorkspaceBody};
+use crate::wire::token::{MadeTokenBody, NewTokenBody, TokenBody};
+
+#[async_trait]
+impl Admin for RunsClient {
+    async fn workspaces(&self) -> Result<Vec<Workspace>> {
+        let list: List<WorkspaceBody> = self.ask(Ask::get("/v1/workspaces")).await?;
+        Ok(list.data.into_iter().map(Workspace::from).collect())
+    }
+
+    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
+        let ask = Ask::post("/v1/workspaces", &NewWorkspaceBody { id: id.clone() })?;
+        Ok(self.ask::<WorkspaceBody>(ask).await?.into())
+    }
+
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
+        match self.send(&Ask::delete(format!("/v1/workspaces/{}", segment(id.as_str())))).await {
+            Ok(_) => Ok(()),
+            // An earlier try of this call took it.
+            Err(refused) if refused.is_repeat && refused.error.code() == ErrorCode::NotFound => Ok(()),
+            Err(refused) => Err(refused.error),
+        }
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>> {
+        let list: List<TokenBody> = self.ask(Ask::get("/v1/tokens")).await?;
+        Ok(list.data.into_iter().map(Token::from).collect())
+    }
+
+    /// Not repeated when its outcome is not known: a token that nobody has seen would stay good.
+    async fn create_token(&self, token: NewToken) -> Result<MadeToken> {
+        let ask = Ask::post("/v1/tokens", &NewTokenBody::from(token))?.once();
+        self.ask::<MadeTokenBody>(ask).await?.into_made()
+    }
+
+    async fn revoke_token(&self, id: TokenId) -> Result<Token> {
+        Ok(self.ask::<TokenBody>(Ask::delete(format!("/v1/tokens/{id}"))).await?.into())
+    }
+}

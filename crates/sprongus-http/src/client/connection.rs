@@ -1,0 +1,92 @@
+//! Connections to the server: TLS, proxies, and what every request says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::retry;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use sprongus_core::token::TokenSecret;
+use sprongus_core::{Error, ErrorCode, Result};
+
+use super::Options;
+use super::address::Address;
+use crate::wire::WORKSPACE_HEADER;
+
+/// How long a connection may take to be made.
+pub const CONNECT: Duration = Duration::from_secs(5);
+
+/// How often an idle connection is probed, so that one whose other end is gone is noticed while a claim waits on it.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// How long an idle connection is kept: less than servers and proxies keep theirs, so that a call seldom meets one that is being
+/// closed, whose outcome nobody would know.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// How long what was sent may stay without a sign that it arrived.
+#[cfg(target_os = "linux")]
+const UNHEARD: Duration = Duration::from_secs(10);
+
+const USER_AGENT: &str = concat!("sprongus/", env!("CARGO_PKG_VERSION"));
+
+/// What makes connections to `address`.
+///
+/// # Errors
+/// `unavailable` when this machine trusts no authority and the server is spoken to over TLS.
+pub fn build(address: &Address, token: &TokenSecret, options: &Options) -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(address)?)
+        .default_headers(headers(token, options)?)
+        .user_agent(options.user_agent.as_deref().unwrap_or(USER_AGENT))
+        // A token goes to the server that was named and to no other.
+        .redirect(Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .tcp_keepalive(KEEPALIVE)
+        .pool_idle_timeout(IDLE)
+        .connect_timeout(CONNECT);
+    #[cfg(target_os = "linux")]
+    let builder = builder.tcp_user_timeout(UNHEARD);
+    let builder = if address.is_loopback() { builder.no_proxy() } else { builder };
+    builder.build().map_err(|error| Error::internal("the HTTP client cannot be set up").with_source(error))
+}
+
+fn headers(token: &TokenSecret, options: &Options) -> Result<HeaderMap> {
+    let value = |name: &str, text: &str| {
+        HeaderValue::from_str(text)
+            .map_err(|_| Error::validation(format!("cannot be sent as a header: {name}")))
+    };
+    let mut headers = HeaderMap::new();
+    let mut bearer = value("the token", &format!("Bearer {}", token.expose()))?;
+    bearer.set_sensitive(true);
+    headers.insert(AUTHORIZATION, bearer);
+    if let Some(workspace) = &options.workspace {
+        headers
+            .insert(HeaderName::from_static(WORKSPACE_HEADER), value("the workspace", workspace.as_str())?);
+    }
+    if let Some(trace) = &options.traceparent {
+        headers.insert(HeaderName::from_static("traceparent"), value("the traceparent", trace)?);
+    }
+    Ok(headers)
+}
+
+/// TLS with the system's authorities, or those of `SSL_CERT_FILE`. Without TLS none are looked for: a machine may have none.
+fn tls(address: &Address) -> Result<ClientConfig> {
+    let mut authorities = RootCertStore::empty();
+    if address.is_tls() {
+        let found = rustls_native_certs::load_native_certs();
+        let (trusted, _) = authorities.add_parsable_certificates(found.certs);
+        if trusted == 0 {
+            let message =
+                format!("no certificate authority is trusted here, so {} is not either", address.host());
+            return Err(Error::new(ErrorCode::Unavailable, message)
+                .with_hint("install ca-certificates, or name a file of authorities in SSL_CERT_FILE"));
+        }
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::internal("TLS cannot be set up").with_source(error))?;
+    Ok(config.with_root_certificates(authorities).with_no_client_auth())
+}

@@ -1,0 +1,242 @@
+//! [`Runs`] over HTTP: each method is a route.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use sprongus_core::directory::{
+    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo,
+};
+use sprongus_core::event::Event;
+use sprongus_core::follow::{News, ReadSoFar};
+use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::list::{ListFilter, Page};
+use sprongus_core::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId};
+use sprongus_core::rules::claim::MAX_CLAIM;
+use sprongus_core::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
+use sprongus_core::state::State;
+use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
+use sprongus_core::store::Batch;
+use sprongus_core::time::Timestamp;
+use sprongus_core::{ErrorCode, Result, Runs};
+
+use super::ask::Ask;
+use super::{RunsClient, enqueue, reading, work};
+use crate::wire::directory::{
+    AgentTaskBody, KindBody, KindNameBody, NewAgentTaskBody, NewProjectBody, ProjectBody, PruneBody,
+    PrunedBody, StatsBody, WorkerAnswerBody, WorkerBody, WorkerWordBody,
+};
+use crate::wire::gate::{ApproveBody, RejectBody, RetryBody};
+use crate::wire::history::StepBody;
+use crate::wire::report::{ApprovalBody, ClaimBody, CleanedBody, ProgressBody, WaitBody};
+use crate::wire::run::{ClaimedBody, RunBody};
+use crate::wire::{Answers, List, millis};
+
+/// How long retention may take: it goes on until nothing is left to take.
+const PRUNING: Duration = Duration::from_secs(600);
+
+/// What needs no escape within a path. A colon does: a verb stands behind one.
+const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A name as one segment of a path.
+pub fn segment(name: &str) -> String {
+    utf8_percent_encode(name, IN_A_PATH).to_string()
+}
+
+impl RunsClient {
+    /// A verb of one run.
+    fn verb<T: Serialize>(id: RunId, verb: &str, body: &T) -> Result<Ask> {
+        Ok(Ask::post(format!("/v1/runs/{id}:{verb}"), body)?.expecting(1))
+    }
+
+    async fn the_run(&self, ask: Ask) -> Result<Run> {
+        Ok(self.ask::<RunBody>(ask).await?.into_run())
+    }
+
+    async fn whole_list<T: serde::de::DeserializeOwned, U: From<T>>(&self, path: &str) -> Result<Vec<U>> {
+        let list: List<T> = self.ask(Ask::get(path)).await?;
+        Ok(list.data.into_iter().map(U::from).collect())
+    }
+
+    /// The run as it stands, where the token may look.
+    async fn look(&self, id: RunId) -> Result<Option<Run>> {
+        match self.get(id).await {
+            Ok(run) => Ok(Some(run)),
+            Err(error) if error.code() == ErrorCode::Forbidden => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl Runs for RunsClient {
+    async fn enqueue(&self, runs: Vec<NewRun>, batch: Batch) -> Result<Vec<Result<Enqueued>>> {
+        enqueue::enqueue(self, runs, batch).await
+    }
+
+    /// Under a name, so that a repeat gives the same runs. Dropped, the connection is closed.
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>> {
+        let (wait, runs) = (request.wait, request.limit.min(MAX_CLAIM) as usize);
+        let claim_id = request.claim_id.clone().or_else(|| Some(ClaimId::fresh()));
+        let body = ClaimBody::from(ClaimRequest { claim_id, ..request });
+        let ask = Ask::post("/v1/runs:claim", &body)?.waiting(wait).expecting(runs);
+        let claimed: Answers<ClaimedBody> = self.ask(ask).await?;
+        Ok(claimed.data.into_iter().map(ClaimedBody::into_claimed).collect())
+    }
+
+    async fn heartbeat(&self, holds: Vec<Hold>, lease: Option<Duration>) -> Result<Vec<Result<Beat>>> {
+        work::heartbeat(self, holds, lease).await
+    }
+
+    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<Run>>> {
+        work::finish(self, worker, reports).await
+    }
+
+    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<Run> {
+        let approval = ApprovalBody { timeout_ms: timeout.map(millis) };
+        let body = WaitBody { worker_id: hold.worker_id.clone(), epoch: hold.epoch, step_id, approval };
+        self.the_run(Self::verb(hold.id, "wait", &body)?).await
+    }
+
+    /// With a message it is not repeated when its outcome is not known: each is an event of its own.
+    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<Run> {
+        let is_repeatable = message.is_none();
+        let (worker_id, epoch) = (hold.worker_id.clone(), hold.epoch);
+        let ask =
+            Self::verb(hold.id, "progress", &ProgressBody { worker_id, epoch, progress: percent, message })?;
+        self.the_run(if is_repeatable { ask } else { ask.once() }).await
+    }
+
+    async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()> {
+        work::record(self, hold, steps, lines).await
+    }
+
+    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
+        let body = CleanedBody { worker_id: hold.worker_id.clone(), epoch: hold.epoch, gone_at };
+        self.the_run(Self::verb(hold.id, "cleaned", &body)?).await
+    }
+
+    async fn cancel(&self, id: RunId) -> Result<Run> {
+        self.the_run(Self::verb(id, "cancel", &serde_json::Map::new())?).await
+    }
+
+    /// Always for an epoch, which a repeat cannot outlive; where the caller names none, for that of now.
+    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<Run> {
+        let if_epoch = match if_epoch {
+            Some(epoch) => Some(epoch),
+            // One that is queued has nothing to be retried. With its epoch it might be taken for the repeat of a retry.
+            None => self.look(id).await?.filter(|run| run.state != State::Queued).map(|run| run.epoch),
+        };
+        let ask = Self::verb(id, "retry", &RetryBody { if_epoch })?;
+        self.the_run(if if_epoch.is_some() { ask } else { ask.once() }).await
+    }
+
+    /// Always at a step, so that a repeat cannot answer the next gate; where the caller names none, at the one it waits at now.
+    async fn answer(
+        &self,
+        id: RunId,
+        step_id: Option<StepId>,
+        answer: Answer,
+        comment: Option<String>,
+    ) -> Result<Run> {
+        let step_id = match step_id {
+            Some(step) => Some(step),
+            None => self.look(id).await?.and_then(|run| Some(run.waiting_for()?.step_id)),
+        };
+        let ask = match answer {
+            Answer::Approved => Self::verb(id, "approve", &ApproveBody { step_id, comment })?,
+            Answer::Rejected => {
+                Self::verb(id, "reject", &RejectBody { step_id, reason: comment.unwrap_or_default() })?
+            }
+        };
+        self.the_run(if step_id.is_some() { ask } else { ask.once() }).await
+    }
+
+    async fn get(&self, id: RunId) -> Result<Run> {
+        self.the_run(Ask::get(format!("/v1/runs/{id}")).expecting(1)).await
+    }
+
+    async fn find_by_key(&self, key: &str) -> Result<Option<Run>> {
+        reading::find_by_key(self, key).await
+    }
+
+    async fn list(&self, filter: &ListFilter) -> Result<Page<Run>> {
+        reading::list(self, filter).await
+    }
+
+    async fn steps(&self, id: RunId) -> Result<Vec<Step>> {
+        let list: List<StepBody> = self.ask(Ask::get(format!("/v1/runs/{id}/steps"))).await?;
+        Ok(list.data.into_iter().map(StepBody::into_step).collect())
+    }
+
+    async fn events(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>> {
+        reading::events(self, id, after, limit).await
+    }
+
+    async fn logs(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
+        reading::logs(self, id, after, limit).await
+    }
+
+    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News> {
+        reading::follow(self, id, read, wait).await
+    }
+
+    async fn stats(&self) -> Result<Stats> {
+        Ok(self.ask::<StatsBody>(Ask::get("/v1/stats")).await?.into())
+    }
+
+    /// Not repeated when its outcome is not known: a repeat would count what is left.
+    async fn prune(&self, retention: Retention, dry_run: bool) -> Result<Pruned> {
+        let ask = Ask::post("/v1/runs:prune", &PruneBody::new(retention, dry_run))?.waiting(PRUNING);
+        Ok(self.ask::<PrunedBody>(if dry_run { ask } else { ask.once() }).await?.into())
+    }
+
+    async fn see_worker(&self, worker: &WorkerInfo) -> Result<bool> {
+        let path = format!("/v1/workers/{}", segment(worker.id.as_str()));
+        let answer: WorkerAnswerBody = self.ask(Ask::put(path, &WorkerWordBody::from(worker))?).await?;
+        Ok(answer.drain)
+    }
+
+    async fn forget_worker(&self, worker: &WorkerId) -> Result<()> {
+        self.tell(Ask::delete(format!("/v1/workers/{}", segment(worker.as_str())))).await
+    }
+
+    async fn workers(&self) -> Result<Vec<Worker>> {
+        self.whole_list::<WorkerBody, _>("/v1/workers").await
+    }
+
+    async fn drain_worker(&self, worker: &WorkerId) -> Result<()> {
+        let path = format!("/v1/workers/{}:drain", segment(worker.as_str()));
+        self.tell(Ask::post(path, &serde_json::Map::new())?).await
+    }
+
+    async fn kinds(&self) -> Result<Vec<KindSetting>> {
+        self.whole_list::<KindBody, _>("/v1/kinds").await
+    }
+
+    async fn pause_kind(&self, kind: &Kind, paused: bool) -> Result<KindSetting> {
+        let path = if paused { "/v1/kinds:pause" } else { "/v1/kinds:resume" };
+        Ok(self.ask::<KindBody>(Ask::post(path, &KindNameBody { kind: kind.clone() })?).await?.into())
+    }
+
+    async fn projects(&self) -> Result<Vec<Project>> {
+        self.whole_list::<ProjectBody, _>("/v1/projects").await
+    }
+
+    async fn create_project(&self, id: &ProjectId) -> Result<Project> {
+        Ok(self
+            .ask::<ProjectBody>(Ask::post("/v1/projects", &NewProjectBody { id: id.clone() })?)
+            .await?
+            .into())
+    }
+
+    async fn agent_tasks(&self) -> Result<Vec<AgentTask>> {
+        self.whole_list::<AgentTaskBody, _>("/v1/agent-tasks").await
+    }
+
+    async fn create_agent_task(&self, id: &AgentTaskId, title: Option<&str>) -> Result<AgentTask> {
+        let body = NewAgentTaskBody { id: Some(id.clone()), title: title.map(str::to_owned) };
+        Ok(self.ask::<AgentTaskBody>(Ask::post("/v1/agent-tasks", &body)?).await?.into())
+    }
+}

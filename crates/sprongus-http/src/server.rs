@@ -1,0 +1,127 @@
+//! A service's runs behind HTTP. The API is translation only: parse, ask [`sprongus_core::Runs`], print.
+//!
+//! [`router`] has every route on one page; [`routes`] has a file for each subject. [`auth`] says who asks, [`body`] and [`query`]
+//! read what is asked, [`answer`] prints what is answered and how a refusal looks. [`accept`] is what stands before all of it:
+//! connections, their number and their patience.
+//!
+//! Left to others: TLS (put a proxy in front), and what a rate is counted for beyond this process.
+
+pub mod accept;
+mod answer;
+mod auth;
+mod body;
+mod context;
+mod feed;
+pub mod openapi;
+mod path;
+mod query;
+pub mod rate;
+mod router;
+mod routes;
+mod sse;
+mod stall;
+mod turnstile;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sprongus_core::RunsService;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+pub use accept::serve;
+pub use rate::RateLimit;
+
+use auth::Tokens;
+use feed::Feed;
+use rate::Rates;
+use turnstile::Turnstiles;
+
+/// How a server behaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// How many enqueues, cancels and retries a token may ask for; none means any number.
+    pub rate_limit: Option<RateLimit>,
+    /// Connections at once; more wait until one is closed.
+    pub connections: usize,
+    /// How long a client may take to send a request's head, and again its body.
+    pub patience: Duration,
+    /// How long one answer may keep a client waiting that does not read it.
+    pub stall: Duration,
+    /// How long requests under way may take after the server was told to stop.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rate_limit: Some(RateLimit::default()),
+            connections: 4_096,
+            patience: Duration::from_secs(30),
+            stall: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What every request is given.
+pub(crate) struct Shared {
+    service: RunsService,
+    options: Options,
+    tokens: Tokens,
+    rates: Rates,
+    turnstiles: Turnstiles,
+    feed: Arc<Feed>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// The server of a service's runs.
+pub struct Server {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// A server that does not listen yet.
+    pub fn new(service: RunsService, options: Options) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let shared = Shared {
+            tokens: Tokens::new(Arc::clone(service.store())),
+            rates: Rates::new(options.rate_limit),
+            turnstiles: Turnstiles::default(),
+            feed: Feed::new(Arc::clone(service.store())),
+            service,
+            options,
+            stopping,
+        };
+        Self { shared: Arc::new(shared), stop }
+    }
+}
+
+/// Asks a server's routes without a socket: what is left then is our own code.
+#[derive(Clone)]
+pub struct Asking(axum::Router);
+
+impl Server {
+    /// The server's routes, to be asked without a socket.
+    pub fn asker(&self) -> Asking {
+        Asking(router::router(Arc::clone(&self.shared)))
+    }
+}
+
+impl Asking {
+    /// Posts JSON, reads the whole answer, and gives its status; 0 when there is none.
+    pub async fn post(&self, path: &str, token: &str, body: String) -> u16 {
+        let request = axum::http::Request::post(path)
+            .header(axum::http::header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(axum::http::header::CONTENT_TYPE, "application/json")
+            .body(axum::body::Body::from(body));
+        let Ok(request) = request else { return 0 };
+        let Ok(response) = self.0.clone().oneshot(request).await;
+        let status = response.status().as_u16();
+        match http_body_util::BodyExt::collect(response.into_body()).await {
+            Ok(_) => status,
+            Err(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Connections: taking them in, how many, and how they end. What is asked over one is for the router.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use super::stall::Stalling;
+use super::{Server, path, router};
+
+/// The most bytes of a request's head: over it the answer is 431.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// The most headers of a request: over it the answer is 431.
+const MAX_HEADERS: usize = 100;
+
+/// How long to wait when the system has no more connections to give.
+const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
+
+/// Serves until `stop` is ready, then lets what is under way end, for as long as the options say.
+///
+/// # Errors
+/// What the system says when it cannot listen any more.
+pub async fn serve(server: Server, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let options = server.shared.options.clone();
+    let app = router::router(Arc::clone(&server.shared)).map_request(path::split_verb);
+    let service = TowerToHyperService::new(
+        app.map_request(|request: Request<Incoming>| request.map(axum::body::Body::new)),
+    );
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(options.patience)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES);
+    let places = Arc::new(Semaphore::new(options.connections));
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let taken = async {
+            // A place first: who is not taken in waits in the system's own row.
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            () = &mut stop => break,
+            taken = taken => taken,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) if is_of_connection(&error) => continue,
+            Err(error) => {
+                tracing::error!(%error, "no connection can be taken in");
+                tokio::time::sleep(OUT_OF_SOCKETS).await;
+                continue;
+            }
+        };
+        // Small answers go out at once.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection stays slow");
+        }
+        let io = TokioIo::new(Stalling::new(stream, options.stall));
+        let connection = graceful.watch(http.serve_connection(io, service.clone()));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(?error, "a connection ended");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    server.stop.send_replace(true);
+    if tokio::time::timeout(options.grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests under way were broken off");
+    }
+    Ok(())
+}
+
+/// Whether only one connection failed, before it was ours.
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    [ConnectionAborted, ConnectionRefused, ConnectionReset].contains(&error.kind())
+}

@@ -1,0 +1,104 @@
+//! Reading a route's path: ids, and verbs behind a colon.
+//!
+//! The contract writes a verb as `/v1/runs/{id}:cancel`. The router below us matches whole segments only, so a colon in the last
+//! segment of such a path is turned into a segment of its own before it looks, and the verb is marked so that nobody can name it
+//! otherwise.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::http::Uri;
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+use sprongus_core::Error;
+use sprongus_core::ids::RunId;
+
+use super::Shared;
+use super::answer::{Refused, shown};
+
+/// What a verb's segment begins with inside of this server.
+const MARK: char = '@';
+
+/// The things whose verbs stand behind a colon; of those whose ids may hold one, the verbs there are.
+const WITH_VERBS: [(&str, Option<&str>); 2] = [("/v1/runs/", None), ("/v1/workers/", Some("drain"))];
+
+/// Splits a verb off.
+pub fn split_verb(mut request: Request) -> Request {
+    let uri = request.uri();
+    let found = WITH_VERBS.iter().find_map(|(base, only)| Some((uri.path().strip_prefix(base)?, only)));
+    let Some((below, only)) = found else { return request };
+    let rewritten = if below.contains('/') {
+        // A segment with the mark is nothing of ours but behind a colon.
+        let forged = below.split('/').nth(1).is_some_and(|segment| segment.starts_with(MARK));
+        forged.then(|| "/".to_owned())
+    } else {
+        below.rsplit_once(':').filter(|(_, verb)| only.is_none_or(|only| only == *verb)).map(|(id, verb)| {
+            let base = &uri.path()[..uri.path().len() - below.len()];
+            format!("{base}{id}/{MARK}{verb}")
+        })
+    };
+    if let Some(path) = rewritten {
+        let with_query = match uri.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path,
+        };
+        if let Ok(path_and_query) = with_query.parse::<PathAndQuery>() {
+            *request.uri_mut() = Uri::from(path_and_query);
+        }
+    }
+    request
+}
+
+/// The run a path names.
+pub struct RunOf(pub RunId);
+
+impl FromRequestParts<Arc<Shared>> for RunOf {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
+        let text = named(parts, shared, "id").await;
+        // What is no id names no run: the answer must not tell the two apart.
+        text.parse().map(Self).map_err(|_| Refused(Error::not_found(format_args!("run: {}", shown(&text)))))
+    }
+}
+
+/// One parameter of the path, decoded; empty where the route has none of this name.
+pub async fn named(parts: &mut Parts, shared: &Arc<Shared>, name: &str) -> String {
+    match RawPathParams::from_request_parts(parts, shared).await {
+        Ok(params) => {
+            let found = params.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| value.to_owned()).unwrap_or_default()
+        }
+        Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn split(path: &str) -> String {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        split_verb(request).uri().to_string()
+    }
+
+    #[test]
+    fn a_verb_is_split_off_and_cannot_be_forged() {
+        assert_eq!(split("/v1/runs/01A:cancel"), "/v1/runs/01A/@cancel");
+        assert_eq!(split("/v1/runs/01A:cancel?x=1"), "/v1/runs/01A/@cancel?x=1");
+        assert_eq!(split("/v1/workers/a:1:drain"), "/v1/workers/a:1/@drain");
+        assert_eq!(split("/v1/runs/01A/@cancel"), "/");
+        for same in [
+            "/v1/runs:claim",
+            "/v1/runs",
+            "/v1/workers/a:1",
+            "/v1/runs/01A/logs",
+            "/v1/runs/01A/artifacts/a:b",
+            "/x/y:z",
+        ] {
+            assert_eq!(split(same), same);
+        }
+    }
+}

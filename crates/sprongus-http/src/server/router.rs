@@ -1,0 +1,78 @@
+//! Every route, on one page.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::{delete, get, post, put};
+use sprongus_core::{Error, ErrorCode};
+
+use super::answer::Refused;
+use super::routes::{
+    cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, progress, prune, read,
+    record, retry, runner_jobs, stats, stream, token,
+};
+use super::{Shared, context};
+
+/// The routes. A verb behind a colon (`/v1/runs/{id}:cancel`) stands here as a segment with an `@`; see [`super::path`].
+#[rustfmt::skip]
+pub fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/v1/runs", get(read::list).post(enqueue::enqueue))
+        .route("/v1/runs:batch", post(enqueue::batch))
+        .route("/v1/runs:claim", post(claim::claim))
+        .route("/v1/runs:heartbeat", post(heartbeat::many))
+        .route("/v1/runs:finish", post(finish::many))
+        .route("/v1/runs:prune", post(prune::prune))
+        .route("/v1/runs/{id}", get(read::get))
+        .route("/v1/runs/{id}/steps", get(read::steps))
+        .route("/v1/runs/{id}/events", get(read::events))
+        .route("/v1/runs/{id}/logs", get(read::logs))
+        .route("/v1/runs/{id}/news", get(read::news))
+        .route("/v1/runs/{id}/stream", get(stream::of_run))
+        .route("/v1/runs/{id}/@cancel", post(cancel::cancel))
+        .route("/v1/runs/{id}/@retry", post(retry::retry))
+        .route("/v1/runs/{id}/@approve", post(gate::approve))
+        .route("/v1/runs/{id}/@reject", post(gate::reject))
+        .route("/v1/runs/{id}/@heartbeat", post(heartbeat::one))
+        .route("/v1/runs/{id}/@succeed", post(finish::succeed))
+        .route("/v1/runs/{id}/@fail", post(finish::fail))
+        .route("/v1/runs/{id}/@release", post(finish::release))
+        .route("/v1/runs/{id}/@wait", post(gate::wait))
+        .route("/v1/runs/{id}/@progress", post(progress::progress))
+        .route("/v1/runs/{id}/@log", post(record::log))
+        .route("/v1/runs/{id}/@step", post(record::step))
+        .route("/v1/runs/{id}/@record", post(record::record))
+        .route("/v1/runs/{id}/@cleaned", post(cleaned::cleaned))
+        .route("/v1/stream", get(stream::of_workspace))
+        .route("/v1/stats", get(stats::stats))
+        .route("/v1/projects", get(directory::projects).post(directory::create_project))
+        .route("/v1/agent-tasks", get(directory::agent_tasks).post(directory::create_agent_task))
+        .route("/v1/workers", get(directory::workers))
+        .route("/v1/workers/{id}", put(directory::see_worker).delete(directory::forget_worker))
+        .route("/v1/workers/{id}/@drain", post(directory::drain_worker))
+        .route("/v1/kinds", get(directory::kinds))
+        .route("/v1/kinds:pause", post(directory::pause_kind))
+        .route("/v1/kinds:resume", post(directory::resume_kind))
+        .route("/v1/workspaces", get(directory::workspaces).post(directory::create_workspace))
+        .route("/v1/workspaces/{id}", delete(directory::delete_workspace))
+        .route("/v1/tokens", get(token::tokens).post(token::create))
+        .route("/v1/tokens/{id}", delete(token::revoke))
+        .route("/v1/token", get(token::own))
+        .route("/runner-jobs", get(runner_jobs::list).post(runner_jobs::create))
+        .route("/runner-jobs/{id}", get(runner_jobs::get))
+        .route("/runner-jobs/{id}/cancel", post(runner_jobs::cancel))
+        .route("/runner-jobs/{id}/retry", post(runner_jobs::retry))
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/openapi.json", get(health::openapi))
+        .route("/errors", get(health::errors))
+        .fallback(|| async {
+            Refused(Error::new(ErrorCode::NotFound, "no such route").with_hint("GET /openapi.json has every route"))
+        })
+        .method_not_allowed_fallback(|| async {
+            Refused(Error::new(ErrorCode::MethodNotAllowed, "this route has no such method"))
+        })
+        .layer(from_fn(context::layer))
+        .with_state(shared)
+}

@@ -1,0 +1,142 @@
+//! `POST /v1/runs:claim`.
+//!
+//! The claim is a task of its own, so a client that hangs up does not break it off in the middle of the statement: it ends while it
+//! waits, and what it got for nobody goes back at once. A claim with a name is kept for its repeat instead.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use serde::Serialize;
+use sprongus_core::run::{ClaimRequest, Claimed, Lease, Outcome, Report, Resume, Run};
+use sprongus_core::{Error, Result, Runs, rules};
+use tokio::sync::oneshot;
+
+use crate::server::Shared;
+use crate::server::answer::{Answer, json};
+use crate::server::auth::{Asker, Worker};
+use crate::server::body::Strict;
+use crate::wire::Answers;
+use crate::wire::report::ClaimBody;
+use crate::wire::run::ClaimedBody;
+
+/// A claimed run as it is printed.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    run: &'a Run,
+    lease: &'a Lease,
+    cleanup: bool,
+    resume: &'a Option<Resume>,
+    traceparent: &'a Option<String>,
+}
+
+impl<'a> From<&'a Claimed> for Printed<'a> {
+    fn from(claimed: &'a Claimed) -> Self {
+        Self {
+            run: &claimed.run,
+            lease: &claimed.lease,
+            cleanup: claimed.cleanup,
+            resume: &claimed.resume,
+            traceparent: &claimed.run.traceparent,
+        }
+    }
+}
+
+/// The runs a claim gave.
+#[derive(utoipa::ToSchema)]
+#[schema(as = ClaimedRuns)]
+#[expect(dead_code, reason = "describes what is printed")]
+pub struct ClaimedRunsBody {
+    /// The runs; none when nothing is due.
+    data: Vec<ClaimedBody>,
+}
+
+/// Claim due runs
+///
+/// Waits up to `waitMs` for some. The same `claimId` again gives the same runs, as long as they are held.
+#[utoipa::path(
+    post, path = "/v1/runs:claim", tag = "work", operation_id = "claimRuns", request_body = ClaimBody,
+    responses((status = 200, description = "The runs, each with the hold on it", body = ClaimedRunsBody)),
+    security(("token" = ["runs:work"]))
+)]
+pub async fn claim(
+    Worker(asker): Worker,
+    State(shared): State<Arc<Shared>>,
+    Strict(body): Strict<ClaimBody>,
+) -> Answer {
+    let request = ClaimRequest::from(body);
+    rules::claim::check(&request)?;
+    let (mut answer, asked) = oneshot::channel();
+    tokio::spawn(async move {
+        let claimed = wait_for_work(&shared, &asker, &request, &mut answer).await;
+        if let Err(Ok(unheard)) = answer.send(claimed)
+            && request.claim_id.is_none()
+        {
+            give_back(asker.runs().as_ref(), &request, &unheard).await;
+        }
+    });
+    let claimed = asked.await.map_err(|_| Error::internal("a claim broke off"))??;
+    Ok(json(&Answers { data: claimed.iter().map(Printed::from).collect::<Vec<_>>() }))
+}
+
+async fn wait_for_work(
+    shared: &Shared,
+    asker: &Asker,
+    request: &ClaimRequest,
+    answer: &mut oneshot::Sender<Result<Vec<Claimed>>>,
+) -> Result<Vec<Claimed>> {
+    let runs = asker.runs();
+    let deadline = Instant::now() + request.wait;
+    let mut turn = shared.turnstiles.turn(&asker.caller, request).await;
+    let given_way = async {
+        match &mut turn {
+            Some(turn) => turn.is_over().await,
+            None => std::future::pending().await,
+        }
+    };
+    let look = |wait| ClaimRequest { wait, ..request.clone() };
+    let claimed = runs.claim(look(Duration::ZERO)).await?;
+    if !claimed.is_empty() || request.wait.is_zero() {
+        return Ok(claimed);
+    }
+    let row = shared.turnstiles.row(&asker.caller, request);
+    let mut stopping = shared.stopping.clone();
+    let waiting = async {
+        let Ok(_first) = tokio::time::timeout_at(deadline.into(), row.lock()).await else {
+            return Ok(Vec::new());
+        };
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let claimed = runs.claim(look(left)).await?;
+            if !claimed.is_empty() || left.is_zero() {
+                return Ok(claimed);
+            }
+        }
+    };
+    tokio::select! {
+        // What was claimed in the same instant is not lost.
+        biased;
+        claimed = waiting => claimed,
+        () = answer.closed() => Ok(Vec::new()),
+        () = given_way => Ok(Vec::new()),
+        _ = stopping.wait_for(|is_stopping| *is_stopping) => Ok(Vec::new()),
+    }
+}
+
+async fn give_back(runs: &dyn Runs, request: &ClaimRequest, unheard: &[Claimed]) {
+    let held = unheard.iter().filter(|claimed| !claimed.cleanup);
+    let release = |claimed: &Claimed| Report {
+        id: claimed.run.id,
+        epoch: claimed.lease.epoch,
+        outcome: Outcome::Release,
+    };
+    let reports: Vec<Report> = held.map(release).collect();
+    if reports.is_empty() {
+        return;
+    }
+    // What cannot be given back is given to another worker when its lease is over.
+    if let Err(error) = runs.finish(&request.worker_id, reports).await {
+        tracing::debug!(?error, "runs that nobody heard of were not given back");
+    }
+}

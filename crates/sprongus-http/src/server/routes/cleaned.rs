@@ -1,0 +1,22 @@
+//! `POST /v1/runs/{id}:cleaned`.
+
+use sprongus_core::run::Hold;
+
+use crate::server::answer::{Answer, json};
+use crate::server::auth::Worker;
+use crate::server::body::Strict;
+use crate::server::path::RunOf;
+use crate::wire::report::CleanedBody;
+use crate::wire::run::RunBody;
+
+/// Tell that an ended run's CLEANUP is done
+#[utoipa::path(
+    post, path = "/v1/runs/{id}:cleaned", tag = "work", operation_id = "cleanedRun", request_body = CleanedBody,
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, description = "The run", body = RunBody)),
+    security(("token" = ["runs:work"]))
+)]
+pub async fn cleaned(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<CleanedBody>) -> Answer {
+    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch };
+    Ok(json(&asker.runs().cleaned(&hold, body.gone_at).await?))
+}

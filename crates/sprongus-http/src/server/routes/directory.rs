@@ -1,0 +1,287 @@
+//! Projects, agent tasks, workers, kinds and workspaces.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
+use axum::response::IntoResponse;
+use sprongus_core::ids::RunId;
+use sprongus_core::names::{AgentTaskId, Kind, WorkerId, WorkspaceId};
+use sprongus_core::{Error, ErrorCode, Result};
+
+use super::read::page_body;
+use crate::server::Shared;
+use crate::server::answer::{Answer, Refused, bad_field, json, made, shown};
+use crate::server::auth::{Asker, Maker, Operator, Reader, Worker};
+use crate::server::body::Strict;
+use crate::server::{path, query};
+use crate::wire::List;
+use crate::wire::directory::{
+    AgentTaskBody, KindBody, KindNameBody, NewAgentTaskBody, NewProjectBody, NewWorkspaceBody, ProjectBody,
+    WorkerAnswerBody, WorkerBody, WorkerWordBody, WorkspaceBody,
+};
+
+/// The longest name of a machine, and of a version, in bytes.
+const MAX_HOST_BYTES: usize = 255;
+const MAX_VERSION_BYTES: usize = 64;
+
+page_body! {
+    /// The projects.
+    ProjectPage, ProjectPage, ProjectBody;
+    /// The agent tasks.
+    AgentTaskPage, AgentTaskPage, AgentTaskBody;
+    /// The workers.
+    WorkerPage, WorkerPage, WorkerBody;
+    /// The kinds.
+    KindPage, KindPage, KindBody;
+    /// The workspaces.
+    WorkspacePage, WorkspacePage, WorkspaceBody;
+}
+
+fn whole<T: serde::Serialize>(data: Vec<T>) -> axum::response::Response {
+    json(&List { data, next_cursor: None })
+}
+
+/// List the projects
+#[utoipa::path(
+    get, path = "/v1/projects", tag = "directory", operation_id = "listProjects",
+    responses((status = 200, description = "Those that the token may touch", body = ProjectPage)),
+    security(("token" = ["runs:read"]))
+)]
+pub async fn projects(Reader(asker): Reader, uri: Uri) -> Answer {
+    query::none(&uri)?;
+    Ok(whole(asker.runs().projects().await?))
+}
+
+/// Make a project
+///
+/// The same again is no error.
+#[utoipa::path(
+    post, path = "/v1/projects", tag = "directory", operation_id = "createProject", request_body = NewProjectBody,
+    responses((status = 201, description = "The project", body = ProjectBody)),
+    security(("token" = ["runs:write"]))
+)]
+pub async fn create_project(Maker(asker): Maker, Strict(body): Strict<NewProjectBody>) -> Answer {
+    if asker.caller.projects.is_some() {
+        return Err(
+            Error::new(ErrorCode::Forbidden, "a token that is narrowed to projects makes none").into()
+        );
+    }
+    let project = asker.runs().create_project(&body.id).await?;
+    Ok(made(&project, "/v1/projects"))
+}
+
+/// List the agent tasks, the newest 100
+#[utoipa::path(
+    get, path = "/v1/agent-tasks", tag = "directory", operation_id = "listAgentTasks",
+    responses((status = 200, description = "The newest 100", body = AgentTaskPage)),
+    security(("token" = ["runs:read"]))
+)]
+pub async fn agent_tasks(Reader(asker): Reader, uri: Uri) -> Answer {
+    query::none(&uri)?;
+    Ok(whole(asker.runs().agent_tasks().await?))
+}
+
+/// Make an agent task
+///
+/// The same again is no error.
+#[utoipa::path(
+    post, path = "/v1/agent-tasks", tag = "directory", operation_id = "createAgentTask", request_body = NewAgentTaskBody,
+    responses((status = 201, description = "The agent task", body = AgentTaskBody)),
+    security(("token" = ["runs:write"]))
+)]
+pub async fn create_agent_task(Maker(asker): Maker, Strict(body): Strict<NewAgentTaskBody>) -> Answer {
+    let id = match body.id {
+        Some(id) => id,
+        None => RunId::new().to_string().parse::<AgentTaskId>()?,
+    };
+    let task = asker.runs().create_agent_task(&id, body.title.as_deref()).await?;
+    Ok(made(&task, "/v1/agent-tasks"))
+}
+
+/// The worker a path names.
+pub struct WorkerOf(WorkerId);
+
+impl FromRequestParts<Arc<Shared>> for WorkerOf {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
+        let text = path::named(parts, shared, "id").await;
+        let unknown = |_| Refused(Error::not_found(format_args!("worker: {}", shown(&text))));
+        text.parse().map(Self).map_err(unknown)
+    }
+}
+
+/// List the workers that live
+#[utoipa::path(
+    get, path = "/v1/workers", tag = "directory", operation_id = "listWorkers",
+    responses((status = 200, description = "Those heard of within 15 s", body = WorkerPage)),
+    security(("token" = ["runs:read"]))
+)]
+pub async fn workers(Reader(asker): Reader, uri: Uri) -> Answer {
+    query::none(&uri)?;
+    Ok(whole(asker.runs().workers().await?))
+}
+
+/// Tell that a worker lives
+///
+/// To be said every five seconds.
+#[utoipa::path(
+    put, path = "/v1/workers/{id}", tag = "work", operation_id = "seeWorker", request_body = WorkerWordBody,
+    params(("id" = String, Path, description = "This start of the worker")),
+    responses((status = 200, description = "Whether it should stop claiming", body = WorkerAnswerBody)),
+    security(("token" = ["runs:work"]))
+)]
+pub async fn see_worker(
+    Worker(asker): Worker,
+    WorkerOf(id): WorkerOf,
+    Strict(body): Strict<WorkerWordBody>,
+) -> Answer {
+    for (pointer, text, most) in
+        [("/host", &body.host, MAX_HOST_BYTES), ("/version", &body.version, MAX_VERSION_BYTES)]
+    {
+        if text.len() > most || text.chars().any(char::is_control) {
+            return Err(bad_field(pointer, format!("at most {most} bytes of printable text")).into());
+        }
+    }
+    let drain = asker.runs().see_worker(&body.into_info(id)).await?;
+    Ok(json(&WorkerAnswerBody { drain }))
+}
+
+/// Tell that a worker has stopped
+#[utoipa::path(
+    delete, path = "/v1/workers/{id}", tag = "work", operation_id = "forgetWorker",
+    params(("id" = String, Path, description = "This start of the worker")),
+    responses((status = 204, description = "It is forgotten")),
+    security(("token" = ["runs:work"]))
+)]
+pub async fn forget_worker(Worker(asker): Worker, WorkerOf(id): WorkerOf) -> Answer {
+    asker.runs().forget_worker(&id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Tell a worker to stop claiming and finish what it holds
+#[utoipa::path(
+    post, path = "/v1/workers/{id}:drain", tag = "administration", operation_id = "drainWorker",
+    params(("id" = String, Path, description = "This start of the worker")),
+    responses((status = 204, description = "It is told with its next word")),
+    security(("token" = ["admin"]))
+)]
+pub async fn drain_worker(Operator(asker): Operator, WorkerOf(id): WorkerOf) -> Answer {
+    asker.runs().drain_worker(&id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// List the kinds that somebody paused or resumed
+#[utoipa::path(
+    get, path = "/v1/kinds", tag = "directory", operation_id = "listKinds",
+    responses((status = 200, description = "Those", body = KindPage)),
+    security(("token" = ["runs:read"]))
+)]
+pub async fn kinds(Reader(asker): Reader, uri: Uri) -> Answer {
+    query::none(&uri)?;
+    Ok(whole(asker.runs().kinds().await?))
+}
+
+/// Pause a kind: none of its runs is claimed
+#[utoipa::path(
+    post, path = "/v1/kinds:pause", tag = "administration", operation_id = "pauseKind", request_body = KindNameBody,
+    responses((status = 200, description = "The kind", body = KindBody)),
+    security(("token" = ["admin"]))
+)]
+pub async fn pause_kind(Operator(asker): Operator, Strict(body): Strict<KindNameBody>) -> Answer {
+    set_paused(&asker, &body.kind, true).await
+}
+
+/// Resume a kind
+#[utoipa::path(
+    post, path = "/v1/kinds:resume", tag = "administration", operation_id = "resumeKind", request_body = KindNameBody,
+    responses((status = 200, description = "The kind", body = KindBody)),
+    security(("token" = ["admin"]))
+)]
+pub async fn resume_kind(Operator(asker): Operator, Strict(body): Strict<KindNameBody>) -> Answer {
+    set_paused(&asker, &body.kind, false).await
+}
+
+async fn set_paused(asker: &Asker, kind: &Kind, paused: bool) -> Answer {
+    Ok(json(&asker.runs().pause_kind(kind, paused).await?))
+}
+
+/// The workspace a path names.
+pub struct WorkspaceOf(WorkspaceId);
+
+impl FromRequestParts<Arc<Shared>> for WorkspaceOf {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
+        let text = path::named(parts, shared, "id").await;
+        text.parse().map(Self).map_err(|_| Refused(unknown_workspace(&text)))
+    }
+}
+
+fn unknown_workspace(text: &str) -> Error {
+    Error::not_found(format_args!("workspace: {}", shown(text)))
+        .with_hint("`sprongus workspaces list` shows those there are")
+}
+
+fn not_an_operator() -> Error {
+    Error::new(ErrorCode::Forbidden, "workspaces are managed with an admin token of the workspace default")
+        .with_hint("ask the operator of this server")
+}
+
+/// List the workspaces
+///
+/// An admin of the workspace `default` operates the server and sees all of them; another admin sees his own.
+#[utoipa::path(
+    get, path = "/v1/workspaces", tag = "administration", operation_id = "listWorkspaces",
+    responses((status = 200, description = "The workspaces", body = WorkspacePage)),
+    security(("token" = ["admin"]))
+)]
+pub async fn workspaces(Operator(asker): Operator, uri: Uri) -> Answer {
+    query::none(&uri)?;
+    let mut all = asker.admin().workspaces().await?;
+    if !asker.is_operator() {
+        all.retain(|workspace| workspace.id == asker.token.workspace_id);
+    }
+    Ok(whole(all))
+}
+
+/// Make a workspace
+///
+/// The same again is no error. Only an admin of the workspace `default` may.
+#[utoipa::path(
+    post, path = "/v1/workspaces", tag = "administration", operation_id = "createWorkspace", request_body = NewWorkspaceBody,
+    responses((status = 201, description = "The workspace", body = WorkspaceBody)),
+    security(("token" = ["admin"]))
+)]
+pub async fn create_workspace(Operator(asker): Operator, Strict(body): Strict<NewWorkspaceBody>) -> Answer {
+    if !asker.is_operator() {
+        return Err(not_an_operator().into());
+    }
+    let workspace = asker.admin().create_workspace(&body.id).await?;
+    Ok(made(&workspace, "/v1/workspaces"))
+}
+
+/// Delete a workspace and everything in it
+///
+/// Only an admin of the workspace `default` may; to others every other workspace does not exist.
+#[utoipa::path(
+    delete, path = "/v1/workspaces/{id}", tag = "administration", operation_id = "deleteWorkspace",
+    params(("id" = String, Path, description = "The workspace")),
+    responses((status = 204, description = "It is gone")),
+    security(("token" = ["admin"]))
+)]
+pub async fn delete_workspace(
+    Operator(asker): Operator,
+    WorkspaceOf(id): WorkspaceOf,
+    State(shared): State<Arc<Shared>>,
+) -> Answer {
+    if !asker.is_operator() {
+        let is_own = id == asker.token.workspace_id;
+        return Err(if is_own { not_an_operator() } else { unknown_workspace(id.as_str()) }.into());
+    }
+    asker.admin().delete_workspace(&id).await?;
+    shared.tokens.forget_all();
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,152 @@
+//! `POST /v1/runs`, `POST /v1/runs:batch`.
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+use sprongus_core::run::{Enqueue, Enqueued, NewRun, Run};
+use sprongus_core::store::Batch;
+use sprongus_core::{Error, ErrorCode, Result, RunsExt, rules};
+
+use crate::problem::Problem;
+use crate::server::answer::{Answer, bad_field, batch_refused, enqueued, json_of};
+use crate::server::auth::Writer;
+use crate::server::body::Strict;
+use crate::wire::enqueue::{BatchBody, EnqueueBody};
+use crate::wire::run::RunBody;
+use crate::wire::{Answers, IDEMPOTENCY_KEY_HEADER, MAX_BATCH_BODY_BYTES};
+
+/// Enqueue a run
+///
+/// It is on disk before the answer comes. The same key, or the same `id`, and the same request again answer with the run that is
+/// there.
+#[utoipa::path(
+    post, path = "/v1/runs", tag = "runs", operation_id = "enqueueRun", request_body = EnqueueBody,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and request again give the same run")),
+    responses(
+        (status = 201, description = "It was made; `Location` says where it is", body = RunBody),
+        (status = 200, description = "It was made before; `Idempotency-Replayed: true`", body = RunBody),
+    ),
+    security(("token" = ["runs:write"]))
+)]
+pub async fn enqueue(Writer(asker): Writer, headers: HeaderMap, Strict(body): Strict<EnqueueBody>) -> Answer {
+    let body = EnqueueBody { idempotency_key: key(&headers, body.idempotency_key.clone())?, ..body };
+    let answer = asker.runs().enqueue_one(body.into_new()?).await?;
+    Ok(enqueued(&answer.run, &answer, "/v1/runs"))
+}
+
+/// The key of the header or of the body, which must not contradict one another.
+pub fn key(headers: &HeaderMap, in_body: Option<String>) -> Result<Option<String>> {
+    let mut given = headers.get_all(IDEMPOTENCY_KEY_HEADER).iter();
+    let Some(value) = given.next() else { return Ok(in_body) };
+    let malformed = |message| {
+        Err(Error::new(ErrorCode::Malformed, message).with_hint("send one Idempotency-Key of text"))
+    };
+    if given.next().is_some() {
+        return malformed("two Idempotency-Key headers");
+    }
+    let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
+        return malformed("the Idempotency-Key is not text");
+    };
+    // The header's draft writes the key as a quoted string; most clients do not.
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    if !rules::enqueue::is_key(text) {
+        return malformed("the Idempotency-Key is not 1 to 255 printable characters");
+    }
+    match in_body {
+        Some(other) if other != text => {
+            Err(bad_field("/idempotencyKey", "the header Idempotency-Key names another key"))
+        }
+        Some(_) | None => Ok(Some(text.to_owned())),
+    }
+}
+
+/// What became of one item.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Item<'a> {
+    /// The run, and whether it had been made before.
+    #[serde(untagged)]
+    Made { run: &'a Run, replayed: bool },
+    /// Why there is none.
+    #[serde(untagged)]
+    Refused { error: Problem },
+}
+
+/// What became of one item of a batch: a run, or an error.
+#[derive(utoipa::ToSchema)]
+#[schema(as = BatchItem)]
+#[expect(dead_code, reason = "describes what `Item` prints")]
+pub struct ItemBody {
+    /// The run.
+    run: Option<RunBody>,
+    /// Whether it had been made before.
+    replayed: Option<bool>,
+    /// Why there is none.
+    error: Option<Problem>,
+}
+
+/// Answers to a batch, one an item, in order.
+#[derive(utoipa::ToSchema)]
+#[schema(as = BatchAnswer)]
+#[expect(dead_code, reason = "describes what is printed")]
+pub struct BatchAnswerBody {
+    /// The answers.
+    data: Vec<ItemBody>,
+}
+
+/// Enqueue up to 1,000 runs
+///
+/// All or nothing, unless `atomic` is `false`. Each item is a request as for one run, keys included.
+#[utoipa::path(
+    post, path = "/v1/runs:batch", tag = "runs", operation_id = "enqueueRuns", request_body = BatchBody,
+    responses((status = 201, description = "One answer an item, in order", body = BatchAnswerBody)),
+    security(("token" = ["runs:write"]))
+)]
+pub async fn batch(Writer(asker): Writer, Strict(body): Strict<BatchBody, MAX_BATCH_BODY_BYTES>) -> Answer {
+    if body.runs.len() > rules::enqueue::MAX_BATCH {
+        let message = format!("at most {} runs in one call: {}", rules::enqueue::MAX_BATCH, body.runs.len());
+        return Err(bad_field("/runs", message).into());
+    }
+    asker.charge(body.runs.len().saturating_sub(1));
+    let batch = if body.atomic { Batch::AllOrNothing } else { Batch::EachAlone };
+    let requests: Vec<_> = body.runs.into_iter().map(EnqueueBody::into_new).collect();
+    if body.atomic && requests.iter().any(Result::is_err) {
+        // What the core would refuse is named along with it.
+        let fault =
+            |request: Result<NewRun>| request.and_then(|new| rules::enqueue::prepare(&new, None)).err();
+        let bad =
+            requests.into_iter().enumerate().filter_map(|(index, request)| Some((index, fault(request)?)));
+        return Ok(batch_refused(bad.collect()));
+    }
+    let (mut sound, mut answers) = (Vec::new(), Vec::new());
+    for request in requests {
+        match request {
+            Ok(request) => {
+                sound.push(request);
+                answers.push(None);
+            }
+            Err(error) => answers.push(Some(Err(error))),
+        }
+    }
+    let mut made = asker.runs().enqueue(sound, batch).await?.into_iter();
+    let missing = || Err(Error::internal("an item of a batch had no answer"));
+    let answers: Vec<Result<Enqueued>> =
+        answers.into_iter().map(|answer| answer.or_else(|| made.next()).unwrap_or_else(missing)).collect();
+    if body.atomic && answers.iter().any(Result::is_err) {
+        let own = |error: &Error| *error != rules::enqueue::not_made();
+        let bad = answers
+            .into_iter()
+            .enumerate()
+            .filter_map(|(index, answer)| Some((index, answer.err().filter(own)?)));
+        return Ok(batch_refused(bad.collect()));
+    }
+    Ok(printed(&answers))
+}
+
+fn printed(answers: &[Result<Enqueued>]) -> Response {
+    let items = answers.iter().map(|answer| match answer {
+        Ok(enqueued) => Item::Made { run: &enqueued.run, replayed: enqueued.outcome == Enqueue::Existing },
+        Err(error) => Item::Refused { error: Problem::new(error, "") },
+    });
+    json_of(StatusCode::CREATED, &Answers { data: items.collect::<Vec<_>>() })
+}

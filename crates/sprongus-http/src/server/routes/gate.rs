@@ -1,0 +1,52 @@
+//! `POST /v1/runs/{id}:wait`, `:approve`, `:reject`.
+
+use std::time::Duration;
+
+use sprongus_core::run::{Answer as GateAnswer, Hold};
+
+use crate::server::answer::{Answer, json};
+use crate::server::auth::{Approver, Worker};
+use crate::server::body::{Optional, Strict};
+use crate::server::path::RunOf;
+use crate::wire::gate::{ApproveBody, RejectBody};
+use crate::wire::report::WaitBody;
+use crate::wire::run::RunBody;
+
+/// Let go of a run until somebody answers at a step
+#[utoipa::path(
+    post, path = "/v1/runs/{id}:wait", tag = "work", operation_id = "waitRun", request_body = WaitBody,
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, description = "The run", body = RunBody)),
+    security(("token" = ["runs:work"]))
+)]
+pub async fn wait(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<WaitBody>) -> Answer {
+    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch };
+    let timeout = body.approval.timeout_ms.map(Duration::from_millis);
+    Ok(json(&asker.runs().wait(&hold, body.step_id, timeout).await?))
+}
+
+/// Let a run pass the gate it waits at
+#[utoipa::path(
+    post, path = "/v1/runs/{id}:approve", tag = "gates", operation_id = "approveRun", request_body(content = Option<ApproveBody>),
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, description = "The run", body = RunBody)),
+    security(("token" = ["runs:approve"]))
+)]
+pub async fn approve(
+    Approver(asker): Approver,
+    RunOf(id): RunOf,
+    Optional(body): Optional<ApproveBody>,
+) -> Answer {
+    Ok(json(&asker.runs().answer(id, body.step_id, GateAnswer::Approved, body.comment).await?))
+}
+
+/// Do not let a run pass the gate it waits at: it fails for good
+#[utoipa::path(
+    post, path = "/v1/runs/{id}:reject", tag = "gates", operation_id = "rejectRun", request_body = RejectBody,
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, description = "The run", body = RunBody)),
+    security(("token" = ["runs:approve"]))
+)]
+pub async fn reject(Approver(asker): Approver, RunOf(id): RunOf, Strict(body): Strict<RejectBody>) -> Answer {
+    Ok(json(&asker.runs().answer(id, body.step_id, GateAnswer::Rejected, Some(body.reason)).await?))
+}

@@ -1,0 +1,22 @@
+//! `POST /v1/runs/{id}:progress`.
+
+use sprongus_core::run::Hold;
+
+use crate::server::answer::{Answer, json};
+use crate::server::auth::Worker;
+use crate::server::body::Strict;
+use crate::server::path::RunOf;
+use crate::wire::report::ProgressBody;
+use crate::wire::run::RunBody;
+
+/// Tell how far a run is
+#[utoipa::path(
+    post, path = "/v1/runs/{id}:progress", tag = "work", operation_id = "progressRun", request_body = ProgressBody,
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, description = "The run", body = RunBody)),
+    security(("token" = ["runs:work"]))
+)]
+pub async fn progress(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<ProgressBody>) -> Answer {
+    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch };
+    Ok(json(&asker.runs().progress(&hold, body.progress, body.message).await?))
+}

@@ -1,0 +1,16 @@
+//! `POST /v1/runs:prune`.
+
+use crate::server::answer::{Answer, json};
+use crate::server::auth::Operator;
+use crate::server::body::Optional;
+use crate::wire::directory::{PruneBody, PrunedBody};
+
+/// Take what retention lets go, or count it
+#[utoipa::path(
+    post, path = "/v1/runs:prune", tag = "administration", operation_id = "pruneRuns", request_body(content = Option<PruneBody>),
+    responses((status = 200, description = "Runs by the state they ended in", body = PrunedBody)),
+    security(("token" = ["admin"]))
+)]
+pub async fn prune(Operator(asker): Operator, Optional(body): Optional<PruneBody>) -> Answer {
+    Ok(json(&asker.runs().prune(body.retention(), body.dry_run).await?))
+}

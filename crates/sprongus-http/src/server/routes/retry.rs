@@ -1,0 +1,19 @@
+//! `POST /v1/runs/{id}:retry`.
+
+use crate::server::answer::{Answer, json};
+use crate::server::auth::Writer;
+use crate::server::body::Optional;
+use crate::server::path::RunOf;
+use crate::wire::gate::RetryBody;
+use crate::wire::run::RunBody;
+
+/// Give a failed or canceled run another budget of attempts
+#[utoipa::path(
+    post, path = "/v1/runs/{id}:retry", tag = "runs", operation_id = "retryRun", request_body(content = Option<RetryBody>),
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, description = "The run", body = RunBody)),
+    security(("token" = ["runs:write"]))
+)]
+pub async fn retry(Writer(asker): Writer, RunOf(id): RunOf, Optional(body): Optional<RetryBody>) -> Answer {
+    Ok(json(&asker.runs().retry(id, body.if_epoch).await?))
+}

@@ -1,0 +1,19 @@
+//! `GET /v1/stats`.
+
+use axum::http::Uri;
+
+use crate::server::answer::{Answer, json};
+use crate::server::auth::Reader;
+use crate::server::query;
+use crate::wire::directory::StatsBody;
+
+/// The figures of the workspace
+#[utoipa::path(
+    get, path = "/v1/stats", tag = "runs", operation_id = "stats",
+    responses((status = 200, description = "Depth by kind, and what ended within the last hour", body = StatsBody)),
+    security(("token" = ["runs:read"]))
+)]
+pub async fn stats(Reader(asker): Reader, uri: Uri) -> Answer {
+    query::none(&uri)?;
+    Ok(json(&asker.runs().stats().await?))
+}

@@ -1,0 +1,93 @@
+//! `GET`, `POST /v1/tokens`, `DELETE /v1/tokens/{id}`, and `GET /v1/token`.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::Uri;
+use axum::http::request::Parts;
+use sprongus_core::Error;
+use sprongus_core::ids::TokenId;
+
+use super::read::page_body;
+use crate::server::Shared;
+use crate::server::answer::{Answer, Refused, json, made, shown};
+use crate::server::auth::{Asker, Operator};
+use crate::server::body::Strict;
+use crate::server::{path, query};
+use crate::wire::List;
+use crate::wire::token::{MadeTokenBody, NewTokenBody, TokenBody};
+
+page_body! {
+    /// The tokens of the workspace.
+    TokenPage, TokenPage, TokenBody;
+}
+
+/// The token a path names.
+pub struct TokenOf(TokenId);
+
+impl FromRequestParts<Arc<Shared>> for TokenOf {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
+        let text = path::named(parts, shared, "id").await;
+        let unknown = |_| {
+            Error::not_found(format_args!("token: {}", shown(&text)))
+                .with_hint("`sprongus token list` shows them")
+        };
+        text.parse().map(Self).map_err(|error: Error| Refused(unknown(error)))
+    }
+}
+
+/// List the tokens of the workspace, newest first
+///
+/// What is known of them: a token itself is shown once, when it is made.
+#[utoipa::path(
+    get, path = "/v1/tokens", tag = "administration", operation_id = "listTokens",
+    responses((status = 200, description = "The tokens, revoked and expired ones included", body = TokenPage)),
+    security(("token" = ["admin"]))
+)]
+pub async fn tokens(Operator(asker): Operator, uri: Uri) -> Answer {
+    query::none(&uri)?;
+    Ok(json(&List { data: asker.admin().tokens().await?, next_cursor: None }))
+}
+
+/// Make a token
+#[utoipa::path(
+    post, path = "/v1/tokens", tag = "administration", operation_id = "createToken", request_body = NewTokenBody,
+    responses((status = 201, description = "The token, shown this once", body = MadeTokenBody)),
+    security(("token" = ["admin"]))
+)]
+pub async fn create(Operator(asker): Operator, Strict(body): Strict<NewTokenBody>) -> Answer {
+    let token = asker.admin().create_token(body.into()).await?;
+    Ok(made(&token, "/v1/tokens"))
+}
+
+/// Revoke a token
+///
+/// It is refused from now on, on other servers within a second. Revoked already, it is answered as it is.
+#[utoipa::path(
+    delete, path = "/v1/tokens/{id}", tag = "administration", operation_id = "revokeToken",
+    params(("id" = String, Path, description = "The token's id")),
+    responses((status = 200, description = "What is known of the token", body = TokenBody)),
+    security(("token" = ["admin"]))
+)]
+pub async fn revoke(
+    Operator(asker): Operator,
+    TokenOf(id): TokenOf,
+    State(shared): State<Arc<Shared>>,
+) -> Answer {
+    let token = asker.admin().revoke_token(id).await?;
+    shared.tokens.forget_all();
+    Ok(json(&token))
+}
+
+/// What the token of this very call is
+#[utoipa::path(
+    get, path = "/v1/token", tag = "administration", operation_id = "ownToken",
+    responses((status = 200, description = "What is known of the token", body = TokenBody)),
+    security(("token" = []))
+)]
+pub async fn own(asker: Asker, uri: Uri) -> Answer {
+    query::none(&uri)?;
+    Ok(json(asker.token.as_ref()))
+}

@@ -1,0 +1,259 @@
+//! Server-sent events: how they are written, and the two streams there are. Both are pulled: nothing is read for a client before it
+//! has taken what was read before, and one that takes nothing loses its connection (see [`super::stall`]).
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream::{Stream, unfold};
+use serde::Serialize;
+use sprongus_core::event::Event;
+use sprongus_core::follow::{News, ReadSoFar};
+use sprongus_core::ids::RunId;
+use sprongus_core::step::NumberedLine;
+use sprongus_core::stream::{StreamPosition, Streamed};
+use sprongus_core::{Error, Result};
+
+use super::Shared;
+use super::auth::Asker;
+use super::feed::{self, PAGE, Told, Watch};
+
+/// How often a stream without news says that it is there.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// How long a client should wait before it comes back.
+const RETRY_MS: u64 = 1_000;
+
+/// One message.
+fn message(out: &mut String, name: &str, id: &str, data: &impl Serialize) {
+    match serde_json::to_string(data) {
+        // JSON has no line break outside of its strings, and none inside: one line of data is enough.
+        Ok(json) => {
+            let _ = write!(out, "event: {name}\nid: {id}\ndata: {json}\n\n");
+        }
+        Err(error) => tracing::error!(?error, "an event cannot be written"),
+    }
+}
+
+/// The place after which the client wants to go on.
+pub fn last_event_id(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Error::validation("Last-Event-ID is no id of this stream"))?;
+    Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+}
+
+/// A stream's answer.
+pub fn response(
+    chunks: impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static,
+) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        // nginx would keep events back until its buffer is full.
+        (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    (headers, Body::from_stream(chunks)).into_response()
+}
+
+/// The answer that makes a browser stop asking: there will be nothing more.
+pub fn nothing_more() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+/// The place in a run's stream.
+pub fn place_in_run(text: &str) -> Result<ReadSoFar> {
+    let number = |digits: &str| digits.parse::<u64>().ok().filter(|&n| i64::try_from(n).is_ok());
+    let read = text
+        .split_once('.')
+        .and_then(|(events, lines)| Some(ReadSoFar { events: number(events)?, lines: number(lines)? }));
+    read.ok_or_else(|| Error::validation("Last-Event-ID is no id of this stream"))
+}
+
+/// Somebody who follows one run.
+pub struct RunStream {
+    shared: Arc<Shared>,
+    asker: Asker,
+    watch: Watch,
+    id: RunId,
+    read: ReadSoFar,
+    is_over: bool,
+}
+
+impl RunStream {
+    /// From `read` on, which `first` lies behind.
+    pub fn new(shared: Arc<Shared>, asker: Asker, watch: Watch, id: RunId, read: ReadSoFar) -> Self {
+        Self { shared, asker, watch, id, read, is_over: false }
+    }
+
+    /// The stream. It begins with what is there, and ends with the run.
+    pub fn chunks(self) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static {
+        let greeting = Some(format!("retry: {RETRY_MS}\n\n"));
+        unfold((self, greeting), |(mut stream, greeting)| async move {
+            if let Some(greeting) = greeting {
+                return Some((Ok(Bytes::from(greeting)), (stream, None)));
+            }
+            let chunk = stream.next().await?;
+            Some((Ok(Bytes::from(chunk)), (stream, None)))
+        })
+    }
+
+    async fn next(&mut self) -> Option<String> {
+        if self.is_over || *self.shared.stopping.borrow() {
+            return None;
+        }
+        let following = feed::follow(&self.shared, &self.asker, &mut self.watch, self.id, self.read, ALIVE);
+        let news = match following.await {
+            Ok(news) => news,
+            Err(error) => {
+                // The client comes back, and is told why then.
+                tracing::debug!(?error, "a stream ended");
+                return None;
+            }
+        };
+        if !is_still_allowed(&self.shared, &self.asker).await {
+            return None;
+        }
+        let mut out = String::new();
+        write_news(&mut out, &mut self.read, &news);
+        if out.is_empty() {
+            if news.run.state.is_final() {
+                self.is_over = true;
+                message(&mut out, "end", &place(self.read), &news.run);
+            } else {
+                out.push_str(": alive\n\n");
+            }
+        }
+        Some(out)
+    }
+}
+
+fn place(read: ReadSoFar) -> String {
+    format!("{}.{}", read.events, read.lines)
+}
+
+/// Events and lines in the order of their times; each id says how far one has read of both.
+fn write_news(out: &mut String, read: &mut ReadSoFar, news: &News) {
+    let mut lines = news.lines.iter().peekable();
+    let line = |out: &mut String, read: &mut ReadSoFar, line: &NumberedLine| {
+        read.lines = line.seq;
+        message(out, "log", &place(*read), line);
+    };
+    for event in &news.events {
+        while let Some(earlier) = lines.next_if(|line| line.line.at < event.at) {
+            line(out, read, earlier);
+        }
+        read.events = event.seq;
+        message(out, "event", &place(*read), event);
+    }
+    for later in lines {
+        line(out, read, later);
+    }
+}
+
+/// Somebody who follows a workspace.
+pub struct WorkspaceStream {
+    shared: Arc<Shared>,
+    asker: Asker,
+    watch: Watch,
+    position: StreamPosition,
+    /// Whether what is told is not enough, so that he reads for himself.
+    is_behind: bool,
+}
+
+impl WorkspaceStream {
+    /// From `position` on.
+    pub fn new(shared: Arc<Shared>, asker: Asker, watch: Watch, position: StreamPosition) -> Self {
+        Self { shared, asker, watch, position, is_behind: true }
+    }
+
+    /// The stream. It begins behind the position, and ends with the server.
+    pub fn chunks(self) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static {
+        // The position stands in the greeting, so that one who hears of nothing and comes back misses nothing.
+        let greeting = Some(format!("retry: {RETRY_MS}\nid: {}\n\n", self.position));
+        unfold((self, greeting), |(mut stream, greeting)| async move {
+            if let Some(greeting) = greeting {
+                return Some((Ok(Bytes::from(greeting)), (stream, None)));
+            }
+            let chunk = stream.next().await?;
+            Some((Ok(Bytes::from(chunk)), (stream, None)))
+        })
+    }
+
+    async fn next(&mut self) -> Option<String> {
+        let mut stopping = self.shared.stopping.clone();
+        loop {
+            if *stopping.borrow() {
+                return None;
+            }
+            if self.is_behind {
+                let page = match self.read().await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        tracing::debug!(?error, "a stream ended");
+                        return None;
+                    }
+                };
+                self.is_behind = !page.is_empty();
+                if let Some(out) = self.write(&page) {
+                    return Some(out);
+                }
+            }
+            let told = tokio::select! {
+                told = self.watch.told() => Some(told),
+                () = tokio::time::sleep(ALIVE) => None,
+                _ = stopping.wait_for(|is_stopping| *is_stopping) => return None,
+            };
+            if !is_still_allowed(&self.shared, &self.asker).await {
+                return None;
+            }
+            match told {
+                None => return Some(": alive\n\n".to_owned()),
+                Some(Told::Behind) => self.is_behind = true,
+                // Which of them somebody narrowed to projects may see, only the store can say.
+                Some(Told::Events(_)) if self.asker.caller.projects.is_some() => self.is_behind = true,
+                Some(Told::Events(batch)) => {
+                    if let Some(out) = self.write(&batch) {
+                        return Some(out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads for himself. Where there is nothing for him, he goes on from the end: what lies before it is others'.
+    async fn read(&mut self) -> Result<Vec<Streamed>> {
+        let (store, caller) = (self.shared.service.store(), &self.asker.caller);
+        let end = store.stream_end(caller).await?;
+        let page = store.stream(caller, self.position, PAGE).await?;
+        if page.is_empty() {
+            self.position = end.max(self.position);
+        }
+        Ok(page)
+    }
+
+    /// What lies behind the position; nothing if nothing does.
+    fn write(&mut self, batch: &[Streamed]) -> Option<String> {
+        let mut out = String::new();
+        for Streamed { position, event } in batch {
+            if *position > self.position {
+                self.position = *position;
+                let event: &Event = event;
+                message(&mut out, "event", &position.to_string(), event);
+            }
+        }
+        (!out.is_empty()).then_some(out)
+    }
+}
+
+/// Whether the token is still good: a stream outlives many a token.
+async fn is_still_allowed(shared: &Shared, asker: &Asker) -> bool {
+    match shared.tokens.live(&asker.hash).await {
+        Ok(_) => true,
+        // A database that cannot be asked takes nobody's rights away.
+        Err(error) => error.retryable(),
+    }
+}

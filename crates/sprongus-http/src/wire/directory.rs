@@ -1,0 +1,341 @@
+//! What stands around the runs: workspaces, projects, agent tasks, workers, kinds; figures and retention.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sprongus_core::directory::{
+    AgentTask, KindSetting, KindStats, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
+};
+use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::state::State;
+use sprongus_core::time::Timestamp;
+
+use super::millis;
+
+/// A tenant.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Workspace))]
+#[serde(rename_all = "camelCase")]
+pub struct WorkspaceBody {
+    /// Its name.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub id: WorkspaceId,
+    /// When it was made.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+}
+
+impl From<WorkspaceBody> for Workspace {
+    fn from(body: WorkspaceBody) -> Self {
+        Self { id: body.id, created_at: body.created_at }
+    }
+}
+
+/// A group of runs.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Project))]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectBody {
+    /// Its name.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub id: ProjectId,
+    /// When it was made.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+}
+
+impl From<ProjectBody> for Project {
+    fn from(body: ProjectBody) -> Self {
+        Self { id: body.id, created_at: body.created_at }
+    }
+}
+
+/// Makes a workspace.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewWorkspace))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewWorkspaceBody {
+    /// Its name: `[a-z0-9][a-z0-9-]{0,63}`.
+    #[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,63}$"))]
+    pub id: WorkspaceId,
+}
+
+/// Makes a project.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewProject))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewProjectBody {
+    /// Its name: `[a-z0-9][a-z0-9-]{0,63}`.
+    #[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,63}$"))]
+    pub id: ProjectId,
+}
+
+/// Makes an agent task.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewAgentTask))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewAgentTaskBody {
+    /// Its name: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`; a new ULID when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"))]
+    pub id: Option<AgentTaskId>,
+    /// What it is about, for people; up to 512 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+/// What runs are made for.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = AgentTask))]
+#[serde(rename_all = "camelCase")]
+pub struct AgentTaskBody {
+    /// Its name.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub id: AgentTaskId,
+    /// What it is about, for people.
+    pub title: Option<String>,
+    /// When it was made.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+}
+
+impl From<AgentTaskBody> for AgentTask {
+    fn from(body: AgentTaskBody) -> Self {
+        Self { id: body.id, title: body.title, created_at: body.created_at }
+    }
+}
+
+/// What a worker says of itself.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = WorkerWord))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkerWordBody {
+    /// The kinds it serves; any when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
+    pub kinds: Option<Vec<Kind>>,
+    /// The machine it runs on; up to 255 bytes.
+    #[cfg_attr(feature = "server", schema(max_length = 255))]
+    pub host: String,
+    /// Its process there.
+    #[cfg_attr(feature = "server", schema(value_type = i64, minimum = 0, maximum = 4_294_967_295_i64))]
+    pub pid: u32,
+    /// Its version; up to 64 bytes.
+    #[cfg_attr(feature = "server", schema(max_length = 64))]
+    pub version: String,
+    /// Runs it executes at once.
+    #[cfg_attr(feature = "server", schema(value_type = i64, minimum = 0, maximum = 4_294_967_295_i64))]
+    pub concurrency: u32,
+}
+
+impl WorkerWordBody {
+    /// What the core is told.
+    pub fn into_info(self, id: WorkerId) -> WorkerInfo {
+        WorkerInfo {
+            id,
+            kinds: self.kinds,
+            host: self.host,
+            pid: self.pid,
+            version: self.version,
+            concurrency: self.concurrency,
+        }
+    }
+}
+
+impl From<&WorkerInfo> for WorkerWordBody {
+    fn from(info: &WorkerInfo) -> Self {
+        Self {
+            kinds: info.kinds.clone(),
+            host: info.host.clone(),
+            pid: info.pid,
+            version: info.version.clone(),
+            concurrency: info.concurrency,
+        }
+    }
+}
+
+/// The answer to a worker's word.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = WorkerAnswer))]
+pub struct WorkerAnswerBody {
+    /// It should stop claiming and finish what it holds.
+    pub drain: bool,
+}
+
+/// A worker that lives.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Worker))]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerBody {
+    /// This start of it.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub id: WorkerId,
+    /// The kinds it serves; null for any.
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
+    pub kinds: Option<Vec<Kind>>,
+    /// The machine it runs on.
+    pub host: String,
+    /// Its process there.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Runs it executes at once.
+    pub concurrency: u32,
+    /// It was told to stop claiming.
+    pub draining: bool,
+    /// When it was last heard of.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub seen_at: Timestamp,
+}
+
+impl From<WorkerBody> for Worker {
+    fn from(body: WorkerBody) -> Self {
+        Self {
+            id: body.id,
+            kinds: body.kinds,
+            host: body.host,
+            pid: body.pid,
+            version: body.version,
+            concurrency: body.concurrency,
+            draining: body.draining,
+            seen_at: body.seen_at,
+        }
+    }
+}
+
+/// Names the kind that is paused or resumed.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = KindName))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KindNameBody {
+    /// The kind.
+    #[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$"))]
+    pub kind: Kind,
+}
+
+/// A kind somebody paused or resumed.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = KindSetting))]
+#[serde(rename_all = "camelCase")]
+pub struct KindBody {
+    /// The kind.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub kind: Kind,
+    /// No run of it is claimed.
+    pub paused: bool,
+}
+
+impl From<KindBody> for KindSetting {
+    fn from(body: KindBody) -> Self {
+        Self { kind: body.kind, paused: body.paused }
+    }
+}
+
+/// How one kind stands.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = KindStats))]
+#[serde(rename_all = "camelCase")]
+pub struct KindStatsBody {
+    /// Due and free to be claimed.
+    pub due: u64,
+    /// Delayed, backing off or waiting at a gate.
+    pub later: u64,
+    /// Held by workers.
+    pub running: u64,
+    /// How long the oldest due run has been due.
+    pub oldest_due_ms: Option<u64>,
+}
+
+/// The figures of a workspace; totals are over the last hour.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Stats))]
+#[serde(rename_all = "camelCase")]
+pub struct StatsBody {
+    /// Kind by kind, those that have live runs.
+    pub kinds: BTreeMap<String, KindStatsBody>,
+    /// Runs that ended within the last hour, by state.
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, u64>))]
+    pub ended_last_hour: BTreeMap<State, u64>,
+    /// Median time from due to started, of those.
+    pub wait_p50_ms: Option<u64>,
+    /// 99th percentile of the same.
+    pub wait_p99_ms: Option<u64>,
+    /// Median time from started to ended, of those.
+    pub run_p50_ms: Option<u64>,
+    /// 99th percentile of the same.
+    pub run_p99_ms: Option<u64>,
+    /// Workers heard of within 15 s.
+    pub workers: u64,
+}
+
+impl From<StatsBody> for Stats {
+    fn from(body: StatsBody) -> Self {
+        let kinds = body.kinds.into_iter().map(|(kind, stats)| {
+            let stats = KindStats {
+                due: stats.due,
+                later: stats.later,
+                running: stats.running,
+                oldest_due_ms: stats.oldest_due_ms,
+            };
+            (kind, stats)
+        });
+        Self {
+            kinds: kinds.collect(),
+            ended_last_hour: body.ended_last_hour,
+            wait_p50_ms: body.wait_p50_ms,
+            wait_p99_ms: body.wait_p99_ms,
+            run_p50_ms: body.run_p50_ms,
+            run_p99_ms: body.run_p99_ms,
+            workers: body.workers,
+        }
+    }
+}
+
+/// Takes what retention lets go.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Prune))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PruneBody {
+    /// How long runs that succeeded are kept; 30 days when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succeeded_ms: Option<u64>,
+    /// How long runs that failed or were canceled are kept; 90 days when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_ms: Option<u64>,
+    /// Counts, and takes nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+impl PruneBody {
+    /// The request for a retention.
+    pub fn new(retention: Retention, dry_run: bool) -> Self {
+        let (succeeded_ms, failed_ms) = (Some(millis(retention.succeeded)), Some(millis(retention.failed)));
+        Self { succeeded_ms, failed_ms, dry_run }
+    }
+
+    /// How long runs are kept.
+    pub fn retention(&self) -> Retention {
+        let kept = Retention::default();
+        Retention {
+            succeeded: self.succeeded_ms.map_or(kept.succeeded, Duration::from_millis),
+            failed: self.failed_ms.map_or(kept.failed, Duration::from_millis),
+        }
+    }
+}
+
+/// What retention took, or would take.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Pruned))]
+pub struct PrunedBody {
+    /// Runs by the state they ended in.
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, u64>))]
+    pub runs: BTreeMap<State, u64>,
+}
+
+impl From<PrunedBody> for Pruned {
+    fn from(body: PrunedBody) -> Self {
+        Self { runs: body.runs }
+    }
+}

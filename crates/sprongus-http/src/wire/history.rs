@@ -1,0 +1,196 @@
+//! What belongs to a run, as it is read back: steps, events, log lines, and what is new of it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sprongus_core::Error;
+use sprongus_core::event::Event;
+use sprongus_core::follow::{News, ReadSoFar};
+use sprongus_core::ids::{EventId, RunId, StepId};
+use sprongus_core::json::Json;
+use sprongus_core::step::{LogLine, NumberedLine, Phase, Step, StepStatus, StepType, Stream};
+use sprongus_core::time::Timestamp;
+
+use super::run::RunBody;
+#[cfg(feature = "server")]
+use super::words::{PhaseName, StepStatusName, StepTypeName, StreamName};
+
+/// A named part of a run.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Step))]
+#[serde(rename_all = "camelCase")]
+pub struct StepBody {
+    /// Its name among all steps.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub id: StepId,
+    /// The run.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub run_id: RunId,
+    /// The attempt it is shown under.
+    pub attempt: u32,
+    /// Its place in the run.
+    pub ordinal: u32,
+    /// When it has its turn.
+    #[cfg_attr(feature = "server", schema(value_type = PhaseName))]
+    pub phase: Phase,
+    /// Its name in the declaration.
+    pub name: String,
+    /// What it does.
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "server", schema(value_type = StepTypeName))]
+    pub kind: StepType,
+    /// How it stands.
+    #[cfg_attr(feature = "server", schema(value_type = StepStatusName))]
+    pub status: StepStatus,
+    /// What it printed, without the trailing newline, cut at 64 KiB.
+    pub output: Option<String>,
+    /// Tokens given to a model.
+    pub tokens_in: Option<u64>,
+    /// Tokens a model gave back.
+    pub tokens_out: Option<u64>,
+    /// When it began.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub completed_at: Option<Timestamp>,
+    /// How long it took, once it has ended.
+    pub duration_ms: Option<u64>,
+}
+
+impl StepBody {
+    /// The step. The claim it ran under is in its id and not on the wire: it reads as 0.
+    pub fn into_step(self) -> Step {
+        Step {
+            id: self.id,
+            run_id: self.run_id,
+            epoch: 0,
+            attempt: self.attempt,
+            ordinal: self.ordinal,
+            phase: self.phase,
+            name: self.name,
+            kind: self.kind,
+            status: self.status,
+            output: self.output,
+            tokens_in: self.tokens_in,
+            tokens_out: self.tokens_out,
+            started_at: self.started_at,
+            completed_at: self.completed_at,
+        }
+    }
+}
+
+/// One immutable line of a run's history.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Event))]
+#[serde(rename_all = "camelCase")]
+pub struct EventBody {
+    /// Its name.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub id: EventId,
+    /// The run.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub run_id: RunId,
+    /// The step it belongs to, if any.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub step_id: Option<StepId>,
+    /// Its place in the run's history: 1, 2, 3, without a gap.
+    pub seq: u64,
+    /// What it tells.
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "server", schema(example = "run.started"))]
+    pub kind: String,
+    /// When.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: String,
+    /// The particulars.
+    pub payload: Value,
+}
+
+impl EventBody {
+    /// The event.
+    ///
+    /// # Errors
+    /// `validation`: a type that this program does not know.
+    pub fn into_event(self) -> Result<Event, Error> {
+        Ok(Event {
+            run_id: self.run_id,
+            step_id: self.step_id,
+            seq: self.seq,
+            kind: self.kind.parse()?,
+            at: self.at,
+            actor: self.actor,
+            payload: Json::from_value(self.payload),
+        })
+    }
+}
+
+/// One line that a run printed.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = LogLine))]
+#[serde(rename_all = "camelCase")]
+pub struct LineBody {
+    /// Its place in the run's log: 1, 2, 3, without a gap, over all attempts.
+    pub seq: u64,
+    /// The attempt that printed it.
+    pub attempt: u32,
+    /// Where it was printed.
+    #[cfg_attr(feature = "server", schema(value_type = StreamName))]
+    pub stream: Stream,
+    /// When the worker read it.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// The step that printed it.
+    pub step: Option<String>,
+    /// The line, without its newline.
+    pub text: String,
+}
+
+impl LineBody {
+    /// The line.
+    pub fn into_line(self) -> NumberedLine {
+        let line = LogLine { stream: self.stream, at: self.at, step: self.step, text: self.text };
+        NumberedLine { seq: self.seq, attempt: self.attempt, line }
+    }
+}
+
+/// What is new of a run.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = News))]
+#[serde(rename_all = "camelCase")]
+pub struct NewsBody {
+    /// The run as it stands.
+    pub run: RunBody,
+    /// Events after those seen.
+    pub events: Vec<EventBody>,
+    /// Log lines after those seen.
+    pub lines: Vec<LineBody>,
+    /// How far one has read with these.
+    pub read: ReadBody,
+}
+
+/// How far one has read.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = ReadSoFar))]
+pub struct ReadBody {
+    /// The `seq` of the last event seen; 0 before the first.
+    pub events: u64,
+    /// The `seq` of the last log line seen; 0 before the first.
+    pub lines: u64,
+}
+
+impl NewsBody {
+    /// The news.
+    ///
+    /// # Errors
+    /// As [`EventBody::into_event`].
+    pub fn into_news(self) -> Result<News, Error> {
+        Ok(News {
+            run: self.run.into_run(),
+            events: self.events.into_iter().map(EventBody::into_event).collect::<Result<_, _>>()?,
+            lines: self.lines.into_iter().map(LineBody::into_line).collect(),
+            read: ReadSoFar { events: self.read.events, lines: self.read.lines },
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! What a worker records beside its run's state: steps and log lines.
+
+use serde::{Deserialize, Serialize};
+use sprongus_core::names::WorkerId;
+use sprongus_core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
+use sprongus_core::time::Timestamp;
+
+use super::objects;
+#[cfg(feature = "server")]
+use super::words::{PhaseName, StepStatusName, StepTypeName, StreamName};
+
+/// A line that the run's process printed.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewLogLine))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewLineBody {
+    /// Where it was printed.
+    #[cfg_attr(feature = "server", schema(value_type = StreamName))]
+    pub stream: Stream,
+    /// When the worker read it; now when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub at: Option<Timestamp>,
+    /// The step that printed it, when not the one named for all lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// The line, without its newline; cut at 16 KiB.
+    pub text: String,
+}
+
+impl NewLineBody {
+    /// The line, with what all lines of the call have in common.
+    pub fn into_line(self, step: Option<&str>, now: Timestamp) -> LogLine {
+        LogLine {
+            stream: self.stream,
+            at: self.at.unwrap_or(now),
+            step: self.step.or_else(|| step.map(str::to_owned)),
+            text: self.text,
+        }
+    }
+}
+
+impl From<LogLine> for NewLineBody {
+    fn from(line: LogLine) -> Self {
+        Self { stream: line.stream, at: Some(line.at), step: line.step, text: line.text }
+    }
+}
+
+/// Adds lines to a run's log.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Log))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LogBody {
+    /// The worker.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub worker_id: WorkerId,
+    /// Under which claim.
+    pub epoch: u64,
+    /// The step that printed the lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// The lines, up to 10,000.
+    #[serde(deserialize_with = "objects")]
+    #[cfg_attr(feature = "server", schema(max_items = 10_000))]
+    pub lines: Vec<NewLineBody>,
+}
+
+/// Tells how a step stands: the whole of it, each time.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewStep))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StepReportBody {
+    /// Its name, 1 to 128 printable bytes.
+    pub name: String,
+    /// When it has its turn.
+    #[cfg_attr(feature = "server", schema(value_type = PhaseName))]
+    pub phase: Phase,
+    /// What it does.
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "server", schema(value_type = StepTypeName))]
+    pub kind: StepType,
+    /// How it stands.
+    #[cfg_attr(feature = "server", schema(value_type = StepStatusName))]
+    pub status: StepStatus,
+    /// Its place in the run. Left out, it is the place of the step of this name in this execution, else the next free one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64))]
+    pub ordinal: Option<u32>,
+    /// What it printed; cut at 64 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Tokens given to a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_in: Option<u64>,
+    /// Tokens a model gave back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_out: Option<u64>,
+}
+
+impl StepReportBody {
+    /// The report, at `ordinal` where it names none.
+    pub fn into_report(self, ordinal: u32) -> StepReport {
+        StepReport {
+            ordinal: self.ordinal.unwrap_or(ordinal),
+            name: self.name,
+            phase: self.phase,
+            kind: self.kind,
+            status: self.status,
+            output: self.output,
+            tokens_in: self.tokens_in,
+            tokens_out: self.tokens_out,
+        }
+    }
+}
+
+impl From<StepReport> for StepReportBody {
+    fn from(step: StepReport) -> Self {
+        Self {
+            name: step.name,
+            phase: step.phase,
+            kind: step.kind,
+            status: step.status,
+            ordinal: Some(step.ordinal),
+            output: step.output,
+            tokens_in: step.tokens_in,
+            tokens_out: step.tokens_out,
+        }
+    }
+}
+
+/// Tells how one step stands.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = StepUpdate))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StepUpdateBody {
+    /// The worker.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub worker_id: WorkerId,
+    /// Under which claim.
+    pub epoch: u64,
+    /// Its name, 1 to 128 printable bytes.
+    pub name: String,
+    /// When it has its turn.
+    #[cfg_attr(feature = "server", schema(value_type = PhaseName))]
+    pub phase: Phase,
+    /// What it does.
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "server", schema(value_type = StepTypeName))]
+    pub kind: StepType,
+    /// How it stands.
+    #[cfg_attr(feature = "server", schema(value_type = StepStatusName))]
+    pub status: StepStatus,
+    /// Its place in the run. Left out, it is the place of the step of this name in this execution, else the next free one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64))]
+    pub ordinal: Option<u32>,
+    /// What it printed; cut at 64 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Tokens given to a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_in: Option<u64>,
+    /// Tokens a model gave back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_out: Option<u64>,
+}
+
+impl StepUpdateBody {
+    /// The step apart from the hold it is reported under.
+    pub fn into_step(self) -> StepReportBody {
+        StepReportBody {
+            name: self.name,
+            phase: self.phase,
+            kind: self.kind,
+            status: self.status,
+            ordinal: self.ordinal,
+            output: self.output,
+            tokens_in: self.tokens_in,
+            tokens_out: self.tokens_out,
+        }
+    }
+}
+
+/// Records steps and log lines together, in one transaction.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Record))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordBody {
+    /// The worker.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub worker_id: WorkerId,
+    /// Under which claim.
+    pub epoch: u64,
+    /// The steps, each with its ordinal.
+    #[serde(default, deserialize_with = "objects")]
+    #[cfg_attr(feature = "server", schema(max_items = 10_000))]
+    pub steps: Vec<StepReportBody>,
+    /// The lines.
+    #[serde(default, deserialize_with = "objects")]
+    #[cfg_attr(feature = "server", schema(max_items = 10_000))]
+    pub lines: Vec<NewLineBody>,
+}

@@ -1,0 +1,236 @@
+//! A run, claimed or not, as it is read back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::json::Json;
+use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::run::{ClaimRequest, Claimed, Cleanup, Gate, Lease, Resume, Run};
+use sprongus_core::state::State;
+use sprongus_core::time::Timestamp;
+
+use super::given;
+use super::history::StepBody;
+#[cfg(feature = "server")]
+use super::words::{PassedGate, StateName};
+
+/// One durable piece of background work. Absent values are `null`, never missing.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Run))]
+#[serde(rename_all = "camelCase")]
+pub struct RunBody {
+    /// Its name: a ULID.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "01M80754D6E7K919GRYZ8BH27Q"))]
+    pub id: RunId,
+    /// The tenant.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "default"))]
+    pub workspace_id: WorkspaceId,
+    /// The group it belongs to; null for system runs.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub project_id: Option<ProjectId>,
+    /// What it was made for.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub agent_task_id: Option<AgentTaskId>,
+    /// What it does.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "script.pull"))]
+    pub kind: Kind,
+    /// What it works on: any JSON.
+    #[cfg_attr(feature = "server", schema(value_type = Value))]
+    pub input: Value,
+    /// Where it stands.
+    #[cfg_attr(feature = "server", schema(value_type = StateName))]
+    pub state: State,
+    /// 0 to 100; higher is claimed first.
+    #[cfg_attr(feature = "server", schema(minimum = 0, maximum = 100))]
+    pub priority: u8,
+    /// Percent done, 0 to 100, as the worker last told.
+    #[cfg_attr(feature = "server", schema(minimum = 0, maximum = 100))]
+    pub progress: u8,
+    /// Executions started.
+    pub attempt: u32,
+    /// Executions allowed.
+    pub max_attempts: u32,
+    /// Leases lost.
+    pub crashes: u32,
+    /// The gate it waits at.
+    pub waiting_for: Option<WaitingForBody>,
+    /// Not claimed before this.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub run_at: Timestamp,
+    /// What makes a repeated enqueue give this run.
+    pub idempotency_key: Option<String>,
+    /// What it came to: any JSON.
+    #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "server", schema(value_type = Value))]
+    pub result: Option<Value>,
+    /// Where its outcome lies.
+    pub output_ref: Option<String>,
+    /// Why the last attempt failed.
+    pub error: Option<String>,
+    /// The worker that holds it, or held it when it ended.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub claimed_by: Option<WorkerId>,
+    /// When that worker took it.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub claimed_at: Option<Timestamp>,
+    /// When the first attempt started.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub finished_at: Option<Timestamp>,
+    /// When it was enqueued.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+    /// When it last changed; a heartbeat is no change.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub updated_at: Timestamp,
+    /// Counts the claims. Every report carries it; a retry may name it.
+    pub epoch: u64,
+    /// Short pairs to find it by.
+    pub tags: BTreeMap<String, String>,
+    /// Still unstarted then, it fails.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub expire_at: Option<Timestamp>,
+}
+
+/// The gate a run waits at.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = WaitingFor))]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingForBody {
+    /// The step that waits.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub step_id: StepId,
+    /// When waiting ends and the run fails; null while it waits until it is answered.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub until: Option<Timestamp>,
+}
+
+impl RunBody {
+    /// The run. What the wire does not carry is left empty: a caller has no use for it.
+    pub fn into_run(self) -> Run {
+        let gate = self.waiting_for.map(|waiting| Gate {
+            step_id: waiting.step_id,
+            until: waiting.until,
+            answer: None,
+            by: None,
+            comment: None,
+            resumed: false,
+        });
+        // A result of `null` and none at all are one on the wire.
+        let result = self.result.filter(|result| !result.is_null());
+        Run {
+            id: self.id,
+            workspace_id: self.workspace_id,
+            project_id: self.project_id,
+            agent_task_id: self.agent_task_id,
+            kind: self.kind,
+            input: Json::from_value(self.input),
+            state: self.state,
+            priority: self.priority,
+            progress: self.progress,
+            attempt: self.attempt,
+            max_attempts: self.max_attempts,
+            crashes: self.crashes,
+            gate,
+            run_at: self.run_at,
+            expire_at: self.expire_at,
+            idempotency_key: self.idempotency_key,
+            fingerprint: String::new(),
+            tags: self.tags,
+            result: result.map(Json::from_value),
+            output_ref: self.output_ref,
+            error: self.error,
+            epoch: self.epoch,
+            claimed_by: self.claimed_by,
+            claimed_at: self.claimed_at,
+            lease: ClaimRequest::DEFAULT_LEASE,
+            lease_expires_at: None,
+            closing_until: None,
+            cleanup: Cleanup::None,
+            last_report: None,
+            traceparent: None,
+            last_seq: 0,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}
+
+/// A claimed run: the run's fields, and the hold on it.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = ClaimedRun))]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimedBody {
+    /// The run.
+    #[serde(flatten)]
+    pub run: RunBody,
+    /// The hold on it.
+    pub lease: LeaseBody,
+    /// Only its CLEANUP is wanted: it has ended.
+    pub cleanup: bool,
+    /// What to carry on from behind a gate.
+    pub resume: Option<ResumeBody>,
+    /// The trace of whoever enqueued it (W3C `traceparent`).
+    pub traceparent: Option<String>,
+}
+
+/// A worker's hold on a run.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Lease))]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseBody {
+    /// Who holds it.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub worker_id: WorkerId,
+    /// Under which claim.
+    pub epoch: u64,
+    /// How long it lasts without a heartbeat, on the worker's own clock, from before it sent the claim.
+    pub lease_ms: u64,
+    /// When it ends by the store's clock; for people.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub expires_at: Timestamp,
+}
+
+/// What an execution that carries on behind a gate is given.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Resume))]
+#[serde(rename_all = "camelCase")]
+pub struct ResumeBody {
+    /// The steps of the attempt so far.
+    pub steps: Vec<StepBody>,
+    /// The gate that was passed.
+    #[cfg_attr(feature = "server", schema(value_type = PassedGate))]
+    pub gate: Gate,
+    /// Where the kept work directory lies.
+    pub workdir: Option<String>,
+}
+
+impl ClaimedBody {
+    /// The claimed run.
+    pub fn into_claimed(self) -> Claimed {
+        let mut run = self.run.into_run();
+        run.lease = Duration::from_millis(self.lease.lease_ms);
+        run.lease_expires_at = Some(self.lease.expires_at);
+        run.traceparent = self.traceparent;
+        run.gate = run.gate.or_else(|| self.resume.as_ref().map(|resume| resume.gate.clone()));
+        let lease = Lease {
+            worker_id: self.lease.worker_id,
+            epoch: self.lease.epoch,
+            lease_ms: self.lease.lease_ms,
+            expires_at: self.lease.expires_at,
+        };
+        let resume = self.resume.map(|resume| Resume {
+            steps: resume.steps.into_iter().map(StepBody::into_step).collect(),
+            gate: resume.gate,
+            workdir: resume.workdir,
+        });
+        Claimed { run, lease, cleanup: self.cleanup, resume }
+    }
+}

@@ -1,0 +1,130 @@
+//! Tokens: asking for one, and what is known of it afterwards.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sprongus_core::ids::TokenId;
+use sprongus_core::names::{ProjectId, WorkspaceId};
+use sprongus_core::time::Timestamp;
+use sprongus_core::token::{MadeToken, NewToken, Scope, Token, TokenSecret};
+use sprongus_core::{Error, Result};
+
+use super::millis;
+#[cfg(feature = "server")]
+use super::words::ScopeName;
+
+/// What is asked when a token is made.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewToken))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewTokenBody {
+    /// Who will use it; the actor of the events that it causes.
+    #[cfg_attr(feature = "server", schema(example = "ci"))]
+    pub name: String,
+    /// What it allows.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<ScopeName>, min_items = 1))]
+    pub scopes: Vec<Scope>,
+    /// The projects it is narrowed to; all when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>, min_items = 1))]
+    pub projects: Option<Vec<ProjectId>>,
+    /// How long it lasts; for good when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(minimum = 1))]
+    pub expires_in_ms: Option<u64>,
+}
+
+impl From<NewTokenBody> for NewToken {
+    fn from(body: NewTokenBody) -> Self {
+        Self {
+            name: body.name,
+            scopes: body.scopes,
+            projects: body.projects,
+            expires_in: body.expires_in_ms.map(Duration::from_millis),
+        }
+    }
+}
+
+impl From<NewToken> for NewTokenBody {
+    fn from(new: NewToken) -> Self {
+        Self {
+            name: new.name,
+            scopes: new.scopes,
+            projects: new.projects,
+            expires_in_ms: new.expires_in.map(millis),
+        }
+    }
+}
+
+/// What is known of a token.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Token))]
+#[serde(rename_all = "camelCase")]
+pub struct TokenBody {
+    /// What it is revoked by.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub id: TokenId,
+    /// The workspace it is good for.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub workspace_id: WorkspaceId,
+    /// Who uses it.
+    pub name: String,
+    /// What it allows.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<ScopeName>))]
+    pub scopes: Vec<Scope>,
+    /// The projects it is narrowed to; null for all.
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
+    pub projects: Option<Vec<ProjectId>>,
+    /// When it was made.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+    /// From when on it is refused.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub expires_at: Option<Timestamp>,
+    /// When somebody revoked it.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last used, give or take a minute.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl From<TokenBody> for Token {
+    fn from(body: TokenBody) -> Self {
+        Self {
+            id: body.id,
+            workspace_id: body.workspace_id,
+            name: body.name,
+            scopes: body.scopes,
+            projects: body.projects,
+            created_at: body.created_at,
+            expires_at: body.expires_at,
+            revoked_at: body.revoked_at,
+            last_used_at: body.last_used_at,
+        }
+    }
+}
+
+/// A new token; the only time that the token itself is there.
+#[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = MadeToken))]
+#[serde(rename_all = "camelCase")]
+pub struct MadeTokenBody {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub known: TokenBody,
+    /// The token, shown this once.
+    pub token: String,
+}
+
+impl MadeTokenBody {
+    /// The token and what is known of it.
+    ///
+    /// # Errors
+    /// `internal`: what the server sent is no token.
+    pub fn into_made(self) -> Result<MadeToken> {
+        let secret =
+            TokenSecret::parse(&self.token).map_err(|_| Error::internal("the server sent no token"))?;
+        Ok(MadeToken { token: self.known.into(), secret })
+    }
+}

@@ -1,0 +1,73 @@
+//! The words that the OpenAPI document knows and the core spells for itself. A test holds the two together.
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(utoipa::ToSchema)]
+        pub enum $name { $(#[doc = $word] #[schema(rename = $word)] $variant),+ }
+    )+};
+}
+
+words! {
+    /// Where a run stands.
+    StateName {
+        Queued = "queued", Running = "running", Succeeded = "succeeded", Failed = "failed", Canceled = "canceled",
+    }
+    /// When in a run a step has its turn.
+    PhaseName { Setup = "setup", Execution = "execution", Validation = "validation", Cleanup = "cleanup" }
+    /// What a step does.
+    StepTypeName { Command = "command", AiAction = "ai_action", Gate = "gate", Artifact = "artifact" }
+    /// How a step stands.
+    StepStatusName {
+        Pending = "pending", Running = "running", Completed = "completed", Failed = "failed", Skipped = "skipped",
+    }
+    /// Where a line was printed.
+    StreamName { Stdout = "stdout", Stderr = "stderr", System = "system" }
+    /// What a token allows.
+    ScopeName {
+        Read = "runs:read", Write = "runs:write", Approve = "runs:approve", Work = "runs:work", Admin = "admin",
+    }
+    /// How a list is sorted.
+    SortName { OldestFirst = "createdAt", NewestFirst = "-createdAt" }
+    /// A person's answer at a gate.
+    GateAnswer { Approved = "approved", Rejected = "rejected" }
+    /// The closed list of things that go wrong.
+    CodeName {
+        Unauthenticated = "unauthenticated", Forbidden = "forbidden", NotFound = "not_found",
+        MethodNotAllowed = "method_not_allowed", IllegalTransition = "illegal_transition", LeaseLost = "lease_lost",
+        Conflict = "conflict", PayloadTooLarge = "payload_too_large", UnsupportedMediaType = "unsupported_media_type",
+        Malformed = "malformed", Validation = "validation", IdempotencyKeyReused = "idempotency_key_reused",
+        SecretInInput = "secret_in_input", RateLimited = "rate_limited", TimedOut = "timed_out",
+        Unavailable = "unavailable", SchemaMismatch = "schema_mismatch", Internal = "internal",
+    }
+}
+
+/// One bad value of a request.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the core's own")]
+pub struct FieldFault {
+    /// Where it stands in the request: a JSON pointer (RFC 6901); of a query, a slash and the name.
+    pointer: String,
+    /// What is wrong with it.
+    message: String,
+}
+
+/// The gate that was passed.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes the core's own")]
+pub struct PassedGate {
+    /// The step that waited.
+    step_id: String,
+    /// When waiting would have ended.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+    /// The answer.
+    answer: Option<GateAnswer>,
+    /// Who answered.
+    by: Option<String>,
+    /// What was said with it.
+    comment: Option<String>,
+    /// Whether a claim has carried the run on since.
+    resumed: bool,
+}

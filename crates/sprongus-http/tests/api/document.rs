@@ -1,0 +1,176 @@
+//! The OpenAPI document, held to the router, to the words of the core, and to what is really answered.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use sprongus_core::ErrorCode;
+use sprongus_core::state::State;
+use sprongus_core::step::{Phase, StepStatus, StepType, Stream};
+use sprongus_core::token::Scope;
+use sprongus_http::server::openapi::{document, text};
+
+use crate::scene::{Scene, play};
+
+fn words(schema: &str) -> BTreeSet<String> {
+    let words = document()["components"]["schemas"][schema]["enum"].as_array().expect(schema).iter();
+    words.map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
+fn set<T: ToString>(all: impl IntoIterator<Item = T>) -> BTreeSet<String> {
+    all.into_iter().map(|word| word.to_string()).collect()
+}
+
+#[test]
+fn it_knows_the_words_of_the_core() {
+    assert_eq!(words("StateName"), set(State::ALL));
+    assert_eq!(words("PhaseName"), set(Phase::ALL));
+    assert_eq!(words("StepTypeName"), set(StepType::ALL));
+    assert_eq!(words("StepStatusName"), set(StepStatus::ALL));
+    assert_eq!(words("StreamName"), set(Stream::ALL));
+    assert_eq!(words("ScopeName"), set(Scope::ALL));
+    assert_eq!(words("CodeName"), set(ErrorCode::ALL));
+}
+
+#[test]
+fn every_operation_says_what_it_does_who_may_and_how_it_refuses() {
+    let mut ids = BTreeSet::new();
+    for (path, item) in document()["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let name = format!("{method} {path}");
+            assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name}");
+            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{name}");
+            assert!(operation["security"].is_array(), "{name}");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
+            assert!(responses.contains_key("500"), "{name}");
+            let is_open = ["/livez", "/readyz", "/openapi.json", "/errors"].contains(&path.as_str());
+            assert_eq!(responses.contains_key("401"), !is_open, "{name}");
+        }
+    }
+    assert!(ids.len() > 40);
+}
+
+/// Paths with verbs in the order of the router's page; a route that is not described, or described and not there, fails.
+#[test]
+fn it_has_every_route_and_no_other() {
+    let page = include_str!("../../src/server/router.rs");
+    let mut routed = BTreeSet::new();
+    for line in page.lines().filter(|line| line.trim_start().starts_with(".route(")) {
+        let path = line.split('"').nth(1).unwrap().replace("/@", ":");
+        for method in ["get", "post", "put", "delete"] {
+            if line.contains(&format!("{method}(")) {
+                routed.insert(format!("{method} {path}"));
+            }
+        }
+    }
+    let paths = document()["paths"].as_object().unwrap().iter();
+    let described: BTreeSet<String> = paths
+        .flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+        })
+        .collect();
+    assert_eq!(described, routed);
+}
+
+/// Checks a body against the schema that the document has for it.
+#[track_caller]
+fn fits(path: &str, method: &str, status: &str, body: &Value) {
+    let operation = &document()["paths"][path][method];
+    let content = operation["responses"][status]["content"]
+        .as_object()
+        .unwrap_or_else(|| panic!("{method} {path} {status}"));
+    let schema = content.values().next().unwrap()["schema"].clone();
+    let whole = json!({"allOf": [schema], "components": document()["components"]});
+    let validator = jsonschema::validator_for(&whole).unwrap();
+    let faults: Vec<String> =
+        validator.iter_errors(body).map(|fault| format!("{} at {}", fault, fault.instance_path())).collect();
+    assert!(faults.is_empty(), "{method} {path} {status}: {faults:?}\n{body:#}");
+}
+
+#[test]
+fn what_is_answered_is_as_described() {
+    play(|| async {
+        let scene = Scene::new().await;
+        assert_eq!(scene.get("/openapi.json").await.text(), text());
+        let id = scene.held("a").await;
+        let hold = json!({"workerId": "w", "epoch": 1});
+        let step = json!({"workerId": "w", "epoch": 1, "name": "s", "phase": "setup", "type": "command", "status": "completed"});
+        let lines = json!({"workerId": "w", "epoch": 1, "lines": [{"stream": "stdout", "text": "x"}]});
+        let word = json!({"host": "h", "pid": 1, "version": "1", "concurrency": 1});
+        scene.post("/v1/projects", json!({"id": "p"})).await.is(201);
+        scene.post("/v1/kinds:pause", json!({"kind": "z"})).await.is(200);
+        let calls = [
+            ("post", "/v1/runs", Some(json!({"kind": "b", "tags": {"x": "y"}})), "201"),
+            (
+                "post",
+                "/v1/runs:batch",
+                Some(json!({"runs": [{"kind": "b"}, {"kind": "/"}], "atomic": false})),
+                "201",
+            ),
+            ("post", "/v1/runs:batch", Some(json!({"runs": [{"kind": "b"}, {"kind": "/"}]})), "422"),
+            ("get", "/v1/runs", None, "200"),
+            ("get", "/v1/runs/{id}", None, "200"),
+            ("post", "/v1/runs/{id}:heartbeat", Some(hold.clone()), "200"),
+            (
+                "post",
+                "/v1/runs:heartbeat",
+                Some(
+                    json!({"workerId": "w", "runs": [{"id": id, "epoch": 1}, {"id": id.replace('0', "1"), "epoch": 1}]}),
+                ),
+                "200",
+            ),
+            ("post", "/v1/runs/{id}:step", Some(step), "200"),
+            ("post", "/v1/runs/{id}:log", Some(lines), "200"),
+            ("get", "/v1/runs/{id}/steps", None, "200"),
+            ("get", "/v1/runs/{id}/events", None, "200"),
+            ("get", "/v1/runs/{id}/logs", None, "200"),
+            ("get", "/v1/runs/{id}/news", None, "200"),
+            ("put", "/v1/workers/{id}", Some(word), "200"),
+            ("get", "/v1/workers", None, "200"),
+            ("get", "/v1/kinds", None, "200"),
+            ("get", "/v1/projects", None, "200"),
+            ("get", "/v1/agent-tasks", None, "200"),
+            ("get", "/v1/workspaces", None, "200"),
+            ("get", "/v1/stats", None, "200"),
+            ("get", "/v1/tokens", None, "200"),
+            ("post", "/v1/tokens", Some(json!({"name": "x", "scopes": ["admin"]})), "201"),
+            ("get", "/v1/token", None, "200"),
+            ("post", "/v1/runs:prune", None, "200"),
+            ("post", "/v1/runs/{id}:approve", None, "409"),
+            ("post", "/v1/runs:claim", Some(json!({"workerId": "w2", "limit": 1})), "200"),
+            (
+                "post",
+                "/v1/runs:finish",
+                Some(json!({"workerId": "w", "reports": [{"id": id, "epoch": 9, "outcome": "release"}]})),
+                "200",
+            ),
+            ("post", "/v1/runs/{id}:fail", Some(json!({"workerId": "w", "epoch": 1, "error": "e"})), "200"),
+            ("post", "/v1/runs/{id}:succeed", Some(hold), "409"),
+            ("post", "/v1/runs/{id}:cancel", None, "200"),
+            ("post", "/v1/runs/{id}:retry", None, "200"),
+            ("post", "/runner-jobs", Some(json!({"type": "a"})), "201"),
+            ("get", "/runner-jobs", None, "200"),
+            ("get", "/runner-jobs/{id}", None, "200"),
+            ("get", "/livez", None, "200"),
+            ("get", "/readyz", None, "200"),
+        ];
+        for (method, path, body, status) in calls {
+            let at = path.replace("{id}", &id);
+            let reply = scene.ask(&scene.all, &method.to_ascii_uppercase(), &at, body).await;
+            assert_eq!(reply.status.to_string(), status, "{method} {path}: {}", reply.text());
+            fits(path, method, status, &reply.json());
+        }
+    });
+}
+
+#[test]
+fn every_code_is_explained_where_its_type_leads() {
+    play(|| async {
+        let scene = Scene::new().await;
+        let page = scene.get("/errors").await;
+        assert_eq!(page.status, 200);
+        for code in ErrorCode::ALL {
+            assert!(page.text().contains(&format!("id=\"{code}\"")), "{code}");
+        }
+    });
+}

@@ -1,0 +1,18 @@
+//! The API as a stranger meets it: bytes to a socket, bytes back.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is a test from end to end, what it calls outside of a #[test] included"
+)]
+
+mod bad_input;
+mod claims;
+mod document;
+mod life;
+mod limits;
+mod raw;
+mod rights;
+mod scene;
+mod streams;
+mod tokens;

@@ -1,0 +1,160 @@
+//! A server on a file of its own, on a port of its own, and tokens for it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::token::{NewToken, Scope};
+use sprongus_core::{Caller, RunsService};
+use sprongus_http::server::{Options, Server, serve};
+use sprongus_sqlite::Sqlite;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::raw::{self, Reply};
+
+pub struct Scene {
+    pub address: SocketAddr,
+    pub service: RunsService,
+    /// A token for everything in the workspace `default`.
+    pub all: String,
+    stop: Option<oneshot::Sender<()>>,
+    serving: Option<JoinHandle<std::io::Result<()>>>,
+    folder: TempDir,
+}
+
+impl Scene {
+    pub async fn new() -> Self {
+        Self::with(Options { rate_limit: None, ..Options::default() }).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store =
+            Sqlite::open(&folder.path().join("runs.db"), sprongus_sqlite::Options::default()).unwrap();
+        let service = RunsService::new(Arc::new(store));
+        let (address, stop, serving) = start(&service, options, "127.0.0.1:0").await;
+        let mut scene =
+            Self { address, service, all: String::new(), stop: Some(stop), serving: Some(serving), folder };
+        scene.all = scene.token("default", "all", &Scope::ALL).await;
+        scene
+    }
+
+    /// Another server on the same database.
+    pub async fn beside(&self) -> SocketAddr {
+        let options = Options { rate_limit: None, ..Options::default() };
+        let store =
+            Sqlite::open(&self.folder.path().join("runs.db"), sprongus_sqlite::Options::default()).unwrap();
+        let (address, stop, _) = start(&RunsService::new(Arc::new(store)), options, "127.0.0.1:0").await;
+        // It lives as long as the test.
+        std::mem::forget(stop);
+        address
+    }
+
+    pub async fn token(&self, workspace: &str, name: &str, scopes: &[Scope]) -> String {
+        self.narrowed(workspace, name, scopes, None).await
+    }
+
+    pub async fn narrowed(
+        &self,
+        workspace: &str,
+        name: &str,
+        scopes: &[Scope],
+        projects: Option<&[&str]>,
+    ) -> String {
+        let workspace: WorkspaceId = workspace.parse().unwrap();
+        self.service.store().create_workspace(&workspace).await.unwrap();
+        let admin = self.service.admin(Caller::new(workspace, "tester"));
+        let projects = projects.map(|ids| ids.iter().map(|id| id.parse().unwrap()).collect());
+        let new = NewToken { name: name.to_owned(), scopes: scopes.to_vec(), projects, expires_in: None };
+        admin.create_token(new).await.unwrap().secret.expose().to_owned()
+    }
+
+    /// Asks with a token, and a body if there is one.
+    pub async fn ask(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
+        self.ask_with(token, method, path, &[], body).await
+    }
+
+    pub async fn ask_with(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Reply {
+        let bearer = format!("Bearer {token}");
+        let mut all = vec![("Authorization", bearer.as_str())];
+        all.extend_from_slice(headers);
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        if !body.is_empty() {
+            all.push(("Content-Type", "application/json"));
+        }
+        raw::bytes(self.address, &raw::request(method, path, &all, body.as_bytes())).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.ask(&self.all, "POST", path, Some(body)).await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.ask(&self.all, "GET", path, None).await
+    }
+
+    /// A queued run.
+    pub async fn enqueue(&self, kind: &str) -> String {
+        let run = self.post("/v1/runs", json!({"kind": kind})).await.is(201);
+        run["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A run that worker `w` holds under epoch 1.
+    pub async fn held(&self, kind: &str) -> String {
+        let id = self.enqueue(kind).await;
+        let claimed =
+            self.post("/v1/runs:claim", json!({"workerId": "w", "limit": 1, "kinds": [kind]})).await.is(200);
+        assert_eq!(claimed["data"][0]["id"], id);
+        id
+    }
+
+    /// Tells the server to stop, and waits until it has.
+    pub async fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.serving.take().unwrap().await.unwrap().unwrap();
+    }
+
+    /// Starts it again where it was.
+    pub async fn start_again(&mut self) {
+        let options = Options { rate_limit: None, ..Options::default() };
+        let (address, stop, serving) = start(&self.service, options, &self.address.to_string()).await;
+        assert_eq!(address, self.address);
+        (self.stop, self.serving) = (Some(stop), Some(serving));
+    }
+}
+
+async fn start(
+    service: &RunsService,
+    options: Options,
+    at: &str,
+) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<std::io::Result<()>>) {
+    let listener = TcpListener::bind(at).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let server = Server::new(service.clone(), options);
+    let serving = tokio::spawn(serve(server, listener, async move {
+        let _ = stopped.await;
+    }));
+    (address, stop, serving)
+}
+
+/// Plays a test.
+pub fn play<Played: Future<Output = ()>>(test: impl FnOnce() -> Played) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(test());
+}

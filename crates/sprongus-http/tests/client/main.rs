@@ -1,0 +1,12 @@
+//! The client against a real server.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "this is a test from end to end, what it calls outside of a #[test] included"
+)]
+
+mod conformance;
+mod operating;
+mod proxy;
+mod scene;
+mod unknown_outcomes;

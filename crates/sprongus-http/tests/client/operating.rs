@@ -1,0 +1,95 @@
+//! Tokens and workspaces from afar, and a server that goes and comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sprongus_conformance::fixture::of_kind;
+use sprongus_conformance::{Model, TurnedClock};
+use sprongus_core::list::ListFilter;
+use sprongus_core::token::{NewToken, Scope};
+use sprongus_core::{Admin, ErrorCode, Runs, RunsExt};
+use sprongus_http::client::{Options, RunsClient};
+use tokio::net::TcpListener;
+
+use crate::scene::Scene;
+
+async fn scene() -> Scene {
+    Scene::new(Arc::new(Model::new(Arc::new(TurnedClock::new())))).await
+}
+
+#[tokio::test]
+async fn a_token_is_made_used_and_revoked() {
+    let scene = scene().await;
+    let operator = scene.client();
+    let scopes = vec![Scope::Read];
+    let new =
+        NewToken { name: "ci".to_owned(), scopes, projects: None, expires_in: Some(Duration::from_secs(60)) };
+    let made = operator.create_token(new.clone()).await.unwrap();
+    assert_eq!((made.token.name.as_str(), made.token.scopes.as_slice()), ("ci", &[Scope::Read][..]));
+    let url = format!("http://{}", scene.address);
+    let reader = RunsClient::new(&url, &made.secret, &Options::default()).unwrap();
+    assert_eq!(reader.own_token().await.unwrap().id, made.token.id);
+    assert!(reader.list(&ListFilter::default()).await.unwrap().data.is_empty());
+    let error = reader.enqueue_one(of_kind("work")).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.message()),
+        (ErrorCode::Forbidden, "the token lacks the scope runs:write")
+    );
+    assert_eq!(error.hint(), "ask for a token with the scope runs:write");
+    assert_eq!(reader.tokens().await.unwrap_err().code(), ErrorCode::Forbidden);
+
+    let names = operator.tokens().await.unwrap().into_iter().map(|token| token.name).collect::<Vec<_>>();
+    assert!(names.contains(&"ci".to_owned()) && names.len() == 2);
+    let revoked = operator.revoke_token(made.token.id).await.unwrap();
+    assert!(revoked.revoked_at.is_some());
+    assert_eq!(operator.revoke_token(made.token.id).await.unwrap().revoked_at, revoked.revoked_at);
+    let error = reader.own_token().await.unwrap_err();
+    assert_eq!(error, sprongus_core::token::refused());
+
+    let bad = NewToken { name: String::new(), scopes: vec![], ..new };
+    assert_eq!(operator.create_token(bad.clone()).await.unwrap_err(), bad.checked().unwrap_err());
+}
+
+#[tokio::test]
+async fn a_token_that_may_only_write_retries_without_a_look() {
+    let scene = scene().await;
+    let scopes = vec![Scope::Write];
+    let new = NewToken { name: "writer".to_owned(), scopes, projects: None, expires_in: None };
+    let secret = scene.client().create_token(new).await.unwrap().secret;
+    let url = format!("http://{}", scene.address);
+    let writer = RunsClient::new(&url, &secret, &Options::default()).unwrap();
+    let id = writer.enqueue_one(of_kind("work")).await.unwrap().run.id;
+    writer.cancel(id).await.unwrap();
+    writer.retry(id, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_workspace_is_named_with_every_call() {
+    let scene = scene().await;
+    let (operator, url) = (scene.client(), format!("http://{}", scene.address));
+    let drafts = "drafts".parse().unwrap();
+    let options = Options { workspace: Some("drafts".parse().unwrap()), ..Options::default() };
+    let client = RunsClient::new(&url, &scene.token, &options).unwrap();
+    let error = client.stats().await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (ErrorCode::NotFound, "no such workspace: drafts"));
+    operator.create_workspace(&drafts).await.unwrap();
+    let run = client.enqueue_one(of_kind("work")).await.unwrap().run;
+    assert_eq!(run.workspace_id, drafts);
+    assert_eq!(operator.get(run.id).await.unwrap_err().code(), ErrorCode::NotFound);
+    operator.delete_workspace(&drafts).await.unwrap();
+    assert_eq!(client.get(run.id).await.unwrap_err().code(), ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_soon_was_never_away() {
+    let scene = scene().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let client = scene.client_at(address);
+    let asking = tokio::spawn(async move { client.enqueue_one(of_kind("work")).await });
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let proxy = crate::proxy::Proxy::at(address, scene.address).await;
+    asking.await.unwrap().unwrap();
+    assert_eq!(proxy.counts(), (0, 1));
+}
