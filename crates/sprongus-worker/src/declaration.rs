@@ -7,6 +7,7 @@ mod fault;
 mod kind;
 mod node;
 mod schema;
+mod server;
 mod source;
 mod step;
 pub(crate) mod suggestion;
@@ -20,6 +21,7 @@ use toml::de::DeTable;
 pub use fault::{DeclarationFault, Position};
 pub use kind::{BackoffDeclaration, KindDeclaration};
 pub use schema::{InputSchema, SchemaViolation};
+pub use server::{RateLimitDeclaration, ServerDeclaration};
 pub use step::{CommandTemplate, Phase, StepAction, StepDeclaration};
 
 use node::Fields;
@@ -45,8 +47,8 @@ pub struct Declaration {
     pub kinds: BTreeMap<String, KindDeclaration>,
     /// How long finished runs are kept.
     pub retention: RetentionDeclaration,
-    /// `[server]`, not checked here.
-    pub server: toml::Table,
+    /// How a server behaves.
+    pub server: ServerDeclaration,
     /// `[worker]`, not checked here.
     pub worker: toml::Table,
     /// `[providers.<name>]`, not checked here.
@@ -114,7 +116,7 @@ impl Declaration {
             (Some(node), _) => node.fields("a table").map(|_| toml::Table::new()),
             (None, _) => Ok(toml::Table::new()),
         };
-        let (server, worker, all_providers) = (section("server")?, section("worker")?, section("providers")?);
+        let (worker, all_providers) = (section("worker")?, section("providers")?);
         let mut providers = BTreeMap::new();
         for (name, value) in all_providers {
             let toml::Value::Table(table) = value else {
@@ -124,7 +126,7 @@ impl Declaration {
             };
             providers.insert(name, table);
         }
-        let retention = retention(&root)?;
+        let (retention, server) = (retention(&root)?, server::read(&root)?);
         Ok(Self { path: path.to_owned(), project_dir, kinds, retention, server, worker, providers })
     }
 }

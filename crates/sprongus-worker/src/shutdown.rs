@@ -63,6 +63,12 @@ impl Shutdown {
         self.raise(Stage::Stopping);
     }
 
+    /// Waits until it is told to drain or to stop.
+    pub async fn told(&self) {
+        // The handle itself keeps the channel open.
+        let _ = self.listen().wait_for(|stage| *stage > Stage::Working).await;
+    }
+
     fn raise(&self, to: Stage) {
         self.0.send_if_modified(|stage| {
             let raised = *stage < to;

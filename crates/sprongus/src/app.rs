@@ -37,7 +37,8 @@ impl App {
     /// # Errors
     /// As [`connect::connect`].
     pub async fn connect_by(&self, wish: &Wish, access: Access) -> Result<Connection> {
-        let connection = connect::connect(wish, &self.globals.workspace, &self.around, access).await?;
+        let connection =
+            connect::connect(wish, self.globals.workspace.as_deref(), &self.around, access).await?;
         if connection.place.why == connect::Why::Variable("DATABASE_URL") || self.globals.verbose > 0 {
             self.screen.note(&format!("using {}", connection.place));
         }

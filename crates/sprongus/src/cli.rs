@@ -36,9 +36,9 @@ pub struct Globals {
     /// A server instead of a file; without a URL the one of SPRONGUS_API_URL, else http://localhost:3000
     #[arg(long, global = true, value_name = "URL", num_args = 0..=1, require_equals = true)]
     pub remote: Option<Option<String>>,
-    /// The workspace whose runs are meant
-    #[arg(long, global = true, value_name = "ID", default_value = "default")]
-    pub workspace: String,
+    /// The workspace whose runs are meant; otherwise `default`, or the one of the token
+    #[arg(long, global = true, value_name = "ID")]
+    pub workspace: Option<String>,
     /// Print JSON: one object, or one a line for what streams
     #[arg(long, global = true, conflicts_with = "quiet")]
     pub json: bool,
@@ -84,6 +84,13 @@ pub enum Command {
     Runs(commands::runs::Command),
     /// Execute the kinds that sprongus.toml declares
     Worker(commands::worker::Args),
+    /// Serve the runs over HTTP
+    Serve(commands::serve::Args),
+    /// Store the token for a server
+    Login(commands::login::Args),
+    /// Make, see and revoke the tokens by which a server knows who asks
+    #[command(subcommand)]
+    Token(commands::token::Command),
     /// See and drain the workers that are alive
     #[command(subcommand)]
     Workers(commands::workers::Command),

@@ -7,10 +7,13 @@ pub mod demo;
 pub mod doctor;
 pub mod init;
 pub mod kinds;
+pub mod login;
 pub mod migrate;
 pub mod projects;
 pub mod runs;
+pub mod serve;
 pub mod storyboard;
+pub mod token;
 pub mod worker;
 pub mod workers;
 pub mod workspaces;
@@ -28,6 +31,9 @@ pub async fn run(command: Command, app: &App) -> Outcome {
     match command {
         Command::Runs(command) => runs::run(command, app).await,
         Command::Worker(args) => worker::run(args, app).await,
+        Command::Serve(args) => serve::run(args, app).await,
+        Command::Login(args) => login::run(args, app).await,
+        Command::Token(command) => token::run(command, app).await,
         Command::Workers(command) => workers::run(command, app).await,
         Command::Kinds(command) => kinds::run(command, app).await,
         Command::Projects(command) => projects::run(command, app).await,

@@ -1,24 +1,24 @@
 //! Where a command goes. No other module knows that there is a database, or where it lies.
 
+pub mod credentials;
 mod file;
 mod place;
 pub mod scratch;
 
 use std::sync::Arc;
 
-use sprongus_core::directory::Workspace;
 use sprongus_core::names::WorkspaceId;
-use sprongus_core::store::Health;
 use sprongus_core::store::Store;
-use sprongus_core::time::Timestamp;
-use sprongus_core::{Caller, Error, Result, Runs, RunsService};
+use sprongus_core::token::TokenSecret;
+use sprongus_core::{Admin, Caller, Error, ErrorCode, Result, Runs, RunsService};
+use sprongus_http::client::RunsClient;
 use sprongus_postgres::Postgres;
 use sprongus_sqlite::{Options, Sqlite};
 
 pub use file::{FileFacts, look};
 pub use place::{Address, Place, Target, Why, Wish, choose};
 
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Hidden, Surroundings};
 
 /// What a command needs of the place it goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Access {
     /// It may be the first command of all; the file is made.
     Creating,
     /// Likewise; and it stands for the whole database, so that `DATABASE_URL` counts too.
+    Working,
+    /// Likewise; and it needs the database itself, not a server in front of it.
     Serving,
 }
 
@@ -35,9 +37,20 @@ pub enum Access {
 pub struct Connection {
     /// The runs.
     pub runs: Arc<dyn Runs>,
+    /// Workspaces and tokens.
+    pub admin: Arc<dyn Admin>,
     /// Where they are kept.
     pub place: Place,
-    service: RunsService,
+    /// What answers.
+    pub behind: Behind,
+}
+
+/// What answers a command.
+pub enum Behind {
+    /// A database that this process has opened.
+    Service(RunsService),
+    /// A server.
+    Server(RunsClient),
 }
 
 /// A migration that was made, or is to be.
@@ -62,12 +75,18 @@ impl Migration {
 /// `validation`, `not_found`, `unavailable` or `schema_mismatch`, each naming the database.
 pub async fn connect(
     wish: &Wish,
-    workspace: &str,
+    workspace: Option<&str>,
     around: &Surroundings,
     access: Access,
 ) -> Result<Connection> {
-    let workspace: WorkspaceId = workspace.parse()?;
+    let workspace: Option<WorkspaceId> = workspace.map(str::parse).transpose()?;
     let place = choose(wish, around, access)?;
+    if let Target::Server(url) = &place.target {
+        let client = client(url, workspace, around)?;
+        let (runs, admin) = (Arc::new(client.clone()), Arc::new(client.clone()));
+        return Ok(Connection { runs, admin, place, behind: Behind::Server(client) });
+    }
+    let workspace = workspace.unwrap_or_else(WorkspaceId::local);
     let store = open(&place, wish, around, access).await.map_err(|error| named(&place, error))?;
     let service = RunsService::new(store);
     if workspace != WorkspaceId::local() {
@@ -77,8 +96,26 @@ pub async fn connect(
                 .with_hint(format!("make it with `sprongus workspaces create {workspace}`")));
         }
     }
-    let runs = service.for_caller(Caller::new(workspace, &around.user));
-    Ok(Connection { runs, place, service })
+    let caller = Caller::new(workspace, &around.user);
+    let (runs, admin) = (service.for_caller(caller.clone()), service.admin(caller));
+    Ok(Connection { runs, admin, place, behind: Behind::Service(service) })
+}
+
+/// The way to a server, with the token that is known for it.
+///
+/// # Errors
+/// `unauthenticated` where none is known.
+pub fn client(url: &str, workspace: Option<WorkspaceId>, around: &Surroundings) -> Result<RunsClient> {
+    let token = match &around.token {
+        Some(Hidden(token)) => TokenSecret::parse(token)
+            .map_err(|error| error.with_hint("SPRONGUS_TOKEN holds no whole token; correct or unset it"))?,
+        None => credentials::find(around, url)?.ok_or_else(|| {
+            Error::new(ErrorCode::Unauthenticated, format!("no token is known for {url}"))
+                .with_hint("`sprongus login` stores one, or set SPRONGUS_TOKEN")
+        })?,
+    };
+    let options = sprongus_http::client::Options { workspace, ..sprongus_http::client::Options::default() };
+    RunsClient::new(url, &token, &options)
 }
 
 async fn open(place: &Place, wish: &Wish, around: &Surroundings, access: Access) -> Result<Arc<dyn Store>> {
@@ -93,6 +130,7 @@ async fn open(place: &Place, wish: &Wish, around: &Surroundings, access: Access)
             let options = sprongus_postgres::Options { listen: !wish.no_listen, ..postgres(around)? };
             Ok(Arc::new(Postgres::connect(url, options).await?))
         }
+        Target::Server(_) => Err(Error::internal("a server is no store")),
     }
 }
 
@@ -121,6 +159,7 @@ pub async fn migrate(
 ) -> Result<(Place, Vec<Migration>)> {
     let place = choose(wish, around, Access::Serving)?;
     let made = match &place.target {
+        Target::Server(_) => return Err(Error::internal("a server is not migrated from here")),
         Target::File(_) if role.is_some() => {
             return Err(Error::validation("--role: a file has no roles")
                 .with_hint("name a Postgres database with --db, or leave --role out"));
@@ -159,43 +198,17 @@ fn named(place: &Place, error: Error) -> Error {
 }
 
 impl Connection {
-    /// Every workspace.
+    /// The service that this process itself is.
     ///
     /// # Errors
-    /// `unavailable`.
-    pub async fn workspaces(&self) -> Result<Vec<Workspace>> {
-        self.service.store().workspaces().await
-    }
-
-    /// Makes a workspace; the same again is no error.
-    ///
-    /// # Errors
-    /// `unavailable`.
-    pub async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
-        self.service.store().create_workspace(id).await
-    }
-
-    /// Deletes a workspace and everything in it.
-    ///
-    /// # Errors
-    /// `not_found`, `unavailable`.
-    pub async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
-        self.service.store().delete_workspace(id).await
-    }
-
-    /// The present, by the clock that runs are told.
-    ///
-    /// # Errors
-    /// `unavailable`.
-    pub async fn now(&self) -> Result<Timestamp> {
-        self.service.store().now().await
-    }
-
-    /// How the database is, looked through as a whole.
-    ///
-    /// # Errors
-    /// `unavailable`.
-    pub async fn health(&self) -> Result<Health> {
-        self.service.store().health(true).await
+    /// `validation` where a server stands in between.
+    pub fn service(&self) -> Result<&RunsService> {
+        match &self.behind {
+            Behind::Service(service) => Ok(service),
+            Behind::Server(_) => {
+                Err(Error::validation("this needs the database itself, not a server in front of it")
+                    .with_hint("run it on the machine that has the database, with --db"))
+            }
+        }
     }
 }

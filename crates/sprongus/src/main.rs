@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 
 /// One thread is enough, and started sooner, for all but those that work.
 fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
-    let mut builder = if matches!(command, Command::Worker(_) | Command::Bench(_)) {
+    let mut builder = if matches!(command, Command::Worker(_) | Command::Serve(_) | Command::Bench(_)) {
         tokio::runtime::Builder::new_multi_thread()
     } else {
         tokio::runtime::Builder::new_current_thread()

@@ -2,12 +2,23 @@
 //! that choosing a database can be tested without an environment.
 
 use std::env;
+use std::fmt;
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 use sprongus_core::text::excerpt;
 
 use crate::connect::Address;
+
+/// A text that `Debug` does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(pub String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Hidden(…)")
+    }
+}
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -16,12 +27,16 @@ pub struct Surroundings {
     pub folder: PathBuf,
     /// `SPRONGUS_API_URL`.
     pub api_url: Option<String>,
+    /// `SPRONGUS_TOKEN`. It is never shown.
+    pub token: Option<Hidden>,
     /// `SPRONGUS_DATABASE_URL`.
     pub database_url: Option<Address>,
     /// `DATABASE_URL`, which may well be another program's.
     pub other_database_url: Option<Address>,
     /// `SPRONGUS_POSTGRES_DURABILITY`: what a Postgres server must promise.
     pub postgres_durability: Option<String>,
+    /// Where the user's programs keep their settings.
+    pub config_folder: Option<PathBuf>,
     /// Where the user's programs keep their data.
     pub data_folder: Option<PathBuf>,
     /// Who acts.
@@ -31,14 +46,17 @@ pub struct Surroundings {
 impl Surroundings {
     /// Looks around.
     pub fn look() -> Self {
+        let base = etcetera::base_strategy::Xdg::new().ok();
         let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             folder: env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             api_url: variable("SPRONGUS_API_URL"),
+            token: variable("SPRONGUS_TOKEN").map(Hidden),
             database_url: variable("SPRONGUS_DATABASE_URL").map(Address::from),
             other_database_url: variable("DATABASE_URL").map(Address::from),
             postgres_durability: variable("SPRONGUS_POSTGRES_DURABILITY"),
-            data_folder: etcetera::base_strategy::Xdg::new().ok().map(|base| base.data_dir()),
+            config_folder: base.as_ref().map(|base| base.config_dir()),
+            data_folder: base.as_ref().map(|base| base.data_dir()),
             user: variable("USER")
                 .or_else(|| variable("LOGNAME"))
                 .map_or_else(user_number, |name| excerpt(&name, 64)),

@@ -80,6 +80,25 @@ pub async fn beside(
     followed
 }
 
+/// Whether the kinds are declared here.
+///
+/// # Errors
+/// `validation` when there is no `sprongus.toml`, or it does not declare one of them.
+pub fn declared(declaration: Option<&Declaration>, kinds: &[Kind]) -> Result<()> {
+    let declaration = declaration.ok_or_else(|| {
+        Error::validation("there is no sprongus.toml here or above, so there are no kinds to execute")
+            .with_hint("`sprongus init` writes a first one")
+    })?;
+    for kind in kinds {
+        if !declaration.kinds.contains_key(kind.as_str()) {
+            let declared = declaration.kinds.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(Error::validation(format!("--kinds: {kind} is not declared"))
+                .with_hint(format!("{} declares {declared}", declaration.path.display())));
+        }
+    }
+    Ok(())
+}
+
 /// Executes the declared kinds until a signal.
 ///
 /// # Errors
@@ -92,6 +111,20 @@ pub async fn serve(
 ) -> Result<Summary> {
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Error::internal("signals cannot be listened for").with_source(error))?;
+    until(runs, declaration, wishes, shutdown, ready).await
+}
+
+/// Executes the declared kinds until it is told to stop.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn until(
+    runs: Arc<dyn Runs>,
+    declaration: Declaration,
+    wishes: Wishes,
+    shutdown: Shutdown,
+    ready: impl FnOnce(&WorkerId),
+) -> Result<Summary> {
     let worker = worker(runs, declaration, wishes);
     ready(worker.id());
     worker.run(shutdown).await

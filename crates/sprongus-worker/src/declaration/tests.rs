@@ -51,7 +51,23 @@ fn reads_a_kind_with_a_command() {
     assert_eq!(declaration.retention.succeeded, Some(Duration::from_secs(30 * 86_400)));
     assert_eq!(declaration.retention.failed, None);
     assert_eq!(declaration.project_dir, Path::new("."));
-    assert!(declaration.providers.contains_key("local") && declaration.server.contains_key("rate_limit"));
+    assert!(declaration.providers.contains_key("local"));
+    assert_eq!(declaration.server.rate_limit, Some(RateLimitDeclaration::Off));
+}
+
+#[test]
+fn a_rate_is_two_numbers_or_off() {
+    let read =
+        |text: &str| Declaration::parse(text, Path::new("sprongus.toml")).map(|it| it.server.rate_limit);
+    let on = |per_second, burst| Some(RateLimitDeclaration::On { per_second, burst });
+    assert_eq!(read("").unwrap(), None);
+    assert_eq!(read("[server]\nrate_limit = false").unwrap(), Some(RateLimitDeclaration::Off));
+    assert_eq!(read("[server]\nrate_limit = { per_second = 5 }").unwrap(), on(5.0, 10.0));
+    assert_eq!(read("[server]\nrate_limit = { per_second = 5, burst = 7 }").unwrap(), on(5.0, 7.0));
+    for bad in ["\"fast\"", "true", "5", "{ per_second = 0 }", "{ burst = -1 }", "{ a = 1 }"] {
+        let fault = read(&format!("[server]\nrate_limit = {bad}")).unwrap_err();
+        assert_eq!(fault.position.map(|it| it.line), Some(2), "{bad}: {fault}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod drain;
 mod enqueue;
 mod history;
+mod http;
 mod pickup;
 
 use std::path::PathBuf;
@@ -51,6 +52,9 @@ pub struct Args {
     /// Wait for runs as the other process of `pickup`, in the database that SPRONGUS_DATABASE_URL names
     #[arg(long, hide = true)]
     pick_up: bool,
+    /// Ask a server as the other process of `http`
+    #[arg(long, hide = true)]
+    load: bool,
 }
 
 /// One measure.
@@ -62,6 +66,8 @@ enum Measure {
     Drain,
     /// From an enqueue's answer to the handler's first line, in one process and across two
     Pickup,
+    /// Single enqueues over HTTP from another process, against as many callers in this one
+    Http,
     /// Claim, enqueue, get, list and drain with a million finished runs, against a thousand; minutes long, so only when named
     History,
 }
@@ -70,6 +76,10 @@ const BY_DEFAULT: [Measure; 3] = [Measure::Enqueue, Measure::Drain, Measure::Pic
 
 /// Measures.
 pub async fn run(args: Args, app: &App) -> Outcome {
+    if args.load {
+        app.screen.json(&http::load().await?)?;
+        return Ok(Exit::Done);
+    }
     if args.pick_up {
         let place = connect::choose(&app.wish(), &app.around, Access::Serving)?;
         let service = measured(&place.target, &app.around).await?;
@@ -102,6 +112,7 @@ async fn measure(args: &Args, app: &App, scratch: &Scratch) -> std::result::Resu
             Measure::Enqueue => enqueue::measure(scratch).await?,
             Measure::Drain => drain::measure(scratch, args.runs, args.pairs).await?,
             Measure::Pickup => pickup::measure(scratch).await?,
+            Measure::Http => http::measure(scratch).await?,
             Measure::History => history::measure(scratch, args.finished, args.runs, args.pairs).await?,
         };
         app.screen.json_lines(&told)?;

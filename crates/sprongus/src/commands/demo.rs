@@ -34,7 +34,7 @@ pub struct Args {
 /// Plays it. Exits as the first run did that ended otherwise than the demo means it to.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let is_elsewhere = app.globals.db.is_some() || app.globals.remote.is_some();
-    if is_elsewhere || app.globals.workspace != WorkspaceId::local().as_str() {
+    if is_elsewhere || app.globals.workspace.as_deref().is_some_and(|named| named != WorkspaceId::LOCAL) {
         return Err(Error::validation("the demo keeps its runs beside its files, in a database of its own")
             .with_hint("leave out --db, --remote and --workspace; `--in FOLDER` says where")
             .into());
@@ -49,7 +49,8 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let place =
         Surroundings { folder: stage.folder.clone(), user: app.around.user.clone(), ..Default::default() };
     let connection =
-        connect::connect(&Wish::default(), &app.globals.workspace, &place, Access::Creating).await?;
+        connect::connect(&Wish::default(), app.globals.workspace.as_deref(), &place, Access::Creating)
+            .await?;
     let mut demo = Demo::new(&app.screen, &stage, connection.runs);
     match play(&mut demo, app, &stage).await {
         // The run that was followed went back to a queue that nobody else serves.

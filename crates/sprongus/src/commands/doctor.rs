@@ -5,11 +5,14 @@ mod finding;
 use std::time::Duration;
 
 use sprongus_core::list::ListFilter;
-use sprongus_core::{Error, Result};
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::text::excerpt;
+use sprongus_core::{Error, Result, RunsService};
+use sprongus_http::client::RunsClient;
 use sprongus_worker::declaration::{Declaration, find_upward};
 
 use crate::app::App;
-use crate::connect::{self, Access, Connection, FileFacts, Place, Target};
+use crate::connect::{self, Access, Behind, Connection, FileFacts, Place, Target};
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::render::age::rough;
@@ -59,7 +62,7 @@ async fn database(app: &App, place: &Place, findings: &mut Findings) {
     let chosen = place.to_string();
     let facts = match &place.target {
         Target::File(path) => Some(connect::look(path)),
-        Target::Postgres(_) => None,
+        Target::Postgres(_) | Target::Server(_) => None,
     };
     if let Some(facts) = &facts {
         disk(facts, findings);
@@ -105,7 +108,11 @@ fn disk(facts: &FileFacts, findings: &mut Findings) {
 }
 
 async fn health(connection: &Connection, findings: &mut Findings) -> Result<(), Error> {
-    let health = connection.health().await?;
+    let service = match &connection.behind {
+        Behind::Service(service) => service,
+        Behind::Server(client) => return server(client, findings).await,
+    };
+    let health = service.store().health(true).await?;
     findings.add(Finding::fine("engine", format!("{}, schema {}", health.engine, health.schema)));
     findings.add(if health.durable {
         Finding::fine("durability", "what is acknowledged outlives a power cut")
@@ -119,6 +126,16 @@ async fn health(connection: &Connection, findings: &mut Findings) -> Result<(), 
     for fault in health.faults {
         findings.add(Finding::wrong(fault.what, fault.text, fault.remedy));
     }
+    Ok(())
+}
+
+/// What a server says of itself and of the token; what its database is like in detail, its own machine's doctor tells.
+async fn server(client: &RunsClient, findings: &mut Findings) -> Result<(), Error> {
+    let token = client.own_token().await?;
+    let scopes = token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ");
+    findings.add(Finding::fine("token", format!("{}, may {scopes}", excerpt(&token.name, 64))));
+    let ready = client.ready().await?;
+    findings.add(Finding::fine("engine", format!("{}, schema {}", excerpt(&ready.engine, 64), ready.schema)));
     Ok(())
 }
 
@@ -139,7 +156,16 @@ async fn runs(app: &App, connection: &Connection, findings: &mut Findings) -> Re
             });
         }
     }
-    let now = connection.now().await?;
+    if let Behind::Service(service) = &connection.behind {
+        clock(service, connection, findings).await?;
+    }
+    let workspace = app.globals.workspace.as_deref().unwrap_or(WorkspaceId::LOCAL);
+    findings.add(Finding::fine("you", format!("{} in workspace {workspace}", app.around.user)));
+    Ok(())
+}
+
+async fn clock(service: &RunsService, connection: &Connection, findings: &mut Findings) -> Result<(), Error> {
+    let now = service.store().now().await?;
     let newest = connection.runs.list(&ListFilter { limit: 1, ..ListFilter::default() }).await?;
     let ahead = newest.data.first().map(|run| run.created_at.since(now)).unwrap_or_default();
     findings.add(if ahead > CLOCK_SLACK {
@@ -148,6 +174,5 @@ async fn runs(app: &App, connection: &Connection, findings: &mut Findings) -> Re
     } else {
         Finding::fine("clock", now.to_string())
     });
-    findings.add(Finding::fine("you", format!("{} in workspace {}", app.around.user, app.globals.workspace)));
     Ok(())
 }

@@ -41,20 +41,11 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     if let Some(lease) = args.lease {
         sprongus_core::rules::claim::check_lease(lease)?;
     }
-    let declaration = app.declaration()?.ok_or_else(|| {
-        Error::validation("there is no sprongus.toml here or above, so there are no kinds to execute")
-            .with_hint("`sprongus init` writes a first one")
-    })?;
-    for kind in &args.kinds {
-        if !declaration.kinds.contains_key(kind.as_str()) {
-            let declared = declaration.kinds.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            return Err(Error::validation(format!("--kinds: {kind} is not declared"))
-                .with_hint(format!("{} declares {declared}", declaration.path.display()))
-                .into());
-        }
-    }
+    let declaration = app.declaration()?;
+    work::declared(declaration.as_ref(), &args.kinds)?;
+    let declaration = declaration.ok_or_else(|| Error::internal("a worker without kinds"))?;
     let wish = Wish { no_listen: args.no_listen, ..app.wish() };
-    let connection = app.connect_by(&wish, Access::Serving).await?;
+    let connection = app.connect_by(&wish, Access::Working).await?;
     render::log::start(&app.screen);
     let served: Vec<&str> = match args.kinds.as_slice() {
         [] => declaration.kinds.keys().map(String::as_str).collect(),

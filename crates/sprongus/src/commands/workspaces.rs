@@ -37,12 +37,14 @@ pub async fn run(command: Command, app: &App) -> Outcome {
     let now = app.screen.now();
     match command {
         Command::Create { id } => {
-            let workspace = app.connect(Access::Creating).await?.create_workspace(&id).await?;
+            let workspace = app.connect(Access::Creating).await?.admin.create_workspace(&id).await?;
             app.screen.answer(&workspace, id.as_str(), || format!("workspace {id}\n"))?;
         }
         Command::List => {
-            let page =
-                Page { data: app.connect(Access::Existing).await?.workspaces().await?, next_cursor: None };
+            let page = Page {
+                data: app.connect(Access::Existing).await?.admin.workspaces().await?,
+                next_cursor: None,
+            };
             app.screen.list(
                 &page,
                 |workspace| workspace.id.to_string(),
@@ -56,8 +58,8 @@ pub async fn run(command: Command, app: &App) -> Outcome {
             )?;
         }
         Command::Delete { id, yes } => {
-            let connection = app.connect(Access::Existing).await?;
-            let known = connection.workspaces().await?;
+            let admin = app.connect(Access::Existing).await?.admin;
+            let known = admin.workspaces().await?;
             let Some(workspace) = known.into_iter().find(|workspace| workspace.id == id) else {
                 return Err(Error::not_found(format_args!("workspace: {id}"))
                     .with_hint("`sprongus workspaces list` shows those there are")
@@ -68,7 +70,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
                 app.screen.note("nothing was deleted");
                 return Ok(Exit::Done);
             }
-            connection.delete_workspace(&id).await?;
+            admin.delete_workspace(&id).await?;
             app.screen.answer(&workspace, id.as_str(), || format!("workspace {id} is gone\n"))?;
         }
     }

@@ -42,6 +42,8 @@ impl fmt::Debug for Address {
 pub enum Why {
     /// `--db` names it.
     Option,
+    /// `--remote` names it, or asks for the server that is meant without a name.
+    Remote,
     /// A variable names it.
     Variable(&'static str),
     /// It lies beside this `sprongus.toml`.
@@ -54,6 +56,7 @@ impl fmt::Display for Why {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Option => out.write_str("named with --db"),
+            Self::Remote => out.write_str("asked for with --remote"),
             Self::Variable(name) => write!(out, "named by {name}"),
             Self::Project(path) => write!(out, "beside {}", path.display()),
             Self::User => out.write_str("the user's own; no sprongus.toml here or above"),
@@ -68,6 +71,8 @@ pub enum Target {
     File(PathBuf),
     /// Postgres, at this URL; it may hold a password and is never shown.
     Postgres(String),
+    /// Another machine's server, at this URL.
+    Server(String),
 }
 
 impl fmt::Display for Target {
@@ -75,6 +80,7 @@ impl fmt::Display for Target {
         match self {
             Self::File(path) => write!(out, "{}", path.display()),
             Self::Postgres(url) => out.write_str(&sprongus_postgres::place(url)),
+            Self::Server(url) => out.write_str(url),
         }
     }
 }
@@ -105,7 +111,7 @@ impl Place {
     /// Whether somebody named this very database, so that a missing one is a mistake.
     pub fn is_named(&self) -> bool {
         match self.why {
-            Why::Option | Why::Variable(_) => true,
+            Why::Option | Why::Remote | Why::Variable(_) => true,
             Why::Project(_) | Why::User => false,
         }
     }
@@ -117,21 +123,35 @@ impl Place {
 /// `validation`: what is named is no database this program knows.
 pub fn choose(wish: &Wish, around: &Surroundings, access: Access) -> Result<Place> {
     if let Some(url) = &wish.remote {
-        let from_variable = url.is_none() && around.api_url.is_some();
-        return Err(no_server(if from_variable { "SPRONGUS_API_URL" } else { "--remote" }));
+        if access == Access::Serving {
+            return Err(Error::validation("--remote: this command needs the database itself")
+                .with_hint("name it with --db, on the machine that has it"));
+        }
+        return match (url, &around.api_url) {
+            (Some(url), _) => Ok(Place { target: server(url, "--remote")?, why: Why::Remote }),
+            (None, Some(url)) => {
+                let name = "SPRONGUS_API_URL";
+                Ok(Place { target: server(url, name)?, why: Why::Variable(name) })
+            }
+            (None, None) => Ok(Place { target: server(DEFAULT_SERVER, "--remote")?, why: Why::Remote }),
+        };
     }
     if let Some(database) = &wish.database {
         return Ok(Place { target: target(database, "--db")?, why: Why::Option });
     }
-    if around.api_url.is_some() {
-        return Err(no_server("SPRONGUS_API_URL"));
+    // A server is not reached by way of a server.
+    if let Some(url) = &around.api_url
+        && access != Access::Serving
+    {
+        let name = "SPRONGUS_API_URL";
+        return Ok(Place { target: server(url, name)?, why: Why::Variable(name) });
     }
     if let Some(database) = &around.database_url {
         let name = "SPRONGUS_DATABASE_URL";
         return Ok(Place { target: target(database, name)?, why: Why::Variable(name) });
     }
     if let Some(database) = &around.other_database_url
-        && access == Access::Serving
+        && matches!(access, Access::Working | Access::Serving)
     {
         let name = "DATABASE_URL";
         return Ok(Place { target: target(database, name)?, why: Why::Variable(name) });
@@ -149,9 +169,31 @@ pub fn choose(wish: &Wish, around: &Surroundings, access: Access) -> Result<Plac
     Ok(Place { target: Target::File(data.join("sprongus/runs.db")), why: Why::User })
 }
 
-fn no_server(named_by: &str) -> Error {
-    Error::validation(format!("this version of sprongus cannot talk to a server, which {named_by} asks for"))
-        .with_hint("name a file with --db instead, and unset SPRONGUS_API_URL if it is set")
+/// The server that `--remote` alone means, where no variable names one.
+const DEFAULT_SERVER: &str = "http://localhost:3000";
+
+/// The server that a URL names: scheme, host and port, and a path if it stands below one. The URL is not repeated when it is
+/// refused: it may hold a password.
+fn server(url: &str, named_by: &str) -> Result<Target> {
+    let refused = |why: &str| {
+        Err(Error::validation(format!("{named_by}: {why}"))
+            .with_hint("a server is http://HOST:PORT or https://HOST, such as http://localhost:3000"))
+    };
+    let Some((scheme, rest)) = url.split_once("://") else { return refused("expected the URL of a server") };
+    let scheme = scheme.to_ascii_lowercase();
+    if !["http", "https"].contains(&scheme.as_str()) {
+        return refused("expected a URL that begins with http:// or https://");
+    }
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if host.is_empty()
+        || rest.contains(['@', '?', '#', '\\'])
+        || rest.chars().any(|c| c.is_whitespace() || c.is_control())
+    {
+        return refused("expected a host, and a path at most behind it");
+    }
+    let path = path.trim_end_matches('/');
+    let path = if path.is_empty() { String::new() } else { format!("/{path}") };
+    Ok(Target::Server(format!("{scheme}://{}{path}", host.to_ascii_lowercase())))
 }
 
 /// What names a database.
@@ -238,11 +280,27 @@ mod tests {
         let ours = ("ours.db".to_owned(), Why::Variable("SPRONGUS_DATABASE_URL"));
         assert_eq!(chosen(&nothing, &around, Access::Serving), ours);
 
-        around.api_url = Some("http://localhost:3000".to_owned());
-        assert!(
-            choose(&nothing, &around, Access::Existing).is_err(),
+        around.api_url = Some("http://Team:3000/".to_owned());
+        let team = ("http://team:3000".to_owned(), Why::Variable("SPRONGUS_API_URL"));
+        assert_eq!(
+            chosen(&nothing, &around, Access::Existing),
+            team,
             "a server goes before a variable's file"
         );
+        let ours = ("ours.db".to_owned(), Why::Variable("SPRONGUS_DATABASE_URL"));
+        assert_eq!(
+            chosen(&nothing, &around, Access::Serving),
+            ours,
+            "but a server has a database of its own"
+        );
+        let alone = Wish { remote: Some(None), ..Wish::default() };
+        assert_eq!(chosen(&alone, &around, Access::Working), team);
+        let here = Wish { remote: Some(Some("http://127.0.0.1:4000".to_owned())), ..Wish::default() };
+        assert_eq!(
+            chosen(&here, &around, Access::Working),
+            ("http://127.0.0.1:4000".to_owned(), Why::Remote)
+        );
+        assert!(choose(&here, &around, Access::Serving).is_err());
         let wish = Wish { database: address("mine.db"), ..Wish::default() };
         assert_eq!(chosen(&wish, &around, Access::Existing), ("mine.db".to_owned(), Why::Option));
     }
@@ -259,6 +317,24 @@ mod tests {
         assert_eq!(place.target, Target::File(folder.path().join(".sprongus/runs.db")));
         assert_eq!(place.why, Why::Project(declaration));
         assert!(!place.is_named());
+    }
+
+    #[test]
+    fn a_server_is_a_url_without_secrets() {
+        let read = |url: &str| server(url, "--remote").map(|target| target.to_string());
+        assert_eq!(read("HTTPS://Runs.Example/team/").unwrap(), "https://runs.example/team");
+        for bad in [
+            "",
+            "localhost:3000",
+            "ftp://h",
+            "http://",
+            "http://u:hunter2@h",
+            "http://h?token=hunter2",
+            "http://h\n",
+        ] {
+            let error = read(bad).unwrap_err();
+            assert!(!format!("{error:?} {}", error.hint()).contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

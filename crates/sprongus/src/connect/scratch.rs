@@ -130,6 +130,7 @@ pub async fn measured(target: &Target, around: &Surroundings) -> Result<RunsServ
     let store: Arc<dyn Store> = match target {
         Target::File(path) => Arc::new(Sqlite::open(path, Options::default())?),
         Target::Postgres(url) => Arc::new(Postgres::connect(url, super::postgres(around)?).await?),
+        Target::Server(_) => return Err(Error::internal("a server is no database to measure")),
     };
     Ok(RunsService::new(store))
 }
@@ -147,5 +148,6 @@ pub async fn bare_commits(target: &Target, commits: u32) -> Result<Duration> {
             sprongus_sqlite::bare_commits(&beside, commits)
         }
         Target::Postgres(url) => sprongus_postgres::scratch::bare_commits(url, commits).await,
+        Target::Server(_) => Err(Error::internal("a server is no database to measure")),
     }
 }

@@ -1,4 +1,8 @@
-//! What keeps a sandbox's runs: a file, or a database of its own on a server that the tests of this process share.
+//! What keeps a sandbox's runs: a file, a database of its own on a Postgres that the tests of this process share, or a server of ours
+//! in front of a file.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 
 use sprongus::postgres;
 use sprongus_throwaway::Database;
@@ -12,6 +16,39 @@ pub enum Backing {
     File,
     /// A migrated database, as the role that a server has.
     Postgres,
+    /// A server in front of a file in the sandbox.
+    Remote,
+}
+
+/// `sprongus serve`, until it is dropped.
+pub struct Served {
+    process: Child,
+    /// Where it listens.
+    pub url: String,
+}
+
+impl Served {
+    /// Starts it by `command`, which is to print the URL alone.
+    pub fn start(command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+        Self { process, url: url.trim().to_owned() }
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// A database that is migrated, and open to `sprongus_app`.
@@ -22,7 +59,7 @@ pub fn migrated() -> Database {
     })
 }
 
-/// Plays each session on a file and on a server: what is printed must not depend on it.
+/// Plays each session on a file, on Postgres and from afar: what is printed must not depend on it.
 macro_rules! sessions {
     ($($name:ident),* $(,)?) => {
         mod sqlite {
@@ -36,6 +73,13 @@ macro_rules! sessions {
             $(#[test]
             fn $name() {
                 super::$name(crate::backing::Backing::Postgres);
+            })*
+        }
+
+        mod remote {
+            $(#[test]
+            fn $name() {
+                super::$name(crate::backing::Backing::Remote);
             })*
         }
     };

@@ -10,7 +10,7 @@ fn each_kind_of_failure_has_its_code() {
     let sandbox = Sandbox::new();
     let id = sandbox.enqueue("a");
     sandbox.write("junk.db", "this is no database, however long it may be. ".repeat(100));
-    let cases: [(&str, i32); 15] = [
+    let cases: [(&str, i32); 16] = [
         ("runs list", 0),
         ("runs", 2),
         ("runs nonsense", 2),
@@ -25,7 +25,8 @@ fn each_kind_of_failure_has_its_code() {
         ("--db junk.db runs list", 8),
         ("--db postgres://localhost:1/x runs list", 8),
         ("--db postgres://localhost:port/x runs list", 2),
-        ("--remote http://localhost:1 runs list", 2),
+        ("--remote http://localhost:1 runs list", 6),
+        ("--remote ftp://localhost runs list", 2),
     ];
     for (line, code) in cases {
         let done = sandbox.line(line);

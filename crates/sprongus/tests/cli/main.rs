@@ -20,5 +20,6 @@ mod json_shapes;
 mod lists;
 mod postgres;
 mod sandbox;
+mod serve;
 mod tour;
 mod worker;

@@ -16,7 +16,7 @@ use sprongus::{Caller, Runs, RunsService};
 use sprongus_throwaway::Database;
 use tempfile::TempDir;
 
-use crate::backing::{Backing, migrated};
+use crate::backing::{Backing, Served, migrated};
 
 /// How a command ended, and what it printed.
 #[derive(Debug)]
@@ -62,6 +62,8 @@ pub struct Sandbox {
     folder: TempDir,
     /// Nothing where the runs are in a file.
     database: Option<Database>,
+    /// A server in front of the file, if there is one.
+    served: Option<Served>,
 }
 
 impl Sandbox {
@@ -73,10 +75,22 @@ impl Sandbox {
     /// With its runs where the session is to be played.
     pub fn on(backing: Backing) -> Self {
         let database = match backing {
-            Backing::File => None,
+            Backing::File | Backing::Remote => None,
             Backing::Postgres => Some(migrated()),
         };
-        Self { folder: tempfile::tempdir().expect("a folder"), database }
+        let mut sandbox = Self { folder: tempfile::tempdir().expect("a folder"), database, served: None };
+        if backing == Backing::Remote {
+            sandbox.serve();
+        }
+        sandbox
+    }
+
+    /// Starts a server in front of the sandbox's own file, and has every command go there.
+    fn serve(&mut self) {
+        let file = self.file().display().to_string();
+        let words = ["-q", "serve", "--listen", "127.0.0.1:0", "--db", &file];
+        let mut command = self.command(&words);
+        self.served = Some(Served::start(command.stderr(Stdio::null())));
     }
 
     pub fn path(&self) -> &Path {
@@ -103,11 +117,16 @@ impl Sandbox {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sprongus"));
         command.args(words).current_dir(self.path()).env_clear();
         command.env("PATH", "/usr/bin:/bin").env("HOME", self.path()).env("USER", "ada");
-        command.env("XDG_DATA_HOME", self.path().join("data"));
+        command
+            .env("XDG_DATA_HOME", self.path().join("data"))
+            .env("XDG_CONFIG_HOME", self.path().join("config"));
         // The tests' server forces nothing to the disk, and is refused where nobody says so.
         command.env("SPRONGUS_POSTGRES_DURABILITY", "as_configured");
         if let Some(database) = &self.database {
             command.env("SPRONGUS_DATABASE_URL", database.url("sprongus_app"));
+        }
+        if let Some(served) = &self.served {
+            command.env("SPRONGUS_API_URL", &served.url);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

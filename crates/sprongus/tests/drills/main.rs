@@ -14,6 +14,7 @@
 mod backing;
 mod cancel;
 mod crash;
+mod crowd;
 mod cuts;
 mod disk;
 mod drain;
@@ -30,6 +31,8 @@ mod poison;
 mod power_cut;
 mod proxy;
 mod restart;
+mod served;
+mod server;
 mod snapshot;
 mod speed;
 mod stop;

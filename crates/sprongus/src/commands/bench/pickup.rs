@@ -40,7 +40,7 @@ pub async fn measure(scratch: &Scratch) -> Result<Vec<Value>> {
         // A variable, because a URL on the command line can be read by everybody on the machine.
         let database = match &there.target {
             Target::File(path) => path.clone().into_os_string(),
-            Target::Postgres(url) => url.into(),
+            Target::Postgres(url) | Target::Server(url) => url.into(),
         };
         command
             .args(["bench", "--pick-up"])

@@ -1,0 +1,138 @@
+//! `serve`: the runs over HTTP, until a signal.
+
+mod first_token;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sprongus_core::names::{Kind, WorkerId};
+use sprongus_core::{Error, ErrorCode, Result};
+use sprongus_http::server::{Options, RateLimit, Server};
+use sprongus_worker::Shutdown;
+use sprongus_worker::declaration::{Declaration, RateLimitDeclaration};
+use tokio::net::TcpListener;
+
+use crate::app::App;
+use crate::connect::{Access, Wish};
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::work::{self, Wishes};
+use crate::{render, times};
+
+/// How.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The first start on a database without tokens makes one for you, and says where it is. \
+                        SIGTERM or Ctrl-C stops it: requests under way are answered first."
+)]
+pub struct Args {
+    /// Where to listen; other machines reach it only if told so, and then behind TLS
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    pub listen: String,
+    /// Execute the kinds that sprongus.toml declares, too
+    #[arg(long)]
+    pub with_worker: bool,
+    /// With --with-worker: runs executed at once
+    #[arg(long, value_name = "N", requires = "with_worker", value_parser = clap::value_parser!(u32).range(1..=i64::from(sprongus_worker::MAX_CONCURRENCY)))]
+    pub concurrency: Option<u32>,
+    /// With --with-worker: only these kinds
+    #[arg(long, value_name = "KIND", value_delimiter = ',', requires = "with_worker")]
+    pub kinds: Vec<Kind>,
+    /// With --with-worker: how long a run is held without a heartbeat, 1s to 1h
+    #[arg(long, value_name = "DURATION", requires = "with_worker", value_parser = times::span)]
+    pub lease: Option<Duration>,
+    /// How long what is under way may go on after the first signal; 10s for requests, 30s for runs
+    #[arg(long, value_name = "DURATION", value_parser = times::span)]
+    pub grace: Option<Duration>,
+    /// Do not LISTEN to Postgres, for poolers in transaction mode; others' runs are then found within a second
+    #[arg(long)]
+    pub no_listen: bool,
+}
+
+/// Serves.
+pub async fn run(args: Args, app: &App) -> Outcome {
+    let declaration = app.declaration()?;
+    let crew = if args.with_worker { Some(work::declared(declaration.as_ref(), &args.kinds)?) } else { None };
+    if let Some(lease) = args.lease {
+        sprongus_core::rules::claim::check_lease(lease)?;
+    }
+    let wish = Wish { no_listen: args.no_listen, ..app.wish() };
+    let connection = app.connect_by(&wish, Access::Serving).await?;
+    render::log::start(&app.screen);
+    let listener = listen(&args.listen).await?;
+    let address = listener.local_addr().map_err(|error| cannot_listen(&args.listen, &error))?;
+    let url = format!("http://{address}");
+    let service = connection.service()?.clone();
+    first_token::offer(app, &service, &connection.place, &url, address.ip().is_loopback()).await?;
+    if !address.ip().is_loopback() {
+        app.screen.note(
+            "other machines can reach this; tokens and runs travel in the clear unless TLS stands in front",
+        );
+    }
+    let shutdown = Shutdown::on_signals()
+        .map_err(|error| Error::internal("signals cannot be listened for").with_source(error))?;
+    let mut options = options(declaration.as_ref());
+    options.grace = args.grace.unwrap_or(options.grace);
+    let server = Server::new(service, options);
+    app.screen.answer(
+        &serde_json::json!({"url": url, "database": connection.place.to_string()}),
+        &url,
+        || format!("{url} serves {}; Ctrl-C stops it\n", connection.place),
+    )?;
+    let stopping = shutdown.clone();
+    let serving =
+        tokio::spawn(sprongus_http::server::serve(server, listener, async move { stopping.told().await }));
+    let worked = match crew {
+        None => Ok(()),
+        Some(()) => {
+            let declaration = declaration.ok_or_else(|| Error::internal("a worker without kinds"))?;
+            let wishes = Wishes {
+                concurrency: args.concurrency,
+                kinds: args.kinds,
+                lease: args.lease,
+                grace: args.grace,
+            };
+            let ready = |id: &WorkerId| app.screen.note(&format!("worker {id} executes what it declares"));
+            let summary = work::until(connection.runs, declaration, wishes, shutdown.clone(), ready).await;
+            // A worker that somebody drained leaves the server be.
+            summary.map(|_| ())
+        }
+    };
+    let broken = |error| Error::internal("the server broke off").with_source(error);
+    if worked.is_err() {
+        shutdown.now();
+    }
+    let served = serving.await.map_err(broken)?;
+    worked?;
+    served.map_err(|error| cannot_listen(&args.listen, &error))?;
+    Ok(Exit::Done)
+}
+
+fn options(declaration: Option<&Declaration>) -> Options {
+    let mut options = Options::default();
+    match declaration.and_then(|declaration| declaration.server.rate_limit) {
+        None => {}
+        Some(RateLimitDeclaration::Off) => options.rate_limit = None,
+        Some(RateLimitDeclaration::On { per_second, burst }) => {
+            options.rate_limit = Some(RateLimit { per_second, burst });
+        }
+    }
+    options
+}
+
+async fn listen(text: &str) -> Result<TcpListener> {
+    let addresses = tokio::net::lookup_host(text).await.map_err(|error| {
+        let name = sprongus_core::text::excerpt(text, 64);
+        Error::validation(format!("--listen: not an address: {name}"))
+            .with_hint("an address is HOST:PORT, such as 127.0.0.1:3000")
+            .with_source(error)
+    })?;
+    let addresses: Vec<SocketAddr> = addresses.collect();
+    TcpListener::bind(addresses.as_slice()).await.map_err(|error| cannot_listen(text, &error))
+}
+
+fn cannot_listen(text: &str, error: &std::io::Error) -> Error {
+    let name = sprongus_core::text::excerpt(text, 64);
+    Error::new(ErrorCode::Unavailable, format!("cannot listen on {name}: {error}"))
+        .with_hint("another program may listen there; choose another port with --listen")
+}

@@ -1,0 +1,123 @@
+//! The tokens that this user has for servers: one file, for its owner alone.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use sprongus_core::token::TokenSecret;
+use sprongus_core::{Error, Result};
+
+use crate::surroundings::Surroundings;
+
+/// By which names a machine calls itself.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// Where they are kept.
+///
+/// # Errors
+/// `validation` where there is no home folder.
+pub fn path(around: &Surroundings) -> Result<PathBuf> {
+    let folder = around.config_folder.as_ref().ok_or_else(|| {
+        Error::validation("there is no home folder to keep a token in")
+            .with_hint("set SPRONGUS_TOKEN instead")
+    })?;
+    Ok(folder.join("sprongus/credentials.json"))
+}
+
+/// The token for the server at `url`.
+///
+/// # Errors
+/// `validation` when the file is there and cannot be read.
+pub fn find(around: &Surroundings, url: &str) -> Result<Option<TokenSecret>> {
+    let Ok(path) = path(around) else { return Ok(None) };
+    let found = read(&path)?.remove(&name_of(url));
+    found.map(|token| TokenSecret::parse(&token).map_err(|_| damaged(&path))).transpose()
+}
+
+/// Keeps the token for the server at `url`; answers where.
+///
+/// # Errors
+/// `unavailable` when it cannot be written.
+pub fn keep(around: &Surroundings, url: &str, token: &TokenSecret) -> Result<PathBuf> {
+    let path = path(around)?;
+    let mut all = read(&path)?;
+    all.insert(name_of(url), token.expose().to_owned());
+    let text = serde_json::to_string_pretty(&all)
+        .map_err(|error| Error::internal("tokens cannot be written").with_source(error))?;
+    write_private(&path, &format!("{text}\n"))?;
+    Ok(path)
+}
+
+/// Writes a file that nobody but its owner may read: whole, or not at all.
+///
+/// # Errors
+/// `unavailable`.
+pub fn write_private(path: &Path, text: &str) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let beside = path.with_extension(format!("{}.new", std::process::id()));
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().map_err(|error| {
+        Error::new(sprongus_core::ErrorCode::Unavailable, format!("cannot write {}: {error}", path.display()))
+            .with_hint("a token is kept there, for you alone")
+    })
+}
+
+fn read(path: &Path) -> Result<BTreeMap<String, String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|_| damaged(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(Error::validation(format!("cannot read {}: {error}", path.display()))
+            .with_hint("make it readable for you, or set SPRONGUS_TOKEN")),
+    }
+}
+
+fn damaged(path: &Path) -> Error {
+    Error::validation(format!("no tokens can be read from {}", path.display()))
+        .with_hint("remove the file, and `sprongus login` again")
+}
+
+/// All names of this machine are one.
+fn name_of(url: &str) -> String {
+    for name in LOOPBACK {
+        if let Some((scheme, rest)) = url.split_once("://")
+            && let Some(rest) = rest.strip_prefix(name)
+            && (rest.is_empty() || rest.starts_with([':', '/']))
+        {
+            return format!("{scheme}://localhost{rest}");
+        }
+    }
+    url.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_kept_for_its_owner_alone_and_found_by_any_name_of_this_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let around =
+            Surroundings { config_folder: Some(folder.path().to_owned()), ..Surroundings::default() };
+        let (here, there) = (TokenSecret::generate().unwrap(), TokenSecret::generate().unwrap());
+        assert_eq!(find(&around, "http://localhost:3000").unwrap(), None);
+        let path = keep(&around, "http://127.0.0.1:3000", &here).unwrap();
+        keep(&around, "https://runs.example", &there).unwrap();
+        assert_eq!(find(&around, "http://localhost:3000").unwrap(), Some(here.clone()));
+        assert_eq!(find(&around, "http://[::1]:3000").unwrap(), Some(here));
+        assert_eq!(find(&around, "https://runs.example").unwrap(), Some(there));
+        assert_eq!(find(&around, "http://localhost.example").unwrap(), None);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&path, "{\"http://localhost:3000\": \"spr_cut\"}").unwrap();
+        assert!(!format!("{:?}", find(&around, "http://localhost:3000").unwrap_err()).contains("spr_cut"));
+    }
+}

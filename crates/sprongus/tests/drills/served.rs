@@ -1,0 +1,120 @@
+//! A real `sprongus serve` process, clients of it, and what can be done to it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use sprongus::core::ids::RunId;
+use sprongus::core::token::TokenSecret;
+use sprongus_http::client::{Options, RunsClient};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::field::Field;
+
+/// A started server; killed when it is dropped.
+pub struct Served {
+    child: Child,
+    pub address: SocketAddr,
+    token: TokenSecret,
+}
+
+/// A port that nobody listens at now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Served {
+    /// Starts one, and waits until it listens.
+    pub fn start(field: &Field, port: u16, token: &TokenSecret) -> Self {
+        let mut command = field.sprongus(&["-q", "serve", "--listen", &format!("127.0.0.1:{port}")]);
+        let complaints =
+            File::options().append(true).create(true).open(field.path().join("serve.err")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(complaints).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        let address = url.trim().strip_prefix("http://").unwrap_or_else(|| {
+            panic!("no server: {}", std::fs::read_to_string(field.path().join("serve.err")).unwrap())
+        });
+        Self { child, address: address.parse().unwrap(), token: token.clone() }
+    }
+
+    pub fn client(&self) -> RunsClient {
+        RunsClient::new(&format!("http://{}", self.address), &self.token, &Options::default()).unwrap()
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Memory that it holds, in bytes (proc(5): VmRSS).
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+    }
+
+    /// Follows the workspace.
+    pub async fn listen(&self) -> Listener {
+        Listener::open(self.address, &self.token, "/v1/stream").await
+    }
+
+    /// Follows a run.
+    pub async fn follow(&self, id: RunId) -> Listener {
+        Listener::open(self.address, &self.token, &format!("/v1/runs/{id}/stream")).await
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A token for everything.
+pub fn token(field: &Field) -> TokenSecret {
+    let scopes = "runs:read,runs:write,runs:approve,runs:work,admin";
+    let done = field.run(&["-q", "token", "create", "--name", "drill", "--scopes", scopes]);
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    TokenSecret::parse(done.out.trim()).unwrap()
+}
+
+/// Somebody who follows a stream.
+pub struct Listener {
+    lines: tokio::io::Lines<tokio::io::BufReader<TcpStream>>,
+}
+
+impl Listener {
+    async fn open(address: SocketAddr, token: &TokenSecret, path: &str) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let bearer = token.expose();
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut lines = tokio::io::BufReader::new(stream).lines();
+        // The greeting says that nothing is missed from here on.
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.starts_with("retry: ") {
+                break;
+            }
+        }
+        Self { lines }
+    }
+
+    /// What the next message holds; none when there is none within the time, or the stream has ended.
+    pub async fn next(&mut self, within: Duration) -> Option<Value> {
+        loop {
+            let line = tokio::time::timeout(within, self.lines.next_line()).await.ok()?.ok()??;
+            if let Some(data) = line.strip_prefix("data: ") {
+                return Some(serde_json::from_str(data).unwrap());
+            }
+        }
+    }
+}
