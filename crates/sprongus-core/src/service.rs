@@ -11,11 +11,7 @@ use crate::admin::Admin;
 use crate::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
-<<<<<<< i3
 use crate::error::{Error, ErrorCode, Result};
-=======
-use crate::error::{Error, Result};
->>>>>>> i4-stores
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
@@ -376,13 +372,10 @@ impl Admin for CallerRuns {
     }
 
     async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
-<<<<<<< i3
         if *id == WorkspaceId::local() {
             return Err(Error::new(ErrorCode::Conflict, format!("the workspace {id} cannot be deleted"))
                 .with_hint("every database has it, and its admins operate the server"));
         }
-=======
->>>>>>> i4-stores
         self.store().delete_workspace(id).await
     }
 

@@ -1,7 +1,7 @@
 //! A server's runs, asked over HTTP: the same [`sprongus_core::Runs`] and [`sprongus_core::Admin`] as in process, with the same
 //! errors.
 //!
-//! Every call has a deadline, and is repeated while that is safe: [`ask`] says how often and how long, [`failure`] what each way to
+//! Every call has a deadline, and is repeated while that is safe: `ask.rs` says how often and how long, `failure.rs` what each way to
 //! fail means for a repeat, and the files of the verbs what makes theirs safe. A call that cannot be made safe (log lines, a
 //! progress with a message, a token) is repeated only when it certainly was not done; else it is `unavailable`, and the caller
 //! decides.

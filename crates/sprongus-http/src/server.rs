@@ -1,7 +1,7 @@
 //! A service's runs behind HTTP. The API is translation only: parse, ask [`sprongus_core::Runs`], print.
 //!
-//! [`router`] has every route on one page; [`routes`] has a file for each subject. [`auth`] says who asks, [`body`] and [`query`]
-//! read what is asked, [`answer`] prints what is answered and how a refusal looks. [`accept`] is what stands before all of it:
+//! `router.rs` has every route on one page; `routes.rs` has a file for each subject. `auth.rs` says who asks, `body.rs` and `query.rs`
+//! read what is asked, `answer.rs` prints what is answered and how a refusal looks. [`accept`] is what stands before all of it:
 //! connections, their number and their patience.
 //!
 //! Left to others: TLS (put a proxy in front), and what a rate is counted for beyond this process.

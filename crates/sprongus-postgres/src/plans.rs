@@ -19,7 +19,7 @@ const WAYS: [(&str, &str); 3] = [
         "generic",
         "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = on; SET enable_hashjoin = on; SET enable_mergejoin = on",
     ),
-    (MADE_ANEW, "SET plan_cache_mode = force_custom_plan"),
+    (MADE_ANEW, "RESET ALL; SET plan_cache_mode = force_custom_plan"),
 ];
 
 /// A run that is not there.
