@@ -201,7 +201,6 @@ impl Connection {
     /// The service that this process itself is.
     ///
     /// # Errors
-<<<<<<< i3
     /// `validation` where a server stands in between.
     pub fn service(&self) -> Result<&RunsService> {
         match &self.behind {
@@ -211,42 +210,5 @@ impl Connection {
                     .with_hint("run it on the machine that has the database, with --db"))
             }
         }
-=======
-    /// `unavailable`.
-    pub async fn workspaces(&self) -> Result<Vec<Workspace>> {
-        self.service.store().workspaces().await
-    }
-
-    /// Makes a workspace; the same again is no error.
-    ///
-    /// # Errors
-    /// `unavailable`.
-    pub async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
-        self.service.store().create_workspace(id).await
-    }
-
-    /// Deletes a workspace and everything in it.
-    ///
-    /// # Errors
-    /// `not_found`, `unavailable`.
-    pub async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
-        self.service.store().delete_workspace(id).await
-    }
-
-    /// The present, by the clock that runs are told.
-    ///
-    /// # Errors
-    /// `unavailable`.
-    pub async fn now(&self) -> Result<Timestamp> {
-        self.service.store().now().await
-    }
-
-    /// How the database is, looked through as a whole.
-    ///
-    /// # Errors
-    /// `unavailable`.
-    pub async fn health(&self) -> Result<Health> {
-        self.service.store().health(true).await
->>>>>>> i4-stores
     }
 }
