@@ -250,9 +250,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// CRC-32 (IEEE 802.3) of the prefix and the random digits.
 fn checksum(random: &str) -> u32 {
-    let bytes = PREFIX.bytes().chain(random.bytes());
+    crc_32(PREFIX.bytes().chain(random.bytes()))
+}
+
+/// CRC-32 as in IEEE 802.3.
+fn crc_32(bytes: impl Iterator<Item = u8>) -> u32 {
     !bytes.fold(u32::MAX, |sum, byte| {
         (0..8).fold(sum ^ u32::from(byte), |sum, _| (sum >> 1) ^ (0xEDB8_8320 & 0_u32.wrapping_sub(sum & 1)))
     })
@@ -291,15 +294,8 @@ mod tests {
     #[test]
     fn the_checksum_is_the_one_everybody_knows() {
         // The check value of CRC-32/ISO-HDLC is that of "123456789".
-        let sum = |text: &str| {
-            !text.bytes().fold(u32::MAX, |sum, byte| {
-                (0..8).fold(sum ^ u32::from(byte), |sum, _| {
-                    (sum >> 1) ^ (0xEDB8_8320 & 0_u32.wrapping_sub(sum & 1))
-                })
-            })
-        };
-        assert_eq!(sum("123456789"), 0xCBF4_3926);
-        assert_eq!(checksum("12"), sum("spr_12"));
+        assert_eq!(crc_32("123456789".bytes()), 0xCBF4_3926);
+        assert_eq!(checksum("12"), crc_32("spr_12".bytes()));
     }
 
     #[test]

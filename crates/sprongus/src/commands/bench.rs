@@ -10,7 +10,7 @@ mod pickup;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use sprongus_core::json::Json;
 use sprongus_core::names::{Kind, WorkspaceId};
 use sprongus_core::run::NewRun;
 use sprongus_core::store::{Batch, Store};
-use sprongus_core::{Caller, Result, Runs, RunsService};
+use sprongus_core::{Caller, Error, Result, Runs, RunsExt, RunsService};
 
 use crate::app::App;
 use crate::connect::scratch::{Scratch, measured};
@@ -139,6 +139,25 @@ impl Bench {
         let caller = Caller::new(WorkspaceId::local(), "bench");
         let (store, runs) = (Arc::clone(service.store()), service.for_caller(caller.clone()));
         Self { target, caller, store, runs }
+    }
+
+    /// Has `callers` enqueue `each` one after another, all at once; how many runs a second that made.
+    async fn enqueue_at_once(&self, callers: u32, each: u32) -> Result<f64> {
+        let kind = noop()?;
+        let began = Instant::now();
+        let asking = (0..callers).map(|_| {
+            let (runs, kind, input) = (Arc::clone(&self.runs), kind.clone(), input());
+            tokio::spawn(async move {
+                for _ in 0..each {
+                    runs.enqueue_one(NewRun::new(kind.as_str(), input.clone())).await?;
+                }
+                Result::<(), Error>::Ok(())
+            })
+        });
+        for caller in asking.collect::<Vec<_>>() {
+            caller.await.map_err(|error| Error::internal("a caller broke off").with_source(error))??;
+        }
+        Ok(rate(callers * each, began.elapsed()))
     }
 
     /// Makes `count` runs in batches.

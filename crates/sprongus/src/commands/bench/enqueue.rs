@@ -1,11 +1,10 @@
 //! Enqueue: one alone against a bare commit of one row, sixteen at once against one alone, and batches.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 use sprongus_core::run::NewRun;
-use sprongus_core::{Error, Result, RunsExt};
+use sprongus_core::{Result, RunsExt};
 
 use super::{Bench, Scratch, input, median, noop, rate, rounded};
 use crate::connect::scratch::bare_commits;
@@ -23,7 +22,7 @@ pub async fn measure(scratch: &Scratch) -> Result<Vec<Value>> {
     for _ in 0..ROUNDS {
         let one_row = rate(ALONE, bare_commits(&bench.target, ALONE).await?);
         let one = one_alone(&bench).await?;
-        let many = sixteen(&bench).await?;
+        let many = bench.enqueue_at_once(CALLERS, EACH).await?;
         to_bare.push(one / one_row);
         to_alone.push(many / one);
         bare.push(one_row);
@@ -50,22 +49,4 @@ async fn one_alone(bench: &Bench) -> Result<f64> {
         bench.runs.enqueue_one(NewRun::new(kind.as_str(), input.clone())).await?;
     }
     Ok(rate(ALONE, began.elapsed()))
-}
-
-async fn sixteen(bench: &Bench) -> Result<f64> {
-    let kind = noop()?;
-    let began = Instant::now();
-    let callers = (0..CALLERS).map(|_| {
-        let (runs, kind, input) = (Arc::clone(&bench.runs), kind.clone(), input());
-        tokio::spawn(async move {
-            for _ in 0..EACH {
-                runs.enqueue_one(NewRun::new(kind.as_str(), input.clone())).await?;
-            }
-            Result::<(), Error>::Ok(())
-        })
-    });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.map_err(|error| Error::internal("a caller broke off").with_source(error))??;
-    }
-    Ok(rate(CALLERS * EACH, began.elapsed()))
 }

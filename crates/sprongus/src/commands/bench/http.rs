@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sprongus_core::run::NewRun;
 use sprongus_core::token::{NewToken, Scope};
-use sprongus_core::{Error, Result, RunsExt, RunsService};
+use sprongus_core::{Error, Result, RunsService};
 use sprongus_http::server::{Options, Server, serve};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -51,7 +50,7 @@ pub async fn measure(scratch: &Scratch) -> Result<Vec<Value>> {
     let (mut p50, mut p99) = (Vec::new(), Vec::new());
     // The first pair only warms up.
     for pair in 0..=PAIRS {
-        let in_process = in_process(&bench).await?;
+        let in_process = bench.enqueue_at_once(CALLERS, EACH).await?;
         let load = from_another_process(&address, token.secret.expose()).await?;
         if pair > 0 {
             ratios.push(load.per_second / in_process);
@@ -69,24 +68,6 @@ pub async fn measure(scratch: &Scratch) -> Result<Vec<Value>> {
             "p99Ms": rounded(median(p99)), "ratioToInProcess": rounded(median(ratios)),
         }),
     ])
-}
-
-async fn in_process(bench: &Bench) -> Result<f64> {
-    let kind = noop()?;
-    let began = Instant::now();
-    let callers = (0..CALLERS).map(|_| {
-        let (runs, kind, input) = (Arc::clone(&bench.runs), kind.clone(), input());
-        tokio::spawn(async move {
-            for _ in 0..EACH {
-                runs.enqueue_one(NewRun::new(kind.as_str(), input.clone())).await?;
-            }
-            Result::<(), Error>::Ok(())
-        })
-    });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.map_err(|error| Error::internal("a caller broke off").with_source(error))??;
-    }
-    Ok(rate(CALLERS * EACH, began.elapsed()))
 }
 
 async fn from_another_process(address: &str, token: &str) -> Result<Load> {
