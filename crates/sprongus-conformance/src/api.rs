@@ -17,6 +17,7 @@ pub mod around;
 pub mod asking;
 pub mod batches;
 pub mod endings;
+pub mod files;
 pub mod gates;
 pub mod holding;
 pub mod life;
@@ -97,6 +98,12 @@ macro_rules! for_each_api_case {
                 what_has_ended_well_is_not_canceled,
                 a_retry_grants_one_budget,
             }
+            files {
+                an_artifact_is_put_listed_and_read,
+                an_artifact_is_replaced,
+                a_file_needs_its_run_its_hold_and_its_name,
+                a_work_directory_is_kept_over_a_gate,
+            }
             gates {
                 waiting_twice_is_waiting_once,
                 an_answer_to_a_named_step_is_given_once,
@@ -135,7 +142,7 @@ macro_rules! for_each_api_case {
 }
 
 /// One test for every promise of the API. `$make` is an `async fn(TurnedClock) -> (Arc<dyn Runs>, Guard)` that answers for an
-/// empty workspace; the guard is kept until the case has ended.
+/// empty workspace, over a service that keeps artifacts ([`crate::blobs::service`]); the guard is kept until the case has ended.
 #[macro_export]
 macro_rules! api_conformance {
     ($make:expr) => {

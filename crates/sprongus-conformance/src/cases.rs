@@ -95,6 +95,26 @@ macro_rules! for_each_case {
                 a_stale_holder_records_nothing,
                 news_is_what_was_added_since,
             }
+            artifact {
+                an_artifact_is_kept_listed_and_read,
+                an_artifact_of_the_same_name_takes_its_place,
+                a_file_is_put_under_a_live_hold_alone,
+                bytes_get_a_row_while_they_are_expected,
+                retention_leaves_the_bytes_of_its_runs_unwanted,
+                a_deleted_workspace_leaves_its_bytes_unwanted,
+                a_narrowed_caller_has_the_files_of_its_projects,
+                a_run_keeps_a_thousand_artifacts,
+                a_kept_work_directory_goes_on_behind_its_gate,
+            }
+            files {
+                bytes_are_measured_on_their_way,
+                an_artifact_that_is_too_large_is_not_kept,
+                a_body_that_breaks_off_keeps_nothing,
+                bytes_of_a_stale_holder_are_not_read,
+                an_artifact_is_read_in_parts,
+                a_sweep_deletes_what_nobody_wants,
+                bytes_go_with_the_call_that_takes_their_row,
+            }
             list {
                 pages_hold_each_run_once_in_order,
                 a_list_holds_what_its_filter_says,

@@ -15,6 +15,7 @@
 )]
 
 pub mod api;
+pub mod blobs;
 pub mod clock;
 pub mod fixture;
 pub mod histories;
@@ -24,6 +25,7 @@ pub mod table;
 
 mod cases;
 
+pub use blobs::MemoryBlobs;
 pub use clock::TurnedClock;
 pub use fixture::Fixture;
 pub use model::Model;

@@ -1,11 +1,13 @@
 //! The cases of a store, verb by verb. They are listed in [`crate::for_each_case!`].
 
+pub mod artifact;
 pub mod cancel;
 pub mod claim;
 pub mod cleaned;
 pub mod directory;
 pub mod enqueue;
 pub mod expire;
+pub mod files;
 pub mod finish;
 pub mod gate;
 pub mod heartbeat;

@@ -49,6 +49,11 @@ fn a_store_that_never_moves_a_timer_by_itself_is_found() {
 }
 
 #[test]
+fn a_store_that_forgets_which_bytes_to_delete_is_found() {
+    is_found(Fault::LosesItsBytes);
+}
+
+#[test]
 fn a_store_that_leaves_events_out_of_its_stream_is_found() {
     let make = |clock| faulty(clock, Fault::StreamsInPart);
     let case = store::stream::a_reader_among_writers_misses_nothing;

@@ -20,12 +20,13 @@ mod api {
     use std::sync::Arc;
 
     use sprongus_conformance::TurnedClock;
+    use sprongus_conformance::blobs::service;
     use sprongus_core::names::WorkspaceId;
-    use sprongus_core::{Caller, Runs, RunsService};
+    use sprongus_core::{Caller, Runs};
 
     async fn make(clock: TurnedClock) -> (Arc<dyn Runs>, ()) {
         let (store, ()) = super::make(clock).await;
-        (RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "tester")), ())
+        (service(store).for_caller(Caller::new(WorkspaceId::local(), "tester")), ())
     }
 
     sprongus_conformance::api_conformance!(make);

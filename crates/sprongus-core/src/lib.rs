@@ -5,6 +5,7 @@
 //! from a [`time::Clock`].
 
 pub mod admin;
+pub mod artifact;
 pub mod directory;
 pub mod error;
 pub mod event;
@@ -28,6 +29,7 @@ pub mod time;
 pub mod token;
 
 pub use admin::Admin;
+pub use artifact::Blobs;
 pub use error::{Error, ErrorCode, Result};
 pub use runs::{Caller, Runs, RunsExt};
 pub use service::RunsService;

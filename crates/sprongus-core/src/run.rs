@@ -322,7 +322,7 @@ pub struct Resume {
     pub steps: Vec<crate::step::Step>,
     /// The gate that was passed.
     pub gate: Gate,
-    /// Where the kept work directory lies.
+    /// The route of the kept work directory, if one was kept.
     pub workdir: Option<String>,
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
 use crate::directory::{AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo};
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -74,6 +75,25 @@ pub trait Runs: Send + Sync + 'static {
     /// Records steps and log lines.
     async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()>;
 
+    /// Keeps a file of the run, in place of the one of the same name. The bytes are read as they are written, once; a caller that
+    /// repeats the call after `unavailable` brings them again.
+    async fn put_artifact(
+        &self,
+        hold: &Hold,
+        name: &ArtifactName,
+        content_type: &str,
+        body: ByteStream,
+    ) -> Result<Artifact>;
+
+    /// Keeps the work directory of a run that is about to wait at a gate, as one file.
+    async fn keep_workdir(&self, hold: &Hold, body: ByteStream) -> Result<()>;
+
+    /// The work directory that was kept, if one was.
+    async fn workdir(&self, hold: &Hold) -> Result<Option<ByteStream>>;
+
+    /// Lets go of the kept work directory: it is in place again, or not needed any more.
+    async fn drop_workdir(&self, hold: &Hold) -> Result<()>;
+
     /// Tells that an ended run's CLEANUP is done and since when its process is gone.
     async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run>;
 
@@ -109,6 +129,12 @@ pub trait Runs: Send + Sync + 'static {
 
     /// Up to about `limit` of a run's log lines after `after`.
     async fn logs(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>>;
+
+    /// A run's artifacts, by name.
+    async fn artifacts(&self, id: RunId) -> Result<Vec<Artifact>>;
+
+    /// Reads an artifact, or a part of it; a range that means no byte of it is `validation`.
+    async fn artifact(&self, id: RunId, name: &ArtifactName, range: Option<ByteRange>) -> Result<Download>;
 
     /// What is new of a run; waits up to `wait` for something to be.
     async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News>;

@@ -1,6 +1,8 @@
 //! [`Runs`] over a store: check what is asked, ask the store, tell the subscribers. Rules are in [`crate::rules`], SQL in the
 //! stores; what is left is this.
 
+mod files;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use crate::admin::Admin;
+use crate::artifact::{Artifact, ArtifactName, Blobs, ByteRange, ByteStream, Download, FileName, StoredFile};
 use crate::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -17,14 +20,15 @@ use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
-use crate::rules;
 use crate::rules::enqueue::MAX_BATCH;
+use crate::rules::{self, Act};
 use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
 use crate::runs::{Caller, Runs};
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::store::{Batch, Change, DrawnReport, Inserted, Store};
 use crate::time::Timestamp;
 use crate::token::{MadeToken, NewToken, Token, TokenSecret};
+use files::{Files, seen};
 
 /// How long nothing is heard before one looks anyway: wake-ups are hints, looking is the truth.
 const POLL: Duration = Duration::from_secs(1);
@@ -73,13 +77,39 @@ impl Drop for Subscription {
 #[derive(Clone)]
 pub struct RunsService {
     store: Arc<dyn Store>,
+    files: Option<Files>,
     subscribers: Arc<Subscribers>,
 }
 
 impl RunsService {
     /// The runs of `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, subscribers: Arc::default() }
+        Self { store, files: None, subscribers: Arc::default() }
+    }
+
+    /// Keeps the bytes of artifacts in `blobs`, each up to `max_bytes` of them; 1 GiB ([`crate::artifact::MAX_ARTIFACT_BYTES`]) is the default elsewhere.
+    /// Without this there is nowhere to keep any.
+    #[must_use]
+    pub fn with_blobs(mut self, blobs: Arc<dyn Blobs>, max_bytes: u64) -> Self {
+        self.files = Some(Files { blobs, max_bytes });
+        self
+    }
+
+    /// The most bytes of an artifact; none where no artifacts are kept.
+    pub fn max_artifact_bytes(&self) -> Option<u64> {
+        self.files.as_ref().map(|files| files.max_bytes)
+    }
+
+    /// Deletes the bytes of artifacts that are gone, and of uploads that came to nothing; how many there were. Any number of
+    /// processes may do so at once.
+    ///
+    /// # Errors
+    /// As a store's, and those of the place where the bytes lie.
+    pub async fn sweep(&self) -> Result<u64> {
+        match &self.files {
+            Some(files) => files.sweep(self.store.as_ref()).await,
+            None => Ok(0),
+        }
     }
 
     /// The runs as `caller` may see and change them.
@@ -126,6 +156,29 @@ impl CallerRuns {
 
     async fn change(&self, id: RunId, change: Change) -> Result<Run> {
         Ok(self.tell(self.store().change(&self.caller, id, change).await?))
+    }
+
+    /// Deletes the bytes that a call has just left without a row. The call itself is done, so it does not fail with this: what
+    /// is not deleted now stays listed, and goes with the next sweep.
+    async fn sweep_behind(&self) {
+        let _ = self.service.sweep().await;
+    }
+
+    fn files(&self) -> Result<&Files> {
+        self.service.files.as_ref().ok_or_else(|| {
+            Error::validation("no artifacts are kept here")
+                .with_hint("give the service a place for them: `with_blobs`")
+        })
+    }
+
+    async fn put_file(
+        &self,
+        hold: &Hold,
+        name: FileName,
+        content_type: &str,
+        body: ByteStream,
+    ) -> Result<StoredFile> {
+        self.files()?.put(self.store(), &self.caller, hold, name, content_type, body).await
     }
 }
 
@@ -238,6 +291,38 @@ impl Runs for CallerRuns {
         Ok(())
     }
 
+    async fn put_artifact(
+        &self,
+        hold: &Hold,
+        name: &ArtifactName,
+        content_type: &str,
+        body: ByteStream,
+    ) -> Result<Artifact> {
+        let file = self.put_file(hold, FileName::Artifact(name.clone()), content_type, body).await?;
+        Ok(seen(hold.id, name.clone(), file))
+    }
+
+    async fn keep_workdir(&self, hold: &Hold, body: ByteStream) -> Result<()> {
+        self.put_file(hold, FileName::Workdir, "application/x-tar", body).await.map(drop)
+    }
+
+    async fn workdir(&self, hold: &Hold) -> Result<Option<ByteStream>> {
+        let run = self.store().get(&self.caller, hold.id).await?;
+        let act = Act { now: self.store().now().await?, actor: &self.caller.actor };
+        rules::record::admit(&run, hold, act)?;
+        match self.store().file(&self.caller, hold.id, &FileName::Workdir).await {
+            Ok(file) => Ok(Some(self.files()?.read(&file, None).await?.1)),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn drop_workdir(&self, hold: &Hold) -> Result<()> {
+        self.store().drop_file(&self.caller, hold, &FileName::Workdir).await?;
+        self.sweep_behind().await;
+        Ok(())
+    }
+
     async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
         self.change(hold.id, Change::Cleaned { hold: hold.clone(), gone_at }).await
     }
@@ -284,6 +369,16 @@ impl Runs for CallerRuns {
         self.store().logs(&self.caller, id, after, limit).await
     }
 
+    async fn artifacts(&self, id: RunId) -> Result<Vec<Artifact>> {
+        self.store().artifacts(&self.caller, id).await
+    }
+
+    async fn artifact(&self, id: RunId, name: &ArtifactName, range: Option<ByteRange>) -> Result<Download> {
+        let file = self.store().file(&self.caller, id, &FileName::Artifact(name.clone())).await?;
+        let (range, body) = self.files()?.read(&file, range).await?;
+        Ok(Download { artifact: seen(id, name.clone(), file), range, body })
+    }
+
     async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News> {
         let deadline = Instant::now() + wait;
         loop {
@@ -309,7 +404,11 @@ impl Runs for CallerRuns {
             for (state, runs) in batch.runs {
                 *total.runs.entry(state).or_default() += runs;
             }
-            if dry_run || taken == 0 {
+            if dry_run {
+                return Ok(total);
+            }
+            if taken == 0 {
+                self.sweep_behind().await;
                 return Ok(total);
             }
         }
@@ -376,7 +475,9 @@ impl Admin for CallerRuns {
             return Err(Error::new(ErrorCode::Conflict, format!("the workspace {id} cannot be deleted"))
                 .with_hint("every database has it, and its admins operate the server"));
         }
-        self.store().delete_workspace(id).await
+        self.store().delete_workspace(id).await?;
+        self.sweep_behind().await;
+        Ok(())
     }
 
     async fn tokens(&self) -> Result<Vec<Token>> {

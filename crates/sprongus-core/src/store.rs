@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::artifact::{Artifact, FileName, NewFile, StoredFile};
 use crate::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -222,6 +223,25 @@ pub trait Store: Send + Sync + 'static {
         lines: Vec<LogLine>,
     ) -> Result<Vec<Event>>;
 
+    /// Notes that bytes are about to be written under `location`: unless [`Store::put_file`] gives them a row before `due`, they are
+    /// to be deleted then. So bytes whose writer died are found.
+    async fn expect_blob(&self, location: &str, due: Timestamp) -> Result<()>;
+
+    /// Gives written bytes a row under a hold, in place of the file of the same name, whose bytes are to be deleted from then on.
+    /// Refused as `unavailable` when the bytes were not expected, or not any more: then they may be deleted at any time. The same
+    /// file again changes nothing.
+    async fn put_file(&self, caller: &Caller, hold: &Hold, file: NewFile) -> Result<StoredFile>;
+
+    /// Lets go of a file under a hold; its bytes are to be deleted from then on. Nothing happens when there is none.
+    async fn drop_file(&self, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()>;
+
+    /// Up to `limit` places whose bytes are to be deleted now: of rows that are gone, with their run, its workspace or by another
+    /// file's coming, and of uploads that never got a row. Whose they were is not told.
+    async fn unwanted_blobs(&self, limit: u32) -> Result<Vec<String>>;
+
+    /// Notes that the bytes at these places are deleted.
+    async fn forget_blobs(&self, locations: &[String]) -> Result<()>;
+
     /// Moves up to `limit` due timers of the workspace; how many there were, and what was written.
     async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)>;
 
@@ -242,6 +262,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Up to about `limit` of a run's log lines after `after`.
     async fn logs(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>>;
+
+    /// A run's artifacts, by name in the order of its bytes. The kept work directory is none.
+    async fn artifacts(&self, caller: &Caller, id: RunId) -> Result<Vec<Artifact>>;
+
+    /// A file of a run; `not_found` when it keeps none of that name.
+    async fn file(&self, caller: &Caller, id: RunId, name: &FileName) -> Result<StoredFile>;
 
     /// What is new of a run, at one instant.
     async fn news(&self, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News>;

@@ -1,7 +1,7 @@
 //! A server's runs, asked over HTTP: the same [`sprongus_core::Runs`] and [`sprongus_core::Admin`] as in process, with the same
 //! errors.
 //!
-//! Every call has a deadline, and is repeated while that is safe: `ask.rs` says how often and how long, `failure.rs` what each way to
+//! Every call has a deadline (files have one for each pause in them), and is repeated while that is safe: `ask.rs` says how often and how long, `failure.rs` what each way to
 //! fail means for a repeat, and the files of the verbs what makes theirs safe. A call that cannot be made safe (log lines, a
 //! progress with a message, a token) is repeated only when it certainly was not done; else it is `unavailable`, and the caller
 //! decides.
@@ -18,6 +18,7 @@ mod reading;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod work;
 
 use std::fmt;
@@ -31,6 +32,7 @@ use crate::wire::health::ReadyBody;
 use crate::wire::token::TokenBody;
 use address::Address;
 use ask::Ask;
+use connection::Connections;
 
 /// How a client presents itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +53,7 @@ pub struct RunsClient {
 
 struct Inner {
     http: reqwest::Client,
+    transfers: reqwest::Client,
     address: Address,
 }
 
@@ -62,8 +65,8 @@ impl RunsClient {
     /// `validation` when the URL is none of a server: it needs `http` or `https`, and holds neither a user nor a query.
     pub fn new(url: &str, token: &TokenSecret, options: &Options) -> Result<Self> {
         let address = Address::read(url)?;
-        let http = connection::build(&address, token, options)?;
-        Ok(Self { inner: Arc::new(Inner { http, address }) })
+        let Connections { calls, transfers } = connection::build(&address, token, options)?;
+        Ok(Self { inner: Arc::new(Inner { http: calls, transfers, address }) })
     }
 
     /// The server's host, and its port where the URL names one.

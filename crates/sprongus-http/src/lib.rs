@@ -8,6 +8,8 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(any(feature = "client", feature = "server"))]
+mod pause;
 pub mod problem;
 #[cfg(feature = "server")]
 pub mod server;

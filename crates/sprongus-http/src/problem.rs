@@ -96,7 +96,7 @@ pub fn code_of_status(status: u16) -> ErrorCode {
         409 => ErrorCode::Conflict,
         413 => ErrorCode::PayloadTooLarge,
         415 => ErrorCode::UnsupportedMediaType,
-        422 => ErrorCode::Validation,
+        416 | 422 => ErrorCode::Validation,
         429 => ErrorCode::RateLimited,
         408 | 504 => ErrorCode::TimedOut,
         502 | 503 => ErrorCode::Unavailable,

@@ -13,6 +13,7 @@ mod body;
 mod context;
 mod feed;
 pub mod openapi;
+mod part;
 mod path;
 mod query;
 pub mod rate;
@@ -21,6 +22,7 @@ mod routes;
 mod sse;
 mod stall;
 mod turnstile;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +46,8 @@ pub struct Options {
     pub rate_limit: Option<RateLimit>,
     /// Connections at once; more wait until one is closed.
     pub connections: usize,
-    /// How long a client may take to send a request's head, and again its body.
+    /// How long a client may take to send a request's head, and again its body; a body that is kept as a file may take as long as it
+    /// wants, but no pause in it may be longer.
     pub patience: Duration,
     /// How long one answer may keep a client waiting that does not read it.
     pub stall: Duration,

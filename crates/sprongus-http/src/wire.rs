@@ -3,6 +3,7 @@
 //! A server prints the core's own nouns, which know their JSON; the types here that mirror one (`RunBody` for `Run`) read it back on
 //! the other side, and describe it in the OpenAPI document. Requests refuse fields that nobody knows.
 
+pub mod artifact;
 pub mod directory;
 pub mod enqueue;
 pub mod gate;
@@ -36,6 +37,12 @@ pub const REPLAYED_HEADER: &str = "idempotency-replayed";
 
 /// The header that names a request in logs and errors.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
+
+/// The header of when an artifact was kept: to the millisecond, which `Last-Modified` is not.
+pub const CREATED_AT_HEADER: &str = "sprongus-created-at";
+
+/// What the problem of a run that keeps no work directory points at, so that it is told from a run that does not exist.
+pub const WORKDIR_POINTER: &str = "/workdir";
 
 /// The most bytes of the body of one request, over which it is `payload_too_large`: an input of 1 MiB and what stands around it.
 pub const MAX_BODY_BYTES: usize = (1 << 20) + (64 << 10);

@@ -310,7 +310,8 @@ fn answered(
 ) -> ClaimAnswer {
     let next_due_in = next_due.filter(|_| runs.is_empty()).map(|due| due.since(now));
     events.extend(runs.iter().map(|run| started(run, caller, request)));
-    let claimed: Vec<Claimed> = runs.into_iter().filter_map(|run| claim::handed(run, Vec::new())).collect();
+    let handed = runs.into_iter().filter_map(|run| claim::handed(run, Vec::new(), false));
+    let claimed: Vec<Claimed> = handed.collect();
     ClaimAnswer { claimed, events, next_due_in }
 }
 

@@ -6,6 +6,7 @@
 //! policies of row-level security, and every statement names it again. What is left to others: what a caller may do, by
 //! project, is checked here; by scope, where tokens are known.
 
+mod artifact;
 mod change;
 mod claim;
 mod directory;
@@ -42,6 +43,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sprongus_core::Result;
+use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -296,6 +298,26 @@ impl Store for Postgres {
         repeat(Repeatable::Yes, record).await
     }
 
+    async fn expect_blob(&self, location: &str, due: Timestamp) -> Result<()> {
+        look(|| artifact::expect(&self.database, location, due)).await
+    }
+
+    async fn put_file(&self, caller: &Caller, hold: &Hold, file: NewFile) -> Result<StoredFile> {
+        look(|| artifact::put(&self.database, caller, hold, &file)).await
+    }
+
+    async fn drop_file(&self, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()> {
+        look(|| artifact::drop_file(&self.database, caller, hold, name)).await
+    }
+
+    async fn unwanted_blobs(&self, limit: u32) -> Result<Vec<String>> {
+        look(|| artifact::unwanted(&self.database, limit)).await
+    }
+
+    async fn forget_blobs(&self, locations: &[String]) -> Result<()> {
+        look(|| artifact::forget(&self.database, locations)).await
+    }
+
     async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
         repeat(Repeatable::Yes, |_| expire::run(&self.database, caller, limit)).await
     }
@@ -322,6 +344,14 @@ impl Store for Postgres {
 
     async fn logs(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
         look(|| read::logs(&self.database, caller, id, after, limit)).await
+    }
+
+    async fn artifacts(&self, caller: &Caller, id: RunId) -> Result<Vec<Artifact>> {
+        look(|| artifact::artifacts(&self.database, caller, id)).await
+    }
+
+    async fn file(&self, caller: &Caller, id: RunId, name: &FileName) -> Result<StoredFile> {
+        look(|| artifact::file(&self.database, caller, id, name)).await
     }
 
     async fn news(&self, caller: &Caller, id: RunId, so_far: ReadSoFar) -> Result<News> {

@@ -36,6 +36,7 @@ const SOURCES: &[Source] = &[
     Source { number: 1, name: "runs", sql: &[include_str!("../migrations/0001_runs.sql")] },
     Source { number: 2, name: "enqueue", sql: &[include_str!("../migrations/0002_enqueue.sql")] },
     Source { number: 3, name: "stream", sql: &[include_str!("../migrations/0003_stream.sql")] },
+    Source { number: 4, name: "artifacts", sql: &[include_str!("../migrations/0004_artifacts.sql")] },
 ];
 
 /// How long a migration waits for a table that somebody uses, before it gives up and lets them go on.

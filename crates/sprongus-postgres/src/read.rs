@@ -100,7 +100,7 @@ pub async fn news(database: &Database, caller: &Caller, id: RunId, read: ReadSoF
 }
 
 /// The run, and what is asked beside it, at one instant.
-async fn with_run(
+pub async fn with_run(
     database: &Database,
     caller: &Caller,
     id: RunId,

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use sprongus_conformance::TurnedClock;
+use sprongus_conformance::blobs::service;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::store::Store;
-use sprongus_core::{Caller, Runs, RunsService};
+use sprongus_core::{Caller, Runs};
 use sprongus_postgres::{Durability, Options, Postgres};
 use sprongus_throwaway::Database;
 
@@ -34,7 +35,7 @@ mod api {
 
     async fn api(clock: TurnedClock) -> (Arc<dyn Runs>, Database) {
         let (store, database) = make(clock).await;
-        (RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "tester")), database)
+        (service(store).for_caller(Caller::new(WorkspaceId::local(), "tester")), database)
     }
 
     sprongus_conformance::api_conformance!(api);

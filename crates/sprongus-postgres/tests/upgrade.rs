@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use sprongus_core::artifact::FileName;
 use sprongus_core::json::Json;
 use sprongus_core::names::WorkspaceId;
-use sprongus_core::run::NewRun;
+use sprongus_core::run::{Hold, NewRun};
 use sprongus_core::store::Store;
 use sprongus_core::stream::StreamPosition;
 use sprongus_core::{Caller, RunsExt, RunsService};
@@ -35,6 +36,8 @@ const ROWS: &str = "
     SELECT workspace_id, id, 1, 0, id, 1, 'execution', 'step', 'command', 'running' FROM runs WHERE state = 'running';
     INSERT INTO run_logs (workspace_id, run_id, first, lines, attempt, body)
     SELECT workspace_id, id, 1, 1, 1, '[]' FROM runs;
+    INSERT INTO run_artifacts (workspace_id, run_id, name, size, sha256, content_type, location, created_at)
+    SELECT workspace_id, id, 'a.md', 3, 'ab', 'text/markdown', 'l/' || state, created_at FROM runs;
     INSERT INTO api_tokens (id, workspace_id, name, hash, created_at)
     SELECT id, workspace_id, 'token', 'hash', created_at FROM runs LIMIT 1;
     INSERT INTO kinds (workspace_id, kind, paused) VALUES ('default', 'paused', true);";
@@ -90,10 +93,17 @@ async fn an_upgrade_from_every_earlier_schema_keeps_every_row() {
         let refused = Postgres::connect(&owner, options()).await.map(drop).unwrap_err();
         assert!(refused.message().starts_with("the database has schema"), "{refused}");
 
-        // What versions before the third granted.
-        client.batch_execute("GRANT UPDATE ON api_tokens TO sprongus_app").await.unwrap();
-        let applied = migrate(&owner, &options(), Some("sprongus_app")).await.unwrap();
+        // What versions before the third granted, and those before the fourth.
+        let granted = "GRANT UPDATE ON api_tokens TO sprongus_app; GRANT SELECT, INSERT, UPDATE ON run_artifacts TO sprongus_app";
+        client.batch_execute(granted).await.unwrap();
+        let applied = migrate(&owner, &options(), None).await.unwrap();
         assert_eq!(applied.len(), every.len() - earlier.number as usize);
+        let served = "
+            SELECT has_table_privilege('sprongus_app', 'run_artifacts', 'DELETE'), bool_and(
+                has_table_privilege('sprongus_app', 'unwanted_blobs', named)) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS t (named)";
+        let row = client.query_one(served, &[]).await.unwrap();
+        assert!(row.get::<_, bool>(0) && row.get::<_, bool>(1), "a role that served goes on serving");
+        assert_eq!(migrate(&owner, &options(), Some("sprongus_app")).await.unwrap(), []);
         let after = rows(&client).await;
         assert_eq!(after.len(), before.len());
         for (after, before) in after.iter().zip(&before) {
@@ -107,7 +117,20 @@ async fn an_upgrade_from_every_earlier_schema_keeps_every_row() {
         let runs = RunsService::new(Arc::clone(&store)).for_caller(caller.clone());
         let run = runs.get(RUN.parse().unwrap()).await.unwrap();
         assert_eq!(runs.events(run.id, 0, 10).await.unwrap().len(), 1);
-        assert_eq!(runs.claim_next(&"worker".parse().unwrap(), 9).await.unwrap()[0].run.id, run.id);
+        let claimed = runs.claim_next(&"worker".parse().unwrap(), 9).await.unwrap();
+        assert_eq!(claimed[0].run.id, run.id);
+        let lease = &claimed[0].lease;
+        let hold = Hold { id: run.id, worker_id: lease.worker_id.clone(), epoch: lease.epoch };
+        let kept = runs.artifacts(run.id).await.unwrap();
+        assert_eq!((kept.len(), kept[0].name.as_str(), kept[0].size), (1, "a.md", 3));
+        store.drop_file(&caller, &hold, &FileName::Artifact(kept[0].name.clone())).await.unwrap();
+        assert_eq!(store.unwanted_blobs(9).await.unwrap(), ["l/queued"]);
+        let truncated = client.batch_execute("TRUNCATE run_artifacts").await.unwrap_err();
+        assert_eq!(
+            truncated.as_db_error().unwrap().message(),
+            "an artifact goes by itself or with its run",
+            "no word would be left of their bytes"
+        );
         runs.enqueue_one(NewRun::new("work", Json::empty_object())).await.unwrap();
 
         let token = store.token_by_hash("hash").await.unwrap().unwrap();

@@ -13,7 +13,7 @@ use sprongus_core::time::Timestamp;
 use crate::fault::Told;
 use crate::rows::{self, run_columns, step_columns};
 use crate::writer::Tx;
-use crate::{enqueue, expire};
+use crate::{artifact, enqueue, expire};
 
 /// The kinds that have something to claim, by jumping from one to the next along the index.
 const NEXT_KIND: &str = "
@@ -75,11 +75,11 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest) -> Result<Claim
         rows::update_run(tx, &change.run)?;
         rows::insert_events(tx, &change.events)?;
         events.extend(change.events);
-        let steps = match run.resuming() {
-            Some(_) => carry_steps(tx, &change.run)?,
-            None => Vec::new(),
+        let (steps, keeps_workdir) = match run.resuming() {
+            Some(_) => (carry_steps(tx, &change.run)?, artifact::keeps_workdir(tx.connection, &change.run)?),
+            None => (Vec::new(), false),
         };
-        claimed.extend(claim::handed(change.run, steps));
+        claimed.extend(claim::handed(change.run, steps, keeps_workdir));
     }
     remember(tx, caller, request, &claimed)?;
     let next_due_in = match claimed.is_empty() {
@@ -202,7 +202,8 @@ fn again(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, given: &Given) ->
             select.query_row((id.to_string(), caller.workspace.as_str()), rows::run).optional().told()?;
         let Some(run) = run.filter(|run| held(run, &request.worker_id, *epoch, tx.now)) else { continue };
         let steps = claim::carried(&run, steps_of_epoch(tx, &run)?);
-        claimed.extend(claim::handed(run, steps));
+        let keeps_workdir = !steps.is_empty() && artifact::keeps_workdir(tx.connection, &run)?;
+        claimed.extend(claim::handed(run, steps, keeps_workdir));
     }
     Ok(claimed)
 }

@@ -5,6 +5,7 @@
 //! rule and writes the answer, so there is no rule in SQL here. What is left to others: what a workspace's caller may do is
 //! checked by row here, but there is no second wall behind it as Postgres has; give mutually distrustful tenants a file each.
 
+mod artifact;
 mod change;
 mod claim;
 mod directory;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -238,6 +240,30 @@ impl Store for Sqlite {
         self.writer.write(move |tx| record::run(tx, &caller, &hold, &steps, &lines)).await
     }
 
+    async fn expect_blob(&self, location: &str, due: Timestamp) -> Result<()> {
+        let location = location.to_owned();
+        self.writer.write(move |tx| artifact::expect(tx, &location, due)).await
+    }
+
+    async fn put_file(&self, caller: &Caller, hold: &Hold, file: NewFile) -> Result<StoredFile> {
+        let (caller, hold) = (caller.clone(), hold.clone());
+        self.writer.write(move |tx| artifact::put(tx, &caller, &hold, &file)).await
+    }
+
+    async fn drop_file(&self, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()> {
+        let (caller, hold, name) = (caller.clone(), hold.clone(), name.clone());
+        self.writer.write(move |tx| artifact::drop_file(tx, &caller, &hold, &name)).await
+    }
+
+    async fn unwanted_blobs(&self, limit: u32) -> Result<Vec<String>> {
+        self.writer.write(move |tx| artifact::unwanted(tx, limit)).await
+    }
+
+    async fn forget_blobs(&self, locations: &[String]) -> Result<()> {
+        let locations = locations.to_vec();
+        self.writer.write(move |tx| artifact::forget(tx, &locations)).await
+    }
+
     async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
         let caller = caller.clone();
         self.writer.write(move |tx| expire::run(tx, &caller, limit)).await
@@ -271,6 +297,16 @@ impl Store for Sqlite {
     async fn logs(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
         let caller = caller.clone();
         self.read(move |connection, _| read::logs(connection, &caller, id, after, limit)).await
+    }
+
+    async fn artifacts(&self, caller: &Caller, id: RunId) -> Result<Vec<Artifact>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| artifact::artifacts(connection, &caller, id)).await
+    }
+
+    async fn file(&self, caller: &Caller, id: RunId, name: &FileName) -> Result<StoredFile> {
+        let (caller, name) = (caller.clone(), name.clone());
+        self.read(move |connection, _| artifact::file(connection, &caller, id, &name)).await
     }
 
     async fn news(&self, caller: &Caller, id: RunId, so_far: ReadSoFar) -> Result<News> {

@@ -18,9 +18,11 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
-/// Every migration, in order. Postgres has the same numbers and names.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "runs", sql: include_str!("../migrations/0001_runs.sql") }];
+/// Every migration, in order. A number is one step's in both stores; those that concern Postgres alone are left out here.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "runs", sql: include_str!("../migrations/0001_runs.sql") },
+    Migration { number: 4, name: "artifacts", sql: include_str!("../migrations/0004_artifacts.sql") },
+];
 
 /// Marks the file as ours (`PRAGMA application_id`): "sprg".
 pub const APPLICATION_ID: i32 = 0x7370_7267;

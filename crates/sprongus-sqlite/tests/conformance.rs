@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use sprongus_conformance::TurnedClock;
+use sprongus_conformance::blobs::service;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::store::Store;
-use sprongus_core::{Caller, Runs, RunsService};
+use sprongus_core::{Caller, Runs};
 use sprongus_sqlite::{Options, Sqlite};
 use tempfile::TempDir;
 
@@ -29,7 +30,7 @@ mod api {
 
     async fn api(clock: TurnedClock) -> (Arc<dyn Runs>, TempDir) {
         let (store, folder) = make(clock).await;
-        (RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "tester")), folder)
+        (service(store).for_caller(Caller::new(WorkspaceId::local(), "tester")), folder)
     }
 
     sprongus_conformance::api_conformance!(api);

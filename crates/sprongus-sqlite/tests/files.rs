@@ -6,16 +6,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use sprongus_core::artifact::FileName;
 use sprongus_core::json::Json;
 use sprongus_core::names::WorkspaceId;
-use sprongus_core::run::NewRun;
+use sprongus_core::run::{Hold, NewRun};
 use sprongus_core::store::{Batch, Store};
 use sprongus_core::{Caller, ErrorCode, Runs, RunsExt, RunsService};
 use sprongus_sqlite::{APPLICATION_ID, MIGRATIONS, OLDEST_SAFE_SQLITE, Options, Sqlite, migrate, pending};
 
+fn caller() -> Caller {
+    Caller::new(WorkspaceId::local(), "test")
+}
+
 fn runs(file: &Path) -> Arc<dyn Runs> {
     let store = Sqlite::open(file, Options::default()).unwrap();
-    RunsService::new(Arc::new(store)).for_caller(Caller::new(WorkspaceId::local(), "test"))
+    RunsService::new(Arc::new(store)).for_caller(caller())
 }
 
 fn refused(file: &Path, options: Options) -> sprongus_core::Error {
@@ -89,7 +94,7 @@ fn a_newer_schema_is_refused_and_named() {
 fn migrations_are_numbered_applied_once_and_remembered() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("runs.db");
-    assert!(MIGRATIONS.iter().zip(1..).all(|(migration, number)| migration.number == number));
+    assert!(MIGRATIONS.is_sorted_by(|one, next| one.number < next.number));
     assert_eq!(pending(&file).unwrap(), MIGRATIONS);
     assert_eq!(migrate(&file).unwrap(), MIGRATIONS);
     assert_eq!(migrate(&file).unwrap(), []);
@@ -121,7 +126,9 @@ async fn an_upgrade_from_every_earlier_version_keeps_every_row() {
                      VALUES ('01JD0000000000000000000000', 'default', 'work', 'queued', 3, '2026-01-01T00:00:00.000Z',
                         '', 30000, '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z', 1, 1);
                      INSERT INTO run_events (run_id, seq, type, at, actor)
-                     VALUES ('01JD0000000000000000000000', 1, 'run.enqueued', '2026-01-01T00:00:00.000Z', 'test')",
+                     VALUES ('01JD0000000000000000000000', 1, 'run.enqueued', '2026-01-01T00:00:00.000Z', 'test');
+                     INSERT INTO run_artifacts (run_id, name, size, sha256, content_type, location, created_at)
+                     VALUES ('01JD0000000000000000000000', 'a.md', 3, 'ab', 'text/markdown', 'l/1', '2026-01-01T00:00:00.000Z')",
                 )
                 .unwrap();
         }
@@ -130,6 +137,14 @@ async fn an_upgrade_from_every_earlier_version_keeps_every_row() {
         if stop > 0 {
             let run = runs.get("01JD0000000000000000000000".parse().unwrap()).await.unwrap();
             assert_eq!(runs.events(run.id, 0, 10).await.unwrap().len(), 1);
+            let kept = runs.artifacts(run.id).await.unwrap();
+            assert_eq!((kept.len(), kept[0].name.as_str(), kept[0].size), (1, "a.md", 3));
+            let held = &runs.claim_next(&"worker".parse().unwrap(), 1).await.unwrap()[0];
+            let hold = Hold { id: run.id, worker_id: held.lease.worker_id.clone(), epoch: held.lease.epoch };
+            let (store, caller) = (Sqlite::open(&file, Options::default()).unwrap(), caller());
+            let name = FileName::Artifact(kept[0].name.clone());
+            store.drop_file(&caller, &hold, &name).await.unwrap();
+            assert_eq!(store.unwanted_blobs(9).await.unwrap(), ["l/1"]);
         }
         runs.enqueue_one(NewRun::new("work", Json::empty_object())).await.unwrap();
     }

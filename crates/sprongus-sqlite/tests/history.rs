@@ -86,3 +86,27 @@ async fn the_database_itself_refuses_what_cannot_be() {
         assert!(connection.execute_batch(nonsense).is_err(), "{nonsense}");
     }
 }
+
+/// Whoever takes an artifact's row leaves word of where its bytes lie.
+#[tokio::test]
+async fn an_artifact_leaves_its_place_behind_whoever_takes_it() {
+    let (_folder, _runs, connection) = history().await;
+    let put = |name: &str| {
+        format!(
+            "INSERT OR REPLACE INTO run_artifacts (run_id, name, size, sha256, content_type, location, created_at)
+             SELECT id, '{name}', 1, '', 'text/plain', 'l/' || '{name}', created_at FROM runs"
+        )
+    };
+    ["a", "b"].iter().for_each(|name| connection.execute_batch(&put(name)).unwrap());
+    let refused = connection.execute_batch(&put("a")).unwrap_err().to_string();
+    assert_eq!(refused, "the artifact exists", "a row that is replaced would leave no word");
+    let left = || -> String {
+        let listed = "SELECT coalesce(group_concat(location), '') FROM unwanted_blobs";
+        connection.query_row(listed, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(left(), "");
+    connection.execute_batch("DELETE FROM run_artifacts WHERE name = 'a'").unwrap();
+    assert_eq!(left(), "l/a");
+    connection.execute_batch("DELETE FROM workspaces").unwrap();
+    assert_eq!(left(), "l/a,l/b");
+}

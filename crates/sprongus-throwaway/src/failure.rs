@@ -13,6 +13,8 @@ pub type Result<T> = std::result::Result<T, Failure>;
 pub enum Failure {
     /// No programs of a Postgres server on this machine.
     NoBinaries,
+    /// No server of buckets where `./test` installs it.
+    NoBucketServer,
     /// Root asks, and there is nobody else to run the server as.
     NoAccount,
     /// One of Postgres' programs has failed.
@@ -52,6 +54,9 @@ impl fmt::Display for Failure {
                 out,
                 "no Postgres server on this machine: install Debian's postgresql package (./test does)"
             ),
+            Self::NoBucketServer => {
+                write!(out, "no moto in target/tools/python: `./test` installs it from PyPI")
+            }
             Self::NoAccount => write!(
                 out,
                 "Postgres does not run as root: make a user postgres or nobody, or do not be root"
@@ -80,6 +85,7 @@ impl Error for Failure {
             Self::Refused { source, .. } => Some(source),
             Self::System { source, .. } => Some(source),
             Self::NoBinaries
+            | Self::NoBucketServer
             | Self::NoAccount
             | Self::Program { .. }
             | Self::NotReady { .. }

@@ -1,4 +1,4 @@
-//! A Postgres server of its own for tests, drills and benchmarks, gone when its process is.
+//! A Postgres server of its own for tests, drills and benchmarks, gone when its process is; and a server of buckets likewise.
 //!
 //! A test asks for a [`Database`] of its own on [`Server::shared`]. A drill that kills, stops or copies a server
 //! starts one with [`Server::start`]. Whoever holds a server may panic, exit or be killed: a watchdog then stops the
@@ -6,6 +6,7 @@
 
 mod account;
 mod binaries;
+mod bucket_server;
 mod database;
 mod databases;
 mod failure;
@@ -16,6 +17,7 @@ mod settings;
 mod standby;
 mod watchdog;
 
+pub use bucket_server::BucketServer;
 pub use database::Database;
 pub use failure::{Failure, Result};
 pub use server::Server;

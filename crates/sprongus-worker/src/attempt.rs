@@ -18,17 +18,17 @@ use sprongus_core::time::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::command_spec::prepare;
-use crate::command_step::{self, Left, Surroundings};
-use crate::declaration::{self, KindDeclaration, StepDeclaration};
-use crate::duration::format_duration;
+use crate::declaration::{self, GateDeclaration, KindDeclaration, StepAction, StepDeclaration};
+use crate::ended::{Ended, Over, Trouble};
 use crate::execution::Tools;
 use crate::held::Held;
 use crate::output_file::Outputs;
-use crate::process::{OutputBudget, Status, StopReason};
-use crate::recorder::{Recorder, now};
+use crate::process::{OutputBudget, StopReason};
+use crate::recorder::Recorder;
 use crate::secrets::Masks;
+use crate::template::{RunNames, TemplateContext, TemplateFault};
 use crate::workdir::Workdir;
+use crate::{ai_step, approval_step, artifact_step, command_step};
 
 /// How long CLEANUP may take in all when the worker goes down: its service manager will not wait longer.
 const CLEANUP_AT_SHUTDOWN: Duration = Duration::from_secs(10);
@@ -42,6 +42,17 @@ pub(crate) enum Verdict {
     },
     /// It was told to stop, or had nothing to do but CLEANUP.
     Stopped,
+    /// It waits at a gate, and is not ours any more.
+    Waits,
+}
+
+/// What comes of a step.
+enum Came {
+    /// It is done, or not wanted.
+    Done,
+    Stuck(Trouble),
+    /// The run waits at it.
+    Waits,
 }
 
 /// An attempt, with what its steps have left so far.
@@ -59,23 +70,15 @@ pub(crate) struct Attempt {
     pub(crate) outputs: HashMap<String, String>,
     pub(crate) said: Outputs,
     pub(crate) budget: OutputBudget,
+    /// The gate it goes on behind: up to it nothing runs again.
+    pub(crate) behind: Option<u32>,
+    /// How long it took before the gate.
+    pub(crate) used: Duration,
+    began: Instant,
+    /// Whether a work directory was kept at a gate at which it does not wait.
+    pub(crate) kept: bool,
     /// When the last process was gone.
     pub(crate) gone_at: Option<Timestamp>,
-}
-
-/// How one step ended, if not well.
-struct Trouble {
-    error: String,
-    retryable: bool,
-    /// It was stopped from outside, or the whole attempt's time is up: no step after it may run.
-    over: Over,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Over {
-    No,
-    OutOfTime,
-    Stopped,
 }
 
 /// Where and under what a step runs.
@@ -95,17 +98,38 @@ impl Attempt {
         done: HashMap<String, String>,
     ) -> Self {
         let text = input.to_string().into_bytes();
-        let (outputs, said, budget) = (HashMap::new(), Outputs::default(), OutputBudget::default());
-        Self { kind, project_dir, input, text, masks, done, outputs, said, budget, gone_at: None }
+        Self {
+            kind,
+            project_dir,
+            input,
+            text,
+            masks,
+            done,
+            outputs: HashMap::new(),
+            said: Outputs::default(),
+            budget: OutputBudget::default(),
+            behind: None,
+            used: Duration::ZERO,
+            began: Instant::now(),
+            kept: false,
+            gone_at: None,
+        }
+    }
+
+    /// How long it took so far, the time at gates aside.
+    pub(crate) fn time_used(&self) -> Duration {
+        self.used + self.began.elapsed()
     }
 
     /// Runs everything but CLEANUP.
     pub(crate) async fn work(&mut self, place: &Place<'_>) -> Verdict {
         let kind = Arc::clone(&self.kind);
         let Place { held, recorder, .. } = *place;
-        let deadline = kind.timeout.map(|limit| Instant::now() + limit);
+        let deadline = kind.timeout.map(|limit| Instant::now() + limit.saturating_sub(self.time_used()));
         let mut verdict = Verdict::Done;
-        for step in kind.steps.iter().filter(|step| step.phase != declaration::Phase::Cleanup) {
+        let before = |step: &&StepDeclaration| self.behind.is_none_or(|gate| step.ordinal > gate);
+        let steps: Vec<_> = kind.steps.iter().filter(before).collect();
+        for step in steps.into_iter().filter(|step| step.phase != declaration::Phase::Cleanup) {
             if held.stopped().is_some() {
                 verdict = Verdict::Stopped;
             }
@@ -113,16 +137,14 @@ impl Attempt {
                 recorder.step(report(step, StepStatus::Skipped, None)).await;
                 continue;
             }
-            if let Some(output) = self.done.get(&step.name).filter(|_| step.once).cloned() {
-                recorder.step(report(step, StepStatus::Skipped, Some(output.clone()))).await;
-                self.outputs.insert(step.name.clone(), output);
-                continue;
-            }
             match self.step(step, place, deadline, held.watch()).await {
-                Ok(()) => {}
-                Err(trouble) if trouble.over == Over::Stopped => verdict = Verdict::Stopped,
-                Err(trouble) if step.continue_on_error && trouble.over == Over::No => {}
-                Err(Trouble { error, retryable, .. }) => verdict = Verdict::Failed { error, retryable },
+                Came::Done => {}
+                Came::Waits => return Verdict::Waits,
+                Came::Stuck(trouble) if trouble.over == Over::Stopped => verdict = Verdict::Stopped,
+                Came::Stuck(trouble) if step.continue_on_error && trouble.over == Over::No => {}
+                Came::Stuck(Trouble { error, retryable, .. }) => {
+                    verdict = Verdict::Failed { error, retryable };
+                }
             }
         }
         verdict
@@ -144,7 +166,7 @@ impl Attempt {
         let gone_at = self.gone_at;
         let steps = async {
             for step in kind.steps.iter().filter(|step| step.phase == declaration::Phase::Cleanup) {
-                if let Err(trouble) = self.step(step, place, deadline, stop.clone()).await {
+                if let Came::Stuck(trouble) = self.step(step, place, deadline, stop.clone()).await {
                     recorder.say(Some(&step.name), format!("CLEANUP failed: {}", trouble.error)).await;
                 }
             }
@@ -157,70 +179,82 @@ impl Attempt {
         self.gone_at = gone_at.or(self.gone_at);
     }
 
+    /// One step, from its condition to its record.
     async fn step(
         &mut self,
         step: &StepDeclaration,
         place: &Place<'_>,
         deadline: Option<Instant>,
         stop: watch::Receiver<Option<StopReason>>,
-    ) -> Result<(), Trouble> {
-        place.recorder.step(report(step, StepStatus::Running, None)).await;
-        let (status, output, ended) = match prepare(self, step, place, deadline) {
-            Ok((spec, file)) => {
-                let around = Surroundings {
-                    step: &step.name,
-                    recorder: place.recorder,
-                    masks: &self.masks,
-                    budget: &self.budget,
-                };
-                let left = command_step::run(spec, file, around, stop).await;
-                let output = Some(self.masks.output(&left.ending.output));
-                let ended = self.take(step, left, deadline);
-                (if ended.is_ok() { StepStatus::Completed } else { StepStatus::Failed }, output, ended)
+    ) -> Came {
+        let recorder = place.recorder;
+        let ended = match self.is_wanted(step, place) {
+            Ok(false) => {
+                recorder.step(report(step, StepStatus::Skipped, None)).await;
+                return Came::Done;
             }
-            Err((why, retryable)) => {
-                let error = self.masks.text(&format!("step {:?}: {why}", step.name));
-                (StepStatus::Failed, None, Err(Trouble { error, retryable, over: Over::No }))
+            Ok(true) => {
+                let once = step.once && step.phase != declaration::Phase::Cleanup;
+                if let Some(output) = self.done.get(&step.name).filter(|_| once).cloned() {
+                    recorder.step(report(step, StepStatus::Skipped, Some(output.clone()))).await;
+                    self.outputs.insert(step.name.clone(), output);
+                    return Came::Done;
+                }
+                recorder.step(report(step, StepStatus::Running, None)).await;
+                match self.execute(step, place, deadline, stop).await {
+                    Some(ended) => ended,
+                    None => return Came::Waits,
+                }
             }
+            Err(fault) => Ended::failed(self.trouble(step, &format!("if: {fault}"), false)),
         };
-        place.recorder.step(report(step, status, output)).await;
-        ended
+        let Ended { output, tokens_in, tokens_out, trouble } = ended;
+        let status = if trouble.is_none() { StepStatus::Completed } else { StepStatus::Failed };
+        let kept = output.as_ref().map(|output| self.masks.output(output));
+        recorder.step(StepReport { tokens_in, tokens_out, ..report(step, status, kept) }).await;
+        if let Some(output) = output {
+            self.outputs.insert(step.name.clone(), output.text);
+        }
+        trouble.map_or(Came::Done, Came::Stuck)
     }
 
-    /// Takes over what a command left, and judges its end.
-    fn take(&mut self, step: &StepDeclaration, left: Left, deadline: Option<Instant>) -> Result<(), Trouble> {
-        let Left { ending, outputs, tail } = left;
-        match ending.gone_at {
-            Some(gone_at) => self.gone_at = Some(now().minus(gone_at.elapsed())),
-            None => tracing::warn!(step = step.name, "a process could not be ended"),
-        }
-        self.outputs.insert(step.name.clone(), ending.output.text);
-        // What CLEANUP writes is about putting away; the result is the work's.
-        if step.phase != declaration::Phase::Cleanup {
-            self.said.result = outputs.result.or(self.said.result.take());
-            self.said.output_ref = outputs.output_ref.or(self.said.output_ref.take());
-        }
-        if ending.status.is_success() {
-            return Ok(());
-        }
-        let name = &step.name;
-        let out_of_time = deadline.is_some_and(|end| Instant::now() >= end);
-        let (what, over) = match &ending.status {
-            Status::Exited(code) => (format!("step {name:?} exited with {code}"), Over::No),
-            Status::Signaled(signal) => (format!("step {name:?} was killed by signal {signal}"), Over::No),
-            Status::TimedOut if out_of_time && step.phase != declaration::Phase::Cleanup => {
-                let limit = self.kind.timeout.map(format_duration).unwrap_or_default();
-                (format!("timed out after {limit}, in step {name:?}"), Over::OutOfTime)
+    /// Whether the step's condition holds.
+    fn is_wanted(&self, step: &StepDeclaration, place: &Place<'_>) -> Result<bool, TemplateFault> {
+        step.condition.as_ref().map_or(Ok(true), |condition| condition.holds(&self.names(step, place)))
+    }
+
+    /// Answers nothing when the run waits at the step.
+    async fn execute(
+        &mut self,
+        step: &StepDeclaration,
+        place: &Place<'_>,
+        deadline: Option<Instant>,
+        stop: watch::Receiver<Option<StopReason>>,
+    ) -> Option<Ended> {
+        Some(match &step.action {
+            StepAction::Command(command) | StepAction::Gate(GateDeclaration::Command(command)) => {
+                command_step::execute(self, step, command, place, deadline, stop).await
             }
-            Status::TimedOut => {
-                let limit = step.timeout.unwrap_or(CLEANUP_AT_SHUTDOWN);
-                (format!("step {name:?} timed out after {}", format_duration(limit)), Over::No)
+            StepAction::AiAction(action) => ai_step::execute(self, step, action, place, deadline, stop).await,
+            StepAction::Artifact(artifact) => {
+                artifact_step::execute(self, step, artifact, place, deadline, stop).await
             }
-            Status::Stopped(reason) => (format!("step {name:?} was stopped: {reason}"), Over::Stopped),
-            Status::CouldNotStart(fault) => (self.masks.text(&format!("step {name:?} {fault}")), Over::No),
-        };
-        let error = if tail.is_empty() { what } else { format!("{what}\n{tail}") };
-        Err(Trouble { error, retryable: !ending.status.is_permanent(), over })
+            StepAction::Gate(GateDeclaration::Approval { timeout }) => {
+                return approval_step::execute(self, step, *timeout, place).await;
+            }
+        })
+    }
+
+    /// What names stand for in the templates of `step`.
+    pub(crate) fn names(&self, step: &StepDeclaration, place: &Place<'_>) -> TemplateContext {
+        let hold = &place.held.hold;
+        let id = hold.id.to_string();
+        let (kind, attempt) = (place.held.kind.as_str(), place.held.attempt);
+        let run = RunNames { id: &id, kind, attempt, epoch: hold.epoch };
+        let earlier = self.kind.steps.iter().take_while(|other| other.ordinal < step.ordinal);
+        let earlier =
+            earlier.map(|other| (other.name.as_str(), self.outputs.get(&other.name).map(String::as_str)));
+        TemplateContext::new(run, &self.input, &self.project_dir, earlier)
     }
 
     /// What a well-ended attempt is reported with. A result that is no JSON is kept as the text it is: an hour's work
@@ -250,7 +284,8 @@ impl Attempt {
     }
 }
 
-fn report(step: &StepDeclaration, status: StepStatus, output: Option<String>) -> StepReport {
+/// A step as it is recorded.
+pub(crate) fn report(step: &StepDeclaration, status: StepStatus, output: Option<String>) -> StepReport {
     let phase = match step.phase {
         declaration::Phase::Setup => Phase::Setup,
         declaration::Phase::Execution => Phase::Execution,
@@ -261,7 +296,12 @@ fn report(step: &StepDeclaration, status: StepStatus, output: Option<String>) ->
         ordinal: step.ordinal,
         name: step.name.clone(),
         phase,
-        kind: StepType::Command,
+        kind: match step.action {
+            StepAction::Command(_) => StepType::Command,
+            StepAction::AiAction(_) => StepType::AiAction,
+            StepAction::Gate(_) => StepType::Gate,
+            StepAction::Artifact(_) => StepType::Artifact,
+        },
         status,
         output,
         tokens_in: None,

@@ -6,29 +6,22 @@ use std::path::Path;
 use tokio::time::Instant;
 
 use crate::attempt::{Attempt, Place};
-use crate::declaration::{StepAction, StepDeclaration};
+use crate::declaration::{CommandTemplate, StepDeclaration};
 use crate::leftovers::LeftoverSpec;
 use crate::output_file::OutputFile;
 use crate::process::CommandSpec;
-use crate::template::{RunNames, TemplateContext};
 
 /// A step's command; why there can be none, and whether there may be one at another time.
 pub(crate) fn prepare(
     attempt: &Attempt,
     step: &StepDeclaration,
+    command: &CommandTemplate,
     place: &Place<'_>,
     deadline: Option<Instant>,
 ) -> Result<(CommandSpec, OutputFile), (String, bool)> {
     let hold = &place.held.hold;
     let id = hold.id.to_string();
-    let run =
-        RunNames { id: &id, kind: place.held.kind.as_str(), attempt: place.held.attempt, epoch: hold.epoch };
-    let earlier = attempt.kind.steps.iter().take_while(|other| other.ordinal < step.ordinal);
-    let earlier =
-        earlier.map(|other| (other.name.as_str(), attempt.outputs.get(&other.name).map(String::as_str)));
-    let context = TemplateContext::new(run, &attempt.input, &attempt.project_dir, earlier);
-    let StepAction::Command(command) = &step.action;
-    let argv = command.render(&context).map_err(|fault| (fault.to_string(), false))?;
+    let argv = command.render(&attempt.names(step, place)).map_err(|fault| (fault.to_string(), false))?;
     let file = OutputFile::create(place.folders.output(step.ordinal))
         .map_err(|error| (format!("no output file can be made: {error}"), true))?;
     let mut spec = CommandSpec::new(argv, place.folders.work());

@@ -1,4 +1,4 @@
-//! One command of a pipeline: started with what the contract promises it, its lines shipped masked, its output file
+//! One command of a pipeline, of a step or of a gate: started with what the contract promises it, its lines shipped masked, its output file
 //! followed while it runs.
 
 use std::collections::VecDeque;
@@ -7,10 +7,14 @@ use std::time::Duration;
 use sprongus_core::step::{LogLine, Stream};
 use sprongus_core::text::printable;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+use crate::attempt::{Attempt, Place};
+use crate::command_spec::prepare;
+use crate::declaration::{CommandTemplate, Phase, StepAction, StepDeclaration};
+use crate::ended::{Ended, Over, Trouble};
 use crate::output_file::{OutputEntry, OutputFile, Outputs};
-use crate::process::{self, CommandSpec, Ending, OutputBudget, OutputLine, StopReason};
+use crate::process::{self, CommandSpec, Ending, OutputBudget, OutputLine, Status, StopReason};
 use crate::recorder::{Recorder, now};
 use crate::secrets::Masks;
 
@@ -27,24 +31,86 @@ const TAIL_BYTES: usize = 2 * 1024;
 /// A longer line is cut when it is kept; up to here its pieces are joined first, so that a secret on a seam is seen.
 const LONGEST_JOINED: usize = 64 * 1024;
 
+/// Executes a step, or a gate, that runs a command.
+pub(crate) async fn execute(
+    attempt: &mut Attempt,
+    step: &StepDeclaration,
+    command: &CommandTemplate,
+    place: &Place<'_>,
+    deadline: Option<Instant>,
+    stop: watch::Receiver<Option<StopReason>>,
+) -> Ended {
+    let (spec, file) = match prepare(attempt, step, command, place, deadline) {
+        Ok(ready) => ready,
+        Err((why, retryable)) => return Ended::failed(attempt.trouble(step, &why, retryable)),
+    };
+    let around = Surroundings {
+        step: &step.name,
+        recorder: place.recorder,
+        masks: &attempt.masks,
+        budget: &attempt.budget,
+    };
+    let left = run(spec, file, around, stop).await;
+    attempt.take(step, left, deadline)
+}
+
+impl Attempt {
+    /// Takes over what a command left, and judges its end.
+    fn take(&mut self, step: &StepDeclaration, left: Left, deadline: Option<Instant>) -> Ended {
+        let Left { ending, outputs, tail } = left;
+        match ending.gone_at {
+            Some(gone_at) => self.gone_at = Some(now().minus(gone_at.elapsed())),
+            None => tracing::warn!(step = step.name, "a process could not be ended"),
+        }
+        // What CLEANUP writes is about putting away; the result is the work's.
+        if step.phase != Phase::Cleanup {
+            self.said.result = outputs.result.or(self.said.result.take());
+            self.said.output_ref = outputs.output_ref.or(self.said.output_ref.take());
+        }
+        let mut trouble = (!ending.status.is_success()).then(|| self.judge(step, &ending.status, deadline));
+        if let Some(trouble) = trouble.as_mut().filter(|_| !tail.is_empty()) {
+            trouble.error = format!("{}\n{tail}", trouble.error);
+        }
+        Ended { output: Some(ending.output), trouble, ..Ended::default() }
+    }
+
+    fn judge(&self, step: &StepDeclaration, status: &Status, deadline: Option<Instant>) -> Trouble {
+        let name = &step.name;
+        let what = match step.action {
+            StepAction::Gate(_) => format!("gate {name:?} did not pass: its command"),
+            StepAction::Command(_) | StepAction::AiAction(_) | StepAction::Artifact(_) => {
+                format!("step {name:?}")
+            }
+        };
+        let error = match status {
+            Status::Exited(code) => format!("{what} exited with {code}"),
+            Status::Signaled(signal) => format!("{what} was killed by signal {signal}"),
+            Status::CouldNotStart(fault) => self.masks.text(&format!("{what} {fault}")),
+            Status::TimedOut => return self.timed_out(step, deadline),
+            Status::Stopped(reason) => return self.stopped(step, *reason),
+        };
+        Trouble { error, retryable: !status.is_permanent(), over: Over::No }
+    }
+}
+
 /// What a command left.
-pub(crate) struct Left {
-    pub(crate) ending: Ending,
-    pub(crate) outputs: Outputs,
+struct Left {
+    ending: Ending,
+    outputs: Outputs,
     /// The end of what it wrote to stderr, masked.
-    pub(crate) tail: String,
+    tail: String,
 }
 
 /// What a command needs of its attempt.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) step: &'a str,
-    pub(crate) recorder: &'a Recorder,
-    pub(crate) masks: &'a Masks,
-    pub(crate) budget: &'a OutputBudget,
+struct Surroundings<'a> {
+    step: &'a str,
+    recorder: &'a Recorder,
+    masks: &'a Masks,
+    budget: &'a OutputBudget,
 }
 
 /// Runs the command to its end.
-pub(crate) async fn run(
+async fn run(
     spec: CommandSpec,
     mut output: OutputFile,
     around: Surroundings<'_>,

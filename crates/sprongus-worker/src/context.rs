@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sprongus_core::ids::RunId;
+use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::names::Kind;
 use sprongus_core::rules::record::{MAX_OUTPUT_BYTES, check};
-use sprongus_core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
-use tokio::sync::OnceCell;
+use sprongus_core::run::Resume;
+use sprongus_core::step::{LogLine, Phase, Step, StepReport, StepStatus, StepType, Stream};
+use tokio::sync::{OnceCell, watch};
 
 use crate::execution::{Tools, Work};
 use crate::handler::HandlerError;
@@ -19,6 +21,7 @@ use crate::held::Held;
 use crate::once::completed;
 use crate::recorder::{Recorder, now};
 use crate::secrets::Masks;
+use crate::waiting::{Approval, wait};
 
 /// A running run, as its handler sees it. Clones are the same run.
 #[derive(Clone)]
@@ -35,19 +38,27 @@ struct Inner {
     steps: AtomicU32,
     /// Outputs of the steps of earlier claims, asked for with the first step.
     done: OnceCell<HashMap<String, String>>,
+    /// The gate behind which this execution carries on, and the attempt's steps before it.
+    resume: Option<Resume>,
+    /// Whether the run waits at a gate, and so is not ours any more.
+    waits: watch::Sender<bool>,
 }
 
 impl RunContext {
     pub(crate) fn new(work: Work, masks: Masks) -> Self {
-        let Work { held, tools, run: _ } = work;
+        let Work { held, tools, run: _, resume } = work;
+        // Those of the steps before the gate are taken.
+        let steps = resume.iter().flat_map(|resume| &resume.steps).map(|step| step.ordinal + 1).max();
         Self(Arc::new(Inner {
             held,
             tools,
             masks,
             recorder: OnceLock::new(),
             output_ref: Mutex::default(),
-            steps: AtomicU32::new(0),
+            steps: AtomicU32::new(steps.unwrap_or(0)),
             done: OnceCell::new(),
+            resume,
+            waits: watch::Sender::new(false),
         }))
     }
 
@@ -107,24 +118,17 @@ impl RunContext {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, HandlerError>>,
     {
-        let ordinal = self.0.steps.fetch_add(1, Ordering::Relaxed);
-        let told = |status, output| StepReport {
-            ordinal,
-            name: name.to_owned(),
-            phase: Phase::Execution,
-            kind: StepType::Command,
-            status,
-            output,
-            tokens_in: None,
-            tokens_out: None,
-        };
-        check(&[told(StepStatus::Running, None)], &[])
-            .map_err(|error| HandlerError::permanent(error.message()))?;
+        self.still_runs(name)?;
+        let unfit =
+            |error| HandlerError::permanent(format!("what step {name:?} came to does not fit: {error}"));
+        // What this attempt did before a gate is recorded already.
+        if let Some(text) = self.carried(name, StepType::Command) {
+            return serde_json::from_str(&text).map_err(unfit);
+        }
+        let told = self.next(name, StepType::Command)?;
         let Inner { tools, held, done, .. } = &*self.0;
         let done = done.get_or_try_init(|| completed(tools.runs.as_ref(), held, |_| true)).await?;
         if let Some(text) = done.get(name) {
-            let unfit =
-                |error| HandlerError::permanent(format!("what step {name:?} came to does not fit: {error}"));
             let output = serde_json::from_str(text).map_err(unfit)?;
             self.recorder().step(told(StepStatus::Skipped, Some(text.clone()))).await;
             return Ok(output);
@@ -146,6 +150,96 @@ impl RunContext {
         self.recorder().step(told(StepStatus::Completed, Some(text))).await;
         self.recorder().flush().await;
         Ok(output)
+    }
+
+    /// Waits until somebody lets the run pass at the gate `name`; at most for `timeout`, after which it fails for good, as it
+    /// does when it is rejected.
+    ///
+    /// Nothing is held meanwhile, no worker and no memory: this execution ends here. The first time this answers with an
+    /// error that is to be passed on with `?`; whatever the handler returns then, the run waits. When it is approved the
+    /// handler is called anew, in the same attempt, on whatever worker: **the code before the gate runs again**, so what it
+    /// does elsewhere belongs into [`RunContext::step`], which answers with what it came to. A gate that was passed answers
+    /// at once. Another attempt asks anew.
+    ///
+    /// # Errors
+    /// When the run begins to wait; permanent ones for a name that cannot be kept; a retryable one when the store does not
+    /// answer, or the run is not ours any more.
+    pub async fn wait_for_approval(
+        &self,
+        name: &str,
+        timeout: Option<Duration>,
+    ) -> Result<Approval, HandlerError> {
+        self.still_runs(name)?;
+        if let Some(output) = self.carried(name, StepType::Gate) {
+            return Ok(serde_json::from_str(&output)?);
+        }
+        if let Some((step, approval)) = self.passed(name) {
+            let output = Some(self.0.masks.known(&approval.output()));
+            let step = StepReport { status: StepStatus::Completed, output, ..step };
+            self.recorder().step(step).await;
+            return Ok(approval);
+        }
+        let Inner { tools, held, waits, .. } = &*self.0;
+        let step = self.next(name, StepType::Gate)?(StepStatus::Running, None);
+        let id = StepId::of(held.hold.id, held.hold.epoch, step.ordinal);
+        self.recorder().step(step).await;
+        self.recorder().flush().await;
+        wait(tools.runs.as_ref(), held, id, timeout).await?;
+        waits.send_replace(true);
+        Err(HandlerError::waits(name))
+    }
+
+    /// A step or gate of this name that this attempt completed before the gate it carries on behind.
+    fn carried(&self, name: &str, kind: StepType) -> Option<String> {
+        let steps = &self.0.resume.as_ref()?.steps;
+        let ended = |step: &&Step| {
+            let done = match step.status {
+                StepStatus::Completed | StepStatus::Skipped => true,
+                StepStatus::Pending | StepStatus::Running | StepStatus::Failed => false,
+            };
+            step.name == name && step.kind == kind && done
+        };
+        steps.iter().find(ended)?.output.clone()
+    }
+
+    /// The gate behind which this execution carries on, if it is the one of this name.
+    fn passed(&self, name: &str) -> Option<(StepReport, Approval)> {
+        let resume = self.0.resume.as_ref()?;
+        let here = |step: &&Step| step.id == resume.gate.step_id && step.name == name;
+        let step = resume.steps.iter().find(here)?;
+        let report = told(step.ordinal, name, StepType::Gate)(StepStatus::Running, None);
+        Some((report, Approval::of(&resume.gate)))
+    }
+
+    /// The next step's place, and what is told of it.
+    fn next(
+        &self,
+        name: &str,
+        kind: StepType,
+    ) -> Result<impl Fn(StepStatus, Option<String>) -> StepReport, HandlerError> {
+        let ordinal = self.0.steps.fetch_add(1, Ordering::Relaxed);
+        let told = told(ordinal, name, kind);
+        check(&[told(StepStatus::Running, None)], &[])
+            .map_err(|error| HandlerError::permanent(error.message()))?;
+        Ok(told)
+    }
+
+    /// After its run has begun to wait a handler does nothing more.
+    fn still_runs(&self, name: &str) -> Result<(), HandlerError> {
+        if self.waits() { Err(HandlerError::waits(name)) } else { Ok(()) }
+    }
+
+    pub(crate) fn waits(&self) -> bool {
+        *self.0.waits.borrow()
+    }
+
+    /// Ends `patience` after the run has begun to wait.
+    pub(crate) async fn until_waited_out(&self, patience: Duration) {
+        let mut waits = self.0.waits.subscribe();
+        if waits.wait_for(|waits| *waits).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(patience).await;
     }
 
     /// Ends when the run is to stop: it was canceled, the worker shuts down, or the lease is lost. A handler that has not
@@ -187,6 +281,25 @@ impl RunContext {
         if let Some(recorder) = self.0.recorder.get() {
             recorder.end().await;
         }
+    }
+}
+
+/// What is told of a step of a handler, at its place.
+fn told(
+    ordinal: u32,
+    name: &str,
+    kind: StepType,
+) -> impl Fn(StepStatus, Option<String>) -> StepReport + use<> {
+    let name = name.to_owned();
+    move |status, output| StepReport {
+        ordinal,
+        name: name.clone(),
+        phase: Phase::Execution,
+        kind,
+        status,
+        output,
+        tokens_in: None,
+        tokens_out: None,
     }
 }
 

@@ -3,9 +3,11 @@
 //! The file is checked whole when it is loaded, so that a mistake shows before any run starts. A fault names
 //! file, line, column and key, and says what was expected: see [`DeclarationFault`].
 
+mod artifacts;
 mod fault;
 mod kind;
 mod node;
+mod provider;
 mod schema;
 mod server;
 mod source;
@@ -18,19 +20,25 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+pub use artifacts::ArtifactsDeclaration;
 pub use fault::{DeclarationFault, Position};
 pub use kind::{BackoffDeclaration, KindDeclaration};
-pub use schema::{InputSchema, SchemaViolation};
+pub use provider::ProviderDeclaration;
+pub use schema::{JsonSchema, SchemaViolation};
 pub use server::{RateLimitDeclaration, ServerDeclaration};
-pub use step::{CommandTemplate, Phase, StepAction, StepDeclaration};
+pub use step::{
+    AiActionDeclaration, ArtifactDeclaration, CommandTemplate, GateDeclaration, Phase, StepAction,
+    StepDeclaration,
+};
 
 use node::Fields;
 use source::Source;
+use step::Around;
 
 /// The name of the file.
 pub const FILE_NAME: &str = "sprongus.toml";
 
-const TOP_LEVEL: [&str; 5] = ["kinds", "server", "providers", "worker", "retention"];
+const TOP_LEVEL: [&str; 6] = ["kinds", "server", "artifacts", "providers", "worker", "retention"];
 
 /// No limit in the file is longer: a longer one is a mistyped unit.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
@@ -49,10 +57,12 @@ pub struct Declaration {
     pub retention: RetentionDeclaration,
     /// How a server behaves.
     pub server: ServerDeclaration,
+    /// Where artifacts are kept.
+    pub artifacts: ArtifactsDeclaration,
     /// `[worker]`, not checked here.
     pub worker: toml::Table,
-    /// `[providers.<name>]`, not checked here.
-    pub providers: BTreeMap<String, toml::Table>,
+    /// `[providers.<name>]`: the places that AI actions ask.
+    pub providers: BTreeMap<String, ProviderDeclaration>,
 }
 
 /// `[retention]`: how long finished runs are kept; `None` leaves the default.
@@ -98,6 +108,8 @@ impl Declaration {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
             _ => PathBuf::from("."),
         };
+        let providers = provider::read_all(&root)?;
+        let around = Around { folder: &project_dir, providers: &providers };
         let mut kinds = BTreeMap::new();
         if let Some(node) = root.get("kinds") {
             let fields = node.fields("tables such as [kinds.\"script.pull\"]")?;
@@ -107,27 +119,29 @@ impl Declaration {
                                    beginning with a letter or digit";
                     return Err(fields.key_fault(name, problem));
                 }
-                kinds.insert(name.to_owned(), kind::read(name, &node, &project_dir)?);
+                kinds.insert(name.to_owned(), kind::read(name, &node, around)?);
             }
         }
-        let mut raw: toml::Table = toml::from_str(text).map_err(|error| syntax(&error))?;
-        let mut section = |name: &str| match (root.get(name), raw.remove(name)) {
-            (Some(node), Some(toml::Value::Table(table))) => node.fields("a table").map(|_| table),
-            (Some(node), _) => node.fields("a table").map(|_| toml::Table::new()),
-            (None, _) => Ok(toml::Table::new()),
+        let worker = match root.get("worker") {
+            Some(node) => {
+                node.fields("a table")?;
+                let mut raw: toml::Table = toml::from_str(text).map_err(|error| syntax(&error))?;
+                raw.remove("worker").and_then(|value| value.as_table().cloned()).unwrap_or_default()
+            }
+            None => toml::Table::new(),
         };
-        let (worker, all_providers) = (section("worker")?, section("providers")?);
-        let mut providers = BTreeMap::new();
-        for (name, value) in all_providers {
-            let toml::Value::Table(table) = value else {
-                let fields = root.get("providers").map(|node| node.fields("a table")).transpose()?;
-                let fields = fields.as_ref().unwrap_or(&root);
-                return Err(fields.key_fault(&name, format!("expected a table, [providers.{name}]")));
-            };
-            providers.insert(name, table);
-        }
-        let (retention, server) = (retention(&root)?, server::read(&root)?);
-        Ok(Self { path: path.to_owned(), project_dir, kinds, retention, server, worker, providers })
+        let (retention, server, artifacts) =
+            (retention(&root)?, server::read(&root)?, artifacts::read(&root)?);
+        Ok(Self {
+            path: path.to_owned(),
+            project_dir,
+            kinds,
+            retention,
+            server,
+            artifacts,
+            worker,
+            providers,
+        })
     }
 }
 

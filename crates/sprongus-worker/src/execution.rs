@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sprongus_core::rules::enqueue::look_again;
-use sprongus_core::run::{Outcome, Run};
+use sprongus_core::run::{Outcome, Resume, Run};
 use sprongus_core::runs::Runs;
 use sprongus_core::time::Timestamp;
 use tokio::time::Instant;
@@ -33,18 +33,32 @@ pub(crate) struct Work {
     pub(crate) run: Run,
     pub(crate) held: Arc<Held>,
     pub(crate) tools: Arc<Tools>,
+    /// The passed gate behind which it carries on.
+    pub(crate) resume: Option<Resume>,
 }
 
 /// What an execution came to.
 pub(crate) struct Execution {
-    pub(crate) outcome: Outcome,
+    pub(crate) end: End,
     /// Since when nothing of it is alive.
     pub(crate) gone_at: Timestamp,
 }
 
+/// How an execution is over.
+pub(crate) enum End {
+    /// With this to report, unless the run was stopped.
+    Report(Outcome),
+    /// The run waits at a gate: it was let go, and there is nothing to report.
+    Waits,
+}
+
 impl Execution {
     pub(crate) fn of(outcome: Outcome) -> Self {
-        Self { outcome, gone_at: now() }
+        Self { end: End::Report(outcome), gone_at: now() }
+    }
+
+    pub(crate) fn waits() -> Self {
+        Self { end: End::Waits, gone_at: now() }
     }
 
     pub(crate) fn failed(error: String, retryable: bool) -> Self {
@@ -68,6 +82,8 @@ pub(crate) enum Left {
     Report(Outcome),
     /// Nothing: it was called off, and is cleaned up.
     Closed,
+    /// Nothing: it waits at a gate, and is nobody's.
+    Waiting,
     /// Nothing: it is not ours any more.
     Lost,
 }
@@ -98,13 +114,14 @@ pub(crate) async fn execute(executor: Arc<dyn Execute>, work: Work) -> Over {
             .unwrap_or_else(|panic| Execution::failed(format!("the executor panicked: {panic}"), true)),
     };
     let took = Some(started.elapsed());
-    let left = match held.stopped() {
-        Some(StopReason::LeaseLost) => Left::Lost,
-        Some(StopReason::Canceled) => close(runs.as_ref(), &held, execution.gone_at).await,
-        Some(StopReason::Shutdown) | None if held.cleanup => {
+    let left = match (execution.end, held.stopped()) {
+        (End::Waits, _) => Left::Waiting,
+        (End::Report(_), Some(StopReason::LeaseLost)) => Left::Lost,
+        (End::Report(_), Some(StopReason::Canceled)) => close(runs.as_ref(), &held, execution.gone_at).await,
+        (End::Report(_), Some(StopReason::Shutdown) | None) if held.cleanup => {
             close(runs.as_ref(), &held, execution.gone_at).await
         }
-        Some(StopReason::Shutdown) | None => Left::Report(execution.outcome),
+        (End::Report(outcome), Some(StopReason::Shutdown) | None) => Left::Report(outcome),
     };
     Over { held, took, left, executed: true }
 }

@@ -26,6 +26,11 @@ pub struct HandlerError {
 }
 
 impl HandlerError {
+    /// What a handler is given when its run has begun to wait: whatever it does with it, this execution is over.
+    pub(crate) fn waits(gate: &str) -> Self {
+        Self::retryable(format!("the run waits for an approval at {gate:?}"))
+    }
+
     /// A failure that another attempt may not meet.
     pub fn retryable(message: impl Into<String>) -> Self {
         Self { message: message.into(), retryable: true, retry_in: None }
@@ -99,9 +104,10 @@ where
                 biased;
                 answer = caught(call(function, context.clone(), input)) => Some(answer),
                 () = context.held().until_out_of_patience(GRACE) => None,
+                () = context.until_waited_out(GRACE) => None,
             };
             context.end().await;
-            Execution::of(outcome(&context, answer))
+            if context.waits() { Execution::waits() } else { Execution::of(outcome(&context, answer)) }
         })
     }
 }

@@ -4,6 +4,7 @@
 //! only ever raised: a cancel outranks a shutdown, and a lost lease outranks both, for then nothing may be done any
 //! more.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sprongus_core::names::Kind;
@@ -24,6 +25,8 @@ pub(crate) struct Held {
     /// When it came, on the monotonic clock.
     pub(crate) since: Instant,
     stop: watch::Sender<Option<StopReason>>,
+    /// Whether it is about to be let go, so that a heartbeat that is refused is no loss.
+    leaving: AtomicBool,
 }
 
 impl Held {
@@ -39,6 +42,7 @@ impl Held {
             cleanup: claimed.cleanup,
             since: Instant::now(),
             stop: watch::Sender::new(None),
+            leaving: AtomicBool::new(false),
         }
     }
 
@@ -51,6 +55,15 @@ impl Held {
             }
             raised
         });
+    }
+
+    /// Says that it is about to be let go, or that it is not.
+    pub(crate) fn leaves(&self, leaving: bool) {
+        self.leaving.store(leaving, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
     }
 
     /// Why it was asked to stop, if it was.
@@ -76,6 +89,15 @@ impl Held {
         let mut watch = self.watch();
         let lost = watch.wait_for(|reason| *reason == Some(StopReason::LeaseLost)).await.is_ok();
         if !lost {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Ends when the run was called off, or the lease is lost.
+    pub(crate) async fn until_called_off(&self) {
+        let mut watch = self.watch();
+        let off = |reason: &Option<StopReason>| rank(*reason) >= rank(Some(StopReason::Canceled));
+        if watch.wait_for(off).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -114,9 +114,12 @@ impl Leases {
                         lease.held.stop(StopReason::Canceled);
                     }
                 }
-                // A report on the way may have let go of the run already; its own answer says what became of it.
+                // A report on the way, or the word that it waits at a gate, may have let go of the run already; its own answer
+                // says what became of it.
                 Err(error)
-                    if error.code() == ErrorCode::LeaseLost && lease.standing != Standing::Reporting =>
+                    if error.code() == ErrorCode::LeaseLost
+                        && lease.standing != Standing::Reporting
+                        && !lease.held.is_leaving() =>
                 {
                     lease.held.stop(StopReason::LeaseLost);
                     lost.extend(self.let_go(hold.id, hold.epoch));

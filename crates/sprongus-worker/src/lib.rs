@@ -5,13 +5,18 @@
 //!
 //! Read `work` first, the loop, then `slot` and `execution`, and behind it `handler` or `pipeline`.
 
+mod ai_step;
+mod approval_step;
+mod artifact_step;
 mod attempt;
+mod carried;
 mod claiming;
 mod command_spec;
 mod command_step;
 mod context;
 pub mod declaration;
 pub mod duration;
+mod ended;
 mod execution;
 mod handler;
 mod held;
@@ -25,10 +30,13 @@ mod probation;
 pub mod process;
 mod recorder;
 mod report;
+mod restore;
 mod secrets;
 mod shutdown;
+mod size;
 mod slot;
 pub mod template;
+mod waiting;
 mod work;
 mod workdir;
 mod worker;
@@ -37,4 +45,5 @@ pub use context::RunContext;
 pub use declaration::Declaration;
 pub use handler::HandlerError;
 pub use shutdown::Shutdown;
+pub use waiting::Approval;
 pub use worker::{MAX_CONCURRENCY, Summary, Worker, WorkerOptions};

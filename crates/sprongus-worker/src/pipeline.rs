@@ -10,11 +10,12 @@ use sprongus_core::rules::backoff::Backoff;
 use sprongus_core::run::Outcome;
 
 use crate::attempt::{Attempt, Place, Verdict};
-use crate::declaration::{Declaration, KindDeclaration, StepAction};
-use crate::execution::{Execute, Executing, Execution, Work};
+use crate::declaration::{Declaration, GateDeclaration, KindDeclaration, StepAction, StepDeclaration};
+use crate::execution::{End, Execute, Executing, Execution, Work};
 use crate::once;
 use crate::process::StopReason;
 use crate::recorder::Recorder;
+use crate::restore::{self, NotRestored, drop_kept, gate_of};
 use crate::secrets::{Resolved, resolve};
 use crate::template::{RunNames, TemplateContext, TemplateFault};
 use crate::workdir::Workdir;
@@ -43,7 +44,7 @@ impl Execute for Pipeline {
         let Self { kind, project_dir } = self.clone();
         Box::pin(async move {
             let recorder = Recorder::start(Arc::clone(&work.tools.runs), Arc::clone(&work.held));
-            let execution = match ready(&kind, &project_dir, &work).await {
+            let execution = match ready(&kind, &project_dir, &work, &recorder).await {
                 Ok((attempt, folders)) => {
                     let execution = run(&kind, &work, &recorder, attempt, &folders).await;
                     folders.remove().await;
@@ -51,6 +52,10 @@ impl Execute for Pipeline {
                 }
                 Err(NotReady { error, retryable }) => {
                     recorder.say(None, error.clone()).await;
+                    // What was kept at a gate that this run will not go behind any more.
+                    if work.resume.is_some() || waited(&work) {
+                        drop_kept(&work).await;
+                    }
                     Execution::failed(error, retryable)
                 }
             };
@@ -66,6 +71,12 @@ struct NotReady {
     retryable: bool,
 }
 
+impl From<NotRestored> for NotReady {
+    fn from(NotRestored { error, retryable }: NotRestored) -> Self {
+        Self { error, retryable }
+    }
+}
+
 fn for_good(error: String) -> NotReady {
     NotReady { error, retryable: false }
 }
@@ -74,7 +85,11 @@ async fn ready(
     kind: &Arc<KindDeclaration>,
     project_dir: &Path,
     work: &Work,
+    recorder: &Recorder,
 ) -> Result<(Attempt, Workdir), NotReady> {
+    if let Some(resume) = &work.resume {
+        gate_of(kind, resume)?;
+    }
     // The schema speaks of the input as it was enqueued, as it did to whoever enqueued it.
     if let Some(schema) = &kind.input_schema {
         schema.check(&work.run.input.to_value()).map_err(|violations| {
@@ -87,17 +102,30 @@ async fn ready(
     check_templates(kind, project_dir, work, &input)
         .map_err(|fault| for_good(masks.text(&fault.to_string())))?;
     let done = earlier(kind, work).await?;
-    let text = input.to_string().into_bytes();
-    let folders = {
-        let (scratch, hold) = (work.tools.scratch.clone(), work.held.hold.clone());
-        tokio::task::spawn_blocking(move || Workdir::make(&scratch, &hold, &text)).await
+    let mut attempt = Attempt::new(Arc::clone(kind), project_dir.to_owned(), input, masks, done);
+    let folders =
+        Workdir::make(&work.tools.scratch, &work.held.hold, &attempt.text).await.map_err(|error| {
+            NotReady { error: format!("no work directory can be made: {error}"), retryable: true }
+        })?;
+    let folders = match &work.resume {
+        Some(resume) => restore::behind(&mut attempt, folders, work, resume, recorder).await?,
+        None if waited(work) => restore::for_cleanup(&mut attempt, folders, work, recorder).await?,
+        None => folders,
     };
-    let folders = match folders {
-        Ok(Ok(folders)) => folders,
-        Ok(Err(error)) => return Err(no_place(&error.to_string())),
-        Err(error) => return Err(no_place(&error.to_string())),
-    };
-    Ok((Attempt::new(Arc::clone(kind), project_dir.to_owned(), input, masks, done), folders))
+    attempt.kept = waited(work) || (work.resume.is_none() && may_have_kept(kind, work));
+    Ok((attempt, folders))
+}
+
+/// Whether the run was called off while it waited at a gate.
+fn waited(work: &Work) -> bool {
+    work.held.cleanup && work.run.gate.as_ref().is_some_and(|gate| !gate.resumed)
+}
+
+/// Whether an execution before this one may have kept a work directory that nobody wants any more.
+fn may_have_kept(kind: &KindDeclaration, work: &Work) -> bool {
+    let asks =
+        |step: &StepDeclaration| matches!(step.action, StepAction::Gate(GateDeclaration::Approval { .. }));
+    work.held.hold.epoch > 1 && kind.steps.iter().any(asks)
 }
 
 async fn earlier(kind: &KindDeclaration, work: &Work) -> Result<HashMap<String, String>, NotReady> {
@@ -109,10 +137,6 @@ async fn earlier(kind: &KindDeclaration, work: &Work) -> Result<HashMap<String, 
         error: format!("the steps of earlier attempts cannot be read: {}", error.message()),
         retryable: error.code() != ErrorCode::NotFound,
     })
-}
-
-fn no_place(error: &str) -> NotReady {
-    NotReady { error: format!("no work directory can be made: {error}"), retryable: true }
 }
 
 /// A name of the input that does not resolve fails the run before any process starts; what earlier steps will print is not
@@ -129,11 +153,18 @@ fn check_templates(
     let outputs = kind.steps.iter().map(|step| (step.name.as_str(), Some("")));
     let context = TemplateContext::new(run, input, project_dir, outputs);
     for step in &kind.steps {
-        let StepAction::Command(command) = &step.action;
-        if let Err(fault @ (TemplateFault::Unresolved { .. } | TemplateFault::Null { .. })) =
-            command.render(&context)
-        {
-            return Err(fault);
+        match &step.condition {
+            // Whether it runs is not known yet.
+            Some(condition) if !condition.names_used().steps.is_empty() => continue,
+            Some(condition) if !condition.holds(&context)? => continue,
+            Some(_) | None => {}
+        }
+        for template in step.action.templates() {
+            if let Err(fault @ (TemplateFault::Unresolved { .. } | TemplateFault::Null { .. })) =
+                template.render(&context)
+            {
+                return Err(fault);
+            }
         }
     }
     Ok(())
@@ -149,13 +180,19 @@ async fn run(
     let held = &work.held;
     let place = Place { held, tools: &work.tools, recorder, folders };
     let verdict = if held.cleanup { Verdict::Stopped } else { attempt.work(&place).await };
+    if matches!(verdict, Verdict::Waits) {
+        return Execution::waits();
+    }
     if held.stopped() != Some(StopReason::LeaseLost) {
         attempt.clean_up(&place).await;
+        if attempt.kept {
+            drop_kept(work).await;
+        }
     }
     let gone_at = attempt.gone_at;
     let outcome = match verdict {
         Verdict::Done => attempt.success(recorder).await,
-        Verdict::Stopped => Outcome::Release,
+        Verdict::Stopped | Verdict::Waits => Outcome::Release,
         Verdict::Failed { error, retryable } => {
             let shape = kind.backoff;
             let (base, factor, max, jitter) = (shape.base, shape.factor, shape.max, shape.jitter);
@@ -163,5 +200,5 @@ async fn run(
             Outcome::Fail { error, retryable, retry_in: Some(wait) }
         }
     };
-    Execution { outcome, gone_at: gone_at.unwrap_or_else(crate::recorder::now) }
+    Execution { end: End::Report(outcome), gone_at: gone_at.unwrap_or_else(crate::recorder::now) }
 }

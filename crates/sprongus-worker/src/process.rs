@@ -15,7 +15,7 @@ mod spec;
 mod start;
 mod supervise;
 
-pub use budget::{OUTPUT_LIMIT, OutputBudget};
+pub use budget::{OUTPUT_LIMIT, OutputBudget, UsedOutput};
 pub use ending::{Ending, StartFault, Status, StepOutput};
 pub use environment::child_environment;
 pub use lines::{LONGEST_LINE, OutputLine, Stream};

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use sprongus_core::json::Json;
+use sprongus_core::json::{self, Json};
 use sprongus_core::redact::{Redactor, redact};
 use sprongus_core::secrets::SecretRef;
 
@@ -140,6 +140,22 @@ impl Masks {
         (masked != redact(text)).then(|| masked.into_owned())
     }
 
+    /// The same, with text that holds no secret as it is.
+    pub(crate) fn known(&self, text: &str) -> String {
+        self.data(text).unwrap_or_else(|| text.to_owned())
+    }
+
+    /// A result that is still text: a secret may be spelt otherwise in JSON than it is.
+    pub(crate) fn result(&self, text: &str) -> String {
+        match json::parse_value(text.as_bytes()) {
+            Ok(mut value) if self.any => {
+                self.json(&mut value);
+                value.to_string()
+            }
+            Ok(_) | Err(_) => self.known(text),
+        }
+    }
+
     /// A result, with the strings and keys that hold a secret masked.
     pub(crate) fn json(&self, value: &mut Value) {
         if !self.any {
@@ -205,6 +221,8 @@ mod tests {
         let mut value = json!({"to": "a@example.org", "hunter2-hunter2": ["x hunter2-hunter2 y"]});
         masks.json(&mut value);
         assert_eq!(value, json!({"to": "a@example.org", "[secret]": ["x [secret] y"]}));
+        assert_eq!(masks.result("{\"a\": \"hunter2\\u002dhunter2\"}"), "{\"a\":\"[secret]\"}");
+        assert_eq!(masks.result("no JSON: hunter2-hunter2"), "no JSON: [secret]");
         assert_eq!(masks.text("a@example.org hunter2-hunter2"), "[email] [secret]");
     }
 }

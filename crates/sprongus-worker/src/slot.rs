@@ -51,7 +51,8 @@ impl Slots {
             }
             let over = match self.kinds.get(&held.kind) {
                 Some(executor) => {
-                    let work = Work { run: claimed.run, held, tools: Arc::clone(&self.tools) };
+                    let Claimed { run, resume, .. } = claimed;
+                    let work = Work { run, held, tools: Arc::clone(&self.tools), resume };
                     execute(Arc::clone(executor), work).await
                 }
                 None => Over { held, took: None, left: Left::Report(Outcome::Release), executed: false },

@@ -1,10 +1,12 @@
-//! Templates in the argv of a command: `{{ input.path }}`.
+//! Templates in the argv of a command, a prompt, a path: `{{ input.path }}`; and the conditions of steps, which are one
+//! expression alone.
 //!
 //! A template renders to one argument and stays one, whatever it renders to: no shell ever reads it, so
 //! quotes, newlines, `;` and `$(…)` are data. Names are `input`, `steps.<name>.output`, `run.id`,
 //! `run.attempt`, `run.kind`, `run.epoch` and `project_dir`. A name that does not resolve is an error, never
 //! an empty text.
 
+mod condition;
 mod context;
 mod fault;
 mod filters;
@@ -13,6 +15,7 @@ mod segments;
 
 use minijinja::{Error, ErrorKind, Expression};
 
+pub use condition::Condition;
 pub use context::{RunNames, TemplateContext};
 pub use fault::TemplateFault;
 pub use names::NamesUsed;
@@ -94,6 +97,15 @@ impl Template {
     #[must_use]
     pub fn names_used(&self) -> &NamesUsed {
         &self.names
+    }
+
+    /// What the text looks like, with `filler` in the place of each expression.
+    pub(crate) fn shape(&self, filler: &str) -> String {
+        let part = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Expression(_) => filler.to_owned(),
+        };
+        self.parts.iter().map(part).collect()
     }
 
     /// Renders the template to one argument.

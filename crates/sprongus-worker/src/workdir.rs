@@ -1,11 +1,18 @@
 //! The folders of one attempt: its work directory, and beside it what must not lie in its commands' way.
 //!
+//! Over a gate `work/` goes through a tar: [`pack`] and [`unpack`].
+//!
 //! ```text
 //! <scratch>/attempts/<run>-<epoch>-<random>/   0700, removed when the attempt ends
 //!     work/                                    the commands' working directory
 //!     input.json                               $SPRONGUS_INPUT, secrets resolved
 //!     output-<ordinal>                         $SPRONGUS_OUTPUT of each step
 //! ```
+
+mod bounds;
+pub(crate) mod pack;
+mod pipe;
+pub(crate) mod unpack;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -23,7 +30,13 @@ pub(crate) struct Workdir {
 
 impl Workdir {
     /// Makes them, with the input in its file.
-    pub(crate) fn make(scratch: &Path, hold: &Hold, input: &[u8]) -> io::Result<Self> {
+    pub(crate) async fn make(scratch: &Path, hold: &Hold, input: &[u8]) -> io::Result<Self> {
+        let (scratch, hold, input) = (scratch.to_owned(), hold.clone(), input.to_owned());
+        let made = tokio::task::spawn_blocking(move || Self::make_now(&scratch, &hold, &input)).await;
+        made.map_err(|error| io::Error::other(error.to_string()))?
+    }
+
+    fn make_now(scratch: &Path, hold: &Hold, input: &[u8]) -> io::Result<Self> {
         let attempts = scratch.join("attempts");
         private_folder(scratch)?;
         private_folder(&attempts)?;
@@ -83,3 +96,6 @@ pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
 pub(crate) fn default_scratch() -> PathBuf {
     std::env::temp_dir().join(format!("sprongus-{}", rustix::process::geteuid().as_raw()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,6 +85,8 @@ pub struct Summary {
     pub canceled: u64,
     /// Given back, their attempts with them.
     pub released: u64,
+    /// Let go at a gate, to wait for an answer.
+    pub waiting: u64,
     /// Lost: the lease ended before the report was taken.
     pub lost: u64,
 }

@@ -1,5 +1,6 @@
 //! Where a command goes. No other module knows that there is a database, or where it lies.
 
+pub mod artifacts;
 pub mod credentials;
 mod file;
 mod place;
@@ -88,7 +89,11 @@ pub async fn connect(
     }
     let workspace = workspace.unwrap_or_else(WorkspaceId::local);
     let store = open(&place, wish, around, access).await.map_err(|error| named(&place, error))?;
-    let service = RunsService::new(store);
+    if matches!(access, Access::Working | Access::Serving) {
+        // Whoever executes runs will need it; it should hear of a mistake now.
+        artifacts::choose(&place.target, around)?;
+    }
+    let service = artifacts::keep(RunsService::new(store), &place.target, around);
     if workspace != WorkspaceId::local() {
         let known = service.store().workspaces().await?;
         if !known.iter().any(|known| known.id == workspace) {

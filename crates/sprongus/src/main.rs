@@ -12,6 +12,7 @@ mod follow;
 mod input;
 mod render;
 mod surroundings;
+mod sweep;
 mod times;
 mod work;
 

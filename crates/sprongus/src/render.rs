@@ -5,6 +5,7 @@
 //! screen takes them out where they are not wanted.
 
 pub mod age;
+pub mod artifacts;
 pub mod fault;
 pub mod history;
 pub mod live;

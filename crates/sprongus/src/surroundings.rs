@@ -33,6 +33,8 @@ pub struct Surroundings {
     pub database_url: Option<Address>,
     /// `DATABASE_URL`, which may well be another program's.
     pub other_database_url: Option<Address>,
+    /// `SPRONGUS_ARTIFACTS`: where artifacts are kept.
+    pub artifacts: Option<Hidden>,
     /// `SPRONGUS_POSTGRES_DURABILITY`: what a Postgres server must promise.
     pub postgres_durability: Option<String>,
     /// Where the user's programs keep their settings.
@@ -54,6 +56,7 @@ impl Surroundings {
             token: variable("SPRONGUS_TOKEN").map(Hidden),
             database_url: variable("SPRONGUS_DATABASE_URL").map(Address::from),
             other_database_url: variable("DATABASE_URL").map(Address::from),
+            artifacts: variable("SPRONGUS_ARTIFACTS").map(Hidden),
             postgres_durability: variable("SPRONGUS_POSTGRES_DURABILITY"),
             config_folder: base.as_ref().map(|base| base.config_dir()),
             data_folder: base.as_ref().map(|base| base.data_dir()),

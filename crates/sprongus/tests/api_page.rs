@@ -97,10 +97,14 @@ fn a_runs_life_is_as_the_page_tells() {
     let shell = shell.replace("http://localhost:3000", &scene.url);
     let script = format!("token=$SPRONGUS_TOKEN\n{shell}");
     let out = printed(scene.command("/bin/sh").args(["-e", "-c", &script]).output().expect("a shell"));
-    for expected in ["retry: 1000", "event: event", "\"type\":\"run.enqueued\"", "\"state\":\"canceled\""] {
+    let (kept, part) = ("\"name\":\"out/report.md\",\"size\":14,", "All is well");
+    let told = ["retry: 1000", "event: event", "\"type\":\"run.enqueued\"", "\"state\":\"canceled\""];
+    for expected in told.into_iter().chain([kept, "\"contentType\":\"text/markdown\""]) {
         assert!(out.contains(expected), "{expected} is not in {out}");
     }
-    let run: Value = serde_json::from_str(&scene.sprongus("--json runs list")).expect("JSON");
+    assert!(out.ends_with(part), "the part that was asked for, at the end of {out}");
+    let run: Value =
+        serde_json::from_str(&scene.sprongus("--json runs list --kind script.pull")).expect("JSON");
     assert_eq!(run["data"][0]["idempotencyKey"], "pull-2026-11-26");
     assert_eq!(run["data"][0]["state"], "canceled");
     // Those of the other block are executed as they stand.

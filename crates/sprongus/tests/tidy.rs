@@ -12,7 +12,7 @@ const LONGEST: usize = 500;
 const LONGEST_TOUR: usize = 250;
 
 /// The folders that short paths in ARCHITECTURE.md start from, in the order of the life table's columns where it has them.
-const BASES: [&str; 9] = [
+const BASES: [&str; 10] = [
     "",
     "crates/sprongus-core/src",
     "crates/sprongus-sqlite/src",
@@ -22,6 +22,7 @@ const BASES: [&str; 9] = [
     "examples/storyboard",
     "crates/sprongus-postgres/src",
     "crates/sprongus-http/src",
+    "crates/sprongus-artifacts/src",
 ];
 
 /// Where SQL may stand: the two stores, and the server that only tests start.

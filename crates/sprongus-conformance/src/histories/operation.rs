@@ -65,6 +65,10 @@ pub enum Operation {
     Cleaned { hold: u8 },
     Progress { hold: u8, percent: u32, message: bool },
     Record { hold: u8, steps: Vec<(u32, StepStatus)>, lines: u8 },
+    Put { hold: u8, file: u8, expected: bool },
+    PutAgain,
+    Drop { hold: u8, file: u8 },
+    Sweep { limit: u32 },
     Turn { later: Duration },
     Expire,
     Prune { minutes: u16 },
@@ -97,6 +101,11 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
             .prop_map(|(hold, percent, message)| Operation::Progress { hold, percent, message }),
         6 => (0..=255_u8, vec((0..3_u32, status()), 0..4), 0..4_u8)
             .prop_map(|(hold, steps, lines)| Operation::Record { hold, steps, lines }),
+        4 => (0..=255_u8, 0..3_u8, proptest::bool::weighted(0.9))
+            .prop_map(|(hold, file, expected)| Operation::Put { hold, file, expected }),
+        1 => Just(Operation::PutAgain),
+        1 => (0..=255_u8, 0..3_u8).prop_map(|(hold, file)| Operation::Drop { hold, file }),
+        1 => (0..4_u32).prop_map(|limit| Operation::Sweep { limit }),
         5 => turn().prop_map(|later| Operation::Turn { later }),
         2 => Just(Operation::Expire),
         1 => (0..90_u16).prop_map(|minutes| Operation::Prune { minutes }),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::Caller;
+use sprongus_core::artifact::{FileName, NewFile};
 use sprongus_core::directory::{Retention, WorkerInfo};
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::json::Json;
@@ -34,6 +35,7 @@ pub(super) struct World {
     holds: Vec<Hold>,
     named: Option<ClaimRequest>,
     finished: Option<Call>,
+    put: Option<Call>,
 }
 
 fn kind(number: u8) -> Kind {
@@ -47,6 +49,20 @@ fn worker_at(number: u8) -> WorkerId {
 /// Ids that every store is given alike.
 fn id_at(number: u64) -> RunId {
     format!("019b0000-0000-7000-8000-{number:012x}").parse().expect("an id")
+}
+
+/// Two artifacts, whose names sort by their bytes alone, and the work directory.
+fn file_at(number: u8) -> FileName {
+    match number {
+        0 => FileName::Artifact("Z/report.md".parse().expect("an artifact's name")),
+        1 => FileName::Artifact("a.md".parse().expect("an artifact's name")),
+        _ => FileName::Workdir,
+    }
+}
+
+fn new_file(number: u8, location: String) -> NewFile {
+    let (size, sha256, content_type) = (location.len() as u64, "0".repeat(64), "text/plain".to_owned());
+    NewFile { name: file_at(number), size, sha256, content_type, location }
 }
 
 fn seconds(number: u16) -> Duration {
@@ -64,6 +80,7 @@ impl World {
             holds: Vec::new(),
             named: None,
             finished: None,
+            put: None,
         }
     }
 
@@ -150,6 +167,16 @@ impl World {
                 let lines = (0..*lines).map(|n| line(&format!("line {n}"), self.clock.now()));
                 Call::Record(self.hold(*hold)?, steps.collect(), lines.collect())
             }
+            Operation::Put { hold, file, expected } => {
+                self.numbers += 1;
+                let (hold, location) = (self.hold(*hold)?, format!("default/{}", self.numbers));
+                // Some last no longer than the clock may be turned on by.
+                let due = expected.then(|| self.clock.now().plus(Duration::from_secs(600)));
+                Call::Put(hold, due, new_file(*file, location))
+            }
+            Operation::PutAgain => self.put.clone()?,
+            Operation::Drop { hold, file } => Call::Drop(self.hold(*hold)?, file_at(*file)),
+            Operation::Sweep { limit } => Call::Sweep(*limit),
             Operation::Turn { later } => {
                 self.clock.turn(*later);
                 return None;

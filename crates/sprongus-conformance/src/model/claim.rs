@@ -65,10 +65,11 @@ impl Tenant {
         let resumes = row.run.resuming().is_some();
         let change = claim(&row.run, &request.worker_id, request.lease, act)?;
         let steps = if resumes { row.carry(before, change.run.epoch) } else { Vec::new() };
+        let keeps_workdir = resumes && row.keeps_workdir();
         let run = change.run.clone();
         events.extend(change.events.iter().cloned());
         self.write(change, act.now);
-        handed(run, steps)
+        handed(run, steps, keeps_workdir)
     }
 
     /// The runs an earlier claim of this name gave, those its worker still holds.
@@ -78,7 +79,8 @@ impl Tenant {
             let row = self.rows.get(run)?;
             let live = row.run.lease_expires_at.is_some_and(|end| end > now);
             let own = row.run.epoch == *epoch && row.run.claimed_by.as_ref() == Some(&request.worker_id);
-            (live && own).then(|| handed(row.run.clone(), carried(&row.run, row.steps_of(*epoch))))?
+            let steps = carried(&row.run, row.steps_of(*epoch));
+            (live && own).then(|| handed(row.run.clone(), steps, row.keeps_workdir()))?
         });
         Some(held.collect())
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -27,6 +28,7 @@ use sprongus_core::token::{NewToken, Token};
 use sprongus_core::{Caller, Error, Result};
 use tokio::sync::watch;
 
+mod artifact;
 mod claim;
 mod directory;
 mod enqueue;
@@ -68,7 +70,10 @@ impl Model {
 
     /// Changes what the caller's workspace holds, and wakes those who wait for a change.
     fn write<T>(&self, caller: &Caller, change: impl FnOnce(&mut Tenant) -> Result<T>) -> Result<T> {
-        let answer = change(self.tables().tenant_mut(&caller.workspace)?);
+        let mut tables = self.tables();
+        let answer = change(tables.tenant_mut(&caller.workspace)?);
+        tables.list_gone(&caller.workspace);
+        drop(tables);
         self.wake();
         answer
     }
@@ -146,6 +151,34 @@ impl Store for Model {
         self.write(caller, |tenant| tenant.record(caller, hold, &steps, lines, act))
     }
 
+    async fn expect_blob(&self, location: &str, due: Timestamp) -> Result<()> {
+        self.tables().expect_blob(location, due);
+        Ok(())
+    }
+
+    async fn put_file(&self, caller: &Caller, hold: &Hold, file: NewFile) -> Result<StoredFile> {
+        let act = self.present(caller);
+        let mut tables = self.tables();
+        let answer = tables.put_file(caller, hold, file, act);
+        tables.list_gone(&caller.workspace);
+        answer
+    }
+
+    async fn drop_file(&self, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()> {
+        let act = self.present(caller);
+        self.write(caller, |tenant| tenant.drop_file(caller, hold, name, act))
+    }
+
+    async fn unwanted_blobs(&self, limit: u32) -> Result<Vec<String>> {
+        let now = self.clock.now();
+        Ok(self.tables().unwanted_blobs(now, limit))
+    }
+
+    async fn forget_blobs(&self, locations: &[String]) -> Result<()> {
+        self.tables().unwanted.retain(|location, _| !locations.contains(location));
+        Ok(())
+    }
+
     async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
         let now = self.clock.now();
         self.write(caller, |tenant| Ok(tenant.expire(now, limit)))
@@ -173,6 +206,14 @@ impl Store for Model {
 
     async fn logs(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
         self.read(caller, |tenant| Ok(tenant.row(caller, id)?.lines_after(after, limit)))
+    }
+
+    async fn artifacts(&self, caller: &Caller, id: RunId) -> Result<Vec<Artifact>> {
+        self.read(caller, |tenant| Ok(tenant.row(caller, id)?.artifacts()))
+    }
+
+    async fn file(&self, caller: &Caller, id: RunId, name: &FileName) -> Result<StoredFile> {
+        self.read(caller, |tenant| tenant.row(caller, id)?.file(name))
     }
 
     async fn news(&self, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
@@ -259,9 +300,9 @@ impl Store for Model {
     }
 
     async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
-        let gone = self.tables().tenants.remove(id);
+        let was_there = self.tables().delete_workspace(id);
         self.wake();
-        gone.map(|_| ()).ok_or_else(|| Error::not_found(format_args!("workspace: {id}")))
+        if was_there { Ok(()) } else { Err(Error::not_found(format_args!("workspace: {id}"))) }
     }
 
     async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use sprongus_core::artifact::StoredFile;
 use sprongus_core::directory::{AgentTask, Project, Worker, Workspace};
 use sprongus_core::event::Event;
 use sprongus_core::ids::{RunId, TokenId};
@@ -18,6 +19,8 @@ use sprongus_core::{Caller, Error, Result};
 /// Every workspace.
 pub(super) struct Tables {
     pub(super) tenants: BTreeMap<WorkspaceId, Tenant>,
+    /// The places whose bytes are to be deleted, and since when or when.
+    pub(super) unwanted: BTreeMap<String, Timestamp>,
 }
 
 /// What belongs to one workspace.
@@ -39,6 +42,8 @@ pub(super) struct Tenant {
     pub(super) tokens: BTreeMap<TokenId, (Token, String)>,
     /// How many events the stream has had.
     pub(super) streamed: u64,
+    /// The places of files that went in this call.
+    pub(super) gone: Vec<String>,
 }
 
 /// A run and what belongs to it.
@@ -50,6 +55,8 @@ pub(super) struct Row {
     /// By epoch and ordinal.
     pub(super) steps: BTreeMap<(u64, u32), Step>,
     pub(super) lines: Vec<NumberedLine>,
+    /// By the name a store has for each.
+    pub(super) files: BTreeMap<String, StoredFile>,
     ready_at: Option<Ready>,
     timer_at: Option<Timestamp>,
 }
@@ -59,7 +66,7 @@ pub(super) type Ready = (Reverse<u8>, Timestamp, RunId);
 
 impl Tables {
     pub(super) fn new(now: Timestamp) -> Self {
-        let mut tables = Self { tenants: BTreeMap::new() };
+        let mut tables = Self { tenants: BTreeMap::new(), unwanted: BTreeMap::new() };
         tables.create_workspace(&WorkspaceId::local(), now);
         tables
     }
@@ -103,6 +110,7 @@ impl Tenant {
             kinds: BTreeMap::new(),
             tokens: BTreeMap::new(),
             streamed: 0,
+            gone: Vec::new(),
         }
     }
 
@@ -121,6 +129,7 @@ impl Tenant {
             places: Vec::new(),
             steps: BTreeMap::new(),
             lines: Vec::new(),
+            files: BTreeMap::new(),
             ready_at: None,
             timer_at: None,
         });
@@ -161,5 +170,6 @@ impl Tenant {
         if let Some(key) = &row.run.idempotency_key {
             self.keys.remove(key);
         }
+        self.gone.extend(row.files.into_values().map(|stored| stored.file.location));
     }
 }

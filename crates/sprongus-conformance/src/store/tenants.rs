@@ -12,6 +12,7 @@ use sprongus_core::step::StepStatus;
 use sprongus_core::store::Change;
 use sprongus_core::{Error, ErrorCode};
 
+use super::artifact::{named, written};
 use crate::fixture::{Fixture, line, of_kind, refused, step, success};
 
 /// Every way to name a run, used on one the caller may not see.
@@ -36,6 +37,11 @@ async fn every_verb(f: &Fixture, hold: &Hold) -> Vec<Error> {
     errors.push(refused(f.finish(hold, success(json!(1))).await));
     let report = vec![step(0, "x", StepStatus::Running)];
     errors.push(refused(f.record(hold, report, vec![line("x", f.now())]).await));
+    let file = written(named("a"), "l/1");
+    errors.push(refused(f.store.drop_file(&f.caller, hold, &file.name).await));
+    errors.push(refused(f.store.file(&f.caller, id, &file.name).await));
+    errors.push(refused(f.store.put_file(&f.caller, hold, file).await));
+    errors.push(refused(f.store.artifacts(&f.caller, id).await));
     errors.push(refused(f.store.get(&f.caller, id).await));
     errors.push(refused(f.store.steps(&f.caller, id).await));
     errors.push(refused(f.store.events(&f.caller, id, 0, 10).await));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sprongus_conformance::Model;
+use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -29,6 +30,7 @@ pub enum Fault {
     ExceedsTheLimit,
     ForgetsTheKey,
     NeverExpires,
+    LosesItsBytes,
     StreamsInPart,
 }
 
@@ -99,6 +101,29 @@ impl Store for Faulty {
         self.inner.record(caller, hold, steps, lines).await
     }
 
+    async fn expect_blob(&self, location: &str, due: Timestamp) -> Result<()> {
+        self.inner.expect_blob(location, due).await
+    }
+
+    async fn put_file(&self, caller: &Caller, hold: &Hold, file: NewFile) -> Result<StoredFile> {
+        self.inner.put_file(caller, hold, file).await
+    }
+
+    async fn drop_file(&self, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()> {
+        self.inner.drop_file(caller, hold, name).await
+    }
+
+    async fn unwanted_blobs(&self, limit: u32) -> Result<Vec<String>> {
+        if self.fault == Fault::LosesItsBytes {
+            return Ok(Vec::new());
+        }
+        self.inner.unwanted_blobs(limit).await
+    }
+
+    async fn forget_blobs(&self, locations: &[String]) -> Result<()> {
+        self.inner.forget_blobs(locations).await
+    }
+
     async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
         if self.fault == Fault::NeverExpires {
             return Ok((0, Vec::new()));
@@ -132,6 +157,14 @@ impl Store for Faulty {
 
     async fn logs(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
         self.inner.logs(caller, id, after, limit).await
+    }
+
+    async fn artifacts(&self, caller: &Caller, id: RunId) -> Result<Vec<Artifact>> {
+        self.inner.artifacts(caller, id).await
+    }
+
+    async fn file(&self, caller: &Caller, id: RunId, name: &FileName) -> Result<StoredFile> {
+        self.inner.file(caller, id, name).await
     }
 
     async fn news(&self, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::event::EventType;
 use crate::ids::StepId;
 use crate::names::WorkerId;
-use crate::run::{ClaimRequest, Claimed, Cleanup, Lease, Run};
+use crate::run::{ClaimRequest, Claimed, Cleanup, Lease, Resume, Run};
 use crate::state::State;
 use crate::step::Step;
 use crate::time::Timestamp;
@@ -116,8 +116,9 @@ pub fn carried(run: &Run, steps: Vec<Step>) -> Vec<Step> {
     if steps.iter().all(own) { Vec::new() } else { steps }
 }
 
-/// A claimed run as its worker gets it; `steps` are those of the attempt, for a run that carries on behind a gate.
-pub fn handed(run: Run, steps: Vec<Step>) -> Option<Claimed> {
+/// A claimed run as its worker gets it; `steps` are those of the attempt, for a run that carries on behind a gate, and
+/// `keeps_workdir` says whether its work directory was kept there.
+pub fn handed(run: Run, steps: Vec<Step>, keeps_workdir: bool) -> Option<Claimed> {
     let lease = Lease {
         worker_id: run.claimed_by.clone()?,
         epoch: run.epoch,
@@ -127,7 +128,8 @@ pub fn handed(run: Run, steps: Vec<Step>) -> Option<Claimed> {
     let cleanup = run.state.is_final();
     let resume = match &run.gate {
         Some(gate) if !cleanup && gate.resumed && !steps.is_empty() => {
-            Some(crate::run::Resume { steps, gate: gate.clone(), workdir: None })
+            let workdir = keeps_workdir.then(|| format!("/v1/runs/{}/workdir", run.id));
+            Some(Resume { steps, gate: gate.clone(), workdir })
         }
         Some(_) | None => None,
     };

@@ -4,6 +4,7 @@
 //! write beside it, or refuses. It reads no clock, touches no store and knows no transaction. A store may carry a rule's guard
 //! in its SQL for speed; the conformance suite then holds that statement to the rule.
 
+pub mod artifact;
 pub mod backoff;
 pub mod cancel;
 pub mod claim;

@@ -1,12 +1,13 @@
 //! One call: what is asked, how long for, and how often.
 //!
 //! A call is repeated as long as a repeat is safe and may help: its failure says whether (see [`super::failure`]). Repeats come
-//! after jittered pauses that double, or when the server says.
+//! after jittered pauses that double, or when the server says. What streams is repeated until its first byte is there; the rest of it
+//! is for [`super::transfer`].
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Method, Response};
+use reqwest::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sprongus_core::{Error, Result};
@@ -32,6 +33,7 @@ pub struct Ask {
     method: Method,
     path: String,
     query: Vec<(&'static str, String)>,
+    header: Option<(HeaderName, String)>,
     body: Option<Vec<u8>>,
     wait: Duration,
     largest: usize,
@@ -44,6 +46,7 @@ impl Ask {
             method,
             path: path.into(),
             query: Vec::new(),
+            header: None,
             body: None,
             wait: Duration::ZERO,
             largest: LARGEST,
@@ -71,6 +74,11 @@ impl Ask {
         Self::new(Method::PUT, path).saying(body)
     }
 
+    /// Says how something is, with a body that is given apart, and is there once.
+    pub fn put_stream(path: impl Into<String>) -> Self {
+        Self::new(Method::PUT, path).once()
+    }
+
     fn saying<T: Serialize + ?Sized>(self, body: &T) -> Result<Self> {
         let body = serde_json::to_vec(body)
             .map_err(|error| Error::internal("a request cannot be written").with_source(error))?;
@@ -80,6 +88,12 @@ impl Ask {
     /// With a pair in its query.
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         self.query.push((name, value.to_string()));
+        self
+    }
+
+    /// With a header of its own.
+    pub fn saying_in(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.header = Some((name, value.into()));
         self
     }
 
@@ -115,7 +129,7 @@ pub struct Reply {
 
 impl Reply {
     /// Refuses the page of somebody on the way, which may well have the status of an answer.
-    fn is_of_a_server(&self) -> Result<()> {
+    pub fn is_of_a_server(&self) -> Result<()> {
         if self.is_json || self.body.is_empty() {
             return Ok(());
         }
@@ -155,10 +169,22 @@ impl RunsClient {
 
     /// Asks until there is an answer, or no repeat is left that is safe and may help.
     pub(super) async fn send(&self, ask: &Ask) -> Result<Reply, Refused> {
+        self.repeat(ask, || self.send_once(ask)).await
+    }
+
+    /// The same for an answer that streams: it is there when its head is, and none of it is read.
+    pub(super) async fn open(&self, ask: &Ask) -> Result<Response> {
+        Ok(self.repeat(ask, || self.open_once(ask)).await?)
+    }
+
+    async fn repeat<T, F>(&self, ask: &Ask, once: impl Fn() -> F) -> Result<T, Refused>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let mut first_failure = None;
         let mut is_doubtful = false;
         for tries in 0.. {
-            let failure = match self.send_once(ask).await {
+            let failure = match once().await {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
@@ -179,26 +205,67 @@ impl RunsClient {
         Err(Error::internal("a call was repeated too often").into())
     }
 
+    /// What is asked, for one try.
+    pub(super) fn request(&self, http: &reqwest::Client, ask: &Ask) -> Result<RequestBuilder> {
+        let url = self.inner.address.route(&ask.path, &ask.query)?;
+        let request = http.request(ask.method.clone(), url);
+        Ok(match &ask.header {
+            Some((name, value)) => request.header(name, value),
+            None => request,
+        })
+    }
+
     async fn send_once(&self, ask: &Ask) -> Result<Reply, Failure> {
         let host = self.host();
-        let url = self.inner.address.route(&ask.path, &ask.query).map_err(Failure::of_ours)?;
-        let mut request =
-            self.inner.http.request(ask.method.clone(), url).timeout(ANSWER.saturating_add(ask.wait));
+        let mut request = self.request(&self.inner.http, ask).map_err(Failure::of_ours)?;
+        request = request.timeout(ANSWER.saturating_add(ask.wait));
         if let Some(body) = &ask.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
         let response = request.send().await.map_err(|error| failure::of_connection(host, error))?;
-        let (status, headers) = (response.status(), response.headers());
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let is_json = text(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("application/json"));
-        let after =
-            text(RETRY_AFTER.as_str()).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-        let is_replay = headers.contains_key(REPLAYED_HEADER);
-        let body = read(host, response, ask.largest).await?;
-        if status.is_success() {
-            return Ok(Reply { body, is_json, host: host.to_owned(), is_replay });
+        self.read(response, ask.largest).await
+    }
+
+    async fn open_once(&self, ask: &Ask) -> Result<Response, Failure> {
+        let host = self.host();
+        let request = self.request(&self.inner.transfers, ask).map_err(Failure::of_ours)?;
+        let answering = async {
+            let response = request.send().await.map_err(|error| failure::of_connection(host, error))?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            Err(self.refusal(response).await)
+        };
+        tokio::time::timeout(ANSWER, answering).await.unwrap_or_else(|_| Err(failure::too_late(host, ANSWER)))
+    }
+
+    /// Reads an answer that is not large.
+    pub(super) async fn answered(&self, response: Response) -> Result<Reply, Failure> {
+        self.read(response, LARGEST).await
+    }
+
+    async fn read(&self, response: Response, largest: usize) -> Result<Reply, Failure> {
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
         }
-        Err(failure::of_answer(host, status.as_u16(), after, &body))
+        let host = self.host().to_owned();
+        let headers = response.headers();
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let is_json = kind.is_some_and(|kind| kind.starts_with("application/json"));
+        let is_replay = headers.contains_key(REPLAYED_HEADER);
+        let body = read(&host, response, largest).await?;
+        Ok(Reply { body, is_json, host, is_replay })
+    }
+
+    /// Reads an answer that is none.
+    async fn refusal(&self, response: Response) -> Failure {
+        let status = response.status().as_u16();
+        let after = response.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok());
+        let after = after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+        match read(self.host(), response, LARGEST).await {
+            Ok(body) => failure::of_answer(self.host(), status, after, &body),
+            Err(failure) => failure,
+        }
     }
 }
 

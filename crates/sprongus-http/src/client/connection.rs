@@ -13,6 +13,7 @@ use sprongus_core::{Error, ErrorCode, Result};
 
 use super::Options;
 use super::address::Address;
+use super::transfer::IDLE as IDLE_TRANSFER;
 use crate::wire::WORKSPACE_HEADER;
 
 /// How long a connection may take to be made.
@@ -26,19 +27,38 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 const IDLE: Duration = Duration::from_secs(15);
 
 /// How long what was sent may stay without a sign that it arrived.
-#[cfg(target_os = "linux")]
 const UNHEARD: Duration = Duration::from_secs(10);
 
 const USER_AGENT: &str = concat!("sprongus/", env!("CARGO_PKG_VERSION"));
+
+/// What makes connections to a server.
+pub struct Connections {
+    /// For what is asked and answered at once.
+    pub calls: reqwest::Client,
+    /// For files: a server whose disk is slow takes nothing for a while, and lives.
+    pub transfers: reqwest::Client,
+}
 
 /// What makes connections to `address`.
 ///
 /// # Errors
 /// `unavailable` when this machine trusts no authority and the server is spoken to over TLS.
-pub fn build(address: &Address, token: &TokenSecret, options: &Options) -> Result<reqwest::Client> {
+pub fn build(address: &Address, token: &TokenSecret, options: &Options) -> Result<Connections> {
+    let (tls, headers) = (tls(address)?, headers(token, options)?);
+    let client = |unheard| client(address, tls.clone(), headers.clone(), options, unheard);
+    Ok(Connections { calls: client(UNHEARD)?, transfers: client(IDLE_TRANSFER)? })
+}
+
+fn client(
+    address: &Address,
+    tls: ClientConfig,
+    headers: HeaderMap,
+    options: &Options,
+    unheard: Duration,
+) -> Result<reqwest::Client> {
     let builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(address)?)
-        .default_headers(headers(token, options)?)
+        .tls_backend_preconfigured(tls)
+        .default_headers(headers)
         .user_agent(options.user_agent.as_deref().unwrap_or(USER_AGENT))
         // A token goes to the server that was named and to no other.
         .redirect(Policy::none())
@@ -48,7 +68,7 @@ pub fn build(address: &Address, token: &TokenSecret, options: &Options) -> Resul
         .pool_idle_timeout(IDLE)
         .connect_timeout(CONNECT);
     #[cfg(target_os = "linux")]
-    let builder = builder.tcp_user_timeout(UNHEARD);
+    let builder = builder.tcp_user_timeout(unheard);
     let builder = if address.is_loopback() { builder.no_proxy() } else { builder };
     builder.build().map_err(|error| Error::internal("the HTTP client cannot be set up").with_source(error))
 }

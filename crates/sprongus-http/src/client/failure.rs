@@ -106,6 +106,13 @@ pub fn too_large(host: &str, largest: usize) -> Failure {
     Failure::new(error, Fate::Final)
 }
 
+/// No answer in time.
+pub fn too_late(host: &str, within: Duration) -> Failure {
+    // Who is that slow will not be quicker for being asked twice.
+    let message = format!("{host} did not answer in time ({} s)", within.as_secs());
+    Failure { patience: Duration::ZERO, ..Failure::new(unavailable(message), Fate::Doubtful) }
+}
+
 /// No connection, or one that broke.
 pub fn of_connection(host: &str, error: reqwest::Error) -> Failure {
     // The URL holds ids at most, but is noise in a message that names the host.
@@ -117,9 +124,7 @@ pub fn of_connection(host: &str, error: reqwest::Error) -> Failure {
         return of_no_connection(host, error);
     }
     if error.is_timeout() {
-        // Who is that slow will not be quicker for being asked twice.
-        let message = format!("{host} did not answer in time ({} s)", ANSWER.as_secs());
-        return Failure { patience: Duration::ZERO, ..Failure::new(unavailable(message), Fate::Doubtful) };
+        return too_late(host, ANSWER);
     }
     let message = format!("the connection to {host} broke before its answer was there");
     Failure::new(unavailable(message).with_source(error), Fate::Doubtful)

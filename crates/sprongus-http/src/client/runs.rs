@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
 use sprongus_core::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo,
 };
@@ -22,7 +23,8 @@ use sprongus_core::time::Timestamp;
 use sprongus_core::{ErrorCode, Result, Runs};
 
 use super::ask::Ask;
-use super::{RunsClient, enqueue, reading, work};
+use super::{RunsClient, enqueue, reading, transfer, work};
+use crate::wire::artifact::ArtifactBody;
 use crate::wire::directory::{
     AgentTaskBody, KindBody, KindNameBody, NewAgentTaskBody, NewProjectBody, ProjectBody, PruneBody,
     PrunedBody, StatsBody, WorkerAnswerBody, WorkerBody, WorkerWordBody,
@@ -37,7 +39,7 @@ use crate::wire::{Answers, List, millis};
 const PRUNING: Duration = Duration::from_secs(600);
 
 /// What needs no escape within a path. A colon does: a verb stands behind one.
-const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A name as one segment of a path.
 pub fn segment(name: &str) -> String {
@@ -112,6 +114,30 @@ impl Runs for RunsClient {
         work::record(self, hold, steps, lines).await
     }
 
+    /// Not repeated: the bytes are there once.
+    async fn put_artifact(
+        &self,
+        hold: &Hold,
+        name: &ArtifactName,
+        content_type: &str,
+        body: ByteStream,
+    ) -> Result<Artifact> {
+        transfer::put_artifact(self, hold, name, content_type, body).await
+    }
+
+    /// Not repeated: the bytes are there once.
+    async fn keep_workdir(&self, hold: &Hold, body: ByteStream) -> Result<()> {
+        transfer::keep_workdir(self, hold, body).await
+    }
+
+    async fn workdir(&self, hold: &Hold) -> Result<Option<ByteStream>> {
+        transfer::workdir(self, hold).await
+    }
+
+    async fn drop_workdir(&self, hold: &Hold) -> Result<()> {
+        transfer::drop_workdir(self, hold).await
+    }
+
     async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
         let body = CleanedBody { worker_id: hold.worker_id.clone(), epoch: hold.epoch, gone_at };
         self.the_run(Self::verb(hold.id, "cleaned", &body)?).await
@@ -176,6 +202,14 @@ impl Runs for RunsClient {
 
     async fn logs(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
         reading::logs(self, id, after, limit).await
+    }
+
+    async fn artifacts(&self, id: RunId) -> Result<Vec<Artifact>> {
+        self.whole_list::<ArtifactBody, _>(&format!("/v1/runs/{id}/artifacts")).await
+    }
+
+    async fn artifact(&self, id: RunId, name: &ArtifactName, range: Option<ByteRange>) -> Result<Download> {
+        transfer::artifact(self, id, name, range).await
     }
 
     async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News> {

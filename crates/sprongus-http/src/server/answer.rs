@@ -81,7 +81,8 @@ pub fn batch_refused(bad: Vec<(usize, Error)>) -> Response {
     document(StatusCode::UNPROCESSABLE_ENTITY, problem)
 }
 
-fn document(status: StatusCode, problem: Problem) -> Response {
+/// Prints a problem document with a status, and what that asks of the headers.
+pub fn document(status: StatusCode, problem: Problem) -> Response {
     let mut response = json_of(status, &problem);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));

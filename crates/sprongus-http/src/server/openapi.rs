@@ -8,8 +8,8 @@ use sprongus_core::{Error, ErrorCode};
 use utoipa::OpenApi;
 
 use super::routes::{
-    cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, progress, prune, read,
-    record, retry, runner_jobs, stats, stream, token,
+    artifact, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, progress, prune,
+    read, record, retry, runner_jobs, stats, stream, token, workdir,
 };
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::wire::words::{
@@ -37,9 +37,10 @@ use crate::wire::words::{
     ),
     paths(
         enqueue::enqueue, enqueue::batch, read::list, read::get, read::steps, read::events, read::logs, read::news,
-        cancel::cancel, retry::retry, stats::stats,
+        artifact::list, artifact::get, cancel::cancel, retry::retry, stats::stats,
         claim::claim, heartbeat::one, heartbeat::many, finish::succeed, finish::fail, finish::release, finish::many,
         gate::wait, progress::progress, record::log, record::step, record::record, cleaned::cleaned,
+        artifact::put, workdir::put, workdir::get, workdir::delete,
         gate::approve, gate::reject, stream::of_run, stream::of_workspace,
         directory::projects, directory::create_project, directory::agent_tasks, directory::create_agent_task,
         directory::workers, directory::see_worker, directory::forget_worker, directory::drain_worker, directory::kinds,

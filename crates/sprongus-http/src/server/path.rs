@@ -11,10 +11,11 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use sprongus_core::Error;
+use sprongus_core::artifact::ArtifactName;
 use sprongus_core::ids::RunId;
 
 use super::Shared;
-use super::answer::{Refused, shown};
+use super::answer::{Refused, bad_field, shown};
 
 /// What a verb's segment begins with inside of this server.
 const MARK: char = '@';
@@ -59,6 +60,24 @@ impl FromRequestParts<Arc<Shared>> for RunOf {
         let text = named(parts, shared, "id").await;
         // What is no id names no run: the answer must not tell the two apart.
         text.parse().map(Self).map_err(|_| Refused(Error::not_found(format_args!("run: {}", shown(&text)))))
+    }
+}
+
+/// The artifact a path names: a run, and what is left of the path behind it, in which a `/` may be escaped or not.
+pub struct ArtifactOf(pub RunId, pub ArtifactName);
+
+impl FromRequestParts<Arc<Shared>> for ArtifactOf {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
+        // The name first: where the path is not even text, it is the name that is wrong.
+        let text = named(parts, shared, "name").await;
+        let name = text.parse().map_err(|_| {
+            let message = format!("not an artifact's name: {}", shown(&text));
+            Refused(bad_field("/name", message).with_hint(ArtifactName::RULE))
+        })?;
+        let RunOf(id) = RunOf::from_request_parts(parts, shared).await?;
+        Ok(Self(id, name))
     }
 }
 

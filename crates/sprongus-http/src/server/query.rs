@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use axum::http::Uri;
 use sprongus_core::error::FieldError;
+use sprongus_core::ids::RunId;
 use sprongus_core::list::ListFilter;
+use sprongus_core::run::Hold;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::answer::{bad_field, shown};
@@ -107,6 +109,25 @@ impl Query {
     }
 }
 
+/// The hold on a run, where the body is not there to say it.
+///
+/// # Errors
+/// As [`Query::read`]; `validation` when the worker or the epoch is missing.
+pub fn hold(id: RunId, uri: &Uri) -> Result<Hold> {
+    let mut query = Query::read(uri, &["workerId", "epoch"])?;
+    for name in ["workerId", "epoch"] {
+        if query.text(name).is_none() {
+            query.fault(name, format!("missing query parameter `{name}`"));
+        }
+    }
+    let (worker_id, epoch) = (query.one("workerId"), query.number("epoch"));
+    query.end()?;
+    match (worker_id, epoch) {
+        (Some(worker_id), Some(epoch)) => Ok(Hold { id, worker_id, epoch }),
+        (Some(_) | None, Some(_) | None) => Err(Error::internal("a hold was read in part")),
+    }
+}
+
 /// The names that a list of runs knows.
 const OF_LIST: [&str; 11] = [
     "projectId",
@@ -184,6 +205,25 @@ mod tests {
         assert_eq!((filter.states.len(), filter.kinds[0].as_str(), filter.limit), (2, "a/b", 7));
         assert!(filter.oldest_first && filter.since.is_some() && key.is_none());
         assert_eq!(filter.tags["x"], "1");
+    }
+
+    #[test]
+    fn a_hold_is_read_whole_or_refused() {
+        let id = RunId::new();
+        let read = |query: &str| hold(id, &format!("/?{query}").parse().unwrap());
+        let good = read("workerId=w%3A1&epoch=7").unwrap();
+        assert_eq!((good.id, good.worker_id.as_str(), good.epoch), (id, "w:1", 7));
+        for (query, pointers) in [
+            ("", vec!["/workerId", "/epoch"]),
+            ("workerId=w", vec!["/epoch"]),
+            ("workerId=a%2Fb&epoch=-1", vec!["/workerId", "/epoch"]),
+            ("workerId=w&epoch=1&epoch=2", vec!["/epoch"]),
+            ("workerId=w&epoch=1&attempt=2", vec!["/attempt"]),
+        ] {
+            let error = read(query).unwrap_err();
+            let named: Vec<_> = error.fields().iter().map(|field| field.pointer.as_str()).collect();
+            assert_eq!((error.code(), named), (ErrorCode::Validation, pointers), "{query}");
+        }
     }
 
     #[test]

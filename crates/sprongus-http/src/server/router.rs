@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, map_request};
 use axum::routing::{delete, get, post, put};
 use sprongus_core::{Error, ErrorCode};
 
 use super::answer::Refused;
 use super::routes::{
-    cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, progress, prune, read,
-    record, retry, runner_jobs, stats, stream, token,
+    artifact, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, progress, prune,
+    read, record, retry, runner_jobs, stats, stream, token, workdir,
 };
-use super::{Shared, context};
+use super::{Shared, context, upload};
 
 /// The routes. A verb behind a colon (`/v1/runs/{id}:cancel`) stands here as a segment with an `@`; see [`super::path`].
 #[rustfmt::skip]
@@ -30,6 +30,9 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}/logs", get(read::logs))
         .route("/v1/runs/{id}/news", get(read::news))
         .route("/v1/runs/{id}/stream", get(stream::of_run))
+        .route("/v1/runs/{id}/artifacts", get(artifact::list))
+        .route("/v1/runs/{id}/artifacts/{*name}", put(artifact::put).get(artifact::get).layer(map_request(upload::linger)))
+        .route("/v1/runs/{id}/workdir", put(workdir::put).get(workdir::get).delete(workdir::delete).layer(map_request(upload::linger)))
         .route("/v1/runs/{id}/@cancel", post(cancel::cancel))
         .route("/v1/runs/{id}/@retry", post(retry::retry))
         .route("/v1/runs/{id}/@approve", post(gate::approve))

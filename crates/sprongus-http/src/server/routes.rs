@@ -1,5 +1,6 @@
 //! What each route does, a file for each subject; a verb's file has the name it has in the core's rules.
 
+pub mod artifact;
 pub mod cancel;
 pub mod claim;
 pub mod cleaned;
@@ -18,3 +19,4 @@ pub mod runner_jobs;
 pub mod stats;
 pub mod stream;
 pub mod token;
+pub mod workdir;

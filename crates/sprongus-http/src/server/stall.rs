@@ -7,33 +7,28 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep};
+
+use crate::pause::Pause;
 
 /// The connection.
 pub struct Stalling {
     stream: TcpStream,
-    longest: Duration,
     /// Runs while a write waits.
-    waiting: Pin<Box<Sleep>>,
-    is_waiting: bool,
+    pause: Pause,
 }
 
 impl Stalling {
     /// Gives up on a write after `longest`.
     pub fn new(stream: TcpStream, longest: Duration) -> Self {
-        Self { stream, longest, waiting: Box::pin(sleep(longest)), is_waiting: false }
+        Self { stream, pause: Pause::new(longest) }
     }
 
     fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.is_waiting = false;
+            self.pause.end();
             return written;
         }
-        if !self.is_waiting {
-            self.waiting.as_mut().reset(Instant::now() + self.longest);
-            self.is_waiting = true;
-        }
-        ready!(self.waiting.as_mut().poll(context));
+        ready!(self.pause.poll_over(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
     }
 }

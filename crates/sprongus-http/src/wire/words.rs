@@ -42,6 +42,12 @@ words! {
     }
 }
 
+/// Bytes as they are, without a form of ours.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes what is streamed")]
+pub struct Binary(Vec<u8>);
+
 /// One bad value of a request.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the core's own")]

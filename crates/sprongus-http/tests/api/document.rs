@@ -56,7 +56,7 @@ fn it_has_every_route_and_no_other() {
     let page = include_str!("../../src/server/router.rs");
     let mut routed = BTreeSet::new();
     for line in page.lines().filter(|line| line.trim_start().starts_with(".route(")) {
-        let path = line.split('"').nth(1).unwrap().replace("/@", ":");
+        let path = line.split('"').nth(1).unwrap().replace("/@", ":").replace("{*", "{");
         for method in ["get", "post", "put", "delete"] {
             if line.contains(&format!("{method}(")) {
                 routed.insert(format!("{method} {path}"));
@@ -125,6 +125,10 @@ fn what_is_answered_is_as_described() {
             ("get", "/v1/runs/{id}/events", None, "200"),
             ("get", "/v1/runs/{id}/logs", None, "200"),
             ("get", "/v1/runs/{id}/news", None, "200"),
+            ("put", "/v1/runs/{id}/artifacts/{name}?workerId=w&epoch=1", Some(json!("a file")), "201"),
+            ("get", "/v1/runs/{id}/artifacts", None, "200"),
+            ("get", "/v1/runs/{id}/artifacts/{name}", None, "200"),
+            ("get", "/v1/runs/{id}/workdir?workerId=w&epoch=1", None, "404"),
             ("put", "/v1/workers/{id}", Some(word), "200"),
             ("get", "/v1/workers", None, "200"),
             ("get", "/v1/kinds", None, "200"),
@@ -155,12 +159,61 @@ fn what_is_answered_is_as_described() {
             ("get", "/readyz", None, "200"),
         ];
         for (method, path, body, status) in calls {
-            let at = path.replace("{id}", &id);
+            let at = path.replace("{id}", &id).replace("{name}", "out/report.md");
+            let path = path.split('?').next().unwrap();
             let reply = scene.ask(&scene.all, &method.to_ascii_uppercase(), &at, body).await;
             assert_eq!(reply.status.to_string(), status, "{method} {path}: {}", reply.text());
             fits(path, method, status, &reply.json());
         }
     });
+}
+
+/// What streams is described as bytes, in and out, with the statuses and headers that a client has to know.
+#[test]
+fn files_are_described_as_bytes() {
+    let path = &document()["paths"]["/v1/runs/{id}/artifacts/{name}"];
+    let workdir = &document()["paths"]["/v1/runs/{id}/workdir"];
+    let schema = |at: &Value| at["content"]["application/octet-stream"]["schema"].clone();
+    for body in [
+        &path["put"]["requestBody"],
+        &path["get"]["responses"]["200"],
+        &path["get"]["responses"]["206"],
+        &workdir["put"]["requestBody"],
+        &workdir["get"]["responses"]["200"],
+    ] {
+        assert_eq!(
+            (&schema(body)["type"], &schema(body)["format"]),
+            (&json!("string"), &json!("binary")),
+            "{body}"
+        );
+    }
+    for (operation, statuses) in [
+        (&path["put"], vec!["201", "408", "409", "413", "415", "422"]),
+        (&path["get"], vec!["200", "206", "304", "404", "416"]),
+        (&workdir["put"], vec!["204", "408", "409", "413", "415"]),
+        (&workdir["get"], vec!["200", "404", "409"]),
+        (&workdir["delete"], vec!["204", "409"]),
+    ] {
+        for status in statuses {
+            assert!(!operation["responses"][status].is_null(), "{status} of {}", operation["operationId"]);
+        }
+    }
+    assert!(!path["put"]["responses"]["201"]["headers"]["Location"].is_null());
+    for (status, header) in
+        [("200", "ETag"), ("200", "Accept-Ranges"), ("206", "Content-Range"), ("416", "Content-Range")]
+    {
+        assert!(!path["get"]["responses"][status]["headers"][header].is_null(), "{header} of {status}");
+    }
+    for operation in [&path["put"], &workdir["put"], &workdir["get"], &workdir["delete"]] {
+        let parameters = operation["parameters"].as_array().unwrap();
+        for name in ["workerId", "epoch"] {
+            assert!(
+                parameters
+                    .iter()
+                    .any(|one| one["name"] == name && one["in"] == "query" && one["required"] == true)
+            );
+        }
+    }
 }
 
 #[test]

@@ -6,9 +6,11 @@
     reason = "this is a test from end to end, what it calls outside of a #[test] included"
 )]
 
+mod artifacts;
 mod bad_input;
 mod claims;
 mod document;
+mod flow;
 mod life;
 mod limits;
 mod raw;

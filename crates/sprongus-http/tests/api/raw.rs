@@ -28,6 +28,22 @@ impl Reply {
             .unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.text()))
     }
 
+    /// The body, which came in chunks.
+    #[track_caller]
+    pub fn unchunked(&self) -> Vec<u8> {
+        assert_eq!(self.header("transfer-encoding"), Some("chunked"));
+        let (mut left, mut whole) = (self.body.as_slice(), Vec::new());
+        loop {
+            let end = left.windows(2).position(|two| two == b"\r\n").expect("a chunk's size");
+            let size = usize::from_str_radix(std::str::from_utf8(&left[..end]).unwrap(), 16).unwrap();
+            if size == 0 {
+                return whole;
+            }
+            whole.extend_from_slice(&left[end + 2..][..size]);
+            left = &left[end + 2 + size + 2..];
+        }
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

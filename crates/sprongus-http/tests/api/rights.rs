@@ -22,6 +22,12 @@ fn routes() -> Vec<(&'static str, &'static str, Scope, Option<Value>)> {
         ("GET", "/v1/runs/{run}/events", Scope::Read, None),
         ("GET", "/v1/runs/{run}/logs", Scope::Read, None),
         ("GET", "/v1/runs/{run}/news", Scope::Read, None),
+        ("GET", "/v1/runs/{run}/artifacts", Scope::Read, None),
+        ("GET", "/v1/runs/{run}/artifacts/f", Scope::Read, None),
+        ("PUT", "/v1/runs/{run}/artifacts/f?workerId=w&epoch=1", Scope::Work, Some(json!("a file"))),
+        ("PUT", "/v1/runs/{run}/workdir?workerId=w&epoch=1", Scope::Work, Some(json!("a file"))),
+        ("GET", "/v1/runs/{run}/workdir?workerId=w&epoch=1", Scope::Work, None),
+        ("DELETE", "/v1/runs/{run}/workdir?workerId=w&epoch=1", Scope::Work, None),
         ("GET", "/v1/runs/{run}/stream", Scope::Read, None),
         ("GET", "/v1/stats", Scope::Read, None),
         ("POST", "/v1/runs/{run}:cancel", Scope::Write, None),
@@ -261,6 +267,7 @@ fn every_route_of_the_document_is_tried_here() {
 
 /// A path with its parameters made alike.
 fn shape(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default().replace("/artifacts/f", "/artifacts/*");
     let segments = path.split('/').map(|segment| match segment.split_once(':') {
         Some((name, verb)) if name != "runs" && name != "kinds" => format!("*:{verb}"),
         None if segment.starts_with('{') => "*".to_owned(),

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sprongus_conformance::{MemoryBlobs, Model, TurnedClock};
+use sprongus_core::artifact::{Blobs, MAX_ARTIFACT_BYTES};
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::token::{NewToken, Scope};
 use sprongus_core::{Caller, RunsService};
@@ -36,6 +38,18 @@ impl Scene {
         let store =
             Sqlite::open(&folder.path().join("runs.db"), sprongus_sqlite::Options::default()).unwrap();
         let service = RunsService::new(Arc::new(store));
+        Self::of(service.with_blobs(Arc::new(MemoryBlobs::default()), MAX_ARTIFACT_BYTES), options, folder)
+            .await
+    }
+
+    /// A server on a store in memory, which keeps artifacts in `blobs`.
+    pub async fn keeping(blobs: Arc<dyn Blobs>, max_bytes: u64, options: Options) -> Self {
+        let store = Model::new(Arc::new(TurnedClock::new()));
+        let service = RunsService::new(Arc::new(store)).with_blobs(blobs, max_bytes);
+        Self::of(service, options, tempfile::tempdir().unwrap()).await
+    }
+
+    async fn of(service: RunsService, options: Options, folder: TempDir) -> Self {
         let (address, stop, serving) = start(&service, options, "127.0.0.1:0").await;
         let mut scene =
             Self { address, service, all: String::new(), stop: Some(stop), serving: Some(serving), folder };

@@ -5,6 +5,7 @@
     reason = "this is a test from end to end, what it calls outside of a #[test] included"
 )]
 
+mod artifacts;
 mod conformance;
 mod operating;
 mod proxy;

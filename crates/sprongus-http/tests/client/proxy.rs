@@ -94,15 +94,33 @@ async fn message(stream: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
         if let Some(head) = head {
             let text = String::from_utf8_lossy(&read[..head]).to_ascii_lowercase();
             let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
-            let body: usize = length.map_or(0, |length| length.trim().parse().expect("a length"));
-            assert!(!text.contains("transfer-encoding"), "this proxy knows lengths only: {text}");
-            if read.len() >= head + body {
+            let is_whole = if text.contains("transfer-encoding: chunked") {
+                ends(&read[head..])
+            } else {
+                let body: usize = length.map_or(0, |length| length.trim().parse().expect("a length"));
+                read.len() >= head + body
+            };
+            if is_whole {
                 return Ok(Some(read));
             }
         }
         assert!(read.len() < LARGEST, "a message too large for this proxy");
         if stream.read_buf(&mut read).await? == 0 {
             return Ok(None);
+        }
+    }
+}
+
+/// Whether chunks come to their end.
+fn ends(mut chunks: &[u8]) -> bool {
+    loop {
+        let Some(line) = chunks.windows(2).position(|two| two == b"\r\n") else { return false };
+        let size = std::str::from_utf8(&chunks[..line]).expect("a size");
+        let size = usize::from_str_radix(size, 16).expect("a size in hexadecimal");
+        match chunks.get(line + 2 + size + 2..) {
+            Some(_) if size == 0 => return true,
+            Some(rest) => chunks = rest,
+            None => return false,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use sprongus_conformance::MemoryBlobs;
+use sprongus_core::artifact::MAX_ARTIFACT_BYTES;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::store::Store;
 use sprongus_core::token::{NewToken, Scope, TokenSecret};
@@ -16,21 +18,24 @@ use tokio::task::JoinHandle;
 pub struct Scene {
     pub address: SocketAddr,
     pub token: TokenSecret,
+    pub service: RunsService,
+    pub blobs: Arc<MemoryBlobs>,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
 impl Scene {
     pub async fn new(store: Arc<dyn Store>) -> Self {
-        let service = RunsService::new(store);
+        let blobs = Arc::new(MemoryBlobs::default());
+        let service = RunsService::new(store).with_blobs(blobs.clone(), MAX_ARTIFACT_BYTES);
         let admin = service.admin(Caller::new(WorkspaceId::local(), "setup"));
         let (name, scopes) = ("tester".to_owned(), Scope::ALL.to_vec());
         let new = NewToken { name, scopes, projects: None, expires_in: None };
         let token = admin.create_token(new).await.unwrap().secret;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = Server::new(service, Options { rate_limit: None, ..Options::default() });
+        let server = Server::new(service.clone(), Options { rate_limit: None, ..Options::default() });
         let serving = tokio::spawn(serve(server, listener, std::future::pending()));
-        Self { address, token, serving }
+        Self { address, token, service, blobs, serving }
     }
 
     /// A client of whatever listens at `address`.

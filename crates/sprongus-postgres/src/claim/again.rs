@@ -1,5 +1,6 @@
 //! A claim made before: what it gave and its worker still holds, and nothing else.
 
+use sprongus_core::artifact::FileName;
 use sprongus_core::ids::RunId;
 use sprongus_core::names::WorkerId;
 use sprongus_core::rules::claim;
@@ -9,6 +10,7 @@ use sprongus_core::step::Step;
 use sprongus_core::time::Timestamp;
 use uuid::Uuid;
 
+use crate::artifact::{WORKDIRS, run_ids};
 use crate::change::present;
 use crate::fault::Result;
 use crate::rows::{self, number, run_columns, step_columns};
@@ -46,10 +48,15 @@ pub async fn run(
         return Ok(Some(Vec::new()));
     }
     let turned = database.turned();
-    let asked: [(&str, Params<'_>); 3] =
-        [(RUNS, &[&workspace, &ids]), (STEPS, &[&workspace, &ids, &epochs]), (PRESENT, &[&turned])];
+    let asked: [(&str, Params<'_>); 4] = [
+        (RUNS, &[&workspace, &ids]),
+        (STEPS, &[&workspace, &ids, &epochs]),
+        (WORKDIRS, &[&workspace, &ids, &FileName::WORKDIR]),
+        (PRESENT, &[&turned]),
+    ];
     let mut answers = session.transact(&caller.workspace, &asked).await?;
     let now = present(&answers.pop().unwrap_or_default())?;
+    let workdirs = run_ids(&answers.pop().unwrap_or_default())?;
     let steps = answers.pop().unwrap_or_default().iter().map(rows::step).collect::<Result<Vec<Step>>>()?;
     let mut claimed = Vec::with_capacity(ids.len());
     for row in &answers.pop().unwrap_or_default() {
@@ -59,7 +66,8 @@ pub async fn run(
         if epoch.is_some_and(|epoch| is_held(&run, &request.worker_id, epoch, now)) {
             let own = steps.iter().filter(|step| step.run_id == run.id).cloned().collect();
             let steps = claim::carried(&run, own);
-            claimed.extend(claim::handed(run, steps));
+            let keeps_workdir = workdirs.contains(&run.id);
+            claimed.extend(claim::handed(run, steps, keeps_workdir));
         }
     }
     Ok(Some(claimed))

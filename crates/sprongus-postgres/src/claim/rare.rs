@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{kinds, marks, picked, projects};
+use crate::artifact;
 use crate::change::lock_in;
 use crate::fault::Result;
 use crate::rows::{self, number, step_columns};
@@ -58,7 +59,7 @@ pub async fn run(
         .filter_map(|id| runs.get(id))
         .filter_map(|run| Some((run, claim::claim(run, &request.worker_id, request.lease, act)?)))
         .collect();
-    let mut steps = carry(&session, caller, &taken).await?;
+    let (mut steps, workdirs) = carry(&session, caller, &taken).await?;
     let mut writing = Writing::new(&caller.workspace, now);
     for (run, change) in &taken {
         writing.change(run, change)?;
@@ -77,7 +78,8 @@ pub async fn run(
     for (_, change) in taken {
         events.extend(change.events);
         let carried = steps.remove(&change.run.id).unwrap_or_default();
-        claimed.extend(claim::handed(change.run, carried));
+        let keeps_workdir = workdirs.contains(&change.run.id);
+        claimed.extend(claim::handed(change.run, carried, keeps_workdir));
     }
     Ok(claimed)
 }
@@ -97,22 +99,23 @@ async fn pick(session: &mut Session, caller: &Caller, request: &ClaimRequest) ->
     rows.iter().map(id).collect()
 }
 
+/// The steps of those that carry on behind a gate, and which of them keep their work directory.
 async fn carry(
     session: &Session,
     caller: &Caller,
     taken: &[(&Run, Change)],
-) -> Result<HashMap<RunId, Vec<Step>>> {
+) -> Result<(HashMap<RunId, Vec<Step>>, Vec<RunId>)> {
     let behind_gates = taken.iter().filter(|(run, _)| run.resuming().is_some());
     let (ids, epochs): (Vec<Uuid>, Vec<i64>) =
         behind_gates.map(|(_, change)| (uuid(change.run.id.to_bits()), number(change.run.epoch))).unzip();
     let mut steps: HashMap<RunId, Vec<Step>> = HashMap::new();
     if ids.is_empty() {
-        return Ok(steps);
+        return Ok((steps, Vec::new()));
     }
     for row in session.ask(CARRY_STEPS, &[&caller.workspace.as_str(), &ids, &epochs]).await? {
         let step = rows::step(&row)?;
         steps.entry(step.run_id).or_default().push(step);
     }
     steps.values_mut().for_each(|steps| steps.sort_by_key(|step| step.ordinal));
-    Ok(steps)
+    Ok((steps, artifact::with_workdir(session, &caller.workspace, &ids).await?))
 }

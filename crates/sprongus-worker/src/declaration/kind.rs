@@ -1,14 +1,14 @@
 //! One `[kinds."…"]` table.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::fault::DeclarationFault;
 use super::node::{Fields, Node};
-use super::schema::InputSchema;
-use super::step::{self, StepDeclaration};
+use super::schema::{self, JsonSchema};
+use super::step::{self, Around, StepDeclaration};
 
-const KEYS: [&str; 6] = ["command", "steps", "timeout", "max_attempts", "backoff", "input_schema"];
+const KEYS: [&str; 7] =
+    ["command", "steps", "timeout", "max_attempts", "backoff", "input_schema", "token_budget"];
 
 /// The longest pause that a retry may have anywhere in the system.
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
@@ -28,7 +28,9 @@ pub struct KindDeclaration {
     /// The pauses between attempts.
     pub backoff: BackoffDeclaration,
     /// What the input has to meet.
-    pub input_schema: Option<InputSchema>,
+    pub input_schema: Option<JsonSchema>,
+    /// The most tokens that AI actions of a run may use over all its attempts, in and out together.
+    pub token_budget: Option<u64>,
 }
 
 /// The pauses between attempts: `base`, times `factor` for each further one, at most `max`.
@@ -54,13 +56,13 @@ impl Default for BackoffDeclaration {
 pub(super) fn read(
     name: &str,
     node: &Node<'_, '_>,
-    folder: &Path,
+    around: Around<'_>,
 ) -> Result<KindDeclaration, DeclarationFault> {
     let fields = node.fields("a table with a command or steps")?;
     fields.only(&KEYS)?;
     let steps = match (fields.get("command"), fields.get("steps")) {
-        (Some(command), None) => vec![step::of_command(&command)?],
-        (None, Some(steps)) => step::read_all(&steps)?,
+        (Some(command), None) => vec![step::of_command(&command, around)?],
+        (None, Some(steps)) => step::read_all(&steps, around)?,
         (Some(_), Some(_)) => {
             return Err(fields.key_fault("steps", "a kind has either a command or steps, not both"));
         }
@@ -69,13 +71,11 @@ pub(super) fn read(
     let timeout = fields.get("timeout").map(|node| node.span_of_time(super::LONGEST)).transpose()?;
     let max_attempts = fields.get("max_attempts").map(|node| node.integer(1, 100)).transpose()?;
     let backoff = fields.get("backoff").map(|node| backoff(&node)).transpose()?.unwrap_or_default();
-    let input_schema = fields.get("input_schema").map(|node| schema(&node, folder)).transpose()?;
-    Ok(KindDeclaration { name: name.to_owned(), steps, timeout, max_attempts, backoff, input_schema })
-}
-
-fn schema(node: &Node<'_, '_>, folder: &Path) -> Result<InputSchema, DeclarationFault> {
-    let path = node.text("the path of a JSON Schema, relative to sprongus.toml")?;
-    InputSchema::load(folder, path).map_err(|problem| node.fault(problem))
+    let input_schema =
+        fields.get("input_schema").map(|node| schema::read(&node, around.folder)).transpose()?;
+    let token_budget = fields.get("token_budget").map(|node| node.integer(1, u32::MAX)).transpose()?;
+    let (name, token_budget) = (name.to_owned(), token_budget.map(u64::from));
+    Ok(KindDeclaration { name, steps, timeout, max_attempts, backoff, input_schema, token_budget })
 }
 
 fn backoff(node: &Node<'_, '_>) -> Result<BackoffDeclaration, DeclarationFault> {

@@ -1,20 +1,31 @@
-//! The steps of a kind.
+//! The steps of a kind: what they have in common. What each type has of its own is in a file of its own below.
 
+mod ai_action;
+mod artifact;
+mod command;
+mod gate;
+
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use super::fault::DeclarationFault;
-use super::node::Node;
+use super::node::{Fields, Node};
+use super::provider::ProviderDeclaration;
 use super::suggestion::nearest;
-use crate::template::{Template, TemplateContext, TemplateFault};
+use crate::template::{Condition, Template};
 
-const KEYS: [&str; 7] = ["phase", "name", "type", "run", "timeout", "once", "continue_on_error"];
-/// Keys of the step types that this version does not run: their type is the thing to speak about, not they.
-const KEYS_OF_OTHER_TYPES: [&str; 6] = ["provider", "model", "prompt", "system", "approval", "paths"];
+pub use ai_action::AiActionDeclaration;
+pub use artifact::ArtifactDeclaration;
+pub use command::CommandTemplate;
+pub use gate::GateDeclaration;
+
+/// Keys that a step of any type has.
+const COMMON: [&str; 7] = ["phase", "name", "type", "timeout", "once", "continue_on_error", "if"];
 const PHASES: [&str; 4] = ["setup", "execution", "validation", "cleanup"];
 const LONGEST_NAME: usize = 128;
 const MOST_STEPS: usize = 100;
-const MOST_ELEMENTS: usize = 1000;
 
 /// When in an attempt a step runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +71,8 @@ pub struct StepDeclaration {
     pub name: String,
     /// What the step does.
     pub action: StepAction,
+    /// Where it runs only when this holds.
+    pub condition: Option<Condition>,
     /// The limit for this step.
     pub timeout: Option<Duration>,
     /// Whether a retry keeps the output of a completed one instead of repeating it.
@@ -70,47 +83,111 @@ pub struct StepDeclaration {
 
 /// What a step does.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum StepAction {
     /// Runs a program.
     Command(CommandTemplate),
+    /// Asks a model.
+    AiAction(Box<AiActionDeclaration>),
+    /// Lets pass or not.
+    Gate(GateDeclaration),
+    /// Keeps files.
+    Artifact(ArtifactDeclaration),
 }
 
-/// An argv whose elements are templates; it has at least the program.
-#[derive(Debug)]
-pub struct CommandTemplate(Vec<Template>);
+impl StepAction {
+    /// Every template of it.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        let (many, two): (&[Template], [Option<&Template>; 2]) = match self {
+            Self::Command(command) | Self::Gate(GateDeclaration::Command(command)) => {
+                (command.elements(), [None, None])
+            }
+            Self::AiAction(action) => (&[], [action.system.as_ref(), Some(&action.prompt)]),
+            Self::Gate(GateDeclaration::Approval { .. }) => (&[], [None, None]),
+            Self::Artifact(artifact) => (&artifact.paths, [None, None]),
+        };
+        many.iter().chain(two.into_iter().flatten())
+    }
+}
 
-impl CommandTemplate {
-    /// The elements, the program first.
-    #[must_use]
-    pub fn elements(&self) -> &[Template] {
-        &self.0
+/// What a step may refer to outside of its kind.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// The folder of the file.
+    pub(super) folder: &'a Path,
+    pub(super) providers: &'a BTreeMap<String, ProviderDeclaration>,
+}
+
+/// What a step may refer to.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    around: Around<'a>,
+    /// The names of the steps before it.
+    earlier: &'a [&'a str],
+}
+
+impl Scope<'_> {
+    /// The template that stands at `node`, its names checked.
+    fn template(self, node: &Node<'_, '_>) -> Result<Template, DeclarationFault> {
+        let template =
+            Template::compile(node.text("a text")?).map_err(|fault| node.fault(fault.to_string()))?;
+        template.names_used().check(self.earlier).map_err(|fault| node.fault(fault.to_string()))?;
+        Ok(template)
     }
 
-    /// Renders the argv; each element stays one.
-    ///
-    /// # Errors
-    ///
-    /// The first element's fault; the program must not render to nothing.
-    pub fn render(&self, context: &TemplateContext) -> Result<Vec<String>, TemplateFault> {
-        let argv = self.0.iter().map(|template| template.render(context)).collect::<Result<Vec<_>, _>>()?;
-        match argv.first() {
-            Some(program) if !program.is_empty() => Ok(argv),
-            _ => Err(TemplateFault::Evaluation {
-                expression: self.0.first().map_or("", Template::source).to_owned(),
-                reason: "the name of the program is empty".to_owned(),
-            }),
+    fn condition(self, node: &Node<'_, '_>) -> Result<Condition, DeclarationFault> {
+        let text = node.text("an expression such as \"input.deploy == 'yes'\"")?;
+        let condition = Condition::compile(text).map_err(|fault| node.fault(fault.to_string()))?;
+        condition.names_used().check(self.earlier).map_err(|fault| node.fault(fault.to_string()))?;
+        Ok(condition)
+    }
+}
+
+/// The types of steps, as a head is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Type {
+    Command,
+    AiAction,
+    Gate,
+    Artifact,
+}
+
+impl Type {
+    const ALL: [Self; 4] = [Self::Command, Self::AiAction, Self::Gate, Self::Artifact];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::AiAction => "ai_action",
+            Self::Gate => "gate",
+            Self::Artifact => "artifact",
+        }
+    }
+
+    /// The keys that it has besides the common ones.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Command => &["run"],
+            Self::AiAction => {
+                &["provider", "model", "system", "prompt", "temperature", "max_tokens", "schema"]
+            }
+            Self::Gate => &["run", "approval"],
+            Self::Artifact => &["paths"],
         }
     }
 }
 
 /// The one step of a kind with a `command`.
-pub(super) fn of_command(node: &Node<'_, '_>) -> Result<StepDeclaration, DeclarationFault> {
+pub(super) fn of_command(
+    node: &Node<'_, '_>,
+    around: Around<'_>,
+) -> Result<StepDeclaration, DeclarationFault> {
+    let scope = Scope { around, earlier: &[] };
     Ok(StepDeclaration {
         ordinal: 0,
         phase: Phase::Execution,
         name: "command".to_owned(),
-        action: StepAction::Command(argv(node, &[])?),
+        action: StepAction::Command(command::argv(node, scope)?),
+        condition: None,
         timeout: None,
         once: false,
         continue_on_error: false,
@@ -118,65 +195,60 @@ pub(super) fn of_command(node: &Node<'_, '_>) -> Result<StepDeclaration, Declara
 }
 
 /// All steps, in the order in which they run: by phase, and inside a phase as written.
-pub(super) fn read_all(node: &Node<'_, '_>) -> Result<Vec<StepDeclaration>, DeclarationFault> {
+pub(super) fn read_all(
+    node: &Node<'_, '_>,
+    around: Around<'_>,
+) -> Result<Vec<StepDeclaration>, DeclarationFault> {
     let nodes = node.items("steps, [[kinds.\"…\".steps]]")?;
     if nodes.is_empty() || nodes.len() > MOST_STEPS {
         return Err(node.fault(format!("expected 1 to {MOST_STEPS} steps, found {}", nodes.len())));
     }
-    let mut heads: Vec<(Phase, String, &Node<'_, '_>)> = Vec::new();
+    let mut heads: Vec<Head<'_, '_>> = Vec::new();
     for node in &nodes {
-        let (phase, name) = head(node)?;
-        if heads.iter().any(|(_, other, _)| *other == name) {
-            let name_node = node.fields("a step")?.get("name");
-            let problem = format!("there is another step named {name:?} in this kind");
+        let head = head(node)?;
+        if heads.iter().any(|other| other.name == head.name) {
+            let name_node = head.fields.get("name");
+            let problem = format!("there is another step named {:?} in this kind", head.name);
             return Err(name_node.as_ref().unwrap_or(node).fault(problem));
         }
-        heads.push((phase, name, node));
+        heads.push(head);
     }
-    heads.sort_by_key(|(phase, _, _)| *phase);
+    heads.sort_by_key(|head| head.phase);
     let mut steps = Vec::new();
     let mut earlier: Vec<&str> = Vec::new();
-    for ((phase, name, node), ordinal) in heads.iter().zip(0..) {
-        steps.push(body(ordinal, *phase, name, node, &earlier)?);
-        earlier.push(name);
+    for (head, ordinal) in heads.iter().zip(0..) {
+        steps.push(body(ordinal, head, Scope { around, earlier: &earlier })?);
+        earlier.push(&head.name);
     }
     Ok(steps)
 }
 
-/// Phase and name, and the checks that do not need the other steps.
-fn head(node: &Node<'_, '_>) -> Result<(Phase, String), DeclarationFault> {
+/// What is known of a step before the others are.
+struct Head<'a, 'i> {
+    kind: Type,
+    phase: Phase,
+    name: String,
+    fields: Fields<'a, 'i>,
+}
+
+/// Type, phase and name, and the checks that do not need the other steps.
+fn head<'a, 'i>(node: &Node<'a, 'i>) -> Result<Head<'a, 'i>, DeclarationFault> {
     let fields = node.fields("a table with phase, name, type and run")?;
-    match fields.get("type") {
-        None => return Err(fields.fault("expected a type, `type = \"command\"`")),
-        Some(kind) => match kind.text("a type, \"command\"")?.to_ascii_lowercase().as_str() {
-            "command" => {}
-            other @ ("ai_action" | "gate" | "artifact") => {
-                let problem =
-                    format!("{other} steps are not available yet: this version runs command steps only");
-                return Err(kind.fault(problem));
-            }
-            other => return Err(kind.fault(format!("expected \"command\", found {other:?}"))),
-        },
+    let kind = type_of(&fields)?;
+    let foreign = Type::ALL
+        .into_iter()
+        .flat_map(Type::keys)
+        .find(|key| fields.get(key).is_some() && !kind.keys().contains(key));
+    if let Some(key) = foreign {
+        let article = if kind == Type::Command || kind == Type::Gate { "a" } else { "an" };
+        return Err(fields.key_fault(key, format!("{article} {} step has no such key", kind.name())));
     }
-    if let Some(key) = KEYS_OF_OTHER_TYPES.into_iter().find(|key| fields.get(key).is_some()) {
-        return Err(fields.key_fault(key, "a command step has no such key"));
-    }
-    fields.only(&KEYS)?;
+    let known: Vec<_> = COMMON.iter().chain(kind.keys()).copied().collect();
+    fields.only(&known)?;
     let Some(phase) = fields.get("phase") else {
         return Err(fields.fault(format!("expected a phase, one of {}", PHASES.join(", "))));
     };
-    let text = phase.text("a phase")?;
-    let phase = match text.to_ascii_lowercase().as_str() {
-        "setup" => Phase::Setup,
-        "execution" => Phase::Execution,
-        "validation" => Phase::Validation,
-        "cleanup" => Phase::Cleanup,
-        other => {
-            let near =
-                nearest(other, PHASES).map(|near| format!(", did you mean {near}?")).unwrap_or_default();
-            return Err(phase.fault(format!("expected one of {}, found {text:?}{near}", PHASES.join(", "))));
-        }
-    };
+    let phase = phase_of(&phase)?;
     let Some(name) = fields.get("name") else { return Err(fields.fault("expected a name")) };
     let text = name.text("a step's name")?;
     if text.trim().is_empty()
@@ -188,48 +260,54 @@ fn head(node: &Node<'_, '_>) -> Result<(Phase, String), DeclarationFault> {
             format!("expected 1 to {LONGEST_NAME} printable characters without white space around them");
         return Err(name.fault(problem));
     }
-    Ok((phase, text.to_owned()))
+    Ok(Head { kind, phase, name: text.to_owned(), fields })
 }
 
-fn body(
-    ordinal: u32,
-    phase: Phase,
-    name: &str,
-    node: &Node<'_, '_>,
-    earlier: &[&str],
-) -> Result<StepDeclaration, DeclarationFault> {
-    let fields = node.fields("a step")?;
-    let Some(run) = fields.get("run") else {
-        return Err(fields.fault("a command step needs `run = [\"program\", \"argument\"]`"));
+fn type_of(fields: &Fields<'_, '_>) -> Result<Type, DeclarationFault> {
+    let names = Type::ALL.map(Type::name);
+    let Some(node) = fields.get("type") else {
+        return Err(fields.fault(format!("expected a type, one of {}", names.join(", "))));
+    };
+    let text = node.text("a type")?;
+    let word = text.to_ascii_lowercase();
+    let known = Type::ALL.into_iter().find(|kind| kind.name() == word);
+    known.ok_or_else(|| node.fault(one_of(&names, &word, text)))
+}
+
+fn phase_of(node: &Node<'_, '_>) -> Result<Phase, DeclarationFault> {
+    let text = node.text("a phase")?;
+    match text.to_ascii_lowercase().as_str() {
+        "setup" => Ok(Phase::Setup),
+        "execution" => Ok(Phase::Execution),
+        "validation" => Ok(Phase::Validation),
+        "cleanup" => Ok(Phase::Cleanup),
+        other => Err(node.fault(one_of(&PHASES, other, text))),
+    }
+}
+
+fn one_of(names: &[&'static str], word: &str, text: &str) -> String {
+    let near = nearest(word, names.iter().copied());
+    let near = near.map(|near| format!(", did you mean {near}?")).unwrap_or_default();
+    format!("expected one of {}, found {text:?}{near}", names.join(", "))
+}
+
+fn body(ordinal: u32, head: &Head<'_, '_>, scope: Scope<'_>) -> Result<StepDeclaration, DeclarationFault> {
+    let Head { kind, phase, name, fields } = head;
+    let action = match kind {
+        Type::Command => StepAction::Command(command::read(fields, scope)?),
+        Type::AiAction => StepAction::AiAction(Box::new(ai_action::read(fields, scope)?)),
+        Type::Gate => StepAction::Gate(gate::read(fields, *phase, scope)?),
+        Type::Artifact => StepAction::Artifact(artifact::read(fields, scope)?),
     };
     let flag = |name| fields.get(name).map_or(Ok(false), |node| node.boolean());
     Ok(StepDeclaration {
         ordinal,
-        phase,
-        name: name.to_owned(),
-        action: StepAction::Command(argv(&run, earlier)?),
+        phase: *phase,
+        name: name.clone(),
+        action,
+        condition: fields.get("if").map(|node| scope.condition(&node)).transpose()?,
         timeout: fields.get("timeout").map(|node| node.span_of_time(super::LONGEST)).transpose()?,
         once: flag("once")?,
         continue_on_error: flag("continue_on_error")?,
     })
-}
-
-fn argv(node: &Node<'_, '_>, earlier: &[&str]) -> Result<CommandTemplate, DeclarationFault> {
-    let items = node.items(
-        "an array such as [\"program\", \"argument\"]: no shell reads it, so each argument is apart",
-    )?;
-    if items.is_empty() || items.len() > MOST_ELEMENTS {
-        return Err(node.fault(format!("expected the program and at most {MOST_ELEMENTS} elements")));
-    }
-    let mut templates = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let text = item.text("a text")?;
-        if index == 0 && text.is_empty() {
-            return Err(item.fault("expected a program, found \"\""));
-        }
-        let template = Template::compile(text).map_err(|fault| item.fault(fault.to_string()))?;
-        template.names_used().check(earlier).map_err(|fault| item.fault(fault.to_string()))?;
-        templates.push(template);
-    }
-    Ok(CommandTemplate(templates))
 }

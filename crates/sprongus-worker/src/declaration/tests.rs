@@ -1,3 +1,5 @@
+mod step_types;
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -42,7 +44,7 @@ fn reads_a_kind_with_a_command() {
     assert_eq!(kind.backoff, BackoffDeclaration { base, factor: 1.5, max, jitter: false });
     let [step] = kind.steps.as_slice() else { panic!("one step") };
     assert_eq!((step.name.as_str(), step.phase, step.ordinal), ("command", Phase::Execution, 0));
-    let StepAction::Command(command) = &step.action;
+    let StepAction::Command(command) = &step.action else { panic!("a command") };
     let run = RunNames { id: "1", kind: "script.pull", attempt: 1, epoch: 1 };
     let context = TemplateContext::new(run, &json!({"path": "a; b"}), Path::new("."), []);
     assert_eq!(command.render(&context).unwrap(), ["python3", "pull.py", "a; b"]);
@@ -142,10 +144,8 @@ fn refuses_with_what_was_expected() {
         (kind("input_schema = '.'"), "is a directory"),
         (kind("steps = []"), "either a command or steps"),
         ("[kinds.k]\nsteps = []".to_owned(), "expected 1 to 100 steps"),
-        (step("type = 'gate'\nphase = 'x'\napproval = {}"), "this version runs command steps only"),
-        (step("type = 'ai_action'"), "this version runs command steps only"),
-        (step("type = 'Artifact'\npaths = []"), "this version runs command steps only"),
-        (step("type = 'shell'"), "expected \"command\", found \"shell\""),
+        (step("type = 'shell'"), "expected one of command, ai_action, gate, artifact, found \"shell\""),
+        (step("type = 'artefact'"), "did you mean artifact?"),
         (step("name = 'a'"), "expected a type"),
         (step("type = 'command'\nname = 'a'"), "expected a phase"),
         (step("type = 'command'\nphase = 'setpu'\nname = 'a'"), "did you mean setup?"),
@@ -156,7 +156,7 @@ fn refuses_with_what_was_expected() {
         (format!("kinds.k.steps = [{{ {full} }}, {{ {full} }}]"), "another step named \"a\""),
         ("[retention]\nsuceeded = '1d'".to_owned(), "did you mean `succeeded`?"),
         ("worker = 3".to_owned(), "expected a table, found 3"),
-        ("[providers]\nlocal = 3".to_owned(), "expected a table, [providers.local]"),
+        ("[providers]\nlocal = 3".to_owned(), "expected a table such as [providers.local]"),
         ("[kinds.k]\n[kinds.k]".to_owned(), "duplicate key"),
     ] {
         let fault = fault(&text);

@@ -1,6 +1,8 @@
 //! How much of what a run prints is kept.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
 
 /// What is kept of a run's output unless another limit is given.
 pub const OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;
@@ -12,11 +14,13 @@ const MOST_LINES: u64 = 1_000_000;
 #[derive(Debug)]
 pub struct OutputBudget {
     limit: u64,
-    used: Mutex<Used>,
+    used: Mutex<UsedOutput>,
 }
 
-#[derive(Debug, Default)]
-struct Used {
+/// How much of a budget was used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UsedOutput {
     bytes: u64,
     lines: u64,
     exhausted: bool,
@@ -38,8 +42,22 @@ impl OutputBudget {
         Self { limit, used: Mutex::default() }
     }
 
+    /// How much of it was used.
+    pub fn used(&self) -> UsedOutput {
+        *self.lock()
+    }
+
+    /// Goes on from what was used elsewhere.
+    pub fn carry_on(&self, used: UsedOutput) {
+        *self.lock() = used;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, UsedOutput> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn admit(&self, text: &str) -> Admission {
-        let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut used = self.lock();
         if used.exhausted {
             return Admission::Drop;
         }
@@ -82,6 +100,14 @@ mod tests {
         assert_eq!(budget.admit("1234"), Admission::Keep);
         assert_eq!(budget.admit(""), Admission::Mark("[output cut: more than 10 bytes]".to_owned()));
         assert_eq!(budget.admit(""), Admission::Drop);
+    }
+
+    #[test]
+    fn goes_on_from_what_was_used() {
+        let (before, behind) = (OutputBudget::new(10), OutputBudget::new(10));
+        assert_eq!(before.admit("1234567"), Admission::Keep);
+        behind.carry_on(before.used());
+        assert_eq!(behind.admit("12"), Admission::Mark("[output cut: more than 10 bytes]".to_owned()));
     }
 
     #[test]

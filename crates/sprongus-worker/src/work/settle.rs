@@ -26,6 +26,12 @@ impl Shift {
                 self.summary.canceled += u64::from(!held.cleanup);
                 ended(&held, took, if held.cleanup { "cleaned" } else { "canceled" });
             }
+            Left::Waiting => {
+                // It may have come back to us already, under another epoch.
+                self.leases.let_go(held.hold.id, held.hold.epoch);
+                self.summary.waiting += 1;
+                ended(&held, took, "waiting");
+            }
             Left::Lost => {
                 let lost = self.leases.let_go(held.hold.id, held.hold.epoch);
                 self.lose(lost);

@@ -6,9 +6,13 @@
     reason = "a test panics when a promise is broken"
 )]
 
+mod approvals;
 mod commands;
+mod gates;
+mod gates_gone_wrong;
 mod handlers;
 mod leases;
+mod pipelines;
 mod scene;
 mod shutdowns;
 mod tampered;

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sprongus_conformance::Model;
-use sprongus_core::error::Result;
+use sprongus_conformance::{MemoryBlobs, Model};
+use sprongus_core::artifact::{Blobs, FileName, MAX_ARTIFACT_BYTES};
+use sprongus_core::error::{ErrorCode, Result};
 use sprongus_core::event::Event;
 use sprongus_core::ids::RunId;
 use sprongus_core::json::Json;
 use sprongus_core::names::WorkspaceId;
-use sprongus_core::run::{NewRun, Run};
+use sprongus_core::run::{Answer, NewRun, Run};
 use sprongus_core::runs::{Caller, Runs, RunsExt};
 use sprongus_core::service::RunsService;
 use sprongus_core::state::State;
 use sprongus_core::step::{Step, StepStatus};
+use sprongus_core::store::Store;
 use sprongus_core::time::SystemClock;
+use sprongus_sqlite::{Options, Sqlite};
 use sprongus_worker::{Declaration, Shutdown, Summary, Worker, WorkerOptions};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -26,20 +29,38 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 pub struct Scene {
     pub runs: Arc<dyn Runs>,
+    store: Arc<dyn Store>,
+    blobs: Arc<MemoryBlobs>,
     pub folder: TempDir,
     pub options: WorkerOptions,
     pub shutdown: Shutdown,
     worker: Option<JoinHandle<Result<Summary>>>,
 }
 
+fn caller() -> Caller {
+    Caller::new(WorkspaceId::local(), "test")
+}
+
 impl Scene {
     pub fn new() -> Self {
-        let service = RunsService::new(Arc::new(Model::new(Arc::new(SystemClock))));
-        let runs = service.for_caller(Caller::new(WorkspaceId::local(), "test"));
+        Self::over(Arc::new(Model::new(Arc::new(SystemClock))), tempfile::tempdir().unwrap())
+    }
+
+    /// The same over a store in a file.
+    pub fn on_disk() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("runs.db"), Options::default()).unwrap();
+        Self::over(Arc::new(store), folder)
+    }
+
+    fn over(store: Arc<dyn Store>, folder: TempDir) -> Self {
+        let blobs = Arc::new(MemoryBlobs::default());
+        let service = RunsService::new(Arc::clone(&store));
+        let service = service.with_blobs(Arc::clone(&blobs) as Arc<dyn Blobs>, MAX_ARTIFACT_BYTES);
+        let runs = service.for_caller(caller());
         let scratch = folder.path().join("scratch");
         let options = WorkerOptions { concurrency: 4, scratch, ..WorkerOptions::default() };
-        Self { runs, folder, options, shutdown: Shutdown::new(), worker: None }
+        Self { runs, store, blobs, folder, options, shutdown: Shutdown::new(), worker: None }
     }
 
     pub fn worker(&self) -> Worker {
@@ -72,6 +93,56 @@ impl Scene {
     pub async fn end(mut self) -> Summary {
         self.shutdown.drain();
         self.ended().await
+    }
+
+    /// Lets the worker drain, and makes ready for another one, elsewhere on the machine.
+    pub async fn change_worker(&mut self) -> Summary {
+        self.shutdown.drain();
+        let summary = self.ended().await;
+        self.shutdown = Shutdown::new();
+        self.options.scratch = self.folder.path().join("another-scratch");
+        summary
+    }
+
+    /// The worker is gone, without a word.
+    pub fn kill_worker(&mut self) {
+        self.worker.take().unwrap().abort();
+    }
+
+    /// Waits until the run waits at the step `name`.
+    pub async fn until_waiting(&self, id: RunId, name: &str) -> Step {
+        let started = Instant::now();
+        loop {
+            let run = self.until(id, |run| run.waiting_for().is_some() || run.state.is_final()).await;
+            let gate = run.waiting_for().unwrap_or_else(|| panic!("ended: {:?}", run.error));
+            let steps = self.steps(id).await;
+            let step = steps.into_iter().find(|step| step.id == gate.step_id).expect("a step for the gate");
+            if step.name == name {
+                return step;
+            }
+            assert!(started.elapsed() < LIMIT, "the run waits at {:?}", step.name);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The bytes of the run's kept work directory, if one is kept.
+    pub async fn kept(&self, id: RunId) -> Option<Vec<u8>> {
+        let file = match self.store.file(&caller(), id, &FileName::Workdir).await {
+            Ok(stored) => stored.file,
+            Err(error) if error.code() == ErrorCode::NotFound => return None,
+            Err(error) => panic!("{error}"),
+        };
+        let mut body = self.blobs.get(&file.location, 0..file.size).await.unwrap();
+        let mut bytes = Vec::new();
+        while let Some(piece) = std::future::poll_fn(|context| body.as_mut().poll_next(context)).await {
+            bytes.extend_from_slice(&piece.unwrap());
+        }
+        Some(bytes)
+    }
+
+    pub async fn approve(&self, id: RunId, comment: &str) {
+        let comment = Some(comment.to_owned());
+        self.runs.answer(id, None, Answer::Approved, comment).await.unwrap();
     }
 
     pub async fn ended(&mut self) -> Summary {

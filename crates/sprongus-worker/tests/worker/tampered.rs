@@ -1,11 +1,18 @@
-//! Runs over a line that can be cut: calls of a chosen sort fail as if the store could not be reached.
+//! Runs over a line that can be cut: calls of a chosen sort fail as if the store could not be reached, or are carried out and
+//! their answers lost; and kept work directories come back as a test wants them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
+use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
 use sprongus_core::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo,
 };
@@ -27,11 +34,19 @@ pub enum Call {
     Heartbeat,
     Finish,
     Claim,
+    Wait,
+    KeepWorkdir,
+    DropWorkdir,
 }
 
 pub struct Tampered {
     inner: Arc<dyn Runs>,
     cut: Mutex<HashSet<Call>>,
+    lost: Mutex<HashMap<Call, u32>>,
+    /// What is given for a kept work directory, one after the other, instead of what is kept.
+    given: Mutex<Vec<Vec<io::Result<Bytes>>>>,
+    pub waits: AtomicUsize,
+    pub keeps: AtomicUsize,
     pub beats: AtomicUsize,
     pub finished: AtomicUsize,
 }
@@ -41,6 +56,10 @@ impl Tampered {
         Arc::new(Self {
             inner,
             cut: Mutex::default(),
+            lost: Mutex::default(),
+            given: Mutex::default(),
+            waits: AtomicUsize::new(0),
+            keeps: AtomicUsize::new(0),
             beats: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
         })
@@ -54,11 +73,42 @@ impl Tampered {
         self.cut.lock().unwrap().remove(&call);
     }
 
+    /// The next so many answers of this sort do not arrive.
+    pub fn lose(&self, call: Call, answers: u32) {
+        self.lost.lock().unwrap().insert(call, answers);
+    }
+
+    /// Gives these pieces for the next kept work directory that is asked for.
+    pub fn give(&self, pieces: Vec<io::Result<Bytes>>) {
+        self.given.lock().unwrap().insert(0, pieces);
+    }
+
+    fn arrives<T>(&self, call: Call, answer: Result<T>) -> Result<T> {
+        let mut lost = self.lost.lock().unwrap();
+        let left = lost.entry(call).or_default();
+        if *left > 0 {
+            *left -= 1;
+            return Err(Error::new(ErrorCode::Unavailable, "the answer is lost"));
+        }
+        answer
+    }
+
     fn pass(&self, call: Call) -> Result<()> {
         if self.cut.lock().unwrap().contains(&call) {
             return Err(Error::new(ErrorCode::Unavailable, "the line is cut"));
         }
         Ok(())
+    }
+}
+
+/// Bytes as they come.
+struct Pieces(std::vec::IntoIter<io::Result<Bytes>>);
+
+impl Stream for Pieces {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.next())
     }
 }
 
@@ -86,7 +136,29 @@ impl Runs for Tampered {
     }
 
     async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<Run> {
-        self.inner.wait(hold, step_id, timeout).await
+        self.pass(Call::Wait)?;
+        self.waits.fetch_add(1, Ordering::SeqCst);
+        let answer = self.inner.wait(hold, step_id, timeout).await;
+        self.arrives(Call::Wait, answer)
+    }
+
+    async fn keep_workdir(&self, hold: &Hold, body: ByteStream) -> Result<()> {
+        self.keeps.fetch_add(1, Ordering::SeqCst);
+        let answer = self.inner.keep_workdir(hold, body).await;
+        self.arrives(Call::KeepWorkdir, answer)
+    }
+
+    async fn workdir(&self, hold: &Hold) -> Result<Option<ByteStream>> {
+        let given = self.given.lock().unwrap().pop();
+        match given {
+            Some(pieces) => Ok(Some(Box::pin(Pieces(pieces.into_iter())))),
+            None => self.inner.workdir(hold).await,
+        }
+    }
+
+    async fn drop_workdir(&self, hold: &Hold) -> Result<()> {
+        let answer = self.inner.drop_workdir(hold).await;
+        self.arrives(Call::DropWorkdir, answer)
     }
 
     async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<Run> {
@@ -95,6 +167,16 @@ impl Runs for Tampered {
 
     async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()> {
         self.inner.record(hold, steps, lines).await
+    }
+
+    async fn put_artifact(
+        &self,
+        hold: &Hold,
+        name: &ArtifactName,
+        content_type: &str,
+        body: ByteStream,
+    ) -> Result<Artifact> {
+        self.inner.put_artifact(hold, name, content_type, body).await
     }
 
     async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
@@ -141,6 +223,14 @@ impl Runs for Tampered {
 
     async fn logs(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
         self.inner.logs(id, after, limit).await
+    }
+
+    async fn artifacts(&self, id: RunId) -> Result<Vec<Artifact>> {
+        self.inner.artifacts(id).await
+    }
+
+    async fn artifact(&self, id: RunId, name: &ArtifactName, range: Option<ByteRange>) -> Result<Download> {
+        self.inner.artifact(id, name, range).await
     }
 
     async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News> {

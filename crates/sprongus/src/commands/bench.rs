@@ -83,7 +83,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     if args.pick_up {
         let place = connect::choose(&app.wish(), &app.around, Access::Serving)?;
         let service = measured(&place.target, &app.around).await?;
-        pickup::wait_for_runs(&Bench::of(place.target, &service)).await?;
+        pickup::wait_for_runs(&Bench::of(place.target, service)).await?;
         return Ok(Exit::Done);
     }
     let named = match &app.globals.db {
@@ -124,6 +124,7 @@ async fn measure(args: &Args, app: &App, scratch: &Scratch) -> std::result::Resu
 struct Bench {
     target: Target,
     caller: Caller,
+    service: RunsService,
     store: Arc<dyn Store>,
     runs: Arc<dyn Runs>,
 }
@@ -132,13 +133,13 @@ impl Bench {
     async fn make(scratch: &Scratch, name: &str) -> Result<Self> {
         let target = scratch.database(name).await?;
         let service = scratch.open(&target).await?;
-        Ok(Self::of(target, &service))
+        Ok(Self::of(target, service))
     }
 
-    fn of(target: Target, service: &RunsService) -> Self {
+    fn of(target: Target, service: RunsService) -> Self {
         let caller = Caller::new(WorkspaceId::local(), "bench");
         let (store, runs) = (Arc::clone(service.store()), service.for_caller(caller.clone()));
-        Self { target, caller, store, runs }
+        Self { target, caller, service, store, runs }
     }
 
     /// Has `callers` enqueue `each` one after another, all at once; how many runs a second that made.

@@ -37,7 +37,14 @@ pub async fn run(_: Args, app: &App) -> Outcome {
     declaration(app, &mut findings);
     match connect::choose(&app.wish(), &app.around, Access::Existing) {
         Err(error) => findings.add(Finding::of_error("database", &error)),
-        Ok(place) => database(app, &place, &mut findings).await,
+        Ok(place) => {
+            database(app, &place, &mut findings).await;
+            match &place.target {
+                Target::File(_) | Target::Postgres(_) => kept_files(app, &place.target, &mut findings).await,
+                // Its own machine's doctor tells.
+                Target::Server(_) => {}
+            }
+        }
     }
     let exit = if findings.is_fine() { Exit::Done } else { Exit::Fault };
     app.screen.answer(&findings, "", || findings.lines())?;
@@ -56,6 +63,39 @@ fn declaration(app: &App, findings: &mut Findings) {
         }
         Err(fault) => Finding::wrong("sprongus.toml", fault.to_string(), "correct the file where it says"),
     });
+}
+
+/// How long the place of artifacts may take to answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+async fn kept_files(app: &App, target: &Target, findings: &mut Findings) {
+    let keeping = match connect::artifacts::choose(target, &app.around) {
+        Ok(keeping) => keeping,
+        Err(error) => return findings.add(Finding::of_error("artifacts", &error)),
+    };
+    let chosen = format!("{} ({})", sprongus_artifacts::open(&keeping.place).place(), keeping.why);
+    let checked = tokio::time::timeout(PATIENCE, sprongus_artifacts::check(&keeping.place)).await;
+    match checked {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            return findings.add(Finding::wrong(
+                "artifacts",
+                format!("{chosen}: {}", error.message()),
+                error.hint(),
+            ));
+        }
+        Err(_) => {
+            let remedy = "look at AWS_ENDPOINT and at the way there; without AWS_ACCESS_KEY_ID this machine's own role is asked for";
+            return findings.add(Finding::wrong("artifacts", format!("{chosen}: no answer in time"), remedy));
+        }
+    }
+    let alone =
+        matches!((target, &keeping.place), (Target::Postgres(_), sprongus_artifacts::Place::Folder(_)));
+    findings.add(Finding::fine("artifacts", if alone {
+        format!("{chosen}; servers and workers on several machines need one place: a bucket, or a folder they share, as url in [artifacts]")
+    } else {
+        chosen
+    }));
 }
 
 async fn database(app: &App, place: &Place, findings: &mut Findings) {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod approve;
+mod artifacts;
 mod batch;
 mod cancel;
 mod chosen;
@@ -43,6 +44,8 @@ pub enum Command {
     Events(events::Args),
     /// What a run's processes printed
     Logs(logs::Args),
+    /// The files a run keeps
+    Artifacts(artifacts::Args),
     /// Let a run pass the gate it waits at
     Approve(approve::Args),
     /// Do not let it pass; the run fails for good
@@ -65,6 +68,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
         Command::Tail(args) => tail::run(args, app).await,
         Command::Events(args) => events::run(args, app).await,
         Command::Logs(args) => logs::run(args, app).await,
+        Command::Artifacts(args) => artifacts::run(args, app).await,
         Command::Approve(args) => approve::run(args, app).await,
         Command::Reject(args) => reject::run(args, app).await,
         Command::Stats(args) => stats::run(args, app).await,

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::connect::{Access, Wish};
 use crate::exit::Exit;
 use crate::failure::Outcome;
+use crate::sweep::Sweeper;
 use crate::work::{self, Wishes};
 use crate::{render, times};
 
@@ -63,6 +64,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let address = listener.local_addr().map_err(|error| cannot_listen(&args.listen, &error))?;
     let url = format!("http://{address}");
     let service = connection.service()?.clone();
+    let _sweeper = Sweeper::start(service.clone());
     first_token::offer(app, &service, &connection.place, &url, address.ip().is_loopback()).await?;
     if !address.ip().is_loopback() {
         app.screen.note(

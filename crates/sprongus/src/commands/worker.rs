@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::connect::{Access, Wish};
 use crate::exit::Exit;
 use crate::failure::Outcome;
+use crate::sweep::Sweeper;
 use crate::work::{self, Wishes};
 use crate::{render, times};
 
@@ -55,15 +56,18 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let wishes =
         Wishes { concurrency: args.concurrency, kinds: args.kinds, lease: args.lease, grace: args.grace };
     let ready = |id: &WorkerId| app.screen.note(&format!("worker {id} {greeting}; Ctrl-C stops it"));
+    // A server sweeps for the workers that are its clients.
+    let _sweeper = connection.service().ok().map(|service| Sweeper::start(service.clone()));
     let summary = work::serve(connection.runs, declaration, wishes, ready).await?;
     app.screen.answer(&summary, "", || {
         format!(
-            "{} succeeded, {} failed, {} to be retried, {} canceled, {} given back, {} lost\n",
+            "{} succeeded, {} failed, {} to be retried, {} canceled, {} given back, {} left at a gate, {} lost\n",
             summary.succeeded,
             summary.failed,
             summary.retried,
             summary.canceled,
             summary.released,
+            summary.waiting,
             summary.lost
         )
     })?;

@@ -9,6 +9,7 @@ use sprongus_core::{Error, ErrorCode, Result, RunsService};
 use sprongus_postgres::Postgres;
 use sprongus_sqlite::{Options, Sqlite};
 
+use super::artifacts;
 use super::place::Target;
 use crate::surroundings::Surroundings;
 
@@ -132,7 +133,7 @@ pub async fn measured(target: &Target, around: &Surroundings) -> Result<RunsServ
         Target::Postgres(url) => Arc::new(Postgres::connect(url, super::postgres(around)?).await?),
         Target::Server(_) => return Err(Error::internal("a server is no database to measure")),
     };
-    Ok(RunsService::new(store))
+    Ok(artifacts::keep(RunsService::new(store), target, around))
 }
 
 /// The least that durable commits of one row cost there.

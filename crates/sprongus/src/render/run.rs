@@ -1,6 +1,7 @@
 //! Runs: one as a block, many as a table, an ending as a line.
 
 use anstyle::Style;
+use sprongus_core::artifact::Artifact;
 use sprongus_core::run::Run;
 use sprongus_core::state::State;
 use sprongus_core::step::Step;
@@ -8,6 +9,7 @@ use sprongus_core::text::{excerpt, printable};
 use sprongus_core::time::Timestamp;
 
 use super::age::{ago, length};
+use super::artifacts::size;
 use super::steps;
 use super::style::{ATTENTION, BAD, BOLD, DIM, PLAIN, of_state, paint};
 use super::table::{Cell, Table};
@@ -63,7 +65,7 @@ fn outcome(run: &Run, now: Timestamp) -> Cell {
 }
 
 /// Everything about one run.
-pub fn block(run: &Run, steps: &[Step], now: Timestamp) -> String {
+pub fn block(run: &Run, steps: &[Step], artifacts: &[Artifact], now: Timestamp) -> String {
     let mut out = format!("{}  {}\n", paint(BOLD, run.id), run.kind);
     let mut field = |label: &str, value: &str| {
         out.push_str(&format!("  {}{value}\n", paint(DIM, format!("{label:LABEL$}"))));
@@ -120,6 +122,11 @@ pub fn block(run: &Run, steps: &[Step], now: Timestamp) -> String {
     }
     if let Some(output) = &run.output_ref {
         field("output", &paint(BOLD, printable(output)));
+    }
+    if !artifacts.is_empty() {
+        let bytes = artifacts.iter().map(|artifact| artifact.size).sum();
+        let (count, noun) = (artifacts.len(), if artifacts.len() == 1 { "file" } else { "files" });
+        field("artifacts", &format!("{count} {noun}, {}: `sprongus runs artifacts {}`", size(bytes), run.id));
     }
     if !steps.is_empty() {
         out.push_str(&format!("  {}\n", paint(DIM, "steps")));

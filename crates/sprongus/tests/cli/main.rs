@@ -7,6 +7,7 @@
     reason = "this is a test from end to end, what it calls outside of a #[test] included"
 )]
 
+mod artifacts;
 mod backing;
 mod bad_input;
 mod choosing;

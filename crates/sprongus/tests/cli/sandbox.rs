@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use serde_json::Value;
+use sprongus::artifacts;
+use sprongus::core::artifact::MAX_ARTIFACT_BYTES;
 use sprongus::core::names::{WorkerId, WorkspaceId};
 use sprongus::core::store::Store;
 use sprongus::postgres::Postgres;
@@ -102,6 +104,11 @@ impl Sandbox {
         self.path().join("data/sprongus/runs.db")
     }
 
+    /// Where artifacts lie when nothing else is said, whatever keeps the runs.
+    pub fn artifacts(&self) -> PathBuf {
+        self.path().join("data/sprongus/artifacts")
+    }
+
     /// The name of its database on the server, where it has one.
     pub fn database(&self) -> Option<&str> {
         self.database.as_ref().map(|database| database.name())
@@ -184,7 +191,9 @@ impl Sandbox {
                 Arc::new(Postgres::connect(&url, options).await.expect("a database"))
             }
         };
-        RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "test"))
+        let blobs = artifacts::open(&artifacts::Place::Folder(self.artifacts()));
+        let service = RunsService::new(store).with_blobs(blobs, MAX_ARTIFACT_BYTES);
+        service.for_caller(Caller::new(WorkspaceId::local(), "test"))
     }
 }
 

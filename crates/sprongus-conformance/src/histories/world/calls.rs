@@ -1,5 +1,6 @@
 //! Calls on a store: put, told as text, and learnt from.
 
+use sprongus_core::artifact::{FileName, NewFile};
 use sprongus_core::directory::Retention;
 use sprongus_core::ids::RunId;
 use sprongus_core::list::ListFilter;
@@ -8,6 +9,7 @@ use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{ClaimRequest, Hold};
 use sprongus_core::step::{LogLine, StepReport};
 use sprongus_core::store::{Batch, Change, DrawnReport, Store};
+use sprongus_core::time::Timestamp;
 use std::time::Duration;
 
 use super::{World, telling};
@@ -22,6 +24,10 @@ pub(in crate::histories) enum Call {
     Finish(WorkerId, Vec<DrawnReport>),
     Change(RunId, Change),
     Record(Hold, Vec<StepReport>, Vec<LogLine>),
+    /// When the bytes are to be deleted without a row, if they are expected at all.
+    Put(Hold, Option<Timestamp>, NewFile),
+    Drop(Hold, FileName),
+    Sweep(u32),
     Expire,
     Prune(Retention),
     Pause(Kind, bool),
@@ -64,6 +70,21 @@ impl World {
             Call::Record(hold, steps, lines) => {
                 let answer = store.record(caller, hold, steps.clone(), lines.clone()).await;
                 telling::one(&answer, |events| telling::events(events))
+            }
+            Call::Put(hold, due, file) => {
+                if let Some(due) = due {
+                    store.expect_blob(&file.location, *due).await.expect("a place");
+                }
+                let answer = store.put_file(caller, hold, file.clone()).await;
+                telling::one(&answer, |stored| format!("{stored:?}\n"))
+            }
+            Call::Drop(hold, name) => {
+                telling::one(&store.drop_file(caller, hold, name).await, |()| String::new())
+            }
+            Call::Sweep(limit) => {
+                let unwanted = store.unwanted_blobs(*limit).await.expect("a list");
+                store.forget_blobs(&unwanted).await.expect("a store that answers");
+                telling::lines(&unwanted)
             }
             // How many timers were due is left out: a store may park one that fires early.
             Call::Expire => {
@@ -115,6 +136,9 @@ impl World {
         }
         if let Call::Finish(..) = call {
             self.finished = Some(call.clone());
+        }
+        if let Call::Put(hold, _, file) = call {
+            self.put = Some(Call::Put(hold.clone(), None, file.clone()));
         }
         for hold in told.holds {
             if !self.holds.contains(&hold) {

@@ -1,5 +1,6 @@
 //! The end of a history: everything that was written, and whether it hangs together by itself.
 
+use sprongus_core::artifact::FileName;
 use sprongus_core::event::{Event, EventType};
 use sprongus_core::ids::RunId;
 use sprongus_core::state::State;
@@ -20,11 +21,16 @@ impl World {
                 &telling::one(&store.events(caller, id, 0, 10_000).await, |events| telling::events(events));
             text += &telling::one(&store.steps(caller, id).await, |steps| telling::lines(steps));
             text += &telling::one(&store.logs(caller, id, 0, 10_000).await, |lines| telling::lines(lines));
+            text += &telling::one(&store.artifacts(caller, id).await, |files| telling::lines(files));
+            let workdir = store.file(caller, id, &FileName::Workdir).await;
+            text += &telling::one(&workdir, |file| format!("{file:?}\n"));
         }
         for number in 0..4 {
             let found = store.find_by_key(caller, &format!("key-{number}")).await;
             text += &telling::one(&found, |found| found.iter().map(telling::run).collect());
         }
+        let unwanted = store.unwanted_blobs(10_000).await;
+        text += &telling::one(&unwanted, |unwanted| telling::lines(unwanted));
         text += &telling::one(&store.workers(caller).await, |workers| telling::lines(workers));
         text + &telling::one(&store.stats(caller).await, |stats| format!("{stats:?}\n"))
     }

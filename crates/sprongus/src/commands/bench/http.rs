@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sprongus_core::token::{NewToken, Scope};
-use sprongus_core::{Error, Result, RunsService};
+use sprongus_core::{Error, Result};
 use sprongus_http::server::{Options, Server, serve};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -37,7 +37,7 @@ struct Load {
 
 pub async fn measure(scratch: &Scratch) -> Result<Vec<Value>> {
     let bench = Bench::make(scratch, "http").await?;
-    let service = RunsService::new(Arc::clone(&bench.store));
+    let service = bench.service.clone();
     let new =
         NewToken { name: "bench".to_owned(), scopes: vec![Scope::Write], projects: None, expires_in: None };
     let token = service.admin(bench.caller.clone()).create_token(new).await?;

@@ -20,8 +20,11 @@ pub struct Args {
 pub async fn run(args: Args, app: &App) -> Outcome {
     let runs = app.connect(Access::Existing).await?.runs;
     let run = runs.get(args.id).await?;
-    // Only people are shown the steps beside their run; programs ask for them.
-    let steps = if app.screen.format == Format::People { runs.steps(args.id).await? } else { Vec::new() };
-    app.screen.answer(&run, &run.id.to_string(), || block(&run, &steps, app.screen.now()))?;
+    // Only people are shown steps and files beside their run; programs ask for them.
+    let (steps, artifacts) = match app.screen.format {
+        Format::People => (runs.steps(args.id).await?, runs.artifacts(args.id).await?),
+        Format::Json | Format::Quiet => (Vec::new(), Vec::new()),
+    };
+    app.screen.answer(&run, &run.id.to_string(), || block(&run, &steps, &artifacts, app.screen.now()))?;
     Ok(Exit::Done)
 }

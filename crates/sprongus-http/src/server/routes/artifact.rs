@@ -1,0 +1,209 @@
+//! `GET /v1/runs/{id}/artifacts`, `PUT` and `GET /v1/runs/{id}/artifacts/{name}`.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, Download};
+use sprongus_core::ids::RunId;
+use sprongus_core::{Error, ErrorCode, Runs};
+
+use super::read::page_body;
+use crate::problem::Problem;
+use crate::server::answer::{Answer, document, json, made};
+use crate::server::auth::{Reader, Worker};
+use crate::server::context::request_id;
+use crate::server::path::{ArtifactOf, RunOf};
+use crate::server::upload::{NotKept, Upload};
+use crate::server::{part, query};
+use crate::wire::artifact::ArtifactBody;
+use crate::wire::words::Binary;
+use crate::wire::{CREATED_AT_HEADER, List};
+
+/// What needs no escape in a parameter of a header (RFC 8187), nor in a segment of a path.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The same for a path of several segments.
+const PLAIN_PATH: &AsciiSet = &PLAIN.remove(b'/');
+
+page_body! {
+    /// A run's artifacts.
+    ArtifactPage, ArtifactPage, ArtifactBody;
+}
+
+/// List a run's artifacts, by name
+#[utoipa::path(
+    get, path = "/v1/runs/{id}/artifacts", tag = "runs", operation_id = "listArtifacts",
+    params(("id" = String, Path, description = "The run")),
+    responses((status = 200, description = "All of them", body = ArtifactPage)),
+    security(("token" = ["runs:read"]))
+)]
+pub async fn list(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> Answer {
+    query::none(&uri)?;
+    Ok(json(&List { data: asker.runs().artifacts(id).await?, next_cursor: None }))
+}
+
+/// Keep a file of a run
+///
+/// In place of the one of the same name. The bytes are written as they come, 1 GiB of them where the server says nothing else, and
+/// nothing is kept of a body that does not come to its end. The same again keeps the same file.
+#[utoipa::path(
+    put, path = "/v1/runs/{id}/artifacts/{name}", tag = "work", operation_id = "putArtifact",
+    params(
+        ("id" = String, Path, description = "The run"),
+        ("name" = String, Path, description = "A relative path; its `/` may be written as `%2F` or as it is", min_length = 1, max_length = 255, example = "out/report.md"),
+        ("workerId" = String, Query, description = "The worker"),
+        ("epoch" = u64, Query, description = "Under which claim"),
+    ),
+    request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The bytes; `Content-Type` is kept with them"),
+    responses((
+        status = 201, description = "The artifact", body = ArtifactBody,
+        headers(("Location" = String, description = "Where it is")),
+    )),
+    security(("token" = ["runs:work"]))
+)]
+pub async fn put(
+    Worker(asker): Worker,
+    ArtifactOf(id, name): ArtifactOf,
+    uri: Uri,
+    upload: Upload,
+) -> Result<Response, NotKept> {
+    let hold = query::hold(id, &uri)?;
+    let witness = upload.witness();
+    let kept = asker.runs().put_artifact(&hold, &name, &upload.content_type, upload.body).await;
+    let artifact = witness.judge(kept)?;
+    Ok(made(
+        &artifact,
+        &format!("/v1/runs/{id}/artifacts/{}", utf8_percent_encode(name.as_str(), PLAIN_PATH)),
+    ))
+}
+
+/// Read a file of a run, or a part of it
+///
+/// Its type is the one it was kept with. `HEAD` gives the headers alone.
+#[utoipa::path(
+    get, path = "/v1/runs/{id}/artifacts/{name}", tag = "runs", operation_id = "getArtifact",
+    params(
+        ("id" = String, Path, description = "The run"),
+        ("name" = String, Path, description = "A relative path; its `/` may be written as `%2F` or as it is", min_length = 1, max_length = 255, example = "out/report.md"),
+        ("Range" = Option<String>, Header, description = "One part, in bytes; several at once, or another unit, is the whole"),
+        ("If-Range" = Option<String>, Header, description = "The part only if this is its `ETag`, else the whole"),
+        ("If-None-Match" = Option<String>, Header, description = "Nothing if one of these is its `ETag`"),
+    ),
+    responses(
+        (
+            status = 200, description = "The bytes", body = inline(Binary), content_type = "application/octet-stream",
+            headers(
+                ("ETag" = String, description = "The SHA-256 of all bytes, quoted"),
+                ("Accept-Ranges" = String, description = "`bytes`"),
+                ("Sprongus-Created-At" = String, description = "When it was kept"),
+            ),
+        ),
+        (
+            status = 206, description = "The part", body = inline(Binary), content_type = "application/octet-stream",
+            headers(
+                ("ETag" = String, description = "The SHA-256 of all bytes, quoted"),
+                ("Content-Range" = String, description = "Which bytes, of how many"),
+                ("Sprongus-Created-At" = String, description = "When it was kept"),
+            ),
+        ),
+        (status = 304, description = "It is what the client has"),
+        (
+            status = 416, description = "The part holds no byte: `validation`", body = Problem, content_type = "application/problem+json",
+            headers(("Content-Range" = String, description = "Of how many bytes")),
+        ),
+    ),
+    security(("token" = ["runs:read"]))
+)]
+pub async fn get(
+    Reader(asker): Reader,
+    ArtifactOf(id, name): ArtifactOf,
+    method: Method,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Answer {
+    query::none(&uri)?;
+    // A range is one of a GET alone.
+    let range = if method == Method::GET { part::range(&headers) } else { None };
+    let opened = open(asker.runs().as_ref(), id, &name, range, &headers).await?;
+    let (Opened::Whole(download) | Opened::Part(download) | Opened::NoPart(download, _)) = &opened;
+    let etag = etag(&download.artifact);
+    if part::is_known(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    Ok(match opened {
+        Opened::Whole(download) => response(StatusCode::OK, download, &etag),
+        Opened::Part(download) => response(StatusCode::PARTIAL_CONTENT, download, &etag),
+        Opened::NoPart(whole, refusal) => not_satisfiable(&refusal, whole.artifact.size),
+    })
+}
+
+fn etag(artifact: &Artifact) -> String {
+    format!("\"{}\"", artifact.sha256)
+}
+
+/// What was opened.
+enum Opened {
+    Whole(Download),
+    Part(Download),
+    /// The part holds no byte of the whole.
+    NoPart(Download, Error),
+}
+
+/// Opens what is wanted. Where a part is not to be had, the whole is opened, for only that tells of how many bytes it is none.
+async fn open(
+    runs: &dyn Runs,
+    id: RunId,
+    name: &ArtifactName,
+    range: Option<ByteRange>,
+    headers: &HeaderMap,
+) -> Result<Opened, Error> {
+    let Some(range) = range else { return Ok(Opened::Whole(runs.artifact(id, name, None).await?)) };
+    let refusal = match runs.artifact(id, name, Some(range)).await {
+        Ok(download) if part::fits(headers, &etag(&download.artifact)) => return Ok(Opened::Part(download)),
+        Ok(_) => None,
+        Err(error) if error.code() == ErrorCode::Validation => Some(error),
+        Err(error) => return Err(error),
+    };
+    let whole = runs.artifact(id, name, None).await?;
+    match refusal {
+        Some(refusal) if part::fits(headers, &etag(&whole.artifact)) => Ok(Opened::NoPart(whole, refusal)),
+        Some(_) | None => Ok(Opened::Whole(whole)),
+    }
+}
+
+fn not_satisfiable(refusal: &Error, size: u64) -> Response {
+    let status = StatusCode::RANGE_NOT_SATISFIABLE;
+    let problem = Problem { status: status.as_u16(), ..Problem::new(refusal, &request_id()) };
+    let mut response = document(status, problem);
+    set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{size}"));
+    response
+}
+
+fn response(status: StatusCode, download: Download, etag: &str) -> Response {
+    let Download { artifact, range, body } = download;
+    let mut response = (status, Body::from_stream(body)).into_response();
+    let headers = response.headers_mut();
+    let file = artifact.name.as_str().rsplit('/').next().unwrap_or_default();
+    let disposition = format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(file, PLAIN));
+    set(headers, header::CONTENT_TYPE, &artifact.content_type);
+    set(headers, header::CONTENT_LENGTH, &(range.end - range.start).to_string());
+    set(headers, header::ETAG, etag);
+    set(headers, header::ACCEPT_RANGES, "bytes");
+    set(headers, header::CONTENT_DISPOSITION, &disposition);
+    // Whatever the file is, it is no page of this server's.
+    set(headers, header::CONTENT_SECURITY_POLICY, "sandbox");
+    set(headers, HeaderName::from_static(CREATED_AT_HEADER), &artifact.created_at.to_string());
+    if status == StatusCode::PARTIAL_CONTENT {
+        let span = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), artifact.size);
+        set(headers, header::CONTENT_RANGE, &span);
+    }
+    response
+}
+
+/// Sets a header; what cannot stand in one was refused when the artifact was kept.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,43 @@
+//! Artifacts, as they are read back.
+
+use serde::Deserialize;
+use sprongus_core::artifact::{Artifact, ArtifactName};
+use sprongus_core::ids::RunId;
+use sprongus_core::time::Timestamp;
+
+/// A file that a run keeps.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Artifact))]
+#[serde(rename_all = "camelCase")]
+pub struct ArtifactBody {
+    /// The run.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub run_id: RunId,
+    /// Its name among the run's.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "out/report.md"))]
+    pub name: ArtifactName,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 of its bytes, in lower-case hexadecimal.
+    #[cfg_attr(feature = "server", schema(pattern = "^[0-9a-f]{64}$"))]
+    pub sha256: String,
+    /// What it is, as a media type.
+    #[cfg_attr(feature = "server", schema(example = "text/markdown"))]
+    pub content_type: String,
+    /// When it was kept.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+}
+
+impl From<ArtifactBody> for Artifact {
+    fn from(body: ArtifactBody) -> Self {
+        Self {
+            run_id: body.run_id,
+            name: body.name,
+            size: body.size,
+            sha256: body.sha256,
+            content_type: body.content_type,
+            created_at: body.created_at,
+        }
+    }
+}

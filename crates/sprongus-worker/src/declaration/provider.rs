@@ -1,0 +1,101 @@
+//! `[providers.<name>]`: a place that answers AI actions.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sprongus_core::secrets::SecretRef;
+use url::Url;
+
+use super::fault::DeclarationFault;
+use super::node::{Fields, Node};
+
+const KEYS: [&str; 5] = ["base_url", "model", "api_key", "timeout", "max_retries"];
+
+/// How long nothing may come, where nothing is declared.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often a call is repeated, where nothing is declared.
+const MAX_RETRIES: u32 = 4;
+
+const LONGEST_MODEL: usize = 256;
+
+/// A server of models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProviderDeclaration {
+    /// Where its API begins: http or https, with a host, without credentials, query and fragment.
+    pub base_url: String,
+    /// The model, for steps that name none.
+    pub model: Option<String>,
+    /// The reference to its key, `secret://env/…` or `secret://file/…`; never the key.
+    pub api_key: Option<String>,
+    /// The longest silence between two pieces of an answer.
+    pub timeout: Duration,
+    /// How often a call that may be repeated is repeated.
+    pub max_retries: u32,
+}
+
+/// All of a file, by name.
+pub(super) fn read_all(
+    root: &Fields<'_, '_>,
+) -> Result<BTreeMap<String, ProviderDeclaration>, DeclarationFault> {
+    let Some(node) = root.get("providers") else { return Ok(BTreeMap::new()) };
+    let fields = node.fields("tables such as [providers.local]")?;
+    let read = |(name, node): (&str, Node<'_, '_>)| {
+        let table = node.fields("a table such as [providers.local] with base_url = \"http://…\"")?;
+        Ok((name.to_owned(), read(&table)?))
+    };
+    fields.entries().into_iter().map(read).collect()
+}
+
+fn read(fields: &Fields<'_, '_>) -> Result<ProviderDeclaration, DeclarationFault> {
+    fields.only(&KEYS)?;
+    let Some(base_url) = fields.get("base_url") else {
+        return Err(fields.fault("expected `base_url = \"http://…\"`"));
+    };
+    let timeout = fields.get("timeout").map(|node| node.span_of_time(super::LONGEST)).transpose()?;
+    let max_retries = fields.get("max_retries").map(|node| node.integer(0, 100)).transpose()?;
+    Ok(ProviderDeclaration {
+        base_url: url(&base_url)?,
+        model: fields.get("model").map(|node| model(&node)).transpose()?,
+        api_key: fields.get("api_key").map(|node| api_key(&node)).transpose()?,
+        timeout: timeout.unwrap_or(TIMEOUT),
+        max_retries: max_retries.unwrap_or(MAX_RETRIES),
+    })
+}
+
+/// The faults of it never echo what stands there: people write keys into addresses.
+fn url(node: &Node<'_, '_>) -> Result<String, DeclarationFault> {
+    let refuse = |problem: &str| node.fault(problem);
+    let text = node.text("an address").map_err(|_| refuse("expected an http or https address in quotes"))?;
+    let url = Url::parse(text).map_err(|error| node.fault(format!("is no address: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(refuse("expected an http or https address, such as \"http://localhost:11434/v1\""));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse(
+            "an address holds no credentials: `api_key = \"secret://env/NAME\"` refers to one",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(refuse("an address ends with its path, without `?` and `#`"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A model's name, of a provider or of a step.
+pub(super) fn model(node: &Node<'_, '_>) -> Result<String, DeclarationFault> {
+    let text = node.text("a model's name")?;
+    if text.trim().is_empty() || text.len() > LONGEST_MODEL || text.chars().any(char::is_control) {
+        return Err(node.fault(format!("expected a model's name: 1 to {LONGEST_MODEL} printable characters")));
+    }
+    Ok(text.to_owned())
+}
+
+fn api_key(node: &Node<'_, '_>) -> Result<String, DeclarationFault> {
+    // What stands here instead of a reference is a key, so it must not be shown.
+    let text = node.text("a reference").ok().filter(|text| SecretRef::parse(text).is_some());
+    let expected = "expected a reference, `secret://env/NAME` or `secret://file/NAME`; a key itself never \
+                    stands in this file (and one that did should be replaced)";
+    text.map(str::to_owned).ok_or_else(|| node.fault(expected))
+}

@@ -1,0 +1,301 @@
+//! Packs a work directory into a tar, as it is read.
+//!
+//! Regular files, folders, and links that stay inside; everything else is left out and named. Whatever a command has left
+//! there may be meant to mislead, so folders are walked by their descriptors and no link is ever followed. A hard link is a
+//! file like others: it becomes one of its own.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat, statat};
+use rustix::io::Errno;
+use sprongus_core::artifact::ByteStream;
+use tar::{Builder, EntryType, Header};
+use tokio::task::JoinHandle;
+
+use super::bounds::{DEEPEST, LONGEST_PATH, MOST_BYTES, STATE, WORK, stays_inside, weight};
+use super::pipe::{Pipe, pipe};
+
+/// So many of those left out are named.
+const NAMED: usize = 20;
+
+/// A tar on its way. The task ends when all of it was read, or its reader is gone.
+pub(crate) struct Packing {
+    pub(crate) body: ByteStream,
+    pub(crate) task: JoinHandle<Result<LeftOut, PackFault>>,
+}
+
+/// What was left out, for people.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOut {
+    named: Vec<String>,
+    count: usize,
+}
+
+/// Why a work directory cannot be packed.
+#[derive(Debug)]
+pub(crate) enum PackFault {
+    TooLarge,
+    Unreadable {
+        path: String,
+        error: io::Error,
+    },
+    /// Whoever took the stream has let it go.
+    NobodyReads,
+}
+
+impl fmt::Display for PackFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str(
+                "the work directory is larger than 1 GiB, which is the most that is kept while a run waits; \
+                 remove what is not needed behind the gate before it",
+            ),
+            Self::Unreadable { path, error } => {
+                write!(f, "the work directory cannot be kept: {error}: {path}")
+            }
+            Self::NobodyReads => f.write_str("the work directory cannot be kept: it was not read to its end"),
+        }
+    }
+}
+
+impl LeftOut {
+    fn push(&mut self, path: &[u8], why: &str) {
+        self.count += 1;
+        if self.named.len() < NAMED {
+            self.named.push(format!("not kept over the gate: {}: {why}", String::from_utf8_lossy(path)));
+        }
+    }
+
+    /// A line for each, and one for those that are too many to be named.
+    pub(crate) fn lines(self) -> impl Iterator<Item = String> {
+        let more = self.count - self.named.len();
+        let last = (more > 0).then(|| format!("not kept over the gate: {more} more"));
+        self.named.into_iter().chain(last)
+    }
+}
+
+/// Packs the folder `work`, and `state` beside it.
+pub(crate) fn pack(work: PathBuf, state: Vec<u8>) -> Packing {
+    let (pipe, body) = pipe();
+    let task = tokio::task::spawn_blocking(move || {
+        let mut packer = Packer { tar: Builder::new(pipe), bytes: 0, left_out: LeftOut::default() };
+        let packed = packer.all(&work, &state);
+        let failure = packed.as_ref().err().map(ToString::to_string);
+        packer.tar.get_mut().end(failure).map_err(unread)?;
+        packed.map(|()| packer.left_out)
+    });
+    Packing { body, task }
+}
+
+struct Packer {
+    tar: Builder<Pipe>,
+    bytes: u64,
+    left_out: LeftOut,
+}
+
+/// A failure to write is the reader's doing.
+fn unread(_: io::Error) -> PackFault {
+    PackFault::NobodyReads
+}
+
+fn unreadable(path: &[u8]) -> impl FnOnce(Errno) -> PackFault {
+    let path = String::from_utf8_lossy(path).into_owned();
+    move |error| PackFault::Unreadable { path, error: error.into() }
+}
+
+/// Never through a link, and never waiting for the other end of a FIFO.
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
+impl Packer {
+    fn all(&mut self, work: &Path, state: &[u8]) -> Result<(), PackFault> {
+        let root =
+            open(work, READ | OFlags::DIRECTORY, Mode::empty()).map_err(unreadable(WORK.as_bytes()))?;
+        self.folder(&root, WORK.as_bytes(), 0)?;
+        let header = header(EntryType::Regular, 0o600, state.len() as u64, 0);
+        self.put(header, STATE.as_bytes(), None, state)?;
+        self.tar.finish().and_then(|()| self.tar.get_mut().flush()).map_err(unread)
+    }
+
+    fn folder(&mut self, folder: &OwnedFd, path: &[u8], depth: usize) -> Result<(), PackFault> {
+        let entries = Dir::read_from(folder).map_err(unreadable(path))?;
+        for entry in entries {
+            let entry = entry.map_err(unreadable(path))?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let path = [path, b"/", name].concat();
+            let name = OsStr::from_bytes(name);
+            if path.len() > LONGEST_PATH {
+                self.left_out.push(&path, "its path is too long");
+                continue;
+            }
+            match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => self.entry(folder.as_fd(), name, &path, &stat, depth)?,
+                // What still runs there takes its things away.
+                Err(Errno::NOENT) => {}
+                Err(error) => return Err(unreadable(&path)(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: &OsStr,
+        path: &[u8],
+        stat: &Stat,
+        depth: usize,
+    ) -> Result<(), PackFault> {
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => self.file(folder, name, path)?,
+            FileType::Directory if depth == DEEPEST => self.left_out.push(path, "folders lie too deep there"),
+            FileType::Directory => {
+                let inner = openat(folder, name, READ | OFlags::DIRECTORY, Mode::empty())
+                    .map_err(unreadable(path))?;
+                self.put(
+                    header(EntryType::Directory, stat.st_mode, 0, stat.st_mtime),
+                    path,
+                    None,
+                    io::empty(),
+                )?;
+                self.folder(&inner, path, depth + 1)?;
+            }
+            FileType::Symlink => {
+                let target = readlinkat(folder, name, Vec::new()).map_err(unreadable(path))?;
+                if stays_inside(depth, target.as_bytes()) {
+                    let header = header(EntryType::Symlink, 0o777, 0, stat.st_mtime);
+                    self.put(header, path, Some(target.as_bytes()), io::empty())?;
+                } else {
+                    self.left_out.push(path, "a link that leads out of the work directory, or may");
+                }
+            }
+            FileType::Fifo => self.left_out.push(path, "a FIFO"),
+            FileType::Socket => self.left_out.push(path, "a socket"),
+            FileType::CharacterDevice | FileType::BlockDevice => self.left_out.push(path, "a device"),
+            FileType::Unknown => self.left_out.push(path, "no file"),
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, folder: BorrowedFd<'_>, name: &OsStr, path: &[u8]) -> Result<(), PackFault> {
+        let file = openat(folder, name, READ, Mode::empty()).map_err(unreadable(path))?;
+        let stat = fstat(&file).map_err(unreadable(path))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            self.left_out.push(path, "something else was put in its place");
+            return Ok(());
+        }
+        let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+        let content = Exactly { file: File::from(file), left: size };
+        self.put(header(EntryType::Regular, stat.st_mode, size, stat.st_mtime), path, None, content)
+    }
+
+    /// Writes an entry; names that do not fit its header go before it, as GNU tar has it.
+    fn put(
+        &mut self,
+        mut header: Header,
+        path: &[u8],
+        target: Option<&[u8]>,
+        content: impl Read,
+    ) -> Result<(), PackFault> {
+        let size = header.size().unwrap_or(u64::MAX);
+        self.bytes = self.bytes.saturating_add(weight(size));
+        if self.bytes > MOST_BYTES {
+            return Err(PackFault::TooLarge);
+        }
+        let fields = header.as_old_mut();
+        let long_path = fill(&mut fields.name, path).then_some((EntryType::GNULongName, path));
+        let long_target =
+            target.filter(|target| fill(&mut fields.linkname, target)).map(|it| (EntryType::GNULongLink, it));
+        for (kind, text) in [long_path, long_target].into_iter().flatten() {
+            let text = [text, b"\0"].concat();
+            let mut extension = self::header(kind, 0o600, text.len() as u64, 0);
+            fill(&mut extension.as_old_mut().name, b"././@LongLink");
+            extension.set_cksum();
+            self.tar.append(&extension, text.as_slice()).map_err(unread)?;
+        }
+        header.set_cksum();
+        let mut failed = None;
+        let content = Noting { content, failed: &mut failed };
+        match (self.tar.append(&header, content), failed) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some(error)) => {
+                Err(PackFault::Unreadable { path: String::from_utf8_lossy(path).into_owned(), error })
+            }
+            (Err(error), None) => Err(unread(error)),
+        }
+    }
+}
+
+/// Copies as much as fits; says whether that is not all.
+fn fill(field: &mut [u8; 100], text: &[u8]) -> bool {
+    let fits = text.len().min(field.len());
+    field[..fits].copy_from_slice(&text[..fits]);
+    fits < text.len()
+}
+
+fn header(kind: EntryType, mode: u32, size: u64, mtime: i64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    // No set-user-id over a gate.
+    header.set_mode(mode & 0o777);
+    header.set_size(size);
+    header.set_mtime(u64::try_from(mtime).unwrap_or(0));
+    header.set_uid(0);
+    header.set_gid(0);
+    header
+}
+
+/// A file's content in the length that its header promises, though the file may change meanwhile.
+struct Exactly {
+    file: File,
+    left: u64,
+}
+
+impl Read for Exactly {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.file.read(&mut buffer[..most])?;
+        let read = if read == 0 && most > 0 {
+            buffer[..most].fill(0);
+            most
+        } else {
+            read
+        };
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+/// Notes a failure to read, to tell it from one to write.
+struct Noting<'a, R> {
+    content: R,
+    failed: &'a mut Option<io::Error>,
+}
+
+impl<R: Read> Read for Noting<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.content.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let kind = error.kind();
+                    *self.failed = Some(error);
+                    return Err(kind.into());
+                }
+                read => return read,
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Unpacks a kept work directory.
+//!
+//! It comes from wherever files are kept, so nothing in it is believed: a tar that [`super::pack`] would not have made is
+//! refused whole. Entries are made below descriptors of folders that were opened one by one, never through a link, and only
+//! where nothing is yet; so nothing is ever written outside. Only a buffer of it is in memory.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::{Buf as _, Bytes};
+use rustix::fs::{Mode, OFlags, Timespec, Timestamps, fchmod, futimens, mkdirat, open, openat, symlinkat};
+use rustix::io::Errno;
+use sprongus_core::artifact::ByteStream;
+use tar::{Archive, Entry};
+use tokio::sync::mpsc;
+
+use super::bounds::{DEEPEST, LONGEST_PATH, MOST_BYTES, STATE, WORK, stays_inside, weight};
+
+/// Pieces on their way.
+const IN_FLIGHT: usize = 4;
+
+const BUFFER: usize = 64 * 1024;
+
+/// A larger state is none: its greatest part is a result of at most 1 MiB.
+const LARGEST_STATE: u64 = 8 << 20;
+
+/// Why a work directory cannot be put in place.
+#[derive(Debug)]
+pub(crate) enum UnpackFault {
+    /// Its bytes ended with an error; they may be had again.
+    Interrupted(io::Error),
+    /// It is not what a worker packs.
+    Foreign(String),
+    /// This machine cannot take it.
+    Local(io::Error),
+}
+
+impl fmt::Display for UnpackFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interrupted(error) => write!(f, "the kept work directory cannot be read: {error}"),
+            Self::Foreign(why) => write!(f, "the kept work directory is refused: {why}"),
+            Self::Local(error) => write!(f, "the kept work directory cannot be put in place: {error}"),
+        }
+    }
+}
+
+/// Unpacks into the folder `work`, which exists and is empty; answers the state beside it.
+pub(crate) async fn unpack(mut body: ByteStream, work: PathBuf) -> Result<Vec<u8>, UnpackFault> {
+    let (pieces, inbox) = mpsc::channel(IN_FLIGHT);
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let source = Source { inbox, piece: Bytes::new(), interrupted: Arc::clone(&interrupted) };
+    let task = tokio::task::spawn_blocking(move || Unpacker::new(&work, interrupted)?.all(source));
+    while let Some(piece) = std::future::poll_fn(|context| body.as_mut().poll_next(context)).await {
+        let last = piece.is_err();
+        if pieces.send(piece).await.is_err() || last {
+            break;
+        }
+    }
+    drop(pieces);
+    task.await.map_err(|error| UnpackFault::Local(io::Error::other(error.to_string())))?
+}
+
+/// The stream, on a thread that may block.
+struct Source {
+    inbox: mpsc::Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.inbox.blocking_recv() {
+                Some(Ok(piece)) => self.piece = piece,
+                Some(Err(error)) => {
+                    self.interrupted.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+                None => return Ok(0),
+            }
+        }
+        let taken = self.piece.len().min(buffer.len());
+        self.piece.copy_to_slice(&mut buffer[..taken]);
+        Ok(taken)
+    }
+}
+
+struct Unpacker {
+    root: OwnedFd,
+    interrupted: Arc<AtomicBool>,
+    bytes: u64,
+    buffer: Vec<u8>,
+}
+
+type Result<T, E = UnpackFault> = std::result::Result<T, E>;
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+const NEW_FILE: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+fn foreign(why: impl Into<String>) -> UnpackFault {
+    UnpackFault::Foreign(why.into())
+}
+
+/// What the system says of a name that the tar chose.
+fn refused(error: Errno) -> UnpackFault {
+    match error {
+        Errno::EXIST => foreign("an entry is there twice"),
+        Errno::LOOP | Errno::NOTDIR => foreign("an entry lies behind a link or a file"),
+        error => UnpackFault::Local(error.into()),
+    }
+}
+
+impl Unpacker {
+    fn new(work: &Path, interrupted: Arc<AtomicBool>) -> Result<Self> {
+        let root = open(work, FOLDER, Mode::empty()).map_err(|error| UnpackFault::Local(error.into()))?;
+        Ok(Self { root, interrupted, bytes: 0, buffer: vec![0; BUFFER] })
+    }
+
+    fn all(&mut self, source: Source) -> Result<Vec<u8>> {
+        let mut archive = Archive::new(source);
+        // Raw, for otherwise names of any length would be read into memory.
+        let entries = archive.entries().map_err(|error| self.unread(&error))?.raw(true);
+        let (mut path, mut target) = (None, None);
+        for entry in entries {
+            let mut entry = entry.map_err(|error| self.unread(&error))?;
+            let size = entry.header().entry_size().map_err(|error| self.unread(&error))?;
+            self.bytes = self.bytes.saturating_add(weight(size));
+            if self.bytes > MOST_BYTES + LARGEST_STATE {
+                return Err(foreign("it holds more than 1 GiB"));
+            }
+            match entry.header().entry_type().as_byte() {
+                b'L' => path = Some(self.text(&mut entry, size)?),
+                b'K' => target = Some(self.text(&mut entry, size)?),
+                kind => {
+                    let name = path.take().unwrap_or_else(|| field(&entry.header().as_old().name));
+                    if kind == b'0' && name == STATE.as_bytes() {
+                        return self.state(&mut entry, size);
+                    }
+                    let parts = parts(&name)?;
+                    let (parent, name) = self.parent(&parts)?;
+                    match kind {
+                        b'0' => self.file(&mut entry, size, &parent, name)?,
+                        b'5' => folder(&entry, &parent, name)?,
+                        b'2' => {
+                            let target = target.take();
+                            let target = target.unwrap_or_else(|| field(&entry.header().as_old().linkname));
+                            if !stays_inside(parts.len() - 1, &target) {
+                                return Err(foreign("a link leads out of it"));
+                            }
+                            symlinkat(OsStr::from_bytes(&target), &parent, name).map_err(refused)?;
+                        }
+                        _ => return Err(foreign("it holds something else than files, folders and links")),
+                    }
+                }
+            }
+        }
+        Err(foreign("it is not whole"))
+    }
+
+    /// Of a failure to read: whether the stream broke, or what it brought is no tar.
+    fn unread(&self, error: &io::Error) -> UnpackFault {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return UnpackFault::Interrupted(io::Error::new(error.kind(), error.to_string()));
+        }
+        foreign("it is no tar")
+    }
+
+    /// A name that is too long for a header.
+    fn text(&self, entry: &mut Entry<'_, impl Read>, size: u64) -> Result<Vec<u8>> {
+        if size > LONGEST_PATH as u64 + 1 {
+            return Err(foreign("a name is too long"));
+        }
+        let mut text = self.whole(entry, size)?;
+        if text.pop() != Some(0) {
+            return Err(foreign("a name has no end"));
+        }
+        Ok(text)
+    }
+
+    fn state(&self, entry: &mut Entry<'_, impl Read>, size: u64) -> Result<Vec<u8>> {
+        if size > LARGEST_STATE {
+            return Err(foreign("its state is too large"));
+        }
+        self.whole(entry, size)
+    }
+
+    fn whole(&self, entry: &mut Entry<'_, impl Read>, size: u64) -> Result<Vec<u8>> {
+        let mut text = Vec::new();
+        entry.read_to_end(&mut text).map_err(|error| self.unread(&error))?;
+        if text.len() as u64 == size { Ok(text) } else { Err(foreign("it is not whole")) }
+    }
+
+    /// The folder in which the last of `parts` is to be, made where it is not there yet.
+    fn parent<'p>(&self, parts: &[&'p OsStr]) -> Result<(OwnedFd, &'p OsStr)> {
+        let (name, above) = parts.split_last().ok_or_else(|| foreign("an entry has no name"))?;
+        let mut folder = self.root.try_clone().map_err(UnpackFault::Local)?;
+        for part in above {
+            folder = match openat(&folder, *part, FOLDER, Mode::empty()) {
+                Err(Errno::NOENT) => {
+                    mkdirat(&folder, *part, Mode::RWXU).map_err(refused)?;
+                    openat(&folder, *part, FOLDER, Mode::empty()).map_err(refused)?
+                }
+                opened => opened.map_err(refused)?,
+            };
+        }
+        Ok((folder, name))
+    }
+
+    fn file(
+        &mut self,
+        entry: &mut Entry<'_, impl Read>,
+        size: u64,
+        parent: &OwnedFd,
+        name: &OsStr,
+    ) -> Result<()> {
+        let file = openat(parent, name, NEW_FILE, Mode::RUSR | Mode::WUSR).map_err(refused)?;
+        let mut file = File::from(file);
+        let mut left = size;
+        while left > 0 {
+            let read = entry.read(&mut self.buffer).map_err(|error| self.unread(&error))?;
+            if read == 0 {
+                return Err(foreign("it is not whole"));
+            }
+            file.write_all(&self.buffer[..read]).map_err(UnpackFault::Local)?;
+            left = left.saturating_sub(read as u64);
+        }
+        let local = |error: Errno| UnpackFault::Local(error.into());
+        fchmod(file.as_fd(), mode(entry)).map_err(local)?;
+        let mtime = entry.header().mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0);
+        let time = Timespec { tv_sec: mtime, tv_nsec: 0 };
+        futimens(file.as_fd(), &Timestamps { last_access: time, last_modification: time }).map_err(local)
+    }
+}
+
+fn folder(entry: &Entry<'_, impl Read>, parent: &OwnedFd, name: &OsStr) -> Result<()> {
+    match mkdirat(parent, name, Mode::RWXU) {
+        // It came after something in it.
+        Err(Errno::EXIST) => {}
+        made => made.map_err(refused)?,
+    }
+    let folder = openat(parent, name, FOLDER, Mode::empty()).map_err(refused)?;
+    // One that its owner cannot write could not be filled, nor removed.
+    fchmod(&folder, mode(entry) | Mode::RWXU).map_err(|error| UnpackFault::Local(error.into()))
+}
+
+fn mode(entry: &Entry<'_, impl Read>) -> Mode {
+    Mode::from_raw_mode(entry.header().mode().unwrap_or(0o600) & 0o777)
+}
+
+/// A header's field, up to its NUL.
+fn field(field: &[u8; 100]) -> Vec<u8> {
+    field.iter().copied().take_while(|byte| *byte != 0).collect()
+}
+
+/// The path of an entry below the work directory, part by part.
+fn parts(name: &[u8]) -> Result<Vec<&OsStr>> {
+    let mut parts = name.split(|byte| *byte == b'/');
+    let inside = parts.next() == Some(WORK.as_bytes());
+    let parts: Vec<_> = parts.map(OsStr::from_bytes).collect();
+    let plain =
+        |part: &&OsStr| !matches!(part.as_bytes(), b"" | b"." | b"..") && !part.as_bytes().contains(&0);
+    if !inside || parts.is_empty() || !parts.iter().all(plain) {
+        return Err(foreign("an entry lies outside of it"));
+    }
+    if parts.len() > DEEPEST + 1 || name.len() > LONGEST_PATH {
+        return Err(foreign("an entry lies too deep"));
+    }
+    Ok(parts)
+}

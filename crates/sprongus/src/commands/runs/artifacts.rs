@@ -1,0 +1,83 @@
+//! `runs artifacts`: the files a run keeps, and how a person gets them.
+
+mod download;
+mod folder;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use sprongus_core::Runs;
+use sprongus_core::artifact::Artifact;
+use sprongus_core::ids::RunId;
+use sprongus_core::list::Page;
+use sprongus_core::text::printable;
+
+use crate::app::App;
+use crate::connect::Access;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::render::artifacts::table;
+use crate::render::screen::Format;
+use folder::Folder;
+
+/// Which run, and where to.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "With --download a file that is there already is left alone: when it is the artifact the command says so \
+                        and goes on, when it is another one the command ends with 4."
+)]
+pub struct Args {
+    /// The run's id
+    pub id: RunId,
+    /// Write the files below this folder, checked against their SHA-256, and print their paths
+    #[arg(long, value_name = "DIR")]
+    pub download: Option<PathBuf>,
+}
+
+/// A file that is there now.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    #[serde(flatten)]
+    artifact: &'a Artifact,
+    path: String,
+    unchanged: bool,
+}
+
+/// Shows them, or fetches them.
+pub async fn run(args: Args, app: &App) -> Outcome {
+    let runs = app.connect(Access::Existing).await?.runs;
+    let artifacts = runs.artifacts(args.id).await?;
+    let Some(folder) = args.download else {
+        let page = Page { data: artifacts, next_cursor: None };
+        app.screen.list(&page, |it| it.name.to_string(), || table(&page.data, app.screen.now()))?;
+        return Ok(Exit::Done);
+    };
+    tokio::select! {
+        fetched = fetch(app, &*runs, &artifacts, folder) => fetched.map(|()| Exit::Done),
+        // What is half there goes with the future that was writing it.
+        Ok(()) = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+    }
+}
+
+async fn fetch(app: &App, runs: &dyn Runs, artifacts: &[Artifact], into: PathBuf) -> Outcome<()> {
+    if artifacts.is_empty() {
+        app.screen.note("the run keeps no artifacts");
+        return Ok(());
+    }
+    let folder = Folder::open(&into)?;
+    for artifact in artifacts {
+        let unchanged = download::fetch(runs, artifact, &folder).await?;
+        let path = into.join(artifact.name.as_str()).display().to_string();
+        match app.screen.format {
+            Format::Json => app.screen.json(&Written { artifact, path, unchanged })?,
+            Format::People | Format::Quiet => {
+                if unchanged {
+                    app.screen.note(&format!("unchanged: {}", printable(&path)));
+                }
+                app.screen.text(&format!("{}\n", printable(&path)))?;
+            }
+        }
+    }
+    Ok(())
+}
