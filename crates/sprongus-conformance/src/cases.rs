@@ -152,6 +152,12 @@ macro_rules! for_each_case {
                 a_reader_passes_over_what_retention_took,
                 a_reader_among_writers_misses_nothing,
             }
+            rollup {
+                minutes_are_what_the_stream_tells,
+                every_event_counts_once_however_many_count,
+                minutes_are_of_one_workspace_and_of_all_its_projects,
+                old_minutes_are_forgotten,
+            }
             service {
                 subscribers_hear_the_domain_events_in_order,
             }

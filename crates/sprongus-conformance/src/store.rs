@@ -15,6 +15,7 @@ pub mod list;
 pub mod prune;
 pub mod record;
 pub mod retry;
+pub mod rollup;
 pub mod service;
 pub mod stream;
 pub mod tenants;

@@ -15,6 +15,7 @@ pub mod json;
 pub mod list;
 pub mod names;
 pub mod redact;
+pub mod rollup;
 pub mod rules;
 pub mod run;
 pub mod runs;

@@ -11,6 +11,7 @@
 //! - **S7** Nothing of another workspace is seen or changed.
 //! - **S8** A call that fails for want of the database is `unavailable` and may be repeated.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +26,7 @@ use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::rollup::{Minute, Totals};
 use crate::rules::enqueue::Prepared;
 use crate::rules::{self, Act, Decision};
 use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueue, Hold, Report, Run};
@@ -164,6 +166,17 @@ pub struct Fault {
     pub text: String,
     /// What to do about it.
     pub remedy: &'static str,
+}
+
+/// A figure of a store itself, for who watches it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gauge {
+    /// Its name, such as `store_connections`.
+    pub name: &'static str,
+    /// What it says, in a line without a full stop.
+    pub help: &'static str,
+    /// Its value.
+    pub value: f64,
 }
 
 /// A database of runs.
@@ -347,11 +360,25 @@ pub trait Store: Send + Sync + 'static {
     /// from here, and does not walk again over what belongs to others.
     async fn stream_end(&self, caller: &Caller) -> Result<StreamPosition>;
 
+    /// Adds the next events of the caller's workspace, up to `limit` of its stream, to its minutes ([`crate::rollup`]). How many were
+    /// looked at: none when there are no more, or somebody else is at it.
+    async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32>;
+
+    /// Everything that ever happened in the caller's workspace, kind by kind, as far as [`Store::roll_up`] has read. It only grows.
+    async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>>;
+
+    /// The minutes of the caller's workspace from `since` on and before `before`, in their order, kind by kind; a minute in which
+    /// nothing happened is left out. Refused to a caller who is narrowed to projects: they are of all of them.
+    async fn minutes(&self, caller: &Caller, since: Timestamp, before: Timestamp) -> Result<Vec<Minute>>;
+
     /// The present, by the clock the rules are given.
     async fn now(&self) -> Result<Timestamp>;
 
     /// How it is; `thorough` looks through the whole database for damage, which takes as long as reading it.
     async fn health(&self, thorough: bool) -> Result<Health>;
+
+    /// What may be watched of the store itself; a few figures that cost little.
+    async fn gauges(&self) -> Result<Vec<Gauge>>;
 
     /// A number that grows when anything may have changed. Read it before looking, then wait with [`Store::changed`]: no
     /// change in between is missed.

@@ -42,6 +42,12 @@ impl Timestamp {
         Self::from_millis(self.0.saturating_sub(millis))
     }
 
+    /// The beginning of its minute.
+    #[must_use]
+    pub fn minute(self) -> Self {
+        Self::from_millis(self.0.div_euclid(60_000) * 60_000)
+    }
+
     /// How long after `earlier` this is; zero when it is not.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -12,6 +12,7 @@ mod auth;
 mod body;
 mod context;
 mod feed;
+mod metrics;
 pub mod openapi;
 mod part;
 mod path;
@@ -36,6 +37,7 @@ pub use rate::RateLimit;
 
 use auth::Tokens;
 use feed::Feed;
+use metrics::Metrics;
 use rate::Rates;
 use turnstile::Turnstiles;
 
@@ -75,6 +77,7 @@ pub(crate) struct Shared {
     rates: Rates,
     turnstiles: Turnstiles,
     feed: Arc<Feed>,
+    metrics: Metrics,
     stopping: watch::Receiver<bool>,
 }
 
@@ -93,6 +96,7 @@ impl Server {
             rates: Rates::new(options.rate_limit),
             turnstiles: Turnstiles::default(),
             feed: Feed::new(Arc::clone(service.store())),
+            metrics: Metrics::default(),
             service,
             options,
             stopping,

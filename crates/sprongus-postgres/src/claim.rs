@@ -125,7 +125,8 @@ macro_rules! take {
             told AS (
                 INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, payload)
                 SELECT $2, id, last_seq, 'run.started', updated_at, $13,
-                    jsonb_build_object('attempt', attempt, 'epoch', epoch, 'workerId', $11::text)
+                    jsonb_build_object('attempt', attempt, 'epoch', epoch, 'workerId', $11::text,
+                        'waitMs', greatest(0, (extract(epoch FROM updated_at - run_at) * 1000)::bigint))
                 FROM taken),
             reminded AS (
                 INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs)
@@ -317,8 +318,10 @@ fn answered(
 
 /// The event that the statement wrote; the suite holds the two, and the rule, to one another.
 fn started(run: &Run, caller: &Caller, request: &ClaimRequest) -> Event {
-    let payload =
-        serde_json::json!({"attempt": run.attempt, "epoch": run.epoch, "workerId": request.worker_id});
+    let waited = u64::try_from(run.updated_at.since(run.run_at).as_millis()).unwrap_or(u64::MAX);
+    let payload = serde_json::json!({
+        "attempt": run.attempt, "epoch": run.epoch, "workerId": request.worker_id, "waitMs": waited,
+    });
     Event {
         run_id: run.id,
         step_id: None,

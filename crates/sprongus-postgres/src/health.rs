@@ -1,11 +1,13 @@
 //! How a server is, for `doctor`.
 
-use sprongus_core::store::{Fault, Health};
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::store::{Fault, Gauge, Health};
 use tokio_postgres::{Client, Config};
 
 use crate::fault::Result;
 use crate::migrate;
 use crate::open::weak_setting;
+use crate::session::{Database, Params};
 
 const SERVER: &str = "SELECT current_setting('server_version')";
 const ROLE: &str = "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user";
@@ -61,6 +63,36 @@ pub async fn health(client: &Client, place: String, schema: &str) -> Result<Heal
         durable,
         faults,
     })
+}
+
+/// The pool, and what keeps old rows from being cleared.
+pub async fn gauges(database: &Database) -> Result<Vec<Gauge>> {
+    let mut session = database.session().await?;
+    let asked: [(&str, Params<'_>); 1] = [(OLDEST, &[])];
+    let rows = session.look(&WorkspaceId::local(), &asked).await?.pop().unwrap_or_default();
+    let oldest: Option<i64> = match rows.first() {
+        Some(row) => row.try_get(0)?,
+        None => None,
+    };
+    let (size, idle, waiting) = database.connections();
+    Ok(vec![
+        Gauge {
+            name: "store_connections",
+            help: "Connections to the database that this process has",
+            value: size,
+        },
+        Gauge { name: "store_connections_idle", help: "Those of them that nobody uses", value: idle },
+        Gauge {
+            name: "store_connections_wanted",
+            help: "Callers that wait for a connection",
+            value: waiting,
+        },
+        Gauge {
+            name: "store_oldest_snapshot_seconds",
+            help: "Age of the oldest transaction that keeps dead rows from being cleared",
+            value: oldest.unwrap_or(0) as f64,
+        },
+    ])
 }
 
 /// Host, port and database; a password is left out.

@@ -26,6 +26,7 @@ mod plans;
 mod prune;
 mod read;
 mod record;
+mod rollup;
 mod rows;
 pub mod scratch;
 mod session;
@@ -38,6 +39,7 @@ mod wake;
 mod writing;
 mod youth;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,11 +54,12 @@ use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::rollup::{Minute, Totals};
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Gauge, Health, Inserted, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::{NewToken, Token};
@@ -463,6 +466,18 @@ impl Store for Postgres {
         look(|| stream::stream_end(&self.database, caller)).await
     }
 
+    async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32> {
+        look(|| rollup::roll_up(&self.database, caller, limit)).await
+    }
+
+    async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
+        look(|| rollup::totals(&self.database, caller)).await
+    }
+
+    async fn minutes(&self, caller: &Caller, since: Timestamp, before: Timestamp) -> Result<Vec<Minute>> {
+        look(|| rollup::minutes(&self.database, caller, since, before)).await
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         look(|| directory::now(&self.database)).await
     }
@@ -474,6 +489,10 @@ impl Store for Postgres {
             health::health(&client, place.clone(), &self.schema).await
         })
         .await
+    }
+
+    async fn gauges(&self) -> Result<Vec<Gauge>> {
+        look(|| health::gauges(&self.database)).await
     }
 
     fn generation(&self) -> u64 {

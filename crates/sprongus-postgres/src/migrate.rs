@@ -37,6 +37,12 @@ const SOURCES: &[Source] = &[
     Source { number: 2, name: "enqueue", sql: &[include_str!("../migrations/0002_enqueue.sql")] },
     Source { number: 3, name: "stream", sql: &[include_str!("../migrations/0003_stream.sql")] },
     Source { number: 4, name: "artifacts", sql: &[include_str!("../migrations/0004_artifacts.sql")] },
+    Source {
+        number: 5,
+        name: "claims_look_up_no_workspace",
+        sql: &[include_str!("../migrations/0005_claims_look_up_no_workspace.sql")],
+    },
+    Source { number: 6, name: "minutes", sql: &[include_str!("../migrations/0006_minutes.sql")] },
 ];
 
 /// How long a migration waits for a table that somebody uses, before it gives up and lets them go on.

@@ -79,7 +79,7 @@ const FINISHED: &str = "
     SELECT 'default', id, seq, type, created_at, 'bench', CASE WHEN seq = 3 THEN created_at END, payload
     FROM made CROSS JOIN LATERAL (VALUES
         (1, 'run.enqueued', jsonb_build_object('kind', kind, 'runAt', NULL)),
-        (2, 'run.started', jsonb_build_object('attempt', 1, 'epoch', 1, 'workerId', 'bench-history')),
+        (2, 'run.started', jsonb_build_object('attempt', 1, 'epoch', 1, 'waitMs', 0, 'workerId', 'bench-history')),
         (3, 'run.succeeded', jsonb_build_object('attempt', 1, 'elapsedMs', 0, 'outputRef', NULL))) AS event (seq, type, payload)";
 
 /// Rows of a history in one transaction.

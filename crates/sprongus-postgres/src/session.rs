@@ -90,6 +90,12 @@ impl Database {
         }
     }
 
+    /// Connections there are, those of them that are idle, and callers that wait for one.
+    pub fn connections(&self) -> (f64, f64, f64) {
+        let status = self.pool.status();
+        (status.size as f64, status.available as f64, status.waiting as f64)
+    }
+
     /// The present where a test has turned the clock; otherwise the database's own clock is asked, in each statement.
     pub fn turned(&self) -> Option<Time> {
         self.clock.as_ref().map(|clock| Time(clock.now()))

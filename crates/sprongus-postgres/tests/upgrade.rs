@@ -93,14 +93,20 @@ async fn an_upgrade_from_every_earlier_schema_keeps_every_row() {
         let refused = Postgres::connect(&owner, options()).await.map(drop).unwrap_err();
         assert!(refused.message().starts_with("the database has schema"), "{refused}");
 
-        // What versions before the third granted, and those before the fourth.
-        let granted = "GRANT UPDATE ON api_tokens TO sprongus_app; GRANT SELECT, INSERT, UPDATE ON run_artifacts TO sprongus_app";
+        // What that version granted, and what those before the third did.
+        let granted = "GRANT UPDATE ON api_tokens TO sprongus_app; GRANT SELECT, INSERT, UPDATE ON run_artifacts, run_queue TO sprongus_app";
         client.batch_execute(granted).await.unwrap();
+        if earlier.number >= 4 {
+            let granted = "GRANT DELETE ON run_artifacts TO sprongus_app; GRANT SELECT, INSERT, UPDATE, DELETE ON unwanted_blobs TO sprongus_app";
+            client.batch_execute(granted).await.unwrap();
+        }
         let applied = migrate(&owner, &options(), None).await.unwrap();
         assert_eq!(applied.len(), every.len() - earlier.number as usize);
         let served = "
             SELECT has_table_privilege('sprongus_app', 'run_artifacts', 'DELETE'), bool_and(
-                has_table_privilege('sprongus_app', 'unwanted_blobs', named)) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS t (named)";
+                has_table_privilege('sprongus_app', 'unwanted_blobs', named) AND has_table_privilege('sprongus_app', 'run_minutes', named)
+                AND has_table_privilege('sprongus_app', 'rolled_up', named))
+            FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS t (named)";
         let row = client.query_one(served, &[]).await.unwrap();
         assert!(row.get::<_, bool>(0) && row.get::<_, bool>(1), "a role that served goes on serving");
         assert_eq!(migrate(&owner, &options(), Some("sprongus_app")).await.unwrap(), []);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, MAIN_DB};
 use sprongus_core::Result;
-use sprongus_core::store::{Fault, Health};
+use sprongus_core::store::{Fault, Gauge, Health};
 
 use crate::fault::Told;
 use crate::migrate;
@@ -54,4 +54,19 @@ pub fn health(
         durable: durability == Durability::PowerCut,
         faults,
     })
+}
+
+/// The size of the file, and of the log that is not in it yet.
+pub fn gauges(file: &Path) -> Vec<Gauge> {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len()) as f64;
+    vec![
+        Gauge { name: "store_file_bytes", help: "Size of the database's file", value: size(file) },
+        Gauge {
+            name: "store_log_bytes",
+            help: "Size of the log of what is not in the file yet",
+            value: size(Path::new(&log)),
+        },
+    ]
 }

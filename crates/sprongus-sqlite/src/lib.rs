@@ -23,6 +23,7 @@ mod probe;
 mod prune;
 mod read;
 mod record;
+mod rollup;
 mod rows;
 mod stats;
 mod stream;
@@ -30,6 +31,7 @@ mod token;
 mod wake;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -45,11 +47,12 @@ use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::rollup::{Minute, Totals};
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Gauge, Health, Inserted, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::{Clock, Timestamp};
 use sprongus_core::token::{NewToken, Token};
@@ -442,6 +445,21 @@ impl Store for Sqlite {
         self.read(|connection, _| stream::stream_end(connection)).await
     }
 
+    async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32> {
+        let caller = caller.clone();
+        self.writer.write(move |tx| rollup::roll_up(tx, &caller, limit)).await
+    }
+
+    async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| rollup::totals(connection, &caller)).await
+    }
+
+    async fn minutes(&self, caller: &Caller, since: Timestamp, before: Timestamp) -> Result<Vec<Minute>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| rollup::minutes(connection, &caller, since, before)).await
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         Ok(self.shared.clock.now())
     }
@@ -449,6 +467,11 @@ impl Store for Sqlite {
     async fn health(&self, thorough: bool) -> Result<Health> {
         let (file, durability) = (self.shared.file.clone(), self.shared.durability);
         self.read(move |connection, _| health::health(connection, &file, durability, thorough)).await
+    }
+
+    async fn gauges(&self) -> Result<Vec<Gauge>> {
+        let file = self.shared.file.clone();
+        self.read(move |_, _| Ok(health::gauges(&file))).await
     }
 
     fn generation(&self) -> u64 {

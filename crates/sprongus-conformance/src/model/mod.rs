@@ -4,6 +4,7 @@
 //! One lock around everything makes each call a transaction; `tables.rs` says what is kept, the other files what each verb does
 //! with it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,11 +18,12 @@ use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::rollup::{Minute, Totals, admit};
 use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Gauge, Health, Inserted, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::{Clock, Timestamp};
 use sprongus_core::token::{NewToken, Token};
@@ -35,6 +37,7 @@ mod enqueue;
 mod read;
 mod report;
 mod retention;
+mod rollup;
 mod stream;
 mod tables;
 mod token;
@@ -343,6 +346,22 @@ impl Store for Model {
         self.read(caller, |tenant| Ok(tenant.stream_end()))
     }
 
+    async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32> {
+        admit(caller)?;
+        let now = self.clock.now();
+        Ok(self.tables().tenant_mut(&caller.workspace)?.roll_up(caller, limit, now))
+    }
+
+    async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
+        admit(caller)?;
+        self.read(caller, |tenant| Ok(tenant.totals.clone()))
+    }
+
+    async fn minutes(&self, caller: &Caller, since: Timestamp, before: Timestamp) -> Result<Vec<Minute>> {
+        admit(caller)?;
+        self.read(caller, |tenant| Ok(tenant.minutes(since, before)))
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         Ok(self.clock.now())
     }
@@ -350,6 +369,10 @@ impl Store for Model {
     async fn health(&self, _thorough: bool) -> Result<Health> {
         let (engine, place) = ("the model".to_owned(), "memory".to_owned());
         Ok(Health { engine, place, schema: 0, durable: false, faults: Vec::new() })
+    }
+
+    async fn gauges(&self) -> Result<Vec<Gauge>> {
+        Ok(Vec::new())
     }
 
     fn generation(&self) -> u64 {

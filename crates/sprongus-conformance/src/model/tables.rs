@@ -8,10 +8,12 @@ use sprongus_core::directory::{AgentTask, Project, Worker, Workspace};
 use sprongus_core::event::Event;
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::rollup::{Counts, Totals};
 use sprongus_core::rules::Change;
 use sprongus_core::rules::schedule::{Schedule, schedule};
 use sprongus_core::run::Run;
 use sprongus_core::step::{NumberedLine, Step};
+use sprongus_core::stream::StreamPosition;
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::Token;
 use sprongus_core::{Caller, Error, Result};
@@ -42,6 +44,10 @@ pub(super) struct Tenant {
     pub(super) tokens: BTreeMap<TokenId, (Token, String)>,
     /// How many events the stream has had.
     pub(super) streamed: u64,
+    /// How far the minutes have been made of it.
+    pub(super) rolled: StreamPosition,
+    pub(super) minutes: BTreeMap<(Timestamp, String), Counts>,
+    pub(super) totals: BTreeMap<String, Totals>,
     /// The places of files that went in this call.
     pub(super) gone: Vec<String>,
 }
@@ -110,6 +116,9 @@ impl Tenant {
             kinds: BTreeMap::new(),
             tokens: BTreeMap::new(),
             streamed: 0,
+            rolled: StreamPosition::default(),
+            minutes: BTreeMap::new(),
+            totals: BTreeMap::new(),
             gone: Vec::new(),
         }
     }

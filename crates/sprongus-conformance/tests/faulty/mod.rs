@@ -1,5 +1,6 @@
 //! The model with one promise broken.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,10 +14,11 @@ use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::rollup::{Minute, Totals};
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Gauge, Health, Inserted, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::{NewToken, Token};
@@ -280,6 +282,18 @@ impl Store for Faulty {
         self.inner.stream_end(caller).await
     }
 
+    async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32> {
+        self.inner.roll_up(caller, limit).await
+    }
+
+    async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
+        self.inner.totals(caller).await
+    }
+
+    async fn minutes(&self, caller: &Caller, since: Timestamp, before: Timestamp) -> Result<Vec<Minute>> {
+        self.inner.minutes(caller, since, before).await
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         self.inner.now().await
     }
@@ -290,6 +304,10 @@ impl Store for Faulty {
 
     async fn changed(&self, seen: u64, longest: Duration) {
         self.inner.changed(seen, longest).await
+    }
+
+    async fn gauges(&self) -> Result<Vec<Gauge>> {
+        self.inner.gauges().await
     }
 
     fn generation(&self) -> u64 {

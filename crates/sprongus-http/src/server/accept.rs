@@ -1,6 +1,7 @@
 //! Connections: taking them in, how many, and how they end. What is asked over one is for the router.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// The most headers of a request: over it the answer is 431.
 const MAX_HEADERS: usize = 100;
 
+/// Who is at the other end of a request's connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub SocketAddr);
+
 /// How long to wait when the system has no more connections to give.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
 
@@ -33,9 +38,6 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
 pub async fn serve(server: Server, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
     let options = server.shared.options.clone();
     let app = router::router(Arc::clone(&server.shared)).map_request(path::split_verb);
-    let service = TowerToHyperService::new(
-        app.map_request(|request: Request<Incoming>| request.map(axum::body::Body::new)),
-    );
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(options.patience)
@@ -54,8 +56,8 @@ pub async fn serve(server: Server, listener: TcpListener, stop: impl Future<Outp
             () = &mut stop => break,
             taken = taken => taken,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, peer),
             Err(error) if is_of_connection(&error) => continue,
             Err(error) => {
                 tracing::error!(%error, "no connection can be taken in");
@@ -68,7 +70,12 @@ pub async fn serve(server: Server, listener: TcpListener, stop: impl Future<Outp
             tracing::debug!(%error, "a connection stays slow");
         }
         let io = TokioIo::new(Stalling::new(stream, options.stall));
-        let connection = graceful.watch(http.serve_connection(io, service.clone()));
+        let service = app.clone().map_request(move |request: Request<Incoming>| {
+            let mut request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(Peer(peer));
+            request
+        });
+        let connection = graceful.watch(http.serve_connection(io, TowerToHyperService::new(service)));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(?error, "a connection ended");

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use sprongus_core::Error;
 use sprongus_core::ids::RunId;
 
+use super::Shared;
 use super::answer::Refused;
 use super::rate::Left;
 use crate::wire::REQUEST_ID_HEADER;
@@ -40,7 +41,7 @@ pub fn note_rate(left: Left) {
 }
 
 /// The outermost layer.
-pub async fn layer(request: Request, next: Next) -> Response {
+pub async fn layer(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let context = Arc::new(Context { request_id: RunId::new().to_string(), left: Mutex::new(None) });
     let (began, method) = (Instant::now(), request.method().clone());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
@@ -59,10 +60,11 @@ pub async fn layer(request: Request, next: Next) -> Response {
     if let Some(left) = context.left.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
         left.tell(headers);
     }
-    let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let (took, status) = (began.elapsed(), response.status().as_u16());
+    shared.metrics.requests.count(&method, route.as_deref(), status, took);
+    let elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     // The path itself is a client's text; the route says as much.
     let route = route.as_deref().unwrap_or("-");
-    let status = response.status().as_u16();
     tracing::debug!(request = %context.request_id, %method, route, status, elapsed_ms, "answered");
     response
 }

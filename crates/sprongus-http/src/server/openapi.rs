@@ -8,8 +8,8 @@ use sprongus_core::{Error, ErrorCode};
 use utoipa::OpenApi;
 
 use super::routes::{
-    artifact, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, progress, prune,
-    read, record, retry, runner_jobs, stats, stream, token, workdir,
+    artifact, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, metrics, progress,
+    prune, read, record, retry, runner_jobs, stats, stream, token, workdir,
 };
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::wire::words::{
@@ -47,7 +47,7 @@ use crate::wire::words::{
         directory::pause_kind, directory::resume_kind, directory::workspaces, directory::create_workspace,
         directory::delete_workspace, token::tokens, token::create, token::revoke, token::own, prune::prune,
         runner_jobs::create, runner_jobs::list, runner_jobs::get, runner_jobs::cancel, runner_jobs::retry,
-        health::livez, health::readyz, health::openapi, health::errors,
+        health::livez, health::readyz, metrics::metrics, health::openapi, health::errors,
     ),
     components(schemas(
         StateName, PhaseName, StepTypeName, StepStatusName, StreamName, ScopeName, SortName, GateAnswer, CodeName, FieldFault,

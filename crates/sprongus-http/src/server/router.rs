@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, map_request};
+use axum::middleware::{from_fn_with_state, map_request};
 use axum::routing::{delete, get, post, put};
 use sprongus_core::{Error, ErrorCode};
 
 use super::answer::Refused;
 use super::routes::{
-    artifact, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, progress, prune,
-    read, record, retry, runner_jobs, stats, stream, token, workdir,
+    artifact, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, metrics, progress,
+    prune, read, record, retry, runner_jobs, stats, stream, token, workdir,
 };
 use super::{Shared, context, upload};
 
@@ -68,6 +68,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/runner-jobs/{id}/retry", post(runner_jobs::retry))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(health::openapi))
         .route("/errors", get(health::errors))
         .fallback(|| async {
@@ -76,6 +77,6 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .method_not_allowed_fallback(|| async {
             Refused(Error::new(ErrorCode::MethodNotAllowed, "this route has no such method"))
         })
-        .layer(from_fn(context::layer))
+        .layer(from_fn_with_state(Arc::clone(&shared), context::layer))
         .with_state(shared)
 }

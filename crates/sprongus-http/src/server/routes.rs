@@ -10,6 +10,7 @@ pub mod finish;
 pub mod gate;
 pub mod health;
 pub mod heartbeat;
+pub mod metrics;
 pub mod progress;
 pub mod prune;
 pub mod read;

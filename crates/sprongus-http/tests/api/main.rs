@@ -13,6 +13,7 @@ mod document;
 mod flow;
 mod life;
 mod limits;
+mod metrics;
 mod raw;
 mod rights;
 mod scene;

@@ -1,0 +1,37 @@
+//! The minutes, made of the stream a page at a time.
+
+use sprongus_core::Caller;
+use sprongus_core::rollup::{KEPT, Minute, fold};
+use sprongus_core::time::Timestamp;
+
+use super::tables::Tenant;
+
+impl Tenant {
+    pub(super) fn roll_up(&mut self, caller: &Caller, limit: u32, now: Timestamp) -> u32 {
+        let page = self.stream(caller, self.rolled, limit);
+        let Some(last) = page.last() else { return 0 };
+        self.rolled = last.position;
+        let kind = |run| self.rows.get(&run).map_or("", |row| row.run.kind.as_str());
+        let sums = fold(page.iter().map(|one| (kind(one.event.run_id), &one.event)), now);
+        for (kind, more) in &sums.totals {
+            self.totals.entry(kind.clone()).or_default().add(more);
+        }
+        for (minute, counts) in sums.minutes {
+            let sum = self.minutes.entry(minute).or_default();
+            *sum = sum.plus(counts);
+        }
+        let oldest = now.minus(KEPT);
+        self.minutes.retain(|(minute, _), _| *minute >= oldest);
+        u32::try_from(page.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn minutes(&self, since: Timestamp, before: Timestamp) -> Vec<Minute> {
+        let within = self.minutes.iter().filter(|((minute, _), _)| *minute >= since && *minute < before);
+        let minute = |(minute, kind): &(Timestamp, String), counts| Minute {
+            minute: *minute,
+            kind: kind.clone(),
+            counts,
+        };
+        within.map(|(key, counts)| minute(key, *counts)).collect()
+    }
+}

@@ -1,0 +1,97 @@
+//! What a Prometheus server scrapes, and who may.
+
+use serde_json::json;
+use sprongus_core::Caller;
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::token::Scope;
+
+use crate::raw;
+use crate::scene::{Scene, play};
+
+/// The value of a series, as it stands in the text.
+fn value<'a>(text: &'a str, series: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
+}
+
+async fn scrape(scene: &Scene, headers: &[(&str, &str)]) -> raw::Reply {
+    raw::bytes(scene.address, &raw::request("GET", "/metrics", headers, b"")).await
+}
+
+async fn roll_up(scene: &Scene, workspace: &str) {
+    let caller = Caller::new(workspace.parse::<WorkspaceId>().unwrap(), "tester");
+    while scene.service.store().roll_up(&caller, 100).await.unwrap() > 0 {}
+}
+
+#[test]
+fn figures_are_of_what_happened() {
+    play(async || {
+        let scene = Scene::new().await;
+        let done = scene.held("mail").await;
+        scene.post(&format!("/v1/runs/{done}:succeed"), json!({"workerId": "w", "epoch": 1})).await.is(200);
+        scene.held("note").await;
+        scene.enqueue("mail").await;
+        roll_up(&scene, "default").await;
+        let reply = scrape(&scene, &[]).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert!(
+            reply.header("content-type").unwrap().starts_with("application/openmetrics-text; version=1.0.0")
+        );
+        let text = reply.text();
+        let seen = |series: &str| value(&text, series).unwrap_or_else(|| panic!("no {series} in\n{text}"));
+        assert_eq!(seen("sprongus_runs_due{workspace=\"default\",kind=\"mail\"}"), "1.0");
+        assert_eq!(seen("sprongus_runs_running{workspace=\"default\",kind=\"note\"}"), "1.0");
+        assert_eq!(seen("sprongus_runs_enqueued_total{workspace=\"default\",kind=\"mail\"}"), "2");
+        assert_eq!(seen("sprongus_executions_started_total{workspace=\"default\",kind=\"note\"}"), "1");
+        let ended = "sprongus_runs_ended_total{workspace=\"default\",kind=\"mail\",outcome=\"succeeded\"}";
+        assert_eq!(seen(ended), "1");
+        assert_eq!(seen("sprongus_run_wait_seconds_count{workspace=\"default\",kind=\"mail\"}"), "1");
+        let all = "sprongus_run_execution_seconds_bucket{le=\"+Inf\",workspace=\"default\",kind=\"mail\"}";
+        assert_eq!(seen(all), "1");
+        let asked = "sprongus_http_request_seconds_count{method=\"POST\",route=\"/v1/runs/{id}:succeed\",status=\"200\"}";
+        assert_eq!(seen(asked), "1");
+        assert!(seen("sprongus_store_file_bytes").parse::<f64>().unwrap() > 0.0);
+        assert!(text.ends_with("# EOF\n"));
+    });
+}
+
+#[test]
+fn a_stranger_needs_an_admins_token_and_sees_what_is_his() {
+    play(async || {
+        let scene = Scene::new().await;
+        scene.enqueue("mine").await;
+        let theirs = scene.token("other", "their admin", &[Scope::Admin]).await;
+        let theirs = format!("Bearer {theirs}");
+        let made = scene.token("other", "their writer", &[Scope::Write]).await;
+        scene.ask(&made, "POST", "/v1/runs", Some(json!({"kind": "theirs"}))).await.is(201);
+        let reader = format!("Bearer {}", scene.token("default", "reader", &[Scope::Read]).await);
+        let behind = ("X-Forwarded-For", "203.0.113.9");
+        scrape(&scene, &[behind]).await.refuses(401, "unauthenticated");
+        scrape(&scene, &[("Authorization", &reader)]).await.refuses(403, "forbidden");
+        scrape(&scene, &[("Authorization", "Bearer nonsense")]).await.refuses(401, "unauthenticated");
+        let own = scrape(&scene, &[behind, ("Authorization", &theirs)]).await;
+        assert_eq!(own.status, 200, "{}", own.text());
+        assert!(
+            own.text().contains("kind=\"theirs\"") && !own.text().contains("kind=\"mine\""),
+            "{}",
+            own.text()
+        );
+        let operator = format!("Bearer {}", scene.all);
+        let every = scrape(&scene, &[behind, ("Authorization", &operator)]).await.text();
+        assert!(every.contains("kind=\"theirs\"") && every.contains("kind=\"mine\""), "{every}");
+    });
+}
+
+#[test]
+fn a_clients_text_is_no_label() {
+    play(async || {
+        let scene = Scene::new().await;
+        raw::bytes(scene.address, &raw::request("GET", "/no/such/\"route", &[], b"")).await;
+        raw::bytes(scene.address, &raw::request("BREW", "/livez", &[], b"")).await;
+        let text = scrape(&scene, &[]).await.text();
+        assert!(
+            text.contains("sprongus_http_request_seconds_count{method=\"\",route=\"\",status=\"404\"} 1"),
+            "{text}"
+        );
+        assert!(!text.contains("such") && !text.contains("BREW"), "{text}");
+    });
+}

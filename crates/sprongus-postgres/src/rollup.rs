@@ -1,0 +1,195 @@
+//! The minutes, made of the stream of events a page at a time. Who reads holds the row that says how far; others pass it by.
+
+use std::collections::BTreeMap;
+
+use sprongus_core::event::Event;
+use sprongus_core::rollup::{Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
+use sprongus_core::runs::Caller;
+use sprongus_core::stream::StreamPosition;
+use sprongus_core::time::Timestamp;
+use tokio_postgres::Row;
+
+use crate::change::present;
+use crate::directory::all;
+use crate::fault::Result;
+use crate::rows::{self, Reader, event_columns, number};
+use crate::session::{Database, News, PRESENT, Params};
+use crate::values::{Time, TransactionId};
+
+const BEGIN: &str = "
+    INSERT INTO rolled_up (workspace_id, tx, pos) SELECT $1, '0', 0 WHERE EXISTS (SELECT FROM workspaces WHERE id = $1)
+    ON CONFLICT DO NOTHING";
+/// In the order of the stream, and no further than it goes by now (`stream.rs`).
+const PAGE: &str = concat!(
+    "WITH here AS MATERIALIZED (SELECT tx, pos FROM rolled_up WHERE workspace_id = $1 FOR UPDATE SKIP LOCKED)
+    SELECT e.*, coalesce(r.kind, '') FROM here CROSS JOIN LATERAL (SELECT ",
+    event_columns!(),
+    ", tx, pos FROM run_events
+        WHERE workspace_id = $1 AND (tx, pos) > (here.tx, here.pos) AND tx < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY tx, pos LIMIT $2) AS e LEFT JOIN runs r ON r.workspace_id = $1 AND r.id = e.run_id
+    ORDER BY e.tx, e.pos"
+);
+const ADD: &str = "
+    INSERT INTO run_minutes AS m (workspace_id, minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms)
+    SELECT $1, * FROM unnest($2::timestamptz[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+        $9::bigint[], $10::bigint[], $11::bigint[])
+    ON CONFLICT (workspace_id, minute, kind) DO UPDATE SET enqueued = m.enqueued + excluded.enqueued,
+        started = m.started + excluded.started, succeeded = m.succeeded + excluded.succeeded,
+        failed = m.failed + excluded.failed, canceled = m.canceled + excluded.canceled, retried = m.retried + excluded.retried,
+        lost = m.lost + excluded.lost, succeeded_ms = m.succeeded_ms + excluded.succeeded_ms";
+const ADD_TOTALS: &str = "
+    INSERT INTO run_totals AS t (workspace_id, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms)
+    SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+        $9::bigint[], $10::bigint[])
+    ON CONFLICT (workspace_id, kind) DO UPDATE SET enqueued = t.enqueued + excluded.enqueued,
+        started = t.started + excluded.started, succeeded = t.succeeded + excluded.succeeded,
+        failed = t.failed + excluded.failed, canceled = t.canceled + excluded.canceled, retried = t.retried + excluded.retried,
+        lost = t.lost + excluded.lost, succeeded_ms = t.succeeded_ms + excluded.succeeded_ms";
+const ADD_SPANS: &str = "
+    INSERT INTO run_spans AS s (workspace_id, kind, span, bound, count, total_ms)
+    SELECT $1, * FROM unnest($2::text[], $3::text[], $4::integer[], $5::bigint[], $6::bigint[])
+    ON CONFLICT (workspace_id, kind, span, bound) DO UPDATE SET count = s.count + excluded.count,
+        total_ms = s.total_ms + excluded.total_ms";
+const TOTALS: &str = "
+    SELECT kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms FROM run_totals
+    WHERE workspace_id = $1";
+const SPANS: &str = "SELECT kind, span, bound, count, total_ms FROM run_spans WHERE workspace_id = $1";
+const NOTE: &str = "UPDATE rolled_up SET tx = $2, pos = $3 WHERE workspace_id = $1";
+const FORGET: &str = "DELETE FROM run_minutes WHERE workspace_id = $1 AND minute < $2";
+const MINUTES: &str = "
+    SELECT minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms FROM run_minutes
+    WHERE workspace_id = $1 AND minute >= $2 AND minute < $3 ORDER BY minute, kind COLLATE \"C\"";
+
+/// The columns behind those of the event.
+const TX: usize = 7;
+const POS: usize = 8;
+const KIND: usize = 9;
+
+/// Adds the next events; how many were looked at.
+pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result<u32> {
+    admit(caller)?;
+    let (workspace, most, turned) = (caller.workspace.as_str(), i64::from(limit), database.turned());
+    let mut session = database.session().await?;
+    let asked: [(&str, Params<'_>); 3] =
+        [(BEGIN, &[&workspace]), (PAGE, &[&workspace, &most]), (PRESENT, &[&turned])];
+    let mut answers = session.begin_with(&caller.workspace, &asked).await?;
+    let now = present(&answers.pop().unwrap_or_default())?;
+    let page = answers.pop().unwrap_or_default();
+    let Some(last) = page.last().map(position).transpose()? else {
+        session.roll_back().await?;
+        return Ok(0);
+    };
+    let events = page.iter().map(|row| Ok((row.try_get(KIND)?, rows::event(row)?)));
+    let events: Vec<(String, Event)> = events.collect::<Result<_>>()?;
+    let sums = fold(events.iter().map(|(kind, event)| (kind.as_str(), event)), now);
+    let minutes: Vec<Time> = sums.minutes.keys().map(|(minute, _)| Time(*minute)).collect();
+    let kinds: Vec<&str> = sums.minutes.keys().map(|(_, kind)| kind.as_str()).collect();
+    let all_kinds: Vec<&str> = sums.totals.keys().map(String::as_str).collect();
+    let in_minutes = columns(sums.minutes.values());
+    let in_all = columns(sums.totals.values().map(|totals| &totals.counts));
+    let spans = Spans::of(&sums.totals);
+    let (tx, pos, oldest) = (TransactionId(last.tx), number(last.pos), Time(now.minus(KEPT)));
+    let (m, a) = (&in_minutes, &in_all);
+    let asked: [(&str, Params<'_>); 5] = [
+        (ADD, &[&workspace, &minutes, &kinds, &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &m[6], &m[7]]),
+        (ADD_TOTALS, &[&workspace, &all_kinds, &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7]]),
+        (ADD_SPANS, &[&workspace, &spans.kinds, &spans.spans, &spans.bounds, &spans.counts, &spans.totals]),
+        (NOTE, &[&workspace, &tx, &pos]),
+        (FORGET, &[&workspace, &oldest]),
+    ];
+    session.commit_with(&asked, News::None).await?;
+    Ok(u32::try_from(page.len()).unwrap_or(u32::MAX))
+}
+
+fn position(row: &Row) -> Result<StreamPosition> {
+    let (TransactionId(tx), pos): (_, i64) = (row.try_get(TX)?, row.try_get(POS)?);
+    Ok(StreamPosition { tx, pos: u64::try_from(pos).unwrap_or(0) })
+}
+
+/// Counts as the columns of one insert.
+fn columns<'a>(all: impl Iterator<Item = &'a Counts>) -> [Vec<i64>; 8] {
+    let mut columns: [Vec<i64>; 8] = Default::default();
+    for counts in all {
+        let Counts { enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms } = *counts;
+        let all = [enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms];
+        columns.iter_mut().zip(all).for_each(|(column, count)| column.push(number(count)));
+    }
+    columns
+}
+
+/// How long things took, as the columns of one insert.
+#[derive(Default)]
+struct Spans<'a> {
+    kinds: Vec<&'a str>,
+    spans: Vec<&'static str>,
+    bounds: Vec<i32>,
+    counts: Vec<i64>,
+    totals: Vec<i64>,
+}
+
+impl<'a> Spans<'a> {
+    fn of(totals: &'a BTreeMap<String, Totals>) -> Self {
+        let mut spans = Self::default();
+        for (kind, totals) in totals {
+            for ((span, bound), took) in &totals.spans {
+                spans.kinds.push(kind);
+                spans.spans.push(span.as_str());
+                spans.bounds.push(i32::try_from(*bound).unwrap_or(i32::MAX));
+                spans.counts.push(number(took.count));
+                spans.totals.push(number(took.total_ms));
+            }
+        }
+        spans
+    }
+}
+
+/// Everything that ever happened.
+pub async fn totals(database: &Database, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
+    admit(caller)?;
+    let workspace = caller.workspace.as_str();
+    let asked: [(&str, Params<'_>); 2] = [(TOTALS, &[&workspace]), (SPANS, &[&workspace])];
+    let mut answers = database.session().await?.look(&caller.workspace, &asked).await?;
+    let spans = answers.pop().unwrap_or_default();
+    let mut totals: BTreeMap<String, Totals> = BTreeMap::new();
+    for row in answers.pop().unwrap_or_default() {
+        let mut row = Reader::from(&row, 0);
+        let (kind, counts) = (row.plain()?, counts(&mut row)?);
+        totals.entry(kind).or_default().counts = counts;
+    }
+    for row in spans {
+        let mut row = Reader::from(&row, 0);
+        let (kind, span, bound): (String, Span, i32) = (row.plain()?, row.text()?, row.plain()?);
+        let took = Took { count: row.count()?, total_ms: row.count()? };
+        totals.entry(kind).or_default().spans.insert((span, usize::try_from(bound).unwrap_or(0)), took);
+    }
+    Ok(totals)
+}
+
+fn counts(row: &mut Reader<'_>) -> Result<Counts> {
+    Ok(Counts {
+        enqueued: row.count()?,
+        started: row.count()?,
+        succeeded: row.count()?,
+        failed: row.count()?,
+        canceled: row.count()?,
+        retried: row.count()?,
+        lost: row.count()?,
+        succeeded_ms: row.count()?,
+    })
+}
+
+/// The minutes of a time.
+pub async fn minutes(
+    database: &Database,
+    caller: &Caller,
+    since: Timestamp,
+    before: Timestamp,
+) -> Result<Vec<Minute>> {
+    admit(caller)?;
+    let (workspace, since, before) = (caller.workspace.as_str(), Time(since), Time(before));
+    all(database, &caller.workspace, MINUTES, &[&workspace, &since, &before], |row| {
+        let mut row = Reader::from(row, 0);
+        Ok(Minute { minute: row.time()?, kind: row.plain()?, counts: counts(&mut row)? })
+    })
+    .await
+}
