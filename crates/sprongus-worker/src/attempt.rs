@@ -59,6 +59,8 @@ enum Came {
 pub(crate) struct Attempt {
     pub(crate) kind: Arc<KindDeclaration>,
     pub(crate) project_dir: PathBuf,
+    /// The run's input as it was enqueued, references and all.
+    pub(crate) asked: Value,
     /// With its secrets resolved.
     pub(crate) input: Value,
     /// The same as text.
@@ -93,6 +95,7 @@ impl Attempt {
     pub(crate) fn new(
         kind: Arc<KindDeclaration>,
         project_dir: PathBuf,
+        asked: Value,
         input: Value,
         masks: Masks,
         done: HashMap<String, String>,
@@ -101,6 +104,7 @@ impl Attempt {
         Self {
             kind,
             project_dir,
+            asked,
             input,
             text,
             masks,
@@ -247,14 +251,30 @@ impl Attempt {
 
     /// What names stand for in the templates of `step`.
     pub(crate) fn names(&self, step: &StepDeclaration, place: &Place<'_>) -> TemplateContext {
+        self.named(&self.input, &self.outputs, step, place)
+    }
+
+    /// The same for what leaves the machine: no secret has a name there.
+    pub(crate) fn public_names(&self, step: &StepDeclaration, place: &Place<'_>) -> TemplateContext {
+        let masked = self.outputs.iter().map(|(name, output)| (name.clone(), self.masks.text(output)));
+        self.named(&self.asked, &masked.collect(), step, place)
+    }
+
+    fn named(
+        &self,
+        input: &Value,
+        outputs: &HashMap<String, String>,
+        step: &StepDeclaration,
+        place: &Place<'_>,
+    ) -> TemplateContext {
         let hold = &place.held.hold;
         let id = hold.id.to_string();
         let (kind, attempt) = (place.held.kind.as_str(), place.held.attempt);
         let run = RunNames { id: &id, kind, attempt, epoch: hold.epoch };
         let earlier = self.kind.steps.iter().take_while(|other| other.ordinal < step.ordinal);
         let earlier =
-            earlier.map(|other| (other.name.as_str(), self.outputs.get(&other.name).map(String::as_str)));
-        TemplateContext::new(run, &self.input, &self.project_dir, earlier)
+            earlier.map(|other| (other.name.as_str(), outputs.get(&other.name).map(String::as_str)));
+        TemplateContext::new(run, input, &self.project_dir, earlier)
     }
 
     /// What a well-ended attempt is reported with. A result that is no JSON is kept as the text it is: an hour's work

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use sprongus_core::step::{LogLine, Stream};
+use sprongus_core::step::Stream;
 use sprongus_core::text::printable;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
@@ -14,9 +14,10 @@ use crate::command_spec::prepare;
 use crate::declaration::{CommandTemplate, Phase, StepAction, StepDeclaration};
 use crate::ended::{Ended, Over, Trouble};
 use crate::output_file::{OutputEntry, OutputFile, Outputs};
-use crate::process::{self, CommandSpec, Ending, OutputBudget, OutputLine, Status, StopReason};
+use crate::process::{self, CommandSpec, Ending, OutputLine, Status, StopReason};
 use crate::recorder::{Recorder, now};
 use crate::secrets::Masks;
+use crate::step_log::StepLog;
 
 /// How often a command's output file is looked at.
 const LOOK: Duration = Duration::from_millis(300);
@@ -27,9 +28,6 @@ const IN_FLIGHT: usize = 256;
 /// How much of stderr's end goes into the error.
 const TAIL_LINES: usize = 20;
 const TAIL_BYTES: usize = 2 * 1024;
-
-/// A longer line is cut when it is kept; up to here its pieces are joined first, so that a secret on a seam is seen.
-const LONGEST_JOINED: usize = 64 * 1024;
 
 /// Executes a step, or a gate, that runs a command.
 pub(crate) async fn execute(
@@ -44,13 +42,10 @@ pub(crate) async fn execute(
         Ok(ready) => ready,
         Err((why, retryable)) => return Ended::failed(attempt.trouble(step, &why, retryable)),
     };
-    let around = Surroundings {
-        step: &step.name,
-        recorder: place.recorder,
-        masks: &attempt.masks,
-        budget: &attempt.budget,
-    };
-    let left = run(spec, file, around, stop).await;
+    let around = Surroundings { step: &step.name, recorder: place.recorder, masks: &attempt.masks };
+    let mut log = StepLog::new(step, place, &attempt.masks, &attempt.budget);
+    let left = run(spec, file, around, &mut log, stop).await;
+    log.end().await;
     attempt.take(step, left, deadline)
 }
 
@@ -106,7 +101,6 @@ struct Surroundings<'a> {
     step: &'a str,
     recorder: &'a Recorder,
     masks: &'a Masks,
-    budget: &'a OutputBudget,
 }
 
 /// Runs the command to its end.
@@ -114,15 +108,16 @@ async fn run(
     spec: CommandSpec,
     mut output: OutputFile,
     around: Surroundings<'_>,
+    log: &mut StepLog<'_>,
     stop: watch::Receiver<Option<StopReason>>,
 ) -> Left {
     let (lines, inbox) = mpsc::channel(IN_FLIGHT);
     let mut tail = Tail::default();
     let ending = {
-        let ship = ship_lines(inbox, &around, &mut tail);
+        let ship = ship_lines(inbox, log, &mut tail);
         let follow = follow(&mut output, &around);
         tokio::select! {
-            (ending, ()) = async { tokio::join!(process::run(spec, around.budget, lines, stop), ship) } => ending,
+            (ending, ()) = async { tokio::join!(process::run(spec, lines, stop), ship) } => ending,
             never = follow => match never {},
         }
     };
@@ -150,29 +145,19 @@ async fn tell(entries: Vec<OutputEntry>, around: &Surroundings<'_>) {
     }
 }
 
-async fn ship_lines(mut inbox: mpsc::Receiver<OutputLine>, around: &Surroundings<'_>, tail: &mut Tail) {
-    let (mut stdout, mut stderr) = (String::new(), String::new());
+async fn ship_lines(mut inbox: mpsc::Receiver<OutputLine>, log: &mut StepLog<'_>, tail: &mut Tail) {
     let mut batch = Vec::new();
     while inbox.recv_many(&mut batch, IN_FLIGHT).await > 0 {
-        for line in batch.drain(..) {
-            let (joined, stream) = match line.stream {
-                process::Stream::Stdout => (&mut stdout, Stream::Stdout),
-                process::Stream::Stderr => (&mut stderr, Stream::Stderr),
+        for OutputLine { stream, text, at, continued } in batch.drain(..) {
+            let stream = match stream {
+                process::Stream::Stdout => Stream::Stdout,
+                process::Stream::Stderr => Stream::Stderr,
             };
-            if joined.len() < LONGEST_JOINED {
-                joined.push_str(&line.text);
-            }
-            if line.continued {
-                continue;
-            }
-            let text = around.masks.text(joined);
-            joined.clear();
+            let Some(part) = log.join(stream, text, continued) else { continue };
             if stream == Stream::Stderr {
-                tail.push(&text);
+                tail.push(&part.text);
             }
-            let at = now().minus(line.at.elapsed());
-            let step = Some(around.step.to_owned());
-            around.recorder.line(LogLine { stream, at, step, text }).await;
+            log.write(stream, now().minus(at.elapsed()), part).await;
         }
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sprongus_core::artifact::{Artifact, ArtifactName};
+use sprongus_core::error::{Error, ErrorCode};
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::names::Kind;
 use sprongus_core::rules::record::{MAX_OUTPUT_BYTES, check};
@@ -15,12 +17,14 @@ use sprongus_core::run::Resume;
 use sprongus_core::step::{LogLine, Phase, Step, StepReport, StepStatus, StepType, Stream};
 use tokio::sync::{OnceCell, watch};
 
+use crate::artifact_body::ArtifactBody;
 use crate::execution::{Tools, Work};
 use crate::handler::HandlerError;
 use crate::held::Held;
 use crate::once::completed;
 use crate::recorder::{Recorder, now};
 use crate::secrets::Masks;
+use crate::upload;
 use crate::waiting::{Approval, wait};
 
 /// A running run, as its handler sees it. Clones are the same run.
@@ -240,6 +244,34 @@ impl RunContext {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(patience).await;
+    }
+
+    /// Keeps a file of the run, in place of one of the same name; when this is answered, it is kept. `body` is bytes, a text or the
+    /// path of a regular file; what it is called says what it is (`report.md`). The run's first artifact is its `outputRef` unless
+    /// [`RunContext::set_output_ref`] names another. Secrets in it are not masked.
+    ///
+    /// # Errors
+    /// A permanent one for a name that no artifact can have, a body over the store's limit, or a run that keeps 1,000 of them
+    /// already; a retryable one when the file cannot be read, the store cannot be reached for five minutes, or the lease is lost.
+    pub async fn artifact(
+        &self,
+        name: &str,
+        body: impl Into<ArtifactBody>,
+    ) -> Result<Artifact, HandlerError> {
+        let name: ArtifactName =
+            name.parse().map_err(|error: Error| HandlerError::permanent(error.message()))?;
+        let body = body.into().open().await?;
+        let Inner { tools, held, output_ref, .. } = &*self.0;
+        let kind = upload::content_type(&name);
+        let kept = upload::keep(tools.runs.as_ref(), held, &name, &kind, || body.stream());
+        let artifact = kept.await.map_err(|error| {
+            let why = format!("{name} cannot be kept: {}", error.message());
+            let may_pass = error.retryable() || error.code() == ErrorCode::LeaseLost;
+            if may_pass { HandlerError::retryable(why) } else { HandlerError::permanent(why) }
+        })?;
+        let mut output_ref = output_ref.lock().unwrap_or_else(PoisonError::into_inner);
+        output_ref.get_or_insert_with(|| name.reference(held.hold.id));
+        Ok(artifact)
     }
 
     /// Ends when the run is to stop: it was canceled, the worker shuts down, or the lease is lost. A handler that has not

@@ -5,8 +5,10 @@
 //!
 //! Read `work` first, the loop, then `slot` and `execution`, and behind it `handler` or `pipeline`.
 
+mod ai;
 mod ai_step;
 mod approval_step;
+mod artifact_body;
 mod artifact_step;
 mod attempt;
 mod carried;
@@ -35,12 +37,16 @@ mod secrets;
 mod shutdown;
 mod size;
 mod slot;
+mod spill;
+mod step_log;
 pub mod template;
+mod upload;
 mod waiting;
 mod work;
 mod workdir;
 mod worker;
 
+pub use artifact_body::ArtifactBody;
 pub use context::RunContext;
 pub use declaration::Declaration;
 pub use handler::HandlerError;

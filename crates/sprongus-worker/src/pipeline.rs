@@ -102,7 +102,8 @@ async fn ready(
     check_templates(kind, project_dir, work, &input)
         .map_err(|fault| for_good(masks.text(&fault.to_string())))?;
     let done = earlier(kind, work).await?;
-    let mut attempt = Attempt::new(Arc::clone(kind), project_dir.to_owned(), input, masks, done);
+    let mut attempt =
+        Attempt::new(Arc::clone(kind), project_dir.to_owned(), work.run.input.to_value(), input, masks, done);
     let folders =
         Workdir::make(&work.tools.scratch, &work.held.hold, &attempt.text).await.map_err(|error| {
             NotReady { error: format!("no work directory can be made: {error}"), retryable: true }

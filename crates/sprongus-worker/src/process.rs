@@ -9,6 +9,7 @@ mod ending;
 mod environment;
 mod feed;
 mod group;
+mod head;
 mod lines;
 mod pump;
 mod spec;
@@ -18,6 +19,8 @@ mod supervise;
 pub use budget::{OUTPUT_LIMIT, OutputBudget, UsedOutput};
 pub use ending::{Ending, StartFault, Status, StepOutput};
 pub use environment::child_environment;
+pub(crate) use head::Head;
+pub(crate) use lines::LineCutter;
 pub use lines::{LONGEST_LINE, OutputLine, Stream};
 pub use spec::{CommandSpec, GRACE, StopReason};
 
@@ -36,7 +39,6 @@ use pump::{Ended, Pump};
 /// `stop` ends the command early; its sender may be dropped, which stops nothing.
 pub async fn run(
     spec: CommandSpec,
-    budget: &OutputBudget,
     lines: mpsc::Sender<OutputLine>,
     mut stop: watch::Receiver<Option<StopReason>>,
 ) -> Ending {
@@ -54,7 +56,7 @@ pub async fn run(
     if let Some(leftover) = &spec.leftover {
         group.keep_record(LeftoverRecord::write(leftover, group.id()));
     }
-    let pump = Pump::new(child.stdout.take(), child.stderr.take(), budget, lines);
+    let pump = Pump::new(child.stdout.take(), child.stderr.take(), lines);
     let stdin = child.stdin.take();
     let (tell_pump, pump_until) = oneshot::channel();
     let (tell_feed, feed_until) = oneshot::channel();

@@ -10,6 +10,7 @@
 //! Left to others: what a reference looks like and what masking does ([`sprongus_core::secrets`],
 //! [`sprongus_core::redact`]).
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
@@ -42,6 +43,17 @@ pub(crate) struct Masks {
 /// Whether an input may hold a reference at all.
 pub(crate) fn may_refer(input: &Json) -> bool {
     input.as_str().contains("secret://")
+}
+
+/// Resolves one reference; a text that is none is refused without being shown.
+///
+/// # Errors
+/// A sentence that names the reference, never a value.
+pub(crate) fn resolve_one(text: &str, folder: Option<&Path>) -> Result<String, String> {
+    let Some(reference) = SecretRef::parse(text) else {
+        return Err("what stands for the secret is no reference such as secret://env/NAME".to_owned());
+    };
+    read(reference, folder).map_err(|why| format!("secret reference {text}: {why}"))
 }
 
 /// Resolves every reference in `input`.
@@ -114,6 +126,26 @@ fn read_file(folder: &Path, name: &str) -> Result<String, String> {
 }
 
 impl Masks {
+    /// Masks for these values.
+    #[cfg(test)]
+    pub(crate) fn of(values: impl IntoIterator<Item = String>) -> Self {
+        Self { redactor: Redactor::new(values), any: true }
+    }
+
+    /// Masks one more value from now on.
+    pub(crate) fn add(&mut self, secret: &str) {
+        self.redactor.add(secret);
+        self.any = true;
+    }
+
+    /// [`Masks::text`] of a line that is given away: a clean one is not copied.
+    pub(crate) fn line(&self, text: String) -> String {
+        match self.redactor.redact(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(masked) => masked,
+        }
+    }
+
     /// Text that is for people: secrets by value, what looks like one, and e-mail addresses are masked.
     pub(crate) fn text(&self, text: &str) -> String {
         self.redactor.redact(text).into_owned()

@@ -7,6 +7,7 @@
 //!     work/                                    the commands' working directory
 //!     input.json                               $SPRONGUS_INPUT, secrets resolved
 //!     output-<ordinal>                         $SPRONGUS_OUTPUT of each step
+//!     spill-<ordinal>                          what it printed beyond the log's room
 //! ```
 
 mod bounds;
@@ -60,6 +61,11 @@ impl Workdir {
 
     pub(crate) fn output(&self, ordinal: u32) -> PathBuf {
         self.root.path().join(format!("output-{ordinal}"))
+    }
+
+    /// Where a step's output goes that the log has no room for.
+    pub(crate) fn spill(&self, ordinal: u32) -> PathBuf {
+        self.root.path().join(format!("spill-{ordinal}"))
     }
 
     /// Removes everything.

@@ -26,15 +26,6 @@ pub struct UsedOutput {
     exhausted: bool,
 }
 
-/// What to do with a line.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    Keep,
-    /// The first line that is not kept; the mark stands in its place.
-    Mark(String),
-    Drop,
-}
-
 impl OutputBudget {
     /// A budget of `limit` bytes of text.
     #[must_use]
@@ -56,22 +47,15 @@ impl OutputBudget {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn admit(&self, text: &str) -> Admission {
+    /// Whether a line of so many bytes is kept. After the first that is not, none is: what is kept is a beginning.
+    pub(crate) fn admit(&self, bytes: usize) -> bool {
         let mut used = self.lock();
-        if used.exhausted {
-            return Admission::Drop;
+        let bytes = used.bytes + bytes as u64 + 1;
+        used.exhausted |= bytes > self.limit || used.lines >= MOST_LINES;
+        if !used.exhausted {
+            (used.bytes, used.lines) = (bytes, used.lines + 1);
         }
-        let bytes = used.bytes + text.len() as u64 + 1;
-        if bytes > self.limit {
-            used.exhausted = true;
-            return Admission::Mark(format!("[output cut: more than {}]", size(self.limit)));
-        }
-        if used.lines >= MOST_LINES {
-            used.exhausted = true;
-            return Admission::Mark(format!("[output cut: more than {MOST_LINES} lines]"));
-        }
-        (used.bytes, used.lines) = (bytes, used.lines + 1);
-        Admission::Keep
+        !used.exhausted
     }
 }
 
@@ -81,40 +65,30 @@ impl Default for OutputBudget {
     }
 }
 
-fn size(bytes: u64) -> String {
-    match bytes {
-        mib if mib >= 1 << 20 && mib % (1 << 20) == 0 => format!("{} MiB", mib >> 20),
-        kib if kib >= 1 << 10 && kib % (1 << 10) == 0 => format!("{} KiB", kib >> 10),
-        bytes => format!("{bytes} bytes"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn marks_the_cut_once() {
+    fn keeps_a_beginning() {
         let budget = OutputBudget::new(10);
-        assert_eq!(budget.admit("1234"), Admission::Keep);
-        assert_eq!(budget.admit("1234"), Admission::Keep);
-        assert_eq!(budget.admit(""), Admission::Mark("[output cut: more than 10 bytes]".to_owned()));
-        assert_eq!(budget.admit(""), Admission::Drop);
+        assert!(budget.admit(4) && budget.admit(4));
+        assert!(!budget.admit(5));
+        assert!(!budget.admit(0), "a shorter line after the cut would stand in the wrong place");
     }
 
     #[test]
     fn goes_on_from_what_was_used() {
         let (before, behind) = (OutputBudget::new(10), OutputBudget::new(10));
-        assert_eq!(before.admit("1234567"), Admission::Keep);
+        assert!(before.admit(7));
         behind.carry_on(before.used());
-        assert_eq!(behind.admit("12"), Admission::Mark("[output cut: more than 10 bytes]".to_owned()));
+        assert!(!behind.admit(2));
     }
 
     #[test]
     fn counts_lines_too() {
         let budget = OutputBudget::default();
-        assert!((0..MOST_LINES).all(|_| budget.admit("") == Admission::Keep));
-        assert_eq!(budget.admit(""), Admission::Mark("[output cut: more than 1000000 lines]".to_owned()));
-        assert_eq!(size(OUTPUT_LIMIT), "10 MiB");
+        assert!((0..MOST_LINES).all(|_| budget.admit(0)));
+        assert!(!budget.admit(0));
     }
 }

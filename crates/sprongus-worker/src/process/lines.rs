@@ -40,7 +40,7 @@ pub struct OutputLine {
 
 /// The cutter of one stream.
 #[derive(Debug, Default)]
-pub(super) struct LineCutter {
+pub(crate) struct LineCutter {
     pending: Vec<u8>,
     after_return: bool,
 }
@@ -49,7 +49,7 @@ impl LineCutter {
     /// Takes bytes and gives back the lines that they complete, with whether each is continued.
     ///
     /// A `\r` ends a line as `\n` does, for progress bars redraw theirs with it; `\r\n` is one end.
-    pub(super) fn push(&mut self, mut bytes: &[u8], mut line: impl FnMut(String, bool)) {
+    pub(crate) fn push(&mut self, mut bytes: &[u8], mut line: impl FnMut(String, bool)) {
         while !bytes.is_empty() {
             if self.after_return {
                 self.after_return = false;
@@ -84,7 +84,7 @@ impl LineCutter {
     }
 
     /// Gives back the last line, if it has no end.
-    pub(super) fn finish(&mut self, mut line: impl FnMut(String, bool)) {
+    pub(crate) fn finish(&mut self, mut line: impl FnMut(String, bool)) {
         if !self.pending.is_empty() {
             line(text(&self.pending), false);
             self.pending.clear();

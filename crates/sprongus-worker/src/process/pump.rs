@@ -6,19 +6,15 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
-use super::budget::{Admission, OutputBudget};
 use super::ending::StepOutput;
-use super::lines::{LineCutter, OutputLine, Stream, text, whole_characters};
+use super::head::Head;
+use super::lines::{LineCutter, OutputLine, Stream};
 
 /// How long pipes are waited for when the group is gone; who still holds them has left the group.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The most that is read from then on: what pipes can hold, not what an escaped process goes on printing.
 const LAST_BYTES: u64 = 2 * 1024 * 1024;
-
-/// The longest step output.
-const LONGEST_OUTPUT: usize = 64 * 1024;
-const OUTPUT_MARK: &str = "\n[output cut: more than 64 KiB]";
 
 const CHUNK: usize = 16 * 1024;
 
@@ -79,25 +75,22 @@ impl<R: AsyncRead + Unpin> Pipe<R> {
 }
 
 /// Both pipes and what becomes of their bytes.
-pub(super) struct Pump<'b> {
+pub(super) struct Pump {
     stdout: Pipe<ChildStdout>,
     stderr: Pipe<ChildStderr>,
-    sink: Sink<'b>,
-    head: Vec<u8>,
-    head_cut: bool,
+    sink: Sink,
+    head: Head,
     bytes: u64,
 }
 
-impl<'b> Pump<'b> {
+impl Pump {
     pub(super) fn new(
         stdout: Option<ChildStdout>,
         stderr: Option<ChildStderr>,
-        budget: &'b OutputBudget,
         lines: mpsc::Sender<OutputLine>,
     ) -> Self {
-        let sink = Sink { budget, lines, seen: 0, dropped: false };
         let (stdout, stderr) = (Pipe::new(stdout), Pipe::new(stderr));
-        Self { stdout, stderr, sink, head: Vec::new(), head_cut: false, bytes: 0 }
+        Self { stdout, stderr, sink: Sink { lines, seen: 0 }, head: Head::default(), bytes: 0 }
     }
 
     /// Reads until both pipes are closed, or for a moment after the group is gone.
@@ -109,7 +102,7 @@ impl<'b> Pump<'b> {
             let collect = |text, continued| ready.push((text, continued));
             match stream {
                 Stream::Stdout => {
-                    keep_head(&self.stdout.buffer[..length], &mut self.head, &mut self.head_cut);
+                    self.head.push(&self.stdout.buffer[..length]);
                     self.stdout.cutter.push(&self.stdout.buffer[..length], collect);
                 }
                 Stream::Stderr => self.stderr.cutter.push(&self.stderr.buffer[..length], collect),
@@ -124,8 +117,7 @@ impl<'b> Pump<'b> {
             }
             self.sink.take(stream, &mut ready).await;
         }
-        self.sink.total(self.bytes).await;
-        Printed { output: step_output(&self.head, self.head_cut), lines: self.sink.seen, bytes: self.bytes }
+        Printed { output: self.head.output(), lines: self.sink.seen, bytes: self.bytes }
     }
 
     /// The next piece and where it came from; `None` when it is time to give up.
@@ -155,67 +147,19 @@ impl<'b> Pump<'b> {
     }
 }
 
-/// Counts lines, and sends those that the budget admits.
-struct Sink<'b> {
-    budget: &'b OutputBudget,
+/// Counts lines and sends them on.
+struct Sink {
     lines: mpsc::Sender<OutputLine>,
     seen: u64,
-    dropped: bool,
 }
 
-impl Sink<'_> {
+impl Sink {
     async fn take(&mut self, stream: Stream, ready: &mut Vec<(String, bool)>) {
         let at = Instant::now();
         for (text, continued) in ready.drain(..) {
             self.seen += u64::from(!continued);
-            match self.budget.admit(&text) {
-                Admission::Keep => self.send(OutputLine { stream, text, at, continued }).await,
-                Admission::Mark(text) => {
-                    self.dropped = true;
-                    self.send(OutputLine { stream, text, at, continued: false }).await;
-                }
-                Admission::Drop => self.dropped = true,
-            }
+            // A dropped receiver wants no lines; the command is not to blame, and its output is still drained.
+            let _ = self.lines.send(OutputLine { stream, text, at, continued }).await;
         }
     }
-
-    async fn total(&self, bytes: u64) {
-        if self.dropped {
-            let text = format!("[output total: {bytes} bytes in {} lines]", self.seen);
-            self.send(OutputLine { stream: Stream::Stdout, text, at: Instant::now(), continued: false })
-                .await;
-        }
-    }
-
-    async fn send(&self, line: OutputLine) {
-        // A dropped receiver wants no lines; the command is not to blame, and its output is still drained.
-        let _ = self.lines.send(line).await;
-    }
-}
-
-fn keep_head(bytes: &[u8], head: &mut Vec<u8>, cut: &mut bool) {
-    // A little more than the output, so that newlines at its very end do not make it look cut.
-    let room = (LONGEST_OUTPUT + 1024).saturating_sub(head.len());
-    *cut |= bytes.len() > room;
-    head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-}
-
-fn step_output(head: &[u8], mut cut: bool) -> StepOutput {
-    let mut end = head.len();
-    while !cut && end > 0 && matches!(head[end - 1], b'\n' | b'\r') {
-        end -= 1;
-    }
-    let mut text = text(&head[..end]);
-    // Replacement characters are longer than what they replace, so the text is measured and not the bytes.
-    if cut || text.len() > LONGEST_OUTPUT {
-        cut = true;
-        let most = (LONGEST_OUTPUT - OUTPUT_MARK.len()).min(text.len());
-        let mut kept = whole_characters(&text.as_bytes()[..most]);
-        while !text.is_char_boundary(kept) {
-            kept -= 1;
-        }
-        text.truncate(kept);
-        text.push_str(OUTPUT_MARK);
-    }
-    StepOutput { text, cut }
 }

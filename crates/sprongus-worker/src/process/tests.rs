@@ -40,8 +40,7 @@ async fn stopped_by(
         }
         lines
     };
-    let budget = OutputBudget::default();
-    tokio::join!(run(spec, &budget, sender, stop), collect)
+    tokio::join!(run(spec, sender, stop), collect)
 }
 
 fn texts(lines: &[OutputLine]) -> Vec<&str> {
@@ -168,10 +167,9 @@ async fn nobody_left_to_stop_it_is_no_reason_to_stop() {
 #[test]
 fn a_worker_can_spawn_it() {
     fn sendable<T: Send>(_: &T) {}
-    let budget = OutputBudget::default();
     let (sender, _lines) = mpsc::channel(1);
     let (_stop, stopped) = watch::channel(None);
-    sendable(&run(command(&["true"]), &budget, sender, stopped));
+    sendable(&run(command(&["true"]), sender, stopped));
     fn shareable<T: Send + Sync>() {}
     shareable::<crate::declaration::Declaration>();
 }

@@ -105,26 +105,29 @@ async fn bytes_that_break_off_are_asked_for_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_declaration_that_was_changed_meanwhile_fails_the_run_for_good() {
-    let mut scene = Scene::on_disk();
     let before = script("execution", "make", "true", "")
         + &approval("sign-off", "{}")
         + &script("validation", "after", "echo went-on", "");
-    scene.declare(&before);
-    let id = scene.enqueue("k", json!({})).await;
-    scene.until_waiting(id, "sign-off").await;
-    scene.change_worker().await;
-    scene.declare(&(script("setup", "new", "true", "") + &before));
-    scene.approve(id, "").await;
-    let run = scene.until_state(id, State::Failed).await;
-    assert_eq!(run.attempt, 1);
-    let error = run.error.unwrap();
-    assert!(
-        error.starts_with("the declaration of this kind was changed while the run waited: step 1 is not the approval \"sign-off\""),
-        "{error}"
-    );
-    let told: Vec<_> =
-        scene.told_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect();
-    assert_eq!(told, [("make".to_owned(), Completed), ("sign-off".to_owned(), Running)]);
-    assert!(scene.kept(id).await.is_none(), "it is let go");
-    scene.end().await;
+    let moved = script("setup", "new", "true", "") + &before;
+    let renamed = before.replace("sign-off", "release");
+    for after in [moved, renamed] {
+        let mut scene = Scene::on_disk();
+        scene.declare(&before);
+        let id = scene.enqueue("k", json!({})).await;
+        scene.until_waiting(id, "sign-off").await;
+        scene.change_worker().await;
+        scene.declare(&after);
+        scene.approve(id, "").await;
+        let run = scene.until_state(id, State::Failed).await;
+        assert_eq!(run.attempt, 1);
+        let error = run.error.unwrap();
+        let expected = "the declaration of this kind was changed while the run waited: \
+                        step 1 is not the approval \"sign-off\"";
+        assert!(error.starts_with(expected), "{error}");
+        let told: Vec<_> =
+            scene.told_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect();
+        assert_eq!(told, [("make".to_owned(), Completed), ("sign-off".to_owned(), Running)]);
+        assert!(scene.kept(id).await.is_none(), "it is let go");
+        scene.end().await;
+    }
 }

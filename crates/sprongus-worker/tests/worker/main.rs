@@ -6,13 +6,18 @@
     reason = "a test panics when a promise is broken"
 )]
 
+mod ai_actions;
 mod approvals;
+mod artifacts;
 mod commands;
+mod content;
 mod gates;
 mod gates_gone_wrong;
 mod handlers;
 mod leases;
+mod model;
 mod pipelines;
 mod scene;
 mod shutdowns;
+mod spill;
 mod tampered;

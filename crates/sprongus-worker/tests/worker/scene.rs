@@ -63,6 +63,13 @@ impl Scene {
         Self { runs, store, blobs, folder, options, shutdown: Shutdown::new(), worker: None }
     }
 
+    /// Takes no larger artifacts from now on.
+    pub fn limit_artifacts(&mut self, largest: u64) {
+        let service = RunsService::new(Arc::clone(&self.store));
+        let service = service.with_blobs(Arc::clone(&self.blobs) as Arc<dyn Blobs>, largest);
+        self.runs = service.for_caller(caller());
+    }
+
     pub fn worker(&self) -> Worker {
         self.worker_over(Arc::clone(&self.runs))
     }

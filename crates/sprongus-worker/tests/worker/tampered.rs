@@ -37,6 +37,7 @@ pub enum Call {
     Wait,
     KeepWorkdir,
     DropWorkdir,
+    PutArtifact,
 }
 
 pub struct Tampered {
@@ -47,6 +48,7 @@ pub struct Tampered {
     given: Mutex<Vec<Vec<io::Result<Bytes>>>>,
     pub waits: AtomicUsize,
     pub keeps: AtomicUsize,
+    pub puts: AtomicUsize,
     pub beats: AtomicUsize,
     pub finished: AtomicUsize,
 }
@@ -60,6 +62,7 @@ impl Tampered {
             given: Mutex::default(),
             waits: AtomicUsize::new(0),
             keeps: AtomicUsize::new(0),
+            puts: AtomicUsize::new(0),
             beats: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
         })
@@ -142,6 +145,18 @@ impl Runs for Tampered {
         self.arrives(Call::Wait, answer)
     }
 
+    async fn put_artifact(
+        &self,
+        hold: &Hold,
+        name: &ArtifactName,
+        content_type: &str,
+        body: ByteStream,
+    ) -> Result<Artifact> {
+        self.puts.fetch_add(1, Ordering::SeqCst);
+        self.pass(Call::PutArtifact)?;
+        self.inner.put_artifact(hold, name, content_type, body).await
+    }
+
     async fn keep_workdir(&self, hold: &Hold, body: ByteStream) -> Result<()> {
         self.keeps.fetch_add(1, Ordering::SeqCst);
         let answer = self.inner.keep_workdir(hold, body).await;
@@ -167,16 +182,6 @@ impl Runs for Tampered {
 
     async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()> {
         self.inner.record(hold, steps, lines).await
-    }
-
-    async fn put_artifact(
-        &self,
-        hold: &Hold,
-        name: &ArtifactName,
-        content_type: &str,
-        body: ByteStream,
-    ) -> Result<Artifact> {
-        self.inner.put_artifact(hold, name, content_type, body).await
     }
 
     async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {

@@ -111,9 +111,8 @@ async fn a_process_that_left_the_group_does_not_hold_the_run_open() {
 async fn dropping_the_future_kills_the_group() {
     let (sender, mut receiver) = mpsc::channel(16);
     let (_stop, stopped) = watch::channel(None);
-    let budget = OutputBudget::default();
     let line = tokio::select! {
-        ending = run(shell("trap '' TERM; sleep 1000 & echo $!; wait"), &budget, sender, stopped) => {
+        ending = run(shell("trap '' TERM; sleep 1000 & echo $!; wait"), sender, stopped) => {
             panic!("{:?}", ending.status)
         }
         line = receiver.recv() => line.unwrap(),

@@ -1,0 +1,151 @@
+//! One question to a model: `POST {base_url}/chat/completions` of an OpenAI-compatible server, streamed into the step's log, and
+//! repeated while what went wrong may pass.
+//!
+//! [`Conversation`] holds what is known so far, so that a stop in the middle, which drops [`Conversation::ask`], loses neither
+//! the lines that came nor the tokens that were told. Why it is written by hand: `docs/decisions/0017-model-calls.md`.
+
+mod connection;
+mod events;
+mod exchange;
+mod heard;
+mod question;
+mod refusal;
+mod retries;
+mod tokens;
+
+use sprongus_core::step::Stream;
+use tokio::time::sleep;
+
+use crate::duration::format_duration;
+use crate::process::{Head, LineCutter, StepOutput};
+use crate::recorder::now;
+use crate::step_log::StepLog;
+use exchange::{Trouble, exchange};
+use heard::{Ending, Heard};
+use retries::Retries;
+
+pub(crate) use connection::Connection;
+pub(crate) use question::Question;
+pub(crate) use tokens::Tokens;
+
+/// Why a question has no answer.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) error: String,
+    pub(crate) retryable: bool,
+}
+
+impl Fault {
+    fn lasting(error: impl Into<String>) -> Self {
+        Self { error: error.into(), retryable: false }
+    }
+}
+
+/// A question on its way, and what has come of it.
+pub(crate) struct Conversation<'l, 'a> {
+    log: &'l mut StepLog<'a>,
+    cutter: LineCutter,
+    heard: Heard,
+    pub(crate) tokens: Tokens,
+}
+
+impl<'l, 'a> Conversation<'l, 'a> {
+    pub(crate) fn new(log: &'l mut StepLog<'a>) -> Self {
+        Self { log, cutter: LineCutter::default(), heard: Heard::default(), tokens: Tokens::default() }
+    }
+
+    /// Asks until there is an answer, or none to be had.
+    pub(crate) async fn ask(
+        &mut self,
+        connection: &Connection,
+        question: &Question<'_>,
+    ) -> Result<(), Fault> {
+        let mut retries = Retries::new(connection.max_retries);
+        let mut misfit = None;
+        loop {
+            self.tokens.admit().map_err(Fault::lasting)?;
+            self.heard = Heard::default();
+            let body = question.body(misfit.as_ref());
+            let ended = exchange(connection, body, self).await;
+            self.finish_line().await;
+            self.count().await;
+            self.tokens.check().map_err(Fault::lasting)?;
+            let (why, pause) = match ended {
+                Ok(Ending::Whole) => match question.judge(&self.heard.content) {
+                    Ok(()) => {
+                        if self.tokens.are_unknown() {
+                            self.log.say("[the model server told no token counts]").await;
+                        }
+                        return Ok(());
+                    }
+                    Err(found) if misfit.is_none() && retries.are_left() => {
+                        let why = found.to_string();
+                        misfit = Some(found);
+                        (why, retries.at_once())
+                    }
+                    Err(found) => return Err(Fault::lasting(found.to_string())),
+                },
+                Ok(Ending::TooLong) => {
+                    return Err(Fault::lasting(
+                        "the answer was cut at the most tokens it may have: raise max_tokens, or ask for less",
+                    ));
+                }
+                Ok(Ending::Filtered) => {
+                    return Err(Fault::lasting("the model server's content filter ended the answer"));
+                }
+                Ok(Ending::Refused(words)) => {
+                    return Err(Fault::lasting(format!("the model refuses: {words}")));
+                }
+                Err(Trouble::Lasting(why)) => return Err(Fault::lasting(why)),
+                Err(Trouble::Passing { why, wait }) => match retries.next(wait) {
+                    Some(pause) => (why, pause),
+                    None => return Err(Fault { error: why, retryable: true }),
+                },
+            };
+            let (pause, count) = (pause, retries.told());
+            let when =
+                if pause.is_zero() { String::new() } else { format!(" in {}", format_duration(pause)) };
+            self.log.say(&format!("[asking again{when} ({count}): {why}]")).await;
+            sleep(pause).await;
+        }
+    }
+
+    /// Prints a piece of the answer, line by line.
+    async fn print(&mut self, text: &str) {
+        let mut pieces = Vec::new();
+        self.cutter.push(text.as_bytes(), |text, continued| pieces.push((text, continued)));
+        self.write(pieces).await;
+    }
+
+    async fn finish_line(&mut self) {
+        let mut pieces = Vec::new();
+        self.cutter.finish(|text, continued| pieces.push((text, continued)));
+        self.write(pieces).await;
+    }
+
+    async fn write(&mut self, pieces: Vec<(String, bool)>) {
+        for (text, continued) in pieces {
+            if let Some(part) = self.log.join(Stream::Stdout, text, continued) {
+                self.log.write(Stream::Stdout, now(), part).await;
+            }
+        }
+    }
+
+    /// Counts what the last response told of its tokens, which it does once however often it told.
+    async fn count(&mut self) {
+        if let Some(usage) = self.heard.usage.take() {
+            for odd in self.tokens.add(&usage) {
+                self.log.say(&odd).await;
+            }
+        }
+    }
+
+    /// What has come of it: the answer as the step's output, or as much of the last one as there was, and the tokens.
+    pub(crate) async fn end(mut self) -> (StepOutput, Tokens) {
+        self.finish_line().await;
+        self.count().await;
+        let mut head = Head::default();
+        head.push(self.heard.content.as_bytes());
+        (head.output(), self.tokens)
+    }
+}
