@@ -26,7 +26,7 @@ git commit --quiet -m "greet whoever is named"
 git switch --quiet --create louder
 cat > greet.sh <<'END'
 #!/bin/sh
-# TODO: ask for the volume
+# ask for the volume, later
 name=${1:-world}
 echo "HELLO, $name!"
 END

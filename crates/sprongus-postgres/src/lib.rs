@@ -26,6 +26,7 @@ mod plans;
 mod prune;
 mod read;
 mod record;
+mod repeat;
 mod rollup;
 mod rows;
 pub mod scratch;
@@ -70,15 +71,12 @@ pub use migrate::Migration;
 pub use open::{Durability, Options};
 
 use claim::Marks;
-use fault::{Again, Fault};
 use finish::Told;
 use gather::Gather;
-use session::{Database, in_time};
+use repeat::{Repeatable, look, repeat};
+use session::Database;
 use wake::Wake;
 use youth::Youth;
-
-/// How often a transaction that was rolled back for its neighbours' sake is tried, and one whose connection broke.
-const TRIES: (u32, u32) = (8, 3);
 
 /// Who waits for work looks at most so often, however much happens.
 const LOOKS_APART: Duration = Duration::from_millis(4);
@@ -125,43 +123,6 @@ impl Postgres {
         let (schema, marks, youth) = (options.schema, Marks::default(), Youth::default());
         Ok(Self { database, config, schema, wake, marks, youth, enqueues, finishes })
     }
-}
-
-/// Whether a verb may be carried out once more when nobody knows whether it was.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeatable {
-    Yes,
-    No,
-}
-
-/// Carries out a transaction, once more where that is safe. Told whether it is a repeat.
-async fn repeat<T, Made>(repeatable: Repeatable, make: impl Fn(bool) -> Made) -> Result<T>
-where
-    Made: Future<Output = fault::Result<T>>,
-{
-    let (mut conflicts, mut breaks) = (0, 0);
-    loop {
-        let Fault { error, again } = match in_time(make(breaks > 0)).await {
-            Ok(done) => return Ok(done),
-            Err(fault) => fault,
-        };
-        let tries = match again {
-            Again::RolledBack if conflicts < TRIES.0 => &mut conflicts,
-            Again::Unknown if repeatable == Repeatable::Yes && breaks < TRIES.1 => &mut breaks,
-            Again::No | Again::RolledBack | Again::Unknown => return Err(error),
-        };
-        *tries += 1;
-        let pause = Duration::from_millis(10) * 4_u32.pow((*tries).min(4));
-        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-    }
-}
-
-/// A read; it may always be made again.
-async fn look<T, Made>(make: impl Fn() -> Made) -> Result<T>
-where
-    Made: Future<Output = fault::Result<T>>,
-{
-    repeat(Repeatable::Yes, |_| make()).await
 }
 
 /// The migrations a database lacks, without applying them.

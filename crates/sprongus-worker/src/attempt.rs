@@ -216,6 +216,10 @@ impl Attempt {
         let status = if trouble.is_none() { StepStatus::Completed } else { StepStatus::Failed };
         let kept = output.as_ref().map(|output| self.masks.output(output));
         recorder.step(StepReport { tokens_in, tokens_out, ..report(step, status, kept) }).await;
+        // What must not be done twice, or was paid for, is kept before anything else is begun: this worker may die in it.
+        if step.once || tokens_in.is_some() || tokens_out.is_some() {
+            recorder.flush().await;
+        }
         if let Some(output) = output {
             self.outputs.insert(step.name.clone(), output.text);
         }

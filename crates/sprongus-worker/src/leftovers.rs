@@ -7,6 +7,7 @@
 //! elsewhere nothing is noted or ended.
 
 mod process_table;
+mod strays;
 
 use std::fs;
 use std::io::Write as _;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use process_table::{Machine, members, start_time};
 
 pub(crate) use process_table::has_living_members;
+pub(crate) use strays::kill_strays;
 
 /// A note is a few hundred bytes; what is larger is none.
 const LARGEST_NOTE: u64 = 64 * 1024;

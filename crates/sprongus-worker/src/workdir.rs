@@ -10,6 +10,7 @@
 //!     spill-<ordinal>                          what it printed beyond the log's room
 //! ```
 
+pub(crate) mod abandoned;
 mod bounds;
 pub(crate) mod pack;
 mod pipe;
@@ -27,6 +28,8 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub(crate) struct Workdir {
     root: TempDir,
+    /// Says that this process lives; see [`abandoned`].
+    _lock: fs::File,
 }
 
 impl Workdir {
@@ -43,9 +46,10 @@ impl Workdir {
         private_folder(&attempts)?;
         // A temporary folder has mode 0700.
         let prefix = format!("{}-{}-", hold.id, hold.epoch);
-        let root = tempfile::Builder::new().prefix(&prefix).tempdir_in(&attempts)?;
+        let make = || tempfile::Builder::new().prefix(&prefix).tempdir_in(&attempts);
+        let (root, lock) = abandoned::locked(&attempts, make, |root| root.path().to_owned())?;
         fs::DirBuilder::new().mode(0o700).create(root.path().join("work"))?;
-        let made = Self { root };
+        let made = Self { root, _lock: lock };
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(made.input())?;
         file.write_all(input)?;
         Ok(made)

@@ -22,6 +22,7 @@ use crate::leftovers::kill_leftovers;
 use crate::pipeline::Pipeline;
 use crate::shutdown::Shutdown;
 use crate::work::Shift;
+use crate::workdir::abandoned::remove_abandoned;
 use crate::workdir::{default_scratch, private_folder};
 
 /// The most runs a worker executes at once.
@@ -191,17 +192,23 @@ impl Worker {
         let scratch = self.options.scratch.clone();
         let put_away = tokio::task::spawn_blocking(move || {
             private_folder(&scratch)?;
-            kill_leftovers(&scratch.join("leftovers"))
+            let killed = kill_leftovers(&scratch.join("leftovers"))?;
+            Ok::<_, std::io::Error>((killed, remove_abandoned(&scratch.join("attempts"))?))
         });
         match put_away.await {
-            Ok(Ok(killed)) => killed.iter().for_each(|left| {
-                tracing::warn!(
-                    run = left.run_id,
-                    epoch = left.epoch,
-                    gone = left.gone,
-                    "ended what a dead worker left"
-                );
-            }),
+            Ok(Ok((killed, removed))) => {
+                for left in &killed {
+                    tracing::warn!(
+                        run = left.run_id,
+                        epoch = left.epoch,
+                        gone = left.gone,
+                        "ended what a dead worker left"
+                    );
+                }
+                if removed > 0 {
+                    tracing::warn!(folders = removed, "removed the work directories that a dead worker left");
+                }
+            }
             Ok(Err(error)) => tracing::warn!(%error, "the folder for work directories is not usable"),
             Err(error) => tracing::warn!(%error, "what a dead worker left was not looked for"),
         }

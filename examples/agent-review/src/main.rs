@@ -41,7 +41,8 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
         return http::refuse(&mut stream, "400 Bad Request", "the body is no JSON");
     };
-    let prompt = body["messages"].as_array().and_then(|all| all.last()).and_then(|last| last["content"].as_str());
+    let prompt =
+        body["messages"].as_array().and_then(|all| all.last()).and_then(|last| last["content"].as_str());
     let Some(prompt) = prompt else {
         return http::refuse(&mut stream, "400 Bad Request", "a message with a content is needed");
     };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// What is looked for, and what is said of it.
 const RULES: [(&str, &str); 4] = [
-    ("TODO", "is left to be done"),
+    ("later", "is left for later"),
     ("rm -rf", "deletes without asking"),
     ("eval ", "executes what it is given"),
     ("password", "may be a secret"),
@@ -16,14 +16,20 @@ pub fn review(prompt: &str) -> Value {
     let (added, removed) = (lines().filter(|l| l.starts_with('+')), lines().filter(|l| l.starts_with('-')));
     let findings: Vec<Value> = added
         .clone()
-        .flat_map(|line| RULES.iter().filter(|(word, _)| line.contains(word)).map(move |(_, why)| (line, why)))
+        .flat_map(|line| {
+            RULES.iter().filter(|(word, _)| line.contains(word)).map(move |(_, why)| (line, why))
+        })
         .map(|(line, why)| json!({"line": line.trim_start_matches('+').trim(), "why": why}))
         .collect();
     let passed = prompt.contains("all checks passed");
     let verdict = if passed && findings.is_empty() { "approve" } else { "request_changes" };
     let checks = if passed { "the checks passed" } else { "the checks did not pass" };
-    let summary =
-        format!("{} lines added, {} removed; {checks}; {} findings", added.count(), removed.count(), findings.len());
+    let summary = format!(
+        "{} lines added, {} removed; {checks}; {} findings",
+        added.count(),
+        removed.count(),
+        findings.len()
+    );
     json!({"verdict": verdict, "summary": summary, "findings": findings})
 }
 
@@ -33,16 +39,16 @@ mod tests {
 
     #[test]
     fn what_is_found_is_in_added_lines_alone() {
-        let prompt = "all checks passed\n--- a/x\n+++ b/x TODO\n-# TODO: old\n+# TODO: new\n+echo hello\n";
+        let prompt = "all checks passed\n--- a/x\n+++ b/x later\n-# later: old\n+# later: new\n+echo hello\n";
         let review = review(prompt);
         assert_eq!(review["verdict"], "request_changes");
-        assert_eq!(review["findings"], json!([{"line": "# TODO: new", "why": "is left to be done"}]));
+        assert_eq!(review["findings"], json!([{"line": "# later: new", "why": "is left for later"}]));
         assert_eq!(review["summary"], "2 lines added, 1 removed; the checks passed; 1 findings");
     }
 
     #[test]
     fn what_passes_and_leaves_nothing_is_approved() {
-        assert_eq!(super::review("all checks passed\n+echo hello\n")["verdict"], "approve");
-        assert_eq!(super::review("+echo hello\n")["verdict"], "request_changes");
+        assert_eq!(review("all checks passed\n+echo hello\n")["verdict"], "approve");
+        assert_eq!(review("+echo hello\n")["verdict"], "request_changes");
     }
 }

@@ -27,6 +27,10 @@ pub(super) struct Member {
 }
 
 impl Member {
+    pub(super) fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(self.id.parse().ok()?)
+    }
+
     /// Whether the process was started with this variable; of another user's process nothing is known.
     pub(super) fn has_variable(&self, name: &str, value: &str) -> bool {
         let wanted = format!("{name}={value}");
@@ -43,12 +47,20 @@ pub(super) fn start_time(process: Pid) -> Option<u64> {
 
 /// The living members of a group.
 pub(super) fn members(group: Pid) -> Vec<Member> {
+    those(|stat| stat.group == group.as_raw_pid())
+}
+
+/// Every living process.
+pub(super) fn living() -> Vec<Member> {
+    those(|_| true)
+}
+
+fn those(wanted: impl Fn(&Stat) -> bool) -> Vec<Member> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let ids = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-    let in_group =
-        |id: &String| Stat::read(id).is_some_and(|s| s.group == group.as_raw_pid() && s.is_alive());
-    ids.filter(in_group).map(|id| Member { id }).collect()
+    let is_wanted = |id: &String| Stat::read(id).is_some_and(|stat| stat.is_alive() && wanted(&stat));
+    ids.filter(is_wanted).map(|id| Member { id }).collect()
 }
 
 /// Whether a group has a member that still does something. Without `/proc` it is taken to have one.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const OUTPUT_LIMIT: u64 = 10 * 1024 * 1024;
 
 /// Ten million empty lines are ten million records in the database but only ten megabytes of text.
-const MOST_LINES: u64 = 1_000_000;
+const MOST_LINES: u64 = 100_000;
 
 /// The part of a run's output that is kept, shared by all its steps.
 #[derive(Debug)]

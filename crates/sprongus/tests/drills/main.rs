@@ -26,6 +26,7 @@ mod history;
 mod journal;
 mod kill;
 mod limit;
+mod midway;
 mod mutants;
 mod plans;
 mod poison;

@@ -37,16 +37,21 @@ fn many_steps_do_not_slow_claims_down(backing: Backing) {
     let runs = field.runs();
     let told = Arc::new(Told::default());
     let [without, with] = block_on(async {
+        let mut stepping = Vec::new();
         for number in 0..STEPPING {
             let hold = held(&*runs, number).await;
-            tokio::spawn(step(Arc::clone(&runs), hold, Arc::clone(&told)));
+            stepping.push(tokio::spawn(step(Arc::clone(&runs), hold, Arc::clone(&told))));
         }
         let mut took = [Vec::new(), Vec::new()];
         for turn in 0..spans * 2 {
             told.may_step.store(turn % 2 == 1, Ordering::Relaxed);
             claim(&*runs, span, &mut took[turn % 2]).await;
         }
+        told.may_step.store(false, Ordering::Relaxed);
         told.is_over.store(true, Ordering::Relaxed);
+        for one in stepping {
+            one.await.unwrap();
+        }
         took
     });
     let steps = told.steps.load(Ordering::Relaxed);

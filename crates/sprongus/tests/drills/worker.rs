@@ -88,7 +88,7 @@ impl WorkerProcess {
         assert!(self.ends_within(Duration::from_secs(20)).success(), "{}", self.stderr());
         let stderr = self.stderr();
         // That there was a dead worker is the drill's doing.
-        let is_usual = |line: &str| line.contains(" INFO ") || line.contains("ended what a dead worker left");
+        let is_usual = |line: &str| line.contains(" INFO ") || line.contains("a dead worker left");
         let complaint = stderr.lines().skip(1).find(|line| !is_usual(line));
         assert_eq!(complaint, None, "in all:\n{stderr}");
     }

@@ -22,7 +22,7 @@ const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
 /// workspace too, another admin's its own.
 #[utoipa::path(
     get, path = "/metrics", tag = "health", operation_id = "metrics",
-    responses((status = 200, description = "The figures", body = String, content_type = "application/openmetrics-text")),
+    responses((status = 200, description = "The figures, as `application/openmetrics-text`")),
     security((), ("token" = ["admin"]))
 )]
 pub async fn metrics(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
