@@ -1,8 +1,8 @@
 //! A service's runs behind HTTP. The API is translation only: parse, ask [`sprongus_core::Runs`], print.
 //!
-//! `router.rs` has every route on one page; `routes.rs` has a file for each subject. `auth.rs` says who asks, `body.rs` and `query.rs`
+//! `router.rs` has every route of the API on one page; `routes.rs` has a file for each subject. `auth.rs` says who asks, `body.rs` and `query.rs`
 //! read what is asked, `answer.rs` prints what is answered and how a refusal looks. [`accept`] is what stands before all of it:
-//! connections, their number and their patience.
+//! connections, their number and their patience. `dashboard.rs` is the same for people.
 //!
 //! Left to others: TLS (put a proxy in front), and what a rate is counted for beyond this process.
 
@@ -11,6 +11,7 @@ mod answer;
 mod auth;
 mod body;
 mod context;
+mod dashboard;
 mod feed;
 mod metrics;
 pub mod openapi;
@@ -78,6 +79,7 @@ pub(crate) struct Shared {
     turnstiles: Turnstiles,
     feed: Arc<Feed>,
     metrics: Metrics,
+    dashboard: dashboard::State,
     stopping: watch::Receiver<bool>,
 }
 
@@ -97,6 +99,7 @@ impl Server {
             turnstiles: Turnstiles::default(),
             feed: Feed::new(Arc::clone(service.store())),
             metrics: Metrics::default(),
+            dashboard: dashboard::State::new(Arc::clone(service.store())),
             service,
             options,
             stopping,

@@ -15,7 +15,7 @@ use crate::wire::REPLAYED_HEADER;
 
 /// How long a client should wait before it repeats what was `unavailable`, in seconds, and by how much more at random, so that
 /// many do not come back together.
-const RETRY_AFTER: u64 = 1;
+pub const RETRY_AFTER: u64 = 1;
 const RETRY_SPREAD: u64 = 3;
 
 /// The longest message about a client's text.

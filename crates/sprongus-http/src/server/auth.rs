@@ -117,6 +117,21 @@ pub struct Asker {
 }
 
 impl Asker {
+    /// Whoever brings this token, in the token's own workspace.
+    ///
+    /// # Errors
+    /// `unauthenticated`; `unavailable` when the database cannot be asked.
+    pub async fn with(secret: &TokenSecret, headers: &HeaderMap, shared: &Arc<Shared>) -> Result<Self> {
+        let hash = secret.hash();
+        let token = shared.tokens.live(&hash).await?;
+        let caller = Caller {
+            projects: token.projects.clone(),
+            traceparent: traceparent(headers),
+            ..Caller::new(token.workspace_id.clone(), token.name.clone())
+        };
+        Ok(Self { token, hash, caller, shared: Arc::clone(shared) })
+    }
+
     /// The runs that it may touch.
     pub fn runs(&self) -> Arc<dyn Runs> {
         self.shared.service.for_caller(self.caller.clone())
@@ -132,7 +147,11 @@ impl Asker {
         is_operator(&self.token)
     }
 
-    fn require(&self, scope: Scope) -> Result<()> {
+    /// Refuses somebody whose token lacks a scope.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn require(&self, scope: Scope) -> Result<()> {
         if self.token.allows(scope) {
             return Ok(());
         }
@@ -141,7 +160,10 @@ impl Asker {
     }
 
     /// Lets one more enqueue, cancel or retry in.
-    fn admit(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn admit(&self) -> Result<()> {
         let Some((taken, left)) = self.shared.rates.take(self.token.id, 1, true) else { return Ok(()) };
         note_rate(left);
         if taken {
@@ -167,15 +189,9 @@ impl FromRequestParts<Arc<Shared>> for Asker {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
         let secret = bearer(&parts.headers)?;
-        let hash = secret.hash();
-        let token = shared.tokens.live(&hash).await?;
-        let workspace = workspace(&parts.headers, &token, shared).await?;
-        let caller = Caller {
-            projects: token.projects.clone(),
-            traceparent: traceparent(&parts.headers),
-            ..Caller::new(workspace, token.name.clone())
-        };
-        Ok(Self { token, hash, caller, shared: Arc::clone(shared) })
+        let mut asker = Self::with(&secret, &parts.headers, shared).await?;
+        asker.caller.workspace = workspace(&parts.headers, &asker.token, shared).await?;
+        Ok(asker)
     }
 }
 

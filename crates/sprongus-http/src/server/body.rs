@@ -74,7 +74,11 @@ fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
-async fn read<const MAX: usize>(request: Request, patience: Duration) -> Result<bytes::Bytes, Response> {
+/// Reads a body whole, of `MAX` bytes at most.
+///
+/// # Errors
+/// The answer to one that is too large, too slow, or breaks off.
+pub async fn read<const MAX: usize>(request: Request, patience: Duration) -> Result<bytes::Bytes, Response> {
     let reading = Limited::new(request.into_body(), MAX).collect();
     match tokio::time::timeout(patience, reading).await {
         Ok(Ok(read)) => Ok(read.to_bytes()),

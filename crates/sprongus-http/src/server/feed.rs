@@ -184,6 +184,11 @@ impl Watch {
         }
     }
 
+    /// Lets go of what has been told so far: one who is about to look for himself needs none of it.
+    pub fn let_go(&mut self) {
+        self.batches = self.batches.resubscribe();
+    }
+
     /// Waits for an event of one run.
     async fn told_of(&mut self, id: RunId) {
         loop {

@@ -20,6 +20,9 @@ use super::answer::{Refused, bad_field, shown};
 /// What a verb's segment begins with inside of this server.
 const MARK: char = '@';
 
+/// A path that is no route.
+const NOWHERE: &str = "/@";
+
 /// The things whose verbs stand behind a colon; of those whose ids may hold one, the verbs there are.
 const WITH_VERBS: [(&str, Option<&str>); 2] = [("/v1/runs/", None), ("/v1/workers/", Some("drain"))];
 
@@ -31,7 +34,7 @@ pub fn split_verb(mut request: Request) -> Request {
     let rewritten = if below.contains('/') {
         // A segment with the mark is nothing of ours but behind a colon.
         let forged = below.split('/').nth(1).is_some_and(|segment| segment.starts_with(MARK));
-        forged.then(|| "/".to_owned())
+        forged.then(|| NOWHERE.to_owned())
     } else {
         below.rsplit_once(':').filter(|(_, verb)| only.is_none_or(|only| only == *verb)).map(|(id, verb)| {
             let base = &uri.path()[..uri.path().len() - below.len()];
@@ -108,7 +111,7 @@ mod tests {
         assert_eq!(split("/v1/runs/01A:cancel"), "/v1/runs/01A/@cancel");
         assert_eq!(split("/v1/runs/01A:cancel?x=1"), "/v1/runs/01A/@cancel?x=1");
         assert_eq!(split("/v1/workers/a:1:drain"), "/v1/workers/a:1/@drain");
-        assert_eq!(split("/v1/runs/01A/@cancel"), "/");
+        assert_eq!(split("/v1/runs/01A/@cancel"), NOWHERE);
         for same in [
             "/v1/runs:claim",
             "/v1/runs",

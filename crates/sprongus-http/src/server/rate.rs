@@ -96,6 +96,15 @@ impl Rates {
         self.take_at(token, requests, admit, Instant::now())
     }
 
+    /// Gives one request back that turned out to be none to count.
+    pub fn give_back(&self, token: TokenId) {
+        let Some(limit) = self.limit else { return };
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(&token) {
+            bucket.tokens = (bucket.tokens + 1.0).min(limit.burst);
+        }
+    }
+
     fn take_at(&self, token: TokenId, requests: usize, admit: bool, now: Instant) -> Option<(bool, Left)> {
         let limit = self.limit?;
         let filled = |bucket: &Bucket| {

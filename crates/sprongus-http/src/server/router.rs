@@ -1,9 +1,11 @@
-//! Every route, on one page.
+//! Every route of the API, on one page; those of the dashboard are in [`super::dashboard`].
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::{HeaderMap, header};
 use axum::middleware::{from_fn_with_state, map_request};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use sprongus_core::{Error, ErrorCode};
 
@@ -12,7 +14,7 @@ use super::routes::{
     artifact, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, metrics, progress,
     prune, read, record, retry, runner_jobs, stats, stream, token, workdir,
 };
-use super::{Shared, context, upload};
+use super::{Shared, context, dashboard, upload};
 
 /// The routes. A verb behind a colon (`/v1/runs/{id}:cancel`) stands here as a segment with an `@`; see [`super::path`].
 #[rustfmt::skip]
@@ -71,12 +73,21 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(health::openapi))
         .route("/errors", get(health::errors))
-        .fallback(|| async {
-            Refused(Error::new(ErrorCode::NotFound, "no such route").with_hint("GET /openapi.json has every route"))
-        })
+        .merge(dashboard::routes())
+        .fallback(nowhere)
         .method_not_allowed_fallback(|| async {
             Refused(Error::new(ErrorCode::MethodNotAllowed, "this route has no such method"))
         })
         .layer(from_fn_with_state(Arc::clone(&shared), context::layer))
         .with_state(shared)
+}
+
+/// What is said where no route is: to a browser by a page, to everybody else by a problem.
+async fn nowhere(headers: HeaderMap) -> Response {
+    let error = Error::new(ErrorCode::NotFound, "no such route");
+    let wants_page = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if wants_page.is_some_and(|accepts| accepts.contains("text/html")) {
+        return dashboard::nowhere(error.with_hint("start from the overview"));
+    }
+    Refused(error.with_hint("GET /openapi.json has every route")).into_response()
 }

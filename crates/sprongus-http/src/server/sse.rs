@@ -23,10 +23,10 @@ use super::auth::Asker;
 use super::feed::{self, PAGE, Told, Watch};
 
 /// How often a stream without news says that it is there.
-const ALIVE: Duration = Duration::from_secs(15);
+pub const ALIVE: Duration = Duration::from_secs(15);
 
 /// How long a client should wait before it comes back.
-const RETRY_MS: u64 = 1_000;
+pub const RETRY_MS: u64 = 1_000;
 
 /// One message.
 fn message(out: &mut String, name: &str, id: &str, data: &impl Serialize) {
@@ -250,7 +250,7 @@ impl WorkspaceStream {
 }
 
 /// Whether the token is still good: a stream outlives many a token.
-async fn is_still_allowed(shared: &Shared, asker: &Asker) -> bool {
+pub async fn is_still_allowed(shared: &Shared, asker: &Asker) -> bool {
     match shared.tokens.live(&asker.hash).await {
         Ok(_) => true,
         // A database that cannot be asked takes nobody's rights away.

@@ -9,6 +9,7 @@
 mod artifacts;
 mod bad_input;
 mod claims;
+mod dashboard;
 mod document;
 mod flow;
 mod life;

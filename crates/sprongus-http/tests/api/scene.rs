@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sprongus_conformance::{MemoryBlobs, Model, TurnedClock};
 use sprongus_core::artifact::{Blobs, MAX_ARTIFACT_BYTES};
 use sprongus_core::names::WorkspaceId;
+use sprongus_core::store::Store;
 use sprongus_core::token::{NewToken, Scope};
 use sprongus_core::{Caller, RunsService};
 use sprongus_http::server::{Options, Server, serve};
@@ -37,9 +38,13 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let store =
             Sqlite::open(&folder.path().join("runs.db"), sprongus_sqlite::Options::default()).unwrap();
-        let service = RunsService::new(Arc::new(store));
-        Self::of(service.with_blobs(Arc::new(MemoryBlobs::default()), MAX_ARTIFACT_BYTES), options, folder)
-            .await
+        Self::of(keeping_in_memory(Arc::new(store)), options, folder).await
+    }
+
+    /// On a store that needs no file.
+    pub async fn on(store: Arc<dyn Store>) -> Self {
+        let options = Options { rate_limit: None, ..Options::default() };
+        Self::of(keeping_in_memory(store), options, tempfile::tempdir().unwrap()).await
     }
 
     /// A server on a store in memory, which keeps artifacts in `blobs`.
@@ -146,6 +151,11 @@ impl Scene {
         assert_eq!(address, self.address);
         (self.stop, self.serving) = (Some(stop), Some(serving));
     }
+}
+
+/// The runs of a store, with artifacts in memory.
+fn keeping_in_memory(store: Arc<dyn Store>) -> RunsService {
+    RunsService::new(store).with_blobs(Arc::new(MemoryBlobs::default()), MAX_ARTIFACT_BYTES)
 }
 
 async fn start(

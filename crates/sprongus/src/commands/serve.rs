@@ -71,6 +71,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
             "other machines can reach this; tokens and runs travel in the clear unless TLS stands in front",
         );
     }
+    app.screen.note(&format!("dashboard {url}/login"));
     let shutdown = Shutdown::on_signals()
         .map_err(|error| Error::internal("signals cannot be listened for").with_source(error))?;
     let mut options = options(declaration.as_ref());

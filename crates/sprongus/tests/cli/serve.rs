@@ -39,6 +39,9 @@ fn the_first_start_makes_a_token_and_later_ones_do_not() {
     let done = finished(child).exits(0);
     assert!(done.out.starts_with("http://127.0.0.1:") && done.out.contains("runs.db"), "{}", done.out);
     assert!(done.err.contains(token_file.to_str().unwrap()), "{}", done.err);
+    let is_dashboard =
+        |line: &str| line.starts_with("dashboard http://127.0.0.1:") && line.ends_with("/login");
+    assert!(done.err.lines().any(is_dashboard), "{}", done.err);
     let token = std::fs::read_to_string(&token_file).unwrap();
     assert!(
         token.starts_with("spr_") && !done.err.contains(token.trim()) && !done.out.contains(token.trim())

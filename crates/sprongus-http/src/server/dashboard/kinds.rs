@@ -1,0 +1,110 @@
+//! `/kinds`: how each kind stands, and pausing it.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::http::Uri;
+use axum::response::{IntoResponse, Redirect};
+use sprongus_core::Result;
+use sprongus_core::directory::{KindSetting, KindStats, Stats, Worker};
+use sprongus_core::names::Kind;
+use sprongus_core::token::Scope;
+
+use super::form::Posted;
+use super::html::{Html, render};
+use super::screen::{Fragment, Section, Shown, outer_all, screen, timely};
+use super::session::Viewer;
+use super::when::{number, span_ms};
+use crate::server::answer::bad_field;
+use crate::server::query;
+
+/// A kind as a row.
+pub struct KindRow {
+    /// Its name.
+    pub kind: String,
+    /// Runs that are due.
+    pub due: String,
+    /// Runs that are not, yet.
+    pub later: String,
+    /// Runs that run.
+    pub running: String,
+    /// How long the oldest due one has been due.
+    pub oldest: Option<String>,
+    /// Whether somebody paused it.
+    pub is_paused: bool,
+    /// Whether runs are due and no worker that lives would take them.
+    pub is_starved: bool,
+}
+
+/// The rows of the kinds that have live runs, and of those that somebody paused.
+pub fn rows(stats: &Stats, settings: &[KindSetting], workers: &[Worker]) -> Vec<KindRow> {
+    let none = KindStats::default();
+    let paused = settings.iter().filter(|setting| setting.paused).map(|setting| setting.kind.as_str());
+    let mut all: BTreeMap<&str, (&KindStats, bool)> = paused.map(|kind| (kind, (&none, true))).collect();
+    for (kind, stats) in &stats.kinds {
+        all.entry(kind).or_insert((stats, false)).0 = stats;
+    }
+    let row = |(kind, (stats, is_paused)): (&str, (&KindStats, bool))| {
+        let is_served =
+            kind.parse::<Kind>().is_ok_and(|kind| workers.iter().any(|worker| worker.serves(&kind)));
+        KindRow {
+            kind: kind.to_owned(),
+            due: number(stats.due),
+            later: number(stats.later),
+            running: number(stats.running),
+            oldest: stats.oldest_due_ms.map(span_ms),
+            is_paused,
+            is_starved: stats.due > 0 && !is_paused && !is_served,
+        }
+    };
+    all.into_iter().map(row).collect()
+}
+
+#[derive(Template)]
+#[template(path = "kinds.html")]
+struct Page {
+    parts: Vec<Html>,
+    may_pause: bool,
+    form_token: String,
+}
+
+#[derive(Template)]
+#[template(path = "kinds_table.html")]
+struct Table {
+    rows: Vec<KindRow>,
+    may_pause: bool,
+    form_token: String,
+}
+
+/// The page.
+pub async fn page(viewer: Viewer, uri: Uri) -> Shown {
+    viewer.asker.require(Scope::Read)?;
+    query::none(&uri)?;
+    let parts = outer_all(&fragments(&viewer).await?)?;
+    let (may_pause, form_token) = (viewer.may(Scope::Admin), viewer.form_token.clone());
+    let main = render(&Page { parts, may_pause, form_token })?;
+    Ok(screen(&viewer, Section::Kinds, "Kinds", Some("/live/kinds"), &main)?)
+}
+
+/// Its one part.
+///
+/// # Errors
+/// Those of what is read.
+pub async fn fragments(viewer: &Viewer) -> Result<Vec<Fragment>> {
+    let rows = timely(super::overview::kind_rows(viewer)).await?;
+    let (may_pause, form_token) = (viewer.may(Scope::Admin), viewer.form_token.clone());
+    Ok(vec![Fragment::new("kinds", &Table { rows, may_pause, form_token })?])
+}
+
+/// Pauses a kind, or resumes it.
+pub async fn set(posted: Posted) -> Shown {
+    posted.require(Scope::Admin)?;
+    let kind: Kind = posted.fields.parsed("kind")?;
+    let paused = match posted.fields.text("act") {
+        Some("pause") => true,
+        Some("resume") => false,
+        Some(_) | None => return Err(bad_field("/act", "act is pause or resume").into()),
+    };
+    timely(posted.viewer.asker.runs().pause_kind(&kind, paused)).await?;
+    Ok(Redirect::to("/kinds").into_response())
+}

@@ -1,0 +1,163 @@
+//! A run's log: its end on the page, all of it to keep.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use sprongus_core::follow::MAX_NEWS;
+use sprongus_core::ids::RunId;
+use sprongus_core::step::{NumberedLine, Stream};
+use sprongus_core::text::printable;
+use sprongus_core::token::Scope;
+use sprongus_core::{Result, Runs};
+
+use super::html::{Html, render};
+use super::screen::{Shown, timely};
+use super::session::{RunAt, Viewer};
+
+/// Lines that a page begins with.
+pub const SHOWN: u64 = 500;
+
+/// A line on a page.
+pub struct Line {
+    /// Its place in the log.
+    pub seq: u64,
+    /// The exact time, and the time of day alone.
+    pub exact: String,
+    /// The time of day.
+    pub clock: String,
+    /// Where it was printed.
+    pub stream: &'static str,
+    /// The step that printed it.
+    pub step: String,
+    /// The line.
+    pub text: String,
+}
+
+impl Line {
+    fn new(line: NumberedLine) -> Self {
+        let exact = line.line.at.to_string();
+        Self {
+            seq: line.seq,
+            clock: exact.get(11..23).unwrap_or_default().to_owned(),
+            exact,
+            stream: line.line.stream.as_str(),
+            step: line.line.step.unwrap_or_default(),
+            text: line.line.text,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "log_lines.html")]
+struct Lines {
+    lines: Vec<Line>,
+}
+
+/// Lines as markup.
+///
+/// # Errors
+/// `internal`.
+pub fn lines(lines: Vec<NumberedLine>) -> Result<Html> {
+    render(&Lines { lines: lines.into_iter().map(Line::new).collect() })
+}
+
+/// The last lines of a log, of one step alone if it is named, and the number of the last line that there is.
+///
+/// # Errors
+/// Those of [`Runs::logs`].
+pub async fn end(runs: &dyn Runs, id: RunId, step: Option<&str>) -> Result<(Vec<NumberedLine>, u64)> {
+    // Lines are numbered without a gap, so the end is found by halving what it lies within: there is no need to read up to it.
+    let (mut has, mut has_not) = (0, SHOWN);
+    while !runs.logs(id, has_not, 1).await?.is_empty() {
+        has = has_not;
+        has_not = has_not.saturating_mul(4);
+    }
+    while has_not - has > SHOWN {
+        let middle = has + (has_not - has) / 2;
+        if runs.logs(id, middle, 1).await?.is_empty() {
+            has_not = middle;
+        } else {
+            has = middle;
+        }
+    }
+    let mut after = has.saturating_sub(SHOWN);
+    let (mut found, mut last) = (Vec::new(), 0);
+    loop {
+        let page = runs.logs(id, after, MAX_NEWS).await?;
+        let Some(end) = page.last() else { break };
+        (after, last) = (end.seq, end.seq);
+        found.extend(
+            page.into_iter().filter(|line| step.is_none_or(|step| line.line.step.as_deref() == Some(step))),
+        );
+        let surplus = found.len().saturating_sub(usize::try_from(SHOWN).unwrap_or(usize::MAX));
+        found.drain(..surplus);
+        if last >= has_not {
+            break;
+        }
+    }
+    Ok((found, last))
+}
+
+/// The whole log as text, read while it is sent.
+pub async fn download(viewer: Viewer, RunAt(id): RunAt) -> Shown {
+    viewer.asker.require(Scope::Read)?;
+    let runs = viewer.asker.runs();
+    timely(runs.get(id)).await?;
+    let name = format!("attachment; filename=\"{id}.log\"");
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (
+            header::CONTENT_DISPOSITION,
+            HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("attachment")),
+        ),
+    ];
+    let mut response = (headers, Body::from_stream(pages(runs, id))).into_response();
+    as_file(&mut response);
+    Ok(response)
+}
+
+fn pages(runs: Arc<dyn Runs>, id: RunId) -> impl futures_util::Stream<Item = Result<Bytes>> + Send + 'static {
+    unfold(Some(0), move |after| {
+        let runs = Arc::clone(&runs);
+        async move {
+            match timely(runs.logs(id, after?, MAX_NEWS)).await {
+                Ok(page) => {
+                    let last = page.last()?.seq;
+                    Some((Ok(text(&page)), Some(last)))
+                }
+                // The connection breaks, so nobody takes a part for the whole.
+                Err(error) => Some((Err(error), None)),
+            }
+        }
+    })
+}
+
+fn text(page: &[NumberedLine]) -> Bytes {
+    let mut out = String::new();
+    for line in page {
+        let sign = match line.line.stream {
+            Stream::Stdout => ' ',
+            Stream::Stderr => '!',
+            Stream::System => '*',
+        };
+        let step = line.line.step.as_deref().unwrap_or("-");
+        let _ =
+            writeln!(out, "{} {} {step} {sign} {}", line.line.at, line.attempt, printable(&line.line.text));
+    }
+    out.into()
+}
+
+/// Keeps a response what it is to a browser: a file, whatever it holds.
+pub fn as_file(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; sandbox; frame-ancestors 'none'"),
+    );
+}

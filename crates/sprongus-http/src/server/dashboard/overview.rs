@@ -1,0 +1,174 @@
+//! `/`: what is stuck, since when, what runs, what failed, who works.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::http::Uri;
+use sprongus_core::list::ListFilter;
+use sprongus_core::run::Run;
+use sprongus_core::state::State;
+use sprongus_core::time::Timestamp;
+use sprongus_core::token::Scope;
+use sprongus_core::{ErrorCode, Result};
+
+use super::charts::Chart;
+use super::html::{Html, render};
+use super::kinds::{KindRow, rows};
+use super::runs::{RunRow, run_rows};
+use super::screen::{Fragment, Section, Shown, outer_all, screen, timely};
+use super::session::Viewer;
+use super::when::{number, span_ms};
+use super::workers::{WorkerRow, held_by};
+use crate::server::query;
+
+/// Runs shown that run now, and that failed lately.
+const RUNNING: u32 = 20;
+const FAILED: u32 = 10;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Page {
+    parts: Vec<Html>,
+}
+
+#[derive(Template)]
+#[template(path = "tiles.html")]
+struct Tiles {
+    due: String,
+    oldest: Option<String>,
+    later: String,
+    running: String,
+    workers: String,
+    wait: Option<(String, String)>,
+    run: Option<(String, String)>,
+    is_starved: bool,
+}
+
+#[derive(Template)]
+#[template(path = "kinds_table.html")]
+struct Kinds {
+    rows: Vec<KindRow>,
+    may_pause: bool,
+    form_token: String,
+}
+
+#[derive(Template)]
+#[template(path = "charts.html")]
+struct Charts {
+    charts: Charted,
+}
+
+/// What happened lately, if it can be shown.
+enum Charted {
+    Shown(Vec<Chart>),
+    /// It is of all projects, and the token of some.
+    OfAll,
+    /// The rest of the page is read all the same.
+    Unread,
+}
+
+#[derive(Template)]
+#[template(path = "running.html")]
+struct Running {
+    rows: Vec<RunRow>,
+    has_more: bool,
+}
+
+#[derive(Template)]
+#[template(path = "failed_lately.html")]
+struct FailedLately {
+    rows: Vec<RunRow>,
+}
+
+#[derive(Template)]
+#[template(path = "workers_table.html")]
+struct Workers {
+    rows: Vec<WorkerRow>,
+    may_drain: bool,
+}
+
+/// The page.
+pub async fn page(viewer: Viewer, uri: Uri) -> Shown {
+    viewer.asker.require(Scope::Read)?;
+    query::none(&uri)?;
+    let parts = outer_all(&fragments(&viewer).await?)?;
+    let main = render(&Page { parts })?;
+    Ok(screen(&viewer, Section::Overview, "Overview", Some("/live/overview"), &main)?)
+}
+
+/// Its parts, each as it stands now.
+///
+/// # Errors
+/// Those of what is read.
+pub async fn fragments(viewer: &Viewer) -> Result<Vec<Fragment>> {
+    timely(read(viewer)).await
+}
+
+async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
+    let (runs, caller) = (viewer.asker.runs(), &viewer.asker.caller);
+    let figures = &viewer.shared.dashboard.figures;
+    let of = |state, limit| ListFilter { states: vec![state], limit, ..ListFilter::default() };
+    let (running, failed) = (of(State::Running, RUNNING), of(State::Failed, FAILED));
+    let (stats, running, failed, workers, settings, now) = tokio::try_join!(
+        figures.stats(caller, runs.as_ref()),
+        runs.list(&running),
+        runs.list(&failed),
+        runs.workers(),
+        runs.kinds(),
+        viewer.shared.service.store().now(),
+    )?;
+    let charts = match figures.charted(caller).await {
+        Ok(charted) => Charted::Shown(vec![
+            Chart::new("Last hour", "minute", &charted.hour),
+            Chart::new("Last 24 hours", "hour", &charted.day),
+        ]),
+        Err(error) if error.code() == ErrorCode::Forbidden => Charted::OfAll,
+        Err(error) => {
+            tracing::warn!(?error, "what happened lately is not shown");
+            Charted::Unread
+        }
+    };
+    let kinds = rows(&stats, &settings, &workers);
+    let is_starved = kinds.iter().any(|row| row.is_starved);
+    let pair = |half: Option<u64>, most: Option<u64>| Some((span_ms(half?), span_ms(most?)));
+    let sum =
+        |part: fn(&sprongus_core::directory::KindStats) -> u64| number(stats.kinds.values().map(part).sum());
+    let tiles = Tiles {
+        due: sum(|kind| kind.due),
+        oldest: stats.kinds.values().filter_map(|kind| kind.oldest_due_ms).max().map(span_ms),
+        later: sum(|kind| kind.later),
+        running: sum(|kind| kind.running),
+        workers: number(workers.len() as u64),
+        wait: pair(stats.wait_p50_ms, stats.wait_p99_ms),
+        run: pair(stats.run_p50_ms, stats.run_p99_ms),
+        is_starved,
+    };
+    let may_pause = viewer.may(Scope::Admin);
+    let form_token = viewer.form_token.clone();
+    let held = held_by(&running.data);
+    let workers = workers.iter().map(|worker| WorkerRow::new(worker, &held, now)).collect();
+    Ok(vec![
+        Fragment::new("tiles", &tiles)?,
+        Fragment::new("kinds", &Kinds { rows: kinds, may_pause, form_token })?,
+        Fragment::new("charts", &Charts { charts })?,
+        Fragment::new("running", &running_of(&running.data, running.next_cursor.is_some(), now))?,
+        Fragment::new("failed", &FailedLately { rows: run_rows(&failed.data, now) })?,
+        Fragment::new("workers", &Workers { rows: workers, may_drain: may_pause })?,
+    ])
+}
+
+fn running_of(runs: &[Run], has_more: bool, now: Timestamp) -> Running {
+    Running { rows: run_rows(runs, now), has_more }
+}
+
+/// The rows of all kinds, for the screen of kinds.
+///
+/// # Errors
+/// Those of what is read.
+pub async fn kind_rows(viewer: &Viewer) -> Result<Vec<KindRow>> {
+    let runs = viewer.asker.runs();
+    let figures = &viewer.shared.dashboard.figures;
+    let (stats, settings, workers) =
+        tokio::try_join!(figures.stats(&viewer.asker.caller, runs.as_ref()), runs.kinds(), runs.workers())?;
+    Ok(rows(&Arc::unwrap_or_clone(stats), &settings, &workers))
+}

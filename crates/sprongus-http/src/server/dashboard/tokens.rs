@@ -1,0 +1,158 @@
+//! `/tokens`: who may ask for what, for admins.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::Path;
+use axum::http::Uri;
+use axum::response::{IntoResponse, Redirect};
+use sprongus_core::ids::TokenId;
+use sprongus_core::time::Timestamp;
+use sprongus_core::token::{NewToken, Scope, Token};
+use sprongus_core::{Error, Result};
+
+use super::answering::Question;
+use super::form::Posted;
+use super::html::render;
+use super::screen::{Section, Shown, screen, timely};
+use super::session::Viewer;
+use super::when::When;
+use crate::server::answer::{bad_field, shown};
+use crate::server::query;
+
+/// A day, in which the lives of tokens are given.
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// A token as a row.
+struct TokenRow {
+    id: String,
+    name: String,
+    scopes: String,
+    projects: Option<String>,
+    created: When,
+    expires: Option<When>,
+    used: Option<When>,
+    standing: &'static str,
+    is_live: bool,
+    is_own: bool,
+}
+
+#[derive(Template)]
+#[template(path = "tokens.html")]
+struct Page {
+    rows: Vec<TokenRow>,
+    scopes: Vec<&'static str>,
+    projects: Vec<String>,
+    form_token: String,
+}
+
+#[derive(Template)]
+#[template(path = "token_made.html")]
+struct Made<'a> {
+    name: &'a str,
+    secret: &'a str,
+}
+
+/// The page.
+pub async fn page(viewer: Viewer, uri: Uri) -> Shown {
+    viewer.asker.require(Scope::Admin)?;
+    query::none(&uri)?;
+    let (admin, runs) = (viewer.asker.admin(), viewer.asker.runs());
+    let (tokens, projects, now) = timely(async {
+        tokio::try_join!(admin.tokens(), runs.projects(), viewer.shared.service.store().now())
+    })
+    .await?;
+    let own = viewer.asker.token.id;
+    let main = render(&Page {
+        rows: tokens.iter().map(|token| row(token, own, now)).collect(),
+        scopes: Scope::ALL.map(Scope::as_str).into(),
+        projects: projects.into_iter().map(|project| project.id.to_string()).collect(),
+        form_token: viewer.form_token.clone(),
+    })?;
+    Ok(screen(&viewer, Section::Tokens, "Tokens", None, &main)?)
+}
+
+fn row(token: &Token, own: TokenId, now: Timestamp) -> TokenRow {
+    let scopes: Vec<_> = token.scopes.iter().map(|scope| scope.as_str()).collect();
+    let projects = token.projects.as_ref().map(|projects| {
+        let ids: Vec<_> = projects.iter().map(|project| project.as_str()).collect();
+        ids.join(", ")
+    });
+    let when = |time: Option<Timestamp>| time.map(|time| When::new(time, now));
+    let is_live = token.is_live(now);
+    let standing = match (is_live, token.revoked_at) {
+        (true, _) => "live",
+        (false, Some(_)) => "revoked",
+        (false, None) => "expired",
+    };
+    TokenRow {
+        id: token.id.to_string(),
+        name: token.name.clone(),
+        scopes: scopes.join(", "),
+        projects,
+        created: When::new(token.created_at, now),
+        expires: when(token.expires_at),
+        used: when(token.last_used_at),
+        standing,
+        is_live,
+        is_own: token.id == own,
+    }
+}
+
+/// Makes one, and shows it this once.
+pub async fn create(posted: Posted) -> Shown {
+    posted.require(Scope::Admin)?;
+    let fields = &posted.fields;
+    let scopes: Vec<Scope> = fields.all("scope").map(str::parse).collect::<Result<_>>()?;
+    let projects: Vec<_> =
+        fields.all("project").filter(|id| !id.is_empty()).map(str::parse).collect::<Result<_>>()?;
+    let days = match fields.text("days").map(str::parse::<u32>) {
+        None => None,
+        Some(Ok(days)) => Some(days),
+        Some(Err(_)) => return Err(bad_field("/days", "days are a whole number").into()),
+    };
+    let new = NewToken {
+        name: fields.text("name").unwrap_or_default().to_owned(),
+        scopes,
+        projects: Some(projects).filter(|projects| !projects.is_empty()),
+        expires_in: days.map(|days| DAY * days),
+    };
+    let made = timely(posted.viewer.asker.admin().create_token(new)).await?;
+    let main = render(&Made { name: &made.token.name, secret: made.secret.expose() })?;
+    Ok(screen(&posted.viewer, Section::Tokens, "A new token", None, &main)?)
+}
+
+/// Asks whether to revoke one.
+pub async fn ask_revoke(viewer: Viewer, Path(id): Path<String>) -> Shown {
+    viewer.asker.require(Scope::Admin)?;
+    let id = token_id(&id)?;
+    let tokens = timely(viewer.asker.admin().tokens()).await?;
+    let token = tokens.into_iter().find(|token| token.id == id).ok_or_else(|| unknown(&id.to_string()))?;
+    let question = Question {
+        title: "Revoke this token?",
+        about: vec![(token.name, token.id.to_string())],
+        text: "Whoever uses it is refused within a second. It cannot be taken back; a new one can be made.",
+        action: format!("/tokens/{id}/revoke"),
+        button: "Revoke it",
+        is_dangerous: true,
+        back: "/tokens".to_owned(),
+        fields: Vec::new(),
+    };
+    question.ask(&viewer, Section::Tokens)
+}
+
+/// Revokes it.
+pub async fn revoke(Path(id): Path<String>, posted: Posted) -> Shown {
+    posted.require(Scope::Admin)?;
+    timely(posted.viewer.asker.admin().revoke_token(token_id(&id)?)).await?;
+    posted.viewer.shared.tokens.forget_all();
+    Ok(Redirect::to("/tokens").into_response())
+}
+
+fn token_id(text: &str) -> Result<TokenId> {
+    text.parse().map_err(|_| unknown(text))
+}
+
+fn unknown(text: &str) -> Error {
+    Error::not_found(format_args!("token: {}", shown(text))).with_hint("look at the tokens there are")
+}

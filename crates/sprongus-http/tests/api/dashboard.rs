@@ -1,0 +1,8 @@
+//! The dashboard as a browser meets it, scripts aside.
+
+mod acting;
+mod browser;
+mod hostile;
+mod live;
+mod screens;
+mod sessions;

@@ -1,0 +1,149 @@
+//! Pages kept fresh.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sprongus_core::token::Scope;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::browser::Browser;
+use crate::raw;
+use crate::scene::{Scene, play};
+
+/// A page that is kept fresh.
+struct Live {
+    stream: TcpStream,
+    heard: String,
+}
+
+impl Live {
+    async fn open(server: SocketAddr, cookie: &str, path: &str) -> Self {
+        let mut stream = TcpStream::connect(server).await.unwrap();
+        stream.write_all(&raw::request("GET", path, &[("Cookie", cookie)], b"")).await.unwrap();
+        Self { stream, heard: String::new() }
+    }
+
+    /// Waits until something is heard; how long it took.
+    async fn hears(&mut self, what: &str) -> Duration {
+        let began = Instant::now();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(15);
+        let mut buffer = vec![0; 64 * 1024];
+        while !self.heard.contains(what) {
+            let read = tokio::time::timeout_at(deadline, self.stream.read(&mut buffer)).await;
+            let size = read.unwrap_or_else(|_| panic!("{what:?} is not in {}", self.heard)).unwrap();
+            assert!(size > 0, "it ended without {what:?}: {}", self.heard);
+            self.heard.push_str(&String::from_utf8_lossy(&buffer[..size]));
+        }
+        began.elapsed()
+    }
+
+    /// What was heard so far is forgotten.
+    fn forget(&mut self) {
+        self.heard.clear();
+    }
+}
+
+#[test]
+fn what_has_changed_arrives_within_two_seconds_and_nothing_else_does() {
+    play(|| async {
+        let scene = Scene::new().await;
+        scene.enqueue("first.kind").await;
+        let browser = Browser::of(&scene, &scene.all).await;
+        for (path, id) in [("/live/overview", "tiles"), ("/live/runs", "runs"), ("/live/kinds", "kinds")] {
+            let mut live = Live::open(scene.address, &browser.cookie, path).await;
+            live.hears(&format!("\"id\":\"{id}\"")).await;
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
+            live.forget();
+            let kind = format!("kind.of.{id}");
+            scene.enqueue(&kind).await;
+            let took = live.hears(if path == "/live/overview" { "\"id\":\"tiles\"" } else { &kind }).await;
+            assert!(took < Duration::from_secs(2), "{path}: {took:?}");
+            if path == "/live/overview" {
+                live.hears(&kind).await;
+                assert!(
+                    !live.heard.contains("\"id\":\"workers\""),
+                    "what reads as before is not sent: {}",
+                    live.heard
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn a_run_and_its_log_grow_on_the_page() {
+    play(|| async {
+        let scene = Scene::new().await;
+        let id = scene.held("a").await;
+        let line =
+            |text: &str| json!({"workerId": "w", "epoch": 1, "lines": [{"stream": "stdout", "text": text}]});
+        scene.post(&format!("/v1/runs/{id}:log"), line("before")).await.is(200);
+        let browser = Browser::of(&scene, &scene.all).await;
+        let mut live = Live::open(scene.address, &browser.cookie, &format!("/live/runs/{id}?after=1")).await;
+        live.hears("\"id\":\"head\"").await;
+        assert!(!live.heard.contains("before"), "the page has it: {}", live.heard);
+        scene.post(&format!("/v1/runs/{id}:log"), line("<b>after</b>")).await.is(200);
+        let took = live.hears("event: log").await;
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        live.hears("&lt;b&gt;after").await;
+        live.forget();
+        scene.post(&format!("/v1/runs/{id}:succeed"), json!({"workerId": "w", "epoch": 1})).await.is(200);
+        let took = live.hears("It succeeded").await;
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    });
+}
+
+#[test]
+fn whose_session_is_over_is_told_so() {
+    play(|| async {
+        let scene = Scene::new().await;
+        let token = scene.token("default", "guest", &[Scope::Read]).await;
+        let guest = Browser::of(&scene, &token).await;
+        let mut live = Live::open(scene.address, &guest.cookie, "/live/overview").await;
+        live.hears("\"id\":\"tiles\"").await;
+        let all = scene.get("/v1/tokens").await.is(200);
+        let id = all["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|it| it["name"] == "guest")
+            .map(|it: &Value| it["id"].clone())
+            .unwrap();
+        scene.ask(&scene.all, "DELETE", &format!("/v1/tokens/{}", id.as_str().unwrap()), None).await.is(200);
+        scene.enqueue("a").await;
+        live.hears("event: signed-out").await;
+        let nobody = raw::bytes(scene.address, &raw::request("GET", "/live/overview", &[], b"")).await;
+        assert!(nobody.text().contains("event: signed-out"), "{}", nobody.text());
+    });
+}
+
+#[test]
+fn viewers_are_bounded_and_make_room_when_they_leave() {
+    play(|| async {
+        let scene = Scene::new().await;
+        let browser = Browser::of(&scene, &scene.all).await;
+        let mut viewers = Vec::new();
+        for _ in 0..256 {
+            viewers.push(Live::open(scene.address, &browser.cookie, "/live/kinds").await);
+        }
+        for viewer in &mut viewers {
+            viewer.hears("text/event-stream").await;
+        }
+        let refused = browser.ask("/live/kinds").await;
+        assert_eq!(refused.status, 503);
+        assert!(refused.header("retry-after").is_some());
+        assert_eq!(browser.ask("/kinds").await.status, 200, "the page itself is there");
+        drop(viewers);
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
+            let mut again = Live::open(scene.address, &browser.cookie, "/live/kinds").await;
+            if again.hears("HTTP/1.1").await < Duration::MAX && again.heard.contains("200 OK") {
+                break;
+            }
+            assert!(Instant::now() < deadline, "no place became free");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+}
