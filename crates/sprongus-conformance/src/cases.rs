@@ -71,6 +71,7 @@ macro_rules! for_each_case {
                 a_gate_that_runs_out_fails_the_run,
                 what_does_not_wait_is_not_answered,
                 an_answer_does_not_meet_the_next_gate,
+                two_answers_at_once_are_one_answer,
             }
             cleaned {
                 a_closing_lease_is_good_for_cleaning_up_alone,

@@ -67,7 +67,7 @@ use sprongus_core::token::{NewToken, Token};
 use tokio_postgres::Config;
 
 pub use enqueue_in::enqueue_in;
-pub use migrate::Migration;
+pub use migrate::{Migration, latest as latest_schema};
 pub use open::{Durability, Options};
 
 use claim::Marks;

@@ -59,7 +59,7 @@ use sprongus_core::token::{NewToken, Token};
 use sprongus_core::{Error, Result};
 use tokio::sync::watch;
 
-pub use migrate::{APPLICATION_ID, MIGRATIONS, Migration};
+pub use migrate::{APPLICATION_ID, MIGRATIONS, Migration, latest as latest_schema};
 pub use open::{Durability, OLDEST_SAFE_SQLITE, Options};
 pub use probe::bare_commits;
 

@@ -6,12 +6,13 @@ use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 use crate::connect::Address;
+use crate::version::VERSION;
 
 /// Durable background runs: enqueue, work, watch.
 #[derive(Debug, Parser)]
 #[command(
     name = "sprongus",
-    version,
+    version = VERSION.as_str(),
     max_term_width = 110,
     subcommand_required = true,
     arg_required_else_help = true,
@@ -86,6 +87,8 @@ pub enum Command {
     Worker(commands::worker::Args),
     /// Serve the runs over HTTP
     Serve(commands::serve::Args),
+    /// Watch depth, workers and running runs, live
+    Top(commands::top::Args),
     /// Store the token for a server
     Login(commands::login::Args),
     /// Make, see and revoke the tokens by which a server knows who asks

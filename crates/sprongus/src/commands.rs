@@ -14,6 +14,7 @@ pub mod runs;
 pub mod serve;
 pub mod storyboard;
 pub mod token;
+pub mod top;
 pub mod worker;
 pub mod workers;
 pub mod workspaces;
@@ -39,6 +40,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
         Command::Projects(command) => projects::run(command, app).await,
         Command::AgentTasks(command) => agent_tasks::run(command, app).await,
         Command::Workspaces(command) => workspaces::run(command, app).await,
+        Command::Top(args) => top::run(args, app).await,
         Command::Bench(args) => bench::run(args, app).await,
         Command::Demo(args) => demo::run(args, app).await,
         Command::Init(args) => init::run(&args, app),

@@ -9,11 +9,14 @@ mod declared;
 mod exit;
 mod failure;
 mod follow;
+mod frame;
 mod input;
 mod render;
+mod running;
 mod surroundings;
 mod sweep;
 mod times;
+mod version;
 mod work;
 
 use std::process::ExitCode;

@@ -6,6 +6,7 @@
 
 pub mod age;
 pub mod artifacts;
+pub mod clip;
 pub mod fault;
 pub mod history;
 pub mod live;
@@ -16,3 +17,4 @@ pub mod stats;
 pub mod steps;
 pub mod style;
 pub mod table;
+pub mod top;

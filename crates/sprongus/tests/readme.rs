@@ -1,4 +1,5 @@
-//! The console sessions of README.md, executed: in order, by one shell, in one new folder, with the built binary on PATH.
+//! The console sessions of README.md, of the pages in `docs/` and of an example, executed: page by page, in order, by one shell, in one new folder,
+//! with the built binary on PATH.
 //!
 //! In a session a line behind `$ ` is typed, one behind `> ` continues it, the rest is what is seen. Ids, times, lengths and worker
 //! names differ from one execution to the next and are compared by their shape, columns by their words. A `…` stands for
@@ -8,16 +9,17 @@
 #![expect(clippy::expect_used, reason = "a test that cannot set itself up has failed")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use regex::Regex;
 use sprongus_throwaway::{Durability, Server, Settings};
 
-const README: &str = include_str!("../../../README.md");
-
 /// The server of the page.
 const HOST: &str = "db.example";
+
+/// Begins a session.
+const OPENING: &str = "```console\n";
 
 /// Stands between the outputs of two commands.
 const BORDER: &str = "\u{1e}\n";
@@ -30,13 +32,57 @@ struct Typed {
 
 #[test]
 fn the_sessions_of_the_readme_go_as_they_are_told() {
-    let typed = sessions(README);
-    assert!(typed.len() > 15, "found {} commands only: is the page still read rightly?", typed.len());
+    assert!(goes_as_told("README.md") > 15, "is the page still read rightly?");
+}
+
+/// The example's page is played in a copy of its folder, with the model server that is none.
+#[test]
+fn the_sessions_of_the_example_go_as_they_are_told() {
+    let mut build = Command::new(env!("CARGO"));
+    let built = build.args(["build", "--quiet", "-p", "agent-review"]).current_dir(root()).status();
+    assert!(built.expect("cargo").success(), "the example's model server is not built");
+    assert!(goes_as_told("examples/agent-review/README.md") > 15, "is the page still read rightly?");
+}
+
+#[test]
+fn the_sessions_of_each_page_go_as_they_are_told() {
+    let folder = root().join("docs");
+    let pages = fs::read_dir(&folder).expect("the pages").map(|page| page.expect("a page").file_name());
+    let pages = pages.filter_map(|name| name.into_string().ok()).filter(|name| name.ends_with(".md"));
+    let told: Vec<String> = pages
+        .map(|name| format!("docs/{name}"))
+        .filter(|name| fs::read_to_string(root().join(name)).expect("text").contains(OPENING))
+        .collect();
+    for page in ["tutorial", "backup", "security"] {
+        assert!(told.contains(&format!("docs/{page}.md")), "{page}: is it still read rightly?");
+    }
+    for page in told {
+        assert!(goes_as_told(&page) > 0, "{page}");
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Plays a page and compares; answers how many commands there were.
+fn goes_as_told(page: &str) -> usize {
+    let text = fs::read_to_string(root().join(page)).expect("text");
+    let typed = sessions(&text);
     let folder = tempfile::tempdir().expect("a folder");
     // One that keeps its word: another one would be refused.
     let settings = Settings { durability: Durability::Full, ..Settings::default() };
-    let server = Server::start(settings).expect("a server");
-    let printed = execute(&typed, folder.path(), &server);
+    let server = text.contains(HOST).then(|| Server::start(settings).expect("a server"));
+    let work = folder.path().join("work");
+    if page.starts_with("examples/") {
+        let beside = root().join(page);
+        let beside = beside.parent().expect("a folder");
+        let copied = Command::new("cp").arg("-r").args([beside, &work]).status();
+        assert!(copied.expect("cp").success(), "the example is not copied");
+    } else {
+        fs::create_dir(&work).expect("a folder");
+    }
+    let printed = execute(&typed, folder.path(), server.as_ref());
     let outputs: Vec<&str> = printed.split(BORDER).skip(1).collect();
     let shapes = Shapes::new();
     for (place, typed) in typed.iter().enumerate() {
@@ -45,16 +91,17 @@ fn the_sessions_of_the_readme_go_as_they_are_told() {
         let found: Vec<String> = output.lines().map(|line| shapes.of(line)).collect();
         assert!(
             agree(&expected, &found),
-            "README.md tells otherwise\n$ {}\n--- told\n{}\n--- seen\n{output}",
+            "{page} tells otherwise\n$ {}\n--- told\n{}\n--- seen\n{output}",
             typed.command,
             typed.seen.join("\n")
         );
     }
+    typed.len()
 }
 
 fn sessions(page: &str) -> Vec<Typed> {
     let mut all: Vec<Typed> = Vec::new();
-    for block in page.split("```console\n").skip(1) {
+    for block in page.split(OPENING).skip(1) {
         let (block, _) = block.split_once("```").expect("a block that ends");
         let first = all.len();
         for line in block.lines() {
@@ -74,35 +121,32 @@ fn sessions(page: &str) -> Vec<Typed> {
 }
 
 /// Everything that is printed, on both streams.
-fn execute(typed: &[Typed], folder: &Path, server: &Server) -> String {
-    let address = format!("127.0.0.1:{}", server.port());
+fn execute(typed: &[Typed], folder: &Path, server: Option<&Server>) -> String {
+    let address = server.map(|server| format!("127.0.0.1:{}", server.port()));
     // The border must not change what `$?` and `$!` say.
     let mut script = String::from("exec 2>&1\n");
     for typed in typed {
         script.push_str("code=$?; printf '\\036\\n'; (exit $code)\n");
-        script.push_str(&typed.command.replace(HOST, &address));
+        script.push_str(&typed.command.replace(HOST, address.as_deref().unwrap_or(HOST)));
         script.push('\n');
     }
-    let work = folder.join("work");
-    fs::create_dir(&work).expect("a folder");
     let binary = Path::new(env!("CARGO_BIN_EXE_sprongus")).parent().expect("a folder");
-    let output = Command::new("bash")
-        .args(["--norc", "-c", &script])
-        .current_dir(&work)
-        .env_clear()
-        .env(
-            "PATH",
-            format!("{}:{}:/usr/local/bin:/usr/bin:/bin", binary.display(), server.programs().display()),
-        )
-        .env("HOME", folder)
-        .env("USER", "ada")
-        .env("PGHOST", server.socket_folder())
-        .env("PGPORT", server.port().to_string())
-        .env("PGUSER", "postgres")
-        .stdin(std::process::Stdio::null())
-        .output()
-        .expect("bash");
-    String::from_utf8(output.stdout).expect("text").replace(&address, &format!("{HOST}:5432"))
+    let mut path = vec![binary];
+    path.extend(server.map(Server::programs));
+    path.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(Path::new));
+    let mut command = Command::new("bash");
+    command.args(["--norc", "-c", &script]).current_dir(folder.join("work")).env_clear();
+    command.env("PATH", std::env::join_paths(path).expect("a path")).env("HOME", folder).env("USER", "ada");
+    if let Some(server) = server {
+        command.env("PGHOST", server.socket_folder()).env("PGPORT", server.port().to_string());
+        command.env("PGUSER", "postgres");
+    }
+    let output = command.stdin(std::process::Stdio::null()).output().expect("bash");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    match address {
+        Some(address) => printed.replace(&address, &format!("{HOST}:5432")),
+        None => printed,
+    }
 }
 
 /// What differs from one execution to the next, and what it is taken for.

@@ -97,8 +97,8 @@ fn errors() -> String {
         "# Errors and exit codes
 
 Rendered from `ErrorCode` in `crates/sprongus-core/src/error.rs`. On the command line an error is one line and a hint on stderr;
-with `--json` it is the same document that the HTTP API is going to send (RFC 9457): `type`, `title`, `status`, `detail`, `code`, `hint`,
-`retryable`, `errors`. The codes are those of the whole contract; this version has no server, so some of them cannot come up yet.
+with `--json` it is the same document that the HTTP API sends (RFC 9457): `type`, `title`, `status`, `detail`, `code`, `hint`,
+`retryable`, `errors`.
 
 | code | what it means | HTTP | exit | retryable | what to do |
 | --- | --- | --- | --- | --- | --- |

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use sprongus_core::ErrorCode;
 use sprongus_core::event::EventType;
 use sprongus_core::ids::StepId;
 use sprongus_core::run::Answer;
 use sprongus_core::state::State;
 use sprongus_core::store::Change;
+use sprongus_core::{Caller, ErrorCode};
 
 use crate::fixture::{Fixture, hold_of, of_kind, refused};
 
@@ -106,4 +106,47 @@ pub async fn an_answer_does_not_meet_the_next_gate(f: Fixture) {
     f.wait(&hold, None).await.unwrap();
     assert_eq!(refused(f.change(hold.id, approve).await).code(), ErrorCode::IllegalTransition);
     assert!(f.get(hold.id).await.waiting_for().is_some());
+}
+
+/// Of two people who answer at the same time one is the first; the other is answered alike if he said the same, and refused if
+/// not. A run that was canceled meanwhile is not answered at all.
+pub async fn two_answers_at_once_are_one_answer(f: Fixture) {
+    for round in 0..20 {
+        let hold = f.held(of_kind("work")).await;
+        f.wait(&hold, None).await.unwrap();
+        let step_id = Some(StepId::of(hold.id, 1, 0));
+        let say = |answer| Change::Answer { step_id, answer, comment: Some("because".to_owned()) };
+        let second = if round % 2 == 0 { Answer::Approved } else { Answer::Rejected };
+        let people = [("ada", Answer::Approved), ("bob", second)].map(|(name, answer)| {
+            let (f, change) = (f.clone(), say(answer));
+            let caller = Caller::new(f.caller.workspace.clone(), name);
+            tokio::spawn(async move { f.store.change(&caller, hold.id, change).await })
+        });
+        let [one, other] = people;
+        let answers = [one.await.unwrap(), other.await.unwrap()];
+        let told = f.told(hold.id).await;
+        let given =
+            told.iter().filter(|kind| matches!(kind, EventType::Approved | EventType::Rejected)).count();
+        assert_eq!(given, 1, "{told:?}");
+        let by = f.get(hold.id).await.gate.and_then(|gate| gate.by).unwrap();
+        if second == Answer::Approved {
+            let wrote = answers.map(|answer| answer.unwrap().events.len());
+            assert_eq!(wrote.iter().filter(|events| **events > 0).count(), 1, "by {by}");
+        } else {
+            let refusals = answers.into_iter().filter_map(|answer| answer.err());
+            let codes: Vec<ErrorCode> = refusals.map(|error| error.code()).collect();
+            assert_eq!(codes, [ErrorCode::IllegalTransition], "by {by}");
+        }
+        // Out of the next round's way.
+        let _ = f.cancel(hold.id).await;
+        f.take("closer", 10).await;
+    }
+    let hold = f.held(of_kind("work")).await;
+    f.wait(&hold, None).await.unwrap();
+    f.cancel(hold.id).await.unwrap();
+    let error = refused(f.answer(hold.id, Answer::Approved, None).await);
+    assert_eq!(
+        (error.code(), error.message()),
+        (ErrorCode::IllegalTransition, "cannot approve: the run is canceled and does not wait")
+    );
 }

@@ -37,6 +37,13 @@ impl Served {
         Self { process, url: url.trim().to_owned() }
     }
 
+    /// Ends it at once.
+    pub fn stop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
     /// Its process.
     pub fn id(&self) -> u32 {
         self.process.id()
@@ -45,9 +52,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.stop();
     }
 }
 

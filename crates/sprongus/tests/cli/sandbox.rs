@@ -95,6 +95,16 @@ impl Sandbox {
         self.served = Some(Served::start(command.stderr(Stdio::null())));
     }
 
+    /// Where the server in front of the file listens.
+    pub fn url(&self) -> &str {
+        &self.served.as_ref().expect("a server").url
+    }
+
+    /// Ends the server in front of the file; commands still go to where it was.
+    pub fn stop_serving(&mut self) {
+        self.served.as_mut().expect("a server").stop();
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -32,7 +32,7 @@ const TOGETHER: usize = 10;
 const APART: Duration = Duration::from_millis(20);
 
 fn many_steps_do_not_slow_claims_down(backing: Backing) {
-    let (spans, span) = form((4, Duration::from_secs(1)), (20, Duration::from_secs(6)));
+    let (spans, span) = form((4, Duration::from_secs(1)), (10, Duration::from_secs(6)));
     let field = Field::new(backing);
     let runs = field.runs();
     let told = Arc::new(Told::default());

@@ -26,6 +26,11 @@ impl Finding {
         Self { what, ok: false, found: found.into(), remedy: Some(remedy.into()) }
     }
 
+    /// What it is, what was found and what to do about it; nothing when all is well.
+    pub fn amiss(&self) -> Option<(&'static str, &str, &str)> {
+        Some((self.what, &self.found, self.remedy.as_deref()?))
+    }
+
     /// It could not even be looked at.
     pub fn of_error(what: &'static str, error: &Error) -> Self {
         Self::wrong(what, error.message(), error.hint())
@@ -42,6 +47,11 @@ impl Findings {
     /// Adds one.
     pub fn add(&mut self, finding: Finding) {
         self.findings.push(finding);
+    }
+
+    /// Adds several.
+    pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.findings.extend(findings);
     }
 
     /// Whether all is as it should be.

@@ -1,0 +1,100 @@
+//! What waits and what is stuck: due runs that nobody serves, and runs whose worker is gone and that nobody takes up.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sprongus_core::directory::{KindStats, Worker};
+use sprongus_core::names::Kind;
+use sprongus_core::run::Run;
+use sprongus_core::text::excerpt;
+use sprongus_core::time::{Clock, SystemClock, Timestamp};
+use sprongus_core::{Error, Runs};
+
+use super::finding::{Finding, Findings};
+use crate::render::age::rough;
+use crate::running::running;
+
+/// A due run that nobody serves is a fault after this long, and a lease that has run out too: a worker that is alive sees to
+/// it within seconds.
+const LONG: Duration = Duration::from_secs(60);
+
+/// So many kinds and runs are named; the rest is counted.
+const NAMED: usize = 5;
+
+/// Looks.
+pub async fn look(runs: &dyn Runs, findings: &mut Findings) -> Result<(), Error> {
+    let stats = runs.stats().await?;
+    let workers = runs.workers().await?;
+    let paused = runs.kinds().await?.into_iter().filter(|setting| setting.paused).map(|setting| setting.kind);
+    let paused: BTreeSet<Kind> = paused.collect();
+    findings.add(Finding::fine("workers", format!("{} alive", workers.len())));
+    let due: u64 = stats.kinds.values().map(|kind| kind.due).sum();
+    let oldest = stats.kinds.values().filter_map(oldest).max();
+    findings.add(match oldest {
+        None => Finding::fine("queue", "nothing is due"),
+        Some(oldest) => Finding::fine("queue", format!("{due} due, the oldest for {}", rough(oldest))),
+    });
+    let waiting = stats.kinds.iter().filter(|(_, stats)| stats.due > 0);
+    let waiting = waiting.filter_map(|(name, stats)| Some((name.parse::<Kind>().ok()?, stats)));
+    named(
+        waiting.filter_map(|(kind, stats)| kind_that_waits(&kind, stats, &workers, &paused)),
+        "kinds",
+        findings,
+    );
+    let (held, _) = running(runs).await?;
+    let now = SystemClock.now();
+    named(held.iter().filter_map(|run| stuck(run, now)), "runs", findings);
+    Ok(())
+}
+
+fn oldest(stats: &KindStats) -> Option<Duration> {
+    stats.oldest_due_ms.filter(|_| stats.due > 0).map(Duration::from_millis)
+}
+
+/// The first few by name, the rest as a number.
+fn named(found: impl Iterator<Item = Finding>, what: &str, findings: &mut Findings) {
+    let mut found: Vec<Finding> = found.collect();
+    let more = found.split_off(found.len().min(NAMED));
+    let is_amiss = more.iter().any(|finding| finding.amiss().is_some());
+    findings.extend(found);
+    let text = format!("{} more {what} like these", more.len());
+    if is_amiss {
+        findings.add(Finding::wrong("and", text, "as above; `sprongus top` shows them all"));
+    } else if !more.is_empty() {
+        findings.add(Finding::fine("and", text));
+    }
+}
+
+fn kind_that_waits(
+    kind: &Kind,
+    stats: &KindStats,
+    workers: &[Worker],
+    paused: &BTreeSet<Kind>,
+) -> Option<Finding> {
+    let (name, due) = (excerpt(kind.as_str(), 64), stats.due);
+    if paused.contains(kind) {
+        let text = format!("{name} is paused, {due} due; `sprongus kinds resume {name}` lets it go on");
+        return Some(Finding::fine("paused", text));
+    }
+    let oldest = oldest(stats)?;
+    if oldest <= LONG || workers.iter().any(|worker| worker.serves(kind)) {
+        return None;
+    }
+    let text = format!("none that is alive serves {name}: {due} due, the oldest for {}", rough(oldest));
+    let remedy = format!("start `sprongus worker` where a sprongus.toml declares {name}");
+    Some(Finding::wrong("workers", text, remedy))
+}
+
+/// A server does not tell how long leases last, and sees to those that run out.
+fn stuck(run: &Run, now: Timestamp) -> Option<Finding> {
+    let over = run.lease_expires_at.map(|end| now.since(end)).filter(|over| *over > LONG)?;
+    let worker = run.claimed_by.as_ref().map_or("nobody", |worker| worker.as_str());
+    let text = format!(
+        "run {} ({}) is held by {worker}, whose lease ran out {} ago",
+        run.id,
+        excerpt(run.kind.as_str(), 64),
+        rough(over)
+    );
+    let remedy = "start `sprongus worker`: any worker gives it back to the queue, whatever it serves";
+    Some(Finding::wrong("stuck run", text, remedy))
+}

@@ -1,0 +1,88 @@
+//! What was set, and by what: an option, a variable, `sprongus.toml`, or nobody. Never what may be secret.
+
+use std::time::Duration;
+
+use sprongus_core::artifact::MAX_ARTIFACT_BYTES;
+use sprongus_core::directory::Retention;
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::text::excerpt;
+use sprongus_http::server::RateLimit;
+use sprongus_worker::declaration::{Declaration, RateLimitDeclaration};
+
+use super::finding::{Finding, Findings};
+use crate::app::App;
+use crate::connect::{Place, Target, Why};
+use crate::render::age::rough;
+use crate::version::VERSION;
+
+/// What nobody set.
+const DEFAULT: &str = "default";
+
+/// Tells each setting that no other finding tells.
+pub fn tell(app: &App, place: &Place, declaration: Option<&Declaration>, findings: &mut Findings) {
+    let around = &app.around;
+    let mut say = |what: &'static str, value: String, from: &str| {
+        findings.add(Finding::fine(what, format!("{value} ({from})")));
+    };
+    let program = std::env::current_exe();
+    let program = program.map_or_else(|_| "unknown".to_owned(), |path| path.display().to_string());
+    say("sprongus", VERSION.clone(), &program);
+    let (workspace, from) = match (&app.globals.workspace, &place.target) {
+        (Some(workspace), _) => (excerpt(workspace, 64), "--workspace"),
+        (None, Target::Server(_)) => ("the token's".to_owned(), DEFAULT),
+        (None, Target::File(_) | Target::Postgres(_)) => (WorkspaceId::LOCAL.to_owned(), DEFAULT),
+    };
+    say("you", format!("{} in workspace {workspace}", around.user), from);
+    match &place.target {
+        Target::Server(_) => {
+            let from = if around.token.is_some() { "SPRONGUS_TOKEN" } else { "stored by `sprongus login`" };
+            say("token's place", "not shown".to_owned(), from);
+        }
+        Target::Postgres(_) => {
+            let asked = around.postgres_durability.as_deref();
+            let from = if asked.is_some() { "SPRONGUS_POSTGRES_DURABILITY" } else { DEFAULT };
+            say("asked of it", excerpt(asked.unwrap_or("power_cut"), 32), from);
+        }
+        Target::File(_) => {}
+    }
+    let passed = [
+        ("SPRONGUS_API_URL", around.api_url.is_some()),
+        ("SPRONGUS_DATABASE_URL", around.database_url.is_some()),
+    ];
+    for (name, is_set) in passed {
+        if is_set && place.why != Why::Variable(name) {
+            say("passed over", name.to_owned(), &place.why.to_string());
+        }
+    }
+    if !matches!(place.target, Target::Server(_)) {
+        limits(declaration, &mut say);
+    }
+}
+
+fn limits(declaration: Option<&Declaration>, say: &mut impl FnMut(&'static str, String, &str)) {
+    let from = |is_declared: bool| if is_declared { "sprongus.toml" } else { DEFAULT };
+    let default = Retention::default();
+    let retention = declaration.map(|declaration| declaration.retention).unwrap_or_default();
+    let days = |declared: Option<Duration>, default: Duration| rough(declared.unwrap_or(default));
+    let (succeeded, failed) = (retention.succeeded, retention.failed);
+    say(
+        "kept",
+        format!("runs that succeeded for {}", days(succeeded, default.succeeded)),
+        from(succeeded.is_some()),
+    );
+    say("kept", format!("runs that failed for {}", days(failed, default.failed)), from(failed.is_some()));
+    let declared = declaration.and_then(|declaration| declaration.server.rate_limit);
+    let rate = match declared {
+        Some(RateLimitDeclaration::Off) => "off".to_owned(),
+        Some(RateLimitDeclaration::On { per_second, burst }) => {
+            format!("{per_second} a second, bursts of {burst}")
+        }
+        None => {
+            let default = RateLimit::default();
+            format!("{} a second, bursts of {}", default.per_second, default.burst)
+        }
+    };
+    say("rate limit", rate, from(declared.is_some()));
+    let size = declaration.and_then(|declaration| declaration.artifacts.max_size);
+    say("largest file", format!("{} MiB", size.unwrap_or(MAX_ARTIFACT_BYTES) >> 20), from(size.is_some()));
+}

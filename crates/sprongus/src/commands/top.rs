@@ -1,0 +1,121 @@
+//! `top`: depth, workers and running runs, drawn anew every second until somebody leaves.
+
+mod stage;
+
+use std::io::{self, IsTerminal};
+use std::pin::pin;
+use std::time::Duration;
+
+use sprongus_core::{Error, Runs};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::app::App;
+use crate::connect::Access;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::frame::Frame;
+use crate::render::screen::Format;
+use crate::render::top::{Size, lines};
+use crate::times;
+use stage::{Happened, Stage};
+
+/// What would be seen anew more often than this keeps the database busy for nobody.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// How.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "q or Ctrl-C leaves. Where stdout is no terminal one frame is printed, with --json and --every \
+                        one object after another."
+)]
+pub struct Args {
+    /// How often to look, 100ms or more; 1s unless said otherwise
+    #[arg(long, value_name = "DURATION", value_parser = times::span)]
+    pub every: Option<Duration>,
+    /// Print one frame and end
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Shows it.
+pub async fn run(args: Args, app: &App) -> Outcome {
+    let every = args.every.unwrap_or(Duration::from_secs(1));
+    if every < SHORTEST {
+        return Err(Error::validation("--every: expected 100ms or more")
+            .with_hint("leave it out for once a second")
+            .into());
+    }
+    let runs = app.connect(Access::Existing).await?.runs;
+    let is_watched =
+        io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    if args.once {
+        return once(app, &*runs).await;
+    }
+    match app.screen.format {
+        Format::Json if is_watched || args.every.is_some() => objects(app, &*runs, every).await,
+        Format::People if is_watched => live(&*runs, every).await,
+        Format::People | Format::Json | Format::Quiet => once(app, &*runs).await,
+    }
+}
+
+/// One frame, as wide as it has to be.
+async fn once(app: &App, runs: &dyn Runs) -> Outcome {
+    let frame = Frame::look(runs).await?;
+    match app.screen.format {
+        Format::People => app.screen.text(&(lines(&frame, Size::ENDLESS).join("\n") + "\n"))?,
+        Format::Json => app.screen.json(&frame)?,
+        Format::Quiet => {
+            app.screen.text(&frame.running.iter().map(|run| format!("{}\n", run.id)).collect::<String>())?
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// One object a frame, until the reader leaves or Ctrl-C.
+async fn objects(app: &App, runs: &dyn Runs, every: Duration) -> Outcome {
+    let mut ticks = ticks(every);
+    loop {
+        tokio::select! {
+            biased;
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+            _ = ticks.tick() => app.screen.json(&Frame::look(runs).await?)?,
+        }
+    }
+}
+
+/// On the terminal. A database that is away for a while is said below the last frame, and looked for again.
+async fn live(runs: &dyn Runs, every: Duration) -> Outcome {
+    let mut frame = Frame::look(runs).await?;
+    let mut stage = Stage::enter()?;
+    let mut ticks = ticks(every);
+    let mut trouble: Option<Error> = None;
+    loop {
+        stage.draw(&frame, trouble.as_ref())?;
+        let mut next = pin!(async {
+            ticks.tick().await;
+            Frame::look(runs).await
+        });
+        let looked = loop {
+            tokio::select! {
+                biased;
+                happened = stage.happens() => match happened {
+                    Happened::Quit => return Ok(Exit::Done),
+                    Happened::Interrupted => return Ok(Exit::Interrupted),
+                    Happened::Resized => stage.draw(&frame, trouble.as_ref())?,
+                },
+                looked = &mut next => break looked,
+            }
+        };
+        match looked {
+            Ok(seen) => (frame, trouble) = (seen, None),
+            Err(error) if error.code().facts().retryable => trouble = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn ticks(every: Duration) -> tokio::time::Interval {
+    let mut ticks = interval_at(Instant::now(), every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}

@@ -1,0 +1,11 @@
+//! What `--version` says: the program's version, the commit it is built from, and the schema it needs.
+
+use std::sync::LazyLock;
+
+/// The text behind the program's name, such as `0.1.0 (61bd175, schema 6)`. Without a repository the commit is `unknown`.
+pub static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("SPRONGUS_COMMIT"));
+    // A migration that concerns one of the stores alone is not counted by the other.
+    let schema = sprongus_sqlite::latest_schema().max(sprongus_postgres::latest_schema());
+    format!("{version} ({commit}, schema {schema})")
+});
