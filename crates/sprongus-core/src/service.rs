@@ -2,9 +2,9 @@
 //! stores; what is left is this.
 
 mod files;
+mod subscribers;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -29,6 +29,8 @@ use crate::store::{Batch, Change, DrawnReport, Inserted, Store};
 use crate::time::Timestamp;
 use crate::token::{MadeToken, NewToken, Token, TokenSecret};
 use files::{Files, seen};
+use subscribers::Subscribers;
+pub use subscribers::Subscription;
 
 /// How long nothing is heard before one looks anyway: wake-ups are hints, looking is the truth.
 const POLL: Duration = Duration::from_secs(1);
@@ -38,40 +40,6 @@ const PRUNE_BATCH: u32 = 500;
 
 /// The longest title of an agent task.
 const MAX_TITLE_BYTES: usize = 512;
-
-type Subscriber = Arc<dyn Fn(&Event) + Send + Sync>;
-
-/// Who wants to hear of events in this process.
-#[derive(Default)]
-struct Subscribers {
-    next: AtomicU64,
-    all: RwLock<Vec<(u64, Subscriber)>>,
-}
-
-impl Subscribers {
-    fn tell(&self, events: &[Event]) {
-        if events.is_empty() {
-            return;
-        }
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for (_, subscriber) in &all {
-            events.iter().for_each(|event| subscriber(event));
-        }
-    }
-}
-
-/// Keeps a subscriber; dropped, it hears no more.
-pub struct Subscription {
-    number: u64,
-    subscribers: Arc<Subscribers>,
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let mut all = self.subscribers.all.write().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|(number, _)| *number != self.number);
-    }
-}
 
 /// The runs of a store, for many callers.
 #[derive(Clone)]
@@ -112,6 +80,18 @@ impl RunsService {
         }
     }
 
+    /// Brings up to the present what time has changed in the caller's workspace, up to `limit` runs of it, oldest first: gates that timed
+    /// out, leases that ran out, runs that expired before they began. How many were looked at; fewer than `limit` means that nothing more
+    /// is due. A claim does the same on its way; this is for when nobody claims. Any number of processes may do so at once.
+    ///
+    /// # Errors
+    /// As a store's.
+    pub async fn expire(&self, caller: &Caller, limit: u32) -> Result<u32> {
+        let (moved, events) = self.store.expire(caller, limit).await?;
+        self.subscribers.tell(&events);
+        Ok(moved)
+    }
+
     /// The runs as `caller` may see and change them.
     pub fn for_caller(&self, caller: Caller) -> Arc<dyn Runs> {
         Arc::new(CallerRuns { service: self.clone(), caller })
@@ -131,10 +111,7 @@ impl RunsService {
     /// quick: the caller of the verb waits for it.
     #[must_use = "dropped, the subscriber hears nothing"]
     pub fn subscribe(&self, subscriber: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
-        let number = self.subscribers.next.fetch_add(1, Ordering::Relaxed);
-        let mut all = self.subscribers.all.write().unwrap_or_else(PoisonError::into_inner);
-        all.push((number, Arc::new(subscriber)));
-        Subscription { number, subscribers: Arc::clone(&self.subscribers) }
+        Subscribers::add(&self.subscribers, Arc::new(subscriber))
     }
 }
 

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sprongus_core::directory::Retention;
 use toml::de::DeTable;
 
 pub use artifacts::ArtifactsDeclaration;
@@ -73,6 +74,17 @@ pub struct RetentionDeclaration {
     pub succeeded: Option<Duration>,
     /// Failed and canceled runs.
     pub failed: Option<Duration>,
+}
+
+impl RetentionDeclaration {
+    /// With the defaults in place of what is left out.
+    pub fn or_default(self) -> Retention {
+        let default = Retention::default();
+        Retention {
+            succeeded: self.succeeded.unwrap_or(default.succeeded),
+            failed: self.failed.unwrap_or(default.failed),
+        }
+    }
 }
 
 impl Declaration {

@@ -14,6 +14,8 @@ use sprongus_core::run::{Outcome, Resume, Run};
 use sprongus_core::runs::Runs;
 use sprongus_core::time::Timestamp;
 use tokio::time::Instant;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::held::Held;
 use crate::process::StopReason;
@@ -88,6 +90,20 @@ pub(crate) enum Left {
     Lost,
 }
 
+impl Left {
+    /// What it came to, in a word.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Report(Outcome::Succeed { .. }) => "succeeded",
+            Self::Report(Outcome::Fail { .. }) => "failed",
+            Self::Report(Outcome::Release) => "released",
+            Self::Closed => "closed",
+            Self::Waiting => "waiting",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// An execution that is over.
 #[derive(Debug)]
 pub(crate) struct Over {
@@ -99,8 +115,25 @@ pub(crate) struct Over {
     pub(crate) executed: bool,
 }
 
-/// Executes `work`; tells its start and, of a run that has ended meanwhile, that it is cleaned up.
+/// Executes `work`, in a span that goes on from whoever enqueued the run.
 pub(crate) async fn execute(executor: Arc<dyn Execute>, work: Work) -> Over {
+    let (run, held) = (&work.run, &work.held);
+    let span = tracing::info_span!(
+        "run", otel.name = %format_args!("run {}", held.kind), otel.kind = "consumer", otel.status_code = Empty, run = %run.id,
+        kind = %held.kind, attempt = held.attempt, epoch = held.hold.epoch, worker = %held.hold.worker_id,
+        workspace = %run.workspace_id, cleanup = held.cleanup, outcome = Empty
+    );
+    sprongus_trace::go_on_from(&span, run.traceparent.as_deref());
+    let over = in_span(executor, work).instrument(span.clone()).await;
+    span.record("outcome", over.left.outcome());
+    if matches!(over.left, Left::Report(Outcome::Fail { .. }) | Left::Lost) {
+        span.record("otel.status_code", "ERROR");
+    }
+    over
+}
+
+/// Executes `work`; tells its start and, of a run that has ended meanwhile, that it is cleaned up.
+async fn in_span(executor: Arc<dyn Execute>, work: Work) -> Over {
     let (held, runs) = (Arc::clone(&work.held), Arc::clone(&work.tools.runs));
     let started = Instant::now();
     tracing::info!(

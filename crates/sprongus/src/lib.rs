@@ -3,7 +3,7 @@
 //! A *run* is one piece of work that outlives the process that asked for it: it is written down before `enqueue` answers, claimed
 //! by one worker at a time under a lease, retried with a backoff, and every change of it is kept as an event. This crate puts
 //! the parts together: [`core`] holds the rules and the nouns, [`sqlite`] keeps runs in one file, [`postgres`] on a server for many, [`worker`] executes them.
-//! With the feature `artifacts` there is a place for the files that runs keep.
+//! [`housekeeping`] looks after a database that has no server. With the feature `artifacts` there is a place for the files that runs keep.
 //! The `sprongus` command line is built on the same calls, so a run made here is seen there and the other way round.
 //!
 //! ```no_run
@@ -29,6 +29,8 @@
 //! # Ok(())
 //! # }
 //! ```
+
+pub mod housekeeping;
 
 #[cfg(feature = "artifacts")]
 pub use sprongus_artifacts as artifacts;

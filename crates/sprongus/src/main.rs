@@ -14,7 +14,7 @@ mod input;
 mod render;
 mod running;
 mod surroundings;
-mod sweep;
+mod telemetry;
 mod times;
 mod version;
 mod work;

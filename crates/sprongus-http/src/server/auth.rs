@@ -17,7 +17,7 @@ use sprongus_core::{Admin, Caller, Error, ErrorCode, Result, Runs};
 
 use super::Shared;
 use super::answer::{Refused, shown};
-use super::context::note_rate;
+use super::context::{note_rate, traceparent};
 use crate::wire::WORKSPACE_HEADER;
 
 /// How long a token is believed without a look.
@@ -121,12 +121,12 @@ impl Asker {
     ///
     /// # Errors
     /// `unauthenticated`; `unavailable` when the database cannot be asked.
-    pub async fn with(secret: &TokenSecret, headers: &HeaderMap, shared: &Arc<Shared>) -> Result<Self> {
+    pub async fn with(secret: &TokenSecret, shared: &Arc<Shared>) -> Result<Self> {
         let hash = secret.hash();
         let token = shared.tokens.live(&hash).await?;
         let caller = Caller {
             projects: token.projects.clone(),
-            traceparent: traceparent(headers),
+            traceparent: traceparent(),
             ..Caller::new(token.workspace_id.clone(), token.name.clone())
         };
         Ok(Self { token, hash, caller, shared: Arc::clone(shared) })
@@ -189,7 +189,7 @@ impl FromRequestParts<Arc<Shared>> for Asker {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
         let secret = bearer(&parts.headers)?;
-        let mut asker = Self::with(&secret, &parts.headers, shared).await?;
+        let mut asker = Self::with(&secret, shared).await?;
         asker.caller.workspace = workspace(&parts.headers, &asker.token, shared).await?;
         Ok(asker)
     }
@@ -224,20 +224,6 @@ async fn workspace(headers: &HeaderMap, token: &Token, shared: &Shared) -> Resul
         return Ok(named);
     }
     Err(unknown())
-}
-
-/// The trace the call belongs to (W3C Trace Context), if the header is well-formed.
-fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let mut parts = text.split('-');
-    let is_hex = |part: Option<&str>, digits: usize| {
-        part.is_some_and(|part| {
-            part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        })
-    };
-    let lengths = [2, 32, 16, 2];
-    let is_whole = lengths.into_iter().all(|digits| is_hex(parts.next(), digits)) && parts.next().is_none();
-    is_whole.then(|| text.to_owned())
 }
 
 macro_rules! with_scope {

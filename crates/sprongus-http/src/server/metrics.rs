@@ -18,7 +18,7 @@ use sprongus_core::rules::SYSTEM;
 use sprongus_core::store::Gauge;
 use sprongus_core::{Caller, Error, Result, RunsService};
 
-pub(super) use requests::Requests;
+pub(super) use requests::{Requests, shown};
 use runs::{OfRuns, Tenant};
 
 /// How old figures may be that somebody else's scrape has just asked for.

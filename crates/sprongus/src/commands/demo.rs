@@ -17,9 +17,9 @@ use crate::app::App;
 use crate::connect::{self, Access, Wish};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::render::log;
 use crate::render::screen::Format;
 use crate::surroundings::Surroundings;
+use crate::telemetry;
 use acts::Demo;
 use stage::Stage;
 
@@ -40,7 +40,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
             .into());
     }
     if app.screen.verbose > 0 {
-        log::start(&app.screen);
+        telemetry::log(&app.screen);
     }
     let stage = Stage::open(&args.folder, &app.around.folder)?;
     for kept in stage.set(&app.screen)? {

@@ -5,6 +5,7 @@ mod first_token;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sprongus::housekeeping::Housekeeping;
 use sprongus_core::names::{Kind, WorkerId};
 use sprongus_core::{Error, ErrorCode, Result};
 use sprongus_http::server::{Options, RateLimit, Server};
@@ -16,9 +17,9 @@ use crate::app::App;
 use crate::connect::{Access, Wish};
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use crate::sweep::Sweeper;
+use crate::telemetry::Telemetry;
+use crate::times;
 use crate::work::{self, Wishes};
-use crate::{render, times};
 
 /// How.
 #[derive(Debug, clap::Args)]
@@ -59,12 +60,13 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     }
     let wish = Wish { no_listen: args.no_listen, ..app.wish() };
     let connection = app.connect_by(&wish, Access::Serving).await?;
-    render::log::start(&app.screen);
+    let telemetry = Telemetry::start(&app.screen)?;
     let listener = listen(&args.listen).await?;
     let address = listener.local_addr().map_err(|error| cannot_listen(&args.listen, &error))?;
     let url = format!("http://{address}");
     let service = connection.service()?.clone();
-    let _sweeper = Sweeper::start(service.clone());
+    let retention = declaration.as_ref().map(|declaration| declaration.retention).unwrap_or_default();
+    let _housekeeping = Housekeeping::start(service.clone(), retention.or_default());
     first_token::offer(app, &service, &connection.place, &url, address.ip().is_loopback()).await?;
     if !address.ip().is_loopback() {
         app.screen.note(
@@ -105,7 +107,9 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     if worked.is_err() {
         shutdown.now();
     }
-    let served = serving.await.map_err(broken)?;
+    let served = serving.await.map_err(broken);
+    telemetry.stop().await;
+    let served = served?;
     worked?;
     served.map_err(|error| cannot_listen(&args.listen, &error))?;
     Ok(Exit::Done)

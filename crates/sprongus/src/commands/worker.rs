@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sprongus::housekeeping::Housekeeping;
 use sprongus_core::Error;
 use sprongus_core::names::{Kind, WorkerId};
 
@@ -9,9 +10,9 @@ use crate::app::App;
 use crate::connect::{Access, Wish};
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use crate::sweep::Sweeper;
+use crate::telemetry::Telemetry;
+use crate::times;
 use crate::work::{self, Wishes};
-use crate::{render, times};
 
 /// How.
 #[derive(Debug, clap::Args)]
@@ -47,7 +48,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let declaration = declaration.ok_or_else(|| Error::internal("a worker without kinds"))?;
     let wish = Wish { no_listen: args.no_listen, ..app.wish() };
     let connection = app.connect_by(&wish, Access::Working).await?;
-    render::log::start(&app.screen);
+    let telemetry = Telemetry::start(&app.screen)?;
     let served: Vec<&str> = match args.kinds.as_slice() {
         [] => declaration.kinds.keys().map(String::as_str).collect(),
         kinds => kinds.iter().map(Kind::as_str).collect(),
@@ -57,8 +58,10 @@ pub async fn run(args: Args, app: &App) -> Outcome {
         Wishes { concurrency: args.concurrency, kinds: args.kinds, lease: args.lease, grace: args.grace };
     let ready = |id: &WorkerId| app.screen.note(&format!("worker {id} {greeting}; Ctrl-C stops it"));
     // A server sweeps for the workers that are its clients.
-    let _sweeper = connection.service().ok().map(|service| Sweeper::start(service.clone()));
-    let summary = work::serve(connection.runs, declaration, wishes, ready).await?;
+    let _sweeping = connection.service().ok().map(|service| Housekeeping::sweeping(service.clone()));
+    let summary = work::serve(connection.runs, declaration, wishes, ready).await;
+    telemetry.stop().await;
+    let summary = summary?;
     app.screen.answer(&summary, "", || {
         format!(
             "{} succeeded, {} failed, {} to be retried, {} canceled, {} given back, {} left at a gate, {} lost\n",

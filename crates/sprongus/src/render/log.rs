@@ -1,13 +1,15 @@
-//! What a worker says of itself, on stderr: a line an event, or with `--json` an object.
+//! What a worker or a server says of itself, on stderr: a line an event, or with `--json` an object, which holds the run or request
+//! that it belongs to as well.
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::{Layer, Registry};
 
 use super::screen::{Format, Screen};
 
-/// Starts it. `SPRONGUS_LOG` filters more finely than `-v`.
-pub fn start(screen: &Screen) {
+/// Where its lines go. `SPRONGUS_LOG` filters more finely than `-v`.
+pub fn layer(screen: &Screen) -> Box<dyn Layer<Registry> + Send + Sync> {
     let level = match (screen.format, screen.verbose) {
         (Format::Quiet, _) => "error",
         (_, 0) => "info",
@@ -16,14 +18,15 @@ pub fn start(screen: &Screen) {
     };
     let filter = EnvFilter::try_from_env("SPRONGUS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let colored = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(colored && io::stderr().is_terminal())
         .with_target(false);
-    // A second subscriber can only be a mistake of ours, and no reason not to work.
-    let _ = match screen.format {
-        Format::Json => lines.json().try_init(),
-        Format::People | Format::Quiet => lines.try_init(),
-    };
+    match screen.format {
+        Format::Json => lines.json().with_span_list(false).with_filter(filter).boxed(),
+        // An event names its run itself; the span would say it again in every line.
+        Format::People | Format::Quiet => {
+            lines.with_filter(filter.and(filter_fn(|metadata| !metadata.is_span()))).boxed()
+        }
+    }
 }

@@ -18,6 +18,7 @@ mod exit_codes;
 mod follow;
 mod gates;
 mod help;
+mod housekeeping;
 mod json_shapes;
 mod lists;
 mod packaging;
@@ -26,5 +27,7 @@ mod sandbox;
 mod serve;
 mod top;
 mod tour;
+#[cfg(feature = "otlp")]
+mod traces;
 mod version;
 mod worker;

@@ -72,7 +72,7 @@ async fn enter(
     shared: &Arc<Shared>,
 ) -> sprongus_core::Result<header::HeaderValue> {
     let secret = TokenSecret::parse(text)?;
-    let asker = Asker::with(&secret, headers, shared).await?;
+    let asker = Asker::with(&secret, shared).await?;
     let now = shared.service.store().now().await?;
     cookie(&secret, &asker.token, now, headers).ok_or_else(|| Error::internal("a cookie cannot be written"))
 }

@@ -92,7 +92,7 @@ impl FromRequestParts<Arc<Shared>> for Viewer {
 
 async fn viewer(parts: &Parts, shared: &Arc<Shared>) -> Result<Viewer> {
     let secret = TokenSecret::parse(kept(&parts.headers).ok_or_else(token::refused)?)?;
-    let asker = Asker::with(&secret, &parts.headers, shared).await?;
+    let asker = Asker::with(&secret, shared).await?;
     Ok(Viewer { asker, shared: Arc::clone(shared), form_token: form_token(&secret), secret })
 }
 

@@ -32,10 +32,7 @@ impl Default for Requests {
 impl Requests {
     /// Counts a request. One that no route was found for has none; the method of such a one may be any word.
     pub fn count(&self, method: &Method, route: Option<&str>, status: u16, took: Duration) {
-        let (method, route) = match route {
-            Some(route) if is_known(method) => (method.as_str(), route.replace("/@", ":")),
-            Some(_) | None => ("", String::new()),
-        };
+        let (method, route) = shown(method, route).unwrap_or_default();
         let labels = Labels { method: method.to_owned(), route, status: status.into() };
         self.0.get_or_create(&labels).observe(took.as_secs_f64());
     }
@@ -44,6 +41,12 @@ impl Requests {
         let help = "How long answers took, up to the first byte of their body";
         registry.register_with_unit("http_request", help, Unit::Seconds, self.0.clone());
     }
+}
+
+/// A request's method and route as they may be shown, none unless both are ours.
+pub fn shown<'a>(method: &'a Method, route: Option<&str>) -> Option<(&'a str, String)> {
+    let route = route.filter(|_| is_known(method))?;
+    Some((method.as_str(), route.replace("/@", ":")))
 }
 
 /// Any word may stand where a method does.

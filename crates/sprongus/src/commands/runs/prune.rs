@@ -1,7 +1,5 @@
 //! `runs prune`: takes the ended runs that retention lets go.
 
-use sprongus_core::directory::Retention;
-
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
@@ -17,11 +15,8 @@ pub struct Args {
 
 /// Takes them, or counts them.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    let mut retention = Retention::default();
-    if let Some(declared) = app.declaration()?.map(|declaration| declaration.retention) {
-        retention.succeeded = declared.succeeded.unwrap_or(retention.succeeded);
-        retention.failed = declared.failed.unwrap_or(retention.failed);
-    }
+    let declared = app.declaration()?.map(|declaration| declaration.retention);
+    let retention = declared.unwrap_or_default().or_default();
     let runs = app.connect(Access::Existing).await?.runs;
     let pruned = runs.prune(retention, args.dry_run).await?;
     app.screen.answer(&pruned, "", || {

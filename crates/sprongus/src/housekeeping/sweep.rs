@@ -1,57 +1,39 @@
 //! Sweeping: the bytes of artifacts that are gone, and of uploads that came to nothing, are deleted now and then by whoever serves or
-//! works beside the database. Any number of processes may; what one of them leaves the next one takes.
+//! works beside the database.
 
 use std::time::Duration;
 
 use sprongus_core::{Error, Result, RunsService};
-use tokio::task::JoinHandle;
+
+use super::told::Told;
 
 /// How long between two sweeps, give or take a fifth, so that processes started together do not sweep together.
 const PAUSE: Duration = Duration::from_secs(600);
 
-/// Sweeps until it is dropped.
-pub struct Sweeper(JoinHandle<()>);
-
-impl Sweeper {
-    /// Begins after a first pause.
-    pub fn start(service: RunsService) -> Self {
-        let sweep = move || {
-            let service = service.clone();
-            async move { service.sweep().await }
-        };
-        let tell = |error: &Error| tracing::warn!("artifacts were not swept: {error:?}");
-        Self(tokio::spawn(forever(pause, sweep, tell)))
-    }
-}
-
-impl Drop for Sweeper {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+/// Begins after a first pause.
+pub(super) async fn forever(service: RunsService) {
+    let sweep = || service.sweep();
+    let tell = |error: &Error| tracing::warn!("artifacts were not swept: {error:?}");
+    sweeping(pause, sweep, tell).await;
 }
 
 fn pause() -> Duration {
     PAUSE.mul_f64(0.8 + 0.4 * fastrand::f64())
 }
 
-/// A place may be away for hours: a failure is told once, and again when it is another one or comes back.
-async fn forever<S: Future<Output = Result<u64>>>(
+/// A place may be away for hours: a failure is told once.
+async fn sweeping<S: Future<Output = Result<u64>>>(
     pause: impl Fn() -> Duration,
     mut sweep: impl FnMut() -> S,
     mut tell: impl FnMut(&Error),
 ) {
-    let mut told = None;
+    let mut told = Told::default();
     loop {
         tokio::time::sleep(pause()).await;
         match sweep().await {
-            Ok(_) => told = None,
-            Err(error) => {
-                let what = (error.code(), error.message().to_owned());
-                if told.as_ref() != Some(&what) {
-                    tell(&error);
-                    told = Some(what);
-                }
-            }
+            Ok(_) => told.forget(),
+            Err(error) if told.is_news(&error) => tell(&error),
+            Err(_) => {}
         }
     }
 }
@@ -79,8 +61,8 @@ mod tests {
             }
         };
         let tell = |error: &Error| told.borrow_mut().push(error.message().to_owned());
-        let sweeping = forever(|| Duration::ZERO, sweep, tell);
-        assert!(tokio::time::timeout(Duration::from_secs(5), sweeping).await.is_err(), "it never ends");
+        let forever = sweeping(|| Duration::ZERO, sweep, tell);
+        assert!(tokio::time::timeout(Duration::from_secs(5), forever).await.is_err(), "it never ends");
         assert_eq!(*told.borrow(), ["full", "away", "away"]);
     }
 

@@ -1,0 +1,99 @@
+//! What looks after a database by itself: timers that nobody claims past, the minutes behind charts and metrics, retention, and the
+//! bytes of artifacts that nobody keeps any more. There is no leader: any number of processes may do all of it at once, each thing
+//! is done once, and what one of them leaves the next one takes.
+//!
+//! `sprongus serve` does it for its database; a program that embeds the library and has no server beside it does it itself:
+//!
+//! ```no_run
+//! # async fn example(service: sprongus::RunsService) {
+//! use sprongus::core::directory::Retention;
+//! use sprongus::housekeeping::Housekeeping;
+//!
+//! // Goes on until it is dropped.
+//! let _housekeeping = Housekeeping::start(service, Retention::default());
+//! # }
+//! ```
+//!
+//! What is done when, and how it gives way to others, is in `rounds.rs`.
+
+mod rounds;
+mod sweep;
+mod told;
+
+use sprongus_core::directory::Retention;
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::rules::SYSTEM;
+use sprongus_core::{Caller, Result, RunsService};
+use tokio::task::JoinHandle;
+
+use rounds::{Batches, Chore};
+
+/// Timers moved in one transaction.
+const TIMERS: u32 = 500;
+
+/// Events added to the minutes in one transaction.
+const EVENTS: u32 = 1_000;
+
+/// Runs that go in one transaction.
+const RUNS: u32 = 500;
+
+/// Keeps house until it is dropped.
+#[must_use = "dropped, it stops"]
+pub struct Housekeeping(Vec<JoinHandle<()>>);
+
+impl Housekeeping {
+    /// All of it, for every workspace: for who stands for a whole database. Runs that have ended go when `retention` says so. A failure is
+    /// logged once, and what failed is tried again in its next round.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(service: RunsService, retention: Retention) -> Self {
+        let keeper = Keeper { service: service.clone(), retention };
+        // A bucket that is away must hold no timer up, so what is swept goes its own way.
+        Self(vec![tokio::spawn(rounds::forever(keeper, rounds::tell)), tokio::spawn(sweep::forever(service))])
+    }
+
+    /// The bytes of artifacts alone: for who works beside a database that others stand for.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn sweeping(service: RunsService) -> Self {
+        Self(vec![tokio::spawn(sweep::forever(service))])
+    }
+}
+
+impl Drop for Housekeeping {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// The chores, done to a service.
+struct Keeper {
+    service: RunsService,
+    retention: Retention,
+}
+
+impl Batches for Keeper {
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>> {
+        let all = self.service.store().workspaces().await?;
+        Ok(all.into_iter().map(|workspace| workspace.id).collect())
+    }
+
+    async fn batch(&self, chore: Chore, workspace: &WorkspaceId) -> Result<bool> {
+        let caller = Caller::new(workspace.clone(), SYSTEM);
+        let store = self.service.store();
+        match chore {
+            Chore::Timers => Ok(self.service.expire(&caller, TIMERS).await? >= TIMERS),
+            // Those who come too late for one page find less than a page, or nothing: only nothing is the end.
+            Chore::Minutes => Ok(store.roll_up(&caller, EVENTS).await? > 0),
+            Chore::Retention => {
+                let pruned = store.prune(&caller, self.retention, RUNS, false).await?;
+                Ok(pruned.runs.values().sum::<u64>() > 0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

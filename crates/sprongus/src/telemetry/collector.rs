@@ -1,0 +1,113 @@
+//! The way to a collector. It is the exporter's own thread that waits for it, so one that is slow or away holds nobody up: what does not
+//! get there in time is dropped, and a warning says so now and then.
+
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use opentelemetry_http::{HttpClient, HttpError, Request, Response};
+use reqwest::blocking::Client;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use sprongus_core::{Error, Result};
+
+/// How long a call may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a collector that stays away is not spoken of again.
+const SILENCE: Duration = Duration::from_secs(600);
+
+/// The most that is read of an answer.
+const MOST: u64 = 64 * 1024;
+
+/// A collector.
+#[derive(Debug)]
+pub struct Collector {
+    client: Client,
+    told: Mutex<Option<Instant>>,
+}
+
+impl Collector {
+    /// Where it is comes with each call.
+    ///
+    /// # Errors
+    /// `internal` when there can be no client.
+    pub fn new() -> Result<Self> {
+        let failed = || Error::internal("the client of the collector cannot be set up");
+        // It has a runtime of its own, which must not begin within another.
+        let client = std::thread::spawn(client).join().map_err(|_| failed())??;
+        Ok(Self { client, told: Mutex::new(None) })
+    }
+
+    fn send(&self, request: Request<Bytes>) -> std::result::Result<Response<Bytes>, String> {
+        let (parts, body) = request.into_parts();
+        let asked =
+            self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
+        // Neither its address nor its answer is repeated: either may hold what nobody should read.
+        let answer = asked.send().map_err(|error| why(&error).to_owned())?;
+        let mut made = Response::builder().status(answer.status());
+        if let Some(headers) = made.headers_mut() {
+            headers.clone_from(answer.headers());
+        }
+        let mut text = Vec::new();
+        answer.take(MOST).read_to_end(&mut text).map_err(|_| "its answer broke off".to_owned())?;
+        made.body(text.into()).map_err(|_| "its answer is none".to_owned())
+    }
+
+    fn tell(&self, failure: Option<&str>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match failure {
+            None if told.take().is_some() => tracing::info!("the collector takes traces again"),
+            None => {}
+            Some(_) if told.is_some_and(|at| at.elapsed() < SILENCE) => {}
+            Some(failure) => {
+                tracing::warn!(failure, "the collector takes no traces; spans are dropped meanwhile");
+                *told = Some(Instant::now());
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl HttpClient for Collector {
+    async fn send_bytes(&self, request: Request<Bytes>) -> std::result::Result<Response<Bytes>, HttpError> {
+        let answer = self.send(request);
+        match &answer {
+            Ok(response) if response.status().is_success() => self.tell(None),
+            Ok(response) => self.tell(Some(&format!("it answers {}", response.status().as_u16()))),
+            Err(failure) => self.tell(Some(failure)),
+        }
+        Ok(answer?)
+    }
+}
+
+fn why(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "it does not answer"
+    } else if error.is_connect() {
+        "it cannot be reached"
+    } else {
+        "it broke the call off"
+    }
+}
+
+fn client() -> Result<Client> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::internal(format!("the client of the collector cannot be set up: {error}"))
+    };
+    let mut authorities = RootCertStore::empty();
+    authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(&error))?
+        .with_root_certificates(authorities)
+        .with_no_client_auth();
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(PATIENCE)
+        .build()
+        .map_err(|error| failed(&error))
+}
