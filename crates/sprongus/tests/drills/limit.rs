@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sprongus::core::ids::RunId;
 use sprongus::core::run::ClaimRequest;
@@ -16,6 +17,9 @@ use crate::tempo::{block_on, form};
 /// Nested loops, and nothing that would keep what a loop's inner side once gave.
 const NESTED_LOOPS: &str = "enable_hashjoin=off enable_mergejoin=off enable_material=off enable_memoize=off enable_hashagg=off \
                             enable_sort=off enable_seqscan=on plan_cache_mode=force_custom_plan";
+
+/// How long claims may give nothing while something is due.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const CLAIMERS: usize = 8;
 const KINDS: [&str; 3] = ["note", "mail", "pull"];
@@ -74,13 +78,18 @@ fn claim_all(place: &Place) -> Vec<RunId> {
             let worker = format!("claimer-{number}").parse().unwrap();
             let mut request = ClaimRequest::new(worker, 0);
             request.kinds = kinds.map(|kinds| kinds.iter().map(|kind| kind.parse().unwrap()).collect());
-            let mut claimed = Vec::new();
+            let (mut claimed, mut given) = (Vec::new(), Instant::now());
             for limit in [1, 2, 3, 5, 8].into_iter().cycle() {
                 request.limit = limit;
                 let some = claim(&*runs, &request).await;
-                if some.is_empty() {
+                // A claim of several kinds gives nothing while others are at the first runs it sees: that is no end.
+                if some.is_empty() && !is_anything_due(&*runs, &request).await {
                     break;
                 }
+                if !some.is_empty() {
+                    given = Instant::now();
+                }
+                assert!(given.elapsed() < PATIENCE, "runs are due, and nobody is given any");
                 claimed.extend(some);
             }
             claimed
@@ -94,6 +103,14 @@ fn claim_all(place: &Place) -> Vec<RunId> {
         }
         claimed
     })
+}
+
+/// Whether a run of the kinds asked for could still be claimed.
+async fn is_anything_due(runs: &dyn Runs, request: &ClaimRequest) -> bool {
+    let stats = runs.stats().await.unwrap();
+    let is_asked =
+        |kind: &str| request.kinds.as_ref().is_none_or(|asked| asked.iter().any(|one| one.as_str() == kind));
+    stats.kinds.iter().any(|(kind, stats)| is_asked(kind) && stats.due > 0)
 }
 
 async fn claim(runs: &dyn Runs, request: &ClaimRequest) -> Vec<RunId> {
