@@ -153,6 +153,12 @@ macro_rules! for_each_case {
                 a_reader_passes_over_what_retention_took,
                 a_reader_among_writers_misses_nothing,
             }
+            audit {
+                everything_is_looked_back_upon_newest_first,
+                what_is_looked_for_alone_is_found,
+                nobody_looks_back_upon_what_is_anothers,
+                a_look_is_bounded_and_says_where_it_came_to,
+            }
             rollup {
                 minutes_are_what_the_stream_tells,
                 every_event_counts_once_however_many_count,

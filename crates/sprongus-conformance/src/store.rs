@@ -1,6 +1,7 @@
 //! The cases of a store, verb by verb. They are listed in [`crate::for_each_case!`].
 
 pub mod artifact;
+pub mod audit;
 pub mod cancel;
 pub mod claim;
 pub mod cleaned;

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod artifact;
+pub mod audit;
 pub mod directory;
 pub mod error;
 pub mod event;

@@ -12,11 +12,13 @@
 //! - **S8** A call that fails for want of the database is `unavailable` and may be repeated.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::artifact::{Artifact, FileName, NewFile, StoredFile};
+use crate::audit::{AuditFilter, AuditPage};
 use crate::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -359,6 +361,16 @@ pub trait Store: Send + Sync + 'static {
     /// The end of the stream: what is committed from now on lies behind it. Where [`Store::stream`] then has nothing, a reader goes on
     /// from here, and does not walk again over what belongs to others.
     async fn stream_end(&self, caller: &Caller) -> Result<StreamPosition>;
+
+    /// Up to `limit` events of the stream before `before`, or of its end, that are looked for; newest first. It walks over
+    /// [`crate::audit::WALKED`] events at most, and says where to look on from.
+    async fn audit(
+        &self,
+        caller: &Caller,
+        before: Option<StreamPosition>,
+        filter: &AuditFilter,
+        limit: NonZeroU32,
+    ) -> Result<AuditPage>;
 
     /// Adds the next events of the caller's workspace, up to `limit` of its stream, to its minutes ([`crate::rollup`]). How many were
     /// looked at: none when there are no more, or somebody else is at it.

@@ -7,6 +7,7 @@
 //! project, is checked here; by scope, where tokens are known.
 
 mod artifact;
+mod audit;
 mod change;
 mod claim;
 mod directory;
@@ -41,12 +42,14 @@ mod writing;
 mod youth;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sprongus_core::Result;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
+use sprongus_core::audit::{AuditFilter, AuditPage};
 use sprongus_core::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -425,6 +428,16 @@ impl Store for Postgres {
 
     async fn stream_end(&self, caller: &Caller) -> Result<StreamPosition> {
         look(|| stream::stream_end(&self.database, caller)).await
+    }
+
+    async fn audit(
+        &self,
+        caller: &Caller,
+        before: Option<StreamPosition>,
+        filter: &AuditFilter,
+        limit: NonZeroU32,
+    ) -> Result<AuditPage> {
+        look(|| audit::audit(&self.database, caller, before, filter, limit)).await
     }
 
     async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32> {

@@ -6,7 +6,7 @@ use sprongus_throwaway::Database;
 use tokio_postgres::Client;
 
 use crate::migrate::connect;
-use crate::{Options, change, migrate, open, read, stats, stream};
+use crate::{Options, audit, change, migrate, open, read, stats, stream};
 
 /// The policy lets the planner take a workspace for small, so that it may rather sort a few thousand events than walk; by the same
 /// conditions on the same index.
@@ -123,6 +123,28 @@ async fn a_page_of_the_stream_is_a_walk_along_its_index() {
             is_a_walk(&narrowed, &how);
             assert!(!is_full || narrowed.contains("actual rows=1000 "), "{how}:\n{narrowed}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_back_is_a_walk_along_the_index_of_the_stream() {
+    let scene = Scene::set().await;
+    scene.superuser.batch_execute(ROWS).await.unwrap();
+    for (whose, settings) in &WAYS {
+        scene.server.batch_execute(settings).await.unwrap();
+        let types = format!("{OF_THE_STREAM}, text[], text, text[], bigint");
+        let values = "'default', '10', 7, 1000, '{run.progressed}', 'test', '{p}', 100";
+        let look = scene.plan(audit::EVENTS, &types, values).await;
+        let edge = scene.plan(audit::EDGE, OF_THE_STREAM, "'default', '10', 7, 999").await;
+        for plan in [&look, &edge] {
+            assert!(!plan.contains("Seq Scan") && !plan.contains("Hash"), "{whose} settings:\n{plan}");
+            if *whose == MADE_ANEW {
+                continue;
+            }
+            assert!(plan.contains("Backward using run_events_in_order"), "{whose} settings:\n{plan}");
+            assert!(!plan.contains("Sort"), "{whose} settings:\n{plan}");
+        }
+        assert!(edge.contains("actual rows=1 "), "{edge}");
     }
 }
 

@@ -41,7 +41,6 @@ const END: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())";
 
 /// The columns behind those of the event.
 const TX: usize = 7;
-const POS: usize = 8;
 const IS_OWN: usize = 9;
 
 /// Up to `limit` of the caller's events behind `after`.
@@ -84,17 +83,18 @@ async fn page(
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [&workspace, &tx, &pos, &most, &projects];
     all(database, &caller.workspace, EVENTS_AND_PROJECTS, &params, |row| {
         let own = if row.try_get(IS_OWN)? { Some(streamed(row)?) } else { None };
-        Ok((position(row)?, own))
+        Ok((position(row, TX)?, own))
     })
     .await
 }
 
 fn streamed(row: &Row) -> Result<Streamed> {
-    Ok(Streamed { position: position(row)?, event: rows::event(row)? })
+    Ok(Streamed { position: position(row, TX)?, event: rows::event(row)? })
 }
 
-fn position(row: &Row) -> Result<StreamPosition> {
-    let (TransactionId(tx), pos): (_, i64) = (row.try_get(TX)?, row.try_get(POS)?);
+/// A place, whose transaction stands in the column numbered `first`, and the rest behind it.
+pub fn position(row: &Row, first: usize) -> Result<StreamPosition> {
+    let (TransactionId(tx), pos): (_, i64) = (row.try_get(first)?, row.try_get(first + 1)?);
     Ok(StreamPosition { tx, pos: u64::try_from(pos).unwrap_or(0) })
 }
 

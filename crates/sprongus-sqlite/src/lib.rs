@@ -6,6 +6,7 @@
 //! checked by row here, but there is no second wall behind it as Postgres has; give mutually distrustful tenants a file each.
 
 mod artifact;
+mod audit;
 mod change;
 mod claim;
 mod directory;
@@ -22,6 +23,7 @@ mod plans;
 mod probe;
 mod prune;
 mod read;
+mod readers;
 mod record;
 mod rollup;
 mod rows;
@@ -32,13 +34,15 @@ mod wake;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
+use sprongus_core::audit::{AuditFilter, AuditPage};
 use sprongus_core::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -54,7 +58,7 @@ use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Gauge, Health, Inserted, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
-use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::time::Timestamp;
 use sprongus_core::token::{NewToken, Token};
 use sprongus_core::{Error, Result};
 use tokio::sync::watch;
@@ -63,25 +67,16 @@ pub use migrate::{APPLICATION_ID, MIGRATIONS, Migration, latest as latest_schema
 pub use open::{Durability, OLDEST_SAFE_SQLITE, Options};
 pub use probe::bare_commits;
 
+use readers::Readers;
 use wake::Watch;
 use writer::{Tx, Writer};
 
-/// Connections kept for reading; more are made when more read at once, and closed again.
-const READERS_KEPT: usize = 4;
-
 /// A database of runs in one file.
 pub struct Sqlite {
-    shared: Arc<Shared>,
+    readers: Arc<Readers>,
     writer: Writer,
     changed: watch::Sender<u64>,
     watch: OnceLock<Option<Watch>>,
-}
-
-struct Shared {
-    file: PathBuf,
-    durability: Durability,
-    clock: Arc<dyn Clock>,
-    readers: Mutex<Vec<Connection>>,
 }
 
 impl Sqlite {
@@ -94,21 +89,16 @@ impl Sqlite {
         let connection = open::open(file, &options)?;
         let (changed, _) = watch::channel(0);
         let writer = Writer::start(connection, Arc::clone(&options.clock), changed.clone())?;
-        let shared = Shared {
-            file: file.to_owned(),
-            durability: options.durability,
-            clock: options.clock,
-            readers: Mutex::new(Vec::new()),
-        };
-        Ok(Self { shared: Arc::new(shared), writer, changed, watch: OnceLock::new() })
+        let readers = Arc::new(Readers::new(file, options.durability, options.clock));
+        Ok(Self { readers, writer, changed, watch: OnceLock::new() })
     }
 
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection, Timestamp) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let shared = Arc::clone(&self.shared);
-        let reading = tokio::task::spawn_blocking(move || shared.read(read));
+        let readers = Arc::clone(&self.readers);
+        let reading = tokio::task::spawn_blocking(move || readers.read(read));
         reading.await.map_err(|error| Error::internal("a read was broken off").with_source(error))?
     }
 
@@ -123,34 +113,19 @@ impl Sqlite {
         impl FnMut(&Tx<'_>) -> Result<ClaimAnswer> + Send + 'static,
     ) {
         let (caller, request) = (caller.clone(), request.clone());
-        let (looker, looked, clock) = (caller.clone(), request.clone(), Arc::clone(&self.shared.clock));
+        let (looker, looked, clock) = (caller.clone(), request.clone(), Arc::clone(&self.readers.clock));
         let look = move |connection: &Connection| claim::look(connection, &looker, &looked, clock.now());
         (look, move |tx: &Tx<'_>| claim::run(tx, &caller, &request))
     }
 
     fn watch(&self) -> Option<&Watch> {
         let start = || {
-            let connection = open::connect(&self.shared.file, self.shared.durability);
-            let started = connection.and_then(|it| Watch::start(it, &self.shared.file, self.changed.clone()));
+            let connection = open::connect(&self.readers.file, self.readers.durability);
+            let started =
+                connection.and_then(|it| Watch::start(it, &self.readers.file, self.changed.clone()));
             started.inspect_err(|error| tracing::debug!(?error, "not watching the database")).ok()
         };
         self.watch.get_or_init(start).as_ref()
-    }
-}
-
-impl Shared {
-    fn read<T>(&self, read: impl FnOnce(&Connection, Timestamp) -> Result<T>) -> Result<T> {
-        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match kept {
-            Some(connection) => connection,
-            None => open::connect(&self.file, self.durability)?,
-        };
-        let answer = read(&connection, self.clock.now());
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < READERS_KEPT && connection.is_autocommit() {
-            readers.push(connection);
-        }
-        answer
     }
 }
 
@@ -445,6 +420,17 @@ impl Store for Sqlite {
         self.read(|connection, _| stream::stream_end(connection)).await
     }
 
+    async fn audit(
+        &self,
+        caller: &Caller,
+        before: Option<StreamPosition>,
+        filter: &AuditFilter,
+        limit: NonZeroU32,
+    ) -> Result<AuditPage> {
+        let (caller, filter) = (caller.clone(), filter.clone());
+        self.read(move |connection, _| audit::audit(connection, &caller, before, &filter, limit)).await
+    }
+
     async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32> {
         let caller = caller.clone();
         self.writer.write(move |tx| rollup::roll_up(tx, &caller, limit)).await
@@ -461,16 +447,16 @@ impl Store for Sqlite {
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        Ok(self.shared.clock.now())
+        Ok(self.readers.clock.now())
     }
 
     async fn health(&self, thorough: bool) -> Result<Health> {
-        let (file, durability) = (self.shared.file.clone(), self.shared.durability);
+        let (file, durability) = (self.readers.file.clone(), self.readers.durability);
         self.read(move |connection, _| health::health(connection, &file, durability, thorough)).await
     }
 
     async fn gauges(&self) -> Result<Vec<Gauge>> {
-        let file = self.shared.file.clone();
+        let file = self.readers.file.clone();
         self.read(move |_, _| Ok(health::gauges(&file))).await
     }
 

@@ -9,7 +9,7 @@ use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
 
-use crate::{claim, enqueue, expire, read, stream};
+use crate::{audit, claim, enqueue, expire, read, stream};
 
 fn database() -> (tempfile::TempDir, Connection) {
     let folder = tempfile::tempdir().unwrap();
@@ -103,6 +103,16 @@ fn the_stream_is_a_walk_along_the_events() {
     let (_folder, connection) = database();
     let plan = plan(&connection, stream::EVENTS, &values(&["0", "10", "default", "[\"p\"]"]));
     assert!(plan.contains("SEARCH e USING INTEGER PRIMARY KEY (rowid>?)"), "{plan}");
+    assert!(plan.contains("SEARCH r USING INDEX sqlite_autoindex_runs_1 (id=?)"), "{plan}");
+    assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+#[test]
+fn a_look_back_is_a_walk_along_the_events() {
+    let (_folder, connection) = database();
+    let asked = ["9", "10", "default", "[\"p\"]", "[\"run.failed\"]", "amy"];
+    let plan = plan(&connection, audit::EVENTS, &values(&asked));
+    assert!(plan.contains("SEARCH e USING INTEGER PRIMARY KEY (rowid<?)"), "{plan}");
     assert!(plan.contains("SEARCH r USING INDEX sqlite_autoindex_runs_1 (id=?)"), "{plan}");
     assert!(!plan.contains("TEMP B-TREE"), "{plan}");
 }

@@ -5,11 +5,13 @@
 //! with it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
+use sprongus_core::audit::{AuditFilter, AuditPage};
 use sprongus_core::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -31,6 +33,7 @@ use sprongus_core::{Caller, Error, Result};
 use tokio::sync::watch;
 
 mod artifact;
+mod audit;
 mod claim;
 mod directory;
 mod enqueue;
@@ -344,6 +347,16 @@ impl Store for Model {
 
     async fn stream_end(&self, caller: &Caller) -> Result<StreamPosition> {
         self.read(caller, |tenant| Ok(tenant.stream_end()))
+    }
+
+    async fn audit(
+        &self,
+        caller: &Caller,
+        before: Option<StreamPosition>,
+        filter: &AuditFilter,
+        limit: NonZeroU32,
+    ) -> Result<AuditPage> {
+        self.read(caller, |tenant| Ok(tenant.audit(caller, before, filter, limit)))
     }
 
     async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32> {

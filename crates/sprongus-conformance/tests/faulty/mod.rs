@@ -1,11 +1,13 @@
 //! The model with one promise broken.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sprongus_conformance::Model;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
+use sprongus_core::audit::{AuditFilter, AuditPage};
 use sprongus_core::directory::{
     AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -280,6 +282,16 @@ impl Store for Faulty {
 
     async fn stream_end(&self, caller: &Caller) -> Result<StreamPosition> {
         self.inner.stream_end(caller).await
+    }
+
+    async fn audit(
+        &self,
+        caller: &Caller,
+        before: Option<StreamPosition>,
+        filter: &AuditFilter,
+        limit: NonZeroU32,
+    ) -> Result<AuditPage> {
+        self.inner.audit(caller, before, filter, limit).await
     }
 
     async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32> {

@@ -2,7 +2,7 @@
 //! fresh, by fragments that come over server-sent events.
 //!
 //! `session.rs` says who looks, `form.rs` who may change something, `html.rs` how anything gets onto a page. A screen is a file:
-//! `overview.rs`, `runs.rs`, `run.rs`, `kinds.rs`, `workers.rs`, `tokens.rs`; its templates have its name. `live.rs` renders the same
+//! `overview.rs`, `runs.rs`, `run.rs`, `kinds.rs`, `workers.rs`, `audit.rs`, `tokens.rs`; its templates have its name. `live.rs` renders the same
 //! fragments again when something has happened, `figures.rs` reads once for all who look.
 //!
 //! Everything is asked of [`sprongus_core::Runs`] and [`sprongus_core::Admin`] on behalf of the token that somebody signed in with, so
@@ -11,6 +11,7 @@
 mod answering;
 mod artifacts;
 mod assets;
+mod audit;
 mod bulk;
 mod charts;
 mod figures;
@@ -92,6 +93,7 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/kinds", get(kinds::page).post(kinds::set))
         .route("/workers", get(workers::page))
         .route("/workers/{id}/drain", get(workers::ask_drain).post(workers::drain))
+        .route("/audit", get(audit::page))
         .route("/tokens", get(tokens::page).post(tokens::create))
         .route("/tokens/{id}/revoke", get(tokens::ask_revoke).post(tokens::revoke))
         .route("/live/overview", get(live::overview))
@@ -99,6 +101,7 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/live/runs/{id}", get(live::run))
         .route("/live/kinds", get(live::kinds))
         .route("/live/workers", get(live::workers))
+        .route("/live/audit", get(live::audit))
         .route("/assets/{name}", get(assets::asset))
         .route_layer(from_fn(headers::layer))
 }

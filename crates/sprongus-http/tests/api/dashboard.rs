@@ -1,6 +1,7 @@
 //! The dashboard as a browser meets it, scripts aside.
 
 mod acting;
+mod audit;
 mod browser;
 mod hostile;
 mod live;

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::runs::Wanted;
 use super::screen::{Fragment, Shown, timely};
 use super::session::{RunAt, Viewer};
-use super::{kinds, log, overview, run, runs, workers};
+use super::{audit, kinds, log, overview, run, runs, workers};
 use crate::server::Shared;
 use crate::server::feed::{self, Watch};
 use crate::server::query::Query;
@@ -45,6 +45,7 @@ enum Looked {
     Runs(Box<Wanted>),
     Kinds,
     Workers,
+    Audit(Box<audit::Wanted>),
 }
 
 /// The overview.
@@ -67,6 +68,12 @@ pub async fn kinds(viewer: Viewer) -> Shown {
 /// The workers.
 pub async fn workers(viewer: Viewer) -> Shown {
     begin(viewer, Looked::Workers).await
+}
+
+/// The newest of what happened.
+pub async fn audit(viewer: Viewer, uri: Uri) -> Shown {
+    let wanted = audit::Wanted::read(&uri)?;
+    begin(viewer, Looked::Audit(Box::new(wanted))).await
 }
 
 /// The stream of one who is not signed in: to come back would be no use.
@@ -201,6 +208,7 @@ impl Page {
             Looked::Runs(wanted) => runs::fragments(&self.viewer, wanted).await,
             Looked::Kinds => kinds::fragments(&self.viewer).await,
             Looked::Workers => workers::fragments(&self.viewer).await,
+            Looked::Audit(wanted) => audit::fragments(&self.viewer, wanted).await,
         }
     }
 }

@@ -32,12 +32,15 @@ pub enum Section {
     Kinds,
     /// Who does it.
     Workers,
+    /// What was done, and by whom.
+    Audit,
     /// Who may ask for what.
     Tokens,
 }
 
 impl Section {
-    const ALL: [Self; 5] = [Self::Overview, Self::Runs, Self::Kinds, Self::Workers, Self::Tokens];
+    const ALL: [Self; 6] =
+        [Self::Overview, Self::Runs, Self::Kinds, Self::Workers, Self::Audit, Self::Tokens];
 
     fn name(self) -> &'static str {
         match self {
@@ -45,6 +48,7 @@ impl Section {
             Self::Runs => "Runs",
             Self::Kinds => "Kinds",
             Self::Workers => "Workers",
+            Self::Audit => "Audit",
             Self::Tokens => "Tokens",
         }
     }
@@ -55,13 +59,14 @@ impl Section {
             Self::Runs => "/runs",
             Self::Kinds => "/kinds",
             Self::Workers => "/workers",
+            Self::Audit => "/audit",
             Self::Tokens => "/tokens",
         }
     }
 
     fn scope(self) -> Scope {
         match self {
-            Self::Overview | Self::Runs | Self::Kinds | Self::Workers => Scope::Read,
+            Self::Overview | Self::Runs | Self::Kinds | Self::Workers | Self::Audit => Scope::Read,
             Self::Tokens => Scope::Admin,
         }
     }

@@ -51,7 +51,12 @@ fn what_has_changed_arrives_within_two_seconds_and_nothing_else_does() {
         let scene = Scene::new().await;
         scene.enqueue("first.kind").await;
         let browser = Browser::of(&scene, &scene.all).await;
-        for (path, id) in [("/live/overview", "tiles"), ("/live/runs", "runs"), ("/live/kinds", "kinds")] {
+        for (path, id) in [
+            ("/live/overview", "tiles"),
+            ("/live/runs", "runs"),
+            ("/live/kinds", "kinds"),
+            ("/live/audit?what=asked", "audit"),
+        ] {
             let mut live = Live::open(scene.address, &browser.cookie, path).await;
             live.hears(&format!("\"id\":\"{id}\"")).await;
             tokio::time::sleep(Duration::from_millis(1_200)).await;

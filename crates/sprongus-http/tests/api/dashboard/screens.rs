@@ -59,7 +59,7 @@ pub async fn seed(scene: &Scene) -> Seeded {
 }
 
 #[track_caller]
-fn shows(page: &str, parts: &[&str]) {
+pub fn shows(page: &str, parts: &[&str]) {
     for part in parts {
         assert!(page.contains(part), "{part:?} is not on\n{page}");
     }
@@ -300,7 +300,7 @@ fn what_another_workspace_owns_is_not_there() {
             );
         }
         assert_eq!(them.ask(&format!("/live/runs/{}", runs.running)).await.status, 404);
-        for path in ["/", "/runs", "/kinds", "/workers", "/tokens", "/runs?q=key-1"] {
+        for path in ["/", "/runs", "/kinds", "/workers", "/audit", "/tokens", "/runs?q=key-1"] {
             let page = them.page(path).await;
             for word in ["script.pull", "builder", "films", "fire"] {
                 assert!(!page.contains(word), "{word} on {path}");

@@ -1,0 +1,213 @@
+//! `/audit`: what happened in the workspace, newest first, and who did it, whatever the run.
+//!
+//! A look is bounded (`sprongus_core::audit`), so a page that finds nothing may say that it did not come to the beginning.
+
+use std::num::NonZeroU32;
+
+use askama::Template;
+use axum::http::Uri;
+use form_urlencoded::Serializer;
+use sprongus_core::Result;
+use sprongus_core::audit::{AuditFilter, WALKED};
+use sprongus_core::event::{Event, EventType};
+use sprongus_core::stream::StreamPosition;
+use sprongus_core::text::truncate;
+use sprongus_core::time::Timestamp;
+use sprongus_core::token::Scope;
+
+use super::html::{Html, render};
+use super::screen::{Fragment, Section, Shown, outer_all, screen, timely};
+use super::session::Viewer;
+use super::when::{When, number};
+use crate::server::answer::bad_field;
+
+/// Events on a page.
+const PAGE: NonZeroU32 = NonZeroU32::new(100).unwrap();
+
+/// Bytes of an event's particulars that are shown.
+const PAYLOAD: usize = 300;
+
+/// What is chosen by one word.
+const GROUPS: [(&str, &str, &[EventType]); 3] = [
+    (
+        "asked",
+        "what somebody asked for",
+        &[
+            EventType::Enqueued,
+            EventType::Canceled,
+            EventType::Retried,
+            EventType::Approved,
+            EventType::Rejected,
+        ],
+    ),
+    (
+        "trouble",
+        "what went wrong",
+        &[EventType::Failed, EventType::RetryScheduled, EventType::LeaseLost, EventType::StepFailed],
+    ),
+    ("ended", "how runs ended", &[EventType::Succeeded, EventType::Failed, EventType::Canceled]),
+];
+
+/// What the URL asks for.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    what: String,
+    filter: AuditFilter,
+    before: Option<StreamPosition>,
+}
+
+impl Wanted {
+    /// Reads a URL. What was left empty in a form was not asked for.
+    ///
+    /// # Errors
+    /// `validation` for a word that is none of those to choose from, a place that is none, and a name that stands for nothing here.
+    pub fn read(uri: &Uri) -> Result<Self> {
+        let mut wanted = Self::default();
+        for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            let value = value.trim();
+            match name.as_ref() {
+                _ if value.is_empty() => {}
+                "what" => {
+                    wanted.filter.types = match GROUPS.iter().find(|(word, ..)| *word == value) {
+                        Some((_, _, types)) => types.to_vec(),
+                        None => vec![value.parse().map_err(|_| {
+                            bad_field("/what", "neither an event type nor a word that stands for some")
+                        })?],
+                    };
+                    value.clone_into(&mut wanted.what);
+                }
+                "actor" => wanted.filter.actor = Some(value.to_owned()),
+                "before" => wanted.before = Some(value.parse()?),
+                _ => return Err(bad_field("", "an audit is narrowed by what, actor and before")),
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn actor(&self) -> &str {
+        self.filter.actor.as_deref().unwrap_or_default()
+    }
+
+    /// The path of this audit, before a place.
+    fn path(&self, base: &str, before: Option<StreamPosition>) -> String {
+        let before = before.map(|place| place.to_string());
+        let pairs = [("what", self.what.as_str()), ("actor", self.actor())];
+        let given = pairs.into_iter().chain(before.as_deref().map(|place| ("before", place)));
+        let pairs = given.filter(|(_, value)| !value.is_empty());
+        let text = Serializer::new(String::new()).extend_pairs(pairs).finish();
+        if text.is_empty() { base.to_owned() } else { format!("{base}?{text}") }
+    }
+}
+
+/// Something to choose.
+struct Choice {
+    value: &'static str,
+    label: &'static str,
+    is_chosen: bool,
+}
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct Page {
+    groups: Vec<Choice>,
+    types: Vec<Choice>,
+    actor: String,
+    is_filtered: bool,
+    parts: Vec<Html>,
+}
+
+/// An event as a row.
+struct Row {
+    at: When,
+    actor: String,
+    name: &'static str,
+    run: String,
+    kind: String,
+    payload: String,
+}
+
+#[derive(Template)]
+#[template(path = "audit_table.html")]
+struct Table {
+    rows: Vec<Row>,
+    is_filtered: bool,
+    walked: String,
+    next: Option<String>,
+    first: Option<String>,
+}
+
+/// The page. Only its newest stretch is kept fresh: nothing is ever put into an older one.
+pub async fn page(viewer: Viewer, uri: Uri) -> Shown {
+    viewer.asker.require(Scope::Read)?;
+    let wanted = Wanted::read(&uri)?;
+    let parts = outer_all(&fragments(&viewer, &wanted).await?)?;
+    let choice = |value, label| Choice { value, label, is_chosen: wanted.what == value };
+    let main = render(&Page {
+        groups: GROUPS.iter().map(|(word, label, _)| choice(word, label)).collect(),
+        types: EventType::ALL.iter().map(|kind| choice(kind.as_str(), kind.as_str())).collect(),
+        actor: wanted.actor().to_owned(),
+        is_filtered: wanted.filter != AuditFilter::default(),
+        parts,
+    })?;
+    let live = wanted.before.is_none().then(|| wanted.path("/live/audit", None));
+    Ok(screen(&viewer, Section::Audit, "Audit", live.as_deref(), &main)?)
+}
+
+/// Its one part.
+///
+/// # Errors
+/// Those of what is read.
+pub async fn fragments(viewer: &Viewer, wanted: &Wanted) -> Result<Vec<Fragment>> {
+    let store = viewer.shared.service.store();
+    let (page, now) = timely(async {
+        let page = store.audit(&viewer.asker.caller, wanted.before, &wanted.filter, PAGE).await?;
+        Ok((page, store.now().await?))
+    })
+    .await?;
+    let rows = page.found.into_iter().map(|it| row(&it.event, it.kind.to_string(), now)).collect();
+    let table = Table {
+        rows,
+        is_filtered: wanted.filter != AuditFilter::default(),
+        walked: number(WALKED.into()),
+        next: page.further.map(|place| wanted.path("/audit", Some(place))),
+        first: wanted.before.is_some().then(|| wanted.path("/audit", None)),
+    };
+    Ok(vec![Fragment::new("audit", &table)?])
+}
+
+fn row(event: &Event, kind: String, now: Timestamp) -> Row {
+    let payload = event.payload.as_str();
+    Row {
+        at: When::new(event.at, now),
+        actor: event.actor.clone(),
+        name: event.kind.as_str(),
+        run: event.run_id.to_string(),
+        kind,
+        payload: if payload == "{}" { String::new() } else { truncate(payload, PAYLOAD).into_owned() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(uri: &str) -> Result<Wanted> {
+        Wanted::read(&uri.parse().unwrap())
+    }
+
+    #[test]
+    fn a_word_stands_for_some_types_and_a_type_for_itself() {
+        let asked = read("/audit?what=asked&actor=&before=").unwrap();
+        assert!(asked.filter.types.contains(&EventType::Approved), "{asked:?}");
+        assert_eq!(
+            (asked.filter.actor.clone(), asked.path("/audit", None)),
+            (None, "/audit?what=asked".to_owned())
+        );
+        let one = read("/audit?what=run.canceled&actor=a%26b&before=1-2").unwrap();
+        assert_eq!(one.filter.types, [EventType::Canceled]);
+        assert_eq!(one.path("/audit", one.before), "/audit?what=run.canceled&actor=a%26b&before=1-2");
+        for bad in ["/audit?what=run", "/audit?before=x", "/audit?who=amy"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}
