@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ use crate::execution::{Tools, Work};
 use crate::handler::HandlerError;
 use crate::held::Held;
 use crate::once::completed;
-use crate::recorder::{Recorder, now};
+use crate::process::OutputBudget;
+use crate::recorder::{Recorder, now, said};
 use crate::secrets::Masks;
 use crate::upload;
 use crate::waiting::{Approval, wait};
@@ -37,6 +38,9 @@ struct Inner {
     masks: Masks,
     /// Started with the first word: most handlers say none.
     recorder: OnceLock<Recorder>,
+    /// What of its words is kept, and the lines beyond.
+    budget: OutputBudget,
+    beyond: AtomicU64,
     output_ref: Mutex<Option<String>>,
     /// Steps told so far.
     steps: AtomicU32,
@@ -58,6 +62,8 @@ impl RunContext {
             tools,
             masks,
             recorder: OnceLock::new(),
+            budget: OutputBudget::default(),
+            beyond: AtomicU64::new(0),
             output_ref: Mutex::default(),
             steps: AtomicU32::new(steps.unwrap_or(0)),
             done: OnceCell::new(),
@@ -98,12 +104,19 @@ impl RunContext {
     }
 
     /// Writes into the run's log; secrets and e-mail addresses are masked. Does not wait: a handler that writes faster
-    /// than the store can take it loses lines, and the log says how many.
+    /// than the store can take it loses lines, and the log says how many. An execution's log has 10 MiB or 100,000 lines; of
+    /// what comes after them it says how much it was. Longer output belongs into [`RunContext::artifact`].
     pub fn log(&self, line: impl AsRef<str>) {
-        let masked = self.0.masks.text(line.as_ref());
+        let Inner { masks, budget, beyond, .. } = &*self.0;
+        let masked = masks.text(line.as_ref());
         for text in masked.lines() {
-            let line = LogLine { stream: Stream::Stdout, at: now(), step: None, text: text.to_owned() };
-            self.recorder().try_line(line);
+            if budget.admit(text.len()) {
+                let line = LogLine { stream: Stream::Stdout, at: now(), step: None, text: text.to_owned() };
+                self.recorder().try_line(line);
+            } else if beyond.fetch_add(1, Ordering::Relaxed) == 0 {
+                self.recorder()
+                    .try_line(said(None, "[the log is full: lines from here on are counted alone]"));
+            }
         }
     }
 
@@ -311,6 +324,10 @@ impl RunContext {
     /// Ships what was told.
     pub(crate) async fn end(&self) {
         if let Some(recorder) = self.0.recorder.get() {
+            let beyond = self.0.beyond.swap(0, Ordering::Relaxed);
+            if beyond > 0 {
+                recorder.say(None, format!("[{beyond} lines came after the log was full]")).await;
+            }
             recorder.end().await;
         }
     }

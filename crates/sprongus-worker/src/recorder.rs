@@ -127,8 +127,9 @@ pub(crate) fn now() -> Timestamp {
     SystemClock.now()
 }
 
-fn said(step: Option<&str>, text: String) -> LogLine {
-    LogLine { stream: Stream::System, at: now(), step: step.map(str::to_owned), text }
+/// A word of the worker itself.
+pub(crate) fn said(step: Option<&str>, text: impl Into<String>) -> LogLine {
+    LogLine { stream: Stream::System, at: now(), step: step.map(str::to_owned), text: text.into() }
 }
 
 async fn ship(runs: Arc<dyn Runs>, held: Arc<Held>, mut inbox: mpsc::Receiver<Entry>) {

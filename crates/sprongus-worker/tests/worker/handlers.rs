@@ -46,6 +46,25 @@ async fn a_handler_is_given_its_input_and_its_output_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_talks_without_end_does_not_fill_the_database() {
+    let mut scene = Scene::new();
+    let worker = scene.worker().kind("chatty", |ctx: RunContext, (): ()| async move {
+        (0..180).for_each(|number| ctx.log(format!("{number:>60000}")));
+        ctx.log("one more");
+        Ok(())
+    });
+    scene.start(worker);
+    let id = scene.enqueue("chatty", json!(null)).await;
+    scene.until_state(id, State::Succeeded).await;
+    let log = scene.log(id).await;
+    // 174 lines of 60,000 bytes and an end of line each are 10 MiB.
+    assert_eq!(log.len(), 176, "{:?}", log.last());
+    assert_eq!(log[174], "[the log is full: lines from here on are counted alone]");
+    assert_eq!(log[175], "[7 lines came after the log was full]");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_error_is_retried_and_a_permanent_one_is_not() {
     let mut scene = Scene::new();
     let calls = Arc::new(AtomicU32::new(0));
