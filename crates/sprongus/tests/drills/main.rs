@@ -12,6 +12,7 @@
 )]
 
 mod backing;
+mod blobs;
 mod cancel;
 mod crash;
 mod crowd;
