@@ -124,6 +124,8 @@ macro_rules! for_each_case {
             prune {
                 retention_takes_what_ended_long_ago_and_nothing_else,
                 retention_goes_in_batches_and_frees_keys,
+                a_kind_is_kept_by_its_own_limits,
+                a_narrowed_caller_prunes_its_projects,
             }
             tenants {
                 a_run_of_another_workspace_does_not_exist,

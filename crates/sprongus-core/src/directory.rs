@@ -133,37 +133,3 @@ pub struct Stats {
     /// Workers heard of within 15 s.
     pub workers: u64,
 }
-
-/// How long ended runs are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Those that succeeded: 30 days.
-    pub succeeded: Duration,
-    /// Those that failed or were canceled: 90 days.
-    pub failed: Duration,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 3_600);
-        Self { succeeded: DAY * 30, failed: DAY * 90 }
-    }
-}
-
-impl Retention {
-    /// The instant before which a run that ended in `state` goes; none while it is live.
-    pub fn cutoff(&self, state: State, now: Timestamp) -> Option<Timestamp> {
-        match state {
-            State::Queued | State::Running => None,
-            State::Succeeded => Some(now.minus(self.succeeded)),
-            State::Failed | State::Canceled => Some(now.minus(self.failed)),
-        }
-    }
-}
-
-/// What retention took, or would take.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Pruned {
-    /// Runs by the state they ended in.
-    pub runs: BTreeMap<State, u64>,
-}

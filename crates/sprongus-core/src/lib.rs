@@ -16,6 +16,7 @@ pub mod json;
 pub mod list;
 pub mod names;
 pub mod redact;
+pub mod retention;
 pub mod rollup;
 pub mod rules;
 pub mod run;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
-use crate::directory::{AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo};
+use crate::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
@@ -17,6 +17,7 @@ use crate::ids::{RunId, StepId};
 use crate::json::Json;
 use crate::list::{ListFilter, Page};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::retention::{Pruned, Retention};
 use crate::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Outcome, Report, Run};
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::store::Batch;
@@ -143,7 +144,7 @@ pub trait Runs: Send + Sync + 'static {
     async fn stats(&self) -> Result<Stats>;
 
     /// Takes what retention lets go, or counts it in a dry run.
-    async fn prune(&self, retention: Retention, dry_run: bool) -> Result<Pruned>;
+    async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Pruned>;
 
     /// A worker's word that it lives; answers whether it should stop claiming.
     async fn see_worker(&self, worker: &WorkerInfo) -> Result<bool>;

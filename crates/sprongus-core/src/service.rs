@@ -11,15 +11,14 @@ use async_trait::async_trait;
 
 use crate::admin::Admin;
 use crate::artifact::{Artifact, ArtifactName, Blobs, ByteRange, ByteStream, Download, FileName, StoredFile};
-use crate::directory::{
-    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
-};
+use crate::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo, Workspace};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::retention::{Pruned, Retention};
 use crate::rules::enqueue::MAX_BATCH;
 use crate::rules::{self, Act};
 use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
@@ -373,18 +372,15 @@ impl Runs for CallerRuns {
         self.store().stats(&self.caller).await
     }
 
-    async fn prune(&self, retention: Retention, dry_run: bool) -> Result<Pruned> {
+    async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Pruned> {
         let mut total = Pruned::default();
         loop {
             let batch = self.store().prune(&self.caller, retention, PRUNE_BATCH, dry_run).await?;
-            let taken: u64 = batch.runs.values().sum();
-            for (state, runs) in batch.runs {
-                *total.runs.entry(state).or_default() += runs;
-            }
+            total.add_all(&batch);
             if dry_run {
                 return Ok(total);
             }
-            if taken == 0 {
+            if batch.total() == 0 {
                 self.sweep_behind().await;
                 return Ok(total);
             }

@@ -19,15 +19,14 @@ use async_trait::async_trait;
 
 use crate::artifact::{Artifact, FileName, NewFile, StoredFile};
 use crate::audit::{AuditFilter, AuditPage};
-use crate::directory::{
-    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
-};
+use crate::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo, Workspace};
 use crate::error::Result;
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::retention::{Pruned, Retention};
 use crate::rollup::{Minute, Totals};
 use crate::rules::enqueue::Prepared;
 use crate::rules::{self, Act, Decision};
@@ -291,8 +290,13 @@ pub trait Store: Send + Sync + 'static {
     async fn stats(&self, caller: &Caller) -> Result<Stats>;
 
     /// Takes a batch of at most `limit` runs that `retention` lets go, or counts all of them in a dry run.
-    async fn prune(&self, caller: &Caller, retention: Retention, limit: u32, dry_run: bool)
-    -> Result<Pruned>;
+    async fn prune(
+        &self,
+        caller: &Caller,
+        retention: &Retention,
+        limit: u32,
+        dry_run: bool,
+    ) -> Result<Pruned>;
 
     /// Notes a worker's word; answers whether it was told to stop claiming.
     async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool>;

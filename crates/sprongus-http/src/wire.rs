@@ -11,6 +11,7 @@ pub mod health;
 pub mod history;
 pub mod record;
 pub mod report;
+pub mod retention;
 pub mod run;
 pub mod runner_job;
 pub mod token;

@@ -43,6 +43,11 @@ const SOURCES: &[Source] = &[
         sql: &[include_str!("../migrations/0005_claims_look_up_no_workspace.sql")],
     },
     Source { number: 6, name: "minutes", sql: &[include_str!("../migrations/0006_minutes.sql")] },
+    Source {
+        number: 8,
+        name: "retention_by_kind",
+        sql: &[include_str!("../migrations/0008_retention_by_kind.sql")],
+    },
 ];
 
 /// How long a migration waits for a table that somebody uses, before it gives up and lets them go on.

@@ -6,7 +6,7 @@ use sprongus_throwaway::Database;
 use tokio_postgres::Client;
 
 use crate::migrate::connect;
-use crate::{Options, audit, change, migrate, open, read, stats, stream};
+use crate::{Options, audit, change, migrate, open, prune, read, stats, stream};
 
 /// The policy lets the planner take a workspace for small, so that it may rather sort a few thousand events than walk; by the same
 /// conditions on the same index.
@@ -175,4 +175,50 @@ async fn a_runs_own_events_are_found_by_its_key_in_a_young_database_too() {
             assert!(ended.contains("Index Scan Backward using run_events_in_order"), "{ended}");
         }
     }
+}
+
+/// 4,000 runs of a kind that is kept for longer than they are old, a hundred of another that is not, and of either as many that failed.
+const KEPT: &str = "
+    SET search_path = sprongus;
+    INSERT INTO runs (id, workspace_id, kind, state, ended_as, max_attempts, run_at, fingerprint, lease_ms, last_seq, created_at,
+        updated_at, started_at, finished_at)
+    SELECT ('01940000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'default', CASE WHEN n > 4000 THEN 'mail' ELSE 'audit' END,
+        state, nullif(state, 'succeeded'), 3, old, '', 30000, 1, old, old, old, old
+    FROM generate_series(1, 4100) AS n, (SELECT now() - interval '100 days' AS old) AS past,
+        LATERAL (SELECT CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'succeeded' END AS state) AS ended;
+    INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, run_created_at)
+    SELECT workspace_id, id, 1, 'run.' || state, created_at, 'test', created_at FROM runs;
+    ANALYZE;";
+
+const KINDS: &str = "now() - interval '30 days', ARRAY['audit'], ARRAY[now() - interval '400 days']";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_kind_keeps_longer_is_in_no_other_ones_way() {
+    let scene = Scene::set().await;
+    scene.superuser.batch_execute(KEPT).await.unwrap();
+    let types = "text, text, timestamptz, text[], timestamptz[], text[]";
+    for (sql, ended, index) in [
+        (prune::COUNT_BY_KIND, "succeeded", "runs_by_kind"),
+        (prune::COUNT_BAD_ENDS, "failed", "runs_by_bad_end"),
+    ] {
+        let plan = scene.plan(sql, types, &format!("'default', '{ended}', {KINDS}, NULL")).await;
+        assert!(
+            plan.contains(&format!("using {index} on runs")) && !plan.contains("Seq Scan on runs"),
+            "{plan}"
+        );
+        assert!(!plan.contains("using runs_by_age"), "{plan}");
+    }
+    let begin = "BEGIN; SELECT set_config('sprongus.workspace_id', 'default', true)";
+    scene.server.batch_execute(begin).await.unwrap();
+    let take = format!("SELECT * FROM prune_kinds('default', 'succeeded', {KINDS}, NULL, 500)");
+    let taken = scene.server.query(&take, &[]).await.unwrap();
+    assert_eq!(taken.iter().map(|row| row.get(0)).collect::<Vec<String>>(), ["mail"]);
+    // Nothing is left to take: what a round costs when it finds nothing.
+    let explain = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, SUMMARY OFF) {take}");
+    let lines = scene.server.query(&explain, &[]).await.unwrap();
+    let text: Vec<String> = lines.iter().map(|row| row.get(0)).collect();
+    let hits =
+        text.iter().find_map(|line| line.trim().strip_prefix("Buffers: shared hit=")).unwrap_or_default();
+    let hits: u32 = hits.split(' ').next().unwrap_or_default().parse().unwrap();
+    assert!((1..300).contains(&hits), "{}", text.join("\n"));
 }

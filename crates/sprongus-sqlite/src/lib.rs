@@ -43,14 +43,13 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::audit::{AuditFilter, AuditPage};
-use sprongus_core::directory::{
-    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
-};
+use sprongus_core::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo, Workspace};
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
@@ -300,15 +299,17 @@ impl Store for Sqlite {
     async fn prune(
         &self,
         caller: &Caller,
-        retention: Retention,
+        retention: &Retention,
         limit: u32,
         dry_run: bool,
     ) -> Result<Pruned> {
-        let caller = caller.clone();
+        let (caller, retention) = (caller.clone(), retention.clone());
         if dry_run {
-            return self.read(move |connection, now| prune::count(connection, &caller, retention, now)).await;
+            return self
+                .read(move |connection, now| prune::count(connection, &caller, &retention, now))
+                .await;
         }
-        self.writer.write(move |tx| prune::run(tx, &caller, retention, limit)).await
+        self.writer.write(move |tx| prune::run(tx, &caller, &retention, limit)).await
     }
 
     async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {

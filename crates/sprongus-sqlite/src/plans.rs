@@ -9,7 +9,7 @@ use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
 
-use crate::{audit, claim, enqueue, expire, read, stream};
+use crate::{audit, claim, enqueue, expire, prune, read, stream};
 
 fn database() -> (tempfile::TempDir, Connection) {
     let folder = tempfile::tempdir().unwrap();
@@ -115,4 +115,28 @@ fn a_look_back_is_a_walk_along_the_events() {
     assert!(plan.contains("SEARCH e USING INTEGER PRIMARY KEY (rowid<?)"), "{plan}");
     assert!(plan.contains("SEARCH r USING INDEX sqlite_autoindex_runs_1 (id=?)"), "{plan}");
     assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+#[test]
+fn retention_walks_from_the_oldest_run_and_reads_no_kind_but_its_own() {
+    let (_folder, connection) = database();
+    let of_state = values(&["default", "succeeded", "t", "t", "{\"kind1\":\"t\"}"]);
+    let mark = plan(&connection, prune::MARK, &[of_state.clone(), values(&["[]", "500"])].concat());
+    assert!(
+        mark.contains("SEARCH runs USING INDEX runs_by_state (workspace_id=? AND state=? AND created_at<?)"),
+        "{mark}"
+    );
+    let count = plan(&connection, prune::COUNT, &[of_state, values(&["[]"])].concat());
+    assert!(count.contains("runs_by_state (workspace_id=? AND state=? AND created_at<?)"), "{count}");
+    let of_kind = values(&["default", "succeeded", "t", "kind1", "[]", "500"]);
+    let mark_of_kind = plan(&connection, prune::MARK_OF_KIND, &of_kind);
+    let count_of_kind = plan(&connection, prune::COUNT_OF_KIND, &of_kind[..5]);
+    for plan in [&mark_of_kind, &count_of_kind] {
+        assert!(plan.contains("runs_by_kind (workspace_id=? AND kind=? AND created_at<?)"), "{plan}");
+    }
+    let kinds = plan(&connection, prune::KINDS, &values(&["default"]));
+    assert_eq!(kinds.matches("USING COVERING INDEX runs_by_kind (workspace_id=?").count(), 2, "{kinds}");
+    for plan in [mark, mark_of_kind, kinds] {
+        assert!(!plan.contains("SCAN runs") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sprongus_core::directory::Retention;
 use sprongus_core::json::Json;
 use sprongus_core::names::WorkspaceId;
+use sprongus_core::retention::Retention;
 use sprongus_core::run::NewRun;
 use sprongus_core::{Caller, Runs, RunsExt, RunsService};
 use sprongus_sqlite::{Options, Sqlite};
@@ -61,9 +61,9 @@ async fn a_run_goes_by_retention_or_with_its_workspace_only() {
     ] {
         assert!(connection.execute_batch(&attack).is_err(), "{attack}");
     }
-    let retention = Retention { succeeded: Duration::ZERO, failed: Duration::ZERO };
+    let retention = Retention::new(Duration::ZERO, Duration::ZERO);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(runs.prune(retention, false).await.unwrap().runs.values().sum::<u64>(), 1);
+    assert_eq!(runs.prune(&retention, false).await.unwrap().runs.values().sum::<u64>(), 1);
     let left = |table: &str| -> i64 {
         connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     };

@@ -8,6 +8,7 @@ mod fault;
 mod kind;
 mod node;
 mod provider;
+mod retention;
 mod schema;
 mod server;
 mod source;
@@ -18,13 +19,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sprongus_core::directory::Retention;
+use sprongus_core::names::Kind;
 use toml::de::DeTable;
 
 pub use artifacts::ArtifactsDeclaration;
 pub use fault::{DeclarationFault, Position};
 pub use kind::{BackoffDeclaration, KindDeclaration};
 pub use provider::ProviderDeclaration;
+pub use retention::RetentionDeclaration;
 pub use schema::{JsonSchema, SchemaViolation};
 pub use server::{RateLimitDeclaration, ServerDeclaration};
 pub use step::{
@@ -66,27 +68,6 @@ pub struct Declaration {
     pub providers: BTreeMap<String, ProviderDeclaration>,
 }
 
-/// `[retention]`: how long finished runs are kept; `None` leaves the default.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RetentionDeclaration {
-    /// Succeeded runs.
-    pub succeeded: Option<Duration>,
-    /// Failed and canceled runs.
-    pub failed: Option<Duration>,
-}
-
-impl RetentionDeclaration {
-    /// With the defaults in place of what is left out.
-    pub fn or_default(self) -> Retention {
-        let default = Retention::default();
-        Retention {
-            succeeded: self.succeeded.unwrap_or(default.succeeded),
-            failed: self.failed.unwrap_or(default.failed),
-        }
-    }
-}
-
 impl Declaration {
     /// Reads and checks the file at `path`, and the schemas that it names.
     ///
@@ -126,11 +107,7 @@ impl Declaration {
         if let Some(node) = root.get("kinds") {
             let fields = node.fields("tables such as [kinds.\"script.pull\"]")?;
             for (name, node) in fields.entries() {
-                if !is_kind_name(name) {
-                    let problem = "expected a kind's name: 1 to 128 letters, digits and . _ / -, \
-                                   beginning with a letter or digit";
-                    return Err(fields.key_fault(name, problem));
-                }
+                kind_named(&fields, name)?;
                 kinds.insert(name.to_owned(), kind::read(name, &node, around)?);
             }
         }
@@ -143,7 +120,7 @@ impl Declaration {
             None => toml::Table::new(),
         };
         let (retention, server, artifacts) =
-            (retention(&root)?, server::read(&root)?, artifacts::read(&root)?);
+            (retention::read(&root)?, server::read(&root)?, artifacts::read(&root)?);
         Ok(Self {
             path: path.to_owned(),
             project_dir,
@@ -157,14 +134,6 @@ impl Declaration {
     }
 }
 
-fn retention(root: &Fields<'_, '_>) -> Result<RetentionDeclaration, DeclarationFault> {
-    let Some(node) = root.get("retention") else { return Ok(RetentionDeclaration::default()) };
-    let fields = node.fields("a table with succeeded = \"30d\" and failed = \"90d\"")?;
-    fields.only(&["succeeded", "failed"])?;
-    let time = |name| fields.get(name).map(|node| node.span_of_time(LONGEST)).transpose();
-    Ok(RetentionDeclaration { succeeded: time("succeeded")?, failed: time("failed")? })
-}
-
 /// The nearest `sprongus.toml`, in `from` or in a folder above it.
 #[must_use]
 pub fn find_upward(from: &Path) -> Option<PathBuf> {
@@ -173,11 +142,11 @@ pub fn find_upward(from: &Path) -> Option<PathBuf> {
     from.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
 }
 
-fn is_kind_name(name: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'/' | b'-');
-    name.len() <= 128
-        && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
-        && name.bytes().all(inner)
+/// The kind that a key names.
+fn kind_named(fields: &Fields<'_, '_>, name: &str) -> Result<Kind, DeclarationFault> {
+    let problem =
+        "expected a kind's name: 1 to 128 letters, digits and . _ / -, beginning with a letter or digit";
+    name.parse().map_err(|_| fields.key_fault(name, problem))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! # async fn example(service: sprongus::RunsService) {
-//! use sprongus::core::directory::Retention;
+//! use sprongus::core::retention::Retention;
 //! use sprongus::housekeeping::Housekeeping;
 //!
 //! // Goes on until it is dropped.
@@ -20,8 +20,8 @@ mod rounds;
 mod sweep;
 mod told;
 
-use sprongus_core::directory::Retention;
 use sprongus_core::names::WorkspaceId;
+use sprongus_core::retention::Retention;
 use sprongus_core::rules::SYSTEM;
 use sprongus_core::{Caller, Result, RunsService};
 use tokio::task::JoinHandle;
@@ -88,8 +88,8 @@ impl Batches for Keeper {
             // Those who come too late for one page find less than a page, or nothing: only nothing is the end.
             Chore::Minutes => Ok(store.roll_up(&caller, EVENTS).await? > 0),
             Chore::Retention => {
-                let pruned = store.prune(&caller, self.retention, RUNS, false).await?;
-                Ok(pruned.runs.values().sum::<u64>() > 0)
+                let pruned = store.prune(&caller, &self.retention, RUNS, false).await?;
+                Ok(pruned.total() > 0)
             }
         }
     }

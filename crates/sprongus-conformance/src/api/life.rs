@@ -1,11 +1,12 @@
 //! A run's whole life, one call at a time.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::directory::Retention;
 use sprongus_core::event::EventType;
 use sprongus_core::ids::StepId;
+use sprongus_core::retention::{KindRetention, Pruned, Retention};
 use sprongus_core::run::{Answer, Enqueue};
 use sprongus_core::state::State;
 use sprongus_core::step::StepStatus;
@@ -88,7 +89,25 @@ pub async fn pruning_takes_everything_that_is_due(api: Api) {
     assert!(answers.iter().all(Result::is_ok));
     api.clock.turn(Duration::from_secs(31 * 86_400));
     for (dry_run, wanted) in [(true, 1_000), (false, 1_000), (false, 0)] {
-        let pruned = api.runs.prune(Retention::default(), dry_run).await.unwrap();
+        let pruned = api.runs.prune(&Retention::default(), dry_run).await.unwrap();
         assert_eq!(pruned.runs.values().sum::<u64>(), wanted);
     }
+}
+
+/// Limits of kinds are taken along, and what went is told kind by kind.
+pub async fn pruning_knows_the_limits_of_kinds(api: Api) {
+    for kind in ["mail", "note"] {
+        let id = api.runs.enqueue_one(of_kind(kind)).await.unwrap().run.id;
+        api.runs.cancel(id).await.unwrap();
+    }
+    api.clock.turn(Duration::from_secs(2 * 86_400));
+    let own = KindRetention { succeeded: None, failed: Some(Duration::from_secs(86_400)) };
+    let kinds = BTreeMap::from([("mail".parse().unwrap(), own)]);
+    let retention = Retention { kinds, ..Retention::default() };
+    let mut gone = Pruned::default();
+    gone.add("mail", State::Canceled, 1);
+    for dry_run in [true, false] {
+        assert_eq!(api.runs.prune(&retention, dry_run).await.unwrap(), gone);
+    }
+    assert_eq!(api.runs.prune(&retention, false).await.unwrap(), Pruned::default());
 }

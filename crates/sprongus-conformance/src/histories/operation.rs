@@ -71,7 +71,7 @@ pub enum Operation {
     Sweep { limit: u32 },
     Turn { later: Duration },
     Expire,
-    Prune { minutes: u16 },
+    Prune { minutes: u16, own: Option<(u8, Option<u16>, Option<u16>)> },
     Pause { kind: u8, paused: bool },
     Drain { worker: u8 },
     List { oldest_first: bool, limit: u32 },
@@ -108,7 +108,8 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
         1 => (0..4_u32).prop_map(|limit| Operation::Sweep { limit }),
         5 => turn().prop_map(|later| Operation::Turn { later }),
         2 => Just(Operation::Expire),
-        1 => (0..90_u16).prop_map(|minutes| Operation::Prune { minutes }),
+        1 => (0..90_u16, option::of((0..3_u8, option::of(0..180_u16), option::of(0..180_u16))))
+            .prop_map(|(minutes, own)| Operation::Prune { minutes, own }),
         1 => (0..3_u8, proptest::bool::weighted(0.3)).prop_map(|(kind, paused)| Operation::Pause { kind, paused }),
         1 => (0..3_u8).prop_map(|worker| Operation::Drain { worker }),
         2 => (any_bool(), 1..6_u32).prop_map(|(oldest_first, limit)| Operation::List { oldest_first, limit }),

@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 use sprongus_core::Caller;
 use sprongus_core::artifact::{FileName, NewFile};
-use sprongus_core::directory::{Retention, WorkerInfo};
+use sprongus_core::directory::WorkerInfo;
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::json::Json;
 use sprongus_core::list::ListFilter;
 use sprongus_core::names::{Kind, WorkerId, WorkspaceId};
+use sprongus_core::retention::{KindRetention, Retention};
 use sprongus_core::rules::enqueue::prepare;
 use sprongus_core::run::{Answer, ClaimRequest, Due, Hold, NewRun, Outcome, Report};
 use sprongus_core::store::{Batch, Change, DrawnReport, Store};
@@ -182,9 +183,13 @@ impl World {
                 return None;
             }
             Operation::Expire => Call::Expire,
-            Operation::Prune { minutes } => {
+            Operation::Prune { minutes, own } => {
                 let kept = seconds(*minutes) * 60;
-                Call::Prune(Retention { succeeded: kept, failed: kept * 2 })
+                let own = own.map(|(number, succeeded, failed)| {
+                    let kept = |minutes: Option<u16>| minutes.map(|minutes| seconds(minutes) * 60);
+                    (kind(number), KindRetention { succeeded: kept(succeeded), failed: kept(failed) })
+                });
+                Call::Prune(Retention { kinds: own.into_iter().collect(), ..Retention::new(kept, kept * 2) })
             }
             Operation::Pause { kind: number, paused } => Call::Pause(kind(*number), *paused),
             Operation::Drain { worker } => Call::Drain(worker_at(*worker)),

@@ -12,14 +12,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::audit::{AuditFilter, AuditPage};
-use sprongus_core::directory::{
-    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
-};
+use sprongus_core::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo, Workspace};
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals, admit};
 use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::Prepared;
@@ -234,7 +233,7 @@ impl Store for Model {
     async fn prune(
         &self,
         caller: &Caller,
-        retention: Retention,
+        retention: &Retention,
         limit: u32,
         dry_run: bool,
     ) -> Result<Pruned> {

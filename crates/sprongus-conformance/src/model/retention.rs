@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use sprongus_core::Caller;
-use sprongus_core::directory::{Pruned, Retention, Stats};
+use sprongus_core::directory::Stats;
 use sprongus_core::ids::RunId;
+use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::run::Run;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
@@ -41,29 +42,29 @@ impl Tenant {
     pub(super) fn prune(
         &mut self,
         caller: &Caller,
-        retention: Retention,
+        retention: &Retention,
         limit: u32,
         dry_run: bool,
         now: Timestamp,
     ) -> Pruned {
         let old = |run: &&Run| {
-            let cutoff = retention.cutoff(run.state, now);
+            let cutoff = retention.cutoff_of(&run.kind, run.state, now);
             let long_ago = run.finished_at.zip(cutoff).is_some_and(|(ended, cutoff)| ended < cutoff);
             long_ago && caller.may_touch(run.project_id.as_ref())
         };
         let limit = if dry_run { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
-        let mut gone: Vec<(Timestamp, RunId, State)> = self
+        let mut gone: Vec<(Timestamp, RunId, State, String)> = self
             .rows
             .values()
             .map(|row| &row.run)
             .filter(old)
-            .filter_map(|run| Some((run.finished_at?, run.id, run.state)))
+            .filter_map(|run| Some((run.finished_at?, run.id, run.state, run.kind.to_string())))
             .collect();
         gone.sort();
         gone.truncate(limit);
         let mut pruned = Pruned::default();
-        for (_, id, state) in gone {
-            *pruned.runs.entry(state).or_default() += 1;
+        for (_, id, state, kind) in gone {
+            pruned.add(&kind, state, 1);
             if !dry_run {
                 self.remove(id);
             }

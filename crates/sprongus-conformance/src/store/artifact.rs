@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::artifact::{FileName, MAX_ARTIFACTS, NewFile, StoredFile};
-use sprongus_core::directory::Retention;
 use sprongus_core::names::ClaimId;
+use sprongus_core::retention::Retention;
 use sprongus_core::run::{Answer, ClaimRequest, Hold, NewRun, Outcome};
 use sprongus_core::step::StepStatus;
 use sprongus_core::{ErrorCode, Result};
@@ -159,10 +159,10 @@ pub async fn retention_leaves_the_bytes_of_its_runs_unwanted(f: Fixture) {
     f.keep(&done, FileName::Workdir, "l/2").await.unwrap();
     f.finish(&done, success(json!(1))).await.unwrap();
     f.turn(Duration::from_secs(60));
-    let retention = Retention { succeeded: Duration::ZERO, failed: Duration::ZERO };
-    f.store.prune(&f.caller, retention, 10, true).await.unwrap();
+    let retention = Retention::new(Duration::ZERO, Duration::ZERO);
+    f.store.prune(&f.caller, &retention, 10, true).await.unwrap();
     assert!(f.unwanted().await.is_empty(), "a dry run takes nothing");
-    f.store.prune(&f.caller, retention, 10, false).await.unwrap();
+    f.store.prune(&f.caller, &retention, 10, false).await.unwrap();
     assert_eq!(refused(f.store.artifacts(&f.caller, done.id).await).code(), ErrorCode::NotFound);
     assert_eq!(f.unwanted().await, ["l/1", "l/2"]);
     assert_eq!(f.listed(&live).await, ["a"]);

@@ -168,7 +168,7 @@ pub async fn a_reader_passes_over_what_retention_took(f: Fixture) {
     let kept = f.made(of_kind("kept")).await.id;
     f.turn(Duration::from_secs(400 * 86_400));
     let pruned =
-        f.store.prune(&f.caller, sprongus_core::directory::Retention::default(), 10, false).await.unwrap();
+        f.store.prune(&f.caller, &sprongus_core::retention::Retention::default(), 10, false).await.unwrap();
     assert_eq!(pruned.runs.values().sum::<u64>(), 1);
     let last = f.made(of_kind("last")).await.id;
     let (read, _) = read_to(&f, StreamPosition::default(), 10, last).await;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::directory::Retention;
 use sprongus_core::follow::ReadSoFar;
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::list::ListFilter;
+use sprongus_core::retention::Retention;
 use sprongus_core::run::{Answer, Enqueue, Hold, NewRun};
 use sprongus_core::step::StepStatus;
 use sprongus_core::store::Change;
@@ -91,7 +91,7 @@ pub async fn two_workspaces_go_their_own_ways(f: Fixture) {
     assert_eq!(f.expire().await.len(), 1);
     f.cancel(mine.id).await.unwrap();
     f.turn(Duration::from_secs(400 * 86_400));
-    assert!(other.store.prune(&other.caller, Retention::default(), 9, false).await.unwrap().runs.is_empty());
+    assert!(other.store.prune(&other.caller, &Retention::default(), 9, false).await.unwrap().runs.is_empty());
     let stats = other.store.stats(&other.caller).await.unwrap();
     assert_eq!((stats.kinds["work"].due, stats.ended_last_hour.len()), (1, 0));
 }

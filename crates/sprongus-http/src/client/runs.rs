@@ -6,14 +6,13 @@ use async_trait::async_trait;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
-use sprongus_core::directory::{
-    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo,
-};
+use sprongus_core::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo};
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId};
+use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rules::claim::MAX_CLAIM;
 use sprongus_core::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
 use sprongus_core::state::State;
@@ -26,12 +25,13 @@ use super::ask::Ask;
 use super::{RunsClient, enqueue, reading, transfer, work};
 use crate::wire::artifact::ArtifactBody;
 use crate::wire::directory::{
-    AgentTaskBody, KindBody, KindNameBody, NewAgentTaskBody, NewProjectBody, ProjectBody, PruneBody,
-    PrunedBody, StatsBody, WorkerAnswerBody, WorkerBody, WorkerWordBody,
+    AgentTaskBody, KindBody, KindNameBody, NewAgentTaskBody, NewProjectBody, ProjectBody, StatsBody,
+    WorkerAnswerBody, WorkerBody, WorkerWordBody,
 };
 use crate::wire::gate::{ApproveBody, RejectBody, RetryBody};
 use crate::wire::history::StepBody;
 use crate::wire::report::{ApprovalBody, ClaimBody, CleanedBody, ProgressBody, WaitBody};
+use crate::wire::retention::{PruneBody, PrunedBody};
 use crate::wire::run::{ClaimedBody, RunBody};
 use crate::wire::{Answers, List, millis};
 
@@ -221,7 +221,7 @@ impl Runs for RunsClient {
     }
 
     /// Not repeated when its outcome is not known: a repeat would count what is left.
-    async fn prune(&self, retention: Retention, dry_run: bool) -> Result<Pruned> {
+    async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Pruned> {
         let ask = Ask::post("/v1/runs:prune", &PruneBody::new(retention, dry_run))?.waiting(PRUNING);
         Ok(self.ask::<PrunedBody>(if dry_run { ask } else { ask.once() }).await?.into())
     }

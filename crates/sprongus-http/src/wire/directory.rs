@@ -1,17 +1,14 @@
-//! What stands around the runs: workspaces, projects, agent tasks, workers, kinds; figures and retention.
+//! What stands around the runs: workspaces, projects, agent tasks, workers, kinds; figures.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sprongus_core::directory::{
-    AgentTask, KindSetting, KindStats, Project, Pruned, Retention, Stats, Worker, WorkerInfo, Workspace,
+    AgentTask, KindSetting, KindStats, Project, Stats, Worker, WorkerInfo, Workspace,
 };
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
-
-use super::millis;
 
 /// A tenant.
 #[derive(Clone, Debug, Deserialize)]
@@ -289,53 +286,5 @@ impl From<StatsBody> for Stats {
             run_p99_ms: body.run_p99_ms,
             workers: body.workers,
         }
-    }
-}
-
-/// Takes what retention lets go.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Prune))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PruneBody {
-    /// How long runs that succeeded are kept; 30 days when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub succeeded_ms: Option<u64>,
-    /// How long runs that failed or were canceled are kept; 90 days when left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failed_ms: Option<u64>,
-    /// Counts, and takes nothing.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-impl PruneBody {
-    /// The request for a retention.
-    pub fn new(retention: Retention, dry_run: bool) -> Self {
-        let (succeeded_ms, failed_ms) = (Some(millis(retention.succeeded)), Some(millis(retention.failed)));
-        Self { succeeded_ms, failed_ms, dry_run }
-    }
-
-    /// How long runs are kept.
-    pub fn retention(&self) -> Retention {
-        let kept = Retention::default();
-        Retention {
-            succeeded: self.succeeded_ms.map_or(kept.succeeded, Duration::from_millis),
-            failed: self.failed_ms.map_or(kept.failed, Duration::from_millis),
-        }
-    }
-}
-
-/// What retention took, or would take.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Pruned))]
-pub struct PrunedBody {
-    /// Runs by the state they ended in.
-    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, u64>))]
-    pub runs: BTreeMap<State, u64>,
-}
-
-impl From<PrunedBody> for Pruned {
-    fn from(body: PrunedBody) -> Self {
-        Self { runs: body.runs }
     }
 }

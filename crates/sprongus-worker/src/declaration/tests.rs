@@ -28,6 +28,8 @@ fn reads_a_kind_with_a_command() {
 
         [retention]
         succeeded = "30d"
+        [retention.kinds."mail/out"]
+        failed = "7d"
 
         [server]
         rate_limit = "off"
@@ -52,6 +54,8 @@ fn reads_a_kind_with_a_command() {
     assert!(command.render(&context).is_err());
     assert_eq!(declaration.retention.succeeded, Some(Duration::from_secs(30 * 86_400)));
     assert_eq!(declaration.retention.failed, None);
+    let own = declaration.retention.kinds["mail/out"];
+    assert_eq!((own.succeeded, own.failed), (None, Some(Duration::from_secs(7 * 86_400))));
     assert_eq!(declaration.project_dir, Path::new("."));
     assert!(declaration.providers.contains_key("local"));
     assert_eq!(declaration.server.rate_limit, Some(RateLimitDeclaration::Off));
@@ -155,6 +159,18 @@ fn refuses_with_what_was_expected() {
         (step("type = 'command'\nprompt = 'a'"), "a command step has no such key"),
         (format!("kinds.k.steps = [{{ {full} }}, {{ {full} }}]"), "another step named \"a\""),
         ("[retention]\nsuceeded = '1d'".to_owned(), "did you mean `succeeded`?"),
+        (
+            "retention.kinds = 3".to_owned(),
+            "expected tables such as [retention.kinds.\"script.pull\"], found 3",
+        ),
+        ("[retention.kinds.'a b']\nfailed = '1d'".to_owned(), "expected a kind's name"),
+        ("[retention.kinds.'nightly.*']\nfailed = '1d'".to_owned(), "expected a kind's name"),
+        ("[retention.kinds.a]".to_owned(), "expected `succeeded = \"7d\"`, `failed = \"7d\"` or both"),
+        ("[retention.kinds.a]\ncanceled = '1d'".to_owned(), "unknown key"),
+        (
+            "[retention.kinds.a]\nfailed = '0s'".to_owned(),
+            "retention.kinds.a.failed: expected a duration above zero",
+        ),
         ("worker = 3".to_owned(), "expected a table, found 3"),
         ("[providers]\nlocal = 3".to_owned(), "expected a table such as [providers.local]"),
         ("[kinds.k]\n[kinds.k]".to_owned(), "duplicate key"),

@@ -13,15 +13,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
 use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
-use sprongus_core::directory::{
-    AgentTask, KindSetting, Project, Pruned, Retention, Stats, Worker, WorkerInfo,
-};
+use sprongus_core::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo};
 use sprongus_core::error::{Error, ErrorCode, Result};
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId};
+use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
 use sprongus_core::runs::Runs;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
@@ -246,7 +245,7 @@ impl Runs for Tampered {
         self.inner.stats().await
     }
 
-    async fn prune(&self, retention: Retention, dry_run: bool) -> Result<Pruned> {
+    async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Pruned> {
         self.inner.prune(retention, dry_run).await
     }
 

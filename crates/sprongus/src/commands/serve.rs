@@ -65,8 +65,9 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let address = listener.local_addr().map_err(|error| cannot_listen(&args.listen, &error))?;
     let url = format!("http://{address}");
     let service = connection.service()?.clone();
-    let retention = declaration.as_ref().map(|declaration| declaration.retention).unwrap_or_default();
-    let _housekeeping = Housekeeping::start(service.clone(), retention.or_default());
+    let retention =
+        declaration.as_ref().map(|declaration| declaration.retention.or_default()).unwrap_or_default();
+    let _housekeeping = Housekeeping::start(service.clone(), retention);
     first_token::offer(app, &service, &connection.place, &url, address.ip().is_loopback()).await?;
     if !address.ip().is_loopback() {
         app.screen.note(

@@ -1,10 +1,10 @@
 //! Calls on a store: put, told as text, and learnt from.
 
 use sprongus_core::artifact::{FileName, NewFile};
-use sprongus_core::directory::Retention;
 use sprongus_core::ids::RunId;
 use sprongus_core::list::ListFilter;
 use sprongus_core::names::{Kind, WorkerId};
+use sprongus_core::retention::Retention;
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{ClaimRequest, Hold};
 use sprongus_core::step::{LogLine, StepReport};
@@ -91,7 +91,7 @@ impl World {
                 telling::one(&store.expire(caller, 1_000).await, |(_, events)| telling::events(events))
             }
             Call::Prune(retention) => {
-                let answer = store.prune(caller, *retention, 1_000, false).await;
+                let answer = store.prune(caller, retention, 1_000, false).await;
                 telling::one(&answer, |pruned| format!("{pruned:?}\n"))
             }
             Call::Pause(kind, paused) => format!("{:?}\n", store.pause_kind(caller, kind, *paused).await),

@@ -3,14 +3,14 @@
 use crate::server::answer::{Answer, json};
 use crate::server::auth::Operator;
 use crate::server::body::Optional;
-use crate::wire::directory::{PruneBody, PrunedBody};
+use crate::wire::retention::{PruneBody, PrunedBody};
 
 /// Take what retention lets go, or count it
 #[utoipa::path(
     post, path = "/v1/runs:prune", tag = "administration", operation_id = "pruneRuns", request_body(content = Option<PruneBody>),
-    responses((status = 200, description = "Runs by the state they ended in", body = PrunedBody)),
+    responses((status = 200, description = "Runs by the state they ended in, in all and kind by kind", body = PrunedBody)),
     security(("token" = ["admin"]))
 )]
 pub async fn prune(Operator(asker): Operator, Optional(body): Optional<PruneBody>) -> Answer {
-    Ok(json(&asker.runs().prune(body.retention(), body.dry_run).await?))
+    Ok(json(&asker.runs().prune(&body.retention(), body.dry_run).await?))
 }

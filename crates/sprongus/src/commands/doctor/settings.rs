@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sprongus_core::artifact::MAX_ARTIFACT_BYTES;
-use sprongus_core::directory::Retention;
 use sprongus_core::names::WorkspaceId;
+use sprongus_core::retention::Retention;
 use sprongus_core::text::excerpt;
 use sprongus_http::server::RateLimit;
 use sprongus_worker::declaration::{Declaration, RateLimitDeclaration};
@@ -62,7 +62,7 @@ pub fn tell(app: &App, place: &Place, declaration: Option<&Declaration>, finding
 fn limits(declaration: Option<&Declaration>, say: &mut impl FnMut(&'static str, String, &str)) {
     let from = |is_declared: bool| if is_declared { "sprongus.toml" } else { DEFAULT };
     let default = Retention::default();
-    let retention = declaration.map(|declaration| declaration.retention).unwrap_or_default();
+    let retention = declaration.map(|declaration| declaration.retention.clone()).unwrap_or_default();
     let days = |declared: Option<Duration>, default: Duration| rough(declared.unwrap_or(default));
     let (succeeded, failed) = (retention.succeeded, retention.failed);
     say(
@@ -71,6 +71,13 @@ fn limits(declaration: Option<&Declaration>, say: &mut impl FnMut(&'static str, 
         from(succeeded.is_some()),
     );
     say("kept", format!("runs that failed for {}", days(failed, default.failed)), from(failed.is_some()));
+    for (kind, own) in &retention.kinds {
+        let (succeeded, failed) = (own.succeeded.map(rough), own.failed.map(rough));
+        let limits =
+            [succeeded.map(|it| format!("succeeded for {it}")), failed.map(|it| format!("failed for {it}"))];
+        let limits: Vec<String> = limits.into_iter().flatten().collect();
+        say("kept", format!("{kind}: runs that {}", limits.join(", that ")), from(true));
+    }
     let declared = declaration.and_then(|declaration| declaration.server.rate_limit);
     let rate = match declared {
         Some(RateLimitDeclaration::Off) => "off".to_owned(),

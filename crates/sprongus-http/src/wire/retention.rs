@@ -1,0 +1,91 @@
+//! Retention: how long ended runs are kept, and what letting go of them took.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sprongus_core::names::Kind;
+use sprongus_core::retention::{KindRetention, Pruned, Retention};
+use sprongus_core::state::State;
+
+use super::millis;
+
+/// Takes what retention lets go.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Prune))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PruneBody {
+    /// How long runs that succeeded are kept; 30 days when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succeeded_ms: Option<u64>,
+    /// How long runs that failed or were canceled are kept; 90 days when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_ms: Option<u64>,
+    /// Limits of their own for some kinds, by the kind's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, KindRetentionBody>))]
+    pub kinds: BTreeMap<Kind, KindRetentionBody>,
+    /// Counts, and takes nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// How long the ended runs of a kind are kept; what is left out is as for all kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = KindRetention))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KindRetentionBody {
+    /// How long runs that succeeded are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succeeded_ms: Option<u64>,
+    /// How long runs that failed or were canceled are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_ms: Option<u64>,
+}
+
+impl PruneBody {
+    /// The request for a retention.
+    pub fn new(retention: &Retention, dry_run: bool) -> Self {
+        let kinds = retention.kinds.iter().map(|(kind, own)| {
+            let (succeeded_ms, failed_ms) = (own.succeeded.map(millis), own.failed.map(millis));
+            (kind.clone(), KindRetentionBody { succeeded_ms, failed_ms })
+        });
+        let kinds = kinds.collect();
+        let (succeeded_ms, failed_ms) = (Some(millis(retention.succeeded)), Some(millis(retention.failed)));
+        Self { succeeded_ms, failed_ms, kinds, dry_run }
+    }
+
+    /// How long runs are kept.
+    pub fn retention(&self) -> Retention {
+        let kept = Retention::default();
+        let kinds = self.kinds.iter().map(|(kind, own)| {
+            let (succeeded, failed) = (own.succeeded_ms, own.failed_ms);
+            let [succeeded, failed] = [succeeded, failed].map(|kept| kept.map(Duration::from_millis));
+            (kind.clone(), KindRetention { succeeded, failed })
+        });
+        Retention {
+            succeeded: self.succeeded_ms.map_or(kept.succeeded, Duration::from_millis),
+            failed: self.failed_ms.map_or(kept.failed, Duration::from_millis),
+            kinds: kinds.collect(),
+        }
+    }
+}
+
+/// What retention took, or would take.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Pruned))]
+pub struct PrunedBody {
+    /// Runs by the state they ended in.
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, u64>))]
+    pub runs: BTreeMap<State, u64>,
+    /// The same, kind by kind.
+    #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, BTreeMap<String, u64>>))]
+    #[serde(default)]
+    pub kinds: BTreeMap<String, BTreeMap<State, u64>>,
+}
+
+impl From<PrunedBody> for Pruned {
+    fn from(body: PrunedBody) -> Self {
+        Self { runs: body.runs, kinds: body.kinds }
+    }
+}
