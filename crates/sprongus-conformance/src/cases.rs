@@ -72,6 +72,8 @@ macro_rules! for_each_case {
                 what_does_not_wait_is_not_answered,
                 an_answer_does_not_meet_the_next_gate,
                 two_answers_at_once_are_one_answer,
+                the_step_of_a_gate_ends_with_its_run,
+                the_step_of_a_later_gate_ends_with_its_run,
             }
             cleaned {
                 a_closing_lease_is_good_for_cleaning_up_alone,
@@ -106,6 +108,7 @@ macro_rules! for_each_case {
                 a_narrowed_caller_has_the_files_of_its_projects,
                 a_run_keeps_a_thousand_artifacts,
                 a_kept_work_directory_goes_on_behind_its_gate,
+                a_kept_work_directory_goes_when_no_cleanup_needs_it,
             }
             files {
                 bytes_are_measured_on_their_way,

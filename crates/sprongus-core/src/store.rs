@@ -94,16 +94,16 @@ pub enum Change {
 }
 
 impl Change {
-    /// Asks the rule.
+    /// Asks the rule. `waits_at` is the step of the run's present epoch that its gate names, where the run waits at one.
     ///
     /// # Errors
     /// The rule's refusal.
-    pub fn decide(&self, run: &Run, act: Act<'_>) -> Result<Decision> {
+    pub fn decide(&self, run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Result<Decision> {
         match self {
-            Self::Cancel => rules::cancel::cancel(run, act),
+            Self::Cancel => rules::cancel::cancel(run, waits_at, act),
             Self::Retry { if_epoch } => rules::retry::retry(run, *if_epoch, act),
             Self::Answer { step_id, answer, comment } => {
-                rules::gate::answer(run, *step_id, *answer, comment.as_deref(), act)
+                rules::gate::answer(run, *step_id, *answer, comment.as_deref(), waits_at, act)
             }
             Self::Wait { hold, step_id, timeout } => rules::gate::wait(run, hold, *step_id, *timeout, act),
             Self::Progress { hold, percent, message } => {

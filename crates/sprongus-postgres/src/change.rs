@@ -8,13 +8,14 @@ use sprongus_core::ids::RunId;
 use sprongus_core::rules::{Act, Decision};
 use sprongus_core::run::{Applied, Run};
 use sprongus_core::runs::Caller;
+use sprongus_core::step::Step;
 use sprongus_core::store::Change;
 use sprongus_core::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::fault::Result;
-use crate::rows::{self, number, run_columns};
+use crate::rows::{self, number, run_columns, step_columns};
 use crate::session::{Database, PRESENT, Params, Session};
 use crate::values::{JsonText, Time, uuid};
 use crate::writing::Writing;
@@ -30,6 +31,12 @@ const LOCK: &str = concat!(
     "SELECT ",
     run_columns!(),
     " FROM runs WHERE workspace_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE"
+);
+const WAITS_AT: &str = concat!(
+    "SELECT ",
+    step_columns!(),
+    " FROM run_steps JOIN unnest($2::uuid[], $3::bigint[], $4::uuid[]) AS gate (gate_run, gate_epoch, gate_step)
+        ON run_id = gate_run AND epoch = gate_epoch AND id = gate_step WHERE workspace_id = $1"
 );
 pub(crate) const TOLD_LAST: &str = "
     SELECT 1 FROM run_events WHERE run_id = $1 AND seq = $2 AND type = $3 AND actor = $4 AND payload = $5";
@@ -52,7 +59,8 @@ pub async fn run(
             return Err(missing(id).into());
         }
     };
-    let decision = match change.decide(&run, Act { now, actor: &caller.actor }) {
+    let waits_at = waiting_steps(&session, caller, [&run]).await?.remove(&id);
+    let decision = match change.decide(&run, waits_at.as_ref(), Act { now, actor: &caller.actor }) {
         Ok(Decision::Change(change)) => change,
         Ok(Decision::Unchanged) => {
             session.roll_back().await?;
@@ -119,6 +127,29 @@ pub async fn lock_in(
     let runs = session.ask(LOCK, &[&workspace, &ids]).await?;
     let now = present(&session.ask(PRESENT, &[&turned]).await?)?;
     Ok((found(&runs)?, now))
+}
+
+/// The steps at which runs wait, where they were recorded.
+pub async fn waiting_steps(
+    session: &Session,
+    caller: &Caller,
+    runs: impl IntoIterator<Item = &Run>,
+) -> Result<HashMap<RunId, Step>> {
+    let mut steps = HashMap::new();
+    let (mut ids, mut epochs, mut gates) = (Vec::new(), Vec::new(), Vec::new());
+    for (run, gate) in runs.into_iter().filter_map(|run| Some((run, run.waiting_for()?))) {
+        ids.push(uuid(run.id.to_bits()));
+        epochs.push(number(run.epoch));
+        gates.push(uuid(gate.step_id.to_bits()));
+    }
+    if ids.is_empty() {
+        return Ok(steps);
+    }
+    for row in session.ask(WAITS_AT, &[&caller.workspace.as_str(), &ids, &epochs, &gates]).await? {
+        let step = rows::step(&row)?;
+        steps.insert(step.run_id, step);
+    }
+    Ok(steps)
 }
 
 fn found(rows: &[Row]) -> Result<HashMap<RunId, Run>> {

@@ -11,7 +11,7 @@ use sprongus_core::run::Run;
 use sprongus_core::runs::Caller;
 use uuid::Uuid;
 
-use crate::change::lock_in;
+use crate::change::{lock_in, waiting_steps};
 use crate::fault::Result;
 use crate::session::{Database, Params};
 use crate::values::Time;
@@ -111,6 +111,7 @@ pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u3
 
     let ids: Vec<RunId> = due.iter().map(|due| RunId::from_bits(due.id.as_u128())).collect();
     let (runs, now) = lock_in(database, &session, caller, &ids).await?;
+    let steps = waiting_steps(&session, caller, runs.values()).await?;
     let act = Act { now, actor: SYSTEM };
     let mut seen = HashSet::new();
     let mut moved: Vec<(&Run, Option<Change>)> = Vec::new();
@@ -121,7 +122,7 @@ pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u3
             continue;
         };
         if seen.insert(id) {
-            moved.push((run, expire(run, act)));
+            moved.push((run, expire(run, steps.get(&id), act)));
         }
     }
     let mut writing = Writing::new(&caller.workspace, now);

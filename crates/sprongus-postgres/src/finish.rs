@@ -1,4 +1,5 @@
-//! Finish: executions end, in batches. Those that succeed under their live lease, which is what nearly all do, end in one statement;
+//! Finish: executions end, in batches. Those that succeed under their live lease, which is what nearly all do, end in one statement, save behind a
+//! gate, where a work directory may be kept;
 //! every other report is put before the rule.
 
 use std::collections::{HashMap, HashSet};
@@ -31,7 +32,7 @@ pub(crate) const SUCCEED: &str = concat!(
             cleanup = 'none', last_seq = last_seq + 1, updated_at = (SELECT now FROM present)
         FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::text[])
             AS t (t_id, t_epoch, t_worker, t_actor, t_result, t_output_ref)
-        WHERE workspace_id = $2 AND id = t_id AND state = 'running' AND epoch = t_epoch AND claimed_by = t_worker
+        WHERE workspace_id = $2 AND id = t_id AND state = 'running' AND gate IS NULL AND epoch = t_epoch AND claimed_by = t_worker
             AND lease_expires_at > (SELECT now FROM present) AND ($9::text[] IS NULL OR project_id = ANY ($9::text[]))
         RETURNING ",
     run_columns!(),

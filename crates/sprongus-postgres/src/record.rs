@@ -22,7 +22,8 @@ const STEPS_OF_EPOCH: &str = concat!(
     step_columns!(),
     " FROM run_steps WHERE workspace_id = $1 AND run_id = $2 AND epoch = $3 ORDER BY ordinal"
 );
-const PUT_STEPS: &str = concat!(
+/// Puts steps over what is recorded of them.
+pub const PUT_STEPS: &str = concat!(
     "INSERT INTO run_steps (workspace_id, ",
     step_columns!(),
     ", duration_ms)
@@ -79,7 +80,7 @@ pub async fn run(
 
     let mut writing = Writing::new(&caller.workspace, now);
     writing.tell(&run, &change.events);
-    let columns = StepColumns::of(&steps);
+    let columns = StepColumns::of(steps.iter());
     let put = columns.params(&workspace);
     let (seq, time) = (number(change.run.last_seq), Time(now));
     let lines = record::kept(lines);
@@ -98,7 +99,7 @@ pub async fn run(
 }
 
 /// Steps as the columns of one insert.
-struct StepColumns<'a> {
+pub struct StepColumns<'a> {
     ids: Vec<uuid::Uuid>,
     runs: Vec<uuid::Uuid>,
     epochs: Vec<i64>,
@@ -117,27 +118,29 @@ struct StepColumns<'a> {
 }
 
 impl<'a> StepColumns<'a> {
-    fn of(steps: &'a [Step]) -> Self {
+    /// The columns of these steps.
+    pub fn of(steps: impl Iterator<Item = &'a Step> + Clone) -> Self {
         Self {
-            ids: steps.iter().map(|step| uuid(step.id.to_bits())).collect(),
-            runs: steps.iter().map(|step| uuid(step.run_id.to_bits())).collect(),
-            epochs: steps.iter().map(|step| number(step.epoch)).collect(),
-            attempts: steps.iter().map(|step| small(step.attempt)).collect(),
-            ordinals: steps.iter().map(|step| i64::from(step.ordinal)).collect(),
-            phases: steps.iter().map(|step| step.phase.as_str()).collect(),
-            names: steps.iter().map(|step| step.name.as_str()).collect(),
-            types: steps.iter().map(|step| step.kind.as_str()).collect(),
-            statuses: steps.iter().map(|step| step.status.as_str()).collect(),
-            outputs: steps.iter().map(|step| step.output.as_deref()).collect(),
-            tokens_in: steps.iter().map(|step| step.tokens_in.map(number)).collect(),
-            tokens_out: steps.iter().map(|step| step.tokens_out.map(number)).collect(),
-            started: steps.iter().map(|step| step.started_at.map(Time)).collect(),
-            completed: steps.iter().map(|step| step.completed_at.map(Time)).collect(),
-            durations: steps.iter().map(|step| step.duration().map(millis)).collect(),
+            ids: steps.clone().map(|step| uuid(step.id.to_bits())).collect(),
+            runs: steps.clone().map(|step| uuid(step.run_id.to_bits())).collect(),
+            epochs: steps.clone().map(|step| number(step.epoch)).collect(),
+            attempts: steps.clone().map(|step| small(step.attempt)).collect(),
+            ordinals: steps.clone().map(|step| i64::from(step.ordinal)).collect(),
+            phases: steps.clone().map(|step| step.phase.as_str()).collect(),
+            names: steps.clone().map(|step| step.name.as_str()).collect(),
+            types: steps.clone().map(|step| step.kind.as_str()).collect(),
+            statuses: steps.clone().map(|step| step.status.as_str()).collect(),
+            outputs: steps.clone().map(|step| step.output.as_deref()).collect(),
+            tokens_in: steps.clone().map(|step| step.tokens_in.map(number)).collect(),
+            tokens_out: steps.clone().map(|step| step.tokens_out.map(number)).collect(),
+            started: steps.clone().map(|step| step.started_at.map(Time)).collect(),
+            completed: steps.clone().map(|step| step.completed_at.map(Time)).collect(),
+            durations: steps.clone().map(|step| step.duration().map(millis)).collect(),
         }
     }
 
-    fn params<'b>(&'b self, workspace: &'b &str) -> [&'b (dyn tokio_postgres::types::ToSql + Sync); 16] {
+    /// What [`PUT_STEPS`] takes.
+    pub fn params<'b>(&'b self, workspace: &'b &str) -> [&'b (dyn tokio_postgres::types::ToSql + Sync); 16] {
         [
             workspace,
             &self.ids,

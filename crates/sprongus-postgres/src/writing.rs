@@ -1,16 +1,21 @@
 //! What rules decided, on its way into the tables: the runs that change, their events, and their places in the queue and among the
 //! timers, each as the columns of one statement. However many runs change, the statements are as many as the tables.
 
+use sprongus_core::artifact::FileName;
 use sprongus_core::event::Event;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::rules::Change;
+use sprongus_core::rules::artifact::is_done_with_workdir;
 use sprongus_core::rules::schedule::schedule;
 use sprongus_core::run::{Cleanup, Run};
 use sprongus_core::state::State;
+use sprongus_core::step::Step;
 use sprongus_core::time::Timestamp;
 use uuid::Uuid;
 
+use crate::artifact::DROP_WORKDIRS;
 use crate::fault::Result;
+use crate::record::{PUT_STEPS, StepColumns};
 use crate::rows::{EventRows, cleanup_word, event_columns, millis, number, run_columns, small, written};
 use crate::session::{News, Params, Session};
 use crate::values::{JsonText, Time, uuid};
@@ -102,6 +107,8 @@ pub struct Writing<'a> {
     projects: Vec<Option<&'a str>>,
     plain: Vec<bool>,
     timers: (Vec<Time>, Vec<Uuid>, Vec<i64>),
+    steps: Vec<&'a Step>,
+    done_with_workdirs: Vec<Uuid>,
 }
 
 impl<'a> Writing<'a> {
@@ -117,6 +124,8 @@ impl<'a> Writing<'a> {
             projects: Vec::new(),
             plain: Vec::new(),
             timers: Default::default(),
+            steps: Vec::new(),
+            done_with_workdirs: Vec::new(),
         }
     }
 
@@ -126,6 +135,10 @@ impl<'a> Writing<'a> {
         self.changed.gates.push(after.gate.as_ref().map(written).transpose()?);
         self.changed.runs.push(after);
         self.tell(after, &change.events);
+        self.steps.extend(&change.step);
+        if is_done_with_workdir(after) {
+            self.done_with_workdirs.push(uuid(after.id.to_bits()));
+        }
         let was_live = match before.state {
             State::Queued => true,
             State::Failed | State::Canceled => before.cleanup == Cleanup::Owed,
@@ -239,12 +252,17 @@ impl<'a> Writing<'a> {
         let queued: Params<'_> =
             &[&workspace, &here.kinds, &here.ranks, &here.times, &here.ids, &self.projects, &self.plain];
         let timers: Params<'_> = &[&workspace, &self.timers.0, &self.timers.1, &self.timers.2];
+        let steps = StepColumns::of(self.steps.iter().copied());
+        let put_steps = steps.params(&workspace);
+        let workdirs: Params<'_> = &[&workspace, &self.done_with_workdirs, &FileName::WORKDIR];
         let all = [
             (UNQUEUE, unqueued, gone.ids.len()),
             (UPDATE_RUNS, changed, ids.len()),
             (INSERT_EVENTS, events, told.runs.len()),
             (QUEUE, queued, here.ids.len()),
             (SET_TIMERS, timers, self.timers.1.len()),
+            (PUT_STEPS, &put_steps[..], self.steps.len()),
+            (DROP_WORKDIRS, workdirs, self.done_with_workdirs.len()),
         ];
         let mut asked: Vec<(&str, Params<'_>)> = Vec::with_capacity(all.len() + more.len());
         asked.extend(all.into_iter().filter(|(.., rows)| *rows > 0).map(|(sql, params, _)| (sql, params)));

@@ -72,6 +72,12 @@ pub fn drop_file(tx: &Tx<'_>, caller: &Caller, hold: &Hold, name: &FileName) -> 
     Ok(())
 }
 
+/// Lets go of a run's kept work directory, if one is kept.
+pub fn drop_workdir(tx: &Tx<'_>, id: RunId) -> Result<()> {
+    tx.connection.prepare_cached(DROP).told()?.execute((id.to_string(), FileName::WORKDIR)).told()?;
+    Ok(())
+}
+
 /// The places whose time has come. Read under the write lock, though nothing is written: no upload that is being given its row
 /// just now is taken for one whose time is over.
 pub fn unwanted(tx: &Tx<'_>, limit: u32) -> Result<Vec<String>> {

@@ -10,6 +10,7 @@ use sprongus_core::run::Run;
 use sprongus_core::runs::Caller;
 use sprongus_core::time::Timestamp;
 
+use crate::change;
 use crate::fault::Told;
 use crate::rows::{self, run_columns};
 use crate::writer::Tx;
@@ -37,10 +38,10 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)
     };
     let mut written = Vec::new();
     for run in &due {
-        match expire(run, Act { now: tx.now, actor: SYSTEM }) {
+        let waits_at = change::waits_at(tx.connection, run)?;
+        match expire(run, waits_at.as_ref(), Act { now: tx.now, actor: SYSTEM }) {
             Some(change) => {
-                rows::update_run(tx, &change.run)?;
-                rows::insert_events(tx, &change.events)?;
+                change::put(tx, &change)?;
                 written.extend(change.events);
             }
             None => {

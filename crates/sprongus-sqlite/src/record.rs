@@ -59,7 +59,8 @@ pub fn run(
     Ok(change.events)
 }
 
-fn put_step(tx: &Tx<'_>, step: &Step) -> Result<()> {
+/// Puts a step over what is recorded of it.
+pub fn put_step(tx: &Tx<'_>, step: &Step) -> Result<()> {
     let params = rusqlite::params![
         step.id.to_string(),
         step.run_id.to_string(),

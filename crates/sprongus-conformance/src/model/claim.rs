@@ -97,7 +97,7 @@ impl Tenant {
             .collect();
         let mut events = Vec::new();
         for &id in &due {
-            match self.rows.get(&id).and_then(|row| expire(&row.run, act)) {
+            match self.rows.get(&id).and_then(|row| expire(&row.run, row.waits_at(), act)) {
                 Some(change) => {
                     events.extend(change.events.iter().cloned());
                     self.write(change, now);
@@ -110,6 +110,12 @@ impl Tenant {
 }
 
 impl Row {
+    /// The step the run waits at.
+    pub(super) fn waits_at(&self) -> Option<&Step> {
+        let gate = self.run.waiting_for()?;
+        self.steps.values().find(|step| step.epoch == self.run.epoch && step.id == gate.step_id)
+    }
+
     /// Moves the steps of one epoch to the next, ids unchanged.
     fn carry(&mut self, before: u64, epoch: u64) -> Vec<Step> {
         for step in self.steps_of(before) {

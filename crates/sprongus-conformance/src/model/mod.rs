@@ -109,7 +109,10 @@ impl Store for Model {
 
     async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
         let act = self.present(caller);
-        let answer = self.tables().tenant_mut(&caller.workspace)?.claim(caller, request, act);
+        let mut tables = self.tables();
+        let answer = tables.tenant_mut(&caller.workspace)?.claim(caller, request, act);
+        tables.list_gone(&caller.workspace);
+        drop(tables);
         if !answer.events.is_empty() {
             self.wake();
         }

@@ -52,7 +52,8 @@ impl Tenant {
         change: &Change,
         act: Act<'_>,
     ) -> Result<Applied> {
-        let decision = change.decide(&self.row(caller, id)?.run, act)?;
+        let row = self.row(caller, id)?;
+        let decision = change.decide(&row.run, row.waits_at(), act)?;
         self.apply(caller, id, decision, act)
     }
 

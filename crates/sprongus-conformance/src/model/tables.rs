@@ -3,13 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use sprongus_core::artifact::StoredFile;
+use sprongus_core::artifact::{FileName, StoredFile};
 use sprongus_core::directory::{AgentTask, Project, Worker, Workspace};
 use sprongus_core::event::Event;
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::rollup::{Counts, Totals};
 use sprongus_core::rules::Change;
+use sprongus_core::rules::artifact::is_done_with_workdir;
 use sprongus_core::rules::schedule::{Schedule, schedule};
 use sprongus_core::run::Run;
 use sprongus_core::step::{NumberedLine, Step};
@@ -143,10 +144,14 @@ impl Tenant {
             timer_at: None,
         });
         row.run = change.run;
+        row.steps.extend(change.step.map(|step| ((step.epoch, step.ordinal), step)));
         for event in change.events {
             self.streamed += 1;
             row.places.push(self.streamed);
             row.events.push(event);
+        }
+        if is_done_with_workdir(&row.run) {
+            self.gone.extend(row.files.remove(FileName::WORKDIR).map(|stored| stored.file.location));
         }
         self.place(id, now);
     }

@@ -239,3 +239,43 @@ pub async fn a_kept_work_directory_goes_on_behind_its_gate(f: Fixture) {
     f.finish(&hold_of(&claimed[0]), Outcome::Release).await.unwrap();
     assert!(f.take_one("w").await.resume.is_none());
 }
+
+/// The work directory kept at a gate is for the run's CLEANUP; when that is done, was given up, or is not owed, nobody wants it.
+pub async fn a_kept_work_directory_goes_when_no_cleanup_needs_it(f: Fixture) {
+    let mut unwanted: Vec<String> = Vec::new();
+    for (number, ending) in ["cleaned", "given up", "succeeded", "failed"].into_iter().enumerate() {
+        let hold = f.held(of_kind("work")).await;
+        let location = format!("l/{number}");
+        f.keep(&hold, FileName::Workdir, &location).await.unwrap();
+        let artifact = format!("a/{number}");
+        f.keep(&hold, named("a"), &artifact).await.unwrap();
+        if ending == "succeeded" || ending == "failed" {
+            // Behind the gate, and not let go of by its worker.
+            let claimed = f.claim(&f.through_a_gate(&hold, ending).await).await.claimed;
+            let outcome = match ending {
+                "succeeded" => success(json!(1)),
+                _ => Outcome::Fail { error: "no".to_owned(), retryable: false, retry_in: None },
+            };
+            assert_eq!(f.unwanted().await, unwanted);
+            f.finish(&hold_of(&claimed[0]), outcome).await.unwrap();
+        } else {
+            f.wait(&hold, None).await.unwrap();
+            f.cancel(hold.id).await.unwrap();
+            let closing = hold_of(&f.take_one("closer").await);
+            f.store.file(&f.caller, hold.id, &FileName::Workdir).await.unwrap();
+            assert_eq!(f.unwanted().await, unwanted, "CLEANUP has it");
+            if ending == "cleaned" {
+                f.cleaned(&closing).await.unwrap();
+            } else {
+                f.turn(Duration::from_secs(600));
+                f.expire().await;
+                assert!(f.take("late", 1).await.is_empty(), "it is given up");
+            }
+        }
+        unwanted.push(location);
+        assert_eq!(f.unwanted().await, unwanted, "{ending}");
+        let none = refused(f.store.file(&f.caller, hold.id, &FileName::Workdir).await);
+        assert_eq!(none.code(), ErrorCode::NotFound, "{ending}");
+        assert_eq!(f.listed(&hold).await, ["a"], "{ending}: artifacts stay");
+    }
+}

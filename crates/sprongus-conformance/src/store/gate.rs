@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use sprongus_core::event::EventType;
 use sprongus_core::ids::StepId;
 use sprongus_core::run::Answer;
 use sprongus_core::state::State;
+use sprongus_core::step::StepStatus;
 use sprongus_core::store::Change;
 use sprongus_core::{Caller, ErrorCode};
 
-use crate::fixture::{Fixture, hold_of, of_kind, refused};
+use crate::fixture::{Fixture, hold_of, of_kind, refused, step};
 
 /// Waiting holds no worker and costs no attempt.
 pub async fn a_run_that_waits_is_held_by_nobody_and_not_claimed(f: Fixture) {
@@ -149,4 +151,63 @@ pub async fn two_answers_at_once_are_one_answer(f: Fixture) {
         (error.code(), error.message()),
         (ErrorCode::IllegalTransition, "cannot approve: the run is canceled and does not wait")
     );
+}
+
+/// The step of the gate fails with the run that waited there, whoever or whatever ended it: in the same transaction, told before it.
+pub async fn the_step_of_a_gate_ends_with_its_run(f: Fixture) {
+    use EventType::{Canceled, Failed, Rejected, StepFailed};
+    for (ending, told, actor) in [
+        ("rejected", vec![Rejected, StepFailed, Failed], "tester"),
+        ("expired", vec![StepFailed, Failed], "system"),
+        ("canceled", vec![StepFailed, Canceled], "tester"),
+    ] {
+        let hold = f.held(of_kind("work")).await;
+        let steps = vec![step(0, "sign-off", StepStatus::Running), step(1, "other", StepStatus::Running)];
+        f.record(&hold, steps, vec![]).await.unwrap();
+        f.wait(&hold, Some(Duration::from_secs(60))).await.unwrap();
+        let before = f.told(hold.id).await.len();
+        f.turn(Duration::from_secs(59));
+        let events = match ending {
+            "rejected" => f.answer(hold.id, Answer::Rejected, Some("no")).await.unwrap().events,
+            "canceled" => f.cancel(hold.id).await.unwrap().events,
+            _ => {
+                f.turn(Duration::from_secs(1));
+                f.expire().await
+            }
+        };
+        assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), told, "{ending}");
+        assert_eq!(f.events(hold.id).await[before..], events, "{ending}");
+        let failed = events.iter().find(|event| event.kind == StepFailed).unwrap();
+        assert_eq!((failed.step_id, &*failed.actor), (Some(StepId::of(hold.id, 1, 0)), actor), "{ending}");
+        let payload = failed.payload.to_value();
+        assert_eq!((&payload["name"], &payload["ordinal"]), (&json!("sign-off"), &json!(0)), "{ending}");
+        let steps = f.store.steps(&f.caller, hold.id).await.unwrap();
+        assert_eq!((steps[0].status, steps[0].completed_at), (StepStatus::Failed, Some(f.now())), "{ending}");
+        assert_eq!(payload["durationMs"], json!(steps[0].duration().unwrap().as_millis()), "{ending}");
+        assert_eq!(steps[1].status, StepStatus::Running, "{ending}: it is not the gate's");
+        assert_eq!(f.get(hold.id).await.last_seq, f.events(hold.id).await.len() as u64, "{ending}");
+        f.cleaned(&hold_of(&f.take_one("closer").await)).await.unwrap();
+    }
+}
+
+/// Behind a gate the step has the id that its events name, under another epoch: a second gate in its place ends it all the same.
+pub async fn the_step_of_a_later_gate_ends_with_its_run(f: Fixture) {
+    let hold = f.held(of_kind("work")).await;
+    f.record(&hold, vec![step(0, "first", StepStatus::Running)], vec![]).await.unwrap();
+    f.wait(&hold, None).await.unwrap();
+    f.answer(hold.id, Answer::Approved, None).await.unwrap();
+    let hold = hold_of(&f.take_one("w2").await);
+    f.record(
+        &hold,
+        vec![step(0, "first", StepStatus::Completed), step(1, "second", StepStatus::Running)],
+        vec![],
+    )
+    .await
+    .unwrap();
+    let step_id = StepId::of(hold.id, hold.epoch, 1);
+    f.change(hold.id, Change::Wait { hold: hold.clone(), step_id, timeout: None }).await.unwrap();
+    f.answer(hold.id, Answer::Rejected, Some("no")).await.unwrap();
+    let steps = f.store.steps(&f.caller, hold.id).await.unwrap();
+    let statuses: Vec<StepStatus> = steps.iter().map(|step| step.status).collect();
+    assert_eq!(statuses, [StepStatus::Completed, StepStatus::Failed]);
 }

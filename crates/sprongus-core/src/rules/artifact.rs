@@ -4,7 +4,7 @@ use super::Act;
 use super::record::admit;
 use crate::artifact::{FileName, MAX_ARTIFACTS};
 use crate::error::{Error, ErrorCode, Result};
-use crate::run::{Hold, Run};
+use crate::run::{Cleanup, Hold, Run};
 use crate::time::Timestamp;
 
 /// The longest media type, in bytes.
@@ -22,6 +22,18 @@ pub fn put(run: &Run, hold: &Hold, name: &FileName, kept: usize, act: Act<'_>) -
         }
         FileName::Artifact(_) | FileName::Workdir => Ok(()),
     }
+}
+
+/// Whether nobody will ask for the run's kept work directory any more: it has ended, and owes no CLEANUP that would find its files
+/// there. Only where a gate was met was one kept.
+pub fn is_done_with_workdir(run: &Run) -> bool {
+    let is_cleaned = match run.cleanup {
+        Cleanup::None => true,
+        Cleanup::Owed => false,
+        // Handed out once, and its closing lease is over.
+        Cleanup::HandedOut => run.lease_expires_at.is_none(),
+    };
+    run.state.is_final() && run.gate.is_some() && is_cleaned
 }
 
 /// The refusal of what has more bytes than `most`.

@@ -7,12 +7,14 @@ use crate::error::{ErrorCode, Result};
 use crate::event::EventType;
 use crate::run::Run;
 use crate::state::{Permit, State, Verb, permit, refusal};
+use crate::step::Step;
 
-/// Calls the run off. One that is running keeps its lease, now a closing one, for its CLEANUP.
+/// Calls the run off. One that is running keeps its lease, now a closing one, for its CLEANUP; where one waits at a gate, its step
+/// `waits_at` fails with it.
 ///
 /// # Errors
 /// `illegal_transition` when the run has succeeded or failed.
-pub fn cancel(run: &Run, act: Act<'_>) -> Result<Decision> {
+pub fn cancel(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Result<Decision> {
     match permit(run.state, Verb::Cancel) {
         Permit::To(_) => {}
         Permit::Already => return Ok(Decision::Unchanged),
@@ -30,6 +32,7 @@ pub fn cancel(run: &Run, act: Act<'_>) -> Result<Decision> {
         next.closing_until = Some(limit);
         next.lease_expires_at = Some(end.min(limit));
     }
+    change.fail_step(waits_at, act);
     change.tell(EventType::Canceled, act, json!({"from": run.state}));
     Ok(change.into())
 }

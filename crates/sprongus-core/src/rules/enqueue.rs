@@ -195,7 +195,7 @@ pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> Cha
         updated_at: act.now,
     };
     let delayed = (run_at > act.now).then_some(run_at);
-    let mut change = Change { run, events: Vec::with_capacity(1) };
+    let mut change = Change { run, events: Vec::with_capacity(1), step: None };
     change.tell(EventType::Enqueued, act, json!({"kind": request.kind, "runAt": delayed}));
     change
 }

@@ -9,11 +9,13 @@ use super::{Act, Change, MAX_CRASHES};
 use crate::event::EventType;
 use crate::run::Run;
 use crate::state::State;
+use crate::step::Step;
 
-/// Brings a run up to the present. `None`: nothing of it is due, only its place in the store's indexes may have to move.
-pub fn expire(run: &Run, act: Act<'_>) -> Option<Change> {
+/// Brings a run up to the present. `None`: nothing of it is due, only its place in the store's indexes may have to move. The step it
+/// waits at, if it was recorded, is `waits_at`.
+pub fn expire(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Option<Change> {
     match run.state {
-        State::Queued => gate_ran_out(run, act).or_else(|| unstarted_too_long(run, act)),
+        State::Queued => gate_ran_out(run, waits_at, act).or_else(|| unstarted_too_long(run, act)),
         State::Running => lease_ran_out(run, act),
         State::Failed | State::Canceled => closing_ran_out(run, act),
         State::Succeeded => None,
@@ -57,11 +59,12 @@ fn closing_ran_out(run: &Run, act: Act<'_>) -> Option<Change> {
     Some(change)
 }
 
-fn gate_ran_out(run: &Run, act: Act<'_>) -> Option<Change> {
+fn gate_ran_out(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Option<Change> {
     let gate = run.waiting_for()?;
     gate.until.filter(|&until| until <= act.now)?;
     let step_id = gate.step_id;
     let mut change = Change::of(run);
+    change.fail_step(waits_at, act);
     end(&mut change.run, State::Failed, act);
     let error = "nobody answered the gate in time";
     change.run.error = Some(error.to_owned());

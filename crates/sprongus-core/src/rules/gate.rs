@@ -1,4 +1,5 @@
-//! A gate: running → queued and waiting; approved, it carries on in the same attempt; rejected, it fails for good.
+//! A gate: running → queued and waiting; approved, it carries on in the same attempt; rejected, it fails for good,
+//! and so does the gate's step.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::event::EventType;
 use crate::ids::StepId;
 use crate::run::{Answer, Gate, Hold, Run};
 use crate::state::{State, Verb};
+use crate::step::Step;
 use crate::text::{excerpt, printable, truncate};
 
 /// The longest comment or reason, in bytes.
@@ -46,7 +48,7 @@ pub fn wait(
 }
 
 /// Answers the gate the run waits at; `step_id` names it, so that an answer cannot meet the next one. A rejection needs a
-/// comment: it becomes the run's error.
+/// comment: it becomes the run's error, and the step the run waits at fails with it: `waits_at`, if it was recorded.
 ///
 /// # Errors
 /// `illegal_transition` when the run does not wait there; `validation` for a rejection without a reason.
@@ -55,6 +57,7 @@ pub fn answer(
     step_id: Option<StepId>,
     answer: Answer,
     comment: Option<&str>,
+    waits_at: Option<&Step>,
     act: Act<'_>,
 ) -> Result<Decision> {
     let comment = comment.map(|text| truncate(&printable(text), MAX_COMMENT_BYTES).into_owned());
@@ -88,6 +91,7 @@ pub fn answer(
         Answer::Approved => change.tell_of(Some(step_id), EventType::Approved, act, payload),
         Answer::Rejected => {
             change.tell_of(Some(step_id), EventType::Rejected, act, payload);
+            change.fail_step(waits_at, act);
             end(&mut change.run, State::Failed, act);
             let error = format!("rejected: {}", comment.unwrap_or_default());
             let payload = json!({"error": error, "reason": "rejected"});

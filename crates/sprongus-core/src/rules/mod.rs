@@ -29,6 +29,7 @@ use crate::ids::StepId;
 use crate::json::Json;
 use crate::run::{Hold, Run};
 use crate::state::{Permit, State, Verb, permit, refusal};
+use crate::step::{Step, StepStatus};
 use crate::time::Timestamp;
 
 /// The actor of what nobody asked for: a lease that ran out, a run that expired.
@@ -56,15 +57,26 @@ pub struct Change {
     pub run: Run,
     /// The events of the change, with their places.
     pub events: Vec<Event>,
+    /// The step that the change ends: of a run that ended while it waited there.
+    pub step: Option<Step>,
 }
 
 impl Change {
     fn of(run: &Run) -> Self {
-        Self { run: run.clone(), events: Vec::with_capacity(1) }
+        Self { run: run.clone(), events: Vec::with_capacity(1), step: None }
     }
 
     fn tell(&mut self, kind: EventType, act: Act<'_>, payload: Value) {
         self.tell_of(None, kind, act, payload);
+    }
+
+    /// Ends the step at which a run waited, together with the run.
+    fn fail_step(&mut self, waits_at: Option<&Step>, act: Act<'_>) {
+        if let Some(step) = waits_at.filter(|step| !step.status.is_final()) {
+            let step = Step { status: StepStatus::Failed, completed_at: Some(act.now), ..step.clone() };
+            record::tell(self, &step, act);
+            self.step = Some(step);
+        }
     }
 
     fn tell_of(&mut self, step_id: Option<StepId>, kind: EventType, act: Act<'_>, payload: Value) {

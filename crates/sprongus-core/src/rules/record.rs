@@ -78,20 +78,24 @@ pub fn steps(
     for report in reports {
         let known = steps.iter().rev().chain(recorded).find(|step| step.ordinal == report.ordinal).cloned();
         let step = put(run, hold, known.as_ref(), report, act);
-        if known.as_ref().map(|step| step.status) != Some(step.status)
-            && let Some(kind) = event_of(step.status)
-        {
-            let duration = step.duration().map(|taken| u64::try_from(taken.as_millis()).unwrap_or(u64::MAX));
-            let payload = json!({
-                "name": step.name, "phase": step.phase, "type": step.kind,
-                "ordinal": step.ordinal, "attempt": step.attempt, "durationMs": duration,
-            });
-            change.tell_of(Some(step.id), kind, act, payload);
+        if known.as_ref().map(|step| step.status) != Some(step.status) {
+            tell(&mut change, &step, act);
         }
         steps.retain(|other| other.ordinal != step.ordinal);
         steps.push(step);
     }
     Ok((change, steps))
+}
+
+/// Tells how a step stands now.
+pub(super) fn tell(change: &mut Change, step: &Step, act: Act<'_>) {
+    let Some(kind) = event_of(step.status) else { return };
+    let duration = step.duration().map(|taken| u64::try_from(taken.as_millis()).unwrap_or(u64::MAX));
+    let payload = json!({
+        "name": step.name, "phase": step.phase, "type": step.kind,
+        "ordinal": step.ordinal, "attempt": step.attempt, "durationMs": duration,
+    });
+    change.tell_of(Some(step.id), kind, act, payload);
 }
 
 fn put(run: &Run, hold: &Hold, known: Option<&Step>, report: &StepReport, act: Act<'_>) -> Step {

@@ -78,8 +78,8 @@ fn epoch_worker_and_expiry_each_fence_alone() {
     assert!(heartbeat(&run, &hold, None, at(29)).is_ok());
     assert_eq!(code(heartbeat(&run, &hold, None, at(30))), ErrorCode::LeaseLost, "its last instant is over");
     assert_eq!(code(finish(&run, &hold, &succeed(), 0.0, at(30))), ErrorCode::LeaseLost);
-    assert!(expire(&run, at(29)).is_none());
-    assert!(expire(&run, at(30)).is_some(), "lost and refused at the same instant");
+    assert!(expire(&run, None, at(29)).is_none());
+    assert!(expire(&run, None, at(30)).is_some(), "lost and refused at the same instant");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn the_last_attempt_or_the_third_crash_ends_a_lost_run() {
     let lost = |most, crashes| {
         let (mut run, _) = claimed(&queued(most), 0);
         run.crashes = crashes;
-        expire(&run, at(30)).unwrap().run
+        expire(&run, None, at(30)).unwrap().run
     };
     assert_eq!(lost(2, 0).state, State::Queued);
     assert_eq!(lost(1, 0).state, State::Failed, "one attempt is never run twice");
@@ -113,22 +113,22 @@ fn the_last_attempt_or_the_third_crash_ends_a_lost_run() {
 #[test]
 fn a_closing_lease_lasts_ten_minutes_at_most() {
     let (run, hold) = held();
-    let canceled = after(cancel(&run, at(10)));
+    let canceled = after(cancel(&run, None, at(10)));
     assert_eq!(canceled.lease_expires_at, Some(at(30).now), "cancel makes no lease longer");
     let hour = Some(Duration::from_secs(3_600));
     let beat = heartbeat(&canceled, &hold, hour, at(20)).unwrap();
     assert_eq!(beat.lease_expires_at, at(610).now);
     assert!(beat.beat.cancel);
     let long = Run { lease_expires_at: Some(at(3_600).now), ..run };
-    assert_eq!(after(cancel(&long, at(10))).lease_expires_at, Some(at(610).now));
+    assert_eq!(after(cancel(&long, None, at(10))).lease_expires_at, Some(at(610).now));
 }
 
 #[test]
 fn a_cleanup_is_handed_out_once_under_a_new_epoch() {
     let (run, hold) = held();
-    let canceled = after(cancel(&run, at(1)));
+    let canceled = after(cancel(&run, None, at(1)));
     assert!(claim(&canceled, &worker("v"), LEASE, at(2)).is_none(), "its holder is there");
-    let alone = expire(&canceled, at(30)).unwrap();
+    let alone = expire(&canceled, None, at(30)).unwrap();
     assert!(alone.events.is_empty());
     let given = claim(&alone.run, &worker("v"), hour_long(), at(31)).unwrap();
     assert!(given.events.is_empty());
@@ -136,7 +136,7 @@ fn a_cleanup_is_handed_out_once_under_a_new_epoch() {
     assert_eq!((given.state, given.epoch, given.attempt), (State::Canceled, 2, 1));
     assert_eq!(given.lease, CLOSING_LEASE);
     assert_eq!(code(cleaned(&given, &old, at(32).now, at(32))), ErrorCode::LeaseLost);
-    let alone = expire(&given, at(631)).unwrap().run;
+    let alone = expire(&given, None, at(631)).unwrap().run;
     assert!(claim(&alone, &worker("u"), LEASE, at(632)).is_none());
     let own = Hold { id: given.id, worker_id: worker("v"), epoch: 2 };
     assert_eq!(after(cleaned(&given, &own, at(40).now, at(40))).cleanup, Cleanup::None);
@@ -187,16 +187,42 @@ fn a_gate_keeps_the_attempt_and_takes_one_answer() {
     let waiting = after(wait(&run, &hold, step_id, Some(LEASE), at(1)));
     assert!(claim(&waiting, &worker("w"), LEASE, at(2)).is_none());
     assert_eq!(
-        code(answer(&waiting, Some(step_id), Answer::Approved, None, at(31))),
+        code(answer(&waiting, Some(step_id), Answer::Approved, None, None, at(31))),
         ErrorCode::IllegalTransition
     );
-    let passed = after(answer(&waiting, Some(step_id), Answer::Approved, None, at(30)));
-    assert_eq!(answer(&passed, Some(step_id), Answer::Approved, None, at(3)).unwrap(), Decision::Unchanged);
-    assert_eq!(code(answer(&passed, None, Answer::Approved, None, at(3))), ErrorCode::IllegalTransition);
+    let passed = after(answer(&waiting, Some(step_id), Answer::Approved, None, None, at(30)));
+    assert_eq!(
+        answer(&passed, Some(step_id), Answer::Approved, None, None, at(3)).unwrap(),
+        Decision::Unchanged
+    );
+    assert_eq!(
+        code(answer(&passed, None, Answer::Approved, None, None, at(3))),
+        ErrorCode::IllegalTransition
+    );
     let (again, _) = claimed(&passed, 32);
     assert_eq!((again.attempt, again.epoch), (1, 2));
-    let lost = expire(&again, at(100)).unwrap().run;
+    let lost = expire(&again, None, at(100)).unwrap().run;
     assert_eq!(claimed(&lost, 101).0.attempt, 2, "a gate is passed once");
+}
+
+#[test]
+fn a_kept_work_directory_is_wanted_until_no_cleanup_needs_it() {
+    use super::artifact::is_done_with_workdir;
+    let (run, hold) = held();
+    let waiting = after(wait(&run, &hold, StepId::of(run.id, 1, 4), None, at(1)));
+    let canceled = after(cancel(&waiting, None, at(2)));
+    let given = claim(&canceled, &worker("v"), LEASE, at(3)).unwrap().run;
+    for wanted in [&run, &waiting, &canceled, &given] {
+        assert!(!is_done_with_workdir(wanted), "{wanted:?}");
+    }
+    let own = Hold { id: given.id, worker_id: worker("v"), epoch: 2 };
+    assert!(is_done_with_workdir(&after(cleaned(&given, &own, at(4).now, at(4)))));
+    assert!(is_done_with_workdir(&expire(&given, None, at(40)).unwrap().run), "nobody is given it again");
+    let passed = after(answer(&waiting, None, Answer::Approved, None, None, at(2)));
+    let (run, hold) = claimed(&passed, 3);
+    assert!(is_done_with_workdir(&after(finish(&run, &hold, &succeed(), 0.0, at(4)))));
+    let failed = after(finish(&run, &hold, &fail("a"), 0.0, at(4)));
+    assert!(!is_done_with_workdir(&failed), "it is to be attempted again");
 }
 
 #[test]
@@ -215,8 +241,8 @@ fn a_carried_step_keeps_its_id() {
     let (_, steps) = record::steps(&run, &hold, &[], &[report(StepStatus::Running)], at(1)).unwrap();
     let id = steps[0].id;
     let waiting = after(wait(&run, &hold, id, None, at(2)));
-    let (run, hold) = claimed(&after(answer(&waiting, None, Answer::Approved, None, at(3))), 4);
-    let carried: Vec<_> = steps.into_iter().map(|step| crate::step::Step { epoch: 2, ..step }).collect();
+    let (run, hold) = claimed(&after(answer(&waiting, None, Answer::Approved, None, None, at(3))), 4);
+    let carried: Vec<_> = steps.into_iter().map(|step| Step { epoch: 2, ..step }).collect();
     let (change, steps) =
         record::steps(&run, &hold, &carried, &[report(StepStatus::Completed)], at(5)).unwrap();
     assert_eq!((steps[0].id, steps[0].epoch), (id, 2));
@@ -235,12 +261,12 @@ fn a_run_is_ready_or_has_a_time_to_look_again() {
     assert_eq!(due(&delayed, 20), Schedule { ready: true, timer_at: Some(at(50).now) });
     let late = Run { run_at: at(70).now, ..run.clone() };
     assert_eq!(due(&late, 0), Schedule { ready: false, timer_at: Some(at(50).now) });
-    assert!(expire(&run, at(49)).is_none());
-    assert_eq!(expire(&run, at(50)).unwrap().run.state, State::Failed);
+    assert!(expire(&run, None, at(49)).is_none());
+    assert_eq!(expire(&run, None, at(50)).unwrap().run.state, State::Failed);
     let (started, _) = claimed(&run, 1);
     assert_eq!(due(&started, 1), Schedule { ready: false, timer_at: Some(at(31).now) });
-    let lost = expire(&started, at(60)).unwrap().run;
+    let lost = expire(&started, None, at(60)).unwrap().run;
     assert_eq!(due(&lost, 60), Schedule { ready: true, timer_at: None }, "once started it does not expire");
-    let done = after(cancel(&run, at(1)));
+    let done = after(cancel(&run, None, at(1)));
     assert_eq!(due(&done, 1), Schedule { ready: false, timer_at: None });
 }

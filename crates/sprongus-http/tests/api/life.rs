@@ -310,7 +310,18 @@ fn what_stands_around_the_runs_is_made_and_seen() {
         scene.post("/v1/kinds:resume", json!({"kind": "sync.aux/props"})).await.is(200);
         assert_eq!(scene.get("/v1/stats").await.is(200)["workers"], 0);
         let pruned = scene.post("/v1/runs:prune", json!({"dryRun": true})).await.is(200);
-        assert_eq!(pruned, json!({"runs": {}}));
+        assert_eq!(pruned, json!({"runs": {}, "kinds": {}}));
+        let own = json!({"failedMs": 0, "kinds": {"script.pull": {"failedMs": 86_400_000}}, "dryRun": true});
+        scene.post("/v1/runs:prune", own).await.is(200);
+        for (kinds, pointer) in [
+            (json!({"a b": {"failedMs": 1}}), "/kinds"),
+            (json!({"a": {"failedMs": -1}}), "/kinds/a/failedMs"),
+            (json!({"a": {"canceledMs": 1}}), "/kinds/a/canceledMs"),
+        ] {
+            let refused = scene.post("/v1/runs:prune", json!({"kinds": kinds})).await;
+            let refused = refused.refuses(422, "validation");
+            assert_eq!(refused["errors"][0]["pointer"], pointer, "{refused}");
+        }
         assert_eq!(scene.get("/livez").await.is(200)["status"], "ok");
         let ready = scene.get("/readyz").await.is(200);
         assert_eq!((&ready["status"], &ready["durable"]), (&json!("ok"), &json!(true)));

@@ -157,7 +157,14 @@ fn pruned_runs_take_their_files_along() {
     });
     let (folder, file) = (sandbox.artifacts(), sandbox.file().display().to_string());
     assert_eq!(files(&folder).len(), 1);
-    sandbox.write("sprongus.toml", "[retention]\nfailed = \"1ms\"\n");
+    sandbox.write("sprongus.toml", "[retention]\nfailed = \"1ms\"\n[retention.kinds.a]\nfailed = \"1d\"\n");
+    let kept = sandbox.run(&["--db", &file, "runs", "prune"]).exits(0);
+    assert_eq!(kept.out, "took no runs\n", "its kind keeps it longer");
+    sandbox.write("sprongus.toml", "[retention.kinds.a]\nfailed = \"1ms\"\n");
+    let counted = sandbox.run(&["--db", &file, "runs", "prune", "--dry-run"]).exits(0);
+    assert_eq!(counted.out, "would take 1 canceled\n  a: 1 canceled\n");
+    let counted = sandbox.run(&["--db", &file, "--json", "runs", "prune", "--dry-run"]).exits(0).json();
+    assert_eq!(counted, serde_json::json!({"runs": {"canceled": 1}, "kinds": {"a": {"canceled": 1}}}));
     let pruned = sandbox.run(&["--db", &file, "runs", "prune"]).exits(0);
     assert!(pruned.out.contains("1 canceled") && pruned.err.is_empty(), "{pruned:?}");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "the folder of the run is gone, too");

@@ -224,7 +224,7 @@ fn each_setting_is_told_with_what_set_it() {
     }
     sandbox.write(
         "sprongus.toml",
-        "[retention]\nsucceeded = \"7d\"\n[server]\nrate_limit = \"off\"\n[artifacts]\nmax_size = \"5MiB\"\nurl = \"kept\"\n",
+        "[retention]\nsucceeded = \"7d\"\n[retention.kinds.mail]\nfailed = \"2d\"\n[server]\nrate_limit = \"off\"\n[artifacts]\nmax_size = \"5MiB\"\nurl = \"kept\"\n",
     );
     sandbox.line("--db here.db migrate").exits(0);
     let password = "postgres://u:hunter2@127.0.0.1:1/d";
@@ -238,6 +238,7 @@ fn each_setting_is_told_with_what_set_it() {
         ("you", "default (--workspace)"),
         ("kept", "succeeded for 7d (sprongus.toml)"),
         ("kept", "failed for 90d (default)"),
+        ("kept", "mail: runs that failed for 2d (sprongus.toml)"),
         ("rate limit", "off (sprongus.toml)"),
         ("largest file", "5 MiB (sprongus.toml)"),
         ("artifacts", "sprongus.toml"),

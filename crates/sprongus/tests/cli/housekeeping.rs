@@ -37,7 +37,7 @@ fn two_servers_do_each_thing_once(backing: Backing) {
     let sandbox = Sandbox::on(backing);
     // Beside it the other commands would look for a file of its own.
     std::fs::create_dir(sandbox.path().join("project")).unwrap();
-    sandbox.write("project/sprongus.toml", "[retention]\nsucceeded = \"1ms\"\n");
+    sandbox.write("project/sprongus.toml", "[retention.kinds.done]\nsucceeded = \"1ms\"\n");
     let expired = sandbox.run(&["-q", "runs", "enqueue", "late", "--delay", "1h"]).exits(0).out;
     sandbox.run(&["-q", "runs", "cancel", expired.trim(), "--yes"]).exits(0);
     let (waiting, lost, taken, expired) = block_on(async {
