@@ -142,6 +142,7 @@ macro_rules! for_each_case {
                 a_worker_is_seen_drained_forgotten_and_missed,
                 a_kind_is_paused_and_resumed,
                 the_figures_count_each_run_once,
+                the_figures_do_not_depend_on_what_was_added_up,
             }
             token {
                 a_token_lives_its_life,

@@ -114,19 +114,20 @@ pub struct KindStats {
     pub oldest_due_ms: Option<u64>,
 }
 
-/// The figures of a workspace. Totals are over the last hour, so that history does not slow them.
+/// The figures of a workspace. What is of the last hour is of sixty minutes of the clock, the present one and those before it; how it is
+/// made, so that neither history nor a busy hour slows it, and how exact its times are, says [`crate::recent`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     /// Kind by kind, those that have live runs.
     pub kinds: BTreeMap<String, KindStats>,
-    /// Runs that ended within the last hour, by state.
+    /// Runs that ended within the last hour and were not retried since, by state.
     pub ended_last_hour: BTreeMap<State, u64>,
-    /// Median time from due to started, of those.
+    /// Median time from due to started, of the executions begun within the last hour.
     pub wait_p50_ms: Option<u64>,
     /// 99th percentile of the same.
     pub wait_p99_ms: Option<u64>,
-    /// Median time from started to ended, of those.
+    /// Median time of the last executions of the runs that succeeded or failed within the last hour.
     pub run_p50_ms: Option<u64>,
     /// 99th percentile of the same.
     pub run_p99_ms: Option<u64>,

@@ -15,6 +15,7 @@ pub mod ids;
 pub mod json;
 pub mod list;
 pub mod names;
+pub mod recent;
 pub mod redact;
 pub mod retention;
 pub mod rollup;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::{Event, EventType};
+use crate::recent::{self, Recent};
 use crate::runs::Caller;
 use crate::time::Timestamp;
 
@@ -79,6 +80,19 @@ pub struct Sums {
     pub minutes: BTreeMap<(Timestamp, String), Counts>,
     /// To everything of a kind.
     pub totals: BTreeMap<String, Totals>,
+    /// To the last hour.
+    pub recent: Recent,
+}
+
+/// An event, and of its run what it is added up by.
+#[derive(Clone, Copy, Debug)]
+pub struct Added<'a> {
+    /// The kind.
+    pub kind: &'a str,
+    /// The project; empty for none.
+    pub project: &'a str,
+    /// What happened.
+    pub event: &'a Event,
 }
 
 /// What happened to the runs of a kind within a minute.
@@ -179,11 +193,12 @@ pub fn admit(caller: &Caller) -> Result<()> {
     }
 }
 
-/// What to add for these events, each with the kind of its run. A minute that is not kept any more is left out of the minutes.
-pub fn fold<'a>(events: impl IntoIterator<Item = (&'a str, &'a Event)>, now: Timestamp) -> Sums {
-    let oldest = now.minus(KEPT);
+/// What to add for these events. A minute that is not kept any more is left out of the minutes.
+pub fn fold<'a>(events: impl IntoIterator<Item = Added<'a>>, now: Timestamp) -> Sums {
+    let (oldest, oldest_recent) = (now.minus(KEPT), now.minus(recent::KEPT).minute());
     let mut sums = Sums::default();
-    for (kind, event) in events {
+    for Added { kind, project, event } in events {
+        sums.recent.add(project, event, oldest_recent);
         let counts = Counts::of(event);
         if counts.is_empty() {
             continue;
@@ -266,6 +281,10 @@ mod tests {
         }
     }
 
+    fn of<'a>(kind: &'a str, event: &'a Event) -> Added<'a> {
+        Added { kind, project: "", event }
+    }
+
     #[test]
     fn how_long_it_took_is_sorted_into_groups() {
         let at = "2026-11-26T10:00:00.000Z";
@@ -275,7 +294,7 @@ mod tests {
             event(EventType::Started, at, json!({})),
             event(EventType::Failed, at, json!({"elapsedMs": 4_000_000})),
         ];
-        let sums = fold(events.iter().map(|event| ("mail", event)), at.parse().unwrap());
+        let sums = fold(events.iter().map(|event| of("mail", event)), at.parse().unwrap());
         let spans = &sums.totals["mail"].spans;
         assert_eq!(sums.totals["mail"].counts.started, 3);
         assert_eq!(spans[&(Span::Wait, 0)], Took { count: 1, total_ms: 10 });
@@ -294,7 +313,7 @@ mod tests {
             ("note", event(EventType::LeaseLost, "2026-11-26T10:00:10.000Z", json!({}))),
             ("mail", event(EventType::Enqueued, "2026-11-01T10:00:00.000Z", json!({}))),
         ];
-        let sums = fold(events.iter().map(|(kind, event)| (*kind, event)), now);
+        let sums = fold(events.iter().map(|(kind, event)| of(kind, event)), now);
         assert_eq!(sums.totals["mail"].counts.enqueued, 2, "in all, that of long ago counts");
         let minutes = sums.minutes;
         let at = |minute: &str, kind: &str| minutes[&(minute.parse().unwrap(), kind.to_owned())];

@@ -26,6 +26,7 @@ mod open;
 mod plans;
 mod prune;
 mod read;
+mod recent;
 mod record;
 mod repeat;
 mod rollup;

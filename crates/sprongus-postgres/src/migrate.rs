@@ -43,6 +43,7 @@ const SOURCES: &[Source] = &[
         sql: &[include_str!("../migrations/0005_claims_look_up_no_workspace.sql")],
     },
     Source { number: 6, name: "minutes", sql: &[include_str!("../migrations/0006_minutes.sql")] },
+    Source { number: 7, name: "last_hour", sql: &[include_str!("../migrations/0007_last_hour.sql")] },
     Source {
         number: 8,
         name: "retention_by_kind",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sprongus_core::event::Event;
-use sprongus_core::rollup::{Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
+use sprongus_core::rollup::{Added, Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
 use sprongus_core::runs::Caller;
 use sprongus_core::stream::StreamPosition;
 use sprongus_core::time::Timestamp;
@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 use crate::change::present;
 use crate::directory::all;
 use crate::fault::Result;
+use crate::recent::{self, Columns};
 use crate::rows::{self, Reader, event_columns, number};
 use crate::session::{Database, News, PRESENT, Params};
 use crate::values::{Time, TransactionId};
@@ -22,7 +23,7 @@ const BEGIN: &str = "
 /// In the order of the stream, and no further than it goes by now (`stream.rs`).
 const PAGE: &str = concat!(
     "WITH here AS MATERIALIZED (SELECT tx, pos FROM rolled_up WHERE workspace_id = $1 FOR UPDATE SKIP LOCKED)
-    SELECT e.*, coalesce(r.kind, '') FROM here CROSS JOIN LATERAL (SELECT ",
+    SELECT e.*, coalesce(r.kind, ''), coalesce(r.project_id, '') FROM here CROSS JOIN LATERAL (SELECT ",
     event_columns!(),
     ", tx, pos FROM run_events
         WHERE workspace_id = $1 AND (tx, pos) > (here.tx, here.pos) AND tx < pg_snapshot_xmin(pg_current_snapshot())
@@ -64,6 +65,7 @@ const MINUTES: &str = "
 const TX: usize = 7;
 const POS: usize = 8;
 const KIND: usize = 9;
+const PROJECT: usize = 10;
 
 /// Adds the next events; how many were looked at.
 pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result<u32> {
@@ -79,9 +81,9 @@ pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result
         session.roll_back().await?;
         return Ok(0);
     };
-    let events = page.iter().map(|row| Ok((row.try_get(KIND)?, rows::event(row)?)));
-    let events: Vec<(String, Event)> = events.collect::<Result<_>>()?;
-    let sums = fold(events.iter().map(|(kind, event)| (kind.as_str(), event)), now);
+    let events = page.iter().map(|row| Ok((row.try_get(KIND)?, row.try_get(PROJECT)?, rows::event(row)?)));
+    let events: Vec<(&str, &str, Event)> = events.collect::<Result<_>>()?;
+    let sums = fold(events.iter().map(|(kind, project, event)| Added { kind, project, event }), now);
     let minutes: Vec<Time> = sums.minutes.keys().map(|(minute, _)| Time(*minute)).collect();
     let kinds: Vec<&str> = sums.minutes.keys().map(|(_, kind)| kind.as_str()).collect();
     let all_kinds: Vec<&str> = sums.totals.keys().map(String::as_str).collect();
@@ -90,12 +92,15 @@ pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result
     let spans = Spans::of(&sums.totals);
     let (tx, pos, oldest) = (TransactionId(last.tx), number(last.pos), Time(now.minus(KEPT)));
     let (m, a) = (&in_minutes, &in_all);
-    let asked: [(&str, Params<'_>); 5] = [
+    let (recent, forgotten) = (Columns::of(&sums.recent), recent::forgotten(now));
+    let asked: [(&str, Params<'_>); 7] = [
         (ADD, &[&workspace, &minutes, &kinds, &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &m[6], &m[7]]),
         (ADD_TOTALS, &[&workspace, &all_kinds, &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7]]),
         (ADD_SPANS, &[&workspace, &spans.kinds, &spans.spans, &spans.bounds, &spans.counts, &spans.totals]),
         (NOTE, &[&workspace, &tx, &pos]),
         (FORGET, &[&workspace, &oldest]),
+        (recent::ADD, &recent.params(&workspace)),
+        (recent::FORGET, &[&workspace, &forgotten]),
     ];
     session.commit_with(&asked, News::None).await?;
     Ok(u32::try_from(page.len()).unwrap_or(u32::MAX))

@@ -1,9 +1,10 @@
-//! The figures: live runs kind by kind from the narrow tables, and the last hour from the newest events.
+//! The figures: live runs kind by kind from the narrow tables, and the last hour.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sprongus_core::directory::{KindStats, Stats, Worker};
+use sprongus_core::recent::first_minute;
 use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
@@ -12,6 +13,7 @@ use tokio_postgres::Row;
 use crate::change::present;
 use crate::claim::projects;
 use crate::fault::Result;
+use crate::recent;
 use crate::rows::Reader;
 use crate::session::{Database, PRESENT, Params};
 use crate::values::Time;
@@ -28,20 +30,6 @@ const LATER: &str = "
         AND NOT EXISTS (SELECT FROM run_queue q WHERE q.workspace_id = $1 AND q.kind = r.kind AND q.rank = 100 - r.priority
             AND q.run_at = r.run_at AND q.id = r.id)
     GROUP BY kind, state";
-/// The runs whose last ending was within the hour. The bound on how many events are looked at is a parameter: of one that it knows, the
-/// planner may think that it is more than there are, and sort all of them.
-pub(crate) const ENDED: &str = "
-    SELECT r.state, r.created_at, r.run_at, r.started_at, r.finished_at
-    FROM (SELECT * FROM run_events WHERE workspace_id = $1 ORDER BY tx DESC, pos DESC LIMIT $4) AS e
-        JOIN runs r ON r.id = e.run_id AND r.finished_at IS NOT NULL
-    WHERE e.type IN ('run.succeeded', 'run.failed', 'run.canceled') AND e.at >= $3
-        AND ($2::text[] IS NULL OR r.project_id = ANY ($2::text[]))
-        AND NOT EXISTS (
-            SELECT FROM run_events later WHERE later.run_id = e.run_id AND later.seq > e.seq
-                AND later.type IN ('run.succeeded', 'run.failed', 'run.canceled'))
-    ORDER BY e.tx DESC, e.pos DESC LIMIT 20000";
-/// Events looked at, the newest ones: so a busy hour is short.
-const MOST_EVENTS: i64 = 200_000;
 const WORKERS: &str = "SELECT count(*) FROM workers WHERE workspace_id = $1 AND seen_at > $2";
 
 /// The figures.
@@ -52,11 +40,12 @@ pub async fn stats(database: &Database, caller: &Caller) -> Result<Stats> {
     let now = present(&session.look(&caller.workspace, &asked).await?.pop().unwrap_or_default())?;
     let (workspace, projects) = (caller.workspace.as_str(), projects(caller));
     let seen = Time(now.minus(Worker::GONE_AFTER));
-    let hour_ago = Time(now.minus(Duration::from_secs(3_600)));
-    let asked: [(&str, Params<'_>); 4] = [
+    let (began, most) = (Time(first_minute(now)), recent::MOST_SINCE);
+    let asked: [(&str, Params<'_>); 5] = [
         (DUE, &[&workspace, &projects]),
         (LATER, &[&workspace, &projects]),
-        (ENDED, &[&workspace, &projects, &hour_ago, &MOST_EVENTS]),
+        (recent::SUMS, &[&workspace, &projects, &began]),
+        (recent::SINCE, &[&workspace, &projects, &began, &most]),
         (WORKERS, &[&workspace, &seen]),
     ];
     let mut answers = session.look(&caller.workspace, &asked).await?;
@@ -64,11 +53,12 @@ pub async fn stats(database: &Database, caller: &Caller) -> Result<Stats> {
         Some(row) => count(row.try_get(0)?),
         None => 0,
     };
-    let ended_rows = answers.pop().unwrap_or_default();
+    let since = answers.pop().unwrap_or_default();
+    let sums = answers.pop().unwrap_or_default();
     let later = answers.pop().unwrap_or_default();
     let due = answers.pop().unwrap_or_default();
     let mut stats = Stats { kinds: live(&due, &later, now)?, workers, ..Stats::default() };
-    ended(&ended_rows, &mut stats)?;
+    recent::read(&sums, &since, began.0, &mut stats)?;
     Ok(stats)
 }
 
@@ -91,32 +81,6 @@ fn live(due: &[Row], later: &[Row], now: Timestamp) -> Result<BTreeMap<String, K
         }
     }
     Ok(kinds)
-}
-
-fn ended(rows: &[Row], stats: &mut Stats) -> Result<()> {
-    let (mut waits, mut runs) = (Vec::new(), Vec::new());
-    for row in rows {
-        let mut row = Reader::from(row, 0);
-        *stats.ended_last_hour.entry(row.text()?).or_default() += 1;
-        let (created, due) = (row.time()?, row.time()?);
-        let (started, finished) = (row.optional_time()?, row.optional_time()?);
-        if let Some(started) = started {
-            // After a retry `run_at` is the backoff's end, later than the first start: the wait was from the making then.
-            let from = if due <= started { due } else { created };
-            waits.push(millis(started.since(from)));
-            runs.extend(finished.map(|finished| millis(finished.since(started))));
-        }
-    }
-    (stats.wait_p50_ms, stats.wait_p99_ms) = (quantile(&mut waits, 0.5), quantile(&mut waits, 0.99));
-    (stats.run_p50_ms, stats.run_p99_ms) = (quantile(&mut runs, 0.5), quantile(&mut runs, 0.99));
-    Ok(())
-}
-
-/// The nearest-rank quantile.
-fn quantile(values: &mut [u64], share: f64) -> Option<u64> {
-    values.sort_unstable();
-    let rank = (share * values.len() as f64).ceil() as usize;
-    values.get(rank.saturating_sub(1)).copied()
 }
 
 fn count(value: i64) -> u64 {

@@ -24,6 +24,7 @@ mod probe;
 mod prune;
 mod read;
 mod readers;
+mod recent;
 mod record;
 mod rollup;
 mod rows;

@@ -23,6 +23,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "runs", sql: include_str!("../migrations/0001_runs.sql") },
     Migration { number: 4, name: "artifacts", sql: include_str!("../migrations/0004_artifacts.sql") },
     Migration { number: 6, name: "minutes", sql: include_str!("../migrations/0006_minutes.sql") },
+    Migration { number: 7, name: "last_hour", sql: include_str!("../migrations/0007_last_hour.sql") },
 ];
 
 /// Marks the file as ours (`PRAGMA application_id`): "sprg".

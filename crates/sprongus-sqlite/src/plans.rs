@@ -9,7 +9,7 @@ use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
 
-use crate::{audit, claim, enqueue, expire, prune, read, stream};
+use crate::{audit, claim, enqueue, expire, prune, read, recent, rollup, stats, stream};
 
 fn database() -> (tempfile::TempDir, Connection) {
     let folder = tempfile::tempdir().unwrap();
@@ -139,4 +139,59 @@ fn retention_walks_from_the_oldest_run_and_reads_no_kind_but_its_own() {
     for plan in [mark, mark_of_kind, kinds] {
         assert!(!plan.contains("SCAN runs") && !plan.contains("TEMP B-TREE"), "{plan}");
     }
+}
+
+/// Of live runs nothing is read but the indexes that they alone stand in, and of the last hour its sums and the end of the stream.
+#[test]
+fn figures_read_no_run_that_has_ended() {
+    let (_folder, connection) = database();
+    let projects = values(&["default", "[\"p\"]"]);
+    let indexes = [
+        (stats::DUE, "COVERING INDEX runs_claim"),
+        (stats::TIMED, "COVERING INDEX runs_timer"),
+        // Whose few rows are looked at for what the index itself implies.
+        (stats::ENDLESS, "INDEX runs_endless"),
+    ];
+    for (sql, index) in indexes {
+        let plan = plan(&connection, sql, &projects);
+        assert!(plan.contains(&format!("SEARCH runs USING {index} (workspace_id=?")), "{plan}");
+    }
+    let sums = plan(&connection, recent::SUMS, &values(&["default", "t", "[\"p\"]"]));
+    assert!(sums.contains("SEARCH run_recent USING PRIMARY KEY (workspace_id=? AND minute>?)"), "{sums}");
+    let since = plan(&connection, recent::SINCE, &projects);
+    assert!(since.contains("SEARCH e USING INTEGER PRIMARY KEY (rowid>?)"), "{since}");
+    assert!(since.contains("SEARCH r USING INDEX sqlite_autoindex_runs_1 (id=?)"), "{since}");
+    assert!(!since.contains("TEMP B-TREE"), "{since}");
+}
+
+#[test]
+fn charts_and_what_is_added_to_them_are_walks() {
+    let (_folder, connection) = database();
+    let minutes = plan(&connection, rollup::MINUTES, &values(&["default", "a", "b"]));
+    assert!(
+        minutes.contains("SEARCH run_minutes USING PRIMARY KEY (workspace_id=? AND minute>? AND minute<?)"),
+        "{minutes}"
+    );
+    let page = plan(&connection, rollup::PAGE, &values(&["0", "10", "default"]));
+    assert!(page.contains("SEARCH e USING INTEGER PRIMARY KEY (rowid>?)"), "{page}");
+    assert!(!page.contains("TEMP B-TREE"), "{page}");
+}
+
+#[test]
+fn what_belongs_to_a_run_is_found_by_its_key() {
+    let (_folder, connection) = database();
+    let of_a_run = [
+        (read::STEPS, "SEARCH run_steps USING PRIMARY KEY (run_id=?)"),
+        (read::EVENTS, "SEARCH run_events USING INDEX sqlite_autoindex_run_events_1 (run_id=? AND seq>?)"),
+        (read::CHUNKS, "SEARCH run_logs USING PRIMARY KEY (run_id=?)"),
+    ];
+    for (sql, walk) in of_a_run {
+        let plan = plan(&connection, sql, &values(&["x", "0", "10"])[..marks(sql)]);
+        assert!(plan.contains(walk), "{plan}");
+    }
+}
+
+/// How many values a statement takes.
+fn marks(sql: &str) -> usize {
+    (1..=9).take_while(|mark| sql.contains(&format!("?{mark}"))).count()
 }

@@ -16,14 +16,14 @@ use crate::enqueue::BY_KEY;
 use crate::fault::Told;
 use crate::rows::{self, event_columns, run_columns, step_columns};
 
-const STEPS: &str =
+pub(crate) const STEPS: &str =
     concat!("SELECT ", step_columns!(), " FROM run_steps WHERE run_id = ?1 ORDER BY attempt, epoch, ordinal");
-const EVENTS: &str = concat!(
+pub(crate) const EVENTS: &str = concat!(
     "SELECT ",
     event_columns!(),
     " FROM run_events WHERE run_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
 );
-const CHUNKS: &str = "
+pub(crate) const CHUNKS: &str = "
     SELECT first, attempt, body FROM run_logs WHERE run_id = ?1 AND first + lines > ?2 ORDER BY first LIMIT ?3";
 
 /// One run.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Row};
 use sprongus_core::Result;
 use sprongus_core::event::Event;
-use sprongus_core::rollup::{Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
+use sprongus_core::rollup::{Added, Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
 use sprongus_core::runs::Caller;
 use sprongus_core::time::Timestamp;
 
@@ -15,8 +15,8 @@ use crate::writer::Tx;
 
 const READ_TO: &str = "SELECT pos FROM rolled_up WHERE workspace_id = ?1";
 /// An event has no workspace of its own: those of others are walked over.
-const PAGE: &str = concat!(
-    "SELECT e.pos, r.workspace_id = ?3, r.kind, ",
+pub(crate) const PAGE: &str = concat!(
+    "SELECT e.pos, r.workspace_id = ?3, r.kind, coalesce(r.project_id, ''), ",
     event_columns!(),
     " FROM run_events e CROSS JOIN runs r ON r.id = e.run_id WHERE e.pos > ?1 ORDER BY e.pos LIMIT ?2"
 );
@@ -46,7 +46,7 @@ const NOTE: &str = "
     INSERT INTO rolled_up (workspace_id, pos) VALUES (?1, ?2)
     ON CONFLICT (workspace_id) DO UPDATE SET pos = excluded.pos";
 const FORGET: &str = "DELETE FROM run_minutes WHERE workspace_id = ?1 AND minute < ?2";
-const MINUTES: &str = "
+pub(crate) const MINUTES: &str = "
     SELECT minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms FROM run_minutes
     WHERE workspace_id = ?1 AND minute >= ?2 AND minute < ?3 ORDER BY minute, kind";
 
@@ -62,7 +62,7 @@ pub fn roll_up(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<u32> {
         .query_row([workspace], |row| row.get(0))
         .optional()
         .told()?;
-    let (mut own, mut looked_at, mut last): (Vec<(String, Event)>, u32, i64) =
+    let (mut own, mut looked_at, mut last): (Vec<(String, String, Event)>, u32, i64) =
         (Vec::new(), 0, read_to.unwrap_or(0));
     {
         let mut select = tx.connection.prepare_cached(PAGE).told()?;
@@ -71,14 +71,14 @@ pub fn roll_up(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<u32> {
             looked_at += 1;
             last = row.get(0).told()?;
             if row.get(1).told()? {
-                own.push((row.get(2).told()?, rows::event_from(row, 3).told()?));
+                own.push((row.get(2).told()?, row.get(3).told()?, rows::event_from(row, 4).told()?));
             }
         }
     }
     if looked_at == 0 {
         return Ok(0);
     }
-    let sums = fold(own.iter().map(|(kind, event)| (kind.as_str(), event)), tx.now);
+    let sums = fold(own.iter().map(|(kind, project, event)| Added { kind, project, event }), tx.now);
     for ((minute, kind), counts) in &sums.minutes {
         let minute = minute.to_string();
         let [enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms] = numbers(counts);
@@ -120,6 +120,7 @@ pub fn roll_up(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<u32> {
             tx.connection.prepare_cached(ADD_SPAN).told()?.execute(params).told()?;
         }
     }
+    crate::recent::add(tx, workspace, &sums.recent)?;
     tx.connection.prepare_cached(NOTE).told()?.execute((workspace, last)).told()?;
     let oldest = tx.now.minus(KEPT).to_string();
     tx.connection.prepare_cached(FORGET).told()?.execute((workspace, oldest)).told()?;

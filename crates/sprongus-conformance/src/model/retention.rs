@@ -5,6 +5,7 @@ use std::time::Duration;
 use sprongus_core::Caller;
 use sprongus_core::directory::Stats;
 use sprongus_core::ids::RunId;
+use sprongus_core::recent::{Recent, first_minute};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::run::Run;
 use sprongus_core::state::State;
@@ -12,29 +13,26 @@ use sprongus_core::time::Timestamp;
 
 use super::tables::Tenant;
 
-/// How far back totals and latencies look.
-const HOUR: Duration = Duration::from_secs(3_600);
-
 impl Tenant {
+    /// Those of the last hour of the runs and events themselves, whatever was added up.
     pub(super) fn stats(&self, caller: &Caller, now: Timestamp) -> Stats {
-        let mut stats = Stats::default();
-        let (mut waits, mut times) = (Vec::new(), Vec::new());
-        let runs = self.rows.values().map(|row| &row.run);
-        for run in runs.filter(|run| caller.may_touch(run.project_id.as_ref())) {
+        let (mut stats, mut times) = (Stats::default(), Recent::default());
+        let began = first_minute(now);
+        for row in self.rows.values().filter(|row| caller.may_touch(row.run.project_id.as_ref())) {
+            let run = &row.run;
+            row.events.iter().for_each(|event| times.add("", event, began));
             if !run.state.is_final() {
                 count_live(&mut stats, run, now);
-            } else if let Some(ended) = run.finished_at.filter(|&ended| now.since(ended) <= HOUR) {
-                *stats.ended_last_hour.entry(run.state).or_default() += 1;
-                if let Some(started) = run.started_at {
-                    // After a retry `run_at` lies behind the first start: the wait was from the making then.
-                    let due = if run.run_at <= started { run.run_at } else { run.created_at };
-                    waits.push(millis(started.since(due)));
-                    times.push(millis(ended.since(started)));
-                }
             }
         }
-        (stats.wait_p50_ms, stats.wait_p99_ms) = (percentile(&mut waits, 50), percentile(&mut waits, 99));
-        (stats.run_p50_ms, stats.run_p99_ms) = (percentile(&mut times, 50), percentile(&mut times, 99));
+        times.tell(&mut stats);
+        // Of runs that ended by where they stand now: what is taken back and added again must come to the same.
+        stats.ended_last_hour.clear();
+        let ended = self.rows.values().map(|row| &row.run).filter(|run| run.state.is_final());
+        let ended = ended.filter(|run| caller.may_touch(run.project_id.as_ref()));
+        for run in ended.filter(|run| run.finished_at.is_some_and(|ended| ended >= began)) {
+            *stats.ended_last_hour.entry(run.state).or_default() += 1;
+        }
         stats.workers = u64::try_from(self.live_workers(now).len()).unwrap_or(u64::MAX);
         stats
     }
@@ -84,13 +82,6 @@ fn count_live(stats: &mut Stats, run: &Run, now: Timestamp) {
     } else {
         kind.later += 1;
     }
-}
-
-/// The nearest-rank percentile: the smallest value that at least `percent` of all are not over.
-fn percentile(values: &mut [u64], percent: usize) -> Option<u64> {
-    values.sort_unstable();
-    let rank = (values.len() * percent).div_ceil(100);
-    values.get(rank.checked_sub(1)?).copied()
 }
 
 fn millis(taken: Duration) -> u64 {

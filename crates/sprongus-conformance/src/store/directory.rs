@@ -7,8 +7,14 @@ use sprongus_core::ErrorCode;
 use sprongus_core::directory::WorkerInfo;
 use sprongus_core::run::{Due, NewRun};
 use sprongus_core::state::State;
+use sprongus_core::time::Timestamp;
+use tokio::time::Instant;
 
-use crate::fixture::{Fixture, of_kind, refused, success, worker};
+use crate::fixture::{Fixture, failure, of_kind, refused, success, worker};
+
+/// How long an event may take to come into the stream.
+const PATIENCE: Duration = Duration::from_secs(30);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 fn info(id: &str) -> WorkerInfo {
     let kinds = Some(vec!["work".parse().unwrap()]);
@@ -97,5 +103,60 @@ pub async fn the_figures_count_each_run_once(f: Fixture) {
     assert_eq!(stats.ended_last_hour, [(State::Succeeded, 1), (State::Canceled, 1)].into());
     assert_eq!((stats.wait_p50_ms, stats.run_p50_ms), (Some(0), Some(4_000)));
     f.turn(Duration::from_secs(3_601));
+    let later = f.store.stats(&f.caller).await.unwrap();
+    assert!(later.ended_last_hour.is_empty());
+    assert_eq!((later.wait_p50_ms, later.run_p50_ms), (None, None));
+}
+
+/// The figures are the same before events are added up, while some are and when all are, for all projects and for one.
+pub async fn the_figures_do_not_depend_on_what_was_added_up(f: Fixture) {
+    f.store.create_project(&f.caller, &"p".parse().unwrap()).await.unwrap();
+    let narrowed = f.narrowed(&["p"]);
+    let mut again = Vec::new();
+    for number in 0..12_u64 {
+        let project = (number % 3 == 0).then(|| "p".parse().unwrap());
+        let new = NewRun { project_id: project, max_attempts: Some(1), ..of_kind("a") };
+        let id = if number % 4 == 3 {
+            f.cancel(f.made(new).await.id).await.unwrap().run.id
+        } else {
+            let hold = f.held(new).await;
+            f.turn(Duration::from_millis(20 + number * 700));
+            let outcome = if number % 4 == 2 { failure("no") } else { success(json!(1)) };
+            f.finish(&hold, outcome).await.unwrap().run.id
+        };
+        if number > 9 {
+            again.push(id);
+        }
+    }
+    for id in again {
+        f.retry(id).await.unwrap();
+        f.cancel(id).await.unwrap();
+        f.retry(id).await.unwrap();
+    }
+    let [all, some] = [&f, &narrowed].map(|f| f.store.stats(&f.caller));
+    let (all, some) = (all.await.unwrap(), some.await.unwrap());
+    let ended = [(State::Succeeded, 6), (State::Failed, 2), (State::Canceled, 2)];
+    assert_eq!(all.ended_last_hour, ended.into());
+    assert_eq!(
+        some.ended_last_hour,
+        [(State::Succeeded, 2), (State::Failed, 1), (State::Canceled, 1)].into()
+    );
+    assert_eq!((all.wait_p50_ms, all.run_p99_ms), (Some(0), Some(7_020)));
+    assert_eq!((some.run_p99_ms, all.kinds["a"].due), (Some(6_320), 2));
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let added = f.store.roll_up(&f.caller, 7).await.unwrap();
+        assert_eq!(f.store.stats(&f.caller).await.unwrap(), all);
+        assert_eq!(narrowed.store.stats(&narrowed.caller).await.unwrap(), some);
+        let minutes =
+            f.store.minutes(&f.caller, Timestamp::from_millis(0), f.now().plus(HOUR)).await.unwrap();
+        if added == 0 && minutes.iter().map(|minute| minute.counts.started).sum::<u64>() == 9 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{minutes:?}");
+    }
+    f.turn(HOUR * 3);
+    f.made(of_kind("a")).await;
+    while f.store.roll_up(&f.caller, 7).await.unwrap() > 0 {}
     assert!(f.store.stats(&f.caller).await.unwrap().ended_last_hour.is_empty());
 }

@@ -48,6 +48,10 @@ pub fn retry(run: &Run, if_epoch: Option<u64>, act: Act<'_>) -> Result<Decision>
     next.expire_at = None;
     next.run_at = act.now;
     next.last_report = Some(REPORT.to_owned());
-    change.tell(EventType::Retried, act, json!({"from": run.state, "attempts": run.attempt}));
+    change.tell(
+        EventType::Retried,
+        act,
+        json!({"from": run.state, "attempts": run.attempt, "endedAt": run.finished_at}),
+    );
     Ok(change.into())
 }

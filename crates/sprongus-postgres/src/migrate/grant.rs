@@ -21,7 +21,7 @@ const GRANTS: &[&str] = &[
     "GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.run_queue, {schema}.run_timers, {schema}.workers, {schema}.kinds,
         {schema}.claims, {schema}.run_artifacts, {schema}.unwanted_blobs TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.run_minutes, {schema}.run_totals, {schema}.run_spans,
-        {schema}.rolled_up TO {role}",
+        {schema}.run_recent, {schema}.rolled_up TO {role}",
     "GRANT SELECT, INSERT ON {schema}.run_events, {schema}.workspaces TO {role}",
     "GRANT EXECUTE ON FUNCTION {schema}.token_by_hash(text), {schema}.workspaces_with_work(integer),
         {schema}.every_workspace(), 
