@@ -170,6 +170,7 @@ macro_rules! for_each_case {
                 every_event_counts_once_however_many_count,
                 minutes_are_of_one_workspace_and_of_all_its_projects,
                 old_minutes_are_forgotten,
+                figures_made_anew_are_what_they_were,
             }
             service {
                 subscribers_hear_the_domain_events_in_order,

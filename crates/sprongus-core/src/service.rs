@@ -1,6 +1,7 @@
 //! [`Runs`] over a store: check what is asked, ask the store, tell the subscribers. Rules are in [`crate::rules`], SQL in the
 //! stores; what is left is this.
 
+mod figures;
 mod files;
 mod subscribers;
 

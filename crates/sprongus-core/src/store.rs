@@ -380,7 +380,15 @@ pub trait Store: Send + Sync + 'static {
     /// looked at: none when there are no more, or somebody else is at it.
     async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32>;
 
-    /// Everything that ever happened in the caller's workspace, kind by kind, as far as [`Store::roll_up`] has read. It only grows.
+    /// Forgets what [`Store::roll_up`] has made of the caller's workspace, which then begins with the first event there is. Who is in the
+    /// middle of it is waited for.
+    async fn forget_figures(&self, caller: &Caller) -> Result<()>;
+
+    /// How far [`Store::roll_up`] has read the stream of the caller's workspace.
+    async fn rolled_up_to(&self, caller: &Caller) -> Result<StreamPosition>;
+
+    /// Everything that ever happened in the caller's workspace, kind by kind, as far as [`Store::roll_up`] has read. It only grows, until it is
+    /// forgotten.
     async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>>;
 
     /// The minutes of the caller's workspace from `since` on and before `before`, in their order, kind by kind; a minute in which

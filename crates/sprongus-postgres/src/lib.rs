@@ -444,6 +444,14 @@ impl Store for Postgres {
         look(|| rollup::roll_up(&self.database, caller, limit)).await
     }
 
+    async fn forget_figures(&self, caller: &Caller) -> Result<()> {
+        look(|| rollup::forget(&self.database, caller)).await
+    }
+
+    async fn rolled_up_to(&self, caller: &Caller) -> Result<StreamPosition> {
+        look(|| rollup::read_to(&self.database, caller)).await
+    }
+
     async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
         look(|| rollup::totals(&self.database, caller)).await
     }

@@ -57,6 +57,15 @@ const TOTALS: &str = "
 const SPANS: &str = "SELECT kind, span, bound, count, total_ms FROM run_spans WHERE workspace_id = $1";
 const NOTE: &str = "UPDATE rolled_up SET tx = $2, pos = $3 WHERE workspace_id = $1";
 const FORGET: &str = "DELETE FROM run_minutes WHERE workspace_id = $1 AND minute < $2";
+const READ_TO: &str = "SELECT tx, pos FROM rolled_up WHERE workspace_id = $1";
+/// The row is taken first: whoever adds a page has it until the page is written.
+const FORGET_ALL: [&str; 5] = [
+    "UPDATE rolled_up SET tx = '0', pos = 0 WHERE workspace_id = $1",
+    "DELETE FROM run_recent WHERE workspace_id = $1",
+    "DELETE FROM run_minutes WHERE workspace_id = $1",
+    "DELETE FROM run_totals WHERE workspace_id = $1",
+    "DELETE FROM run_spans WHERE workspace_id = $1",
+];
 const MINUTES: &str = "
     SELECT minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms FROM run_minutes
     WHERE workspace_id = $1 AND minute >= $2 AND minute < $3 ORDER BY minute, kind COLLATE \"C\"";
@@ -109,6 +118,24 @@ pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result
 fn position(row: &Row) -> Result<StreamPosition> {
     let (TransactionId(tx), pos): (_, i64) = (row.try_get(TX)?, row.try_get(POS)?);
     Ok(StreamPosition { tx, pos: u64::try_from(pos).unwrap_or(0) })
+}
+
+/// How far the stream has been read.
+pub async fn read_to(database: &Database, caller: &Caller) -> Result<StreamPosition> {
+    let asked: [(&str, Params<'_>); 1] = [(READ_TO, &[&caller.workspace.as_str()])];
+    let rows = database.session().await?.look(&caller.workspace, &asked).await?.pop().unwrap_or_default();
+    let Some(row) = rows.first() else { return Ok(StreamPosition::default()) };
+    let (TransactionId(tx), pos): (_, i64) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(StreamPosition { tx, pos: u64::try_from(pos).unwrap_or(0) })
+}
+
+/// Forgets what was made of the stream, and how far it was read.
+pub async fn forget(database: &Database, caller: &Caller) -> Result<()> {
+    admit(caller)?;
+    let workspace = caller.workspace.as_str();
+    let params: Params<'_> = &[&workspace];
+    let mut session = database.session().await?;
+    session.transact(&caller.workspace, &FORGET_ALL.map(|sql| (sql, params))).await.map(drop)
 }
 
 /// Counts as the columns of one insert.

@@ -438,6 +438,16 @@ impl Store for Sqlite {
         self.writer.write(move |tx| rollup::roll_up(tx, &caller, limit)).await
     }
 
+    async fn forget_figures(&self, caller: &Caller) -> Result<()> {
+        let caller = caller.clone();
+        self.writer.write(move |tx| rollup::forget(tx, &caller)).await
+    }
+
+    async fn rolled_up_to(&self, caller: &Caller) -> Result<StreamPosition> {
+        let caller = caller.clone();
+        self.read(move |connection, _| rollup::read_to(connection, &caller)).await
+    }
+
     async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
         let caller = caller.clone();
         self.read(move |connection, _| rollup::totals(connection, &caller)).await

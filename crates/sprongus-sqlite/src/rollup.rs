@@ -7,6 +7,7 @@ use sprongus_core::Result;
 use sprongus_core::event::Event;
 use sprongus_core::rollup::{Added, Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
 use sprongus_core::runs::Caller;
+use sprongus_core::stream::StreamPosition;
 use sprongus_core::time::Timestamp;
 
 use crate::fault::Told;
@@ -46,6 +47,13 @@ const NOTE: &str = "
     INSERT INTO rolled_up (workspace_id, pos) VALUES (?1, ?2)
     ON CONFLICT (workspace_id) DO UPDATE SET pos = excluded.pos";
 const FORGET: &str = "DELETE FROM run_minutes WHERE workspace_id = ?1 AND minute < ?2";
+const FORGET_ALL: [&str; 5] = [
+    "DELETE FROM run_recent WHERE workspace_id = ?1",
+    "DELETE FROM run_minutes WHERE workspace_id = ?1",
+    "DELETE FROM run_totals WHERE workspace_id = ?1",
+    "DELETE FROM run_spans WHERE workspace_id = ?1",
+    "DELETE FROM rolled_up WHERE workspace_id = ?1",
+];
 pub(crate) const MINUTES: &str = "
     SELECT minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms FROM run_minutes
     WHERE workspace_id = ?1 AND minute >= ?2 AND minute < ?3 ORDER BY minute, kind";
@@ -55,15 +63,8 @@ pub fn roll_up(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<u32> {
     admit(caller)?;
     let workspace = caller.workspace.as_str();
     crate::directory::known_workspace(tx, caller)?;
-    let read_to: Option<i64> = tx
-        .connection
-        .prepare_cached(READ_TO)
-        .told()?
-        .query_row([workspace], |row| row.get(0))
-        .optional()
-        .told()?;
     let (mut own, mut looked_at, mut last): (Vec<(String, String, Event)>, u32, i64) =
-        (Vec::new(), 0, read_to.unwrap_or(0));
+        (Vec::new(), 0, rows::number(read_to(tx.connection, caller)?.pos));
     {
         let mut select = tx.connection.prepare_cached(PAGE).told()?;
         let mut page = select.query((last, limit, workspace)).told()?;
@@ -125,6 +126,23 @@ pub fn roll_up(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<u32> {
     let oldest = tx.now.minus(KEPT).to_string();
     tx.connection.prepare_cached(FORGET).told()?.execute((workspace, oldest)).told()?;
     Ok(looked_at)
+}
+
+/// How far the stream has been read.
+pub fn read_to(connection: &Connection, caller: &Caller) -> Result<StreamPosition> {
+    let mut select = connection.prepare_cached(READ_TO).told()?;
+    let pos: Option<i64> =
+        select.query_row([caller.workspace.as_str()], |row| row.get(0)).optional().told()?;
+    Ok(StreamPosition { tx: 0, pos: pos.and_then(|pos| u64::try_from(pos).ok()).unwrap_or(0) })
+}
+
+/// Forgets what was made of the stream, and how far it was read.
+pub fn forget(tx: &Tx<'_>, caller: &Caller) -> Result<()> {
+    admit(caller)?;
+    crate::directory::known_workspace(tx, caller)?;
+    FORGET_ALL.iter().try_for_each(|sql| {
+        tx.connection.prepare_cached(sql).told()?.execute([caller.workspace.as_str()]).told().map(drop)
+    })
 }
 
 /// The minutes of a time.

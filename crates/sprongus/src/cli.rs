@@ -119,6 +119,8 @@ pub enum Command {
     Migrate(commands::migrate::Args),
     /// Print a shell's completion script
     Completions(commands::completions::Args),
+    /// Print a manual page, or write those of all commands
+    Man(commands::man::Args),
     /// The commands behind the demo's kinds
     #[command(hide = true)]
     Storyboard(commands::storyboard::Args),

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod init;
 pub mod kinds;
 pub mod login;
+pub mod man;
 pub mod migrate;
 pub mod projects;
 pub mod runs;
@@ -46,6 +47,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
         Command::Init(args) => init::run(&args, app),
         Command::Doctor(args) => doctor::run(args, app).await,
         Command::Migrate(args) => migrate::run(&args, app).await,
+        Command::Man(args) => man::run(&args, app),
         Command::Completions(args) => completions::run(&args, app),
         // `main` has run it already, outside of everything that is ours.
         Command::Storyboard(_) => Ok(Exit::Done),

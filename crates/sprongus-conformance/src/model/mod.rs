@@ -367,6 +367,16 @@ impl Store for Model {
         Ok(self.tables().tenant_mut(&caller.workspace)?.roll_up(caller, limit, now))
     }
 
+    async fn forget_figures(&self, caller: &Caller) -> Result<()> {
+        admit(caller)?;
+        self.tables().tenant_mut(&caller.workspace)?.forget_figures();
+        Ok(())
+    }
+
+    async fn rolled_up_to(&self, caller: &Caller) -> Result<StreamPosition> {
+        self.read(caller, |tenant| Ok(tenant.rolled))
+    }
+
     async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
         admit(caller)?;
         self.read(caller, |tenant| Ok(tenant.totals.clone()))

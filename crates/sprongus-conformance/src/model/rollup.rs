@@ -2,6 +2,7 @@
 
 use sprongus_core::Caller;
 use sprongus_core::rollup::{Added, KEPT, Minute, fold};
+use sprongus_core::stream::StreamPosition;
 use sprongus_core::time::Timestamp;
 
 use super::tables::Tenant;
@@ -26,6 +27,12 @@ impl Tenant {
         let oldest = now.minus(KEPT);
         self.minutes.retain(|(minute, _), _| *minute >= oldest);
         u32::try_from(page.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn forget_figures(&mut self) {
+        self.rolled = StreamPosition::default();
+        self.minutes.clear();
+        self.totals.clear();
     }
 
     pub(super) fn minutes(&self, since: Timestamp, before: Timestamp) -> Vec<Minute> {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::ErrorCode;
 use sprongus_core::rollup::{Counts, KEPT, Minute, Span, Took};
+use sprongus_core::stream::StreamPosition;
 use sprongus_core::time::Timestamp;
+use sprongus_core::{ErrorCode, RunsService};
 use tokio::time::Instant;
 
 use crate::fixture::{Fixture, failure, of_kind, refused, success};
@@ -124,4 +125,53 @@ pub async fn old_minutes_are_forgotten(f: Fixture) {
         assert!(Instant::now() < deadline, "{:?}", minutes(&f).await);
         f.store.roll_up(&f.caller, 10).await.unwrap();
     }
+}
+
+/// Made anew the figures are what they were, however many make them and whoever adds to them meanwhile; those of other workspaces stay.
+pub async fn figures_made_anew_are_what_they_were(f: Fixture) {
+    let other = f.tenant("other").await;
+    other.made(of_kind("theirs")).await;
+    counted(&other, 1, 0).await;
+    for number in 0..20 {
+        f.turn(Duration::from_secs(20));
+        let hold = f.held(of_kind(if number % 2 == 0 { "mail" } else { "note" })).await;
+        f.turn(Duration::from_millis(100 * number));
+        f.finish(&hold, if number % 5 == 0 { failure("no") } else { success(json!(1)) }).await.unwrap();
+        if number % 5 == 0 {
+            f.cancel(hold.id).await.unwrap();
+        }
+    }
+    counted(&f, 20, 20).await;
+    let figures = async || (minutes(&f).await, f.store.totals(&f.caller).await.unwrap());
+    let before = figures().await;
+    let service = RunsService::new(f.store.clone());
+    service.rebuild_figures(&f.caller).await.unwrap();
+    assert_eq!(figures().await, before);
+
+    f.store.forget_figures(&f.caller).await.unwrap();
+    assert_eq!((minutes(&f).await.len(), f.store.totals(&f.caller).await.unwrap().len()), (0, 0));
+    assert_eq!(f.store.rolled_up_to(&f.caller).await.unwrap(), StreamPosition::default());
+    let many = (0..6).map(|number| {
+        let (f, service) = (f.clone(), service.clone());
+        tokio::spawn(async move {
+            match number {
+                0..3 => service.rebuild_figures(&f.caller).await.unwrap(),
+                _ => {
+                    for _ in 0..20 {
+                        f.store.roll_up(&f.caller, 7).await.unwrap();
+                    }
+                }
+            }
+        })
+    });
+    for one in many.collect::<Vec<_>>() {
+        one.await.unwrap();
+    }
+    // One of the others may have begun anew after the last one had looked.
+    service.rebuild_figures(&f.caller).await.unwrap();
+    assert_eq!(figures().await, before);
+    assert_eq!(minutes(&other).await.len(), 1);
+    let narrowed = f.narrowed(&["p"]);
+    let refusal = refused(service.rebuild_figures(&narrowed.caller).await);
+    assert_eq!(refusal.code(), ErrorCode::Forbidden);
 }

@@ -297,6 +297,14 @@ impl Store for Faulty {
         self.inner.roll_up(caller, limit).await
     }
 
+    async fn forget_figures(&self, caller: &Caller) -> Result<()> {
+        self.inner.forget_figures(caller).await
+    }
+
+    async fn rolled_up_to(&self, caller: &Caller) -> Result<StreamPosition> {
+        self.inner.rolled_up_to(caller).await
+    }
+
     async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
         self.inner.totals(caller).await
     }

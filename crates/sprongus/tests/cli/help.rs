@@ -68,3 +68,74 @@ fn a_mistyped_command_is_guessed() {
     assert!(sandbox.line("runs enqeue a").exits(2).err.contains("enqueue"));
     assert!(sandbox.line("runs list --stat queued").exits(2).err.contains("--state"));
 }
+
+/// Every command that the help lists, by its words.
+fn commands(sandbox: &Sandbox, of: &[String]) -> Vec<Vec<String>> {
+    let mut words: Vec<&str> = of.iter().map(String::as_str).collect();
+    words.push("--help");
+    let help = sandbox.run(&words).exits(0).out;
+    let Some((_, list)) = help.split_once("Commands:\n") else { return Vec::new() };
+    let names = list.lines().take_while(|line| line.starts_with("  ")).filter_map(|line| {
+        let name = line.strip_prefix("  ")?.split(' ').next()?;
+        (!name.is_empty() && name != "help").then(|| name.to_owned())
+    });
+    names
+        .flat_map(|name| {
+            let mut path = of.to_vec();
+            path.push(name);
+            let below = commands(sandbox, &path);
+            std::iter::once(path).chain(below)
+        })
+        .collect()
+}
+
+#[test]
+fn every_command_has_a_manual_page_that_tells_its_options() {
+    let sandbox = Sandbox::new();
+    let told = sandbox.line("man --dir share/man/man1").exits(0);
+    let all = commands(&sandbox, &[]);
+    assert!(all.len() > 40, "{all:?}");
+    assert_eq!(told.out.lines().count(), all.len() + 1, "{}", told.out);
+    for words in all {
+        let name = words.join("-");
+        let page = std::fs::read_to_string(sandbox.path().join(format!("share/man/man1/sprongus-{name}.1")));
+        let page = page.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(page.starts_with(".ie"), "{name}");
+        assert!(page.contains(&format!("sprongus\\-{}", name.replace('-', "\\-"))), "{name}: {page}");
+        assert!(page.contains("\\-\\-workspace"), "{name} does not tell the global options");
+        let mut asked: Vec<&str> = vec!["man"];
+        asked.extend(words.iter().map(String::as_str));
+        assert_eq!(sandbox.run(&asked).exits(0).out, page, "{name}");
+    }
+    let root = sandbox.line("man").exits(0).out;
+    assert!(root.contains("sprongus\\-agent\\-tasks(1)") && !root.contains("storyboard(1)"), "{root}");
+    assert!(sandbox.line("man runs enlist").exits(3).error().ends_with("no such command of runs: enlist"));
+    sandbox.write("taken", "");
+    assert!(sandbox.line("man --dir taken").exits(2).error().contains("no page can be written there"));
+}
+
+/// What formats pages finds nothing to complain of, where there is one.
+#[test]
+fn manual_pages_are_read_without_a_warning() {
+    let sandbox = Sandbox::new();
+    let pages = sandbox.line("man --dir pages").exits(0).out;
+    for (program, words) in
+        [("groff", vec!["-man", "-ww", "-z", "-Kutf8"]), ("mandoc", vec!["-Tlint", "-Wwarning"])]
+    {
+        for page in pages.lines() {
+            let mut command = std::process::Command::new(program);
+            match command.args(&words).arg(page).current_dir(sandbox.path()).output() {
+                Ok(read) => {
+                    let said = [read.stdout, read.stderr].concat();
+                    assert!(
+                        read.status.success() && said.is_empty(),
+                        "{page}: {}",
+                        String::from_utf8_lossy(&said)
+                    );
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+                Err(error) => panic!("{program}: {error}"),
+            }
+        }
+    }
+}

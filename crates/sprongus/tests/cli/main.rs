@@ -15,6 +15,7 @@ mod demo;
 mod doctor;
 mod enqueue;
 mod exit_codes;
+mod figures;
 mod follow;
 mod gates;
 mod help;

@@ -1,18 +1,31 @@
 //! `runs stats`: the figures of the workspace.
 
+use sprongus_core::Caller;
+use sprongus_core::names::WorkspaceId;
+
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::render::stats::block;
 
-/// Nothing to choose.
+/// How.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Make the figures over time anew first, from the events that are there; beside the database alone
+    #[arg(long)]
+    pub rebuild: bool,
+}
 
 /// Shows them.
-pub async fn run(_: Args, app: &App) -> Outcome {
-    let stats = app.connect(Access::Existing).await?.runs.stats().await?;
+pub async fn run(args: Args, app: &App) -> Outcome {
+    let connection = app.connect(Access::Existing).await?;
+    if args.rebuild {
+        let workspace = app.globals.workspace.as_deref().map_or(Ok(WorkspaceId::local()), str::parse)?;
+        connection.service()?.rebuild_figures(&Caller::new(workspace, &app.around.user)).await?;
+        app.screen.note("the figures over time were made anew");
+    }
+    let stats = connection.runs.stats().await?;
     app.screen.answer(&stats, "", || block(&stats))?;
     Ok(Exit::Done)
 }

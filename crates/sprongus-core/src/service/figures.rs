@@ -1,0 +1,38 @@
+//! The figures by the minute and in all, made anew from the events.
+
+use std::time::Duration;
+
+use super::RunsService;
+use crate::error::Result;
+use crate::runs::Caller;
+
+/// Events added in one transaction.
+const EVENTS: u32 = 1_000;
+
+/// How long another process is left to finish the page it is at.
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl RunsService {
+    /// Makes the figures over time of the caller's workspace anew, from all of its events that are there. What runs added that retention
+    /// has taken since is gone then, for their events are. Meanwhile the figures are incomplete; servers may go on adding to them, and
+    /// two may do this at once: each event counts once.
+    ///
+    /// # Errors
+    /// `forbidden` to a caller who is narrowed to projects; as a store's.
+    pub async fn rebuild_figures(&self, caller: &Caller) -> Result<()> {
+        let store = self.store();
+        store.forget_figures(caller).await?;
+        loop {
+            let seen = store.generation();
+            if store.roll_up(caller, EVENTS).await? > 0 {
+                continue;
+            }
+            // Nothing was added: that was the end, or somebody else is at the next page.
+            let read_to = store.rolled_up_to(caller).await?;
+            if store.stream(caller, read_to, 1).await?.is_empty() {
+                return Ok(());
+            }
+            store.changed(seen, PAUSE).await;
+        }
+    }
+}
