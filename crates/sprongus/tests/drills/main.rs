@@ -14,15 +14,22 @@
 mod backing;
 mod blobs;
 mod cancel;
+#[path = "../browser/chromium.rs"]
+mod chromium;
 mod crash;
 mod crowd;
 mod cuts;
+#[path = "../browser/devtools.rs"]
+mod devtools;
 mod disk;
 mod drain;
 mod failover;
 mod field;
 mod flood;
 mod full_disk;
+#[path = "../browser/hand.rs"]
+#[expect(dead_code, reason = "the browser tests do more with a page")]
+mod hand;
 mod history;
 mod journal;
 mod kill;
@@ -43,7 +50,11 @@ mod speed;
 mod steps;
 mod stop;
 mod storm;
+#[path = "../browser/tab.rs"]
+#[expect(dead_code, reason = "the browser tests look at a page in more ways")]
+mod tab;
 mod tempo;
 mod tenants;
+mod viewer;
 mod worker;
 mod writer;

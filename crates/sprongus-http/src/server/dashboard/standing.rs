@@ -45,19 +45,19 @@ pub fn why(run: &Run, workers: &[Worker], kinds: &[KindSetting], now: Timestamp)
     let ended = run.finished_at.unwrap_or(run.updated_at);
     match run.state {
         State::Queued if run.waiting_for().is_some() => {
-            since("It waits for somebody to answer at a gate, since", run.updated_at, true)
+            since("It waits for somebody to answer at a gate; it got there", run.updated_at, true)
         }
         State::Queued if run.run_at > now && run.error.is_some() => {
             since("Its last attempt failed; the next is due", run.run_at, false)
         }
         State::Queued if run.run_at > now => since("It was delayed; it is due", run.run_at, false),
         State::Queued if kinds.iter().any(|it| it.kind == run.kind && it.paused) => {
-            since("Its kind is paused; it has been due since", run.run_at, true)
+            since("Its kind is paused; it fell due", run.run_at, true)
         }
         State::Queued if !workers.iter().any(|worker| worker.serves(&run.kind)) => {
-            since("No worker that lives takes its kind; it has been due since", run.run_at, true)
+            since("No worker that lives takes its kind; it fell due", run.run_at, true)
         }
-        State::Queued => since("It waits for a worker to be free; it has been due since", run.run_at, false),
+        State::Queued => since("It waits for a worker to be free; it fell due", run.run_at, false),
         State::Running => {
             let is_heard =
                 run.claimed_by.as_ref().is_some_and(|by| workers.iter().any(|worker| worker.id == *by));

@@ -31,7 +31,9 @@ fn a_run_is_canceled_and_retried_and_its_history_says_by_whom() {
         assert_eq!(olga.post(&retry, &[("epoch", "x")]).await.status, 422);
         let page = olga.page(&format!("/runs/{id}")).await;
         assert!(
-            page.contains("run.canceled") && page.contains("run.retried") && page.contains("<td>olga</td>")
+            page.contains("run.canceled")
+                && page.contains("run.retried")
+                && page.contains("<td data-name=\"by\">olga</td>")
         );
     });
 }
