@@ -14,6 +14,7 @@ pub mod follow;
 pub mod ids;
 pub mod json;
 pub mod list;
+pub mod metric;
 pub mod names;
 pub mod recent;
 pub mod redact;

@@ -25,6 +25,7 @@ use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
+use crate::metric::Metric;
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::retention::{Pruned, Retention};
 use crate::rollup::{Minute, Totals};
@@ -167,17 +168,6 @@ pub struct Fault {
     pub text: String,
     /// What to do about it.
     pub remedy: &'static str,
-}
-
-/// A figure of a store itself, for who watches it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Gauge {
-    /// Its name, such as `store_connections`.
-    pub name: &'static str,
-    /// What it says, in a line without a full stop.
-    pub help: &'static str,
-    /// Its value.
-    pub value: f64,
 }
 
 /// A database of runs.
@@ -401,8 +391,8 @@ pub trait Store: Send + Sync + 'static {
     /// How it is; `thorough` looks through the whole database for damage, which takes as long as reading it.
     async fn health(&self, thorough: bool) -> Result<Health>;
 
-    /// What may be watched of the store itself; a few figures that cost little.
-    async fn gauges(&self) -> Result<Vec<Gauge>>;
+    /// What may be watched of the store itself; a few figures that cost little. What cannot be asked within two seconds is left out.
+    async fn metrics(&self) -> Result<Vec<Metric>>;
 
     /// A number that grows when anything may have changed. Read it before looking, then wait with [`Store::changed`]: no
     /// change in between is missed.

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::RunsService;
+use sprongus_core::metric::Metric;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
@@ -105,6 +106,13 @@ impl Server {
             stopping,
         };
         Self { shared: Arc::new(shared), stop }
+    }
+
+    /// Has `/metrics` tell what else in the process is worth watching; `source` is asked at each scrape, and must not wait.
+    #[must_use]
+    pub fn telling(self, source: impl Fn() -> Vec<Metric> + Send + Sync + 'static) -> Self {
+        self.shared.metrics.add(Box::new(source));
+        self
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use sprongus_core::metric::SizeCounter;
 use sprongus_core::names::{ProjectId, WorkspaceId};
 use sprongus_core::runs::Caller;
 use sprongus_core::{Error, Result};
@@ -41,12 +42,13 @@ struct Waiting<T, A> {
 }
 
 impl<T: Clone + Send + 'static, A: Send + 'static> Gather<T, A> {
-    /// Starts the task that gathers; it ends when this is dropped.
+    /// Starts the task that gathers; it ends when this is dropped. How many callers share a transaction is counted in `batches`.
     pub fn start(
+        batches: Arc<SizeCounter>,
         work: impl Fn(Caller, Vec<T>) -> BoxFuture<'static, Result<Vec<A>>> + Send + Sync + 'static,
     ) -> Self {
         let (jobs, incoming) = mpsc::unbounded_channel();
-        tokio::spawn(gather(incoming, Arc::new(work)));
+        tokio::spawn(gather(incoming, batches, Arc::new(work)));
         Self { jobs }
     }
 
@@ -62,6 +64,7 @@ impl<T: Clone + Send + 'static, A: Send + 'static> Gather<T, A> {
 
 async fn gather<T: Clone + Send + 'static, A: Send + 'static>(
     mut incoming: mpsc::UnboundedReceiver<Job<T, A>>,
+    batches: Arc<SizeCounter>,
     work: Work<T, A>,
 ) {
     let (landed, mut landing) = mpsc::unbounded_channel::<Lane>();
@@ -86,6 +89,7 @@ async fn gather<T: Clone + Send + 'static, A: Send + 'static>(
         for lane in lane {
             let Some(waiting) = lanes.get_mut(&lane) else { continue };
             while let Some(jobs) = waiting.next_flight() {
+                batches.count(jobs.len());
                 let (landed, work, lane) = (landed.clone(), Arc::clone(&work), lane.clone());
                 tokio::spawn(async move {
                     fly(jobs, &work).await;

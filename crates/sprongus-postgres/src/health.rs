@@ -1,7 +1,8 @@
 //! How a server is, for `doctor`.
 
+use sprongus_core::metric::{Metric, SHARED_TRANSACTIONS, Sizes, Value};
 use sprongus_core::names::WorkspaceId;
-use sprongus_core::store::{Fault, Gauge, Health};
+use sprongus_core::store::{Fault, Health};
 use tokio_postgres::{Client, Config};
 
 use crate::fault::Result;
@@ -21,6 +22,15 @@ const OPEN: &str = "
 const OLDEST: &str = "
     SELECT extract(epoch FROM max(clock_timestamp() - xact_start))::bigint FROM pg_stat_activity
     WHERE backend_xmin IS NOT NULL AND datname = current_database() AND pid <> pg_backend_pid()";
+
+/// Of whoever holds one, prepared transactions and replicas included: when another role's began is not told to everybody, how far back
+/// it reaches is.
+const HORIZON: &str = "
+    SELECT max(age(held.xmin)) FROM (
+        SELECT backend_xmin AS xmin FROM pg_stat_activity
+            WHERE (datname = current_database() OR datname IS NULL) AND pid <> pg_backend_pid()
+        UNION ALL SELECT transaction FROM pg_prepared_xacts WHERE database = current_database()
+        UNION ALL SELECT xmin FROM pg_replication_slots) AS held";
 
 const OWN_ROLE: &str = "run `sprongus migrate --role ROLE` as the owner, and connect as that role";
 
@@ -65,33 +75,37 @@ pub async fn health(client: &Client, place: String, schema: &str) -> Result<Heal
     })
 }
 
-/// The pool, and what keeps old rows from being cleared.
-pub async fn gauges(database: &Database) -> Result<Vec<Gauge>> {
+/// The pool, and how many callers share a transaction: what this process knows by itself.
+pub fn own_metrics(database: &Database, batches: Sizes) -> Vec<Metric> {
+    let pool = database.connections();
+    vec![
+        Metric::single("store_batch", SHARED_TRANSACTIONS, Value::Sizes(batches)),
+        Metric::now("store_connections", "Connections to the database that this process has", pool.open),
+        Metric::now("store_connections_most", "Connections that it may have", pool.most),
+        Metric::now("store_connections_idle", "Connections that nobody uses", pool.idle),
+        Metric::now("store_connections_wanted", "Callers that wait for a connection", pool.wanted),
+    ]
+}
+
+/// What keeps old rows from being cleared.
+pub async fn snapshots(database: &Database) -> Result<Vec<Metric>> {
     let mut session = database.session().await?;
-    let asked: [(&str, Params<'_>); 1] = [(OLDEST, &[])];
-    let rows = session.look(&WorkspaceId::local(), &asked).await?.pop().unwrap_or_default();
-    let oldest: Option<i64> = match rows.first() {
-        Some(row) => row.try_get(0)?,
-        None => None,
-    };
-    let (size, idle, waiting) = database.connections();
+    let asked: [(&str, Params<'_>); 2] = [(OLDEST, &[]), (HORIZON, &[])];
+    let mut answers = session.look(&WorkspaceId::local(), &asked).await?.into_iter();
+    let mut first = || answers.next().unwrap_or_default().into_iter().next();
+    let oldest: Option<i64> = first().map(|row| row.try_get(0)).transpose()?.flatten();
+    let behind: Option<i32> = first().map(|row| row.try_get(0)).transpose()?.flatten();
     Ok(vec![
-        Gauge {
-            name: "store_connections",
-            help: "Connections to the database that this process has",
-            value: size,
-        },
-        Gauge { name: "store_connections_idle", help: "Those of them that nobody uses", value: idle },
-        Gauge {
-            name: "store_connections_wanted",
-            help: "Callers that wait for a connection",
-            value: waiting,
-        },
-        Gauge {
-            name: "store_oldest_snapshot_seconds",
-            help: "Age of the oldest transaction that keeps dead rows from being cleared",
-            value: oldest.unwrap_or(0) as f64,
-        },
+        Metric::now(
+            "store_oldest_snapshot_seconds",
+            "Age of the oldest transaction that keeps dead rows from being cleared, of those this role may see",
+            oldest.unwrap_or(0) as f64,
+        ),
+        Metric::now(
+            "store_oldest_snapshot_transactions",
+            "Transactions begun since the oldest snapshot that anything holds, whoever it is",
+            behind.unwrap_or(0).into(),
+        ),
     ])
 }
 

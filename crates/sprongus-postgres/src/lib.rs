@@ -56,6 +56,7 @@ use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
+use sprongus_core::metric::{Metric, SizeCounter};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
@@ -63,7 +64,7 @@ use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Gauge, Health, Inserted, Store};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::{NewToken, Token};
@@ -84,6 +85,9 @@ use youth::Youth;
 /// Who waits for work looks at most so often, however much happens.
 const LOOKS_APART: Duration = Duration::from_millis(4);
 
+/// How long figures may be waited for that only the server knows.
+const METRICS_WAIT: Duration = Duration::from_secs(2);
+
 /// A database of runs on a server.
 pub struct Postgres {
     database: Database,
@@ -92,6 +96,7 @@ pub struct Postgres {
     wake: Arc<Wake>,
     marks: Marks,
     youth: Youth,
+    batches: Arc<SizeCounter>,
     enqueues: Gather<enqueue::Asked, Result<Inserted>>,
     finishes: Gather<Told, Result<Applied>>,
 }
@@ -112,19 +117,20 @@ impl Postgres {
         let working = open::working(&config, &options.schema);
         let database = Database::new(&working, options.pool_size, options.clock, Arc::clone(&wake))?;
         let (enqueuing, finishing) = (database.clone(), database.clone());
-        let enqueues = Gather::start(move |caller, asked: Vec<enqueue::Asked>| {
+        let batches: Arc<SizeCounter> = Arc::default();
+        let enqueues = Gather::start(Arc::clone(&batches), move |caller, asked: Vec<enqueue::Asked>| {
             let database = enqueuing.clone();
             Box::pin(async move {
                 repeat(Repeatable::Yes, |is_repeat| enqueue::each(&database, &caller, &asked, is_repeat))
                     .await
             })
         });
-        let finishes = Gather::start(move |caller, told: Vec<Told>| {
+        let finishes = Gather::start(Arc::clone(&batches), move |caller, told: Vec<Told>| {
             let database = finishing.clone();
             Box::pin(async move { repeat(Repeatable::Yes, |_| finish::run(&database, &caller, &told)).await })
         });
         let (schema, marks, youth) = (options.schema, Marks::default(), Youth::default());
-        Ok(Self { database, config, schema, wake, marks, youth, enqueues, finishes })
+        Ok(Self { database, config, schema, wake, marks, youth, batches, enqueues, finishes })
     }
 }
 
@@ -473,8 +479,12 @@ impl Store for Postgres {
         .await
     }
 
-    async fn gauges(&self) -> Result<Vec<Gauge>> {
-        look(|| health::gauges(&self.database)).await
+    async fn metrics(&self) -> Result<Vec<Metric>> {
+        let mut metrics = health::own_metrics(&self.database, self.batches.read());
+        // When no connection is to be had is when the others are wanted most.
+        let asked = tokio::time::timeout(METRICS_WAIT, look(|| health::snapshots(&self.database))).await;
+        metrics.extend(asked.ok().and_then(Result::ok).unwrap_or_default());
+        Ok(metrics)
     }
 
     fn generation(&self) -> u64 {

@@ -33,6 +33,14 @@ pub struct Database {
     wake: Arc<Wake>,
 }
 
+/// How many connections there are, there may be, nobody uses, and callers wait for.
+pub struct Connections {
+    pub open: f64,
+    pub most: f64,
+    pub idle: f64,
+    pub wanted: f64,
+}
+
 /// A connection, in or out of a transaction. Dropped within one it is closed, so that nobody is given half of it.
 pub struct Session {
     connection: Option<Object>,
@@ -90,10 +98,15 @@ impl Database {
         }
     }
 
-    /// Connections there are, those of them that are idle, and callers that wait for one.
-    pub fn connections(&self) -> (f64, f64, f64) {
+    /// How the pool stands.
+    pub fn connections(&self) -> Connections {
         let status = self.pool.status();
-        (status.size as f64, status.available as f64, status.waiting as f64)
+        Connections {
+            open: status.size as f64,
+            most: status.max_size as f64,
+            idle: status.available as f64,
+            wanted: status.waiting as f64,
+        }
     }
 
     /// The present where a test has turned the clock; otherwise the database's own clock is asked, in each statement.

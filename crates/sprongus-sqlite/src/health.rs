@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, MAIN_DB};
 use sprongus_core::Result;
-use sprongus_core::store::{Fault, Gauge, Health};
+use sprongus_core::metric::{Metric, SHARED_TRANSACTIONS, Sizes, Value};
+use sprongus_core::store::{Fault, Health};
 
 use crate::fault::Told;
 use crate::migrate;
@@ -56,17 +57,28 @@ pub fn health(
     })
 }
 
-/// The size of the file, and of the log that is not in it yet.
-pub fn gauges(file: &Path) -> Vec<Gauge> {
+/// The size of the file and of the log that is not in it yet, the room beside them, and how many callers share a transaction.
+pub fn metrics(file: &Path, batches: Sizes) -> Vec<Metric> {
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len()) as f64;
-    vec![
-        Gauge { name: "store_file_bytes", help: "Size of the database's file", value: size(file) },
-        Gauge {
-            name: "store_log_bytes",
-            help: "Size of the log of what is not in the file yet",
-            value: size(Path::new(&log)),
-        },
-    ]
+    let mut metrics = vec![
+        Metric::single("store_batch", SHARED_TRANSACTIONS, Value::Sizes(batches)),
+        Metric::now("store_file_bytes", "Size of the database's file", size(file)),
+        Metric::now(
+            "store_log_bytes",
+            "Size of the log of what is not in the file yet",
+            size(Path::new(&log)),
+        ),
+    ];
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Ok(disk) = rustix::fs::statvfs(folder) {
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize) as f64;
+        metrics.push(Metric::now(
+            "store_disk_free_bytes",
+            "Room on the disk that the database's file is on",
+            free,
+        ));
+    }
+    metrics
 }

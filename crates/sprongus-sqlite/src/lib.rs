@@ -49,6 +49,7 @@ use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
+use sprongus_core::metric::Metric;
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
@@ -56,7 +57,7 @@ use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Gauge, Health, Inserted, Store};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::{NewToken, Token};
@@ -467,9 +468,10 @@ impl Store for Sqlite {
         self.read(move |connection, _| health::health(connection, &file, durability, thorough)).await
     }
 
-    async fn gauges(&self) -> Result<Vec<Gauge>> {
-        let file = self.readers.file.clone();
-        self.read(move |_, _| Ok(health::gauges(&file))).await
+    async fn metrics(&self) -> Result<Vec<Metric>> {
+        let (file, batches) = (self.readers.file.clone(), self.writer.batches());
+        let looking = tokio::task::spawn_blocking(move || health::metrics(&file, batches));
+        looking.await.map_err(|error| Error::internal("a look was broken off").with_source(error))
     }
 
     fn generation(&self) -> u64 {

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use sprongus_core::metric::{SizeCounter, Sizes};
 use sprongus_core::time::{Clock, Timestamp};
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::sync::{oneshot, watch};
@@ -112,6 +113,7 @@ type Sent = (Box<dyn Job>, Option<Ticket>);
 #[derive(Clone)]
 pub struct Writer {
     jobs: Sender<Sent>,
+    batches: Arc<SizeCounter>,
 }
 
 impl Writer {
@@ -121,11 +123,18 @@ impl Writer {
     /// `unavailable` when the system starts no more threads.
     pub fn start(connection: Connection, clock: Arc<dyn Clock>, changed: watch::Sender<u64>) -> Result<Self> {
         let (jobs, waiting) = mpsc::channel();
+        let batches: Arc<SizeCounter> = Arc::default();
+        let counted = Arc::clone(&batches);
         let thread = thread::Builder::new().name("sprongus-writer".to_owned());
-        thread.spawn(move || work(&connection, clock.as_ref(), &waiting, &changed)).map_err(|error| {
-            Error::new(ErrorCode::Unavailable, "cannot start the writer thread").with_source(error)
-        })?;
-        Ok(Self { jobs })
+        thread.spawn(move || work(&connection, clock.as_ref(), &waiting, &changed, &counted)).map_err(
+            |error| Error::new(ErrorCode::Unavailable, "cannot start the writer thread").with_source(error),
+        )?;
+        Ok(Self { jobs, batches })
+    }
+
+    /// How many callers' writes each commit held.
+    pub fn batches(&self) -> Sizes {
+        self.batches.read()
     }
 
     /// Writes, and answers after the commit.
@@ -223,7 +232,13 @@ impl Desk {
     }
 }
 
-fn work(connection: &Connection, clock: &dyn Clock, waiting: &Receiver<Sent>, changed: &watch::Sender<u64>) {
+fn work(
+    connection: &Connection,
+    clock: &dyn Clock,
+    waiting: &Receiver<Sent>,
+    changed: &watch::Sender<u64>,
+    batches: &SizeCounter,
+) {
     let (mut expected, mut commits) = (0, 0_u32);
     empty_log_at(connection, SHORT_LOG);
     let mut desk = Desk::default();
@@ -251,6 +266,7 @@ fn work(connection: &Connection, clock: &dyn Clock, waiting: &Receiver<Sent>, ch
             several => several.min(MOST_JOBS),
         };
         if committed.is_ok() {
+            batches.count(writes.len());
             // First what the commit has made due, so that whoever is woken by the change does not start it a second time.
             desk.take_due(connection);
             changed.send_modify(|generation| *generation += 1);

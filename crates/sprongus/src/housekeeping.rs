@@ -16,6 +16,7 @@
 //!
 //! What is done when, and how it gives way to others, is in `rounds.rs`.
 
+mod figures;
 mod rounds;
 mod sweep;
 mod told;
@@ -26,6 +27,7 @@ use sprongus_core::rules::SYSTEM;
 use sprongus_core::{Caller, Result, RunsService};
 use tokio::task::JoinHandle;
 
+pub use figures::Figures;
 use rounds::{Batches, Chore};
 
 /// Timers moved in one transaction.
@@ -39,7 +41,10 @@ const RUNS: u32 = 500;
 
 /// Keeps house until it is dropped.
 #[must_use = "dropped, it stops"]
-pub struct Housekeeping(Vec<JoinHandle<()>>);
+pub struct Housekeeping {
+    tasks: Vec<JoinHandle<()>>,
+    figures: Figures,
+}
 
 impl Housekeeping {
     /// All of it, for every workspace: for who stands for a whole database. Runs that have ended go when `retention` says so. A failure is
@@ -48,9 +53,11 @@ impl Housekeeping {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(service: RunsService, retention: Retention) -> Self {
-        let keeper = Keeper { service: service.clone(), retention };
+        let figures = Figures::new();
+        let keeper = Keeper { service: service.clone(), retention, figures: figures.clone() };
         // A bucket that is away must hold no timer up, so what is swept goes its own way.
-        Self(vec![tokio::spawn(rounds::forever(keeper, rounds::tell)), tokio::spawn(sweep::forever(service))])
+        let sweeping = tokio::spawn(sweep::forever(service, figures.clone()));
+        Self { tasks: vec![tokio::spawn(rounds::forever(keeper, rounds::tell)), sweeping], figures }
     }
 
     /// The bytes of artifacts alone: for who works beside a database that others stand for.
@@ -58,13 +65,19 @@ impl Housekeeping {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn sweeping(service: RunsService) -> Self {
-        Self(vec![tokio::spawn(sweep::forever(service))])
+        let figures = Figures::new();
+        Self { tasks: vec![tokio::spawn(sweep::forever(service, figures.clone()))], figures }
+    }
+
+    /// What it tells of itself, to be watched; a server takes it by `Server::telling`.
+    pub fn figures(&self) -> Figures {
+        self.figures.clone()
     }
 }
 
 impl Drop for Housekeeping {
     fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -72,6 +85,7 @@ impl Drop for Housekeeping {
 struct Keeper {
     service: RunsService,
     retention: Retention,
+    figures: Figures,
 }
 
 impl Batches for Keeper {
@@ -83,15 +97,27 @@ impl Batches for Keeper {
     async fn batch(&self, chore: Chore, workspace: &WorkspaceId) -> Result<bool> {
         let caller = Caller::new(workspace.clone(), SYSTEM);
         let store = self.service.store();
-        match chore {
-            Chore::Timers => Ok(self.service.expire(&caller, TIMERS).await? >= TIMERS),
-            // Those who come too late for one page find less than a page, or nothing: only nothing is the end.
-            Chore::Minutes => Ok(store.roll_up(&caller, EVENTS).await? > 0),
-            Chore::Retention => {
-                let pruned = store.prune(&caller, &self.retention, RUNS, false).await?;
-                Ok(pruned.total() > 0)
+        let (done, may_be_more) = match chore {
+            Chore::Timers => {
+                let moved = self.service.expire(&caller, TIMERS).await?;
+                (moved.into(), moved >= TIMERS)
             }
-        }
+            // Those who come too late for one page find less than a page, or nothing: only nothing is the end.
+            Chore::Minutes => {
+                let read = store.roll_up(&caller, EVENTS).await?;
+                (read.into(), read > 0)
+            }
+            Chore::Retention => {
+                let taken = store.prune(&caller, &self.retention, RUNS, false).await?.total();
+                (taken, taken > 0)
+            }
+        };
+        self.figures.did(chore.as_str(), done);
+        Ok(may_be_more)
+    }
+
+    fn round_over(&self, chore: Chore, well: bool) {
+        self.figures.round_over(chore.as_str(), well);
     }
 }
 

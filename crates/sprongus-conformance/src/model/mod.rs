@@ -17,6 +17,7 @@ use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
+use sprongus_core::metric::Metric;
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals, admit};
@@ -24,7 +25,7 @@ use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Gauge, Health, Inserted, Store};
+use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::{Clock, Timestamp};
 use sprongus_core::token::{NewToken, Token};
@@ -396,7 +397,7 @@ impl Store for Model {
         Ok(Health { engine, place, schema: 0, durable: false, faults: Vec::new() })
     }
 
-    async fn gauges(&self) -> Result<Vec<Gauge>> {
+    async fn metrics(&self) -> Result<Vec<Metric>> {
         Ok(Vec::new())
     }
 

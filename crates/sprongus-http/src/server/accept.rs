@@ -76,7 +76,9 @@ pub async fn serve(server: Server, listener: TcpListener, stop: impl Future<Outp
             request
         });
         let connection = graceful.watch(http.serve_connection(io, TowerToHyperService::new(service)));
+        let counted = server.shared.metrics.connection();
         tokio::spawn(async move {
+            let _counted = counted;
             if let Err(error) = connection.await {
                 tracing::debug!(?error, "a connection ended");
             }

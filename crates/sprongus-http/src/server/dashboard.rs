@@ -72,6 +72,11 @@ impl State {
             sign_ins: Rates::new(Some(SIGN_INS)),
         }
     }
+
+    /// Pages that are kept fresh now.
+    pub fn live_pages(&self) -> usize {
+        VIEWERS.saturating_sub(self.places.available_permits())
+    }
 }
 
 /// The dashboard's routes: no part of the API, nor of its document.

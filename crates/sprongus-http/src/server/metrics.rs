@@ -1,55 +1,142 @@
 //! What a Prometheus server scrapes. What concerns runs comes from the database, so every server of one tells the same; what concerns
-//! requests and connections is this process's own.
+//! requests, connections and house is this process's own, and is told when the database is away too: that is when somebody looks.
+//!
+//! `tenant.rs` has the figures of a workspace and bounds how many kinds are told apart; `runs.rs` writes them, `told.rs` what parts of
+//! the program tell of themselves; `format.rs` knows the two formats.
 
+mod format;
 mod requests;
 mod runs;
+mod tenant;
+mod told;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use sprongus_core::metric::Metric;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::rules::SYSTEM;
-use sprongus_core::store::Gauge;
 use sprongus_core::{Caller, Error, Result, RunsService};
 
+pub(super) use format::Format;
 pub(super) use requests::{Requests, shown};
-use runs::{OfRuns, Tenant};
+use runs::OfRuns;
+use tenant::{Found, Shown, Tenant};
+use told::Told;
 
 /// How old figures may be that somebody else's scrape has just asked for.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// The media type of what is answered.
-pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// How long the database may take; a Prometheus server gives a scrape ten seconds unless told otherwise.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Whose figures are shown.
+#[derive(Debug)]
+pub(super) enum Visible {
+    Everybodys,
+    Of(WorkspaceId),
+}
+
+/// What else in this process tells figures of itself.
+type Source = Box<dyn Fn() -> Vec<Metric> + Send + Sync>;
 
 /// What is kept between scrapes.
 #[derive(Default)]
 pub(super) struct Metrics {
     pub(super) requests: Requests,
+    connections: Gauge,
+    sources: Mutex<Vec<Source>>,
     tenants: Mutex<HashMap<WorkspaceId, (Instant, Arc<Tenant>)>>,
+    shown: Mutex<Shown>,
+}
+
+/// A connection, counted until it is dropped.
+pub(super) struct Counted(Gauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Metrics {
-    /// Everything, of these workspaces.
-    pub(super) async fn text(&self, service: &RunsService, workspaces: Vec<WorkspaceId>) -> Result<String> {
+    /// Asks `source` at each scrape.
+    pub(super) fn add(&self, source: Source) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+    }
+
+    /// Counts a connection.
+    pub(super) fn connection(&self) -> Counted {
+        self.connections.inc();
+        Counted(self.connections.clone())
+    }
+
+    /// Everything.
+    pub(super) async fn text(
+        &self,
+        service: &RunsService,
+        visible: Visible,
+        live_pages: usize,
+        format: Format,
+    ) -> Result<String> {
+        let mut told =
+            vec![Metric::now("live_pages", "Dashboard pages that are kept fresh", live_pages as f64)];
+        for source in self.sources.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            told.extend(source());
+        }
+        let asked = tokio::time::timeout(PATIENCE, async {
+            let tenants = self.tenants(service, visible).await?;
+            Ok::<_, Error>((tenants, service.store().metrics().await?))
+        });
+        let (tenants, of_store) = match asked.await {
+            Ok(Ok(answered)) => answered,
+            failed => {
+                tracing::debug!(error = ?failed.err().map(|_| "no answer in time"), "metrics go without the database");
+                // What it knows without a connection it tells at once.
+                let own = tokio::time::timeout(PATIENCE, service.store().metrics()).await;
+                told.extend(own.ok().and_then(Result::ok).unwrap_or_default());
+                told.push(Metric::now("store_answers", ANSWERS, 0.0));
+                return self.encoded(Vec::new(), told, format);
+            }
+        };
+        told.extend(of_store);
+        told.push(Metric::now("store_answers", ANSWERS, 1.0));
+        self.encoded(tenants, told, format)
+    }
+
+    fn encoded(&self, tenants: Vec<Arc<Tenant>>, told: Vec<Metric>, format: Format) -> Result<String> {
+        let mut registry = Registry::with_prefix("sprongus");
+        self.requests.register(&mut registry);
+        registry.register("http_connections", "Connections that are open", self.connections.clone());
+        registry.register_collector(Box::new(OfRuns(tenants)));
+        registry.register_collector(Box::new(Told(told)));
+        let mut text = String::new();
+        encode(&mut text, &registry)
+            .map_err(|error| Error::internal("cannot write metrics").with_source(error))?;
+        Ok(format.of(text))
+    }
+
+    async fn tenants(&self, service: &RunsService, visible: Visible) -> Result<Vec<Arc<Tenant>>> {
+        let workspaces = match visible {
+            Visible::Of(workspace) => vec![workspace],
+            Visible::Everybodys => {
+                let all: Vec<WorkspaceId> =
+                    service.store().workspaces().await?.into_iter().map(|workspace| workspace.id).collect();
+                self.shown.lock().unwrap_or_else(PoisonError::into_inner).forget_all_but(&all);
+                all
+            }
+        };
         let mut tenants = Vec::with_capacity(workspaces.len());
         for workspace in workspaces {
             tenants.push(self.tenant(service, workspace).await?);
         }
-        let gauges = service.store().gauges().await?;
-        let mut registry = Registry::with_prefix("sprongus");
-        self.requests.register(&mut registry);
-        registry.register_collector(Box::new(OfRuns(tenants)));
-        registry.register_collector(Box::new(OfStore(gauges)));
-        let mut text = String::new();
-        encode(&mut text, &registry)
-            .map_err(|error| Error::internal("cannot write metrics").with_source(error))?;
-        Ok(text)
+        Ok(tenants)
     }
 
     async fn tenant(&self, service: &RunsService, workspace: WorkspaceId) -> Result<Arc<Tenant>> {
@@ -58,9 +145,16 @@ impl Metrics {
             return Ok(tenant);
         }
         let caller = Caller::new(workspace.clone(), SYSTEM);
-        let stats = service.for_caller(caller.clone()).stats().await?;
-        let totals = service.store().totals(&caller).await?;
-        let tenant = Arc::new(Tenant { workspace: workspace.clone(), stats, totals });
+        let runs = service.for_caller(caller.clone());
+        let found = Found {
+            stats: runs.stats().await?,
+            totals: service.store().totals(&caller).await?,
+            workers: runs.workers().await?,
+            settings: runs.kinds().await?,
+        };
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let tenant = Arc::new(Tenant::new(workspace.clone(), found, &mut shown));
+        drop(shown);
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         tenants.retain(|_, (at, _)| at.elapsed() < FRESH);
         tenants.insert(workspace, (Instant::now(), Arc::clone(&tenant)));
@@ -68,18 +162,8 @@ impl Metrics {
     }
 }
 
-/// What the store tells of itself.
-#[derive(Debug)]
-struct OfStore(Vec<Gauge>);
-
-impl Collector for OfStore {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
-        for Gauge { name, help, value } in &self.0 {
-            encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(value)?;
-        }
-        Ok(())
-    }
-}
+const ANSWERS: &str =
+    "Whether the database answered this scrape in time: without it there is nothing of runs";
 
 /// A metric of several series.
 fn family<'a>(

@@ -18,8 +18,8 @@ use crate::connect::{Access, Wish};
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::telemetry::Telemetry;
-use crate::times;
 use crate::work::{self, Wishes};
+use crate::{times, version};
 
 /// How.
 #[derive(Debug, clap::Args)]
@@ -67,7 +67,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let service = connection.service()?.clone();
     let retention =
         declaration.as_ref().map(|declaration| declaration.retention.or_default()).unwrap_or_default();
-    let _housekeeping = Housekeeping::start(service.clone(), retention);
+    let housekeeping = Housekeeping::start(service.clone(), retention);
     first_token::offer(app, &service, &connection.place, &url, address.ip().is_loopback()).await?;
     if !address.ip().is_loopback() {
         app.screen.note(
@@ -79,7 +79,9 @@ pub async fn run(args: Args, app: &App) -> Outcome {
         .map_err(|error| Error::internal("signals cannot be listened for").with_source(error))?;
     let mut options = options(declaration.as_ref());
     options.grace = args.grace.unwrap_or(options.grace);
-    let server = Server::new(service, options);
+    let figures = housekeeping.figures();
+    let server = Server::new(service, options)
+        .telling(move || figures.metrics().into_iter().chain([version::metric()]).collect());
     app.screen.answer(
         &serde_json::json!({"url": url, "database": connection.place.to_string()}),
         &url,

@@ -55,6 +55,15 @@ impl Chore {
         }
     }
 
+    /// Its name among the figures.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Timers => "timers",
+            Self::Minutes => "minutes",
+            Self::Retention => "retention",
+        }
+    }
+
     fn failure(self) -> &'static str {
         match self {
             Self::Timers => "timers were not looked at",
@@ -71,6 +80,9 @@ pub(super) trait Batches {
 
     /// Does a batch of a chore in a workspace; whether there may be more of it.
     fn batch(&self, chore: Chore, workspace: &WorkspaceId) -> impl Future<Output = Result<bool>> + Send;
+
+    /// A round is over; whether all of it went well.
+    fn round_over(&self, chore: Chore, well: bool);
 }
 
 /// Logs a failure.
@@ -96,7 +108,8 @@ impl Standing {
         Self { chore, due, left: None, well: true, told: Told::default() }
     }
 
-    fn end_round(&mut self) {
+    fn end_round(&mut self, batches: &impl Batches) {
+        batches.round_over(self.chore, self.well);
         if std::mem::replace(&mut self.well, true) {
             self.told.forget();
         }
@@ -111,7 +124,7 @@ impl Standing {
                 Ok(all) => self.left = Some(all.into()),
                 Err(error) => self.failed(&error, tell),
             }
-            return self.end_batch(false);
+            return self.end_batch(false, batches);
         };
         let began = Instant::now();
         if let Some(workspace) = left.pop_front() {
@@ -124,13 +137,13 @@ impl Standing {
                 Err(error) => self.failed(&error, tell),
             }
         }
-        self.end_batch(began.elapsed() > SLOW);
+        self.end_batch(began.elapsed() > SLOW, batches);
     }
 
-    fn end_batch(&mut self, was_slow: bool) {
+    fn end_batch(&mut self, was_slow: bool, batches: &impl Batches) {
         let is_over = self.left.as_ref().is_none_or(VecDeque::is_empty);
         if is_over || (was_slow && self.chore.can_wait()) {
-            self.end_round();
+            self.end_round(batches);
         } else {
             self.due = Instant::now();
         }

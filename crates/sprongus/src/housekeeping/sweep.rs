@@ -5,14 +5,23 @@ use std::time::Duration;
 
 use sprongus_core::{Error, Result, RunsService};
 
+use super::figures::Figures;
 use super::told::Told;
 
 /// How long between two sweeps, give or take a fifth, so that processes started together do not sweep together.
 const PAUSE: Duration = Duration::from_secs(600);
 
+/// Its name among the figures.
+const CHORE: &str = "sweep";
+
 /// Begins after a first pause.
-pub(super) async fn forever(service: RunsService) {
-    let sweep = || service.sweep();
+pub(super) async fn forever(service: RunsService, figures: Figures) {
+    let sweep = async || {
+        let swept = service.sweep().await;
+        figures.did(CHORE, *swept.as_ref().unwrap_or(&0));
+        figures.round_over(CHORE, swept.is_ok());
+        swept
+    };
     let tell = |error: &Error| tracing::warn!("artifacts were not swept: {error:?}");
     sweeping(pause, sweep, tell).await;
 }

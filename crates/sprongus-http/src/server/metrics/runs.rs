@@ -1,4 +1,4 @@
-//! The runs of workspaces as metrics: how many there are of each kind, and everything that ever happened to them.
+//! The runs of workspaces as metrics: how many there are of each kind and who is there for them, and everything that ever happened.
 
 use std::fmt::Result;
 use std::sync::Arc;
@@ -7,39 +7,42 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
-use sprongus_core::directory::{KindStats, Stats};
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::rollup::{BOUNDS_MS, Counts, Span, Took, Totals};
+use sprongus_core::rollup::{BOUNDS_MS, Counts, Span, Took};
 use std::collections::BTreeMap;
 
 use super::family;
-
-/// The figures of one workspace.
-#[derive(Debug)]
-pub struct Tenant {
-    pub workspace: WorkspaceId,
-    pub stats: Stats,
-    pub totals: BTreeMap<String, Totals>,
-}
+use super::tenant::{OfKind, Tenant};
 
 /// Those of all that are shown.
 #[derive(Debug)]
 pub struct OfRuns(pub Vec<Arc<Tenant>>);
 
 /// A figure of a kind.
-type Depth = fn(&KindStats) -> f64;
+type Depth = fn(&OfKind) -> f64;
+/// A figure of a workspace.
+type Crew = fn(&Tenant) -> f64;
 /// One of its counts.
 type Count = fn(&Counts) -> u64;
 type Labels<'a> = [(&'static str, &'a str); 2];
 type Ended<'a> = [(&'static str, &'a str); 3];
 
-/// How many runs there are now.
-const DEPTHS: [(&str, &str, Depth); 4] = [
-    ("runs_due", "Runs that are due and not claimed", |kind| kind.due as f64),
-    ("runs_later", "Runs that are delayed, backing off or waiting at a gate", |kind| kind.later as f64),
-    ("runs_running", "Runs that workers hold", |kind| kind.running as f64),
-    ("oldest_due_seconds", "How long the run that has been due longest has been so", |kind| {
-        kind.oldest_due_ms.map_or(0.0, seconds)
+/// How many runs there are now, and who is there for them.
+const DEPTHS: [(&str, &str, Depth); 6] = [
+    ("runs_due", "Runs that are due and not claimed", |of| of.now.due as f64),
+    ("runs_later", "Runs that are delayed, backing off or waiting at a gate", |of| of.now.later as f64),
+    ("runs_running", "Runs that workers hold", |of| of.now.running as f64),
+    ("oldest_due_seconds", "How long the run that has been due longest has been so", |of| {
+        of.now.oldest_due_ms.map_or(0.0, seconds)
+    }),
+    ("kind_workers", "Workers that would claim a run of the kind", |of| of.workers as f64),
+    ("kind_paused", "Whether somebody has paused the kind", |of| f64::from(u8::from(of.is_paused))),
+];
+
+/// Who works.
+const CREWS: [(&str, &str, Crew); 2] = [
+    ("workers", "Workers heard of lately", |tenant| tenant.workers as f64),
+    ("worker_slots", "Runs that they can execute at once, those that drain left out", |tenant| {
+        tenant.slots as f64
     }),
 ];
 
@@ -69,24 +72,13 @@ fn seconds(millis: u64) -> f64 {
 }
 
 impl OfRuns {
-    fn kinds(&self) -> impl Iterator<Item = (Labels<'_>, &KindStats)> {
+    fn kinds(&self) -> impl Iterator<Item = (Labels<'_>, &OfKind)> {
         self.0.iter().flat_map(|tenant| {
             let workspace = tenant.workspace.as_str();
             tenant
-                .stats
                 .kinds
                 .iter()
-                .map(move |(kind, stats)| ([("workspace", workspace), ("kind", kind.as_str())], stats))
-        })
-    }
-
-    fn totals(&self) -> impl Iterator<Item = (Labels<'_>, &Totals)> {
-        self.0.iter().flat_map(|tenant| {
-            let workspace = tenant.workspace.as_str();
-            tenant
-                .totals
-                .iter()
-                .map(move |(kind, totals)| ([("workspace", workspace), ("kind", kind.as_str())], totals))
+                .map(move |(kind, of)| ([("workspace", workspace), ("kind", kind.as_str())], of))
         })
     }
 }
@@ -95,39 +87,41 @@ impl Collector for OfRuns {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result {
         for (name, help, value) in DEPTHS {
             let mut metric = family(&mut encoder, name, help, None, MetricType::Gauge)?;
-            for (labels, kind) in self.kinds() {
-                metric.encode_family(&labels)?.encode_gauge(&value(kind))?;
+            for (labels, of) in self.kinds() {
+                metric.encode_family(&labels)?.encode_gauge(&value(of))?;
             }
         }
         for (name, help, value) in HAPPENED {
             let mut metric = family(&mut encoder, name, help, None, MetricType::Counter)?;
-            for (labels, totals) in self.totals() {
+            for (labels, of) in self.kinds() {
                 metric
                     .encode_family(&labels)?
-                    .encode_counter::<NoLabelSet, _, u64>(&value(&totals.counts), None)?;
+                    .encode_counter::<NoLabelSet, _, u64>(&value(&of.ever.counts), None)?;
             }
         }
         let mut metric =
             family(&mut encoder, "runs_ended", "Runs that ended, by how", None, MetricType::Counter)?;
-        for ([workspace, kind], totals) in self.totals() {
+        for ([workspace, kind], of) in self.kinds() {
             for (outcome, value) in ENDINGS {
                 let labels: Ended<'_> = [workspace, kind, ("outcome", outcome)];
                 metric
                     .encode_family(&labels)?
-                    .encode_counter::<NoLabelSet, _, u64>(&value(&totals.counts), None)?;
+                    .encode_counter::<NoLabelSet, _, u64>(&value(&of.ever.counts), None)?;
             }
         }
         for (name, help, span) in SPANS {
             let mut metric = family(&mut encoder, name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
-            for (labels, totals) in self.totals() {
-                let (groups, sum) = histogram(&totals.spans, span);
+            for (labels, of) in self.kinds() {
+                let (groups, sum) = histogram(&of.ever.spans, span);
                 metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum.0, sum.1, &groups, None)?;
             }
         }
-        let mut metric = family(&mut encoder, "workers", "Workers heard of lately", None, MetricType::Gauge)?;
-        for tenant in &self.0 {
-            let labels = [("workspace", tenant.workspace.as_str())];
-            metric.encode_family(&labels)?.encode_gauge(&(tenant.stats.workers as f64))?;
+        for (name, help, value) in CREWS {
+            let mut metric = family(&mut encoder, name, help, None, MetricType::Gauge)?;
+            for tenant in &self.0 {
+                let labels = [("workspace", tenant.workspace.as_str())];
+                metric.encode_family(&labels)?.encode_gauge(&value(tenant))?;
+            }
         }
         Ok(())
     }

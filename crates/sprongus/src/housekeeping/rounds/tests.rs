@@ -12,6 +12,7 @@ struct Scripted {
     began: Instant,
     done: Arc<Mutex<Vec<Done>>>,
     told: Arc<Mutex<Vec<String>>>,
+    rounds: Arc<Mutex<Vec<(Chore, bool)>>>,
 }
 
 impl Batches for Scripted {
@@ -25,12 +26,17 @@ impl Batches for Scripted {
         tokio::time::sleep(took).await;
         answer
     }
+
+    fn round_over(&self, chore: Chore, well: bool) {
+        self.rounds.lock().unwrap().push((chore, well));
+    }
 }
 
 impl Scripted {
     fn new(workspaces: &[&'static str], answer: fn(Chore, &str) -> (Duration, Result<bool>)) -> Self {
         let workspaces = workspaces.to_vec();
-        Self { workspaces, answer, began: Instant::now(), done: Arc::default(), told: Arc::default() }
+        let (done, told, rounds) = (Arc::default(), Arc::default(), Arc::default());
+        Self { workspaces, answer, began: Instant::now(), done, told, rounds }
     }
 
     /// Keeps house for so long; what was done, and when each began.
@@ -129,6 +135,9 @@ async fn a_failure_is_told_once_and_the_other_workspaces_have_their_turn() {
     });
     let done = scripted.keep(HOUR / 60).await;
     assert_eq!(*scripted.told.lock().unwrap(), ["away"]);
+    let rounds = scripted.rounds.lock().unwrap().clone();
+    assert!(rounds.len() > 50, "{}", rounds.len());
+    assert!(rounds.iter().all(|(chore, well)| *well == (*chore != Chore::Timers)), "{rounds:?}");
     let (failing, well) = (times(&done, Chore::Timers, "a"), times(&done, Chore::Timers, "z"));
     assert!(failing.len() > 40 && failing.len().abs_diff(well.len()) <= 1);
 }
