@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::redact::redact;
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -213,6 +215,26 @@ impl Error {
         self
     }
 
+    /// The same as it may leave the process: message, hint and fields with secrets and e-mail addresses masked, and without its cause.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let mask = |text: &str| redact(text).into_owned();
+        let fields = self.0.fields.iter();
+        let fields =
+            fields.map(|field| FieldError { pointer: mask(&field.pointer), message: mask(&field.message) });
+        Self(Box::new(Body {
+            code: self.0.code,
+            message: mask(&self.0.message),
+            // A constant is ours, and may show what a URL with a password looks like.
+            hint: self.0.hint.as_ref().map(|hint| match hint {
+                Cow::Borrowed(ours) => Cow::Borrowed(*ours),
+                Cow::Owned(made) => Cow::Owned(mask(made)),
+            }),
+            fields: fields.collect(),
+            source: None,
+        }))
+    }
+
     /// Which of the closed list this is.
     pub fn code(&self) -> ErrorCode {
         self.0.code
@@ -277,6 +299,23 @@ impl PartialEq for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_masked_error_holds_no_secret_and_no_cause() {
+        let url = "postgres://ada:hunter2@db";
+        let field = FieldError { pointer: format!("/{url}"), message: url.to_owned() };
+        let error = Error::validation(format!("not a kind: {url}")).with_hint(format!("not {url}"));
+        let error = error.with_fields(vec![field]).with_source(url);
+        let masked = error.masked();
+        let told = format!("{masked:?} {masked} {} {:?}", masked.hint(), masked.fields());
+        assert!(
+            !told.contains("hunter2") && told.contains("not a kind: postgres://ada:[secret]@db"),
+            "{told}"
+        );
+        assert_eq!(masked.code(), error.code());
+        let ours = Error::validation("x").with_hint("such as postgres://user:password@host");
+        assert_eq!(ours.masked().hint(), ours.hint());
+    }
 
     #[test]
     fn every_code_is_told_completely_and_under_its_own_name() {

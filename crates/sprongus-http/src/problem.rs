@@ -58,8 +58,9 @@ pub struct ItemProblem {
 }
 
 impl Problem {
-    /// The document of an error; `request_id` may be empty.
+    /// The document of an error, with secrets and e-mail addresses masked; `request_id` may be empty.
     pub fn new(error: &Error, request_id: &str) -> Self {
+        let error = &error.masked();
         let facts = error.code().facts();
         Self {
             about: format!("/errors#{}", facts.name),

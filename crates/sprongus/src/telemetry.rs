@@ -3,6 +3,8 @@
 #[cfg(feature = "otlp")]
 mod collector;
 #[cfg(feature = "otlp")]
+mod masked;
+#[cfg(feature = "otlp")]
 mod traces;
 
 use sprongus_core::Result;

@@ -8,6 +8,7 @@ use super::{Act, Change, Decision, Standing, lease_lost, stand};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::json::Json;
+use crate::redact::redact;
 use crate::run::{Cleanup, Hold, Outcome, Run};
 use crate::state::{State, Verb};
 use crate::text::{MAX_ERROR_BYTES, storable};
@@ -62,7 +63,9 @@ pub fn finish(run: &Run, hold: &Hold, outcome: &Outcome, draw: f64, act: Act<'_>
             succeed(run, hold, result.as_ref(), output_ref.as_deref(), act)
         }
         Outcome::Fail { error, retryable, retry_in } => {
-            let error = storable(error, MAX_ERROR_BYTES);
+            // Our worker has masked it already; others may not have.
+            let error = redact(error);
+            let error = storable(&error, MAX_ERROR_BYTES);
             fail(run, hold, &error, *retryable, *retry_in, draw, act)
         }
         Outcome::Release => release(run, hold, act),

@@ -92,7 +92,7 @@ pub const RULES: &[Rule] = &[
             "AGE-SECRET-KEY-1",
         ],
     ),
-    rule("sprongus_token", "Sprongus API token", r"(sprg_[A-Za-z0-9_-]{16,})", &["sprg_"]),
+    rule("sprongus_token", "Sprongus API token", r"(spr_[0-9a-f]{32,})", &["spr_"]),
     rule(
         "jwt",
         "JSON Web Token",

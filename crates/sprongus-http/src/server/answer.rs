@@ -37,13 +37,21 @@ impl From<Error> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(error) = self;
-        if error.code() == ErrorCode::Internal {
-            tracing::error!(request = request_id(), ?error, "a request failed by a fault of ours");
-        } else {
-            tracing::debug!(request = request_id(), ?error, "refused");
-        }
+        log_refusal(&error, "request");
         let status = StatusCode::from_u16(error.code().http_status());
         document(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Problem::new(&error, &request_id()))
+    }
+}
+
+/// Logs why something was not answered as it was asked. A refusal quotes what the client wrote, which is for the client alone: of one of
+/// those the log has the code.
+pub fn log_refusal(error: &Error, what: &'static str) {
+    if error.code() == ErrorCode::Internal {
+        tracing::error!(request = request_id(), what, ?error, "failed by a fault of ours");
+    } else if error.code().http_status() >= 500 {
+        tracing::debug!(request = request_id(), what, ?error, "refused");
+    } else {
+        tracing::debug!(request = request_id(), what, code = %error.code(), "refused");
     }
 }
 

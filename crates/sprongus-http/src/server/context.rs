@@ -102,8 +102,8 @@ pub async fn layer(State(shared): State<Arc<Shared>>, request: Request, next: Ne
     }
     shared.metrics.requests.count(&method, route.as_deref(), status, took);
     let elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    // The path itself is a client's text; the route says as much.
-    let route = route.as_deref().unwrap_or("-");
-    tracing::debug!(request = %context.request_id, %method, route, status, elapsed_ms, "answered");
+    // The path itself is a client's text, and so is a method that none of ours is; the route says as much.
+    let (method, route) = shown(&method, route.as_deref()).unwrap_or(("_OTHER", "-".to_owned()));
+    tracing::debug!(request = %context.request_id, method, route, status, elapsed_ms, "answered");
     response
 }

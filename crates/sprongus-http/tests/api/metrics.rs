@@ -14,7 +14,9 @@ fn value<'a>(text: &'a str, series: &str) -> Option<&'a str> {
 }
 
 async fn scrape(scene: &Scene, headers: &[(&str, &str)]) -> raw::Reply {
-    raw::bytes(scene.address, &raw::request("GET", "/metrics", headers, b"")).await
+    let openmetrics = ("Accept", "application/openmetrics-text;version=1.0.0;q=0.75,*/*;q=0.1");
+    let headers: Vec<_> = headers.iter().copied().chain([openmetrics]).collect();
+    raw::bytes(scene.address, &raw::request("GET", "/metrics", &headers, b"")).await
 }
 
 async fn roll_up(scene: &Scene, workspace: &str) {

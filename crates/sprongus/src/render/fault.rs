@@ -1,7 +1,5 @@
 //! Errors: a line and a hint for people, a problem document for programs. Both on stderr.
 
-use std::borrow::Cow;
-
 use clap::error::ErrorKind;
 use serde::Serialize;
 use sprongus_core::error::FieldError;
@@ -19,8 +17,7 @@ struct Problem<'a> {
     r#type: String,
     title: &'static str,
     status: u16,
-    /// A URL may have been typed where none belongs, with its password.
-    detail: Cow<'a, str>,
+    detail: &'a str,
     code: &'static str,
     hint: &'a str,
     retryable: bool,
@@ -34,7 +31,7 @@ impl<'a> Problem<'a> {
             r#type: format!("{}/errors#{}", env!("CARGO_PKG_REPOSITORY"), facts.name),
             title: facts.title,
             status: facts.status,
-            detail: redact(error.message()),
+            detail: error.message(),
             code: facts.name,
             hint: error.hint(),
             retryable: facts.retryable,
@@ -46,7 +43,7 @@ impl<'a> Problem<'a> {
 /// Tells an error.
 pub fn tell(screen: &Screen, error: &Error) {
     screen.side(&match screen.format {
-        Format::Json => document(error),
+        Format::Json => document(&error.masked()),
         Format::People | Format::Quiet => lines(error, screen.verbose > 0),
     });
 }
@@ -56,12 +53,13 @@ fn document(error: &Error) -> String {
 }
 
 fn lines(error: &Error, with_cause: bool) -> String {
-    let one_line = |text: &str| printable(&redact(text)).replace('\n', " ");
-    let mut out = format!("{} {}\n", paint(BAD.bold(), "error:"), one_line(error.message()));
-    out.push_str(&format!("{} {}\n", paint(ATTENTION, "hint:"), one_line(error.hint())));
+    let one_line = |text: &str| printable(text).replace('\n', " ");
+    let masked = error.masked();
+    let mut out = format!("{} {}\n", paint(BAD.bold(), "error:"), one_line(masked.message()));
+    out.push_str(&format!("{} {}\n", paint(ATTENTION, "hint:"), one_line(masked.hint())));
     let mut cause = std::error::Error::source(error).filter(|_| with_cause);
     while let Some(reason) = cause {
-        out.push_str(&format!("{} {}\n", paint(DIM, "cause:"), one_line(&reason.to_string())));
+        out.push_str(&format!("{} {}\n", paint(DIM, "cause:"), one_line(&redact(&reason.to_string()))));
         cause = reason.source();
     }
     out
@@ -79,7 +77,7 @@ pub fn usage(error: &clap::Error, json: bool) -> Exit {
         return Exit::Usage;
     }
     let told = as_error(error);
-    let text = if json { document(&told) } else { lines(&told, false) };
+    let text = if json { document(&told.masked()) } else { lines(&told, false) };
     let screen = Screen { format: Format::People, watched: false, verbose: 0, margin: "" };
     screen.side(&text);
     if !json && let Some(usage) = usage_line(error) {
@@ -129,7 +127,7 @@ mod tests {
     #[test]
     fn a_url_typed_in_a_wrong_place_does_not_show_its_password() {
         let error = Error::validation("not a run's id: postgres://ada:hunter%402@db/runs");
-        for text in [lines(&error, true), document(&error)] {
+        for text in [lines(&error, true), document(&error.masked())] {
             assert!(text.contains("postgres://ada:[secret]@db/runs"), "{text}");
         }
     }

@@ -1,10 +1,15 @@
 //! What a worker or a server says of itself, on stderr: a line an event, or with `--json` an object, which holds the run or request
-//! that it belongs to as well.
+//! that it belongs to as well. Whatever a line holds, secrets and e-mail addresses are masked in it before it is written (`masked.rs`).
 
 use std::io::{self, IsTerminal};
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::{Layer, Registry};
+
+mod masked;
+
+use masked::Masked;
 
 use super::screen::{Format, Screen};
 
@@ -19,14 +24,23 @@ pub fn layer(screen: &Screen) -> Box<dyn Layer<Registry> + Send + Sync> {
     let filter = EnvFilter::try_from_env("SPRONGUS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let colored = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(|| Masked::new(io::stderr()))
         .with_ansi(colored && io::stderr().is_terminal())
         .with_target(false);
     match screen.format {
-        Format::Json => lines.json().with_span_list(false).with_filter(filter).boxed(),
+        Format::Json => {
+            lines.json().with_span_list(false).with_filter(filter.and(filter_fn(may_be_told))).boxed()
+        }
         // An event names its run itself; the span would say it again in every line.
         Format::People | Format::Quiet => {
-            lines.with_filter(filter.and(filter_fn(|metadata| !metadata.is_span()))).boxed()
+            let is_event = filter_fn(|metadata: &Metadata<'_>| !metadata.is_span() && may_be_told(metadata));
+            lines.with_filter(filter.and(is_event)).boxed()
         }
     }
+}
+
+/// What libraries say in detail is left out, whatever the filter asks for: a driver of databases tells the values of its statements
+/// there, which are inputs.
+fn may_be_told(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("sprongus") || *metadata.level() <= Level::INFO
 }

@@ -15,6 +15,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::collector::Collector;
+use super::masked::Masked;
 
 /// By which a collector is named; the first goes for traces alone.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
@@ -50,8 +51,10 @@ impl Traces {
             .with_protocol(Protocol::HttpBinary)
             .build()
             .map_err(|_| refused())?;
-        let provider =
-            SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build();
+        let provider = SdkTracerProvider::builder()
+            .with_resource(resource())
+            .with_batch_exporter(Masked(exporter))
+            .build();
         Ok(Some(Self(provider)))
     }
 

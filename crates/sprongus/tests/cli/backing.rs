@@ -37,6 +37,16 @@ impl Served {
         Self { process, url: url.trim().to_owned() }
     }
 
+    /// The same of one that prints a document.
+    #[cfg(feature = "otlp")]
+    pub fn start_telling(command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+        Self { process, url: told["url"].as_str().unwrap().to_owned() }
+    }
+
     /// Ends it at once.
     pub fn stop(&mut self) {
         // It may have ended by itself.

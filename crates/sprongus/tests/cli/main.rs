@@ -22,8 +22,11 @@ mod help;
 mod housekeeping;
 mod json_shapes;
 mod lists;
+mod monitoring;
 mod packaging;
 mod postgres;
+#[cfg(feature = "otlp")]
+mod redaction;
 mod sandbox;
 mod serve;
 mod top;

@@ -21,13 +21,13 @@ use crate::sandbox::{Sandbox, finished};
 type Taken = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
 /// A collector that takes everything, and keeps it.
-struct Collector {
-    url: String,
+pub struct Collector {
+    pub url: String,
     taken: Taken,
 }
 
 impl Collector {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://collector:hunter2-planted@{}", listener.local_addr().unwrap());
         let taken: Taken = Arc::default();
@@ -41,8 +41,18 @@ impl Collector {
         Self { url, taken }
     }
 
+    /// All that was sent so far, as text: what is none is left as it is.
+    pub fn text(&self) -> String {
+        self.taken
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(_, body)| String::from_utf8_lossy(body).into_owned())
+            .collect()
+    }
+
     /// Every span so far, with the name of the service that sent it.
-    fn spans(&self) -> Vec<(String, Span)> {
+    pub fn spans(&self) -> Vec<(String, Span)> {
         let mut spans = Vec::new();
         for (path, body) in self.taken.lock().unwrap().iter() {
             assert_eq!(path, "/v1/traces");
@@ -91,11 +101,11 @@ fn text<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {
     }
 }
 
-fn terminate(id: u32) {
+pub fn terminate(id: u32) {
     kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), Signal::TERM).unwrap();
 }
 
-fn until(what: &str, done: impl Fn() -> bool) {
+pub fn until(what: &str, done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() {
         assert!(began.elapsed() < Duration::from_secs(30), "never: {what}");

@@ -12,7 +12,7 @@ use sprongus_core::{Error, ErrorCode, Result};
 use super::assets;
 use super::html::{Html, render};
 use super::session::Viewer;
-use crate::server::answer::{RETRY_AFTER, shown_line};
+use crate::server::answer::{RETRY_AFTER, log_refusal, shown_line};
 use crate::server::context::request_id;
 
 /// How long a page waits for what it shows. Postgres gives a statement up by itself too (`statement_timeout`).
@@ -229,12 +229,8 @@ impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let Self(error) = self;
         let request_id = request_id();
-        if error.code() == ErrorCode::Internal {
-            tracing::error!(request = request_id, ?error, "a page failed by a fault of ours");
-        } else {
-            tracing::debug!(request = request_id, ?error, "a page refused");
-        }
-        let facts = error.code().facts();
+        log_refusal(&error, "page");
+        let (error, facts) = (error.masked(), error.code().facts());
         let page = FailedPage {
             version: assets::version(),
             status: facts.status,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sprongus_core::directory::{KindSetting, KindStats, Stats, Worker};
 use sprongus_core::names::{Kind, WorkspaceId};
+use sprongus_core::redact::redact;
 use sprongus_core::rollup::Totals;
 
 /// How many kinds of a workspace are told apart.
@@ -82,6 +83,12 @@ impl Tenant {
         for (name, of) in all {
             if told_apart.contains(&name) || told_apart.len() < MOST_KINDS {
                 told_apart.insert(name.clone());
+                // Somebody may have taken a secret for a kind.
+                let name = redact(&name).into_owned();
+                let of = match kinds.remove(&name) {
+                    None => of,
+                    Some(same) => same.with(of),
+                };
                 kinds.insert(name, of);
             } else {
                 others = Some(match others {
@@ -146,6 +153,18 @@ mod tests {
         let tenant = Tenant::new(workspace.clone(), found(0..1_500), &mut shown);
         assert_eq!(tenant.kinds.keys().cloned().collect::<Vec<_>>(), before);
         assert_eq!(tenant.kinds[OTHERS].now.due, 1_400);
+        let mut secret = found(0..0);
+        for letter in ["a", "b"] {
+            secret
+                .stats
+                .kinds
+                .insert(format!("ghp_{}", letter.repeat(36)), KindStats { due: 1, ..KindStats::default() });
+        }
+        let masked = Tenant::new("other".parse().unwrap(), secret, &mut shown);
+        assert_eq!(
+            masked.kinds.into_iter().map(|(kind, of)| (kind, of.now.due)).collect::<Vec<_>>(),
+            [("[secret]".to_owned(), 2)]
+        );
         shown.forget_all_but(&[]);
         assert_eq!(Tenant::new(workspace, found(0..3), &mut shown).kinds.len(), 3);
         assert!(OTHERS.parse::<Kind>().is_err(), "a kind may not be called so");
