@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 use sprongus_core::list::Page;
+use sprongus_core::redact::redact;
 use sprongus_core::time::{Clock, SystemClock, Timestamp};
 
 use crate::cli::Globals;
@@ -121,10 +122,10 @@ impl Screen {
         }
     }
 
-    /// Says something on the side; not when asked to be quiet.
+    /// Says something on the side, with secrets and e-mail addresses masked; not when asked to be quiet.
     pub fn note(&self, text: &str) {
         if self.format != Format::Quiet {
-            self.side(&format!("{text}\n"));
+            self.side(&format!("{}\n", redact(text)));
         }
     }
 

@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -162,13 +163,16 @@ impl Parsed {
 }
 
 /// The metrics of both stores: by the names that a query may use, and by their own.
-fn existing() -> (BTreeSet<String>, BTreeSet<String>) {
-    let (mut queryable, mut own) = (BTreeSet::new(), BTreeSet::new());
-    for backing in [Backing::File, Backing::Postgres] {
-        let scene = Scene::new(backing);
-        let parsed = scene.parsed("prometheus_client.openmetrics.parser", &scene.scrape(PROMETHEUS));
-        queryable.extend(parsed.queryable());
-        own.extend(parsed.types.into_keys());
-    }
-    (queryable, own)
+fn existing() -> &'static (BTreeSet<String>, BTreeSet<String>) {
+    static EXISTING: LazyLock<(BTreeSet<String>, BTreeSet<String>)> = LazyLock::new(|| {
+        let (mut queryable, mut own) = (BTreeSet::new(), BTreeSet::new());
+        for backing in [Backing::File, Backing::Postgres] {
+            let scene = Scene::new(backing);
+            let parsed = scene.parsed("prometheus_client.openmetrics.parser", &scene.scrape(PROMETHEUS));
+            queryable.extend(parsed.queryable());
+            own.extend(parsed.types.into_keys());
+        }
+        (queryable, own)
+    });
+    &EXISTING
 }

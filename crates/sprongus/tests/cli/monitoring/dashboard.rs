@@ -27,7 +27,7 @@ fn its_expressions_are_promql_of_metrics_that_are_there() {
     let rules = |expressions: &[String]| {
         let mut rules = String::from("groups:\n  - name: dashboard\n    rules:\n");
         for (number, expression) in expressions.iter().enumerate() {
-            write!(rules, "      - {{record: \"panel:{number}\", expr: {}}}\n", json!(expression)).unwrap();
+            writeln!(rules, "      - {{record: \"panel:{number}\", expr: {}}}", json!(expression)).unwrap();
         }
         rules
     };
