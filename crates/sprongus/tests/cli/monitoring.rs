@@ -86,8 +86,14 @@ impl Scene {
             scene.sandbox.run(&words).exits(0);
         }
         let began = Instant::now();
+        let has_kept_house = |text: &str, chore: &str| {
+            !text.contains(&format!(
+                "sprongus_housekeeping_rounds_total{{chore=\"{chore}\",outcome=\"well\"}} 0"
+            ))
+        };
         let is_told = |text: &str| {
-            [("good", "succeeded"), ("bad", "failed")].iter().all(|(kind, outcome)| {
+            ["timers", "minutes"].iter().all(|chore| has_kept_house(text, chore))
+                && [("good", "succeeded"), ("bad", "failed")].iter().all(|(kind, outcome)| {
                 text.contains(&format!("sprongus_runs_ended_total{{workspace=\"default\",kind=\"{kind}\",outcome=\"{outcome}\"}} 1"))
             })
         };
