@@ -136,6 +136,8 @@ fn pages(past: &Past, told: Told) -> Vec<Page> {
         page("a run of long ago", &format!("/runs/{}", past.position(1).id), "340"),
         page("kinds", "/kinds", "waiting"),
         page("workers", "/workers", "drill-host"),
+        page("audit", "/audit", "run.succeeded"),
+        page("audit of what is rare", "/audit?what=run.rejected", "further back"),
         page("tokens", "/tokens", "drill"),
         page("metrics", "/metrics", "sprongus_runs_due"),
     ];

@@ -2,6 +2,7 @@
 //!
 //! A look is bounded (`sprongus_core::audit`), so a page that finds nothing may say that it did not come to the beginning.
 
+use std::iter;
 use std::num::NonZeroU32;
 
 use askama::Template;
@@ -26,6 +27,9 @@ const PAGE: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// Bytes of an event's particulars that are shown.
 const PAYLOAD: usize = 300;
+
+/// The word for whatever there is. What is not asked for is everything but how far runs have come, of which a busy run tells at each step.
+const EVERYTHING: &str = "everything";
 
 /// What is chosen by one word.
 const GROUPS: [(&str, &str, &[EventType]); 3] = [
@@ -63,6 +67,7 @@ impl Wanted {
     /// `validation` for a word that is none of those to choose from, a place that is none, and a name that stands for nothing here.
     pub fn read(uri: &Uri) -> Result<Self> {
         let mut wanted = Self::default();
+        wanted.filter.types.extend(EventType::ALL.iter().filter(|kind| **kind != EventType::Progressed));
         for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             let value = value.trim();
             match name.as_ref() {
@@ -70,6 +75,7 @@ impl Wanted {
                 "what" => {
                     wanted.filter.types = match GROUPS.iter().find(|(word, ..)| *word == value) {
                         Some((_, _, types)) => types.to_vec(),
+                        None if value == EVERYTHING => vec![],
                         None => vec![value.parse().map_err(|_| {
                             bad_field("/what", "neither an event type nor a word that stands for some")
                         })?],
@@ -82,6 +88,10 @@ impl Wanted {
             }
         }
         Ok(wanted)
+    }
+
+    fn is_narrowed(&self) -> bool {
+        !(self.what.is_empty() || self.what == EVERYTHING) || self.filter.actor.is_some()
     }
 
     fn actor(&self) -> &str {
@@ -143,10 +153,12 @@ pub async fn page(viewer: Viewer, uri: Uri) -> Shown {
     let parts = outer_all(&fragments(&viewer, &wanted).await?)?;
     let choice = |value, label| Choice { value, label, is_chosen: wanted.what == value };
     let main = render(&Page {
-        groups: GROUPS.iter().map(|(word, label, _)| choice(word, label)).collect(),
+        groups: iter::once(choice(EVERYTHING, "everything"))
+            .chain(GROUPS.iter().map(|(word, label, _)| choice(word, label)))
+            .collect(),
         types: EventType::ALL.iter().map(|kind| choice(kind.as_str(), kind.as_str())).collect(),
         actor: wanted.actor().to_owned(),
-        is_filtered: wanted.filter != AuditFilter::default(),
+        is_filtered: wanted.is_narrowed(),
         parts,
     })?;
     let live = wanted.before.is_none().then(|| wanted.path("/live/audit", None));
@@ -167,7 +179,7 @@ pub async fn fragments(viewer: &Viewer, wanted: &Wanted) -> Result<Vec<Fragment>
     let rows = page.found.into_iter().map(|it| row(&it.event, it.kind.to_string(), now)).collect();
     let table = Table {
         rows,
-        is_filtered: wanted.filter != AuditFilter::default(),
+        is_filtered: wanted.is_narrowed(),
         walked: number(WALKED.into()),
         next: page.further.map(|place| wanted.path("/audit", Some(place))),
         first: wanted.before.is_some().then(|| wanted.path("/audit", None)),
@@ -206,6 +218,9 @@ mod tests {
         let one = read("/audit?what=run.canceled&actor=a%26b&before=1-2").unwrap();
         assert_eq!(one.filter.types, [EventType::Canceled]);
         assert_eq!(one.path("/audit", one.before), "/audit?what=run.canceled&actor=a%26b&before=1-2");
+        let (plain, everything) = (read("/audit").unwrap(), read("/audit?what=everything").unwrap());
+        assert!(!plain.filter.types.contains(&EventType::Progressed) && !plain.is_narrowed());
+        assert_eq!((everything.filter, everything.what.as_str()), (AuditFilter::default(), EVERYTHING));
         for bad in ["/audit?what=run", "/audit?before=x", "/audit?who=amy"] {
             assert!(read(bad).is_err(), "{bad}");
         }
