@@ -31,11 +31,11 @@ const RUNNING: &str = "
     SELECT unnest(run_ids) AS id FROM run_timers
     WHERE workspace_id = $1 AND due_at <= (SELECT coalesce($3::timestamptz, clock_timestamp()) + interval '1 hour') LIMIT $2";
 
-type Bound = Box<dyn ToSql + Sync + Send>;
+pub(crate) type Bound = Box<dyn ToSql + Sync + Send>;
 
 /// What one walk goes along.
 #[derive(Clone, Debug)]
-enum Walk {
+pub(crate) enum Walk {
     /// All runs, or those of a project, an agent task or a kind, along their age.
     Age { kind: Option<String> },
     /// Those that succeeded.
@@ -270,7 +270,7 @@ fn age(walk: &Walk) -> &'static str {
 }
 
 /// A walk's statement: the walk, cut where it would be too long, and what of it is on the page.
-fn statement(
+pub(crate) fn statement(
     caller: &Caller,
     filter: &ListFilter,
     position: Option<Position>,
@@ -297,7 +297,9 @@ fn statement(
         let task = query.bind(task.as_str().to_owned());
         query.conditions.push(format!("agent_task_id = {task}"));
     }
-    if !filter.kinds.is_empty() {
+    // Said again of the kind that is walked along, it would bound the walk once more, by an `= ANY`, which keeps no order: all of the
+    // kind would be read and sorted.
+    if !filter.kinds.is_empty() && !matches!(walk, Walk::Age { kind: Some(_) }) {
         let kinds = query.bind(filter.kinds.iter().map(|kind| kind.as_str().to_owned()).collect::<Vec<_>>());
         query.conditions.push(format!("kind = ANY ({kinds})"));
     }

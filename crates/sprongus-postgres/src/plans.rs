@@ -2,11 +2,16 @@
 //! does not give, and the index of the stream tempts nobody who looks for one run. As the server's role, whose policies must not get
 //! between a condition and its index.
 
+use sprongus_core::ids::RunId;
+use sprongus_core::list::{ListFilter, Position};
+use sprongus_core::names::WorkspaceId;
+use sprongus_core::runs::Caller;
+use sprongus_core::time::Timestamp;
 use sprongus_throwaway::Database;
 use tokio_postgres::Client;
 
 use crate::migrate::connect;
-use crate::{Options, audit, change, migrate, open, prune, read, recent, stream};
+use crate::{Options, audit, change, list, migrate, open, prune, read, recent, stream};
 
 /// The policy lets the planner take a workspace for small, so that it may rather sort a few thousand events than walk; by the same
 /// conditions on the same index.
@@ -241,4 +246,39 @@ async fn what_one_kind_keeps_longer_is_in_no_other_ones_way() {
         text.iter().find_map(|line| line.trim().strip_prefix("Buffers: shared hit=")).unwrap_or_default();
     let hits: u32 = hits.split(' ').next().unwrap_or_default().parse().unwrap();
     assert!((1..300).contains(&hits), "{}", text.join("\n"));
+}
+
+/// However many runs are of the kind, and of the project.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_one_kind_or_project_is_a_walk_that_sorts_nothing() {
+    let scene = Scene::set().await;
+    scene.superuser.batch_execute(ROWS).await.unwrap();
+    scene.server.batch_execute(WAYS[0].1).await.unwrap();
+    let caller = Caller::new(WorkspaceId::local(), "test");
+    let position =
+        Position { created_at: Timestamp::from_millis(i64::from(u32::MAX) * 1_000), id: RunId::new() };
+    let kind = ListFilter { kinds: vec!["work".parse().unwrap()], ..ListFilter::default() };
+    let project = ListFilter { project_id: Some("p".parse().unwrap()), ..ListFilter::default() };
+    let walks = [
+        (&kind, list::Walk::Age { kind: Some("work".to_owned()) }, "runs_by_kind", "'work'"),
+        (&project, list::Walk::Age { kind: None }, "runs_by_project", "'p'"),
+    ];
+    for (filter, walk, index, value) in walks {
+        for position in [None, Some(position)] {
+            let (sql, bound) = list::statement(&caller, filter, position, &walk).unwrap();
+            let mut types = vec!["text", "text"];
+            let mut values = vec!["'default'".to_owned(), value.to_owned()];
+            if position.is_some() {
+                types.extend(["timestamptz", "uuid"]);
+                values.extend(["'2100-01-01'".to_owned(), NOBODY.to_owned()]);
+            }
+            while types.len() < bound.len() {
+                types.push("text");
+                values.push(value.to_owned());
+            }
+            let plan = scene.plan(&sql, &types.join(", "), &values.join(", ")).await;
+            assert!(plan.contains(&format!("Index Scan Backward using {index} on runs")), "{plan}");
+            assert!(!plan.contains("Sort") && plan.contains("actual rows=51 "), "{plan}");
+        }
+    }
 }

@@ -244,21 +244,21 @@ pub struct KindStatsBody {
     pub oldest_due_ms: Option<u64>,
 }
 
-/// The figures of a workspace; totals are over the last hour.
+/// The figures of a workspace; totals are over the last hour: sixty minutes of the clock, the present one and those before it.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Stats))]
 #[serde(rename_all = "camelCase")]
 pub struct StatsBody {
     /// Kind by kind, those that have live runs.
     pub kinds: BTreeMap<String, KindStatsBody>,
-    /// Runs that ended within the last hour, by state.
+    /// Runs that ended within the last hour and were not retried since, by state.
     #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, u64>))]
     pub ended_last_hour: BTreeMap<State, u64>,
-    /// Median time from due to started, of those.
+    /// Median time from due to started, of the executions begun within the last hour; times are off by a sixteenth at most.
     pub wait_p50_ms: Option<u64>,
     /// 99th percentile of the same.
     pub wait_p99_ms: Option<u64>,
-    /// Median time from started to ended, of those.
+    /// Median time of the last executions of the runs that succeeded or failed within the last hour.
     pub run_p50_ms: Option<u64>,
     /// 99th percentile of the same.
     pub run_p99_ms: Option<u64>,

@@ -70,6 +70,7 @@ fn pages_and_polls_read_little_in_the_worst_mix() {
         let filters = [
             ("project", ListFilter { project_id: Some("p".parse().unwrap()), ..ListFilter::default() }),
             ("kind", ListFilter { kinds: vec!["note".parse().unwrap()], ..ListFilter::default() }),
+            ("common kind", ListFilter { kinds: vec!["other".parse().unwrap()], ..ListFilter::default() }),
             ("queued", of(State::Queued)),
             ("running", of(State::Running)),
             ("succeeded", of(State::Succeeded)),

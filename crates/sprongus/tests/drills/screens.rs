@@ -235,7 +235,7 @@ fn commands(field: &Field) -> Vec<(String, Vec<Duration>)> {
     vec![
         timed(&["runs", "stats"], "succeeded"),
         timed(&["--json", "top"], "drill-host"),
-        timed(&["runs", "list"], "kind."),
+        timed(&["runs", "list"], "working"),
     ]
 }
 

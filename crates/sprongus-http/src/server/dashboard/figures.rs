@@ -1,20 +1,20 @@
-//! Figures that many look at, read once for all of them: how every kind stands, a second old at most, and what happened lately, a few
-//! seconds old. Nothing here counts runs.
+//! Figures that many look at, read once for all of them: how every kind stands, a second old where it is quickly read, and what happened
+//! lately, a few seconds old. Nothing here counts the runs of history.
+
+mod kept;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use kept::Kept;
 use sprongus_core::directory::Stats;
 use sprongus_core::names::{ProjectId, WorkspaceId};
 use sprongus_core::rollup::{self, Counts};
 use sprongus_core::store::Store;
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Caller, Result, Runs};
-
-/// How long the figures of kinds are good.
-const STATS: Duration = Duration::from_secs(1);
 
 /// How long what happened is good.
 const LATELY: Duration = Duration::from_secs(3);
@@ -42,8 +42,8 @@ type Seen = (WorkspaceId, Option<Vec<ProjectId>>);
 /// The figures of a server.
 pub struct Figures {
     store: Arc<dyn Store>,
-    stats: Shelf<Seen, Option<(Instant, Arc<Stats>)>>,
-    lately: Shelf<WorkspaceId, Lately>,
+    stats: Shelf<Seen, Kept<Stats>>,
+    lately: Shelf<WorkspaceId, tokio::sync::Mutex<Lately>>,
 }
 
 /// What happened within a day, minute by minute.
@@ -74,25 +74,16 @@ impl Figures {
     ///
     /// # Errors
     /// As [`Runs::stats`].
-    pub async fn stats(&self, caller: &Caller, runs: &dyn Runs) -> Result<Arc<Stats>> {
+    pub async fn stats(&self, caller: &Caller, runs: Arc<dyn Runs>) -> Result<Arc<Stats>> {
         let place = self.stats.place(&(caller.workspace.clone(), caller.projects.clone()));
-        // Whoever comes while somebody reads waits for what is read.
-        let mut kept = place.lock().await;
-        if let Some((read, stats)) = kept.as_ref()
-            && read.elapsed() < STATS
-        {
-            return Ok(Arc::clone(stats));
-        }
-        let stats = Arc::new(runs.stats().await?);
-        *kept = Some((Instant::now(), Arc::clone(&stats)));
-        Ok(stats)
+        place.get(async move { runs.stats().await }).await
     }
 
     /// Kinds that were seen when somebody last looked at the figures; none where nobody has. Reads nothing.
     pub fn kinds(&self, caller: &Caller) -> Vec<String> {
         let place = self.stats.place(&(caller.workspace.clone(), caller.projects.clone()));
-        let Ok(kept) = place.try_lock() else { return Vec::new() };
-        kept.iter().flat_map(|(_, stats)| stats.kinds.keys().cloned()).collect()
+        let stats = place.younger_than(Duration::MAX);
+        stats.iter().flat_map(|stats| stats.kinds.keys().cloned()).collect()
     }
 
     /// What happened within the last hour and day. Events that were not added up yet are, so that what is shown is now's.
@@ -158,7 +149,7 @@ fn slots(
 }
 
 /// Values by keys, each behind a lock of its own.
-struct Shelf<K, V>(Mutex<HashMap<K, Arc<tokio::sync::Mutex<V>>>>);
+struct Shelf<K, V>(Mutex<HashMap<K, Arc<V>>>);
 
 impl<K, V> Default for Shelf<K, V> {
     fn default() -> Self {
@@ -167,7 +158,7 @@ impl<K, V> Default for Shelf<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Default> Shelf<K, V> {
-    fn place(&self, key: &K) -> Arc<tokio::sync::Mutex<V>> {
+    fn place(&self, key: &K) -> Arc<V> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= KEPT {
             all.retain(|_, value| Arc::strong_count(value) > 1);

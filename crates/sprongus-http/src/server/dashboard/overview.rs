@@ -110,7 +110,7 @@ async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
     let of = |state, limit| ListFilter { states: vec![state], limit, ..ListFilter::default() };
     let (running, failed) = (of(State::Running, RUNNING), of(State::Failed, FAILED));
     let (stats, running, failed, workers, settings, now) = tokio::try_join!(
-        figures.stats(caller, runs.as_ref()),
+        figures.stats(caller, Arc::clone(&runs)),
         runs.list(&running),
         runs.list(&failed),
         runs.workers(),
@@ -168,7 +168,10 @@ fn running_of(runs: &[Run], has_more: bool, now: Timestamp) -> Running {
 pub async fn kind_rows(viewer: &Viewer) -> Result<Vec<KindRow>> {
     let runs = viewer.asker.runs();
     let figures = &viewer.shared.dashboard.figures;
-    let (stats, settings, workers) =
-        tokio::try_join!(figures.stats(&viewer.asker.caller, runs.as_ref()), runs.kinds(), runs.workers())?;
+    let (stats, settings, workers) = tokio::try_join!(
+        figures.stats(&viewer.asker.caller, Arc::clone(&runs)),
+        runs.kinds(),
+        runs.workers()
+    )?;
     Ok(rows(&Arc::unwrap_or_clone(stats), &settings, &workers))
 }
