@@ -19,7 +19,7 @@ const BUSY: Duration = Duration::from_secs(50 * 60);
 /// Runs of one transaction.
 const AT_ONCE: u64 = 20_000;
 
-/// One of so many failed twice as often as it was called off; one of so many is of the rare kind.
+/// One of so many is of the rare kind.
 const RARE: u64 = 10_000;
 pub const RARE_KIND: &str = "rare/kind";
 
@@ -63,14 +63,14 @@ impl Past {
             Place::File { path, .. } => {
                 // Opened once by the library, which makes the schema.
                 drop(place.open());
-                self.into_file(&Connection::open(path).unwrap());
+                self.write_file(&Connection::open(path).unwrap());
             }
-            Place::Postgres { owner, .. } => block_on(self.into_server(owner)),
+            Place::Postgres { owner, .. } => block_on(self.write_server(owner)),
         }
         println!("screens: {} runs of history written in {:.0} s", self.runs, began.elapsed().as_secs_f64());
     }
 
-    fn into_file(&self, connection: &Connection) {
+    fn write_file(&self, connection: &Connection) {
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000; PRAGMA wal_autocheckpoint = 20000;
@@ -101,7 +101,7 @@ impl Past {
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     }
 
-    async fn into_server(&self, owner: &str) {
+    async fn write_server(&self, owner: &str) {
         let (client, talking) = tokio_postgres::connect(owner, NoTls).await.unwrap();
         tokio::spawn(talking);
         client.batch_execute(MAKE_READY).await.unwrap();
@@ -138,7 +138,7 @@ fn state(number: u64) -> &'static str {
 }
 
 fn kind(number: u64) -> String {
-    if number % RARE == 0 { RARE_KIND.to_owned() } else { format!("kind.{}", number % 7) }
+    if number.is_multiple_of(RARE) { RARE_KIND.to_owned() } else { format!("kind.{}", number % 7) }
 }
 
 fn project(number: u64) -> Option<&'static str> {

@@ -20,6 +20,7 @@ use sprongus::core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Str
 use sprongus::core::store::Batch;
 use sprongus::core::time::{Clock, SystemClock};
 use sprongus::{Runs, RunsExt};
+use tokio::runtime::Handle;
 
 use crate::backing::{Backing, on_both};
 use crate::field::Field;
@@ -35,7 +36,7 @@ const BAR_BEYOND: Duration = Duration::from_millis(200);
 const BEYOND: u64 = 1_000_000;
 
 /// The same in the short form: a debug build beside other tests.
-const BAR_IN_DEBUG: Duration = Duration::from_millis(1_000);
+const BAR_IN_DEBUG: Duration = Duration::from_millis(500);
 
 /// Who holds what runs.
 const WORKER: &str = "drill-worker";
@@ -55,10 +56,8 @@ fn every_screen_is_fast_however_long_the_history(backing: Backing) {
     past.write(field.place());
     let runs = field.runs();
     let told = block_on(live(&*runs));
-    let seen = {
-        let runs = Arc::clone(&runs);
-        block_on(async { tokio::spawn(async move { be_seen(&*runs).await }) })
-    };
+    let (seen, by) = (Arc::clone(&runs), block_on(async { Handle::current() }));
+    let seen = by.spawn(async move { be_seen(&*seen).await });
     let token = token(&field);
     let served = Served::start(&field, free_port(), &token);
     let browser = Browser::sign_in(served.address, token.expose());
@@ -150,7 +149,7 @@ fn pages(past: &Past, told: Told) -> Vec<Page> {
 /// What is under way: some wait, some are due later, some run, and one that ended has steps and a log.
 async fn live(runs: &dyn Runs) -> Told {
     let make = async |kind: &str, many: usize, due: Due| {
-        let new = (0..many).map(|_| NewRun { due: due.clone(), ..NewRun::new(kind, Json::empty_object()) });
+        let new = (0..many).map(|_| NewRun { due, ..NewRun::new(kind, Json::empty_object()) });
         let made = runs.enqueue(new.collect(), Batch::AllOrNothing).await.unwrap();
         made.into_iter().map(|made| made.unwrap().run.id).collect::<Vec<_>>()
     };
