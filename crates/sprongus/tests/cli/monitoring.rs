@@ -2,6 +2,7 @@
 //! metrics that are there. `./test` installs the parsers into `target/tools/python`, and `promtool` beside them.
 
 mod alerts;
+mod away;
 mod dashboard;
 mod exposition;
 
