@@ -98,8 +98,14 @@ impl Client {
         let plain = self.post("/v1/runs", &json!({"kind": "held", "input": {"to": mail, "phone": PHONE}}));
         assert!(plain.starts_with("HTTP/1.1 201"), "{plain}");
         self.hold_and_tell(&mail, out);
+        // To the client its own text is told, to the log it is not.
+        for private in [PRIVATE, PHONE] {
+            self.refused("what is private", private, out);
+        }
         for (name, secret) in secrets() {
             self.refused(name, &secret, out);
+            // Where it is spelled as a kind may be, it is one, and a label, from then on.
+            self.post("/v1/runs", &json!({"kind": secret}));
         }
     }
 
@@ -219,8 +225,6 @@ impl Client {
         out.add(format!("{name} as a worker"), self.post("/v1/runs:claim", &wide));
         let named = json!({"name": format!("{secret}\u{1}"), "scopes": [secret]});
         out.add(format!("{name} in a token"), self.post("/v1/tokens", &named));
-        // Where it is spelled as a kind may be, it is one, and a label, from then on.
-        self.post("/v1/runs", &json!({"kind": secret}));
     }
 
     fn page(&self, path: &str) -> String {
