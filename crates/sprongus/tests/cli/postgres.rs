@@ -306,7 +306,7 @@ fn played(backing: Backing) -> Vec<String> {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<at>"),
         (r"\b\d\d:\d\d:\d\dZ", "<clock>"),
         (r"\b[\w.-]+-[0-9A-HJKMNP-TV-Z]{12}\b", "<worker>"),
-        (r"\b\d+(\.\d+)?(ms|s)( ago)?\b|\bnow\b", "<time>"),
+        (r"\b(\d+(\.\d+)?(ms|s|m) ?)+( ?ago)?\b|\bnow\b", "<time>"),
         (r#"(Ms":)\d+"#, "$1<ms>"),
         (r#""nextCursor":"[^"]+"|--cursor \S+"#, "<cursor>"),
         (r"[ \t]+", " "),
