@@ -28,6 +28,8 @@ const RUN: &[(&str, &str, &str)] = &[
     ("docs/api.md", "toml", "pages.rs"),
     ("docs/config.md", "toml", "pages.rs"),
     ("docs/embedding.md", "rust", "embedding.rs"),
+    ("docs/operations.md", "sql", "cli/monitoring/alerts.rs"),
+    ("docs/operations.md", "yaml", "cli/monitoring/alerts.rs"),
     ("docs/postgres.md", "sh", "postgres_page.rs"),
     ("docs/postgres.md", "sql", "postgres_page.rs"),
     ("docs/retention.md", "toml", "pages.rs"),

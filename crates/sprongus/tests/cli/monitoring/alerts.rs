@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use sprongus_throwaway::Server;
+
 use super::{existing, names, page, promtool};
 
 const TRIALS: &str = include_str!("alerts.test.yml");
@@ -56,4 +58,31 @@ fn each_alert_has_its_section_and_speaks_of_metrics_that_are_there() {
     assert!(stale.is_empty(), "sections of no alert: {stale:?}");
     let unknown: Vec<_> = names(&rules).into_iter().filter(|name| !queryable.contains(name)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// The blocks of a language on a page.
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let begin = format!("```{language}\n");
+    page.split(begin.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn what_the_page_has_to_copy_is_read_by_prometheus_and_by_postgres() {
+    let page = page("operations.md");
+    let token = tempfile::NamedTempFile::new().unwrap();
+    let (settings, statements) = (blocks(&page, "yaml"), blocks(&page, "sql"));
+    assert!(!settings.is_empty() && !statements.is_empty());
+    for text in settings {
+        assert!(text.contains("/etc/prometheus/sprongus.token"), "{text}");
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/prometheus-alerts.yml");
+        let text = text
+            .replace("/etc/prometheus/sprongus.token", token.path().to_str().unwrap())
+            .replace("prometheus-alerts.yml", rules.to_str().unwrap());
+        promtool(&["check", "config"], &text).exits(0);
+        promtool(&["check", "config"], &text.replace("static_configs", "statik_configs")).exits(1);
+    }
+    for text in statements {
+        Server::shared().execute("postgres", text).unwrap();
+        assert!(Server::shared().execute("postgres", &text.replace("age(", "aged(")).is_err());
+    }
 }
