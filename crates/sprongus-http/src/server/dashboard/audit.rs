@@ -25,6 +25,9 @@ use crate::server::answer::bad_field;
 /// Events on a page.
 const PAGE: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
+/// Bytes of a name; none that does something is longer.
+const LONGEST_ACTOR: usize = 256;
+
 /// Bytes of an event's particulars that are shown.
 const PAYLOAD: usize = 300;
 
@@ -81,6 +84,9 @@ impl Wanted {
                         })?],
                     };
                     value.clone_into(&mut wanted.what);
+                }
+                "actor" if value.len() > LONGEST_ACTOR || value.contains(char::is_control) => {
+                    return Err(bad_field("/actor", "nobody has such a name"));
                 }
                 "actor" => wanted.filter.actor = Some(value.to_owned()),
                 "before" => wanted.before = Some(value.parse()?),
@@ -221,7 +227,7 @@ mod tests {
         let (plain, everything) = (read("/audit").unwrap(), read("/audit?what=everything").unwrap());
         assert!(!plain.filter.types.contains(&EventType::Progressed) && !plain.is_narrowed());
         assert_eq!((everything.filter, everything.what.as_str()), (AuditFilter::default(), EVERYTHING));
-        for bad in ["/audit?what=run", "/audit?before=x", "/audit?who=amy"] {
+        for bad in ["/audit?what=run", "/audit?before=x", "/audit?who=amy", "/audit?actor=a%00b"] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }
