@@ -314,7 +314,7 @@ fn what_stands_around_the_runs_is_made_and_seen() {
         let own = json!({"failedMs": 0, "kinds": {"script.pull": {"failedMs": 86_400_000}}, "dryRun": true});
         scene.post("/v1/runs:prune", own).await.is(200);
         for (kinds, pointer) in [
-            (json!({"a b": {"failedMs": 1}}), "/kinds"),
+            (json!({"a b": {"failedMs": 1}}), "/kinds/a b"),
             (json!({"a": {"failedMs": -1}}), "/kinds/a/failedMs"),
             (json!({"a": {"canceledMs": 1}}), "/kinds/a/canceledMs"),
         ] {
