@@ -147,7 +147,8 @@ function append({ last, html }) {
   log.append(fresh.content);
   let isCut = false;
   while (log.childElementCount > MAX_LINES) {
-    log.firstElementChild.remove();
+    // What stands between lines goes too, or it would pile up.
+    log.firstChild.remove();
     isCut = true;
   }
   log.dataset.last = last;
