@@ -12,11 +12,11 @@ use sprongus_core::Result;
 use sprongus_core::audit::{AuditFilter, WALKED};
 use sprongus_core::event::{Event, EventType};
 use sprongus_core::stream::StreamPosition;
-use sprongus_core::text::truncate;
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::Scope;
 
 use super::html::{Html, render};
+use super::run::particulars;
 use super::screen::{Fragment, Section, Shown, outer_all, screen, timely};
 use super::session::Viewer;
 use super::when::{When, number};
@@ -28,11 +28,11 @@ const PAGE: NonZeroU32 = NonZeroU32::new(100).unwrap();
 /// Bytes of a name; none that does something is longer.
 const LONGEST_ACTOR: usize = 256;
 
-/// Bytes of an event's particulars that are shown.
-const PAYLOAD: usize = 300;
-
 /// The word for whatever there is. What is not asked for is everything but how far runs have come, of which a busy run tells at each step.
 const EVERYTHING: &str = "everything";
+
+/// Bytes of an event's particulars that are shown.
+const PAYLOAD: usize = 300;
 
 /// What is chosen by one word.
 const GROUPS: [(&str, &str, &[EventType]); 3] = [
@@ -194,14 +194,13 @@ pub async fn fragments(viewer: &Viewer, wanted: &Wanted) -> Result<Vec<Fragment>
 }
 
 fn row(event: &Event, kind: String, now: Timestamp) -> Row {
-    let payload = event.payload.as_str();
     Row {
         at: When::new(event.at, now),
         actor: event.actor.clone(),
         name: event.kind.as_str(),
         run: event.run_id.to_string(),
         kind,
-        payload: if payload == "{}" { String::new() } else { truncate(payload, PAYLOAD).into_owned() },
+        payload: particulars(event, PAYLOAD),
     }
 }
 

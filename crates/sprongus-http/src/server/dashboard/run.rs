@@ -297,12 +297,19 @@ fn artifacts_part(kept: Result<Vec<sprongus_core::artifact::Artifact>>, now: Tim
 }
 
 fn event_row(event: &Event, now: Timestamp) -> EventRow {
-    let payload = event.payload.as_str();
     EventRow {
         seq: event.seq,
         name: event.kind.as_str(),
         at: When::new(event.at, now),
         actor: event.actor.clone(),
-        payload: if payload == "{}" { String::new() } else { truncate(payload, PAYLOAD).into_owned() },
+        payload: particulars(event, PAYLOAD),
+    }
+}
+
+/// What an event tells beside its name, cut to so many bytes; empty where that is nothing.
+pub fn particulars(event: &Event, longest: usize) -> String {
+    match event.payload.as_str() {
+        "{}" => String::new(),
+        payload => truncate(payload, longest).into_owned(),
     }
 }
