@@ -34,8 +34,18 @@ impl Member {
     /// Whether the process was started with this variable; of another user's process nothing is known.
     pub(super) fn has_variable(&self, name: &str, value: &str) -> bool {
         let wanted = format!("{name}={value}");
-        let environment = fs::read(format!("/proc/{}/environ", self.id)).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+        self.environment().split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    }
+
+    /// What the process was started with, a zero byte behind each variable; nothing of another user's process. A process that is
+    /// becoming another program (execve) has none until the kernel has laid out the new one's.
+    pub(super) fn environment(&self) -> Vec<u8> {
+        fs::read(format!("/proc/{}/environ", self.id)).unwrap_or_default()
+    }
+
+    /// Whether it is a program of ours to look into: not the kernel's, not another user's.
+    pub(super) fn has_program(&self) -> bool {
+        fs::read_link(format!("/proc/{}/exe", self.id)).is_ok()
     }
 }
 

@@ -1,44 +1,93 @@
 //! Processes that no note names: a worker can die between a command's start and its note, and a command can leave its group. What they
 //! were started with says whose they are.
 
-use std::path::Path;
-use std::time::Instant;
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::AFTER_KILL;
 use super::process_table::living;
 
-/// Ends the processes that were started with this `$SPRONGUS_INPUT`, the input of an attempt whose worker is dead; how many there
-/// were. One that changed its own environment is not found.
-pub(crate) fn kill_strays(input: &Path) -> usize {
-    let (input, began) = (input.to_string_lossy().into_owned(), Instant::now());
-    let mut ended = 0;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
+/// How long a process without any environment is looked at again: while it becomes another program it has none, and some never have
+/// one.
+const WITHOUT_ENVIRONMENT: Duration = Duration::from_millis(500);
+
+/// Ends the processes that were started with one of these as `$SPRONGUS_INPUT`, the inputs of attempts whose worker is dead; how many
+/// there were. One that changed its own environment is not found.
+pub(crate) fn kill_strays(inputs: &[PathBuf]) -> usize {
+    let inputs =
+        inputs.iter().map(|input| [b"SPRONGUS_INPUT=", input.as_os_str().as_bytes()].concat()).collect();
+    let (mut ended, began) = (HashSet::new(), Instant::now());
     // One that forks meanwhile is found the next time.
-    while began.elapsed() < AFTER_KILL {
-        let found = kill_once(&input);
-        if found == 0 {
-            break;
+    loop {
+        let look = look(&inputs);
+        let patience = match look {
+            Look { unknown: false, ref killed } if killed.is_empty() => return ended.len(),
+            Look { ref killed, .. } if killed.is_empty() => WITHOUT_ENVIRONMENT,
+            Look { .. } => AFTER_KILL,
+        };
+        ended.extend(look.killed);
+        if began.elapsed() >= patience {
+            return ended.len();
         }
-        ended += found;
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        thread::sleep(BETWEEN_LOOKS);
     }
-    ended
 }
 
-fn kill_once(input: &str) -> usize {
-    let mut found = 0;
+#[derive(Default)]
+struct Look {
+    killed: Vec<Pid>,
+    /// Whether one had no environment, and may be one of them yet.
+    unknown: bool,
+}
+
+fn look(inputs: &HashSet<Vec<u8>>) -> Look {
+    let mut look = Look::default();
     for member in living() {
-        if !member.has_variable("SPRONGUS_INPUT", input) {
+        let environment = member.environment();
+        look.unknown |= environment.is_empty() && member.has_program();
+        if !names(&environment, inputs) {
             continue;
         }
         // Opened first and asked again: the number cannot come to mean another process in between.
-        let Some(Ok(process)) = member.pid().map(|pid| pidfd_open(pid, PidfdFlags::empty())) else {
-            continue;
-        };
-        if member.has_variable("SPRONGUS_INPUT", input) && pidfd_send_signal(&process, Signal::KILL).is_ok() {
-            found += 1;
+        let Some(pid) = member.pid() else { continue };
+        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        if names(&member.environment(), inputs) && pidfd_send_signal(&process, Signal::KILL).is_ok() {
+            look.killed.push(pid);
         }
     }
-    found
+    look
+}
+
+fn names(environment: &[u8], inputs: &HashSet<Vec<u8>>) -> bool {
+    environment.split(|byte| *byte == 0).any(|variable| inputs.contains(variable))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::path::Path;
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    fn start(input: &Path) -> Child {
+        Command::new("sleep").arg("60").env("SPRONGUS_INPUT", input).spawn().unwrap()
+    }
+
+    #[test]
+    fn finds_one_that_has_only_just_become_a_program() {
+        let input = PathBuf::from("/of an attempt/input.json");
+        for _ in 0..200 {
+            let mut child = start(&input);
+            assert_eq!(kill_strays(std::slice::from_ref(&input)), 1);
+            assert_eq!(child.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
+        }
+    }
 }

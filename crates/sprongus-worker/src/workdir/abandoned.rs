@@ -25,12 +25,16 @@ pub(super) fn locked<T>(
 /// the next worker that starts.
 pub(crate) fn remove_abandoned(attempts: &Path) -> io::Result<usize> {
     let abandoned = abandoned(attempts)?;
+    if abandoned.is_empty() {
+        return Ok(0);
+    }
+    let inputs: Vec<_> = abandoned.iter().map(|(path, _)| path.join("input.json")).collect();
+    let ended = kill_strays(&inputs);
+    if ended > 0 {
+        tracing::warn!(place = %attempts.display(), processes = ended, "ended what dead workers left");
+    }
     let mut removed = 0;
     for (path, _lock) in &abandoned {
-        let ended = kill_strays(&path.join("input.json"));
-        if ended > 0 {
-            tracing::warn!(place = %path.display(), processes = ended, "ended what a dead worker left");
-        }
         match fs::remove_dir_all(path) {
             Ok(()) => removed += 1,
             Err(error) => {
@@ -135,7 +139,7 @@ mod tests {
         assert!(!goes.wait().unwrap().success());
         assert!(stays.try_wait().unwrap().is_none());
         drop(lock);
-        assert!(kill_strays(&living.join("input.json")) > 0);
+        assert!(kill_strays(&[living.join("input.json")]) > 0);
         stays.wait().unwrap();
     }
 
