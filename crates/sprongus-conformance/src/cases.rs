@@ -167,6 +167,7 @@ macro_rules! for_each_case {
             }
             rollup {
                 minutes_are_what_the_stream_tells,
+                tokens_are_added_up_as_steps_end,
                 every_event_counts_once_however_many_count,
                 minutes_are_of_one_workspace_and_of_all_its_projects,
                 old_minutes_are_forgotten,

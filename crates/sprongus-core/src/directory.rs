@@ -131,6 +131,10 @@ pub struct Stats {
     pub run_p50_ms: Option<u64>,
     /// 99th percentile of the same.
     pub run_p99_ms: Option<u64>,
+    /// Tokens that steps gave to models within the last hour, whatever became of their runs.
+    pub tokens_in_last_hour: u64,
+    /// Tokens that models gave back within the last hour.
+    pub tokens_out_last_hour: u64,
     /// Workers heard of within 15 s.
     pub workers: u64,
 }

@@ -35,11 +35,23 @@ pub enum Figure {
     Wait,
     /// The last execution of each run that succeeded, and of each that failed in one.
     Execution,
+    /// Tokens that steps gave to models.
+    TokensIn,
+    /// Tokens that models gave back.
+    TokensOut,
 }
 
 impl Figure {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Succeeded, Self::Failed, Self::Canceled, Self::Wait, Self::Execution];
+    pub const ALL: [Self; 7] = [
+        Self::Succeeded,
+        Self::Failed,
+        Self::Canceled,
+        Self::Wait,
+        Self::Execution,
+        Self::TokensIn,
+        Self::TokensOut,
+    ];
 
     /// Its name in a database.
     pub const fn as_str(self) -> &'static str {
@@ -49,6 +61,8 @@ impl Figure {
             Self::Canceled => "canceled",
             Self::Wait => "wait",
             Self::Execution => "execution",
+            Self::TokensIn => "tokens_in",
+            Self::TokensOut => "tokens_out",
         }
     }
 
@@ -66,7 +80,7 @@ impl Figure {
             Self::Succeeded => Some(State::Succeeded),
             Self::Failed => Some(State::Failed),
             Self::Canceled => Some(State::Canceled),
-            Self::Wait | Self::Execution => None,
+            Self::Wait | Self::Execution | Self::TokensIn | Self::TokensOut => None,
         }
     }
 }
@@ -130,6 +144,14 @@ impl Recent {
                     self.put((at, project, figure, 0), -1, 0, oldest);
                 }
             }
+            EventType::StepCompleted | EventType::StepFailed => {
+                for (figure, name) in [(Figure::TokensIn, "tokensIn"), (Figure::TokensOut, "tokensOut")] {
+                    if let Some(tokens @ 1..) = read(name) {
+                        let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
+                        self.put((event.at, project, figure, 0), tokens, 0, oldest);
+                    }
+                }
+            }
             EventType::Enqueued
             | EventType::RetryScheduled
             | EventType::LeaseLost
@@ -140,8 +162,6 @@ impl Recent {
             | EventType::Progressed
             | EventType::Cleaned
             | EventType::StepStarted
-            | EventType::StepCompleted
-            | EventType::StepFailed
             | EventType::StepSkipped => {}
         }
     }
@@ -179,6 +199,9 @@ pub fn tell(sums: &BTreeMap<(Figure, u16), Sum>, stats: &mut Stats) {
             stats.ended_last_hour.insert(state, count);
         }
     }
+    let tokens = |figure| sums.get(&(figure, 0)).map_or(0, |sum| u64::try_from(sum.count).unwrap_or(0));
+    stats.tokens_in_last_hour = tokens(Figure::TokensIn);
+    stats.tokens_out_last_hour = tokens(Figure::TokensOut);
     let of = |figure, percent| percentile(sums, figure, percent);
     (stats.wait_p50_ms, stats.wait_p99_ms) = (of(Figure::Wait, 50), of(Figure::Wait, 99));
     (stats.run_p50_ms, stats.run_p99_ms) = (of(Figure::Execution, 50), of(Figure::Execution, 99));

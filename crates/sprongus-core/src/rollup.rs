@@ -115,6 +115,10 @@ pub struct Counts {
     pub lost: u64,
     /// How long the executions of the runs that succeeded took together, in milliseconds.
     pub succeeded_ms: u64,
+    /// Tokens that steps gave to models.
+    pub tokens_in: u64,
+    /// Tokens that models gave back.
+    pub tokens_out: u64,
 }
 
 /// A minute of a kind.
@@ -148,23 +152,29 @@ impl Counts {
             retried: self.retried + other.retried,
             lost: self.lost + other.lost,
             succeeded_ms: self.succeeded_ms + other.succeeded_ms,
+            tokens_in: self.tokens_in + other.tokens_in,
+            tokens_out: self.tokens_out + other.tokens_out,
         }
     }
 
     /// What an event counts as.
     fn of(event: &Event) -> Self {
         let mut counts = Self::default();
+        let read = |name: &str| event.payload.to_value()[name].as_u64().unwrap_or(0);
         match event.kind {
             EventType::Enqueued => counts.enqueued = 1,
             EventType::Started => counts.started = 1,
             EventType::Succeeded => {
                 counts.succeeded = 1;
-                counts.succeeded_ms = event.payload.to_value()["elapsedMs"].as_u64().unwrap_or(0);
+                counts.succeeded_ms = read("elapsedMs");
             }
             EventType::Failed => counts.failed = 1,
             EventType::Canceled => counts.canceled = 1,
             EventType::RetryScheduled => counts.retried = 1,
             EventType::LeaseLost => counts.lost = 1,
+            EventType::StepCompleted | EventType::StepFailed => {
+                (counts.tokens_in, counts.tokens_out) = (read("tokensIn"), read("tokensOut"));
+            }
             EventType::Released
             | EventType::Retried
             | EventType::Waiting
@@ -173,8 +183,6 @@ impl Counts {
             | EventType::Progressed
             | EventType::Cleaned
             | EventType::StepStarted
-            | EventType::StepCompleted
-            | EventType::StepFailed
             | EventType::StepSkipped => {}
         }
         counts
@@ -301,6 +309,21 @@ mod tests {
         assert_eq!(spans[&(Span::Wait, 1)], Took { count: 1, total_ms: 11 });
         assert_eq!(spans[&(Span::Execution, BOUNDS_MS.len())], Took { count: 1, total_ms: 4_000_000 });
         assert_eq!(spans.len(), 3);
+    }
+
+    #[test]
+    fn tokens_are_those_of_steps_that_ended_however_they_did() {
+        let at = "2026-11-26T10:00:00.000Z";
+        let events = [
+            event(EventType::StepStarted, at, json!({"tokensIn": 900})),
+            event(EventType::StepCompleted, at, json!({"tokensIn": 100, "tokensOut": 7})),
+            event(EventType::StepFailed, at, json!({"tokensIn": 20})),
+            event(EventType::StepCompleted, at, json!({})),
+        ];
+        let sums = fold(events.iter().map(|event| of("review", event)), at.parse().unwrap());
+        let wanted = Counts { tokens_in: 120, tokens_out: 7, ..Counts::default() };
+        assert_eq!(sums.totals["review"].counts, wanted);
+        assert_eq!(sums.minutes.values().collect::<Vec<_>>(), [&wanted]);
     }
 
     #[test]

@@ -50,6 +50,7 @@ const SOURCES: &[Source] = &[
         sql: &[include_str!("../migrations/0008_retention_by_kind.sql")],
     },
     Source { number: 9, name: "own_tokens", sql: &[include_str!("../migrations/0009_own_tokens.sql")] },
+    Source { number: 10, name: "tokens", sql: &[include_str!("../migrations/0010_tokens.sql")] },
 ];
 
 /// How long a migration waits for a table that somebody uses, before it gives up and lets them go on.

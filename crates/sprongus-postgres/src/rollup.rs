@@ -8,6 +8,7 @@ use sprongus_core::runs::Caller;
 use sprongus_core::stream::StreamPosition;
 use sprongus_core::time::Timestamp;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::change::present;
 use crate::directory::all;
@@ -31,29 +32,33 @@ const PAGE: &str = concat!(
     ORDER BY e.tx, e.pos"
 );
 const ADD: &str = "
-    INSERT INTO run_minutes AS m (workspace_id, minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms)
+    INSERT INTO run_minutes AS m (workspace_id, minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms,
+        tokens_in, tokens_out)
     SELECT $1, * FROM unnest($2::timestamptz[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-        $9::bigint[], $10::bigint[], $11::bigint[])
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
     ON CONFLICT (workspace_id, minute, kind) DO UPDATE SET enqueued = m.enqueued + excluded.enqueued,
         started = m.started + excluded.started, succeeded = m.succeeded + excluded.succeeded,
         failed = m.failed + excluded.failed, canceled = m.canceled + excluded.canceled, retried = m.retried + excluded.retried,
-        lost = m.lost + excluded.lost, succeeded_ms = m.succeeded_ms + excluded.succeeded_ms";
+        lost = m.lost + excluded.lost, succeeded_ms = m.succeeded_ms + excluded.succeeded_ms,
+        tokens_in = m.tokens_in + excluded.tokens_in, tokens_out = m.tokens_out + excluded.tokens_out";
 const ADD_TOTALS: &str = "
-    INSERT INTO run_totals AS t (workspace_id, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms)
+    INSERT INTO run_totals AS t (workspace_id, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms,
+        tokens_in, tokens_out)
     SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-        $9::bigint[], $10::bigint[])
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
     ON CONFLICT (workspace_id, kind) DO UPDATE SET enqueued = t.enqueued + excluded.enqueued,
         started = t.started + excluded.started, succeeded = t.succeeded + excluded.succeeded,
         failed = t.failed + excluded.failed, canceled = t.canceled + excluded.canceled, retried = t.retried + excluded.retried,
-        lost = t.lost + excluded.lost, succeeded_ms = t.succeeded_ms + excluded.succeeded_ms";
+        lost = t.lost + excluded.lost, succeeded_ms = t.succeeded_ms + excluded.succeeded_ms,
+        tokens_in = t.tokens_in + excluded.tokens_in, tokens_out = t.tokens_out + excluded.tokens_out";
 const ADD_SPANS: &str = "
     INSERT INTO run_spans AS s (workspace_id, kind, span, bound, count, total_ms)
     SELECT $1, * FROM unnest($2::text[], $3::text[], $4::integer[], $5::bigint[], $6::bigint[])
     ON CONFLICT (workspace_id, kind, span, bound) DO UPDATE SET count = s.count + excluded.count,
         total_ms = s.total_ms + excluded.total_ms";
 const TOTALS: &str = "
-    SELECT kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms FROM run_totals
-    WHERE workspace_id = $1";
+    SELECT kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms, tokens_in, tokens_out
+    FROM run_totals WHERE workspace_id = $1";
 const SPANS: &str = "SELECT kind, span, bound, count, total_ms FROM run_spans WHERE workspace_id = $1";
 const NOTE: &str = "UPDATE rolled_up SET tx = $2, pos = $3 WHERE workspace_id = $1";
 const FORGET: &str = "DELETE FROM run_minutes WHERE workspace_id = $1 AND minute < $2";
@@ -67,8 +72,8 @@ const FORGET_ALL: [&str; 5] = [
     "DELETE FROM run_spans WHERE workspace_id = $1",
 ];
 const MINUTES: &str = "
-    SELECT minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms FROM run_minutes
-    WHERE workspace_id = $1 AND minute >= $2 AND minute < $3 ORDER BY minute, kind COLLATE \"C\"";
+    SELECT minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms, tokens_in, tokens_out
+    FROM run_minutes WHERE workspace_id = $1 AND minute >= $2 AND minute < $3 ORDER BY minute, kind COLLATE \"C\"";
 
 /// The columns behind those of the event.
 const TX: usize = 7;
@@ -100,11 +105,10 @@ pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result
     let in_all = columns(sums.totals.values().map(|totals| &totals.counts));
     let spans = Spans::of(&sums.totals);
     let (tx, pos, oldest) = (TransactionId(last.tx), number(last.pos), Time(now.minus(KEPT)));
-    let (m, a) = (&in_minutes, &in_all);
     let (recent, forgotten) = (Columns::of(&sums.recent), recent::forgotten(now));
     let asked: [(&str, Params<'_>); 7] = [
-        (ADD, &[&workspace, &minutes, &kinds, &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &m[6], &m[7]]),
-        (ADD_TOTALS, &[&workspace, &all_kinds, &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7]]),
+        (ADD, &added(&[&workspace, &minutes, &kinds], &in_minutes)),
+        (ADD_TOTALS, &added(&[&workspace, &all_kinds], &in_all)),
         (ADD_SPANS, &[&workspace, &spans.kinds, &spans.spans, &spans.bounds, &spans.counts, &spans.totals]),
         (NOTE, &[&workspace, &tx, &pos]),
         (FORGET, &[&workspace, &oldest]),
@@ -139,14 +143,22 @@ pub async fn forget(database: &Database, caller: &Caller) -> Result<()> {
 }
 
 /// Counts as the columns of one insert.
-fn columns<'a>(all: impl Iterator<Item = &'a Counts>) -> [Vec<i64>; 8] {
-    let mut columns: [Vec<i64>; 8] = Default::default();
+fn columns<'a>(all: impl Iterator<Item = &'a Counts>) -> [Vec<i64>; 10] {
+    let mut columns: [Vec<i64>; 10] = Default::default();
     for counts in all {
-        let Counts { enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms } = *counts;
-        let all = [enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms];
+        let Counts { enqueued, started, succeeded, failed, canceled, retried, lost, .. } = *counts;
+        let Counts { succeeded_ms, tokens_in, tokens_out, .. } = *counts;
+        let happened = [enqueued, started, succeeded, failed, canceled, retried, lost];
+        let all = happened.into_iter().chain([succeeded_ms, tokens_in, tokens_out]);
         columns.iter_mut().zip(all).for_each(|(column, count)| column.push(number(count)));
     }
     columns
+}
+
+/// What [`ADD`] and [`ADD_TOTALS`] take.
+fn added<'a>(key: &[&'a (dyn ToSql + Sync)], columns: &'a [Vec<i64>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    let columns = columns.iter().map(|column| column as &(dyn ToSql + Sync));
+    key.iter().copied().chain(columns).collect()
 }
 
 /// How long things took, as the columns of one insert.
@@ -207,6 +219,8 @@ fn counts(row: &mut Reader<'_>) -> Result<Counts> {
         retried: row.count()?,
         lost: row.count()?,
         succeeded_ms: row.count()?,
+        tokens_in: row.count()?,
+        tokens_out: row.count()?,
     })
 }
 

@@ -31,7 +31,7 @@ pub(crate) const SINCE: &str = concat!(
     event_columns!(),
     " FROM run_events e CROSS JOIN runs r ON r.id = e.run_id
     WHERE e.pos > coalesce((SELECT pos FROM rolled_up WHERE workspace_id = ?1), 0)
-        AND e.type IN ('run.started', 'run.succeeded', 'run.failed', 'run.canceled', 'run.retried')
+        AND e.type IN ('run.started', 'run.succeeded', 'run.failed', 'run.canceled', 'run.retried', 'step.completed', 'step.failed')
     ORDER BY e.pos DESC"
 );
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
 use sprongus_core::Result;
 use sprongus_core::event::Event;
 use sprongus_core::rollup::{Added, Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
@@ -22,26 +22,30 @@ pub(crate) const PAGE: &str = concat!(
     " FROM run_events e CROSS JOIN runs r ON r.id = e.run_id WHERE e.pos > ?1 ORDER BY e.pos LIMIT ?2"
 );
 const ADD: &str = "
-    INSERT INTO run_minutes (workspace_id, minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+    INSERT INTO run_minutes (workspace_id, minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms,
+        tokens_in, tokens_out)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
     ON CONFLICT (workspace_id, minute, kind) DO UPDATE SET enqueued = enqueued + excluded.enqueued,
         started = started + excluded.started, succeeded = succeeded + excluded.succeeded, failed = failed + excluded.failed,
         canceled = canceled + excluded.canceled, retried = retried + excluded.retried, lost = lost + excluded.lost,
-        succeeded_ms = succeeded_ms + excluded.succeeded_ms";
+        succeeded_ms = succeeded_ms + excluded.succeeded_ms, tokens_in = tokens_in + excluded.tokens_in,
+        tokens_out = tokens_out + excluded.tokens_out";
 const ADD_TOTALS: &str = "
-    INSERT INTO run_totals (workspace_id, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+    INSERT INTO run_totals (workspace_id, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms,
+        tokens_in, tokens_out)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
     ON CONFLICT (workspace_id, kind) DO UPDATE SET enqueued = enqueued + excluded.enqueued,
         started = started + excluded.started, succeeded = succeeded + excluded.succeeded, failed = failed + excluded.failed,
         canceled = canceled + excluded.canceled, retried = retried + excluded.retried, lost = lost + excluded.lost,
-        succeeded_ms = succeeded_ms + excluded.succeeded_ms";
+        succeeded_ms = succeeded_ms + excluded.succeeded_ms, tokens_in = tokens_in + excluded.tokens_in,
+        tokens_out = tokens_out + excluded.tokens_out";
 const ADD_SPAN: &str = "
     INSERT INTO run_spans (workspace_id, kind, span, bound, count, total_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (workspace_id, kind, span, bound) DO UPDATE SET count = count + excluded.count,
         total_ms = total_ms + excluded.total_ms";
 const TOTALS: &str = "
-    SELECT kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms FROM run_totals
-    WHERE workspace_id = ?1";
+    SELECT kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms, tokens_in, tokens_out
+    FROM run_totals WHERE workspace_id = ?1";
 const SPANS: &str = "SELECT kind, span, bound, count, total_ms FROM run_spans WHERE workspace_id = ?1";
 const NOTE: &str = "
     INSERT INTO rolled_up (workspace_id, pos) VALUES (?1, ?2)
@@ -55,8 +59,8 @@ const FORGET_ALL: [&str; 5] = [
     "DELETE FROM rolled_up WHERE workspace_id = ?1",
 ];
 pub(crate) const MINUTES: &str = "
-    SELECT minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms FROM run_minutes
-    WHERE workspace_id = ?1 AND minute >= ?2 AND minute < ?3 ORDER BY minute, kind";
+    SELECT minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms, tokens_in, tokens_out
+    FROM run_minutes WHERE workspace_id = ?1 AND minute >= ?2 AND minute < ?3 ORDER BY minute, kind";
 
 /// Adds the next events; how many were looked at.
 pub fn roll_up(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<u32> {
@@ -82,38 +86,12 @@ pub fn roll_up(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<u32> {
     let sums = fold(own.iter().map(|(kind, project, event)| Added { kind, project, event }), tx.now);
     for ((minute, kind), counts) in &sums.minutes {
         let minute = minute.to_string();
-        let [enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms] = numbers(counts);
-        let params = rusqlite::params![
-            workspace,
-            minute,
-            kind,
-            enqueued,
-            started,
-            succeeded,
-            failed,
-            canceled,
-            retried,
-            lost,
-            succeeded_ms
-        ];
-        tx.connection.prepare_cached(ADD).told()?.execute(params).told()?;
+        let key: [&dyn ToSql; 3] = [&workspace, &minute, kind];
+        add(tx, ADD, &key, counts)?;
     }
     for (kind, totals) in &sums.totals {
-        let [enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms] =
-            numbers(&totals.counts);
-        let params = rusqlite::params![
-            workspace,
-            kind,
-            enqueued,
-            started,
-            succeeded,
-            failed,
-            canceled,
-            retried,
-            lost,
-            succeeded_ms
-        ];
-        tx.connection.prepare_cached(ADD_TOTALS).told()?.execute(params).told()?;
+        let key: [&dyn ToSql; 2] = [&workspace, kind];
+        add(tx, ADD_TOTALS, &key, &totals.counts)?;
         for ((span, bound), took) in &totals.spans {
             let (count, total) = (rows::number(took.count), rows::number(took.total_ms));
             let params =
@@ -184,9 +162,15 @@ pub fn totals(connection: &Connection, caller: &Caller) -> Result<BTreeMap<Strin
     Ok(totals)
 }
 
-fn numbers(counts: &Counts) -> [i64; 8] {
-    let Counts { enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms } = *counts;
-    [enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms].map(rows::number)
+/// Adds counts to those that have this key.
+fn add(tx: &Tx<'_>, sql: &str, key: &[&dyn ToSql], counts: &Counts) -> Result<()> {
+    let Counts { enqueued, started, succeeded, failed, canceled, retried, lost, .. } = *counts;
+    let Counts { succeeded_ms, tokens_in, tokens_out, .. } = *counts;
+    let happened = [enqueued, started, succeeded, failed, canceled, retried, lost];
+    let numbers = happened.into_iter().chain([succeeded_ms, tokens_in, tokens_out]);
+    let numbers: Vec<i64> = numbers.map(rows::number).collect();
+    let params = key.iter().copied().chain(numbers.iter().map(|number| number as &dyn ToSql));
+    tx.connection.prepare_cached(sql).told()?.execute(params_from_iter(params)).told().map(drop)
 }
 
 fn counts(row: &Row<'_>, first: usize) -> rusqlite::Result<Counts> {
@@ -199,6 +183,8 @@ fn counts(row: &Row<'_>, first: usize) -> rusqlite::Result<Counts> {
         retried: count(row, first + 5)?,
         lost: count(row, first + 6)?,
         succeeded_ms: count(row, first + 7)?,
+        tokens_in: count(row, first + 8)?,
+        tokens_out: count(row, first + 9)?,
     })
 }
 

@@ -10,11 +10,12 @@ use sprongus_core::rules;
 use sprongus_core::rules::enqueue::{prepare, unknown_agent_task, unknown_project};
 use sprongus_core::run::{ClaimRequest, Due, NewRun};
 use sprongus_core::state::State;
+use sprongus_core::step::{StepReport, StepStatus};
 use sprongus_core::store::Batch;
 use sprongus_core::{Error, ErrorCode, RunsExt};
 
 use super::Api;
-use crate::fixture::{numbered, of_kind, only, refused, worker};
+use crate::fixture::{numbered, of_kind, only, refused, step, worker};
 
 fn info(id: &str) -> WorkerInfo {
     let kinds = Some(vec!["work".parse().unwrap()]);
@@ -76,6 +77,9 @@ pub async fn a_worker_is_seen_drained_and_forgotten(api: Api) {
 pub async fn the_figures_are_told(api: Api) {
     let done = api.held(of_kind("a")).await;
     api.clock.turn(Duration::from_secs(4));
+    let asked =
+        StepReport { tokens_in: Some(1_840), tokens_out: Some(212), ..step(0, "ask", StepStatus::Completed) };
+    api.runs.record(&done, vec![asked], vec![]).await.unwrap();
     api.runs.succeed(&done, None, None).await.unwrap();
     api.held(of_kind("a")).await;
     api.runs.enqueue_one(of_kind("a")).await.unwrap();
@@ -89,6 +93,7 @@ pub async fn the_figures_are_told(api: Api) {
     assert_eq!((a.due, a.later, a.running, a.oldest_due_ms), (1, 1, 1, Some(3_000)));
     assert_eq!(stats.ended_last_hour, [(State::Succeeded, 1)].into());
     assert_eq!((stats.wait_p50_ms, stats.run_p99_ms, stats.workers), (Some(0), Some(4_000), 1));
+    assert_eq!((stats.tokens_in_last_hour, stats.tokens_out_last_hour), (1_840, 212));
 }
 
 /// What is refused is refused in the rule's own words: code, message, hint and every field.

@@ -7,10 +7,11 @@ use sprongus_core::ErrorCode;
 use sprongus_core::directory::WorkerInfo;
 use sprongus_core::run::{Due, NewRun};
 use sprongus_core::state::State;
+use sprongus_core::step::{StepReport, StepStatus};
 use sprongus_core::time::Timestamp;
 use tokio::time::Instant;
 
-use crate::fixture::{Fixture, failure, of_kind, refused, success, worker};
+use crate::fixture::{Fixture, failure, of_kind, refused, step, success, worker};
 
 /// How long an event may take to come into the stream.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,6 +122,8 @@ pub async fn the_figures_do_not_depend_on_what_was_added_up(f: Fixture) {
         } else {
             let hold = f.held(new).await;
             f.turn(Duration::from_millis(20 + number * 700));
+            let tokens = StepReport { tokens_in: Some(number), ..step(0, "ask", StepStatus::Completed) };
+            f.record(&hold, vec![tokens], vec![]).await.unwrap();
             let outcome = if number % 4 == 2 { failure("no") } else { success(json!(1)) };
             f.finish(&hold, outcome).await.unwrap().run.id
         };
@@ -143,6 +146,7 @@ pub async fn the_figures_do_not_depend_on_what_was_added_up(f: Fixture) {
     );
     assert_eq!((all.wait_p50_ms, all.run_p99_ms), (Some(0), Some(7_020)));
     assert_eq!((some.run_p99_ms, all.kinds["a"].due), (Some(6_320), 2));
+    assert_eq!((all.tokens_in_last_hour, some.tokens_in_last_hour), (45, 15));
     let deadline = Instant::now() + PATIENCE;
     loop {
         let added = f.store.roll_up(&f.caller, 7).await.unwrap();

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::rollup::{Counts, KEPT, Minute, Span, Took};
+use sprongus_core::step::{StepReport, StepStatus};
 use sprongus_core::stream::StreamPosition;
 use sprongus_core::time::Timestamp;
 use sprongus_core::{ErrorCode, RunsService};
 use tokio::time::Instant;
 
-use crate::fixture::{Fixture, failure, of_kind, refused, success};
+use crate::fixture::{Fixture, failure, hold_of, of_kind, refused, step, success};
 
 /// How long an event may take to come into the stream.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -70,6 +71,40 @@ pub async fn minutes_are_what_the_stream_tells(f: Fixture) {
     let within = |since, before| f.store.minutes(&f.caller, since, before);
     assert_eq!(within(began, next).await.unwrap(), told[..2], "the end is not in it");
     assert_eq!(within(next, next.plus(Duration::from_millis(1))).await.unwrap(), told[2..]);
+}
+
+/// Tokens are those of steps that ended, under whatever attempt: what was said twice is counted once, and what is running not yet.
+pub async fn tokens_are_added_up_as_steps_end(f: Fixture) {
+    let hold = f.held(of_kind("review")).await;
+    let asked = |ordinal, status, tokens: (u64, u64)| StepReport {
+        tokens_in: Some(tokens.0),
+        tokens_out: Some(tokens.1),
+        ..step(ordinal, "ask", status)
+    };
+    f.record(&hold, vec![asked(0, StepStatus::Running, (700, 0))], vec![]).await.unwrap();
+    for _ in 0..2 {
+        f.record(&hold, vec![asked(0, StepStatus::Completed, (1_000, 30))], vec![]).await.unwrap();
+    }
+    f.record(&hold, vec![asked(1, StepStatus::Failed, (200, 0))], vec![]).await.unwrap();
+    f.finish(&hold, failure("no")).await.unwrap();
+    f.turn(Duration::from_secs(60));
+    let again = hold_of(&f.take_one("w2").await);
+    f.record(&again, vec![asked(0, StepStatus::Completed, (1_000, 5))], vec![]).await.unwrap();
+    f.record(&again, vec![asked(1, StepStatus::Running, (900, 900))], vec![]).await.unwrap();
+    let other = f.held(of_kind("plain")).await;
+    f.finish(&other, success(json!(1))).await.unwrap();
+    counted(&f, 2, 1).await;
+    let totals = f.store.totals(&f.caller).await.unwrap();
+    let of = |kind: &str| (totals[kind].counts.tokens_in, totals[kind].counts.tokens_out);
+    assert_eq!((of("review"), of("plain")), ((2_200, 35), (0, 0)));
+    let by_minute = minutes(&f).await;
+    let by_minute = by_minute.iter().filter(|minute| minute.kind == "review");
+    assert_eq!(by_minute.map(|minute| minute.counts.tokens_in).collect::<Vec<_>>(), [1_200, 1_000]);
+    let stats = f.store.stats(&f.caller).await.unwrap();
+    assert_eq!((stats.tokens_in_last_hour, stats.tokens_out_last_hour), (2_200, 35));
+    f.turn(Duration::from_secs(3_600));
+    let later = f.store.stats(&f.caller).await.unwrap();
+    assert_eq!((later.tokens_in_last_hour, later.tokens_out_last_hour), (0, 0));
 }
 
 /// Any number of processes may add at once.

@@ -91,10 +91,15 @@ pub fn steps(
 pub(super) fn tell(change: &mut Change, step: &Step, act: Act<'_>) {
     let Some(kind) = event_of(step.status) else { return };
     let duration = step.duration().map(|taken| u64::try_from(taken.as_millis()).unwrap_or(u64::MAX));
-    let payload = json!({
+    let mut payload = json!({
         "name": step.name, "phase": step.phase, "type": step.kind,
         "ordinal": step.ordinal, "attempt": step.attempt, "durationMs": duration,
     });
+    for (name, tokens) in [("tokensIn", step.tokens_in), ("tokensOut", step.tokens_out)] {
+        if let Some(tokens) = tokens {
+            payload[name] = tokens.into();
+        }
+    }
     change.tell_of(Some(step.id), kind, act, payload);
 }
 

@@ -262,6 +262,12 @@ pub struct StatsBody {
     pub run_p50_ms: Option<u64>,
     /// 99th percentile of the same.
     pub run_p99_ms: Option<u64>,
+    /// Tokens that steps gave to models within the last hour, whatever became of their runs.
+    #[serde(default)]
+    pub tokens_in_last_hour: u64,
+    /// Tokens that models gave back within the last hour.
+    #[serde(default)]
+    pub tokens_out_last_hour: u64,
     /// Workers heard of within 15 s.
     pub workers: u64,
 }
@@ -284,6 +290,8 @@ impl From<StatsBody> for Stats {
             wait_p99_ms: body.wait_p99_ms,
             run_p50_ms: body.run_p50_ms,
             run_p99_ms: body.run_p99_ms,
+            tokens_in_last_hour: body.tokens_in_last_hour,
+            tokens_out_last_hour: body.tokens_out_last_hour,
             workers: body.workers,
         }
     }

@@ -29,6 +29,9 @@ fn figures_are_of_what_happened() {
     play(async || {
         let scene = Scene::new().await;
         let done = scene.held("mail").await;
+        let step = json!({"workerId": "w", "epoch": 1, "ordinal": 0, "name": "ask", "phase": "execution", "type": "ai_action",
+            "status": "completed", "tokensIn": 1_200, "tokensOut": 34});
+        scene.post(&format!("/v1/runs/{done}:step"), step).await.is(200);
         scene.post(&format!("/v1/runs/{done}:succeed"), json!({"workerId": "w", "epoch": 1})).await.is(200);
         scene.held("note").await;
         scene.enqueue("mail").await;
@@ -47,6 +50,12 @@ fn figures_are_of_what_happened() {
         let ended = "sprongus_runs_ended_total{workspace=\"default\",kind=\"mail\",outcome=\"succeeded\"}";
         assert_eq!(seen(ended), "1");
         assert_eq!(seen("sprongus_run_wait_seconds_count{workspace=\"default\",kind=\"mail\"}"), "1");
+        for (direction, tokens) in [("in", "1200"), ("out", "34")] {
+            let tokens_of = format!(
+                "sprongus_tokens_total{{workspace=\"default\",kind=\"mail\",direction=\"{direction}\"}}"
+            );
+            assert_eq!(seen(&tokens_of), tokens);
+        }
         let all = "sprongus_run_execution_seconds_bucket{le=\"+Inf\",workspace=\"default\",kind=\"mail\"}";
         assert_eq!(seen(all), "1");
         let asked = "sprongus_http_request_seconds_count{method=\"POST\",route=\"/v1/runs/{id}:succeed\",status=\"200\"}";

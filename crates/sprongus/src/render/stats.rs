@@ -32,6 +32,10 @@ pub fn block(stats: &Stats) -> String {
     field("ended, last hour", ended);
     field("wait  p50 / p99", format!("{} / {}", millis(stats.wait_p50_ms), millis(stats.wait_p99_ms)));
     field("run   p50 / p99", format!("{} / {}", millis(stats.run_p50_ms), millis(stats.run_p99_ms)));
+    let (given, got) = (stats.tokens_in_last_hour, stats.tokens_out_last_hour);
+    if given + got > 0 {
+        field("tokens, last hour", format!("{given} in, {got} out"));
+    }
     out
 }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 use sprongus::RunsExt;
 use sprongus::core::json::Json;
 use sprongus::core::run::NewRun;
+use sprongus::core::step::{Phase, StepReport, StepStatus, StepType};
 use sprongus_throwaway::Server;
 
 use crate::backing::Backing;
@@ -14,7 +15,7 @@ use crate::sandbox::{Sandbox, block_on, worker};
 const TABLES: [&str; 4] = ["run_minutes", "run_totals", "run_spans", "run_recent"];
 
 const DAMAGE: &str = "
-    UPDATE run_totals SET enqueued = 99, succeeded_ms = 1 WHERE workspace_id = 'default';
+    UPDATE run_totals SET enqueued = 99, tokens_in = 1 WHERE workspace_id = 'default';
     DELETE FROM run_minutes WHERE workspace_id = 'default';
     UPDATE run_recent SET count = count + 1 WHERE workspace_id = 'default';
     INSERT INTO run_spans (workspace_id, kind, span, bound, count, total_ms) VALUES ('default', 'never', 'wait', 3, 7, 7);";
@@ -76,12 +77,24 @@ fn damaged_figures_are_made_anew(backing: Backing) {
                 worker_id: worker(),
                 epoch: claimed.lease.epoch,
             };
+            let asked = StepReport {
+                ordinal: 0,
+                name: "ask".to_owned(),
+                phase: Phase::Execution,
+                kind: StepType::AiAction,
+                status: StepStatus::Completed,
+                output: None,
+                tokens_in: Some(920),
+                tokens_out: Some(106),
+            };
+            runs.record(&hold, vec![asked], vec![]).await.unwrap();
             runs.succeed(&hold, Some(json!(1).into()), None).await.unwrap();
         }
     });
     assert!(figures(&sandbox).is_empty(), "nobody has kept house");
     let first = sandbox.line("runs stats --rebuild").exits(0);
     assert!(first.err.contains("made anew") && first.out.contains("mail"), "{first:?}");
+    assert!(first.out.contains("tokens, last hour 1840 in, 212 out"), "{first:?}");
     // On Postgres the stream waits for older transactions, which other tests have.
     let began = Instant::now();
     let mut before = figures(&sandbox);

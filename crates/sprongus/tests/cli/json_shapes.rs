@@ -88,7 +88,7 @@ fn the_smaller_nouns_are_lists_too(backing: Backing) {
     assert_eq!(sandbox.line("--json workers list").exits(0).json()["data"], Value::Array(Vec::new()));
     has(
         &sandbox.line("--json runs stats").exits(0).json(),
-        "kinds endedLastHour waitP50Ms waitP99Ms runP50Ms runP99Ms workers",
+        "kinds endedLastHour waitP50Ms waitP99Ms runP50Ms runP99Ms tokensInLastHour tokensOutLastHour workers",
     );
     has(&sandbox.line("--json runs prune --dry-run").exits(0).json(), "runs");
 }

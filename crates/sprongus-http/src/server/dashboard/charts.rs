@@ -66,6 +66,8 @@ pub struct Sums {
     pub mean: Option<String>,
     /// How many of a hundred runs that ended had failed.
     pub share: Option<String>,
+    /// Tokens given to models and got back, if there were any.
+    pub tokens: Option<(String, String)>,
     /// Whether nothing happened at all.
     pub is_empty: bool,
 }
@@ -82,6 +84,8 @@ impl Sums {
             again: number(counts.retried + counts.lost),
             mean: counts.succeeded_ms.checked_div(counts.succeeded).map(span_ms),
             share: permille.map(|share| format!("{}.{} %", share / 10, share % 10)),
+            tokens: (counts.tokens_in + counts.tokens_out > 0)
+                .then(|| (number(counts.tokens_in), number(counts.tokens_out))),
             is_empty: counts.is_empty(),
         }
     }

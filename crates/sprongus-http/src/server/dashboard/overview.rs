@@ -41,6 +41,7 @@ struct Tiles {
     workers: String,
     wait: Option<(String, String)>,
     run: Option<(String, String)>,
+    tokens: Option<(String, String)>,
     is_starved: bool,
 }
 
@@ -133,6 +134,7 @@ async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
     let pair = |half: Option<u64>, most: Option<u64>| Some((span_ms(half?), span_ms(most?)));
     let sum =
         |part: fn(&sprongus_core::directory::KindStats) -> u64| number(stats.kinds.values().map(part).sum());
+    let (given, got) = (stats.tokens_in_last_hour, stats.tokens_out_last_hour);
     let tiles = Tiles {
         due: sum(|kind| kind.due),
         oldest: stats.kinds.values().filter_map(|kind| kind.oldest_due_ms).max().map(span_ms),
@@ -141,6 +143,7 @@ async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
         workers: number(workers.len() as u64),
         wait: pair(stats.wait_p50_ms, stats.wait_p99_ms),
         run: pair(stats.run_p50_ms, stats.run_p99_ms),
+        tokens: (given + got > 0).then(|| (number(given), number(got))),
         is_starved,
     };
     let may_pause = viewer.may(Scope::Admin);

@@ -61,6 +61,9 @@ const ENDINGS: [(&str, Count); 3] = [
     ("canceled", |counts| counts.canceled),
 ];
 
+/// What models were given and gave back.
+const TOKENS: [(&str, Count); 2] = [("in", |counts| counts.tokens_in), ("out", |counts| counts.tokens_out)];
+
 /// How long it took.
 const SPANS: [(&str, &str, Span); 2] = [
     ("run_wait", "From due to started, of each execution", Span::Wait),
@@ -104,6 +107,16 @@ impl Collector for OfRuns {
         for ([workspace, kind], of) in self.kinds() {
             for (outcome, value) in ENDINGS {
                 let labels: Ended<'_> = [workspace, kind, ("outcome", outcome)];
+                metric
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, _, u64>(&value(&of.ever.counts), None)?;
+            }
+        }
+        let help = "Tokens that steps gave to models and got back";
+        let mut metric = family(&mut encoder, "tokens", help, None, MetricType::Counter)?;
+        for ([workspace, kind], of) in self.kinds() {
+            for (direction, value) in TOKENS {
+                let labels: [_; 3] = [workspace, kind, ("direction", direction)];
                 metric
                     .encode_family(&labels)?
                     .encode_counter::<NoLabelSet, _, u64>(&value(&of.ever.counts), None)?;

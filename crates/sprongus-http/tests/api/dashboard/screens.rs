@@ -78,6 +78,8 @@ async fn every_screen(scene: Scene) {
             &runs.running,
             "40 %",
             "succeeded",
+            "given within the hour · 34 back",
+            "· 1,200 tokens in, 34 out",
             "As a table",
             "no worker",
         ],
