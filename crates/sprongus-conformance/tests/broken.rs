@@ -5,7 +5,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sprongus_conformance::{Model, TurnedClock, fixture, histories, store};
+use sprongus_conformance::fixture::{self, Fixture};
+use sprongus_conformance::{Model, TurnedClock, histories, store};
 use sprongus_core::store::Store;
 
 mod faulty;
@@ -21,6 +22,12 @@ fn is_found(fault: Fault) {
     let Err(panic) = outcome else { panic!("a broken store passed") };
     let text = panic.downcast_ref::<String>().map_or("", String::as_str);
     assert!(text.contains("SPRONGUS_SEED="), "the seed is printed: {text}");
+}
+
+fn is_found_by<Ran: Future<Output = ()>>(fault: Fault, case: impl FnOnce(Fixture) -> Ran) {
+    let make = async |clock| faulty(clock, fault).await;
+    let outcome = catch_unwind(AssertUnwindSafe(|| fixture::drive(make, case)));
+    assert!(outcome.is_err(), "a broken store passed");
 }
 
 #[test]
@@ -55,7 +62,30 @@ fn a_store_that_forgets_which_bytes_to_delete_is_found() {
 
 #[test]
 fn a_store_that_leaves_events_out_of_its_stream_is_found() {
-    let make = |clock| faulty(clock, Fault::StreamsInPart);
-    let case = store::stream::a_reader_among_writers_misses_nothing;
-    assert!(catch_unwind(AssertUnwindSafe(|| fixture::drive(make, case))).is_err(), "a broken store passed");
+    is_found_by(Fault::StreamsInPart, store::stream::a_reader_among_writers_misses_nothing);
+}
+
+#[test]
+fn a_store_that_looks_back_upon_a_part_is_found() {
+    is_found_by(Fault::AuditsInPart, store::audit::everything_is_looked_back_upon_newest_first);
+}
+
+#[test]
+fn a_store_that_looks_back_upon_other_projects_is_found() {
+    is_found_by(Fault::AuditsOtherProjects, store::audit::nobody_looks_back_upon_what_is_anothers);
+}
+
+#[test]
+fn a_store_that_looks_back_upon_whoever_it_was_is_found() {
+    is_found_by(Fault::AuditsWhoever, store::audit::what_is_looked_for_alone_is_found);
+}
+
+#[test]
+fn a_store_that_gives_up_looking_back_is_found() {
+    is_found_by(Fault::EndsItsAudit, store::audit::a_look_is_bounded_and_says_where_it_came_to);
+}
+
+#[test]
+fn a_store_that_forgets_tokens_is_found() {
+    is_found_by(Fault::ForgetsTokens, store::rollup::tokens_are_added_up_as_steps_end);
 }

@@ -36,6 +36,11 @@ pub enum Fault {
     NeverExpires,
     LosesItsBytes,
     StreamsInPart,
+    AuditsInPart,
+    AuditsOtherProjects,
+    AuditsWhoever,
+    EndsItsAudit,
+    ForgetsTokens,
 }
 
 pub struct Faulty {
@@ -291,7 +296,21 @@ impl Store for Faulty {
         filter: &AuditFilter,
         limit: NonZeroU32,
     ) -> Result<AuditPage> {
-        self.inner.audit(caller, before, filter, limit).await
+        let (mut caller, mut filter) = (caller.clone(), filter.clone());
+        if self.fault == Fault::AuditsOtherProjects {
+            caller.projects = None;
+        }
+        if self.fault == Fault::AuditsWhoever {
+            filter.actor = None;
+        }
+        let mut page = self.inner.audit(&caller, before, &filter, limit).await?;
+        if self.fault == Fault::AuditsInPart {
+            page.found.retain(|audited| audited.event.seq != 2);
+        }
+        if self.fault == Fault::EndsItsAudit {
+            page.further = None;
+        }
+        Ok(page)
     }
 
     async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32> {
@@ -307,7 +326,11 @@ impl Store for Faulty {
     }
 
     async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
-        self.inner.totals(caller).await
+        let mut totals = self.inner.totals(caller).await?;
+        if self.fault == Fault::ForgetsTokens {
+            totals.values_mut().for_each(|totals| totals.counts.tokens_out = 0);
+        }
+        Ok(totals)
     }
 
     async fn minutes(&self, caller: &Caller, since: Timestamp, before: Timestamp) -> Result<Vec<Minute>> {
