@@ -90,7 +90,7 @@ impl Worker {
     }
 }
 
-/// A kind somebody paused or limited.
+/// A kind somebody paused or resumed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KindSetting {
@@ -98,6 +98,10 @@ pub struct KindSetting {
     pub kind: Kind,
     /// No run of it is claimed.
     pub paused: bool,
+    /// Since when it is so; unknown of what was set before schema 11. Set to what it is already, it stays as it was.
+    pub changed_at: Option<Timestamp>,
+    /// Who did it.
+    pub changed_by: Option<String>,
 }
 
 /// How one kind stands.

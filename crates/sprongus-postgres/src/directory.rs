@@ -45,11 +45,15 @@ const WORKERS: &str = "
     SELECT id, kinds, host, pid, version, concurrency, draining, seen_at FROM workers
     WHERE workspace_id = $1 AND seen_at > $2 ORDER BY id COLLATE \"C\"";
 const DRAIN: &str = "UPDATE workers SET draining = true WHERE workspace_id = $1 AND id = $2 RETURNING id";
-const KINDS: &str = "SELECT kind, paused FROM kinds WHERE workspace_id = $1 ORDER BY kind COLLATE \"C\"";
+const KINDS: &str = "
+    SELECT kind, paused, changed_at, changed_by FROM kinds WHERE workspace_id = $1 ORDER BY kind COLLATE \"C\"";
+const KIND: &str =
+    "SELECT kind, paused, changed_at, changed_by FROM kinds WHERE workspace_id = $1 AND kind = $2";
 const PAUSE: &str = "
-    INSERT INTO kinds (workspace_id, kind, paused)
-    SELECT $1, $2, $3 WHERE EXISTS (SELECT FROM workspaces WHERE id = $1)
-    ON CONFLICT (workspace_id, kind) DO UPDATE SET paused = excluded.paused RETURNING kind, paused";
+    INSERT INTO kinds AS k (workspace_id, kind, paused, changed_at, changed_by)
+    SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT FROM workspaces WHERE id = $1)
+    ON CONFLICT (workspace_id, kind) DO UPDATE SET paused = excluded.paused, changed_at = excluded.changed_at,
+        changed_by = excluded.changed_by WHERE k.paused <> excluded.paused";
 
 /// How long a worker that fell silent stays in the table, for those who look for it; and a named claim, for who made it.
 const LONG_GONE: Duration = Duration::from_secs(3_600);
@@ -228,7 +232,12 @@ pub async fn drain_worker(database: &Database, caller: &Caller, worker: &WorkerI
 
 fn kind_setting(row: &Row) -> Result<KindSetting> {
     let mut row = Reader::from(row, 0);
-    Ok(KindSetting { kind: row.text()?, paused: row.plain()? })
+    Ok(KindSetting {
+        kind: row.text()?,
+        paused: row.plain()?,
+        changed_at: row.optional_time()?,
+        changed_by: row.plain()?,
+    })
 }
 
 /// The kinds somebody paused or resumed.
@@ -244,6 +253,8 @@ pub async fn pause_kind(
     paused: bool,
 ) -> Result<KindSetting> {
     known_workspace(database, caller).await?;
-    let (workspace, name) = (caller.workspace.as_str(), kind.as_str());
-    only(write(database, &caller.workspace, &[(PAUSE, &[&workspace, &name, &paused])]).await?, kind_setting)
+    let (workspace, name, now) = (caller.workspace.as_str(), kind.as_str(), Time(now(database).await?));
+    let asked: [(&str, Params<'_>); 2] =
+        [(PAUSE, &[&workspace, &name, &paused, &now, &caller.actor]), (KIND, &[&workspace, &name])];
+    only(write(database, &caller.workspace, &asked).await?, kind_setting)
 }

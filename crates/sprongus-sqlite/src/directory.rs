@@ -39,10 +39,14 @@ const WORKERS: &str = "
     SELECT id, kinds, host, pid, version, concurrency, draining, seen_at FROM workers
     WHERE workspace_id = ?1 AND seen_at > ?2 ORDER BY id";
 const DRAIN: &str = "UPDATE workers SET draining = 1 WHERE workspace_id = ?1 AND id = ?2";
-const KINDS: &str = "SELECT kind, paused FROM kinds WHERE workspace_id = ?1 ORDER BY kind";
+const KINDS: &str =
+    "SELECT kind, paused, changed_at, changed_by FROM kinds WHERE workspace_id = ?1 ORDER BY kind";
+const KIND: &str =
+    "SELECT kind, paused, changed_at, changed_by FROM kinds WHERE workspace_id = ?1 AND kind = ?2";
 const PAUSE: &str = "
-    INSERT INTO kinds (workspace_id, kind, paused) VALUES (?1, ?2, ?3)
-    ON CONFLICT (workspace_id, kind) DO UPDATE SET paused = excluded.paused";
+    INSERT INTO kinds AS k (workspace_id, kind, paused, changed_at, changed_by) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (workspace_id, kind) DO UPDATE SET paused = excluded.paused, changed_at = excluded.changed_at,
+        changed_by = excluded.changed_by WHERE k.paused <> excluded.paused";
 
 /// How long a worker that fell silent stays in the table, for those who look for it.
 const LONG_GONE: std::time::Duration = std::time::Duration::from_secs(3_600);
@@ -192,14 +196,22 @@ pub fn drain_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerId) -> Result<(
 
 /// The kinds somebody paused or resumed.
 pub fn kinds(connection: &Connection, caller: &Caller) -> Result<Vec<KindSetting>> {
-    all(connection, KINDS, [caller.workspace.as_str()], |row| {
-        Ok(KindSetting { kind: rows::text(row, 0)?, paused: row.get(1)? })
+    all(connection, KINDS, [caller.workspace.as_str()], kind_setting)
+}
+
+fn kind_setting(row: &Row<'_>) -> rusqlite::Result<KindSetting> {
+    Ok(KindSetting {
+        kind: rows::text(row, 0)?,
+        paused: row.get(1)?,
+        changed_at: rows::optional(row, 2)?,
+        changed_by: row.get(3)?,
     })
 }
 
 /// Pauses or resumes a kind.
 pub fn pause_kind(tx: &Tx<'_>, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting> {
     known_workspace(tx, caller)?;
-    execute(tx, PAUSE, (caller.workspace.as_str(), kind.as_str(), paused))?;
-    Ok(KindSetting { kind: kind.clone(), paused })
+    let (workspace, kind) = (caller.workspace.as_str(), kind.as_str());
+    execute(tx, PAUSE, (workspace, kind, paused, tx.now.to_string(), &caller.actor))?;
+    one(tx.connection, KIND, (workspace, kind), kind_setting)
 }

@@ -23,11 +23,13 @@ pub async fn a_claim_gives_the_kinds_it_asks_for(api: Api) {
     };
     assert!(api.runs.claim(asking(&["d"])).await.unwrap().is_empty());
     let paused = "b".parse().unwrap();
-    assert!(api.runs.pause_kind(&paused, true).await.unwrap().paused);
+    let setting = api.runs.pause_kind(&paused, true).await.unwrap();
+    assert!(setting.paused && setting.changed_at == Some(api.now()) && setting.changed_by.is_some());
     let given = api.runs.claim(asking(&["sync.aux/props", "b"])).await.unwrap();
     assert_eq!(given.iter().map(|one| one.run.kind.as_str()).collect::<Vec<_>>(), ["sync.aux/props"]);
     assert_eq!(api.runs.claim_next(&worker("w"), 9).await.unwrap()[0].run.kind.as_str(), "c");
     let kinds = api.runs.kinds().await.unwrap();
+    assert_eq!(kinds, [setting]);
     assert_eq!(kinds.iter().map(|one| (one.kind.as_str(), one.paused)).collect::<Vec<_>>(), [("b", true)]);
     assert!(!api.runs.pause_kind(&paused, false).await.unwrap().paused);
     assert_eq!(api.runs.claim_next(&worker("w"), 9).await.unwrap()[0].run.kind, paused);

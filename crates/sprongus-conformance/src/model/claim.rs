@@ -48,7 +48,7 @@ impl Tenant {
 
     fn serves(&self, caller: &Caller, request: &ClaimRequest, row: &Row) -> bool {
         let kind = &row.run.kind;
-        let paused = self.kinds.get(kind).copied().unwrap_or(false);
+        let paused = self.kinds.get(kind).is_some_and(|setting| setting.paused);
         let asked = request.kinds.as_ref().is_none_or(|kinds| kinds.contains(kind));
         asked && !paused && caller.may_touch(row.run.project_id.as_ref())
     }

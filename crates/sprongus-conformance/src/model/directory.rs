@@ -42,12 +42,19 @@ impl Tenant {
     }
 
     pub(super) fn kinds(&self) -> Vec<KindSetting> {
-        self.kinds.iter().map(|(kind, &paused)| KindSetting { kind: kind.clone(), paused }).collect()
+        self.kinds.values().cloned().collect()
     }
 
-    pub(super) fn pause_kind(&mut self, kind: &Kind, paused: bool) -> KindSetting {
-        self.kinds.insert(kind.clone(), paused);
-        KindSetting { kind: kind.clone(), paused }
+    pub(super) fn pause_kind(&mut self, kind: &Kind, paused: bool, by: &str, now: Timestamp) -> KindSetting {
+        match self.kinds.get(kind) {
+            Some(setting) if setting.paused == paused => setting.clone(),
+            Some(_) | None => {
+                let (changed_at, changed_by) = (Some(now), Some(by.to_owned()));
+                let setting = KindSetting { kind: kind.clone(), paused, changed_at, changed_by };
+                self.kinds.insert(kind.clone(), setting.clone());
+                setting
+            }
+        }
     }
 
     pub(super) fn projects(&self, caller: &Caller) -> Vec<Project> {

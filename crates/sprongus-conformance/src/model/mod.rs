@@ -271,7 +271,8 @@ impl Store for Model {
     }
 
     async fn pause_kind(&self, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting> {
-        self.write(caller, |tenant| Ok(tenant.pause_kind(kind, paused)))
+        let now = self.clock.now();
+        self.write(caller, |tenant| Ok(tenant.pause_kind(kind, paused, &caller.actor, now)))
     }
 
     async fn projects(&self, caller: &Caller) -> Result<Vec<Project>> {

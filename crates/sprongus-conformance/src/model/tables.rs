@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sprongus_core::artifact::{FileName, StoredFile};
-use sprongus_core::directory::{AgentTask, Project, Worker, Workspace};
+use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, Workspace};
 use sprongus_core::event::Event;
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
@@ -40,7 +40,7 @@ pub(super) struct Tenant {
     pub(super) projects: BTreeMap<ProjectId, Project>,
     pub(super) agent_tasks: BTreeMap<AgentTaskId, AgentTask>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
-    pub(super) kinds: BTreeMap<Kind, bool>,
+    pub(super) kinds: BTreeMap<Kind, KindSetting>,
     /// With the hash of each.
     pub(super) tokens: BTreeMap<TokenId, (Token, String)>,
     /// How many events the stream has had.

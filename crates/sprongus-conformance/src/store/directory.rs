@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::ErrorCode;
 use sprongus_core::directory::WorkerInfo;
 use sprongus_core::run::{Due, NewRun};
 use sprongus_core::state::State;
 use sprongus_core::step::{StepReport, StepStatus};
 use sprongus_core::time::Timestamp;
+use sprongus_core::{Caller, ErrorCode};
 use tokio::time::Instant;
 
 use crate::fixture::{Fixture, failure, of_kind, refused, step, success, worker};
@@ -69,13 +69,24 @@ pub async fn a_worker_is_seen_drained_forgotten_and_missed(f: Fixture) {
     assert!(f.store.workers(&f.caller).await.unwrap().is_empty());
 }
 
-/// A paused kind is listed as such.
+/// A paused kind is listed as such, with who did it and when; doing again what is done changes neither.
 pub async fn a_kind_is_paused_and_resumed(f: Fixture) {
     let kind = "sync.aux/props".parse().unwrap();
     assert!(f.store.pause_kind(&f.caller, &kind, true).await.unwrap().paused);
     assert!(f.store.kinds(&f.caller).await.unwrap()[0].paused);
     assert!(!f.store.pause_kind(&f.caller, &kind, false).await.unwrap().paused);
     assert!(f.store.kinds(&f.caller).await.unwrap().iter().all(|setting| !setting.paused));
+
+    let amy = Caller::new(f.caller.workspace.clone(), "amy");
+    f.turn(Duration::from_secs(5));
+    let since = f.now();
+    let paused = f.store.pause_kind(&amy, &kind, true).await.unwrap();
+    assert_eq!((paused.changed_by.as_deref(), paused.changed_at), (Some("amy"), Some(since)));
+    f.turn(Duration::from_secs(5));
+    assert_eq!(f.store.pause_kind(&f.caller, &kind, true).await.unwrap(), paused, "it was paused already");
+    assert_eq!(f.store.kinds(&f.caller).await.unwrap(), [paused]);
+    let resumed = f.store.pause_kind(&f.caller, &kind, false).await.unwrap();
+    assert_eq!((resumed.changed_by.as_deref(), resumed.changed_at), (Some("tester"), Some(f.now())));
 }
 
 /// The figures count what is due, later, running and ended, each run once.

@@ -221,11 +221,17 @@ pub struct KindBody {
     pub kind: Kind,
     /// No run of it is claimed.
     pub paused: bool,
+    /// Since when it is so; null if that is not known.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub changed_at: Option<Timestamp>,
+    /// Who did it.
+    pub changed_by: Option<String>,
 }
 
 impl From<KindBody> for KindSetting {
     fn from(body: KindBody) -> Self {
-        Self { kind: body.kind, paused: body.paused }
+        let KindBody { kind, paused, changed_at, changed_by } = body;
+        Self { kind, paused, changed_at, changed_by }
     }
 }
 

@@ -3,11 +3,13 @@
 use sprongus_core::directory::KindSetting;
 use sprongus_core::list::Page;
 use sprongus_core::names::Kind;
+use sprongus_core::text::excerpt;
 
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
 use crate::failure::Outcome;
+use crate::render::age::ago;
 use crate::render::style::{ATTENTION, GOOD};
 use crate::render::table::{Cell, Table};
 
@@ -34,14 +36,22 @@ pub async fn run(command: Command, app: &App) -> Outcome {
         Command::List => {
             let runs = app.connect(Access::Existing).await?.runs;
             let page = Page { data: runs.kinds().await?, next_cursor: None };
+            let now = app.screen.now();
             app.screen.list(
                 &page,
                 |setting| setting.kind.to_string(),
                 || {
-                    let mut table = Table::new(["KIND", "STATE"]);
+                    let mut table = Table::new(["KIND", "STATE", "SINCE", "BY"]);
                     for setting in &page.data {
                         let (word, style) = word(setting);
-                        table.row([setting.kind.as_str().into(), Cell::styled(word, style)]);
+                        let since = setting.changed_at.map_or_else(|| "–".to_owned(), |at| ago(at, now));
+                        let by = setting.changed_by.as_deref().unwrap_or("–");
+                        table.row([
+                            setting.kind.as_str().into(),
+                            Cell::styled(word, style),
+                            since.into(),
+                            excerpt(by, 40).into(),
+                        ]);
                     }
                     table.render("no kind was ever paused")
                 },

@@ -127,7 +127,9 @@ fn no_worker_for_a_kind_and_none_for_those_that_are_paused() {
         names(doctor(&sandbox), "workers", "serves lonely: 1 due", "sprongus worker");
         let findings = doctor(&sandbox).json().to_string();
         assert!(
-            findings.contains("held is paused, 1 due") && !findings.contains("serves held"),
+            findings.contains("held is paused by ")
+                && findings.contains("s ago, 1 due")
+                && !findings.contains("serves held"),
             "{findings}"
         );
     }

@@ -8,13 +8,14 @@ use axum::response::{IntoResponse, Redirect};
 use sprongus_core::Result;
 use sprongus_core::directory::{KindSetting, KindStats, Stats, Worker};
 use sprongus_core::names::Kind;
+use sprongus_core::time::Timestamp;
 use sprongus_core::token::Scope;
 
 use super::form::Posted;
 use super::html::{Html, render};
 use super::screen::{Fragment, Section, Shown, outer_all, screen, timely};
 use super::session::Viewer;
-use super::when::{number, span_ms};
+use super::when::{When, number, span_ms};
 use crate::server::answer::bad_field;
 use crate::server::query;
 
@@ -30,21 +31,31 @@ pub struct KindRow {
     pub running: String,
     /// How long the oldest due one has been due.
     pub oldest: Option<String>,
-    /// Whether somebody paused it.
-    pub is_paused: bool,
+    /// If somebody paused it, who and when.
+    pub paused: Option<Paused>,
     /// Whether runs are due and no worker that lives would take them.
     pub is_starved: bool,
 }
 
+/// A pause, as far as it is known.
+#[derive(Default)]
+pub struct Paused {
+    /// Who did it.
+    pub by: Option<String>,
+    /// Since when.
+    pub since: Option<When>,
+}
+
 /// The rows of the kinds that have live runs, and of those that somebody paused.
-pub fn rows(stats: &Stats, settings: &[KindSetting], workers: &[Worker]) -> Vec<KindRow> {
+pub fn rows(stats: &Stats, settings: &[KindSetting], workers: &[Worker], now: Timestamp) -> Vec<KindRow> {
     let none = KindStats::default();
-    let paused = settings.iter().filter(|setting| setting.paused).map(|setting| setting.kind.as_str());
-    let mut all: BTreeMap<&str, (&KindStats, bool)> = paused.map(|kind| (kind, (&none, true))).collect();
+    let paused = settings.iter().filter(|setting| setting.paused);
+    let mut all: BTreeMap<&str, (&KindStats, Option<&KindSetting>)> =
+        paused.map(|setting| (setting.kind.as_str(), (&none, Some(setting)))).collect();
     for (kind, stats) in &stats.kinds {
-        all.entry(kind).or_insert((stats, false)).0 = stats;
+        all.entry(kind).or_insert((stats, None)).0 = stats;
     }
-    let row = |(kind, (stats, is_paused)): (&str, (&KindStats, bool))| {
+    let row = |(kind, (stats, paused)): (&str, (&KindStats, Option<&KindSetting>))| {
         let is_served =
             kind.parse::<Kind>().is_ok_and(|kind| workers.iter().any(|worker| worker.serves(&kind)));
         KindRow {
@@ -53,8 +64,11 @@ pub fn rows(stats: &Stats, settings: &[KindSetting], workers: &[Worker]) -> Vec<
             later: number(stats.later),
             running: number(stats.running),
             oldest: stats.oldest_due_ms.map(span_ms),
-            is_paused,
-            is_starved: stats.due > 0 && !is_paused && !is_served,
+            paused: paused.map(|setting| Paused {
+                by: setting.changed_by.clone(),
+                since: setting.changed_at.map(|at| When::new(at, now)),
+            }),
+            is_starved: stats.due > 0 && paused.is_none() && !is_served,
         }
     };
     all.into_iter().map(row).collect()

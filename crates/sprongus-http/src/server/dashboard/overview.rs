@@ -129,7 +129,7 @@ async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
             Charted::Unread
         }
     };
-    let kinds = rows(&stats, &settings, &workers);
+    let kinds = rows(&stats, &settings, &workers, now);
     let is_starved = kinds.iter().any(|row| row.is_starved);
     let pair = |half: Option<u64>, most: Option<u64>| Some((span_ms(half?), span_ms(most?)));
     let sum =
@@ -171,10 +171,11 @@ fn running_of(runs: &[Run], has_more: bool, now: Timestamp) -> Running {
 pub async fn kind_rows(viewer: &Viewer) -> Result<Vec<KindRow>> {
     let runs = viewer.asker.runs();
     let figures = &viewer.shared.dashboard.figures;
-    let (stats, settings, workers) = tokio::try_join!(
+    let (stats, settings, workers, now) = tokio::try_join!(
         figures.stats(&viewer.asker.caller, Arc::clone(&runs)),
         runs.kinds(),
-        runs.workers()
+        runs.workers(),
+        viewer.shared.service.store().now(),
     )?;
-    Ok(rows(&Arc::unwrap_or_clone(stats), &settings, &workers))
+    Ok(rows(&stats, &settings, &workers, now))
 }

@@ -51,8 +51,11 @@ pub fn why(run: &Run, workers: &[Worker], kinds: &[KindSetting], now: Timestamp)
             since("Its last attempt failed; the next is due", run.run_at, false)
         }
         State::Queued if run.run_at > now => since("It was delayed; it is due", run.run_at, false),
-        State::Queued if kinds.iter().any(|it| it.kind == run.kind && it.paused) => {
-            since("Its kind is paused; it fell due", run.run_at, true)
+        State::Queued if let Some(paused) = kinds.iter().find(|it| it.kind == run.kind && it.paused) => {
+            match paused.changed_at {
+                Some(at) => since("Its kind is paused; that was done", at, true),
+                None => since("Its kind is paused; it fell due", run.run_at, true),
+            }
         }
         State::Queued if !workers.iter().any(|worker| worker.serves(&run.kind)) => {
             since("No worker that lives takes its kind; it fell due", run.run_at, true)

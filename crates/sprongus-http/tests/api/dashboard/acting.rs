@@ -4,7 +4,7 @@ use serde_json::json;
 use sprongus_core::token::Scope;
 
 use super::browser::{Browser, hidden, well_made};
-use super::screens::seed;
+use super::screens::{seed, shows};
 use crate::scene::{Scene, play};
 
 async fn state(scene: &Scene, id: &str) -> String {
@@ -124,11 +124,11 @@ fn a_kind_is_paused_and_resumed_and_a_worker_drained() {
         seed(&scene).await;
         let browser = Browser::of(&scene, &scene.all).await;
         assert_eq!(browser.post("/kinds", &[("kind", "script.pull"), ("act", "pause")]).await.status, 303);
-        assert!(browser.page("/kinds").await.contains("paused"));
-        assert_eq!(
-            scene.get("/v1/kinds").await.is(200)["data"],
-            json!([{"kind": "script.pull", "paused": true}])
-        );
+        let kinds = scene.get("/v1/kinds").await.is(200)["data"].clone();
+        let (by, at) = (kinds[0]["changedBy"].as_str().unwrap(), kinds[0]["changedAt"].as_str().unwrap());
+        let paused = json!([{"kind": "script.pull", "paused": true, "changedAt": at, "changedBy": by}]);
+        assert_eq!(kinds, paused);
+        shows(&browser.page("/kinds").await, &["paused</span>", &format!(">by {by}<"), at]);
         assert_eq!(browser.post("/kinds", &[("kind", "script.pull"), ("act", "resume")]).await.status, 303);
         assert_eq!(scene.get("/v1/kinds").await.is(200)["data"][0]["paused"], false);
         assert_eq!(browser.post("/kinds", &[("kind", "../x"), ("act", "pause")]).await.status, 422);

@@ -1,9 +1,8 @@
 //! What waits and what is stuck: due runs that nobody serves, and runs whose worker is gone and that nobody takes up.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sprongus_core::directory::{KindStats, Worker};
+use sprongus_core::directory::{KindSetting, KindStats, Worker};
 use sprongus_core::names::Kind;
 use sprongus_core::run::Run;
 use sprongus_core::text::excerpt;
@@ -25,8 +24,7 @@ const NAMED: usize = 5;
 pub async fn look(runs: &dyn Runs, findings: &mut Findings) -> Result<(), Error> {
     let stats = runs.stats().await?;
     let workers = runs.workers().await?;
-    let paused = runs.kinds().await?.into_iter().filter(|setting| setting.paused).map(|setting| setting.kind);
-    let paused: BTreeSet<Kind> = paused.collect();
+    let paused: Vec<KindSetting> = runs.kinds().await?.into_iter().filter(|setting| setting.paused).collect();
     findings.add(Finding::fine("workers", format!("{} alive", workers.len())));
     let due: u64 = stats.kinds.values().map(|kind| kind.due).sum();
     let oldest = stats.kinds.values().filter_map(oldest).max();
@@ -34,15 +32,15 @@ pub async fn look(runs: &dyn Runs, findings: &mut Findings) -> Result<(), Error>
         None => Finding::fine("queue", "nothing is due"),
         Some(oldest) => Finding::fine("queue", format!("{due} due, the oldest for {}", rough(oldest))),
     });
+    let now = SystemClock.now();
     let waiting = stats.kinds.iter().filter(|(_, stats)| stats.due > 0);
     let waiting = waiting.filter_map(|(name, stats)| Some((name.parse::<Kind>().ok()?, stats)));
     named(
-        waiting.filter_map(|(kind, stats)| kind_that_waits(&kind, stats, &workers, &paused)),
+        waiting.filter_map(|(kind, stats)| kind_that_waits(&kind, stats, &workers, &paused, now)),
         "kinds",
         findings,
     );
     let (held, _) = running(runs).await?;
-    let now = SystemClock.now();
     named(held.iter().filter_map(|run| stuck(run, now)), "runs", findings);
     Ok(())
 }
@@ -69,11 +67,15 @@ fn kind_that_waits(
     kind: &Kind,
     stats: &KindStats,
     workers: &[Worker],
-    paused: &BTreeSet<Kind>,
+    paused: &[KindSetting],
+    now: Timestamp,
 ) -> Option<Finding> {
     let (name, due) = (excerpt(kind.as_str(), 64), stats.due);
-    if paused.contains(kind) {
-        let text = format!("{name} is paused, {due} due; `sprongus kinds resume {name}` lets it go on");
+    if let Some(setting) = paused.iter().find(|setting| setting.kind == *kind) {
+        let who = setting.changed_by.iter().map(|by| format!(" by {}", excerpt(by, 64)));
+        let since = setting.changed_at.iter().map(|at| format!(" {} ago", rough(now.since(*at))));
+        let how: String = who.chain(since).collect();
+        let text = format!("{name} is paused{how}, {due} due; `sprongus kinds resume {name}` lets it go on");
         return Some(Finding::fine("paused", text));
     }
     let oldest = oldest(stats)?;
