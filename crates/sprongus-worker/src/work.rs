@@ -75,6 +75,8 @@ pub(crate) struct Shift {
     claiming: bool,
     beating: bool,
     seeing: bool,
+    /// Whether its first word was answered: who looks at what it holds finds it among the workers.
+    introduced: bool,
     beaten: Instant,
     seen: Option<Instant>,
     pace: Pace,
@@ -107,6 +109,7 @@ impl Shift {
             claiming: false,
             beating: false,
             seeing: false,
+            introduced: false,
             beaten: Instant::now(),
             seen: None,
             pace: Pace::default(),
@@ -163,7 +166,7 @@ impl Shift {
                 self.put_away_stopped();
             }
             News::Seen(answer) => {
-                self.seeing = false;
+                (self.seeing, self.introduced) = (false, true);
                 if answer.is_ok_and(|drain| drain) {
                     self.drain(None);
                 }
@@ -200,7 +203,7 @@ impl Shift {
         let room = self.probation.room(room, &mut self.leases, Instant::now());
         // While there is something to start, a call for a few more is not worth it.
         let worth = if waiting == 0 { 1 } else { (allowed / 2).min(CLAIM / 2) };
-        if !self.at(Stage::Working) || self.claiming || room < worth.max(1) {
+        if !self.at(Stage::Working) || !self.introduced || self.claiming || room < worth.max(1) {
             return;
         }
         self.claiming = true;

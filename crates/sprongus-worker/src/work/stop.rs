@@ -60,7 +60,9 @@ impl Shift {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        let idle = self.leases.is_empty() && self.executing == 0 && self.reports.is_empty() && !self.claiming;
+        // A word that is under way would come after its last, and make of it a worker that is still there.
+        let silent = !self.claiming && !self.seeing;
+        let idle = self.leases.is_empty() && self.executing == 0 && self.reports.is_empty() && silent;
         let out_of_patience =
             self.at(Stage::Stopping) && self.deadline.is_some_and(|end| Instant::now() >= end);
         self.stage() != Stage::Working && (idle || out_of_patience)
