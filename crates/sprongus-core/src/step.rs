@@ -182,9 +182,9 @@ pub struct StepReport {
     pub status: StepStatus,
     /// What it printed; cut at 64 KiB.
     pub output: Option<String>,
-    /// Tokens given to a model.
+    /// Tokens given to a model, a billion at most.
     pub tokens_in: Option<u64>,
-    /// Tokens a model gave back.
+    /// Tokens a model gave back, a billion at most.
     pub tokens_out: Option<u64>,
 }
 

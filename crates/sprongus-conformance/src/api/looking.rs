@@ -5,9 +5,10 @@ use std::time::Duration;
 use sprongus_core::follow::ReadSoFar;
 use sprongus_core::ids::RunId;
 use sprongus_core::list::ListFilter;
+use sprongus_core::rules::record::MAX_TOKENS;
 use sprongus_core::run::{Enqueue, NewRun, Run};
 use sprongus_core::state::State;
-use sprongus_core::step::StepStatus;
+use sprongus_core::step::{StepReport, StepStatus};
 use sprongus_core::store::Batch;
 use sprongus_core::{ErrorCode, RunsExt};
 
@@ -79,6 +80,13 @@ pub async fn steps_are_shown_in_their_order(api: Api) {
     assert_eq!(review.duration(), Some(Duration::from_secs(3)));
     assert_eq!(review.id, sprongus_core::ids::StepId::of(hold.id, 1, 1));
     assert_eq!(api.told(hold.id).await.len(), 5, "two began or ended, one ended later");
+    for tokens_out in [MAX_TOKENS + 1, u64::MAX] {
+        let absurd = StepReport { tokens_out: Some(tokens_out), ..step(2, "absurd", StepStatus::Completed) };
+        let error = refused(api.runs.record(&hold, vec![absurd], vec![]).await);
+        let wanted = "a step's tokens must be 1000000000 at most";
+        assert_eq!((error.code(), error.message()), (ErrorCode::Validation, wanted));
+    }
+    assert_eq!(api.runs.steps(hold.id).await.unwrap(), steps, "nothing of it is kept");
     assert!(refused(api.runs.steps(RunId::new()).await).message().starts_with("no such run: "));
 }
 

@@ -22,10 +22,13 @@ pub const MAX_LINE_BYTES: usize = 16 * 1024;
 /// The most lines or steps in one call.
 pub const MAX_RECORDS: usize = 10_000;
 
+/// The most tokens that a step may have used either way: far beyond any model, and so few that no sum of them is ever too large to keep.
+pub const MAX_TOKENS: u64 = 1_000_000_000;
+
 /// Checks what is to be recorded.
 ///
 /// # Errors
-/// `validation`: too many at once, or a step without a printable name of 1 to 128 bytes.
+/// `validation`: too many at once, a step without a printable name of 1 to 128 bytes, or one with more than [`MAX_TOKENS`].
 pub fn check(steps: &[StepReport], lines: &[LogLine]) -> Result<()> {
     if steps.len() > MAX_RECORDS || lines.len() > MAX_RECORDS {
         return Err(Error::validation(format!("at most {MAX_RECORDS} lines or steps in one call")));
@@ -34,6 +37,9 @@ pub fn check(steps: &[StepReport], lines: &[LogLine]) -> Result<()> {
         let name = &step.name;
         if name.is_empty() || name.len() > 128 || matches!(printable(name), Cow::Owned(_)) {
             return Err(Error::validation("a step's name must be 1 to 128 bytes of printable text"));
+        }
+        if step.tokens_in.max(step.tokens_out) > Some(MAX_TOKENS) {
+            return Err(Error::validation(format!("a step's tokens must be {MAX_TOKENS} at most")));
         }
     }
     Ok(())

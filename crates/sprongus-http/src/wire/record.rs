@@ -91,9 +91,11 @@ pub struct StepReportBody {
     pub output: Option<String>,
     /// Tokens given to a model.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(maximum = 1_000_000_000_i64))]
     pub tokens_in: Option<u64>,
     /// Tokens a model gave back.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(maximum = 1_000_000_000_i64))]
     pub tokens_out: Option<u64>,
 }
 
@@ -159,9 +161,11 @@ pub struct StepUpdateBody {
     pub output: Option<String>,
     /// Tokens given to a model.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(maximum = 1_000_000_000_i64))]
     pub tokens_in: Option<u64>,
     /// Tokens a model gave back.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(maximum = 1_000_000_000_i64))]
     pub tokens_out: Option<u64>,
 }
 

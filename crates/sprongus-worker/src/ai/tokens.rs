@@ -1,9 +1,7 @@
 //! Tokens: what responses told of them, and the run's budget.
 
 use serde_json::Value;
-
-/// A larger count is no count.
-const MOST: u64 = 1 << 53;
+use sprongus_core::rules::record::MAX_TOKENS;
 
 /// The tokens of one step, all of its tries together.
 #[derive(Debug, Default)]
@@ -38,10 +36,10 @@ impl Tokens {
         let add = |(name, sum): (&str, &mut Option<u64>)| match usage
             .get(name)?
             .as_u64()
-            .filter(|count| *count <= MOST)
+            .filter(|count| *count <= MAX_TOKENS)
         {
             Some(count) => {
-                *sum = Some(sum.unwrap_or(0).saturating_add(count));
+                *sum = Some(sum.unwrap_or(0).saturating_add(count).min(MAX_TOKENS));
                 None
             }
             None => Some(format!("[the model server's {name} is no count of tokens and is ignored]")),
@@ -87,13 +85,15 @@ mod tests {
         assert!(tokens.are_unknown());
         assert_eq!(tokens.add(&json!({})), Vec::<String>::new());
         assert!(tokens.are_unknown());
-        for odd in [json!(-1), json!("7"), json!(1.5), json!((1_u64 << 53) + 1), json!(null)] {
+        for odd in [json!(-1), json!("7"), json!(1.5), json!(MAX_TOKENS + 1), json!(null)] {
             let said = tokens.add(&json!({"prompt_tokens": odd, "completion_tokens": 2}));
             assert_eq!(said, ["[the model server's prompt_tokens is no count of tokens and is ignored]"]);
         }
         assert_eq!((tokens.given, tokens.back), (None, Some(10)));
-        tokens.add(&json!({"prompt_tokens": 1_u64 << 53, "completion_tokens": 0}));
-        assert_eq!((tokens.given, tokens.back), (Some(MOST), Some(10)));
+        for _ in 0..2 {
+            tokens.add(&json!({"prompt_tokens": MAX_TOKENS, "completion_tokens": 0}));
+        }
+        assert_eq!((tokens.given, tokens.back), (Some(MAX_TOKENS), Some(10)), "no more than may be recorded");
     }
 
     #[test]

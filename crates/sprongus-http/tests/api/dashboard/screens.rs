@@ -78,7 +78,7 @@ async fn every_screen(scene: Scene) {
             &runs.running,
             "40 %",
             "succeeded",
-            "given within the hour · 34 back",
+            "in, last hour · 34 out",
             "· 1,200 tokens in, 34 out",
             "As a table",
             "no worker",
