@@ -76,6 +76,7 @@ impl Gallery {
             due: Due::After(Duration::from_secs(8 * 3_600)),
             ..NewRun::new("report.nightly", Json::empty_object())
         });
+        block_on(site.runs.pause_kind(&"report.nightly".parse().unwrap(), true)).unwrap();
         let queued = site.enqueue(NewRun::new("mail.digest", input(&json!({"to": "the crew"}))));
         let waiting = site.enqueue(review());
         let running = site.enqueue(of_film("render.preview", json!({"frames": 4000})));

@@ -66,7 +66,7 @@ fn screens(it: &Gallery) -> Vec<Screen> {
         at("cancel", Admin, format!("/runs/{}/cancel", it.running), "Cancel this run?"),
         at("retry", Admin, format!("/runs/{}/retry", it.failed), "Retry this run?"),
         through("bulk", Admin, chosen, "No, go back"),
-        at("kinds", Admin, "/kinds", "mail.digest"),
+        at("kinds", Admin, "/kinds", "paused"),
         at("kinds-empty", Newcomer, "/kinds", "No run waits or runs"),
         at("workers", Admin, "/workers", "render.preview"),
         at("workers-empty", Newcomer, "/workers", "No worker was heard of"),
