@@ -31,7 +31,7 @@ pub(crate) fn remove_abandoned(attempts: &Path) -> io::Result<usize> {
     let inputs: Vec<_> = abandoned.iter().map(|(path, _)| path.join("input.json")).collect();
     let ended = kill_strays(&inputs);
     if ended > 0 {
-        tracing::warn!(place = %attempts.display(), processes = ended, "ended what dead workers left");
+        tracing::warn!(place = %attempts.display(), processes = ended, "ended what a dead worker left");
     }
     let mut removed = 0;
     for (path, _lock) in &abandoned {
