@@ -27,10 +27,10 @@ pub(crate) fn kill_strays(inputs: &[PathBuf]) -> usize {
     // One that forks meanwhile is found the next time.
     loop {
         let look = look(&inputs);
-        let patience = match look {
-            Look { unknown: false, ref killed } if killed.is_empty() => return ended.len(),
-            Look { ref killed, .. } if killed.is_empty() => WITHOUT_ENVIRONMENT,
-            Look { .. } => AFTER_KILL,
+        let patience = match (look.killed.is_empty(), look.unknown) {
+            (false, _) => AFTER_KILL,
+            (true, true) => WITHOUT_ENVIRONMENT,
+            (true, false) => Duration::ZERO,
         };
         ended.extend(look.killed);
         if began.elapsed() >= patience {
