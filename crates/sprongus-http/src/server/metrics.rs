@@ -97,7 +97,8 @@ impl Metrics {
         let (tenants, of_store) = match asked.await {
             Ok(Ok(answered)) => answered,
             failed => {
-                tracing::debug!(error = ?failed.err().map(|_| "no answer in time"), "metrics go without the database");
+                let error = failed.map_or_else(|_| Some(Error::internal("no answer in time")), Result::err);
+                tracing::debug!(?error, "metrics go without the database");
                 // What it knows without a connection it tells at once.
                 let own = tokio::time::timeout(PATIENCE, service.store().metrics()).await;
                 told.extend(own.ok().and_then(Result::ok).unwrap_or_default());
