@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sprongus_core::ErrorCode;
+use sprongus_core::rules::record::MAX_TOKENS;
 use sprongus_core::state::State;
 use sprongus_core::step::{Phase, StepStatus, StepType, Stream};
 use sprongus_core::token::Scope;
@@ -29,6 +30,16 @@ fn it_knows_the_words_of_the_core() {
     assert_eq!(words("StreamName"), set(Stream::ALL));
     assert_eq!(words("ScopeName"), set(Scope::ALL));
     assert_eq!(words("CodeName"), set(ErrorCode::ALL));
+}
+
+#[test]
+fn it_has_the_bounds_of_the_core() {
+    for schema in ["NewStep", "StepUpdate"] {
+        for name in ["tokensIn", "tokensOut"] {
+            let field = &document()["components"]["schemas"][schema]["properties"][name];
+            assert_eq!(field["maximum"], MAX_TOKENS, "{schema}.{name}: {field}");
+        }
+    }
 }
 
 #[test]

@@ -45,7 +45,8 @@ impl Out {
 
     #[track_caller]
     fn holds_none(&self, markers: &[&str]) {
-        assert!(self.0.iter().all(|(_, text)| text.is_ascii() || !text.is_empty()));
+        let said = self.0.iter().filter(|(_, text)| !text.is_empty()).count();
+        assert!(said * 2 > self.0.len(), "{said} of {} places say anything", self.0.len());
         let leaks = self.leaks(markers);
         assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
     }
