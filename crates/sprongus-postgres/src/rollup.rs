@@ -7,7 +7,6 @@ use sprongus_core::rollup::{Added, Counts, KEPT, Minute, Span, Took, Totals, adm
 use sprongus_core::runs::Caller;
 use sprongus_core::stream::StreamPosition;
 use sprongus_core::time::Timestamp;
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use crate::change::present;
@@ -16,6 +15,7 @@ use crate::fault::Result;
 use crate::recent::{self, Columns};
 use crate::rows::{self, Reader, event_columns, number};
 use crate::session::{Database, News, PRESENT, Params};
+use crate::stream::position;
 use crate::values::{Time, TransactionId};
 
 const BEGIN: &str = "
@@ -76,8 +76,7 @@ const MINUTES: &str = "
     FROM run_minutes WHERE workspace_id = $1 AND minute >= $2 AND minute < $3 ORDER BY minute, kind COLLATE \"C\"";
 
 /// The columns behind those of the event.
-const TX: usize = 7;
-const POS: usize = 8;
+const PLACE: usize = 7;
 const KIND: usize = 9;
 const PROJECT: usize = 10;
 
@@ -91,7 +90,7 @@ pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result
     let mut answers = session.begin_with(&caller.workspace, &asked).await?;
     let now = present(&answers.pop().unwrap_or_default())?;
     let page = answers.pop().unwrap_or_default();
-    let Some(last) = page.last().map(position).transpose()? else {
+    let Some(last) = page.last().map(|row| position(row, PLACE)).transpose()? else {
         session.roll_back().await?;
         return Ok(0);
     };
@@ -119,18 +118,11 @@ pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result
     Ok(u32::try_from(page.len()).unwrap_or(u32::MAX))
 }
 
-fn position(row: &Row) -> Result<StreamPosition> {
-    let (TransactionId(tx), pos): (_, i64) = (row.try_get(TX)?, row.try_get(POS)?);
-    Ok(StreamPosition { tx, pos: u64::try_from(pos).unwrap_or(0) })
-}
-
 /// How far the stream has been read.
 pub async fn read_to(database: &Database, caller: &Caller) -> Result<StreamPosition> {
     let asked: [(&str, Params<'_>); 1] = [(READ_TO, &[&caller.workspace.as_str()])];
     let rows = database.session().await?.look(&caller.workspace, &asked).await?.pop().unwrap_or_default();
-    let Some(row) = rows.first() else { return Ok(StreamPosition::default()) };
-    let (TransactionId(tx), pos): (_, i64) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(StreamPosition { tx, pos: u64::try_from(pos).unwrap_or(0) })
+    rows.first().map_or_else(|| Ok(StreamPosition::default()), |row| position(row, 0))
 }
 
 /// Forgets what was made of the stream, and how far it was read.

@@ -49,7 +49,12 @@ pub struct Connection {
 /// What answers a command.
 pub enum Behind {
     /// A database that this process has opened.
-    Service(RunsService),
+    Service {
+        /// The service that this process is.
+        service: RunsService,
+        /// Who asks it, and in which workspace.
+        caller: Caller,
+    },
     /// A server.
     Server(RunsClient),
 }
@@ -102,8 +107,8 @@ pub async fn connect(
         }
     }
     let caller = Caller::new(workspace, &around.user);
-    let (runs, admin) = (service.for_caller(caller.clone()), service.admin(caller));
-    Ok(Connection { runs, admin, place, behind: Behind::Service(service) })
+    let (runs, admin) = (service.for_caller(caller.clone()), service.admin(caller.clone()));
+    Ok(Connection { runs, admin, place, behind: Behind::Service { service, caller } })
 }
 
 /// The way to a server, with the token that is known for it.
@@ -203,13 +208,13 @@ fn named(place: &Place, error: Error) -> Error {
 }
 
 impl Connection {
-    /// The service that this process itself is.
+    /// The service that this process itself is, and who asks it.
     ///
     /// # Errors
     /// `validation` where a server stands in between.
-    pub fn service(&self) -> Result<&RunsService> {
+    pub fn service(&self) -> Result<(&RunsService, &Caller)> {
         match &self.behind {
-            Behind::Service(service) => Ok(service),
+            Behind::Service { service, caller } => Ok((service, caller)),
             Behind::Server(_) => {
                 Err(Error::validation("this needs the database itself, not a server in front of it")
                     .with_hint("run it on the machine that has the database, with --db"))

@@ -101,8 +101,7 @@ fn pages() -> Vec<(String, String)> {
     let mut pages: Vec<_> = names
         .into_iter()
         .filter(|name| name.ends_with(".md"))
-        .map(|name| (fs::read_to_string(root().join(&name)).expect("text"), name))
-        .map(|(text, name)| (name, text))
+        .map(|name| (name.clone(), fs::read_to_string(root().join(name)).expect("text")))
         .collect();
     pages.sort();
     pages

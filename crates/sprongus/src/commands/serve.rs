@@ -64,7 +64,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let listener = listen(&args.listen).await?;
     let address = listener.local_addr().map_err(|error| cannot_listen(&args.listen, &error))?;
     let url = format!("http://{address}");
-    let service = connection.service()?.clone();
+    let service = connection.service()?.0.clone();
     let retention =
         declaration.as_ref().map(|declaration| declaration.retention.or_default()).unwrap_or_default();
     let housekeeping = Housekeeping::start(service.clone(), retention);

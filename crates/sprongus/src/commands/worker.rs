@@ -58,7 +58,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
         Wishes { concurrency: args.concurrency, kinds: args.kinds, lease: args.lease, grace: args.grace };
     let ready = |id: &WorkerId| app.screen.note(&format!("worker {id} {greeting}; Ctrl-C stops it"));
     // A server sweeps for the workers that are its clients.
-    let _sweeping = connection.service().ok().map(|service| Housekeeping::sweeping(service.clone()));
+    let _sweeping = connection.service().ok().map(|(service, _)| Housekeeping::sweeping(service.clone()));
     let summary = work::serve(connection.runs, declaration, wishes, ready).await;
     telemetry.stop().await;
     let summary = summary?;

@@ -21,11 +21,8 @@ impl Helps {
         let help = self.of(words);
         let list = help.split_once("Commands:\n").map_or("", |(_, list)| list);
         let mut names = list.lines().take_while(|line| line.starts_with("  "));
-        names.any(|line| {
-            line.trim_start().split(' ').next() == Some(word)
-                && line.starts_with("  ")
-                && !line.starts_with("   ")
-        })
+        // What is indented further goes on from the line before.
+        names.any(|line| !line.starts_with("   ") && line.trim_start().split(' ').next() == Some(word))
     }
 
     /// Whether it is one, if an unlisted one.

@@ -5,7 +5,7 @@ use std::fmt;
 use sprongus_core::rollup::Counts;
 use sprongus_core::time::Timestamp;
 
-use super::when::{number, span_ms};
+use super::when::{number, span_ms, tokens};
 
 /// The height of a chart in its own units; each slot is ten of them wide.
 const HEIGHT: u64 = 100;
@@ -84,8 +84,7 @@ impl Sums {
             again: number(counts.retried + counts.lost),
             mean: counts.succeeded_ms.checked_div(counts.succeeded).map(span_ms),
             share: permille.map(|share| format!("{}.{} %", share / 10, share % 10)),
-            tokens: (counts.tokens_in + counts.tokens_out > 0)
-                .then(|| (number(counts.tokens_in), number(counts.tokens_out))),
+            tokens: tokens(counts.tokens_in, counts.tokens_out),
             is_empty: counts.is_empty(),
         }
     }

@@ -38,7 +38,6 @@ pub struct KindRow {
 }
 
 /// A pause, as far as it is known.
-#[derive(Default)]
 pub struct Paused {
     /// Who did it.
     pub by: Option<String>,

@@ -17,7 +17,7 @@ use super::kinds::{KindRow, rows};
 use super::runs::{RunRow, run_rows};
 use super::screen::{Fragment, Section, Shown, outer_all, screen, timely};
 use super::session::Viewer;
-use super::when::{number, span_ms};
+use super::when::{number, span_ms, tokens};
 use super::workers::{WorkerRow, held_by};
 use crate::server::query;
 
@@ -134,7 +134,6 @@ async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
     let pair = |half: Option<u64>, most: Option<u64>| Some((span_ms(half?), span_ms(most?)));
     let sum =
         |part: fn(&sprongus_core::directory::KindStats) -> u64| number(stats.kinds.values().map(part).sum());
-    let (given, got) = (stats.tokens_in_last_hour, stats.tokens_out_last_hour);
     let tiles = Tiles {
         due: sum(|kind| kind.due),
         oldest: stats.kinds.values().filter_map(|kind| kind.oldest_due_ms).max().map(span_ms),
@@ -143,7 +142,7 @@ async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
         workers: number(workers.len() as u64),
         wait: pair(stats.wait_p50_ms, stats.wait_p99_ms),
         run: pair(stats.run_p50_ms, stats.run_p99_ms),
-        tokens: (given + got > 0).then(|| (number(given), number(got))),
+        tokens: tokens(stats.tokens_in_last_hour, stats.tokens_out_last_hour),
         is_starved,
     };
     let may_pause = viewer.may(Scope::Admin);

@@ -69,6 +69,11 @@ pub fn number(number: u64) -> String {
     out
 }
 
+/// Tokens of models, given to them and got back; none where there were none.
+pub fn tokens(given: u64, got: u64) -> Option<(String, String)> {
+    (given + got > 0).then(|| (number(given), number(got)))
+}
+
 /// A number of bytes.
 pub fn bytes(bytes: u64) -> String {
     let tenths = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);

@@ -40,7 +40,7 @@ pub async fn look(app: &App, place: &Place, findings: &mut Findings) {
     if let Err(error) = queue::look(&*connection.runs, findings).await {
         findings.add(Finding::of_error("runs", &error));
     }
-    if let Behind::Service(service) = &connection.behind
+    if let Behind::Service { service, .. } = &connection.behind
         && let Err(error) = clock::look(service, &*connection.runs, findings).await
     {
         findings.add(Finding::of_error("clock", &error));
@@ -49,7 +49,7 @@ pub async fn look(app: &App, place: &Place, findings: &mut Findings) {
 
 async fn health(connection: &Connection, findings: &mut Findings) -> Result<(), Error> {
     let service = match &connection.behind {
-        Behind::Service(service) => service,
+        Behind::Service { service, .. } => service,
         Behind::Server(client) => return server(client, findings).await,
     };
     let health = service.store().health(true).await?;

@@ -1,8 +1,5 @@
 //! `runs stats`: the figures of the workspace.
 
-use sprongus_core::Caller;
-use sprongus_core::names::WorkspaceId;
-
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
@@ -21,8 +18,8 @@ pub struct Args {
 pub async fn run(args: Args, app: &App) -> Outcome {
     let connection = app.connect(Access::Existing).await?;
     if args.rebuild {
-        let workspace = app.globals.workspace.as_deref().map_or(Ok(WorkspaceId::local()), str::parse)?;
-        connection.service()?.rebuild_figures(&Caller::new(workspace, &app.around.user)).await?;
+        let (service, caller) = connection.service()?;
+        service.rebuild_figures(caller).await?;
         app.screen.note("the figures over time were made anew");
     }
     let stats = connection.runs.stats().await?;
