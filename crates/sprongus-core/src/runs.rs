@@ -13,7 +13,7 @@ use crate::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInf
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
-use crate::ids::{RunId, StepId};
+use crate::ids::{RunId, StepId, TokenId};
 use crate::json::Json;
 use crate::list::{ListFilter, Page};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
@@ -30,6 +30,8 @@ pub struct Caller {
     pub workspace: WorkspaceId,
     /// Who is written into events.
     pub actor: String,
+    /// The token it came with; none where it came without a server. A token's name is free text, its id is not.
+    pub token_id: Option<TokenId>,
     /// The projects it may touch; none means all, and runs without a project too.
     pub projects: Option<Vec<ProjectId>>,
     /// The trace the call belongs to (W3C `traceparent`).
@@ -39,7 +41,7 @@ pub struct Caller {
 impl Caller {
     /// Somebody who may touch all of a workspace.
     pub fn new(workspace: WorkspaceId, actor: impl Into<String>) -> Self {
-        Self { workspace, actor: actor.into(), projects: None, traceparent: None }
+        Self { workspace, actor: actor.into(), token_id: None, projects: None, traceparent: None }
     }
 
     /// Whether it may touch what belongs to `project`.

@@ -125,6 +125,7 @@ impl Asker {
         let hash = secret.hash();
         let token = shared.tokens.live(&hash).await?;
         let caller = Caller {
+            token_id: Some(token.id),
             projects: token.projects.clone(),
             traceparent: traceparent(),
             ..Caller::new(token.workspace_id.clone(), token.name.clone())
