@@ -22,6 +22,7 @@ pub mod gates;
 pub mod holding;
 pub mod life;
 pub mod looking;
+pub mod reasons;
 pub mod waiting;
 
 /// The runs of an empty workspace and the clock they live by.
@@ -103,6 +104,11 @@ macro_rules! for_each_api_case {
                 an_artifact_is_replaced,
                 a_file_needs_its_run_its_hold_and_its_name,
                 a_work_directory_is_kept_over_a_gate,
+            }
+            reasons {
+                a_due_run_waits_for_a_worker_and_says_how_those_stand,
+                a_run_says_that_it_is_put_off_or_that_its_kind_is_paused,
+                gates_that_wait_are_an_inbox,
             }
             gates {
                 waiting_twice_is_waiting_once,

@@ -75,6 +75,12 @@ macro_rules! for_each_case {
                 the_step_of_a_gate_ends_with_its_run,
                 the_step_of_a_later_gate_ends_with_its_run,
             }
+            waiting {
+                a_run_is_due_since_it_could_be_claimed,
+                runs_are_listed_by_what_they_wait_for,
+                what_stands_before_a_run_and_what_workers_hold_is_counted,
+                runs_are_found_by_the_beginning_or_the_end_of_their_ids,
+            }
             cleaned {
                 a_closing_lease_is_good_for_cleaning_up_alone,
                 an_owed_cleanup_is_handed_out_once_and_only_once,

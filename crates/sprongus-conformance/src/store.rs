@@ -21,6 +21,7 @@ pub mod service;
 pub mod stream;
 pub mod tenants;
 pub mod token;
+pub mod waiting;
 pub mod wake;
 
 /// Every state and every verb.

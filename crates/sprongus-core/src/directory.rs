@@ -110,8 +110,10 @@ pub struct KindSetting {
 pub struct KindStats {
     /// Due and free to be claimed.
     pub due: u64,
-    /// Delayed, backing off or waiting at a gate.
+    /// Delayed or backing off.
     pub later: u64,
+    /// Waiting for an approval at a gate.
+    pub waiting: u64,
     /// Held by workers.
     pub running: u64,
     /// How long the oldest due run has been due.

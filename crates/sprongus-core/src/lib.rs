@@ -11,6 +11,7 @@ pub mod directory;
 pub mod error;
 pub mod event;
 pub mod follow;
+pub mod id_part;
 pub mod ids;
 pub mod json;
 pub mod list;
@@ -32,6 +33,7 @@ pub mod stream;
 pub mod text;
 pub mod time;
 pub mod token;
+pub mod waiting;
 
 pub use admin::Admin;
 pub use artifact::Blobs;

@@ -8,10 +8,12 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::id_part::IdPart;
 use crate::ids::RunId;
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkspaceId};
 use crate::state::State;
 use crate::time::Timestamp;
+use crate::waiting::Reason;
 
 /// The most runs on a page.
 pub const MAX_PAGE: u32 = 100;
@@ -35,6 +37,10 @@ pub struct ListFilter {
     pub before: Option<Timestamp>,
     /// Oldest first, instead of newest first.
     pub oldest_first: bool,
+    /// Whose id begins or ends so.
+    pub id: Option<IdPart>,
+    /// Waiting for this ([`crate::waiting`]); only queued runs wait.
+    pub waiting: Option<Reason>,
     /// So many on a page, 1 to 100.
     pub limit: u32,
     /// Where the page before ended.
@@ -52,6 +58,8 @@ impl Default for ListFilter {
             since: None,
             before: None,
             oldest_first: false,
+            id: None,
+            waiting: None,
             limit: 50,
             cursor: None,
         }
@@ -85,6 +93,15 @@ impl ListFilter {
     pub fn position(&self, workspace: &WorkspaceId) -> Result<Option<Position>> {
         if self.limit == 0 || self.limit > MAX_PAGE {
             return Err(Error::validation(format!("limit must be 1 to {MAX_PAGE}: {}", self.limit)));
+        }
+        if let Some(reason) = self.waiting
+            && !self.states.is_empty()
+            && self.states != [State::Queued]
+        {
+            return Err(Error::validation(format!(
+                "only queued runs wait, so no other state waits for {reason}"
+            ))
+            .with_hint("leave the state out"));
         }
         let Some(cursor) = &self.cursor else { return Ok(None) };
         self.read(workspace, cursor).map(Some).ok_or_else(|| {

@@ -12,6 +12,7 @@ use crate::json::Json;
 use crate::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::state::State;
 use crate::time::Timestamp;
+use crate::waiting::Waiting;
 
 /// How a run's CLEANUP stands: whether an execution left something that still has to be put away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,9 @@ pub struct Run {
     pub gate: Option<Gate>,
     /// Not claimed before this.
     pub run_at: Timestamp,
+    /// Since when it could be claimed, or from when on it can. A backoff, a release, an approval and a lost lease set it anew, where
+    /// `run_at`, which orders the queue, may stay. Of a run that waits at a gate it says nothing: see [`Run::claimable_at`].
+    pub due_at: Timestamp,
     /// Still unstarted then, it fails.
     pub expire_at: Option<Timestamp>,
     /// What makes a repeated enqueue give this run.
@@ -125,6 +129,9 @@ pub struct Run {
     pub created_at: Timestamp,
     /// When it last changed; a heartbeat is no change.
     pub updated_at: Timestamp,
+    /// What it waits for ([`crate::waiting`]). No store knows it: it is filled in where a run is looked at, by [`crate::Runs::get`] and
+    /// [`crate::Runs::list`], and none everywhere else.
+    pub waiting: Option<Waiting>,
 }
 
 impl Run {
@@ -146,6 +153,11 @@ impl Run {
         }
     }
 
+    /// [`Run::due_at`]; none while the run waits at a gate, which no time ends.
+    pub fn claimable_at(&self) -> Option<Timestamp> {
+        self.waiting_for().is_none().then_some(self.due_at)
+    }
+
     /// Whether it is due and free to be claimed.
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.state == State::Queued && self.waiting_for().is_none() && self.run_at <= now
@@ -165,7 +177,7 @@ struct WaitingFor<'a> {
 impl Serialize for Run {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let waiting = self.waiting_for().map(|gate| WaitingFor { step_id: gate.step_id, until: &gate.until });
-        let mut run = out.serialize_struct("Run", 28)?;
+        let mut run = out.serialize_struct("Run", 30)?;
         run.serialize_field("id", &self.id)?;
         run.serialize_field("workspaceId", &self.workspace_id)?;
         run.serialize_field("projectId", &self.project_id)?;
@@ -190,6 +202,8 @@ impl Serialize for Run {
         run.serialize_field("finishedAt", &self.finished_at)?;
         run.serialize_field("createdAt", &self.created_at)?;
         run.serialize_field("updatedAt", &self.updated_at)?;
+        run.serialize_field("dueAt", &self.claimable_at())?;
+        run.serialize_field("waiting", &self.waiting)?;
         run.serialize_field("epoch", &self.epoch)?;
         run.serialize_field("tags", &self.tags)?;
         run.serialize_field("expireAt", &self.expire_at)?;

@@ -22,6 +22,7 @@ use crate::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Ou
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::store::Batch;
 use crate::time::Timestamp;
+use crate::waiting::OpenGate;
 
 /// Who asks. Every call has a caller; no method takes a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,14 +116,17 @@ pub trait Runs: Send + Sync + 'static {
         comment: Option<String>,
     ) -> Result<Run>;
 
-    /// One run.
+    /// One run, and what it waits for.
     async fn get(&self, id: RunId) -> Result<Run>;
 
     /// The run of an idempotency key.
     async fn find_by_key(&self, key: &str) -> Result<Option<Run>>;
 
-    /// A page of runs.
+    /// A page of runs, and what each waits for.
     async fn list(&self, filter: &ListFilter) -> Result<Page<Run>>;
+
+    /// A page of the gates that wait for an approval, of the runs that `filter` lets through.
+    async fn gates(&self, filter: &ListFilter) -> Result<Page<OpenGate>>;
 
     /// A run's steps, by attempt and ordinal.
     async fn steps(&self, id: RunId) -> Result<Vec<Step>>;

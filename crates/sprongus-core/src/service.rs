@@ -4,6 +4,7 @@
 mod figures;
 mod files;
 mod subscribers;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::store::{Batch, Change, DrawnReport, Inserted, Store};
 use crate::time::Timestamp;
 use crate::token::{MadeToken, NewToken, Token, TokenSecret};
+use crate::waiting::OpenGate;
 use files::{Files, seen};
 use subscribers::Subscribers;
 pub use subscribers::Subscription;
@@ -323,7 +325,9 @@ impl Runs for CallerRuns {
     }
 
     async fn get(&self, id: RunId) -> Result<Run> {
-        self.store().get(&self.caller, id).await
+        let mut run = self.store().get(&self.caller, id).await?;
+        self.explain_one(&mut run).await?;
+        Ok(run)
     }
 
     async fn find_by_key(&self, key: &str) -> Result<Option<Run>> {
@@ -331,7 +335,13 @@ impl Runs for CallerRuns {
     }
 
     async fn list(&self, filter: &ListFilter) -> Result<Page<Run>> {
-        self.store().list(&self.caller, filter).await
+        let mut page = self.store().list(&self.caller, filter).await?;
+        self.explain(&mut page.data).await?;
+        Ok(page)
+    }
+
+    async fn gates(&self, filter: &ListFilter) -> Result<Page<OpenGate>> {
+        self.open_gates(filter).await
     }
 
     async fn steps(&self, id: RunId) -> Result<Vec<Step>> {

@@ -297,6 +297,13 @@ pub trait Store: Send + Sync + 'static {
     /// The workers heard of within [`Worker::GONE_AFTER`].
     async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>>;
 
+    /// How many runs each worker holds: those it executes, those whose end it is just reporting, and CLEANUPs. Workers that hold none
+    /// may be left out. Whoever asks, all runs of the workspace count.
+    async fn held(&self, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>>;
+
+    /// How many runs of its kind, that the caller may touch, a claim would give before `run`; [`crate::waiting::MOST_COUNTED`] at most.
+    async fn ahead(&self, caller: &Caller, run: &Run) -> Result<u64>;
+
     /// Tells a worker to stop claiming.
     async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()>;
 

@@ -57,6 +57,17 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// An error that may have many lines, on one: its first line, which says what failed, and its last one, which mostly says why. Where
+/// there is no room for both, the last one alone.
+#[must_use]
+pub fn in_short(error: &str, max_chars: usize) -> String {
+    let mut lines = error.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let Some(last) = lines.next_back() else { return excerpt(first, max_chars) };
+    let both = format!("{first}: {last}");
+    if both.chars().count() <= max_chars { excerpt(&both, max_chars) } else { excerpt(last, max_chars) }
+}
+
 /// The beginning of `text` on one line, escaped as by [`printable`] (line feeds and tabs too), at most `max_chars`
 /// characters long and never over [`MAX_EXCERPT_CHARS`]; it ends in `…` if there was more.
 #[must_use]

@@ -243,7 +243,7 @@ impl Serialize for MadeToken {
 
 /// The one refusal of all tokens that are not good, whatever is wrong with them: the difference would help an attacker alone.
 pub fn refused() -> Error {
-    Error::new(ErrorCode::Unauthenticated, "no valid token came with the call")
+    Error::new(ErrorCode::Unauthenticated, "the token is missing, expired or revoked")
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -15,6 +15,7 @@ pub mod retention;
 pub mod run;
 pub mod runner_job;
 pub mod token;
+pub mod waiting;
 #[cfg(feature = "server")]
 pub mod words;
 

@@ -126,7 +126,7 @@ macro_rules! take {
                 INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, payload)
                 SELECT $2, id, last_seq, 'run.started', updated_at, $13,
                     jsonb_build_object('attempt', attempt, 'epoch', epoch, 'workerId', $11::text,
-                        'waitMs', greatest(0, (extract(epoch FROM updated_at - run_at) * 1000)::bigint))
+                        'waitMs', greatest(0, (extract(epoch FROM updated_at - coalesce(due_since, run_at)) * 1000)::bigint))
                 FROM taken),
             reminded AS (
                 INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs)
@@ -151,7 +151,7 @@ pub(crate) const TAKE_ANY: &str = take!("WITH RECURSIVE", picked!(any));
 
 /// Where the runs' columns begin, and where what orders them does.
 const RUN: usize = 4;
-const ORDER: usize = 39;
+const ORDER: usize = 40;
 
 /// What the one statement came to.
 enum Taken {
@@ -318,7 +318,7 @@ fn answered(
 
 /// The event that the statement wrote; the suite holds the two, and the rule, to one another.
 fn started(run: &Run, caller: &Caller, request: &ClaimRequest) -> Event {
-    let waited = u64::try_from(run.updated_at.since(run.run_at).as_millis()).unwrap_or(u64::MAX);
+    let waited = u64::try_from(run.updated_at.since(run.due_at).as_millis()).unwrap_or(u64::MAX);
     let payload = serde_json::json!({
         "attempt": run.attempt, "epoch": run.epoch, "workerId": request.worker_id, "waitMs": waited,
     });

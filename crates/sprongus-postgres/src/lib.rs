@@ -38,6 +38,7 @@ mod stream;
 mod tls;
 mod token;
 mod values;
+mod waiting;
 mod wake;
 mod writing;
 mod youth;
@@ -355,6 +356,14 @@ impl Store for Postgres {
 
     async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>> {
         look(|| directory::workers(&self.database, caller)).await
+    }
+
+    async fn held(&self, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>> {
+        look(|| waiting::held(&self.database, caller)).await
+    }
+
+    async fn ahead(&self, caller: &Caller, run: &Run) -> Result<u64> {
+        look(|| waiting::ahead(&self.database, caller, run)).await
     }
 
     async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {

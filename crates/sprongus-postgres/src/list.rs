@@ -6,6 +6,7 @@ use sprongus_core::list::{ListFilter, Page, Position};
 use sprongus_core::run::Run;
 use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
+use sprongus_core::waiting::Reason;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -46,17 +47,20 @@ pub(crate) enum Walk {
     Named(State, Vec<Uuid>),
     /// Those that live, found among all along their age.
     Live(State),
+    /// Those that wait at a gate, along an index of them.
+    Gates,
 }
 
 /// A page.
 pub async fn list(database: &Database, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
     let position = filter.position(&caller.workspace)?;
     let mut session = database.session().await?;
-    let walks = walks(&mut session, caller, database.turned(), filter).await?;
+    let turned = database.turned();
+    let walks = walks(&mut session, caller, turned, filter).await?;
     let mut found: Vec<Run> = Vec::new();
     let mut end: Option<Position> = None;
     for walk in walks {
-        let (sql, params) = statement(caller, filter, position, &walk)?;
+        let (sql, params) = statement(caller, filter, position, turned, &walk)?;
         let rows = look(&mut session, caller, &sql, &params).await?;
         let is_cut = rows.len() <= filter.limit as usize && passes_over(caller, filter, &walk);
         found.extend(rows.iter().map(rows::run).collect::<Result<Vec<_>>>()?);
@@ -75,6 +79,9 @@ pub async fn list(database: &Database, caller: &Caller, filter: &ListFilter) -> 
 
 fn page(caller: &Caller, filter: &ListFilter, mut data: Vec<Run>, end: Option<Position>) -> Page<Run> {
     let key = |run: &Run| (run.created_at, run.id);
+    if let Some(part) = &filter.id {
+        data.retain(|run| part.fits(run.id));
+    }
     data.sort_by_key(key);
     data.dedup_by_key(|run| run.id);
     if !filter.oldest_first {
@@ -102,7 +109,10 @@ async fn walks(
     turned: Option<Time>,
     filter: &ListFilter,
 ) -> Result<Vec<Walk>> {
-    if filter.states.is_empty() {
+    if filter.waiting == Some(Reason::Gate) {
+        return Ok(vec![Walk::Gates]);
+    }
+    if filter.states.is_empty() && filter.waiting.is_none() {
         let along_kinds = filter.project_id.is_none() && filter.agent_task_id.is_none();
         return Ok(match filter.kinds.as_slice() {
             [] => vec![Walk::Age { kind: None }],
@@ -113,7 +123,8 @@ async fn walks(
         });
     }
     let mut walks = Vec::new();
-    for &state in &filter.states {
+    let states = if filter.waiting.is_some() { &[State::Queued][..] } else { &filter.states };
+    for &state in states {
         walks.push(match state {
             State::Succeeded => Walk::Success,
             State::Failed | State::Canceled => Walk::BadEnd(state),
@@ -173,7 +184,7 @@ impl Query {
 
 /// Whether anything but the walk's own index decides what is on the page.
 fn passes_over(caller: &Caller, filter: &ListFilter, walk: &Walk) -> bool {
-    let narrowed = caller.projects.is_some() || !filter.tags.is_empty();
+    let narrowed = caller.projects.is_some() || !filter.tags.is_empty() || filter.id.is_some();
     let by_two = filter.project_id.is_some() && filter.agent_task_id.is_some();
     let by_owner = filter.project_id.is_some() || filter.agent_task_id.is_some() || !filter.kinds.is_empty();
     match walk {
@@ -181,7 +192,7 @@ fn passes_over(caller: &Caller, filter: &ListFilter, walk: &Walk) -> bool {
         Walk::Age { kind: None } => narrowed || by_two || !filter.kinds.is_empty(),
         Walk::Success | Walk::BadEnd(_) => narrowed || by_owner,
         Walk::Named(..) => false,
-        Walk::Live(_) => true,
+        Walk::Live(_) | Walk::Gates => true,
     }
 }
 
@@ -195,7 +206,9 @@ fn walked(
 ) -> String {
     let (table, id) = match walk {
         Walk::Success => ("run_events e JOIN runs r ON r.id = e.run_id", "e.run_id"),
-        Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) => ("runs r", "r.id"),
+        Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) | Walk::Gates => {
+            ("runs r", "r.id")
+        }
     };
     let at = age(walk);
     let workspace = query.bind(caller.workspace.as_str().to_owned());
@@ -206,6 +219,10 @@ fn walked(
         Walk::Named(_, ids) => {
             let ids = query.bind(ids.clone());
             query.conditions.push(format!("r.workspace_id = {workspace} AND r.id = ANY ({ids})"));
+        }
+        Walk::Gates => {
+            let at_gate = "r.gate IS NOT NULL AND (r.gate ->> 'answer') IS NULL";
+            query.conditions.push(format!("r.workspace_id = {workspace} AND {at_gate}"));
         }
         Walk::Age { .. } | Walk::BadEnd(_) | Walk::Live(_) => {
             query.conditions.push(format!("r.workspace_id = {workspace}"));
@@ -250,7 +267,7 @@ fn lead(filter: &ListFilter, walk: &Walk) -> Option<(&'static str, String)> {
             project.or_else(task)
         }
         Walk::BadEnd(state) => Some(("ended_as", state.as_str().to_owned())),
-        Walk::Success | Walk::Named(..) | Walk::Live(_) => None,
+        Walk::Success | Walk::Named(..) | Walk::Live(_) | Walk::Gates => None,
     }
 }
 
@@ -265,7 +282,7 @@ fn order(filter: &ListFilter, walk: &Walk, table: &str, at: &str, id: &str) -> S
 fn age(walk: &Walk) -> &'static str {
     match walk {
         Walk::Success => "e.run_created_at",
-        Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) => "r.created_at",
+        Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) | Walk::Gates => "r.created_at",
     }
 }
 
@@ -274,6 +291,7 @@ pub(crate) fn statement(
     caller: &Caller,
     filter: &ListFilter,
     position: Option<Position>,
+    turned: Option<Time>,
     walk: &Walk,
 ) -> Result<(String, Vec<Bound>)> {
     let mut query = Query::default();
@@ -283,7 +301,24 @@ pub(crate) fn statement(
             let state = query.bind(state.as_str());
             query.conditions.push(format!("state = {state}"));
         }
+        Walk::Gates => query.conditions.push("state = 'queued'".to_owned()),
         Walk::Age { .. } | Walk::Success | Walk::BadEnd(_) => {}
+    }
+    if let Some(part) = &filter.id {
+        // Ids that end nearly so are sifted out where the page is made.
+        let end = query.bind(format!("%{}", part.hex_ending()));
+        let ends = format!("replace(id::text, '-', '') LIKE {end}");
+        let condition = match part.beginning() {
+            Some((low, high)) => {
+                let (low, high) = (query.bind(uuid(low.to_bits())), query.bind(uuid(high.to_bits())));
+                format!("(id BETWEEN {low} AND {high} OR {ends})")
+            }
+            None => ends,
+        };
+        query.conditions.push(condition);
+    }
+    if let Some(reason) = filter.waiting {
+        waits_for(&mut query, caller, turned, reason);
     }
     if let Some(projects) = &caller.projects {
         let projects = query.bind(projects.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>());
@@ -318,6 +353,26 @@ pub(crate) fn statement(
          ORDER BY {order} LIMIT {most}"
     );
     Ok((sql, query.params))
+}
+
+/// What a queued run waits for, as `sprongus_core::waiting::reason` has it.
+fn waits_for(query: &mut Query, caller: &Caller, turned: Option<Time>, reason: Reason) {
+    const NO_GATE: &str = "(gate IS NULL OR (gate ->> 'answer') IS NOT NULL)";
+    if reason == Reason::Gate {
+        // The walk goes along nothing else.
+        return;
+    }
+    let now = format!("coalesce({}::timestamptz, clock_timestamp())", query.bind(turned));
+    let workspace = query.bind(caller.workspace.as_str().to_owned());
+    let paused = format!(
+        "EXISTS (SELECT FROM kinds k WHERE k.workspace_id = {workspace}::text AND k.kind = walked.kind AND k.paused)"
+    );
+    query.conditions.push(match reason {
+        Reason::Gate => return,
+        Reason::Time => format!("{NO_GATE} AND run_at > {now} AND {workspace}::text IS NOT NULL"),
+        Reason::KindPaused => format!("{NO_GATE} AND run_at <= {now} AND {paused}"),
+        Reason::Worker => format!("{NO_GATE} AND run_at <= {now} AND NOT {paused}"),
+    });
 }
 
 /// Where a walk was cut, if it was.

@@ -52,6 +52,7 @@ const SOURCES: &[Source] = &[
     Source { number: 9, name: "own_tokens", sql: &[include_str!("../migrations/0009_own_tokens.sql")] },
     Source { number: 10, name: "tokens", sql: &[include_str!("../migrations/0010_tokens.sql")] },
     Source { number: 11, name: "who_paused", sql: &[include_str!("../migrations/0011_who_paused.sql")] },
+    Source { number: 16, name: "due_since", sql: &[include_str!("../migrations/0016_due_since.sql")] },
 ];
 
 /// How long a migration waits for a table that somebody uses, before it gives up and lets them go on.

@@ -265,7 +265,7 @@ async fn a_list_of_one_kind_or_project_is_a_walk_that_sorts_nothing() {
     ];
     for (filter, walk, index, value) in walks {
         for position in [None, Some(position)] {
-            let (sql, bound) = list::statement(&caller, filter, position, &walk).unwrap();
+            let (sql, bound) = list::statement(&caller, filter, position, None, &walk).unwrap();
             let mut types = vec!["text", "text"];
             let mut values = vec!["'default'".to_owned(), value.to_owned()];
             if position.is_some() {

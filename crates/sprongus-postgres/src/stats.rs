@@ -19,17 +19,17 @@ use crate::session::{Database, PRESENT, Params};
 use crate::values::Time;
 
 const DUE: &str = "
-    SELECT q.kind, count(*), min(q.run_at) FROM run_queue q
+    SELECT q.kind, count(*), min(coalesce(q.due_since, q.run_at)) FROM run_queue q
     WHERE q.workspace_id = $1 AND (q.plain OR EXISTS (SELECT FROM runs r WHERE r.id = q.id AND r.state = 'queued')) AND ($2::text[] IS NULL OR q.project_id = ANY ($2::text[])) GROUP BY q.kind";
 /// Each live run that is not due has a timer, and may have several; what is in the queue was counted there, and a run that has ended
 /// since is passed over.
 const LATER: &str = "
-    SELECT kind, state, count(*) FROM (
+    SELECT kind, state, gate IS NOT NULL AND (gate ->> 'answer') IS NULL AS waits, count(*) FROM (
         SELECT DISTINCT unnest(run_ids) AS id FROM run_timers WHERE workspace_id = $1) AS timed JOIN runs r USING (id)
     WHERE r.workspace_id = $1 AND r.state IN ('queued', 'running') AND ($2::text[] IS NULL OR r.project_id = ANY ($2::text[]))
         AND NOT EXISTS (SELECT FROM run_queue q WHERE q.workspace_id = $1 AND q.kind = r.kind AND q.rank = 100 - r.priority
             AND q.run_at = r.run_at AND q.id = r.id)
-    GROUP BY kind, state";
+    GROUP BY kind, state, waits";
 const WORKERS: &str = "SELECT count(*) FROM workers WHERE workspace_id = $1 AND seen_at > $2";
 
 /// The figures.
@@ -73,10 +73,12 @@ fn live(due: &[Row], later: &[Row], now: Timestamp) -> Result<BTreeMap<String, K
         let mut row = Reader::from(row, 0);
         let kind = kinds.entry(row.plain()?).or_default();
         let state: State = row.text()?;
+        let waits: bool = row.plain()?;
         let runs = count(row.plain()?);
         match state {
+            State::Queued if waits => kind.waiting = runs,
             State::Queued => kind.later = runs,
-            State::Running => kind.running = runs,
+            State::Running => kind.running += runs,
             State::Succeeded | State::Failed | State::Canceled => {}
         }
     }

@@ -23,14 +23,14 @@ use crate::values::{JsonText, Time, uuid};
 const UPDATE_RUNS: &str = concat!(
     "UPDATE runs r SET (",
     run_columns!(changing),
-    ", ended_as) = (t.state, t.progress, t.attempt, t.crashes, t.gate, t.run_at, t.expire_at, t.result, t.output_ref, t.error,
+    ", ended_as) = (t.state, t.progress, t.attempt, t.crashes, t.gate, t.run_at, t.due_since, t.expire_at, t.result, t.output_ref, t.error,
      t.epoch, t.claimed_by, t.claimed_at, t.lease_ms, t.lease_expires_at, t.closing_until, t.cleanup, t.last_report,
      t.last_seq, t.started_at, t.finished_at, t.updated_at,
      CASE WHEN t.state IN ('failed', 'canceled') THEN t.state END)
      FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::integer[], $6::integer[], $7::jsonb[], $8::timestamptz[],
-        $9::timestamptz[], $10::jsonb[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::timestamptz[],
-        $16::bigint[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::text[], $21::bigint[],
-        $22::timestamptz[], $23::timestamptz[], $24::timestamptz[])
+        $9::timestamptz[], $10::timestamptz[], $11::jsonb[], $12::text[], $13::text[], $14::bigint[], $15::text[],
+        $16::timestamptz[], $17::bigint[], $18::timestamptz[], $19::timestamptz[], $20::text[], $21::text[], $22::bigint[],
+        $23::timestamptz[], $24::timestamptz[], $25::timestamptz[])
         AS t (id, ",
     run_columns!(changing),
     ")
@@ -47,8 +47,8 @@ const UNQUEUE: &str = "
     DELETE FROM run_queue q USING unnest($2::text[], $3::smallint[], $4::timestamptz[], $5::uuid[]) AS t (kind, rank, run_at, id)
     WHERE q.workspace_id = $1 AND q.kind = t.kind AND q.rank = t.rank AND q.run_at = t.run_at AND q.id = t.id";
 const QUEUE: &str = "
-    INSERT INTO run_queue (workspace_id, kind, rank, run_at, id, project_id, plain)
-    SELECT $1, * FROM unnest($2::text[], $3::smallint[], $4::timestamptz[], $5::uuid[], $6::text[], $7::boolean[])
+    INSERT INTO run_queue (workspace_id, kind, rank, run_at, id, project_id, plain, due_since)
+    SELECT $1, * FROM unnest($2::text[], $3::smallint[], $4::timestamptz[], $5::uuid[], $6::text[], $7::boolean[], $8::timestamptz[])
     ON CONFLICT DO NOTHING";
 const SET_TIMERS: &str = "
     INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs)
@@ -90,6 +90,11 @@ pub fn timer(run: &Run, now: Timestamp) -> Option<Time> {
     schedule(run, now).timer_at.or(never).map(Time)
 }
 
+/// Since when a run is due, where that is not `run_at`, as it is kept.
+fn due_since(run: &Run) -> Option<Time> {
+    (run.due_at != run.run_at).then_some(Time(run.due_at))
+}
+
 #[derive(Default)]
 struct Changed<'a> {
     runs: Vec<&'a Run>,
@@ -106,6 +111,7 @@ pub struct Writing<'a> {
     queued: Keys<'a>,
     projects: Vec<Option<&'a str>>,
     plain: Vec<bool>,
+    due_since: Vec<Option<Time>>,
     timers: (Vec<Time>, Vec<Uuid>, Vec<i64>),
     steps: Vec<&'a Step>,
     done_with_workdirs: Vec<Uuid>,
@@ -123,6 +129,7 @@ impl<'a> Writing<'a> {
             queued: Keys::default(),
             projects: Vec::new(),
             plain: Vec::new(),
+            due_since: Vec::new(),
             timers: Default::default(),
             steps: Vec::new(),
             done_with_workdirs: Vec::new(),
@@ -167,6 +174,7 @@ impl<'a> Writing<'a> {
         self.queued.push(run);
         self.projects.push(run.project_id.as_ref().map(|id| id.as_str()));
         self.plain.push(is_plain(run));
+        self.due_since.push(due_since(run));
     }
 
     /// Look at the run again at `due`.
@@ -192,6 +200,7 @@ impl<'a> Writing<'a> {
         let crashes = column!(|run| small(run.crashes));
         let gates: Vec<_> = self.changed.gates.iter().map(|gate| gate.as_deref().map(JsonText)).collect();
         let run_at = column!(|run| Time(run.run_at));
+        let due = column!(|run| due_since(run));
         let expire_at = column!(|run| run.expire_at.map(Time));
         let results = column!(|run| run.result.as_ref().map(|result| JsonText(result.as_str())));
         let output_refs = column!(|run| run.output_ref.as_deref());
@@ -217,6 +226,7 @@ impl<'a> Writing<'a> {
             &crashes,
             &gates,
             &run_at,
+            &due,
             &expire_at,
             &results,
             &output_refs,
@@ -249,8 +259,16 @@ impl<'a> Writing<'a> {
         let gone = &self.unqueued;
         let unqueued: Params<'_> = &[&workspace, &gone.kinds, &gone.ranks, &gone.times, &gone.ids];
         let here = &self.queued;
-        let queued: Params<'_> =
-            &[&workspace, &here.kinds, &here.ranks, &here.times, &here.ids, &self.projects, &self.plain];
+        let queued: Params<'_> = &[
+            &workspace,
+            &here.kinds,
+            &here.ranks,
+            &here.times,
+            &here.ids,
+            &self.projects,
+            &self.plain,
+            &self.due_since,
+        ];
         let timers: Params<'_> = &[&workspace, &self.timers.0, &self.timers.1, &self.timers.2];
         let steps = StepColumns::of(self.steps.iter().copied());
         let put_steps = steps.params(&workspace);

@@ -31,6 +31,7 @@ mod rows;
 mod stats;
 mod stream;
 mod token;
+mod waiting;
 mod wake;
 mod writer;
 
@@ -260,7 +261,7 @@ impl Store for Sqlite {
 
     async fn list(&self, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
         let (caller, filter) = (caller.clone(), filter.clone());
-        self.read(move |connection, _| read::list(connection, &caller, &filter)).await
+        self.read(move |connection, now| read::list(connection, &caller, &filter, now)).await
     }
 
     async fn steps(&self, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
@@ -327,6 +328,16 @@ impl Store for Sqlite {
     async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>> {
         let caller = caller.clone();
         self.read(move |connection, now| directory::workers(connection, &caller, now)).await
+    }
+
+    async fn held(&self, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>> {
+        let caller = caller.clone();
+        self.read(move |connection, now| waiting::held(connection, &caller, now)).await
+    }
+
+    async fn ahead(&self, caller: &Caller, run: &Run) -> Result<u64> {
+        let (caller, run) = (caller.clone(), run.clone());
+        self.read(move |connection, _| waiting::ahead(connection, &caller, &run)).await
     }
 
     async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {

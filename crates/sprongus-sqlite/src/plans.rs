@@ -8,6 +8,7 @@ use sprongus_core::names::WorkspaceId;
 use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
+use sprongus_core::waiting::Reason;
 
 use crate::{audit, claim, enqueue, expire, prune, read, recent, rollup, stats, stream};
 
@@ -75,12 +76,15 @@ fn every_list_is_an_index_walk() {
         (ListFilter { states: vec![State::Failed], ..plain.clone() }, "runs_by_state"),
         (ListFilter { kinds: vec!["kind1".parse().unwrap()], ..plain.clone() }, "runs_by_kind"),
         (ListFilter { agent_task_id: Some("t".parse().unwrap()), ..plain.clone() }, "runs_by_agent_task"),
+        (ListFilter { waiting: Some(Reason::Gate), ..plain.clone() }, "runs_at_gates"),
+        (ListFilter { waiting: Some(Reason::Worker), ..plain.clone() }, "runs_by_state"),
     ];
     for (filter, index) in lists {
         for oldest_first in [false, true] {
             for position in [None, Some(position)] {
                 let filter = ListFilter { oldest_first, ..filter.clone() };
-                let (sql, params) = read::list_statement(&caller, &filter, position).unwrap();
+                let (sql, params) =
+                    read::list_statement(&caller, &filter, position, Timestamp::from_millis(0)).unwrap();
                 holds(&plan(&connection, &sql, &params), index);
             }
         }
@@ -92,7 +96,7 @@ fn several_states_are_walks_merged_and_never_a_scan() {
     let (_folder, connection) = database();
     let caller = Caller::new(WorkspaceId::local(), "test");
     let filter = ListFilter { states: vec![State::Queued, State::Failed], ..ListFilter::default() };
-    let (sql, params) = read::list_statement(&caller, &filter, None).unwrap();
+    let (sql, params) = read::list_statement(&caller, &filter, None, Timestamp::from_millis(0)).unwrap();
     let plan = plan(&connection, &sql, &params);
     assert_eq!(plan.matches("runs_by_state").count(), 2, "{plan}");
     assert!(!plan.contains("SCAN runs"), "{plan}");

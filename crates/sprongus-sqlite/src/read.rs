@@ -9,7 +9,10 @@ use sprongus_core::ids::RunId;
 use sprongus_core::list::{ListFilter, Page, Position};
 use sprongus_core::run::Run;
 use sprongus_core::runs::Caller;
+use sprongus_core::state::State;
 use sprongus_core::step::{LogLine, NumberedLine, Step};
+use sprongus_core::time::Timestamp;
+use sprongus_core::waiting::Reason;
 
 use crate::change::load;
 use crate::enqueue::BY_KEY;
@@ -105,9 +108,14 @@ pub fn news(connection: &Connection, caller: &Caller, id: RunId, read: ReadSoFar
 }
 
 /// A page of runs, newest first or oldest first, along the index its filter asks for.
-pub fn list(connection: &Connection, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
+pub fn list(
+    connection: &Connection,
+    caller: &Caller,
+    filter: &ListFilter,
+    now: Timestamp,
+) -> Result<Page<Run>> {
     let position = filter.position(&caller.workspace)?;
-    let (sql, params) = list_statement(caller, filter, position)?;
+    let (sql, params) = list_statement(caller, filter, position, now)?;
     let mut select = connection.prepare_cached(&sql).told()?;
     let mut data: Vec<Run> = select
         .query_map(params_from_iter(params), rows::run)
@@ -129,6 +137,7 @@ pub(crate) fn list_statement(
     caller: &Caller,
     filter: &ListFilter,
     position: Option<Position>,
+    now: Timestamp,
 ) -> Result<(String, Vec<Value>)> {
     let mut query = Query { conditions: Vec::new(), params: Vec::new() };
     query.add("workspace_id = ?", caller.workspace.as_str());
@@ -151,6 +160,11 @@ pub(crate) fn list_statement(
     if let Some(before) = filter.before {
         query.add("created_at < ?", before.to_string());
     }
+    if let Some(part) = &filter.id {
+        let length = part.as_str().len();
+        query.add(&format!("(substr(id, 1, {length}) = ?"), part.as_str());
+        query.add_to_last(&format!(" OR substr(id, -{length}) = ?)"), part.as_str());
+    }
     let (direction, comparison) = if filter.oldest_first { ("ASC", ">") } else { ("DESC", "<") };
     if let Some(Position { created_at, id }) = position {
         query.add(&format!("(created_at, id) {comparison} (?"), created_at.to_string());
@@ -159,7 +173,22 @@ pub(crate) fn list_statement(
     let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
     let kinds: Vec<&str> = filter.kinds.iter().map(|kind| kind.as_str()).collect();
     let order = format!("ORDER BY created_at {direction}, id {direction} LIMIT {}", filter.limit + 1);
-    Ok(query.walks(&states, &kinds, &order))
+    let Some(reason) = filter.waiting else { return Ok(query.walks("runs", &states, &kinds, &order)) };
+    const NO_GATE: &str = "(gate IS NULL OR json_extract(gate, '$.answer') IS NOT NULL)";
+    const PAUSED: &str = "EXISTS (SELECT 1 FROM kinds k WHERE k.workspace_id = runs.workspace_id AND k.kind = runs.kind AND k.paused)";
+    let conditions = match reason {
+        Reason::Gate => {
+            // In the words of the index's own condition, without which it is not taken.
+            let at_gate = "state = 'queued' AND gate IS NOT NULL AND json_extract(gate, '$.answer') IS NULL";
+            query.conditions.push(at_gate.to_owned());
+            return Ok(query.walks("runs INDEXED BY runs_at_gates", &[], &kinds, &order));
+        }
+        Reason::Time => format!("{NO_GATE} AND run_at > ?"),
+        Reason::KindPaused => format!("{NO_GATE} AND {PAUSED} AND run_at <= ?"),
+        Reason::Worker => format!("{NO_GATE} AND NOT {PAUSED} AND run_at <= ?"),
+    };
+    query.add(&conditions, now.to_string());
+    Ok(query.walks("runs", &[State::Queued.as_str()], &kinds, &order))
 }
 
 /// Conditions and what they are bound to, in step.
@@ -182,7 +211,7 @@ impl Query {
     }
 
     /// One walk for each state, or for each kind where no state is asked for; the other is a filter on the way.
-    fn walks(self, states: &[&str], kinds: &[&str], order: &str) -> (String, Vec<Value>) {
+    fn walks(self, table: &str, states: &[&str], kinds: &[&str], order: &str) -> (String, Vec<Value>) {
         let (column, walked, filtered) =
             if states.is_empty() { ("kind", kinds, &[][..]) } else { ("state", states, kinds) };
         let mut conditions = self.conditions.join(" AND ");
@@ -192,7 +221,7 @@ impl Query {
             conditions.push_str(&format!(" AND +kind IN ({marks})"));
             params.extend(filtered.iter().map(|value| Value::Text((*value).to_owned())));
         }
-        let select = concat!("SELECT ", run_columns!(), " FROM runs WHERE ");
+        let select = format!(concat!("SELECT ", run_columns!(), " FROM {} WHERE "), table);
         if walked.is_empty() {
             return (format!("{select}{conditions} {order}"), params);
         }

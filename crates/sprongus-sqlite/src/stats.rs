@@ -14,7 +14,7 @@ use crate::fault::Told;
 use crate::{recent, rows};
 
 pub(crate) const DUE: &str = "
-    SELECT kind, count(*), min(run_at) FROM runs INDEXED BY runs_claim
+    SELECT kind, count(*), min(coalesce(due_at, run_at)) FROM runs INDEXED BY runs_claim
     WHERE workspace_id = ?1 AND ready = 1 AND state = 'queued'
         AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2)))
     GROUP BY kind";
@@ -26,6 +26,11 @@ pub(crate) const TIMED: &str = "
 pub(crate) const ENDLESS: &str = "
     SELECT kind, 'queued', count(*) FROM runs INDEXED BY runs_endless
     WHERE workspace_id = ?1 AND state = 'queued' AND ready = 0 AND timer_at IS NULL
+        AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2)))
+    GROUP BY kind";
+pub(crate) const AT_GATES: &str = "
+    SELECT kind, count(*) FROM runs INDEXED BY runs_at_gates
+    WHERE workspace_id = ?1 AND state = 'queued' AND gate IS NOT NULL AND json_extract(gate, '$.answer') IS NULL
         AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2)))
     GROUP BY kind";
 const WORKERS: &str = "SELECT count(*) FROM workers WHERE workspace_id = ?1 AND seen_at > ?2";
@@ -68,6 +73,14 @@ fn live(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<BTre
                 State::Succeeded | State::Failed | State::Canceled => {}
             }
         }
+    }
+    // Those were counted among the others, along indexes that do not tell them apart.
+    let mut at_gates = connection.prepare_cached(AT_GATES).told()?;
+    let mut found = at_gates.query((workspace, &narrowed)).told()?;
+    while let Some(row) = found.next().told()? {
+        let kind = kinds.entry(row.get(0).told()?).or_default();
+        kind.waiting = count(row.get(1).told()?);
+        kind.later = kind.later.saturating_sub(kind.waiting);
     }
     Ok(kinds)
 }

@@ -56,6 +56,8 @@ pub struct Declaration {
     pub project_dir: PathBuf,
     /// The kinds by name.
     pub kinds: BTreeMap<String, KindDeclaration>,
+    /// What is wrong with each of the others; empty unless it was loaded by [`Declaration::load_usable`].
+    pub broken: BTreeMap<String, DeclarationFault>,
     /// How long finished runs are kept.
     pub retention: RetentionDeclaration,
     /// How a server behaves.
@@ -80,12 +82,32 @@ impl Declaration {
         Self::parse(&source::read_text(path).map_err(whole_file)?, path)
     }
 
+    /// The same for those who need a few of its kinds: a fault in one kind leaves the others usable.
+    ///
+    /// # Errors
+    ///
+    /// The first fault outside of the kinds.
+    pub fn load_usable(path: &Path) -> Result<Self, DeclarationFault> {
+        let whole_file =
+            |problem| DeclarationFault { path: path.to_owned(), position: None, key: None, problem };
+        Self::read(&source::read_text(path).map_err(whole_file)?, path, true)
+    }
+
+    /// The declared kind whose name is nearest to `name`, if it may be meant.
+    pub fn kind_like(&self, name: &str) -> Option<&str> {
+        suggestion::nearest(name, self.kinds.keys().map(String::as_str))
+    }
+
     /// Checks a text as if it stood in the file at `path`.
     ///
     /// # Errors
     ///
     /// The first fault in the text.
     pub fn parse(text: &str, path: &Path) -> Result<Self, DeclarationFault> {
+        Self::read(text, path, false)
+    }
+
+    fn read(text: &str, path: &Path, keeps_going: bool) -> Result<Self, DeclarationFault> {
         let source = Source { path, text };
         if text.len() as u64 > source::LARGEST_FILE {
             return Err(source.fault(0, None, "is larger than 1 MiB"));
@@ -103,12 +125,20 @@ impl Declaration {
         };
         let providers = provider::read_all(&root)?;
         let around = Around { folder: &project_dir, providers: &providers };
-        let mut kinds = BTreeMap::new();
+        let (mut kinds, mut broken) = (BTreeMap::new(), BTreeMap::new());
         if let Some(node) = root.get("kinds") {
             let fields = node.fields("tables such as [kinds.\"script.pull\"]")?;
             for (name, node) in fields.entries() {
                 kind_named(&fields, name)?;
-                kinds.insert(name.to_owned(), kind::read(name, &node, around)?);
+                match kind::read(name, &node, around) {
+                    Ok(kind) => {
+                        kinds.insert(name.to_owned(), kind);
+                    }
+                    Err(fault) if keeps_going => {
+                        broken.insert(name.to_owned(), fault);
+                    }
+                    Err(fault) => return Err(fault),
+                }
             }
         }
         let worker = match root.get("worker") {
@@ -125,6 +155,7 @@ impl Declaration {
             path: path.to_owned(),
             project_dir,
             kinds,
+            broken,
             retention,
             server,
             artifacts,

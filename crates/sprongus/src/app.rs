@@ -1,7 +1,7 @@
 //! What every command is given: the options, what was found around the process, and where to print.
 
 use sprongus_core::{Error, Result};
-use sprongus_worker::declaration::{Declaration, find_upward};
+use sprongus_worker::declaration::{Declaration, DeclarationFault, find_upward};
 
 use crate::cli::Globals;
 use crate::connect::{self, Access, Connection, Wish};
@@ -39,10 +39,21 @@ impl App {
     pub async fn connect_by(&self, wish: &Wish, access: Access) -> Result<Connection> {
         let connection =
             connect::connect(wish, self.globals.workspace.as_deref(), &self.around, access).await?;
-        if connection.place.why == connect::Why::Variable("DATABASE_URL") || self.globals.verbose > 0 {
+        let is_own = connection.place.why == connect::Why::User && matches!(access, Access::Creating);
+        let is_other = connection.place.why == connect::Why::Variable("DATABASE_URL");
+        if is_other || is_own || self.globals.verbose > 0 {
             self.screen.note(&format!("using {}", connection.place));
         }
         Ok(connection)
+    }
+
+    /// The nearest `sprongus.toml`, for those who need a few of its kinds: a fault in another kind does not stop them.
+    ///
+    /// # Errors
+    /// `validation`, with file, line and column, for a fault outside of the kinds.
+    pub fn usable_declaration(&self) -> Result<Option<Declaration>> {
+        let Some(path) = find_upward(&self.around.folder) else { return Ok(None) };
+        Declaration::load_usable(&path).map(Some).map_err(|fault| refused(&fault))
     }
 
     /// The nearest `sprongus.toml`, checked.
@@ -52,9 +63,11 @@ impl App {
     pub fn declaration(&self) -> Result<Option<Declaration>> {
         let Some(path) = find_upward(&self.around.folder) else { return Ok(None) };
         let loaded = Declaration::load(&path);
-        loaded.map(Some).map_err(|fault| {
-            Error::validation(fault.to_string())
-                .with_hint("correct the file; `sprongus doctor` checks it too")
-        })
+        loaded.map(Some).map_err(|fault| refused(&fault))
     }
+}
+
+/// A fault in `sprongus.toml` as an error.
+pub fn refused(fault: &DeclarationFault) -> Error {
+    Error::validation(fault.to_string()).with_hint("correct the file; `sprongus doctor` checks it too")
 }

@@ -91,27 +91,30 @@ pub enum Command {
     Top(commands::top::Args),
     /// Store the token for a server
     Login(commands::login::Args),
-    /// Make, see and revoke the tokens by which a server knows who asks
+    /// Create, list and revoke the tokens that clients authenticate with
     #[command(subcommand)]
     Token(commands::token::Command),
-    /// See and drain the workers that are alive
+    /// List and drain the running workers
     #[command(subcommand)]
     Workers(commands::workers::Command),
-    /// Pause and resume kinds
+    /// See which gates are waiting for approval
+    #[command(subcommand)]
+    Gates(commands::gates::Command),
+    /// See, pause and resume kinds
     #[command(subcommand)]
     Kinds(commands::kinds::Command),
-    /// Make and see projects, the groups of runs
+    /// Create and list projects, the groups of runs
     #[command(subcommand)]
     Projects(commands::projects::Command),
-    /// Make and see agent tasks, what runs are made for
+    /// Create and list agent tasks, what runs are made for
     #[command(subcommand)]
     AgentTasks(commands::agent_tasks::Command),
-    /// Make, see and delete workspaces
+    /// Create, list and delete workspaces
     #[command(subcommand)]
     Workspaces(commands::workspaces::Command),
     /// Write a starter sprongus.toml into this folder
     Init(commands::init::Args),
-    /// Tell what was chosen and why, and what is amiss
+    /// Show the effective settings, where they come from, and any problems
     Doctor(commands::doctor::Args),
     /// Measure how fast runs are on this disk, as JSON lines
     Bench(commands::bench::Args),

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod completions;
 pub mod demo;
 pub mod doctor;
+pub mod gates;
 pub mod init;
 pub mod kinds;
 pub mod login;
@@ -37,6 +38,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
         Command::Login(args) => login::run(args, app).await,
         Command::Token(command) => token::run(command, app).await,
         Command::Workers(command) => workers::run(command, app).await,
+        Command::Gates(command) => gates::run(command, app).await,
         Command::Kinds(command) => kinds::run(command, app).await,
         Command::Projects(command) => projects::run(command, app).await,
         Command::AgentTasks(command) => agent_tasks::run(command, app).await,

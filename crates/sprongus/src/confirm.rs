@@ -28,8 +28,8 @@ pub fn ask_for_name(app: &App, question: &str, name: &str, yes: bool) -> Result<
 
 fn read(app: &App, prompt: &str) -> Result<String> {
     if !io::stdin().is_terminal() {
-        return Err(Error::validation("not done: stdin is no terminal, so nobody could be asked")
-            .with_hint("add --yes if it is meant"));
+        return Err(Error::validation("cannot ask for confirmation: stdin is not a terminal")
+            .with_hint("use --yes to confirm"));
     }
     app.screen.side(prompt);
     let mut answer = String::new();

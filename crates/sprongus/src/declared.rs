@@ -6,12 +6,17 @@ use sprongus_core::run::NewRun;
 use sprongus_core::{Error, Result};
 use sprongus_worker::declaration::Declaration;
 
+use crate::app::refused;
+
 /// Takes over what the kind declares, and checks the input against its schema. A kind that is declared elsewhere, or nowhere,
 /// is left as it is.
 ///
 /// # Errors
 /// `validation`, with every place in the input that the schema refuses.
 pub fn apply(declaration: Option<&Declaration>, run: &mut NewRun) -> Result<()> {
+    if let Some(fault) = declaration.and_then(|declaration| declaration.broken.get(&run.kind)) {
+        return Err(refused(fault));
+    }
     let Some(kind) = declaration.and_then(|declaration| declaration.kinds.get(&run.kind)) else {
         return Ok(());
     };

@@ -17,7 +17,7 @@ use crate::render::live::StatusLine;
 use crate::render::screen::{Format, Screen};
 
 /// How long one look waits for news at most.
-const LONGEST_LOOK: Duration = Duration::from_secs(30);
+pub const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 /// What is shown of the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod follow;
 mod frame;
 mod input;
 mod render;
+mod run_ref;
 mod running;
 mod surroundings;
 mod telemetry;

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod history;
 pub mod live;
 pub mod log;
+pub mod plural;
 pub mod run;
 pub mod screen;
 pub mod stats;

@@ -62,6 +62,7 @@ impl Surroundings {
             data_folder: base.as_ref().map(|base| base.data_dir()),
             user: variable("USER")
                 .or_else(|| variable("LOGNAME"))
+                .or_else(user_name)
                 .map_or_else(user_number, |name| excerpt(&name, 64)),
         }
     }
@@ -72,6 +73,34 @@ impl Surroundings {
     }
 }
 
+/// The user's name by the list of users, for where no variable has it: containers and services.
+fn user_name() -> Option<String> {
+    let number = rustix::process::getuid().as_raw();
+    name_in(&std::fs::read_to_string("/etc/passwd").ok()?, number)
+}
+
+fn name_in(users: &str, number: u32) -> Option<String> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, id) = (fields.next()?, fields.next()?, fields.next()?);
+        (id.parse() == Ok(number) && !name.is_empty()).then(|| name.to_owned())
+    })
+}
+
 fn user_number() -> String {
     format!("uid-{}", rustix::process::getuid().as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_a_name_without_variables() {
+        let users =
+            "# comment\nroot:x:0:0:root:/root:/bin/sh\n:x:7:7::/:\nada:x:1000:1000:Ada:/home/ada:/bin/sh\n";
+        assert_eq!(name_in(users, 0).as_deref(), Some("root"));
+        assert_eq!(name_in(users, 1_000).as_deref(), Some("ada"));
+        assert_eq!([name_in(users, 7), name_in(users, 8)], [None, None]);
+    }
 }

@@ -20,7 +20,7 @@ pub struct Wishes {
     pub kinds: Vec<Kind>,
     /// How long a lease lasts without a heartbeat.
     pub lease: Option<Duration>,
-    /// How long what runs may go on after the first signal to stop.
+    /// How long running work may continue after the first signal to stop.
     pub grace: Option<Duration>,
 }
 

@@ -44,6 +44,7 @@ mod rollup;
 mod stream;
 mod tables;
 mod token;
+mod waiting;
 
 use tables::{Tables, Tenant};
 
@@ -202,7 +203,8 @@ impl Store for Model {
     }
 
     async fn list(&self, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
-        self.read(caller, |tenant| tenant.list(caller, filter))
+        let now = self.clock.now();
+        self.read(caller, |tenant| tenant.list(caller, filter, now))
     }
 
     async fn steps(&self, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
@@ -260,6 +262,14 @@ impl Store for Model {
     async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>> {
         let now = self.clock.now();
         self.read(caller, |tenant| Ok(tenant.live_workers(now)))
+    }
+
+    async fn held(&self, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>> {
+        self.read(caller, |tenant| Ok(tenant.held()))
+    }
+
+    async fn ahead(&self, caller: &Caller, run: &Run) -> Result<u64> {
+        self.read(caller, |tenant| Ok(tenant.ahead(caller, run)))
     }
 
     async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {

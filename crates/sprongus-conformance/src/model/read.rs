@@ -7,6 +7,7 @@ use sprongus_core::follow::{MAX_NEWS, News, ReadSoFar};
 use sprongus_core::list::{ListFilter, Page, Position};
 use sprongus_core::run::Run;
 use sprongus_core::step::{NumberedLine, Step};
+use sprongus_core::time::Timestamp;
 use sprongus_core::{Caller, Result};
 
 use super::tables::{Row, Tenant};
@@ -17,7 +18,7 @@ impl Tenant {
         self.row(caller, *id).ok().map(|row| row.run.clone())
     }
 
-    pub(super) fn list(&self, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
+    pub(super) fn list(&self, caller: &Caller, filter: &ListFilter, now: Timestamp) -> Result<Page<Run>> {
         let position = filter.position(&self.id)?;
         let place = |run: &Run| (run.created_at, run.id);
         let mut runs: Vec<&Run> = self
@@ -25,6 +26,7 @@ impl Tenant {
             .values()
             .map(|row| &row.run)
             .filter(|run| caller.may_touch(run.project_id.as_ref()) && matches(filter, run))
+            .filter(|run| self.waits_as(filter, run, now))
             .filter(|run| {
                 position.is_none_or(|Position { created_at, id }| {
                     let behind = (created_at, id);
@@ -53,6 +55,7 @@ fn matches(filter: &ListFilter, run: &Run) -> bool {
         && (filter.states.is_empty() || filter.states.contains(&run.state))
         && (filter.kinds.is_empty() || filter.kinds.contains(&run.kind))
         && filter.tags.iter().all(|(name, value)| run.tags.get(name) == Some(value))
+        && filter.id.as_ref().is_none_or(|part| part.fits(run.id))
         && filter.since.is_none_or(|since| run.created_at >= since)
         && filter.before.is_none_or(|before| run.created_at < before)
 }

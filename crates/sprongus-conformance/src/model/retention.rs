@@ -77,8 +77,10 @@ fn count_live(stats: &mut Stats, run: &Run, now: Timestamp) {
         kind.running += 1;
     } else if run.is_due(now) {
         kind.due += 1;
-        let due = millis(now.since(run.run_at));
+        let due = millis(now.since(run.due_at));
         kind.oldest_due_ms = Some(kind.oldest_due_ms.map_or(due, |oldest| oldest.max(due)));
+    } else if run.waiting_for().is_some() {
+        kind.waiting += 1;
     } else {
         kind.later += 1;
     }

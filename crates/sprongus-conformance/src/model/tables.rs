@@ -64,7 +64,7 @@ pub(super) struct Row {
     pub(super) lines: Vec<NumberedLine>,
     /// By the name a store has for each.
     pub(super) files: BTreeMap<String, StoredFile>,
-    ready_at: Option<Ready>,
+    pub(super) ready_at: Option<Ready>,
     timer_at: Option<Timestamp>,
 }
 

@@ -110,7 +110,7 @@ pub async fn the_figures_count_each_run_once(f: Fixture) {
     f.store.see_worker(&f.caller, &info("w1")).await.unwrap();
     let stats = f.store.stats(&f.caller).await.unwrap();
     let a = &stats.kinds["a"];
-    assert_eq!((a.due, a.later, a.running, a.oldest_due_ms), (1, 2, 1, Some(3_000)));
+    assert_eq!((a.due, a.later, a.waiting, a.running, a.oldest_due_ms), (1, 1, 1, 1, Some(3_000)));
     assert_eq!((stats.kinds["b"].due, stats.workers), (1, 1));
     assert_eq!(stats.ended_last_hour, [(State::Succeeded, 1), (State::Canceled, 1)].into());
     assert_eq!((stats.wait_p50_ms, stats.run_p50_ms), (Some(0), Some(4_000)));

@@ -206,6 +206,14 @@ impl Store for Faulty {
         self.inner.workers(caller).await
     }
 
+    async fn held(&self, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>> {
+        self.inner.held(caller).await
+    }
+
+    async fn ahead(&self, caller: &Caller, run: &Run) -> Result<u64> {
+        self.inner.ahead(caller, run).await
+    }
+
     async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
         self.inner.drain_worker(caller, worker).await
     }

@@ -86,7 +86,7 @@ fn start(run: &Run, worker: &WorkerId, lease: Duration, act: Act<'_>) -> Change 
         next.attempt += 1;
         next.progress = 0;
     }
-    let waited = u64::try_from(act.now.since(run.run_at).as_millis()).unwrap_or(u64::MAX);
+    let waited = u64::try_from(act.now.since(run.due_at).as_millis()).unwrap_or(u64::MAX);
     let payload = json!({"attempt": next.attempt, "epoch": next.epoch, "workerId": worker, "waitMs": waited});
     change.tell(EventType::Started, act, payload);
     change

@@ -172,6 +172,7 @@ pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> Cha
         crashes: 0,
         gate: None,
         run_at,
+        due_at: run_at,
         expire_at: request.expire_at,
         idempotency_key: request.idempotency_key.clone(),
         fingerprint: request.fingerprint.clone(),
@@ -193,6 +194,7 @@ pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> Cha
         finished_at: None,
         created_at: act.now,
         updated_at: act.now,
+        waiting: None,
     };
     let delayed = (run_at > act.now).then_some(run_at);
     let mut change = Change { run, events: Vec::with_capacity(1), step: None };

@@ -30,7 +30,7 @@ fn lease_ran_out(run: &Run, act: Act<'_>) -> Option<Change> {
     let (attempt, most, crashes) = (run.attempt, run.max_attempts, next.crashes);
     let worker = run.claimed_by.clone();
     if attempt < most && crashes < MAX_CRASHES {
-        requeue(next);
+        requeue(next, act);
         let payload = json!({"attempt": attempt, "crashes": crashes, "epoch": run.epoch, "workerId": worker});
         change.tell(EventType::LeaseLost, act, payload);
         return Some(change);

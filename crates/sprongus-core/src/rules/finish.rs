@@ -128,7 +128,7 @@ fn fail(
     if retryable && attempt < run.max_attempts {
         let wait = retry_in.unwrap_or_else(|| Backoff::default().wait(attempt, draw));
         next.run_at = act.now.plus(wait);
-        requeue(next);
+        requeue(next, act);
         next.last_report = Some(report);
         let payload = json!({
             "attempt": attempt, "error": error, "elapsedMs": elapsed(run, act),
@@ -155,7 +155,7 @@ fn release(run: &Run, hold: &Hold, act: Act<'_>) -> Result<Decision> {
     }
     let mut change = Change::of(run);
     let next = &mut change.run;
-    requeue(next);
+    requeue(next, act);
     next.attempt = run.attempt.saturating_sub(1);
     next.progress = 0;
     next.cleanup = Cleanup::None;
@@ -172,9 +172,10 @@ pub(super) fn end(next: &mut Run, state: State, act: Act<'_>) {
     next.last_report = None;
 }
 
-/// Puts the run back into the queue, held by nobody.
-pub(super) fn requeue(next: &mut Run) {
+/// Puts the run back into the queue, held by nobody, and due from now on if it is due at all.
+pub(super) fn requeue(next: &mut Run, act: Act<'_>) {
     next.state = State::Queued;
+    next.due_at = next.run_at.max(act.now);
     next.claimed_by = None;
     next.claimed_at = None;
     next.lease_expires_at = None;

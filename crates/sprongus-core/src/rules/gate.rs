@@ -37,7 +37,7 @@ pub fn wait(
     }
     let mut change = Change::of(run);
     let next = &mut change.run;
-    requeue(next);
+    requeue(next, act);
     next.last_report = Some(report);
     let until = timeout.map(|longest| act.now.plus(longest));
     next.gate = Some(Gate { step_id, until, answer: None, by: None, comment: None, resumed: false });
@@ -88,7 +88,10 @@ pub fn answer(
     }
     let payload = json!({"stepId": step_id, "comment": comment});
     match answer {
-        Answer::Approved => change.tell_of(Some(step_id), EventType::Approved, act, payload),
+        Answer::Approved => {
+            change.run.due_at = change.run.run_at.max(act.now);
+            change.tell_of(Some(step_id), EventType::Approved, act, payload);
+        }
         Answer::Rejected => {
             change.tell_of(Some(step_id), EventType::Rejected, act, payload);
             change.fail_step(waits_at, act);

@@ -35,7 +35,6 @@ pub fn retry(run: &Run, if_epoch: Option<u64>, act: Act<'_>) -> Result<Decision>
     }
     let mut change = Change::of(run);
     let next = &mut change.run;
-    requeue(next);
     next.attempt = 0;
     next.crashes = 0;
     next.progress = 0;
@@ -47,6 +46,7 @@ pub fn retry(run: &Run, if_epoch: Option<u64>, act: Act<'_>) -> Result<Decision>
     next.gate = None;
     next.expire_at = None;
     next.run_at = act.now;
+    requeue(next, act);
     next.last_report = Some(REPORT.to_owned());
     change.tell(
         EventType::Retried,

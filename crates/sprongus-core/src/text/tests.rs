@@ -79,3 +79,12 @@ proptest! {
         prop_assert_eq!(printable(&clean), clean.clone());
     }
 }
+
+#[test]
+fn an_error_in_short_says_why() {
+    let error = "step \"command\" exited with 78\nreading config\nbad address\n";
+    assert_eq!(in_short(error, 96), "step \"command\" exited with 78: bad address");
+    assert_eq!(in_short(error, 20), "bad address");
+    assert_eq!(in_short("one line", 96), "one line");
+    assert_eq!(in_short("", 96), "");
+}

@@ -10,11 +10,13 @@ use sprongus_core::ids::RunId;
 use sprongus_core::list::{ListFilter, MAX_PAGE, Page};
 use sprongus_core::run::Run;
 use sprongus_core::step::NumberedLine;
+use sprongus_core::waiting::OpenGate;
 
 use super::RunsClient;
 use super::ask::Ask;
 use crate::wire::history::{EventBody, LineBody, NewsBody};
 use crate::wire::run::RunBody;
+use crate::wire::waiting::OpenGateBody;
 use crate::wire::{List, millis};
 
 /// How long one call waits for news: shorter than proxies have patience.
@@ -28,8 +30,21 @@ const WEIGHT: usize = 40;
 
 /// A page of runs.
 pub async fn list(client: &RunsClient, filter: &ListFilter) -> Result<Page<Run>> {
+    let page: List<RunBody> = client.ask(listing("/v1/runs", filter)).await?;
+    let data = page.data.into_iter().map(RunBody::into_run).collect();
+    Ok(Page { data, next_cursor: page.next_cursor })
+}
+
+/// A page of the gates that wait for an approval.
+pub async fn gates(client: &RunsClient, filter: &ListFilter) -> Result<Page<OpenGate>> {
+    let page: List<OpenGateBody> = client.ask(listing("/v1/gates", filter)).await?;
+    let data = page.data.into_iter().map(OpenGateBody::into_gate).collect();
+    Ok(Page { data, next_cursor: page.next_cursor })
+}
+
+fn listing(path: &'static str, filter: &ListFilter) -> Ask {
     let runs = filter.limit.min(MAX_PAGE) as usize;
-    let mut ask = Ask::get("/v1/runs").with("limit", filter.limit).expecting(runs);
+    let mut ask = Ask::get(path).with("limit", filter.limit).expecting(runs);
     for state in &filter.states {
         ask = ask.with("state", state);
     }
@@ -45,6 +60,8 @@ pub async fn list(client: &RunsClient, filter: &ListFilter) -> Result<Page<Run>>
         ("since", filter.since.map(|time| time.to_string())),
         ("before", filter.before.map(|time| time.to_string())),
         ("sort", filter.oldest_first.then(|| "createdAt".to_owned())),
+        ("waiting", filter.waiting.map(|reason| reason.to_string())),
+        ("id", filter.id.as_ref().map(ToString::to_string)),
         ("cursor", filter.cursor.clone()),
     ];
     for (name, value) in ones {
@@ -52,9 +69,7 @@ pub async fn list(client: &RunsClient, filter: &ListFilter) -> Result<Page<Run>>
             ask = ask.with(name, value);
         }
     }
-    let page: List<RunBody> = client.ask(ask).await?;
-    let data = page.data.into_iter().map(RunBody::into_run).collect();
-    Ok(Page { data, next_cursor: page.next_cursor })
+    ask
 }
 
 /// The run of a key.

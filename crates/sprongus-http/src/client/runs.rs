@@ -19,6 +19,7 @@ use sprongus_core::state::State;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::store::Batch;
 use sprongus_core::time::Timestamp;
+use sprongus_core::waiting::OpenGate;
 use sprongus_core::{ErrorCode, Result, Runs};
 
 use super::ask::Ask;
@@ -189,6 +190,10 @@ impl Runs for RunsClient {
 
     async fn list(&self, filter: &ListFilter) -> Result<Page<Run>> {
         reading::list(self, filter).await
+    }
+
+    async fn gates(&self, filter: &ListFilter) -> Result<Page<OpenGate>> {
+        reading::gates(self, filter).await
     }
 
     async fn steps(&self, id: RunId) -> Result<Vec<Step>> {

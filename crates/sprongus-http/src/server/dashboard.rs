@@ -13,6 +13,7 @@ mod artifacts;
 mod assets;
 mod audit;
 mod bulk;
+mod bulk_matching;
 mod charts;
 mod figures;
 mod form;

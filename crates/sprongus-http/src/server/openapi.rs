@@ -13,8 +13,8 @@ use super::routes::{
 };
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::wire::words::{
-    CodeName, FieldFault, GateAnswer, PassedGate, PhaseName, ScopeName, SortName, StateName, StepStatusName,
-    StepTypeName, StreamName,
+    CodeName, FieldFault, GateAnswer, PassedGate, PhaseName, ReasonName, ScopeName, SortName, StateName,
+    StepStatusName, StepTypeName, StreamName,
 };
 
 #[derive(OpenApi)]
@@ -36,7 +36,7 @@ use crate::wire::words::{
         (name = "health", description = "Whether the server lives and works"),
     ),
     paths(
-        enqueue::enqueue, enqueue::batch, read::list, read::get, read::steps, read::events, read::logs, read::news,
+        enqueue::enqueue, enqueue::batch, read::list, read::gates, read::get, read::steps, read::events, read::logs, read::news,
         artifact::list, artifact::get, cancel::cancel, retry::retry, stats::stats,
         claim::claim, heartbeat::one, heartbeat::many, finish::succeed, finish::fail, finish::release, finish::many,
         gate::wait, progress::progress, record::log, record::step, record::record, cleaned::cleaned,
@@ -50,7 +50,7 @@ use crate::wire::words::{
         health::livez, health::readyz, metrics::metrics, health::openapi, health::errors,
     ),
     components(schemas(
-        StateName, PhaseName, StepTypeName, StepStatusName, StreamName, ScopeName, SortName, GateAnswer, CodeName, FieldFault,
+        StateName, ReasonName, PhaseName, StepTypeName, StepStatusName, StreamName, ScopeName, SortName, GateAnswer, CodeName, FieldFault,
         PassedGate, Problem,
     ))
 )]

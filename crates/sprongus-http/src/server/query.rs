@@ -129,7 +129,7 @@ pub fn hold(id: RunId, uri: &Uri) -> Result<Hold> {
 }
 
 /// The names that a list of runs knows.
-const OF_LIST: [&str; 11] = [
+const OF_LIST: [&str; 13] = [
     "projectId",
     "state*",
     "kind*",
@@ -137,6 +137,8 @@ const OF_LIST: [&str; 11] = [
     "tag*",
     "since",
     "before",
+    "waiting",
+    "id",
     "sort",
     "limit",
     "cursor",
@@ -149,6 +151,28 @@ const OF_LIST: [&str; 11] = [
 /// `validation` with every bad value named.
 pub fn list(uri: &Uri) -> Result<(ListFilter, Option<String>)> {
     let mut query = Query::read(uri, &OF_LIST)?;
+    let filter = filter(&mut query);
+    let key = query.text("idempotencyKey").map(str::to_owned);
+    query.end()?;
+    Ok((filter, key))
+}
+
+/// The names that the inbox of approvals knows.
+const OF_GATES: [&str; 9] =
+    ["projectId", "kind*", "agentTaskId", "tag*", "since", "before", "sort", "limit", "cursor"];
+
+/// The runs whose gates to list.
+///
+/// # Errors
+/// `validation` with every bad value named.
+pub fn gates(uri: &Uri) -> Result<ListFilter> {
+    let mut query = Query::read(uri, &OF_GATES)?;
+    let filter = filter(&mut query);
+    query.end()?;
+    Ok(filter)
+}
+
+fn filter(query: &mut Query) -> ListFilter {
     let mut filter = ListFilter {
         project_id: query.one("projectId"),
         states: query.all("state"),
@@ -156,6 +180,8 @@ pub fn list(uri: &Uri) -> Result<(ListFilter, Option<String>)> {
         agent_task_id: query.one("agentTaskId"),
         since: query.one("since"),
         before: query.one("before"),
+        waiting: query.one("waiting"),
+        id: query.one("id"),
         cursor: query.text("cursor").map(str::to_owned),
         ..ListFilter::default()
     };
@@ -177,9 +203,7 @@ pub fn list(uri: &Uri) -> Result<(ListFilter, Option<String>)> {
             Some(_) | None => query.fault("tag", "a tag is NAME=VALUE"),
         }
     }
-    let key = query.text("idempotencyKey").map(str::to_owned);
-    query.end()?;
-    Ok((filter, key))
+    filter
 }
 
 /// No query at all.

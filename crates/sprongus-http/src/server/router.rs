@@ -50,6 +50,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}/@record", post(record::record))
         .route("/v1/runs/{id}/@cleaned", post(cleaned::cleaned))
         .route("/v1/stream", get(stream::of_workspace))
+        .route("/v1/gates", get(read::gates))
         .route("/v1/stats", get(stats::stats))
         .route("/v1/projects", get(directory::projects).post(directory::create_project))
         .route("/v1/agent-tasks", get(directory::agent_tasks).post(directory::create_agent_task))

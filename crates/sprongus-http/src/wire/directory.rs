@@ -242,8 +242,11 @@ impl From<KindBody> for KindSetting {
 pub struct KindStatsBody {
     /// Due and free to be claimed.
     pub due: u64,
-    /// Delayed, backing off or waiting at a gate.
+    /// Delayed or backing off.
     pub later: u64,
+    /// Waiting for an approval at a gate.
+    #[serde(default)]
+    pub waiting: u64,
     /// Held by workers.
     pub running: u64,
     /// How long the oldest due run has been due.
@@ -284,6 +287,7 @@ impl From<StatsBody> for Stats {
             let stats = KindStats {
                 due: stats.due,
                 later: stats.later,
+                waiting: stats.waiting,
                 running: stats.running,
                 oldest_due_ms: stats.oldest_due_ms,
             };

@@ -14,6 +14,7 @@ use sprongus_core::time::Timestamp;
 
 use super::given;
 use super::history::StepBody;
+use super::waiting::WaitingBody;
 #[cfg(feature = "server")]
 use super::words::{PassedGate, StateName};
 
@@ -88,6 +89,14 @@ pub struct RunBody {
     /// When it last changed; a heartbeat is no change.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub updated_at: Timestamp,
+    /// Since when it could be claimed, or from when on it can; null while it waits at a gate.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    #[serde(default)]
+    pub due_at: Option<Timestamp>,
+    /// What it waits for. Told by `GET /v1/runs/{id}`, `GET /v1/runs` and `GET /v1/gates`; null elsewhere, and for what waits for
+    /// nothing.
+    #[serde(default)]
+    pub waiting: Option<WaitingBody>,
     /// Counts the claims. Every report carries it; a retry may name it.
     pub epoch: u64,
     /// Short pairs to find it by.
@@ -138,6 +147,7 @@ impl RunBody {
             crashes: self.crashes,
             gate,
             run_at: self.run_at,
+            due_at: self.due_at.unwrap_or(self.run_at),
             expire_at: self.expire_at,
             idempotency_key: self.idempotency_key,
             fingerprint: String::new(),
@@ -159,6 +169,7 @@ impl RunBody {
             finished_at: self.finished_at,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            waiting: self.waiting.and_then(WaitingBody::into_waiting),
         }
     }
 }

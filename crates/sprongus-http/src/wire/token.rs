@@ -113,7 +113,7 @@ pub struct MadeTokenBody {
     /// What is known of it.
     #[serde(flatten)]
     pub known: TokenBody,
-    /// The token, shown this once.
+    /// The token, shown only once.
     pub token: String,
 }
 

@@ -13,6 +13,8 @@ words! {
     StateName {
         Queued = "queued", Running = "running", Succeeded = "succeeded", Failed = "failed", Canceled = "canceled",
     }
+    /// What a queued run waits for.
+    ReasonName { Gate = "gate", Time = "time", KindPaused = "kind_paused", Worker = "worker" }
     /// When in a run a step has its turn.
     PhaseName { Setup = "setup", Execution = "execution", Validation = "validation", Cleanup = "cleanup" }
     /// What a step does.

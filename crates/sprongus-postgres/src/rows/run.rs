@@ -18,7 +18,7 @@ macro_rules! run_columns {
          fingerprint, tags, traceparent, created_at"
     };
     (changing) => {
-        "state, progress, attempt, crashes, gate, run_at, expire_at, result, output_ref, error, epoch, claimed_by, \
+        "state, progress, attempt, crashes, gate, run_at, due_since, expire_at, result, output_ref, error, epoch, claimed_by, \
          claimed_at, lease_ms, lease_expires_at, closing_until, cleanup, last_report, last_seq, started_at, \
          finished_at, updated_at"
     };
@@ -40,6 +40,7 @@ pub fn run(row: &Row) -> Result<Run> {
 /// The columns of a run within a row, from the one numbered `first` on.
 pub fn run_from(row: &Row, first: usize) -> Result<Run> {
     let mut row = Reader::from(row, first);
+    let run_at;
     Ok(Run {
         id: RunId::from_bits(row.bits()?),
         workspace_id: row.text()?,
@@ -59,7 +60,12 @@ pub fn run_from(row: &Row, first: usize) -> Result<Run> {
         attempt: row.small()?,
         crashes: row.small()?,
         gate: row.parsed()?,
-        run_at: row.time()?,
+        run_at: {
+            run_at = row.time()?;
+            run_at
+        },
+        // Empty until it differs: an enqueue writes it once.
+        due_at: row.optional_time()?.unwrap_or(run_at),
         expire_at: row.optional_time()?,
         result: row.optional_json()?,
         output_ref: row.plain()?,
@@ -76,6 +82,7 @@ pub fn run_from(row: &Row, first: usize) -> Result<Run> {
         started_at: row.optional_time()?,
         finished_at: row.optional_time()?,
         updated_at: row.time()?,
+        waiting: None,
     })
 }
 

@@ -22,7 +22,7 @@ macro_rules! run_columns {
          fingerprint, tags, traceparent, created_at"
     };
     (changing) => {
-        "state, progress, attempt, crashes, gate, run_at, expire_at, result, output_ref, error, epoch, claimed_by, \
+        "state, progress, attempt, crashes, gate, run_at, due_at, expire_at, result, output_ref, error, epoch, claimed_by, \
          claimed_at, lease_ms, lease_expires_at, closing_until, cleanup, last_report, last_seq, started_at, \
          finished_at, updated_at"
     };
@@ -39,6 +39,7 @@ pub(crate) use run_columns;
 /// A row of [`run_columns`].
 pub fn run(row: &Row<'_>) -> Read<Run> {
     let mut row = Reader::of(row);
+    let run_at;
     Ok(Run {
         id: row.text()?,
         workspace_id: row.text()?,
@@ -58,7 +59,12 @@ pub fn run(row: &Row<'_>) -> Read<Run> {
         attempt: row.count()?,
         crashes: row.count()?,
         gate: row.parsed()?,
-        run_at: row.text()?,
+        run_at: {
+            run_at = row.text()?;
+            run_at
+        },
+        // Empty in rows of before schema 16.
+        due_at: row.optional()?.unwrap_or(run_at),
         expire_at: row.optional()?,
         result: row.plain::<Option<String>>()?.map(Json::from_canonical),
         output_ref: row.plain()?,
@@ -75,6 +81,7 @@ pub fn run(row: &Row<'_>) -> Read<Run> {
         started_at: row.optional()?,
         finished_at: row.optional()?,
         updated_at: row.text()?,
+        waiting: None,
     })
 }
 
@@ -102,7 +109,7 @@ const INSERT_RUN: &str = concat!(
     ", ",
     run_columns!(changing),
     ", ready, timer_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37)"
+     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38)"
 );
 
 /// Writes a new run; false when there is one of its id, as the trigger that guards it says.
@@ -139,7 +146,7 @@ const UPDATE_RUN: &str = concat!(
     "UPDATE runs SET (",
     run_columns!(changing),
     ", ready, timer_at) = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-     ?22, ?23, ?24, ?25) WHERE id = ?1"
+     ?22, ?23, ?24, ?25, ?26) WHERE id = ?1"
 );
 
 /// Writes a run over the one before.
@@ -159,6 +166,7 @@ fn bind_changing(row: &mut Binder<'_, '_>, run: &Run, now: Timestamp) -> Result<
     row.number(i64::from(run.crashes))?;
     row.optional(run.gate.as_ref().map(written).transpose()?.as_deref())?;
     row.time(Some(run.run_at))?;
+    row.time(Some(run.due_at))?;
     row.time(run.expire_at)?;
     row.optional(run.result.as_ref().map(Json::as_str))?;
     row.optional(run.output_ref.as_deref())?;

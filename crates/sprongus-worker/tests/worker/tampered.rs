@@ -26,6 +26,7 @@ use sprongus_core::runs::Runs;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::store::Batch;
 use sprongus_core::time::Timestamp;
+use sprongus_core::waiting::OpenGate;
 
 /// A sort of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -215,6 +216,10 @@ impl Runs for Tampered {
 
     async fn list(&self, filter: &ListFilter) -> Result<Page<Run>> {
         self.inner.list(filter).await
+    }
+
+    async fn gates(&self, filter: &ListFilter) -> Result<Page<OpenGate>> {
+        self.inner.gates(filter).await
     }
 
     async fn steps(&self, id: RunId) -> Result<Vec<Step>> {

@@ -8,7 +8,7 @@ mod cancel;
 mod chosen;
 mod enqueue;
 mod events;
-mod filter;
+pub mod filter;
 mod list;
 mod logs;
 mod prune;

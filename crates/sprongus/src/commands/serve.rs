@@ -43,7 +43,7 @@ pub struct Args {
     /// With --with-worker: how long a run is held without a heartbeat, 1s to 1h
     #[arg(long, value_name = "DURATION", requires = "with_worker", value_parser = times::span)]
     pub lease: Option<Duration>,
-    /// How long what is under way may go on after the first signal; 10s for requests, 30s for runs
+    /// Grace period after the first signal (default: 10s for requests, 30s for runs)
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub grace: Option<Duration>,
     /// Do not LISTEN to Postgres, for poolers in transaction mode; others' runs are then found within a second

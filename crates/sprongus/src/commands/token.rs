@@ -22,7 +22,7 @@ use crate::{confirm, times};
 /// What to do with them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Make a token; it is shown this once
+    /// Create a token. It is shown only once
     Create(CreateArgs),
     /// The tokens of the workspace, newest first; never the token itself
     List,

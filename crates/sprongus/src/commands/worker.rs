@@ -30,7 +30,7 @@ pub struct Args {
     /// How long a run is held without a heartbeat, 1s to 1h; 30s unless said otherwise
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub lease: Option<Duration>,
-    /// How long what runs may go on after the first signal; 30s unless said otherwise
+    /// Grace period for running work after the first signal (default: 30s)
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub grace: Option<Duration>,
     /// Do not LISTEN to Postgres, for poolers in transaction mode; others' runs are then found within a second

@@ -16,11 +16,11 @@ use crate::render::table::{Cell, Table};
 /// What to do with them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// The workers heard of within the last 15 seconds
+    /// The workers seen in the last 15 seconds
     List,
-    /// Tell a worker to stop claiming; what it holds it finishes
+    /// Tell a worker to stop claiming; it finishes what it is running
     Drain {
-        /// Which one
+        /// The worker
         id: WorkerId,
     },
 }
@@ -37,7 +37,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
                 |worker| worker.id.to_string(),
                 || {
                     let mut table =
-                        Table::new(["ID", "STATE", "HOST", "PID", "AT ONCE", "KINDS", "SEEN", "VERSION"]);
+                        Table::new(["ID", "STATE", "HOST", "PID", "CONCURRENCY", "KINDS", "SEEN", "VERSION"]);
                     for worker in &page.data {
                         table.row([
                             worker.id.as_str().into(),
@@ -50,7 +50,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
                             excerpt(&worker.version, 24).into(),
                         ]);
                     }
-                    table.render("no worker is alive; start one with `sprongus worker`")
+                    table.render("No workers are running. Start one with `sprongus worker`.")
                 },
             )?;
         }
@@ -59,7 +59,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
             runs.drain_worker(&id).await?;
             let workers = runs.workers().await?;
             let worker = workers.into_iter().find(|worker| worker.id == id);
-            app.screen.answer(&worker, id.as_str(), || format!("worker {id} stops claiming\n"))?;
+            app.screen.answer(&worker, id.as_str(), || format!("worker {id} is draining\n"))?;
         }
     }
     Ok(Exit::Done)

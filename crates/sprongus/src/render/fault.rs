@@ -88,6 +88,7 @@ pub fn usage(error: &clap::Error, json: bool) -> Exit {
 
 /// One of our own value errors as it is, with the option named; of clap's errors the first line, without its label.
 fn as_error(error: &clap::Error) -> Error {
+    use clap::Subcommand as _;
     use clap::error::{ContextKind, ContextValue};
 
     let ours = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>());
@@ -111,7 +112,14 @@ fn as_error(error: &clap::Error) -> Error {
         message = format!("{message} {}", items.collect::<Vec<_>>().join(", "));
     }
     let tip = text.lines().map(str::trim).find_map(|line| line.strip_prefix("tip: "));
-    let hint = tip.map_or_else(|| "`--help` tells what is expected".to_owned(), str::to_owned);
+    if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
+        && crate::commands::runs::Command::has_subcommand(name)
+        && !text.contains(" runs ")
+    {
+        return Error::new(ErrorCode::Validation, message)
+            .with_hint(format!("did you mean `sprongus runs {name}`?"));
+    }
+    let hint = tip.map_or_else(|| "see `--help` for what is expected".to_owned(), str::to_owned);
     Error::new(ErrorCode::Validation, message).with_hint(hint)
 }
 

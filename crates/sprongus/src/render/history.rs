@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use sprongus_core::event::{Event, EventType};
-use sprongus_core::step::{LogLine, Stream};
+use sprongus_core::step::{LogLine, NumberedLine, Stream};
 use sprongus_core::text::{excerpt, printable};
 
 use super::age::{clock, length};
@@ -89,6 +89,40 @@ fn step(said: &Said, status: StepStatus) -> String {
         None => String::new(),
     };
     format!("{} {} {name}{taken}", paint(style, mark), paint(DIM, phase))
+}
+
+/// A log that is printed line by line, with a heading wherever another attempt or step begins. A log of one step in one attempt, the
+/// usual one, has none.
+#[derive(Default)]
+pub struct Logged {
+    has_begun: bool,
+    last: Option<(u32, Option<String>)>,
+}
+
+impl Logged {
+    /// Looks at what is printed first: where it is of one step in the first attempt, it needs no heading.
+    pub fn begin(&mut self, lines: &[NumberedLine]) {
+        let of = |line: &NumberedLine| (line.attempt, line.line.step.clone());
+        let Some(first) = lines.first().filter(|_| !self.has_begun).map(of) else { return };
+        self.has_begun = true;
+        if first.0 == 1 && lines.iter().all(|line| of(line) == first) {
+            self.last = Some(first);
+        }
+    }
+
+    /// The next line.
+    pub fn line(&mut self, line: &NumberedLine) -> String {
+        let of = (line.attempt, line.line.step.clone());
+        let heading = if self.last.as_ref() == Some(&of) {
+            String::new()
+        } else {
+            let step =
+                of.1.as_deref().map(|step| format!(", step {}", excerpt(step, 64))).unwrap_or_default();
+            format!("{}\n", paint(DIM, format!("── attempt {}{step}", of.0)))
+        };
+        self.last = Some(of);
+        format!("{heading}{}", log(&line.line))
+    }
 }
 
 /// A log line behind its stream.

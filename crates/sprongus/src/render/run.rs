@@ -5,11 +5,13 @@ use sprongus_core::artifact::Artifact;
 use sprongus_core::run::Run;
 use sprongus_core::state::State;
 use sprongus_core::step::Step;
-use sprongus_core::text::{excerpt, printable};
+use sprongus_core::text::{excerpt, in_short, printable};
 use sprongus_core::time::Timestamp;
+use sprongus_core::waiting::{Serving, TimeCause, Waiting};
 
 use super::age::{ago, length};
 use super::artifacts::size;
+use super::plural::plural;
 use super::steps;
 use super::style::{ATTENTION, BAD, BOLD, DIM, PLAIN, of_state, paint};
 use super::table::{Cell, Table};
@@ -32,40 +34,61 @@ pub fn line(run: &Run) -> String {
 
 /// The table of a list.
 pub fn table(runs: &[Run], now: Timestamp) -> String {
-    let mut table = Table::new(["ID", "KIND", "STATE", "PROGRESS", "ATTEMPT", "CREATED", "OUTCOME"]);
+    let mut table =
+        Table::new(["ID", "KIND", "STATE", "WAITS FOR", "PROGRESS", "ATTEMPT", "CREATED", "OUTCOME"]);
     for run in runs {
         table.row([
             Cell::from(run.id.to_string()),
             excerpt(run.kind.as_str(), SHORT).into(),
-            Cell::styled(standing(run), of_state(run.state)),
+            Cell::styled(run.state.as_str(), of_state(run.state)),
+            waits_for(run, now),
             Cell::number(format!("{}%", run.progress)),
             Cell::number(format!("{}/{}", run.attempt, run.max_attempts)),
             ago(run.created_at, now).into(),
-            outcome(run, now),
+            outcome(run),
         ]);
     }
     table.render("no runs")
 }
 
-fn standing(run: &Run) -> &'static str {
-    if run.waiting_for().is_some() { "waiting" } else { run.state.as_str() }
+/// The reason in a word or two, with what is shortest to say about it.
+fn waits_for(run: &Run, now: Timestamp) -> Cell {
+    match &run.waiting {
+        None => "".into(),
+        Some(Waiting::Gate { .. }) => Cell::styled("approval", ATTENTION),
+        Some(Waiting::Time { until, cause: TimeCause::Delay, .. }) => {
+            Cell::styled(format!("delay, due {}", ago(*until, now)), DIM)
+        }
+        Some(Waiting::Time { until, cause: TimeCause::Backoff, .. }) => {
+            Cell::styled(format!("backoff, due {}", ago(*until, now)), DIM)
+        }
+        Some(Waiting::KindPaused { .. }) => Cell::styled("paused kind", ATTENTION),
+        Some(Waiting::Worker { workers: Serving::None | Serving::Draining, .. }) => {
+            Cell::styled("worker (none)", BAD)
+        }
+        Some(Waiting::Worker { workers: Serving::AllBusy, .. }) => "worker (all busy)".into(),
+        Some(Waiting::Worker { workers: Serving::Available, .. }) => "worker".into(),
+    }
 }
 
-fn outcome(run: &Run, now: Timestamp) -> Cell {
+fn outcome(run: &Run) -> Cell {
     if let Some(error) = &run.error {
-        return Cell::styled(excerpt(&error.replace('\n', ": "), 48), BAD);
+        return Cell::styled(in_short(error, 64), BAD);
     }
     if let Some(output) = &run.output_ref {
         return excerpt(output, 48).into();
-    }
-    if run.state == State::Queued && run.run_at > now {
-        return Cell::styled(format!("due {}", ago(run.run_at, now)), DIM);
     }
     "".into()
 }
 
 /// Everything about one run.
-pub fn block(run: &Run, steps: &[Step], artifacts: &[Artifact], now: Timestamp) -> String {
+pub fn block(
+    run: &Run,
+    steps: &[Step],
+    artifacts: &[Artifact],
+    released: &Released,
+    now: Timestamp,
+) -> String {
     let mut out = format!("{}  {}\n", paint(BOLD, run.id), run.kind);
     let mut field = |label: &str, value: &str| {
         out.push_str(&format!("  {}{value}\n", paint(DIM, format!("{label:LABEL$}"))));
@@ -81,8 +104,15 @@ pub fn block(run: &Run, steps: &[Step], artifacts: &[Artifact], now: Timestamp) 
         standing.push(paint(ATTENTION, format!("{} lost", run.crashes)));
     }
     field("state", &standing.join(" · "));
-    if let Some(waiting) = waiting(run, steps, now) {
-        field("waits for", &waiting);
+    if let Some(words) = run.waiting.as_ref().map(Waiting::words) {
+        let style = if words.is_amiss { ATTENTION } else { PLAIN };
+        let time = when(words.time, now);
+        field("waits for", &format!("{}, {} {time}", paint(style, &words.text), words.label));
+    }
+    if let Some(last) = &released.last {
+        let count = plural(released.times, "time");
+        let by = excerpt(&last.by, SHORT);
+        field("given back", &format!("{count}, last {} by {by}", when(last.at, now)));
     }
     let names = [("project", run.project_id.as_ref().map(|id| id.as_str()))];
     let names = names.into_iter().chain([("for", run.agent_task_id.as_ref().map(|id| id.as_str()))]);
@@ -125,8 +155,8 @@ pub fn block(run: &Run, steps: &[Step], artifacts: &[Artifact], now: Timestamp) 
     }
     if !artifacts.is_empty() {
         let bytes = artifacts.iter().map(|artifact| artifact.size).sum();
-        let (count, noun) = (artifacts.len(), if artifacts.len() == 1 { "file" } else { "files" });
-        field("artifacts", &format!("{count} {noun}, {}: `sprongus runs artifacts {}`", size(bytes), run.id));
+        let count = plural(artifacts.len(), "file");
+        field("artifacts", &format!("{count}, {}: `sprongus runs artifacts {}`", size(bytes), run.id));
     }
     if !steps.is_empty() {
         out.push_str(&format!("  {}\n", paint(DIM, "steps")));
@@ -143,23 +173,22 @@ fn when(time: Timestamp, now: Timestamp) -> String {
     format!("{} {}", ago(time, now), paint(DIM, format!("({time})")))
 }
 
-/// What a queued run waits for, if not for a worker alone.
-fn waiting(run: &Run, steps: &[Step], now: Timestamp) -> Option<String> {
-    if let Some(gate) = run.waiting_for() {
-        let step = steps.iter().find(|step| step.id == gate.step_id);
-        let name = step.map_or_else(|| gate.step_id.to_string(), |step| excerpt(&step.name, SHORT));
-        let until = gate.until.map(|until| format!(", until {}", when(until, now))).unwrap_or_default();
-        return Some(format!("{} {name}{until}", paint(ATTENTION, "an approval of")));
-    }
-    if run.state != State::Queued {
-        return None;
-    }
-    if run.run_at > now {
-        let what = if run.attempt > 0 && run.error.is_some() { "its next attempt" } else { "its time" };
-        return Some(format!("{what}, {}", when(run.run_at, now)));
-    }
-    let due = if run.run_at < now { format!(", due {}", ago(run.run_at, now)) } else { String::new() };
-    Some(format!("a worker{due}"))
+/// How often workers gave a run back without having executed it to its end.
+#[derive(Clone, Debug, Default)]
+pub struct Released {
+    /// So often.
+    pub times: usize,
+    /// The last time.
+    pub last: Option<LastRelease>,
+}
+
+/// When a run was given back, and by which worker.
+#[derive(Clone, Debug)]
+pub struct LastRelease {
+    /// When.
+    pub at: Timestamp,
+    /// The worker, or whoever it acted for.
+    pub by: String,
 }
 
 fn next(run: &Run) -> Option<String> {

@@ -11,12 +11,13 @@ use super::table::{Cell, Table};
 
 /// The figures, kind by kind, then over all.
 pub fn block(stats: &Stats) -> String {
-    let mut table = Table::new(["KIND", "DUE", "LATER", "RUNNING", "OLDEST DUE"]);
+    let mut table = Table::new(["KIND", "DUE", "SCHEDULED", "APPROVALS", "RUNNING", "OLDEST DUE"]);
     for (kind, stats) in &stats.kinds {
         table.row([
             excerpt(kind, 64).into(),
             Cell::number(stats.due),
             Cell::number(stats.later),
+            Cell::number(stats.waiting),
             Cell::number(stats.running),
             Cell::number(millis(stats.oldest_due_ms)),
         ]);

@@ -8,6 +8,7 @@ use sprongus_core::text::excerpt;
 
 use super::age::{clock, length};
 use super::clip::clip;
+use super::plural::plural;
 use super::style::{ATTENTION, BAD, BOLD, DIM, GOOD, paint};
 use super::table::{Cell, Table};
 use crate::frame::{Frame, Running, Working};
@@ -66,22 +67,23 @@ fn totals(frame: &Frame) -> String {
     let ended = if ended.is_empty() { "none".to_owned() } else { ended.join(", ") };
     let (due, running) = (sum(|kind| kind.due), sum(|kind| kind.running));
     format!(
-        "{}  {} due · {} running · {} workers · ended in the last hour: {ended}",
+        "{}  {} due · {} running · {} · ended in the last hour: {ended}",
         paint(DIM, clock(frame.at)),
         paint(BOLD, due),
         paint(BOLD, running),
-        paint(BOLD, frame.workers.len()),
+        paint(BOLD, plural(frame.workers.len(), "worker")),
     )
 }
 
 fn kinds(frame: &Frame) -> Vec<String> {
-    let mut table = Table::new(["KIND", "DUE", "LATER", "RUNNING", "OLDEST DUE", "NOTE"]);
+    let mut table = Table::new(["KIND", "DUE", "SCHEDULED", "APPROVALS", "RUNNING", "OLDEST DUE", "NOTE"]);
     for (name, stats) in &frame.stats.kinds {
         let oldest = stats.oldest_due_ms.map(|age| length(Duration::from_millis(age)));
         table.row([
             excerpt(name, 48).into(),
             Cell::number(stats.due),
             Cell::number(stats.later),
+            Cell::number(stats.waiting),
             Cell::number(stats.running),
             Cell::number(oldest.unwrap_or_else(|| "–".to_owned())),
             note(frame, name, stats),
@@ -103,12 +105,18 @@ fn note(frame: &Frame, name: &str, stats: &KindStats) -> Cell {
 }
 
 fn workers(frame: &Frame) -> Vec<String> {
-    let mut table = Table::new(["WORKER", "STATE", "HOST", "PID", "HOLDS", "OF", "RUNS"]);
+    let mut table = Table::new(["WORKER", "STATE", "HOST", "PID", "BUSY", "REPORTING", "RUNS"]);
     for Working { worker, holds } in &frame.workers {
         let state = if worker.draining {
             Cell::styled("draining", ATTENTION)
         } else {
             Cell::styled("claiming", GOOD)
+        };
+        // It holds what it executes, and what it has executed until its report is answered.
+        let busy = holds.len().min(worker.concurrency as usize);
+        let reporting = match holds.len() - busy {
+            0 => Cell::from(""),
+            more => Cell::number(more),
         };
         let named: Vec<String> = holds.iter().take(3).map(ToString::to_string).collect();
         let more = if holds.len() > named.len() { " …" } else { "" };
@@ -117,12 +125,12 @@ fn workers(frame: &Frame) -> Vec<String> {
             state,
             excerpt(&worker.host, 24).into(),
             Cell::number(worker.pid),
-            Cell::number(holds.len()),
-            Cell::number(worker.concurrency),
+            Cell::number(format!("{busy}/{}", worker.concurrency)),
+            reporting,
             format!("{}{more}", named.join(" ")).into(),
         ]);
     }
-    split(&table.render("no worker is alive; start one with `sprongus worker`"))
+    split(&table.render("No workers are running. Start one with `sprongus worker`."))
 }
 
 fn running(frame: &Frame) -> Vec<String> {

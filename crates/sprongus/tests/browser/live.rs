@@ -110,7 +110,7 @@ fn a_gate_is_answered_and_the_run_goes_on() {
     // The page may be new under one who writes: what was written stays.
     tab.fill("#comment", "good to go");
     tab.follow("button", "Approve");
-    tab.until_reads("It succeeded");
+    tab.until_reads("Succeeded");
     tab.until_reads("good to go");
     assert_eq!(site.until(id, |run| run.state.is_final()).state, State::Succeeded);
 
@@ -146,7 +146,7 @@ fn a_run_is_canceled_and_retried_after_a_question() {
     site.until(id, |run| run.state == State::Canceled);
     tab.follow("a", "Retry");
     tab.follow("button", "Retry the run");
-    tab.until_reads("Its worker took it");
+    tab.until_reads("Started");
     site.until(id, |run| run.state == State::Running);
     assert_eq!(tab.complaints(&site.url), [""; 0]);
 }

@@ -69,7 +69,7 @@ fn every_list_and_form_works_without_scripts() {
     assert!(tab.shows(".state", "paused"), "{}", tab.reads());
     tab.follow("nav a", "Tokens");
     tab.fill("#name", "made by hand");
-    tab.follow("button", "Make a token");
+    tab.follow("button", "Create token");
     assert!(tab.eval("document.getElementById('secret').value").as_str().unwrap().starts_with("spr_"));
     tab.follow("button", "Sign out");
     assert_eq!(tab.path(), "/login");

@@ -50,17 +50,17 @@ fn screens(it: &Gallery) -> Vec<Screen> {
         at("runs", Admin, "/runs", "Older"),
         through("runs-older", Admin, older, "Newest"),
         at("runs-filtered", Admin, "/runs?state=failed&kind=sync.props&since=2d", "exited with 1"),
-        at("runs-none", Admin, "/runs?kind=nobody.has", "No run is like that"),
+        at("runs-none", Admin, "/runs?kind=nobody.has", "No runs match these filters"),
         at("runs-not-found", Admin, "/runs?q=nowhere", "No run has the id or the key"),
         at("runs-empty", Newcomer, "/runs", "There is no run yet"),
         at("runs-reader", Reader, "/runs", "Older"),
-        at("run-succeeded", Admin, run(it.succeeded), "It succeeded"),
-        at("run-failed", Admin, run(it.failed), "It was given up"),
-        at("run-running", Admin, run(it.running), "Its worker took it"),
+        at("run-succeeded", Admin, run(it.succeeded), "Succeeded"),
+        at("run-failed", Admin, run(it.failed), "Failed"),
+        at("run-running", Admin, run(it.running), "Started"),
         at("run-queued", Admin, run(it.queued), "No worker that lives takes its kind"),
         at("run-delayed", Admin, run(it.delayed), "It was delayed"),
         at("run-canceled", Admin, run(it.canceled), "It was called off"),
-        at("run-waiting", Admin, run(it.waiting), "It waits for an answer"),
+        at("run-waiting", Admin, run(it.waiting), "Waiting for approval"),
         at("run-waiting-reader", Reader, run(it.waiting), "runs:approve"),
         at("run-approved", Admin, run(it.approved), "report.md"),
         at("cancel", Admin, format!("/runs/{}/cancel", it.running), "Cancel this run?"),
@@ -76,7 +76,7 @@ fn screens(it: &Gallery) -> Vec<Screen> {
         at("audit-empty", Newcomer, "/audit", "Nothing has happened yet"),
         at("tokens", Admin, "/tokens", "(this session)"),
         through("revoke", Admin, |_, tab| to(tab, "/tokens", "a.button", "Revoke"), "Revoke"),
-        through("token-made", Admin, make_token, "shown this once"),
+        through("token-made", Admin, make_token, "shown only once"),
         at("login", Stranger, "/login", "Sign in to Sprongus"),
         through("login-refused", Stranger, mistype, "This token is not good"),
         at("forbidden", Reader, "/tokens", "403"),
@@ -106,7 +106,7 @@ fn chosen(it: &Gallery, tab: &Tab) {
 fn make_token(it: &Gallery, tab: &Tab) {
     it.site.visit(tab, "/tokens");
     tab.fill("#name", "ci of the film");
-    tab.follow("button", "Make a token");
+    tab.follow("button", "Create token");
 }
 
 fn mistype(it: &Gallery, tab: &Tab) {

@@ -6,7 +6,7 @@ use crate::sandbox::Sandbox;
 fn without_a_terminal_yes_must_be_said(backing: Backing) {
     let sandbox = Sandbox::on(backing);
     let id = sandbox.enqueue("a");
-    assert!(sandbox.run(&["runs", "cancel", &id]).exits(2).error().contains("not done"));
+    assert!(sandbox.run(&["runs", "cancel", &id]).exits(2).error().contains("cannot ask for confirmation"));
     assert_eq!(sandbox.run(&["--json", "runs", "status", &id]).json()["state"], "queued");
     let canceled = sandbox.run(&["--json", "runs", "cancel", &id, "--yes"]).exits(0).json();
     assert_eq!(canceled["state"], "canceled");
@@ -54,7 +54,7 @@ fn filters_find_and_a_dry_run_changes_nothing(backing: Backing) {
 fn naming_nothing_is_not_naming_everything(backing: Backing) {
     let sandbox = Sandbox::on(backing);
     sandbox.enqueue("a");
-    assert!(sandbox.line("runs cancel --yes").exits(2).error().contains("was not said"));
+    assert!(sandbox.line("runs cancel --yes").exits(2).error().contains("specify which runs to cancel"));
     let id = sandbox.enqueue("a");
     sandbox.run(&["runs", "cancel", &id, "--kind", "a", "--yes"]).exits(2);
     assert_eq!(sandbox.line("-q runs list --state queued").out.lines().count(), 2);

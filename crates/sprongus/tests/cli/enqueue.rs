@@ -33,9 +33,7 @@ fn an_id_is_also_taken_as_a_uuid(backing: Backing) {
 fn nobody_serving_it_is_said_on_the_side(backing: Backing) {
     let sandbox = Sandbox::on(backing);
     let done = sandbox.line("runs enqueue a").exits(0);
-    assert!(
-        done.err.contains("no worker is running here; start one with `sprongus worker`, or add `--work`")
-    );
+    assert!(done.err.contains("no workers are running; start one with `sprongus worker`, or add `--work`"));
     assert!(done.out.contains("queued") && !done.out.contains("note"));
     assert_eq!(sandbox.line("-q runs enqueue a").exits(0).err, "");
 }

@@ -25,9 +25,16 @@ fn approving_lets_it_pass_and_only_once(backing: Backing) {
     let sandbox = Sandbox::on(backing);
     let (id, step) = waiting(&sandbox);
     let status = sandbox.run(&["runs", "status", &id]).exits(0).out;
-    assert!(status.contains("an approval of") && status.contains("runs approve"), "{status}");
+    assert!(status.contains("approval of") && status.contains("runs approve"), "{status}");
+    let inbox = sandbox.line("--json gates list").exits(0).json();
+    assert_eq!(
+        (&inbox["data"][0]["runId"], &inbox["data"][1]),
+        (&id.as_str().into(), &serde_json::Value::Null)
+    );
+    assert!(sandbox.line("gates list").exits(0).out.contains("WAITING SINCE"));
     let approved = sandbox.run(&["--json", "runs", "approve", &id]).exits(0).json();
     assert_eq!(approved["waitingFor"], serde_json::Value::Null);
+    assert!(sandbox.line("gates list").exits(0).out.contains("No gates are waiting"));
     sandbox.run(&["runs", "approve", &id]).exits(4);
     let step = step.to_string();
     sandbox.run(&["runs", "approve", &id, "--step", &step]).exits(0);

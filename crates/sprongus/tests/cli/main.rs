@@ -23,6 +23,7 @@ mod housekeeping;
 mod json_shapes;
 mod lists;
 mod monitoring;
+mod naming;
 mod packaging;
 mod postgres;
 #[cfg(feature = "otlp")]

@@ -181,7 +181,7 @@ fn a_worker_without_a_database_executes_runs_of_a_server() {
     terminate(worker.id());
     let done = finished(worker).exits(0);
     assert!(done.out.contains("1 succeeded"), "{}", done.out);
-    assert!(sandbox.line("workers list").exits(0).out.contains("no worker is alive"));
+    assert!(sandbox.line("workers list").exits(0).out.contains("No workers are running"));
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_frame_tells_depth_workers_and_what_runs(backing: Backing) {
             let found = out.lines().any(|line| words.iter().all(|word| line.contains(word)));
             assert!(found, "{words:?} in {out}");
         };
-        has(&["2 due", "1 running", "1 workers"]);
+        has(&["2 due", "1 running", "1 worker "]);
         has(&["lonely", "1", "no worker"]);
         has(&["held", "1", "paused"]);
         has(&["test-worker", "claiming", "4711", &id]);

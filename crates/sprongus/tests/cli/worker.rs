@@ -92,7 +92,7 @@ fn a_worker_serves_until_it_is_told_to_stop(backing: Backing) {
     let done = sandbox.run(&words).exits(0);
     assert!(done.out.contains("hello, Bo"), "{}", done.out);
     let unserved = sandbox.line("runs enqueue report").exits(0);
-    assert!(unserved.err.contains("no worker here serves report"), "{}", unserved.err);
+    assert!(unserved.err.contains("no worker serves report"), "{}", unserved.err);
 
     let slow = sandbox.enqueue("slow");
     eventually("it runs", || state(&sandbox, &slow) == "running");

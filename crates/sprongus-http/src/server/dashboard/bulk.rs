@@ -7,9 +7,10 @@ use futures_util::future::join_all;
 use sprongus_core::ids::RunId;
 use sprongus_core::list::MAX_PAGE;
 use sprongus_core::run::Run;
-use sprongus_core::{Error, ErrorCode, Result};
+use sprongus_core::{Error, ErrorCode, Result, Runs};
 
 use super::answering::{Question, epoch};
+use super::bulk_matching;
 use super::form::{Fields, Posted};
 use super::html::render;
 use super::screen::{Section, Shown, screen, timely};
@@ -19,25 +20,72 @@ use crate::server::answer::bad_field;
 
 /// What is done to all of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Verb {
+pub enum Verb {
+    /// Call them off.
     Cancel,
+    /// Queue them again.
     Retry,
 }
 
+impl Verb {
+    /// The question, what comes of a yes, and what a yes is called.
+    pub fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Cancel => (
+                "Cancel these runs?",
+                "Running processes are stopped. The runs can be retried later.",
+                "Cancel them",
+            ),
+            Self::Retry => (
+                "Retry these runs?",
+                "They are queued again, each with a new budget of attempts.",
+                "Retry them",
+            ),
+        }
+    }
+
+    /// What the button says that is about all runs of a list.
+    pub fn act_on_all(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel_all",
+            Self::Retry => "retry_all",
+        }
+    }
+
+    /// What was done.
+    pub fn done(self) -> &'static str {
+        match self {
+            Self::Cancel => "Canceled",
+            Self::Retry => "Queued again",
+        }
+    }
+}
+
 /// What came of one.
-struct Outcome {
-    id: String,
-    is_done: bool,
-    text: String,
+pub struct Outcome {
+    /// The run.
+    pub id: String,
+    /// Whether it was done.
+    pub is_done: bool,
+    /// Where the run stands now, or why it was not done.
+    pub text: String,
 }
 
 #[derive(Template)]
 #[template(path = "bulk_done.html")]
-struct Done {
-    title: &'static str,
-    done: usize,
-    refused: usize,
-    outcomes: Vec<Outcome>,
+pub struct Done {
+    /// What was done.
+    pub title: &'static str,
+    /// To how many.
+    pub done: usize,
+    /// How many refused.
+    pub refused: usize,
+    /// Each of them.
+    pub outcomes: Vec<Outcome>,
+    /// The form that goes on with the next ones.
+    pub more: Option<Vec<(&'static str, String)>>,
+    /// Of the session.
+    pub form_token: String,
 }
 
 /// Asks, or does what was asked about.
@@ -45,7 +93,11 @@ pub async fn act(posted: Posted) -> Shown {
     let verb = match posted.fields.text("act") {
         Some("cancel") => Verb::Cancel,
         Some("retry") => Verb::Retry,
-        Some(_) | None => return Err(bad_field("/act", "act is cancel or retry").into()),
+        Some("cancel_all") => return bulk_matching::act(posted, Verb::Cancel).await,
+        Some("retry_all") => return bulk_matching::act(posted, Verb::Retry).await,
+        Some(_) | None => {
+            return Err(bad_field("/act", "act is cancel, retry, cancel_all or retry_all").into());
+        }
     };
     let chosen = chosen(&posted.fields)?;
     if posted.fields.text("sure") == Some("yes") {
@@ -64,9 +116,7 @@ fn chosen(fields: &Fields) -> Result<BTreeMap<RunId, u64>> {
         chosen.insert(id.parse()?, epoch(Some(seen))?);
     }
     if chosen.is_empty() {
-        return Err(
-            Error::validation("no run was chosen").with_hint("go back, and tick those that are meant")
-        );
+        return Err(Error::validation("no runs were chosen").with_hint("go back and tick some"));
     }
     if chosen.len() > MAX_PAGE as usize {
         return Err(Error::validation(format!("at most {MAX_PAGE} runs at once: {}", chosen.len())));
@@ -104,19 +154,10 @@ async fn ask(viewer: &Viewer, verb: Verb, chosen: &BTreeMap<RunId, u64>) -> Show
     }
     let mut fields = vec![("sure", "yes".to_owned())];
     fields.extend(meant.iter().map(|run| ("run", format!("{}:{}", run.id, run.epoch))));
-    let (title, text, button, act) = match verb {
-        Verb::Cancel => (
-            "Cancel these runs?",
-            "Processes that run for them are stopped. They can be retried afterwards.",
-            "Cancel them",
-            "cancel",
-        ),
-        Verb::Retry => (
-            "Retry these runs?",
-            "They are queued again, each with a new budget of attempts.",
-            "Retry them",
-            "retry",
-        ),
+    let (title, text, button) = verb.words();
+    let act = match verb {
+        Verb::Cancel => "cancel",
+        Verb::Retry => "retry",
     };
     fields.push(("act", act.to_owned()));
     let question = Question {
@@ -137,26 +178,24 @@ async fn ask(viewer: &Viewer, verb: Verb, chosen: &BTreeMap<RunId, u64>) -> Show
 
 async fn done(viewer: &Viewer, verb: Verb, chosen: &BTreeMap<RunId, u64>) -> Shown {
     let runs = viewer.asker.runs();
-    let one = |(&id, &epoch): (&RunId, &u64)| {
-        let runs = &runs;
-        async move {
-            let answer = match verb {
-                Verb::Cancel => runs.cancel(id).await,
-                Verb::Retry => runs.retry(id, Some(epoch)).await,
-            };
-            let text = match &answer {
-                Ok(run) => run.state.to_string(),
-                Err(error) => error.message().to_owned(),
-            };
-            Outcome { id: id.to_string(), is_done: answer.is_ok(), text }
-        }
-    };
+    let one = |(&id, &epoch): (&RunId, &u64)| apply(runs.as_ref(), verb, id, epoch);
     let outcomes = timely(async { Ok(join_all(chosen.iter().map(one)).await) }).await?;
     let done = outcomes.iter().filter(|outcome| outcome.is_done).count();
-    let title = match verb {
-        Verb::Cancel => "Canceled",
-        Verb::Retry => "Queued again",
-    };
-    let main = render(&Done { title, done, refused: outcomes.len() - done, outcomes })?;
+    let title = verb.done();
+    let (refused, form_token) = (outcomes.len() - done, viewer.form_token.clone());
+    let main = render(&Done { title, done, refused, outcomes, more: None, form_token })?;
     Ok(screen(viewer, Section::Runs, title, None, &main)?)
+}
+
+/// Does it to one run, seen at `epoch`.
+pub async fn apply(runs: &dyn Runs, verb: Verb, id: RunId, epoch: u64) -> Outcome {
+    let answer = match verb {
+        Verb::Cancel => runs.cancel(id).await,
+        Verb::Retry => runs.retry(id, Some(epoch)).await,
+    };
+    let text = match &answer {
+        Ok(run) => run.state.to_string(),
+        Err(error) => error.message().to_owned(),
+    };
+    Outcome { id: id.to_string(), is_done: answer.is_ok(), text }
 }

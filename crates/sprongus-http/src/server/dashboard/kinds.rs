@@ -27,6 +27,8 @@ pub struct KindRow {
     pub due: String,
     /// Runs that are not, yet.
     pub later: String,
+    /// Those that wait for an approval.
+    pub waiting: String,
     /// Runs that run.
     pub running: String,
     /// How long the oldest due one has been due.
@@ -61,6 +63,7 @@ pub fn rows(stats: &Stats, settings: &[KindSetting], workers: &[Worker], now: Ti
             kind: kind.to_owned(),
             due: number(stats.due),
             later: number(stats.later),
+            waiting: number(stats.waiting),
             running: number(stats.running),
             oldest: stats.oldest_due_ms.map(span_ms),
             paused: paused.map(|setting| Paused {

@@ -2,8 +2,11 @@
 
 use askama::Template;
 use axum::http::Uri;
-use sprongus_core::event::Event;
+use form_urlencoded::Serializer;
+use sprongus_core::event::{Event, EventType};
+use sprongus_core::follow::MAX_NEWS;
 use sprongus_core::run::Run;
+use sprongus_core::state::State;
 use sprongus_core::step::{NumberedLine, Step};
 use sprongus_core::text::truncate;
 use sprongus_core::time::Timestamp;
@@ -14,14 +17,17 @@ use super::html::{Html, render};
 use super::runs::RunRow;
 use super::screen::{Fragment, Section, Shown, outer_all, screen, timely};
 use super::session::{RunAt, Viewer};
-use super::standing::{Why, is_to_be_retried, label, why};
+use super::standing::{Why, is_to_be_retried, why};
 use super::timeline::{Bar, bars};
 use super::when::{When, bytes, number, span};
 use super::{artifacts, log, tree};
 use crate::server::query::Query;
 
 /// Events shown, the newest of all.
-const EVENTS: u32 = 200;
+const EVENTS: usize = 200;
+
+/// Pages of events that are read at most to find as many.
+const PAGES: usize = 10;
 
 /// Bytes of a step's output that are shown, and of an event's particulars.
 const OUTPUT: usize = 8 * 1024;
@@ -46,14 +52,14 @@ struct Page {
 struct Head {
     row: RunRow,
     uuid: String,
-    label: &'static str,
     why: Why,
     priority: u8,
     crashes: u32,
     progress: u8,
     key: Option<String>,
     started: Option<When>,
-    run_at: When,
+    due: Option<When>,
+    is_due: bool,
     expire_at: Option<When>,
     error: Option<String>,
     output_ref: Option<String>,
@@ -93,6 +99,8 @@ struct StepsPart {
 
 struct StepRow {
     id: String,
+    /// Where its part of the log is.
+    log: String,
     attempt: u32,
     phase: &'static str,
     name: String,
@@ -196,26 +204,30 @@ pub async fn fragments(viewer: &Viewer, run: &Run) -> Result<Vec<Fragment>> {
 }
 
 async fn read(viewer: &Viewer, runs: &dyn Runs, run: &Run) -> Result<Vec<Fragment>> {
-    let after = run.last_seq.saturating_sub(u64::from(EVENTS));
-    let (steps, events, workers, kinds, now) = tokio::try_join!(
+    // News of a run do not tell what it waits for.
+    let looked_up = match run.state {
+        State::Queued if run.waiting.is_none() => Some(runs.get(run.id).await?),
+        State::Queued | State::Running | State::Succeeded | State::Failed | State::Canceled => None,
+    };
+    let run = looked_up.as_ref().unwrap_or(run);
+    let (steps, (events, is_cut), workers, now) = tokio::try_join!(
         runs.steps(run.id),
-        runs.events(run.id, after, EVENTS),
+        history(runs, run),
         runs.workers(),
-        runs.kinds(),
         viewer.shared.service.store().now(),
     )?;
     let kept = runs.artifacts(run.id).await;
     let head = Head {
         row: RunRow::new(run, now),
         uuid: run.id.to_uuid_text(),
-        label: label(run, now),
-        why: why(run, &workers, &kinds, now),
+        why: why(run, &workers, now),
         priority: run.priority,
         crashes: run.crashes,
         progress: run.progress,
         key: run.idempotency_key.clone(),
         started: run.started_at.map(|at| When::new(at, now)),
-        run_at: When::new(run.run_at, now),
+        due: run.claimable_at().filter(|_| run.state == State::Queued).map(|at| When::new(at, now)),
+        is_due: run.due_at <= now,
         expire_at: run.expire_at.map(|at| When::new(at, now)),
         error: run.error.clone(),
         output_ref: run.output_ref.clone(),
@@ -236,7 +248,6 @@ async fn read(viewer: &Viewer, runs: &dyn Runs, run: &Run) -> Result<Vec<Fragmen
         may_answer: viewer.may(Scope::Approve),
         form_token: viewer.form_token.clone(),
     };
-    let is_cut = after > 0;
     let data = DataPart {
         input: tree::tree(&run.input)?,
         result: run.result.as_ref().map(tree::tree).transpose()?,
@@ -256,6 +267,29 @@ async fn read(viewer: &Viewer, runs: &dyn Runs, run: &Run) -> Result<Vec<Fragmen
     ])
 }
 
+/// The newest events, progress left out: a run that tells it often would show nothing else. And whether there are more.
+async fn history(runs: &dyn Runs, run: &Run) -> Result<(Vec<Event>, bool)> {
+    let (mut kept, mut before): (Vec<Event>, u64) = (Vec::new(), run.last_seq.saturating_add(1));
+    for _ in 0..PAGES {
+        let after = before.saturating_sub(1 + u64::from(MAX_NEWS));
+        let limit = u32::try_from(before - 1 - after).unwrap_or(MAX_NEWS);
+        if limit == 0 {
+            break;
+        }
+        let mut page = runs.events(run.id, after, limit).await?;
+        page.retain(|event| event.kind != EventType::Progressed);
+        page.append(&mut kept);
+        kept = page;
+        before = after + 1;
+        if kept.len() > EVENTS {
+            break;
+        }
+    }
+    let surplus = kept.len().saturating_sub(EVENTS);
+    kept.drain(..surplus);
+    Ok((kept, surplus > 0 || before > 1))
+}
+
 fn pair(tokens_in: Option<u64>, tokens_out: Option<u64>) -> Option<(String, String)> {
     let is_there = tokens_in.is_some() || tokens_out.is_some();
     is_there.then(|| (number(tokens_in.unwrap_or(0)), number(tokens_out.unwrap_or(0))))
@@ -265,6 +299,7 @@ fn steps_part(steps: &[Step], now: Timestamp) -> StepsPart {
     let sum = |of: fn(&Step) -> Option<u64>| steps.iter().filter_map(of).reduce(u64::saturating_add);
     let rows = steps.iter().map(|step| StepRow {
         id: step.id.to_string(),
+        log: format!("?{}#h-log", Serializer::new(String::new()).append_pair("step", &step.name).finish()),
         attempt: step.attempt,
         phase: step.phase.as_str(),
         name: step.name.clone(),

@@ -9,14 +9,15 @@ use sprongus_core::ids::RunId;
 use sprongus_core::list::ListFilter;
 use sprongus_core::run::Run;
 use sprongus_core::state::State;
-use sprongus_core::text::excerpt;
+use sprongus_core::text::in_short;
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::Scope;
+use sprongus_core::waiting::Reason;
 
 use super::html::{Html, render};
 use super::screen::{Fragment, Section, Shown, outer_all, screen, timely};
 use super::session::Viewer;
-use super::standing::label;
+use super::standing::{Waits, waits};
 use super::when::{When, span};
 use crate::server::answer::bad_field;
 use crate::server::query;
@@ -34,8 +35,6 @@ pub struct RunRow {
     pub kind: String,
     /// Where it stands.
     pub state: &'static str,
-    /// The same in a word for people.
-    pub label: &'static str,
     /// Its group.
     pub project: Option<String>,
     /// What it was made for.
@@ -56,8 +55,8 @@ pub struct RunRow {
     pub took: Option<String>,
     /// When it ended.
     pub finished: Option<When>,
-    /// When it is due, if it is not yet.
-    pub due: Option<When>,
+    /// What it waits for.
+    pub waits: Option<Waits>,
     /// Why it failed last, in short.
     pub error: Option<String>,
     /// Pairs it is found by.
@@ -69,13 +68,11 @@ impl RunRow {
     pub fn new(run: &Run, now: Timestamp) -> Self {
         let is_running = run.state == State::Running;
         let when = |time: Option<Timestamp>| time.map(|time| When::new(time, now));
-        let is_later = run.state == State::Queued && run.waiting_for().is_none() && run.run_at > now;
         Self {
             id: run.id.to_string(),
             epoch: run.epoch,
             kind: run.kind.to_string(),
             state: run.state.as_str(),
-            label: label(run, now),
             project: run.project_id.as_ref().map(ToString::to_string),
             agent_task: run.agent_task_id.as_ref().map(ToString::to_string),
             attempt: run.attempt,
@@ -86,8 +83,8 @@ impl RunRow {
             since: when(run.claimed_at.filter(|_| is_running)),
             took: run.finished_at.zip(run.started_at).map(|(end, start)| span(end.since(start))),
             finished: when(run.finished_at),
-            due: is_later.then(|| When::new(run.run_at, now)),
-            error: run.error.as_deref().map(|error| excerpt(error.lines().next().unwrap_or_default(), 64)),
+            waits: waits(run, now),
+            error: run.error.as_deref().map(|error| in_short(error, 96)),
             tags: run.tags.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         }
     }
@@ -133,6 +130,23 @@ impl Wanted {
         let (mut filter, key) = query::list(&read)?;
         filter.limit = filter.limit.min(PAGE);
         Ok(Self { filter, key, search, pairs })
+    }
+
+    /// The filters.
+    ///
+    /// # Errors
+    /// `validation` when one run is asked for by its key.
+    pub fn filter(&self) -> Result<ListFilter> {
+        match self.key {
+            None => Ok(self.filter.clone()),
+            Some(_) => Err(bad_field("/filter", "a key names one run: tick it instead")),
+        }
+    }
+
+    /// The filters as they stand in the URL.
+    fn query(&self) -> String {
+        let pairs = self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Serializer::new(String::new()).extend_pairs(pairs).finish()
     }
 
     fn value(&self, name: &str) -> String {
@@ -181,6 +195,7 @@ struct ProjectChoice {
 #[template(path = "runs.html")]
 struct Page {
     states: Vec<Choice>,
+    reasons: Vec<Choice>,
     kinds: Vec<String>,
     projects: Vec<ProjectChoice>,
     search: String,
@@ -204,6 +219,8 @@ struct Table {
     next: Option<String>,
     first: Option<String>,
     is_filtered: bool,
+    /// The filters, for what is done to all that match; empty where everything there is is on the page.
+    all: Option<String>,
     may_write: bool,
 }
 
@@ -226,13 +243,16 @@ pub async fn page(viewer: Viewer, uri: Uri) -> Shown {
     kinds.dedup();
     let parts = outer_all(&fragments(&viewer, &wanted).await?)?;
     let project = wanted.filter.project_id.as_ref();
+    let reasons = Reason::ALL
+        .map(|reason| Choice { name: reason.as_str(), is_chosen: wanted.filter.waiting == Some(reason) });
     let states = State::ALL
         .map(|state| Choice { name: state.as_str(), is_chosen: wanted.filter.states.contains(&state) });
-    let details = ["tag", "agentTaskId", "since", "before"].map(|name| wanted.value(name));
+    let details = ["tag", "agentTaskId", "since", "before", "waiting"].map(|name| wanted.value(name));
     let has_details = details.iter().any(|value| !value.is_empty());
-    let [tag, agent_task, since, before] = details;
+    let [tag, agent_task, since, before, _] = details;
     let main = render(&Page {
         states: states.into(),
+        reasons: reasons.into(),
         kinds,
         projects: projects
             .into_iter()
@@ -280,8 +300,10 @@ pub async fn fragments(viewer: &Viewer, wanted: &Wanted) -> Result<Vec<Fragment>
         })
     })
     .await?;
+    let has_more = next_cursor.is_some() || wanted.filter.cursor.is_some();
     let table = Table {
         rows: run_rows(&data, now),
+        all: has_more.then(|| wanted.query()),
         next: next_cursor.map(|cursor| wanted.path("/runs", Some(&cursor))),
         first: wanted.filter.cursor.is_some().then(|| wanted.path("/runs", None)),
         is_filtered: !wanted.pairs.is_empty(),

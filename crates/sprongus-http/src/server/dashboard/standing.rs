@@ -1,32 +1,40 @@
 //! Where a run stands, in words: what an operator wants to know first.
 
-use sprongus_core::directory::{KindSetting, Worker};
+use sprongus_core::directory::Worker;
 use sprongus_core::run::Run;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
+use sprongus_core::waiting::Waiting;
 
 use super::when::When;
 
-/// Where a run stands, in a word for people.
-pub fn label(run: &Run, now: Timestamp) -> &'static str {
-    match run.state {
-        State::Queued if run.waiting_for().is_some() => "waiting",
-        State::Queued if run.run_at > now && run.error.is_some() => "backing off",
-        State::Queued if run.run_at > now => "delayed",
-        State::Queued => "queued",
-        State::Running => "running",
-        State::Succeeded => "succeeded",
-        State::Failed => "failed",
-        State::Canceled => "canceled",
-    }
+/// What a queued run waits for, as a list tells it.
+pub struct Waits {
+    /// What for.
+    pub text: String,
+    /// What the time is.
+    pub label: &'static str,
+    /// A time.
+    pub time: When,
+    /// Whether it waits until somebody does something.
+    pub is_amiss: bool,
+}
+
+/// What `run` waits for, if it was looked up.
+pub fn waits(run: &Run, now: Timestamp) -> Option<Waits> {
+    let words = run.waiting.as_ref().map(Waiting::words)?;
+    let time = When::new(words.time, now);
+    Some(Waits { text: words.text, label: words.label, time, is_amiss: words.is_amiss })
 }
 
 /// Why a run stands where it stands.
 pub struct Why {
     /// The reason, which goes on into the time.
-    pub text: &'static str,
+    pub text: String,
     /// Since when, or when it ends.
     pub since: When,
+    /// What goes behind the time.
+    pub more: &'static str,
     /// Whether somebody should do something.
     pub is_amiss: bool,
 }
@@ -40,41 +48,39 @@ pub fn is_to_be_retried(state: State) -> bool {
 }
 
 /// What an operator wants to know first: why it stands there, and since when.
-pub fn why(run: &Run, workers: &[Worker], kinds: &[KindSetting], now: Timestamp) -> Why {
-    let since = |text, at: Timestamp, is_amiss| Why { text, since: When::new(at, now), is_amiss };
+pub fn why(run: &Run, workers: &[Worker], now: Timestamp) -> Why {
+    let since = |text: &str, at: Timestamp, is_amiss| Why {
+        text: text.to_owned(),
+        since: When::new(at, now),
+        more: "",
+        is_amiss,
+    };
     let ended = run.finished_at.unwrap_or(run.updated_at);
     match run.state {
-        State::Queued if run.waiting_for().is_some() => {
-            since("It waits for somebody to answer at a gate; it got there", run.updated_at, true)
-        }
-        State::Queued if run.run_at > now && run.error.is_some() => {
-            since("Its last attempt failed; the next is due", run.run_at, false)
-        }
-        State::Queued if run.run_at > now => since("It was delayed; it is due", run.run_at, false),
-        State::Queued if let Some(paused) = kinds.iter().find(|it| it.kind == run.kind && it.paused) => {
-            match paused.changed_at {
-                Some(at) => since("Its kind is paused; that was done", at, true),
-                None => since("Its kind is paused; it fell due", run.run_at, true),
-            }
-        }
-        State::Queued if !workers.iter().any(|worker| worker.serves(&run.kind)) => {
-            since("No worker that lives takes its kind; it fell due", run.run_at, true)
-        }
-        State::Queued => since("It waits for a worker to be free; it fell due", run.run_at, false),
+        State::Queued => match waits(run, now) {
+            Some(waits) => Why {
+                text: format!("Waits for {}, {}", waits.text, waits.label),
+                since: waits.time,
+                more: "",
+                is_amiss: waits.is_amiss,
+            },
+            None => since("Due", run.due_at, false),
+        },
         State::Running => {
             let is_heard =
                 run.claimed_by.as_ref().is_some_and(|by| workers.iter().any(|worker| worker.id == *by));
             let began = run.claimed_at.unwrap_or(run.updated_at);
             match run.lease_expires_at.filter(|_| !is_heard) {
-                Some(end) if end > now => {
-                    since("Its worker was not heard of lately; its lease ends", end, true)
-                }
-                Some(end) => since("Its worker is gone; its lease ran out", end, true),
-                None => since("Its worker took it", began, false),
+                Some(end) if end > now => since("Its worker is not responding; its lease expires", end, true),
+                Some(end) => since("Its worker is gone; its lease expired", end, true),
+                None => since("Started", began, false),
             }
         }
-        State::Succeeded => since("It succeeded", ended, false),
-        State::Failed => since("It was given up", ended, true),
-        State::Canceled => since("It was called off", ended, false),
+        State::Succeeded => since("Succeeded", ended, false),
+        State::Failed => {
+            let more = if run.attempt >= run.max_attempts { ": no attempts left" } else { "" };
+            Why { more, ..since("Failed", ended, true) }
+        }
+        State::Canceled => since("Canceled", ended, false),
     }
 }

@@ -27,9 +27,10 @@ type Labels<'a> = [(&'static str, &'a str); 2];
 type Ended<'a> = [(&'static str, &'a str); 3];
 
 /// How many runs there are now, and who is there for them.
-const DEPTHS: [(&str, &str, Depth); 6] = [
+const DEPTHS: [(&str, &str, Depth); 7] = [
     ("runs_due", "Runs that are due and not claimed", |of| of.now.due as f64),
-    ("runs_later", "Runs that are delayed, backing off or waiting at a gate", |of| of.now.later as f64),
+    ("runs_later", "Runs that are delayed or backing off", |of| of.now.later as f64),
+    ("runs_waiting", "Runs that wait for an approval at a gate", |of| of.now.waiting as f64),
     ("runs_running", "Runs that workers hold", |of| of.now.running as f64),
     ("oldest_due_seconds", "How long the run that has been due longest has been so", |of| {
         of.now.oldest_due_ms.map_or(0.0, seconds)

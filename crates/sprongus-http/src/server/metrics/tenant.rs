@@ -75,7 +75,10 @@ impl Tenant {
             .collect();
         // Where there is not room for all, what has most before it comes first.
         all.sort_by_key(|(_, of)| {
-            std::cmp::Reverse((of.now.due + of.now.running + of.now.later, of.ever.counts.enqueued))
+            std::cmp::Reverse((
+                of.now.due + of.now.running + of.now.later + of.now.waiting,
+                of.ever.counts.enqueued,
+            ))
         });
         let told_apart = shown.0.entry(workspace.clone()).or_default();
         let mut kinds: BTreeMap<String, OfKind> = BTreeMap::new();
@@ -115,6 +118,7 @@ impl OfKind {
     fn with(mut self, other: Self) -> Self {
         self.now.due += other.now.due;
         self.now.later += other.now.later;
+        self.now.waiting += other.now.waiting;
         self.now.running += other.now.running;
         self.now.oldest_due_ms = self.now.oldest_due_ms.max(other.now.oldest_due_ms);
         self.ever.add(&other.ever);

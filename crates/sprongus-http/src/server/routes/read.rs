@@ -20,7 +20,8 @@ use crate::server::{Shared, feed};
 use crate::wire::List;
 use crate::wire::history::{EventBody, LineBody, NewsBody, StepBody};
 use crate::wire::run::RunBody;
-use crate::wire::words::{SortName, StateName};
+use crate::wire::waiting::OpenGateBody;
+use crate::wire::words::{ReasonName, SortName, StateName};
 
 /// The longest wait for news.
 const MAX_WAIT_MS: u64 = 60_000;
@@ -44,6 +45,8 @@ pub(crate) use page_body;
 page_body! {
     /// A page of runs. It may hold fewer than asked for; only a `nextCursor` of null ends the list.
     RunPage, RunPage, RunBody;
+    /// A page of the gates that wait for an approval.
+    GatePage, GatePage, OpenGateBody;
     /// A run's steps.
     StepPage, StepPage, StepBody;
     /// A page of a run's events.
@@ -63,6 +66,8 @@ page_body! {
         ("tag" = Option<Vec<String>>, Query, description = "With this tag, as NAME=VALUE; may repeat, and all must hold"),
         ("since" = Option<String>, Query, description = "Made at this time or later (RFC 3339)"),
         ("before" = Option<String>, Query, description = "Made before this time (RFC 3339)"),
+        ("waiting" = Option<ReasonName>, Query, description = "Queued, and waiting for this"),
+        ("id" = Option<String>, Query, description = "Whose id begins or ends with these six or more characters"),
         ("sort" = Option<SortName>, Query, description = "`-createdAt` when left out"),
         ("limit" = Option<u32>, Query, description = "1 to 100, 50 when left out", minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before, with the same filters"),
@@ -81,6 +86,27 @@ pub async fn list(Reader(asker): Reader, uri: Uri) -> Answer {
             Ok(json(&Page { data: found.into_iter().collect(), next_cursor: None }))
         }
     }
+}
+
+/// List the gates that wait for an approval, newest run first
+#[utoipa::path(
+    get, path = "/v1/gates", tag = "runs", operation_id = "listGates",
+    params(
+        ("projectId" = Option<String>, Query, description = "Of runs of this project"),
+        ("kind" = Option<Vec<String>>, Query, description = "Of runs of one of these kinds; may repeat"),
+        ("agentTaskId" = Option<String>, Query, description = "Of runs made for this"),
+        ("tag" = Option<Vec<String>>, Query, description = "Of runs with this tag, as NAME=VALUE; may repeat, and all must hold"),
+        ("since" = Option<String>, Query, description = "Of runs made at this time or later (RFC 3339)"),
+        ("before" = Option<String>, Query, description = "Of runs made before this time (RFC 3339)"),
+        ("sort" = Option<SortName>, Query, description = "By the run; `-createdAt` when left out"),
+        ("limit" = Option<u32>, Query, description = "1 to 100, 50 when left out", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before, with the same filters"),
+    ),
+    responses((status = 200, description = "A page", body = GatePage)),
+    security(("token" = ["runs:read"]))
+)]
+pub async fn gates(Reader(asker): Reader, uri: Uri) -> Answer {
+    Ok(json(&asker.runs().gates(&query::gates(&uri)?).await?))
 }
 
 /// Look at a run

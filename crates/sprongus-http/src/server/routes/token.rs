@@ -54,7 +54,7 @@ pub async fn tokens(Operator(asker): Operator, uri: Uri) -> Answer {
 /// Make a token
 #[utoipa::path(
     post, path = "/v1/tokens", tag = "administration", operation_id = "createToken", request_body = NewTokenBody,
-    responses((status = 201, description = "The token, shown this once", body = MadeTokenBody)),
+    responses((status = 201, description = "The token, shown only once", body = MadeTokenBody)),
     security(("token" = ["admin"]))
 )]
 pub async fn create(Operator(asker): Operator, Strict(body): Strict<NewTokenBody>) -> Answer {

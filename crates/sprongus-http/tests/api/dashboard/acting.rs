@@ -71,7 +71,7 @@ fn a_gate_is_passed() {
         let fields = [("stepId", step.as_str()), ("comment", "fine by me")];
         assert_eq!(browser.post(&format!("/runs/{id}/approve"), &fields).await.status, 303);
         let page = browser.page(&format!("/runs/{id}")).await;
-        assert!(!page.contains("It waits for an answer") && page.contains("fine by me"), "{page}");
+        assert!(!page.contains("Waiting for approval") && page.contains("fine by me"), "{page}");
     });
 }
 

@@ -95,7 +95,7 @@ fn a_run_and_its_log_grow_on_the_page() {
         live.hears("&lt;b&gt;after").await;
         live.forget();
         scene.post(&format!("/v1/runs/{id}:succeed"), json!({"workerId": "w", "epoch": 1})).await.is(200);
-        let took = live.hears("It succeeded").await;
+        let took = live.hears("Succeeded").await;
         assert!(took < Duration::from_secs(3), "{took:?}");
     });
 }

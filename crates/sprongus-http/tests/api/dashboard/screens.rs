@@ -88,7 +88,7 @@ async fn every_screen(scene: Scene) {
     for id in [&runs.queued, &runs.running, &runs.succeeded, &runs.failed, &runs.waiting] {
         shows(&list, &[id]);
     }
-    shows(&list, &["team=blue", "waiting", "With those chosen"]);
+    shows(&list, &["team=blue", "waiting", "With the chosen runs"]);
     let run = browser.page(&format!("/runs/{}", runs.running)).await;
     shows(
         &run,
@@ -105,10 +105,17 @@ async fn every_screen(scene: Scene) {
     let queued = browser.page(&format!("/runs/{}", runs.queued)).await;
     shows(
         &queued,
-        &["No worker that lives takes its kind", "key-1", "films", "a.txt", "2 items", "It has not started"],
+        &[
+            "Waits for a worker: none serves its kind",
+            "key-1",
+            "films",
+            "a.txt",
+            "2 items",
+            "It has not started",
+        ],
     );
     let failed = browser.page(&format!("/runs/{}", runs.failed)).await;
-    shows(&failed, &["the disk is on fire", "It was given up", "Retry…"]);
+    shows(&failed, &["the disk is on fire", "Failed <time", "Retry…"]);
     let succeeded = browser.page(&format!("/runs/{}", runs.succeeded)).await;
     shows(&succeeded, &["answer", "42"]);
     assert!(
@@ -116,7 +123,7 @@ async fn every_screen(scene: Scene) {
         "there is nothing to do about it"
     );
     let waiting = browser.page(&format!("/runs/{}", runs.waiting)).await;
-    shows(&waiting, &["It waits for an answer at sign-off", "Approve", "Reject"]);
+    shows(&waiting, &["Waiting for approval of sign-off", "Approve", "Reject"]);
     shows(&browser.page("/kinds").await, &["script.pull", "Pause"]);
     shows(&browser.page("/workers").await, &["builder", "1.2.3", &runs.running, "Drain"]);
     shows(&browser.page("/tokens").await, &["(this session)", "runs:approve"]);
@@ -175,20 +182,20 @@ fn why_a_run_stands_where_it_stands_is_told() {
         says(&id, "No worker that lives takes its kind").await;
         let worker = json!({"host": "h", "pid": 7, "version": "1", "concurrency": 4});
         scene.ask(&scene.all, "PUT", "/v1/workers/w", Some(worker)).await;
-        says(&id, "It waits for a worker to be free").await;
+        says(&id, "Waits for a worker").await;
         scene.post("/v1/kinds:pause", json!({"kind": "a"})).await.is(200);
-        says(&id, "Its kind is paused").await;
+        says(&id, "Waits for its kind, which was paused by").await;
         let later = scene.post("/v1/runs", json!({"kind": "b", "delayMs": 60_000})).await.is(201);
-        says(later["id"].as_str().unwrap(), "It was delayed; it is due").await;
+        says(later["id"].as_str().unwrap(), "Waits for its scheduled time, due").await;
         let held = scene.held("c").await;
-        says(&held, "Its worker took it").await;
+        says(&held, "Started").await;
         let again = json!({"workerId": "w", "epoch": 1, "error": "once more", "retryInMs": 60_000});
         scene.post(&format!("/v1/runs/{held}:fail"), again).await.is(200);
-        says(&held, "Its last attempt failed; the next is due").await;
+        says(&held, "Waits for its next attempt, as the last one failed, due").await;
         let claim = json!({"workerId": "silent", "limit": 1, "kinds": ["d"]});
         let lost = scene.enqueue("d").await;
         scene.post("/v1/runs:claim", claim).await.is(200);
-        says(&lost, "Its worker was not heard of lately").await;
+        says(&lost, "Its worker is not responding").await;
     });
 }
 
@@ -199,10 +206,10 @@ fn where_there_is_nothing_a_page_says_so() {
         let browser = Browser::of(&scene, &scene.all).await;
         shows(
             &browser.page("/").await,
-            &["Nothing runs", "No run has failed", "No worker was heard of", "Nothing happened"],
+            &["No runs are running", "No failed runs", "No workers are running", "Nothing happened"],
         );
         shows(&browser.page("/runs").await, &["There is no run yet"]);
-        shows(&browser.page("/runs?state=failed").await, &["No run is like that"]);
+        shows(&browser.page("/runs?state=failed").await, &["No runs match these filters"]);
         shows(&browser.page("/kinds").await, &["No run waits or runs"]);
     });
 }

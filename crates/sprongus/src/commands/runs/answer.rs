@@ -1,6 +1,6 @@
 //! Answering a gate; what `approve` and `reject` share.
 
-use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::ids::StepId;
 use sprongus_core::run::Answer;
 
 use crate::app::App;
@@ -8,17 +8,19 @@ use crate::connect::Access;
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::render::run::line;
+use crate::run_ref::RunRef;
 
 /// Gives the answer. Without a step it is the one the run waits at now; it is named to the store, so that the answer cannot
 /// meet the next gate.
 pub async fn give(
     app: &App,
-    id: RunId,
+    id: &RunRef,
     step: Option<StepId>,
     answer: Answer,
     comment: Option<String>,
 ) -> Outcome {
     let runs = app.connect(Access::Existing).await?.runs;
+    let id = id.find(app, runs.as_ref()).await?;
     let step = match step {
         Some(step) => Some(step),
         None => runs.get(id).await?.waiting_for().map(|gate| gate.step_id),

@@ -1,17 +1,18 @@
 //! `runs approve`: lets a run pass the gate it waits at.
 
-use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::ids::StepId;
 use sprongus_core::run::Answer;
 
 use super::answer;
 use crate::app::App;
 use crate::failure::Outcome;
+use crate::run_ref::RunRef;
 
 /// Which run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's id
-    pub id: RunId,
+    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    pub id: RunRef,
     /// The gate's step, if not the one it waits at now
     #[arg(long, value_name = "STEP-ID")]
     pub step: Option<StepId>,
@@ -22,5 +23,5 @@ pub struct Args {
 
 /// Approves.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    answer::give(app, args.id, args.step, Answer::Approved, args.comment).await
+    answer::give(app, &args.id, args.step, Answer::Approved, args.comment).await
 }

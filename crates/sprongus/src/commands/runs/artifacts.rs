@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use serde::Serialize;
 use sprongus_core::Runs;
 use sprongus_core::artifact::Artifact;
-use sprongus_core::ids::RunId;
 use sprongus_core::list::Page;
 use sprongus_core::text::printable;
 
@@ -18,6 +17,7 @@ use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::render::artifacts::table;
 use crate::render::screen::Format;
+use crate::run_ref::RunRef;
 use folder::Folder;
 
 /// Which run, and where to.
@@ -27,8 +27,8 @@ use folder::Folder;
                         and goes on, when it is another one the command ends with 4."
 )]
 pub struct Args {
-    /// The run's id
-    pub id: RunId,
+    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    pub id: RunRef,
     /// Write the files below this folder, checked against their SHA-256, and print their paths
     #[arg(long, value_name = "DIR")]
     pub download: Option<PathBuf>,
@@ -47,7 +47,8 @@ struct Written<'a> {
 /// Shows them, or fetches them.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let runs = app.connect(Access::Existing).await?.runs;
-    let artifacts = runs.artifacts(args.id).await?;
+    let id = args.id.find(app, runs.as_ref()).await?;
+    let artifacts = runs.artifacts(id).await?;
     let Some(folder) = args.download else {
         let page = Page { data: artifacts, next_cursor: None };
         app.screen.list(&page, |it| it.name.to_string(), || table(&page.data, app.screen.now()))?;

@@ -1,6 +1,5 @@
 //! Which runs `cancel` and `retry` are about: those named, or those a filter finds; and whether that is meant.
 
-use sprongus_core::ids::RunId;
 use sprongus_core::list::{ListFilter, MAX_PAGE};
 use sprongus_core::run::Run;
 use sprongus_core::state::State;
@@ -12,15 +11,17 @@ use crate::confirm;
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::render::fault;
+use crate::render::plural::plural;
 use crate::render::run::line;
 use crate::render::screen::Format;
+use crate::run_ref::RunRef;
 
 /// Ids, or filters.
 #[derive(Debug, clap::Args)]
 pub struct ChosenArgs {
-    /// The runs' ids; or name them by filters
-    #[arg(conflicts_with_all = ["project", "state", "kind", "agent_task", "tag", "since", "before"])]
-    pub ids: Vec<RunId>,
+    /// The runs, by id as in `runs status`; or name them by filters
+    #[arg(conflicts_with_all = ["project", "state", "kind", "agent_task", "tag", "since", "before", "waiting"])]
+    pub ids: Vec<RunRef>,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
@@ -44,21 +45,21 @@ impl ChosenArgs {
         self.ids.is_empty()
     }
 
-    async fn find(&self, runs: &dyn Runs, verb: &Verb) -> Result<Vec<Run>> {
+    async fn find(&self, app: &App, runs: &dyn Runs, verb: &Verb) -> Result<Vec<Run>> {
         if !self.by_filter() {
             // All of them before the first is touched: a mistyped id leaves nothing half done.
             let mut found = Vec::with_capacity(self.ids.len());
             for id in &self.ids {
-                found.push(runs.get(*id).await?);
+                found.push(runs.get(id.find(app, runs).await?).await?);
             }
             return Ok(found);
         }
         if self.filter.is_empty() {
-            return Err(Error::validation(format!("which runs to {} was not said", verb.name))
-                .with_hint("name ids, or filters such as --state, --kind or --project"));
+            return Err(Error::validation(format!("specify which runs to {}", verb.name))
+                .with_hint("give ids, or filters such as --state, --kind or --project"));
         }
         let mut filter = ListFilter { limit: MAX_PAGE, ..self.filter.filter() };
-        if filter.states.is_empty() {
+        if filter.states.is_empty() && filter.waiting.is_none() {
             filter.states = verb.states.to_vec();
         }
         let mut found = Vec::new();
@@ -78,12 +79,12 @@ impl ChosenArgs {
 /// # Errors
 /// `not_found`; `validation` when nobody could be asked.
 pub async fn choose(args: &ChosenArgs, app: &App, runs: &dyn Runs, verb: &Verb) -> Outcome<Option<Vec<Run>>> {
-    let found = args.find(runs, verb).await?;
+    let found = args.find(app, runs, verb).await?;
     if args.dry_run {
         for run in &found {
             app.screen.answer(run, &run.id.to_string(), || line(run))?;
         }
-        app.screen.note(&format!("{} runs; nothing was changed", found.len()));
+        app.screen.note(&format!("{}; nothing was changed", plural(found.len(), "run")));
         return Ok(None);
     }
     let question = match found.as_slice() {
@@ -92,7 +93,7 @@ pub async fn choose(args: &ChosenArgs, app: &App, runs: &dyn Runs, verb: &Verb) 
             return Ok(None);
         }
         [run] => format!("{} run {} ({}, {})?", verb.name, run.id, run.kind, run.state),
-        many => format!("{} {} runs?", verb.name, many.len()),
+        many => format!("{} {}?", verb.name, plural(many.len(), "run")),
     };
     if !confirm::ask(app, &question, args.yes)? {
         app.screen.note("nothing was changed");
@@ -137,7 +138,9 @@ impl<'a> Report<'a> {
     /// How the command exits.
     pub fn finish(self) -> Exit {
         if self.passed_over > 0 && self.app.screen.format == Format::People {
-            self.app.screen.note(&format!("{} had moved on meanwhile", self.passed_over));
+            self.app
+                .screen
+                .note(&format!("{} had changed state in the meantime", plural(self.passed_over, "run")));
         }
         self.exit
     }

@@ -17,8 +17,10 @@ use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::follow::{Show, to_the_end};
 use crate::render::fault;
+use crate::render::plural::plural;
 use crate::render::run::{ending, line};
 use crate::render::screen::Format;
+use crate::run_ref;
 use crate::{declared, input, times, work};
 
 /// Requests in one transaction.
@@ -82,25 +84,27 @@ pub struct Args {
 
 /// Enqueues.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    let declaration = app.declaration()?;
+    let declaration = app.usable_declaration()?;
     if args.timeout.is_some() && !args.wait && !args.work {
         return Err(Error::validation("--timeout: there is nothing to wait for")
             .with_hint("add --wait")
             .into());
     }
     if let Some(path) = &args.from {
-        return many(batch::read(path, declaration.as_ref())?, app).await;
+        return many(batch::read(path, declaration.as_ref())?, declaration.as_ref(), app).await;
     }
     let request = request(&args, declaration.as_ref())?;
+    let unknown = served::unknown(declaration.as_ref(), &request.kind);
     let crew = if args.work { Some(work::crew(declaration, &request.kind)?) } else { None };
     let runs = app.connect(Access::Creating).await?.runs;
     let Enqueued { run, outcome } = runs.enqueue_one(request).await?;
+    run_ref::remember(&app.around, run.id);
     if outcome == Enqueue::Existing {
         app.screen.note("the same request was enqueued before under this key; this is its run");
     }
     if !args.wait && !args.work {
         app.screen.answer(&run, &run.id.to_string(), || line(&run))?;
-        served::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork).await?;
+        served::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork, unknown.as_ref()).await?;
         return Ok(Exit::Done);
     }
     let show = if app.screen.format == Format::People { Show::Lines } else { Show::Nothing };
@@ -109,12 +113,12 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     }
     let ended = match crew {
         Some(crew) => {
-            served::note(app, runs.as_ref(), &run, Remedy::Here).await?;
+            served::note(app, runs.as_ref(), &run, Remedy::Here, unknown.as_ref()).await?;
             let following = to_the_end(&app.screen, runs.as_ref(), run.id, args.timeout, show);
             work::beside(crew, runs.clone(), following).await?
         }
         None => {
-            served::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork).await?;
+            served::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork, unknown.as_ref()).await?;
             to_the_end(&app.screen, runs.as_ref(), run.id, args.timeout, show).await?
         }
     };
@@ -160,7 +164,7 @@ fn request(args: &Args, declaration: Option<&Declaration>) -> Result<NewRun> {
 }
 
 /// Enqueues all, in batches that are each made whole or not at all. As JSON one run a line, in the order of the requests.
-async fn many(requests: Vec<NewRun>, app: &App) -> Outcome {
+async fn many(requests: Vec<NewRun>, declaration: Option<&Declaration>, app: &App) -> Outcome {
     let runs = app.connect(Access::Creating).await?.runs;
     let (mut made, mut found) = (0, 0);
     let mut latest = None;
@@ -179,14 +183,18 @@ async fn many(requests: Vec<NewRun>, app: &App) -> Outcome {
                 app.screen.text(&answers.iter().map(|run| format!("{}\n", run.id)).collect::<String>())?;
             }
         }
+        if let Some(run) = answers.last() {
+            run_ref::remember(&app.around, run.id);
+        }
         latest = answers.into_iter().next_back();
     }
     if app.screen.format == Format::People {
         let before = if found > 0 { format!(", {found} were there before") } else { String::new() };
-        app.screen.text(&format!("enqueued {made} runs{before}\n"))?;
+        app.screen.text(&format!("enqueued {}{before}\n", plural(made, "run")))?;
     }
     if let Some(run) = latest {
-        served::note(app, runs.as_ref(), &run, Remedy::Worker).await?;
+        let unknown = served::unknown(declaration, run.kind.as_str());
+        served::note(app, runs.as_ref(), &run, Remedy::Worker, unknown.as_ref()).await?;
     }
     Ok(Exit::Done)
 }
@@ -209,6 +217,6 @@ async fn enqueue_batch(
             fault::tell(&app.screen, &told);
         }
     }
-    app.screen.note(&format!("{before} runs were enqueued before this"));
+    app.screen.note(&format!("enqueued before this: {before}"));
     Ok(None)
 }

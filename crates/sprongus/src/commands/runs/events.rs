@@ -1,7 +1,6 @@
 //! `runs events`: a run's history from the beginning.
 
 use sprongus_core::follow::MAX_NEWS;
-use sprongus_core::ids::RunId;
 
 use crate::app::App;
 use crate::connect::Access;
@@ -9,12 +8,13 @@ use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::render::history;
 use crate::render::screen::Format;
+use crate::run_ref::RunRef;
 
 /// Which run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's id
-    pub id: RunId,
+    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    pub id: RunRef,
     /// Only what came after this `seq`
     #[arg(long, default_value_t = 0)]
     pub after: u64,
@@ -23,9 +23,10 @@ pub struct Args {
 /// Prints it, a piece at a time.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let runs = app.connect(Access::Existing).await?.runs;
+    let id = args.id.find(app, runs.as_ref()).await?;
     let mut after = args.after;
     loop {
-        let events = runs.events(args.id, after, MAX_NEWS).await?;
+        let events = runs.events(id, after, MAX_NEWS).await?;
         match app.screen.format {
             Format::People => app.screen.text(&events.iter().map(history::full).collect::<String>())?,
             Format::Json => app.screen.json_lines(&events)?,

@@ -4,6 +4,7 @@ use sprongus_core::list::ListFilter;
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId};
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
+use sprongus_core::waiting::Reason;
 use sprongus_core::{Error, Result};
 
 use crate::times;
@@ -18,6 +19,9 @@ pub struct FilterArgs {
     /// In this state: queued, running, succeeded, failed or canceled; may repeat
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     pub state: Vec<State>,
+    /// Queued, and waiting for this: gate, time, kind_paused or worker
+    #[arg(long, value_name = "REASON")]
+    pub waiting: Option<Reason>,
     /// Of this kind; may repeat
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub kind: Vec<Kind>,
@@ -47,6 +51,7 @@ impl FilterArgs {
             project_id: self.project.clone(),
             states: self.state.clone(),
             kinds: self.kind.clone(),
+            waiting: self.waiting,
             agent_task_id: self.agent_task.clone(),
             tags: self.tag.iter().cloned().collect(),
             since: self.since,

@@ -1,43 +1,115 @@
 //! `runs logs`: what a run's processes printed.
 
-use sprongus_core::follow::MAX_NEWS;
+use std::collections::VecDeque;
+
+use sprongus_core::Runs;
+use sprongus_core::follow::{MAX_NEWS, ReadSoFar};
 use sprongus_core::ids::RunId;
+use sprongus_core::step::NumberedLine;
 
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use crate::render::history;
+use crate::follow::LONGEST_LOOK;
+use crate::render::history::Logged;
 use crate::render::screen::Format;
+use crate::run_ref::RunRef;
 
-/// Which run.
+/// Which run, and which part of its log.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's id
-    pub id: RunId,
+    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    pub id: RunRef,
     /// Only what came after this `seq`
     #[arg(long, default_value_t = 0)]
     pub after: u64,
+    /// Only of this step
+    #[arg(long, value_name = "NAME")]
+    pub step: Option<String>,
+    /// Only of this attempt
+    #[arg(long, value_name = "N")]
+    pub attempt: Option<u32>,
+    /// Only the last lines of what is there
+    #[arg(long, value_name = "N")]
+    pub tail: Option<usize>,
+    /// Go on with what is printed from now on, until the run ends
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+impl Args {
+    fn wants(&self, line: &NumberedLine) -> bool {
+        self.step.as_ref().is_none_or(|step| line.line.step.as_ref() == Some(step))
+            && self.attempt.is_none_or(|attempt| line.attempt == attempt)
+    }
 }
 
 /// Prints it, a piece at a time.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let runs = app.connect(Access::Existing).await?.runs;
+    let id = args.id.find(app, runs.as_ref()).await?;
     // A run without a line and a run that does not exist are told apart.
-    runs.get(args.id).await?;
+    let state = runs.get(id).await?.state;
+    let mut shown = Logged::default();
     let mut after = args.after;
+    match args.tail {
+        Some(most) => after = tail(&args, app, runs.as_ref(), id, most, &mut shown).await?,
+        None => loop {
+            let lines = runs.logs(id, after, MAX_NEWS).await?;
+            let Some(last) = lines.last() else { break };
+            after = last.seq;
+            print(&args, app, lines, &mut shown)?;
+        },
+    }
+    if !args.follow || state.is_final() {
+        return Ok(Exit::Done);
+    }
+    let mut read = ReadSoFar { events: 0, lines: after };
     loop {
-        let lines = runs.logs(args.id, after, MAX_NEWS).await?;
-        match app.screen.format {
-            Format::People => {
-                app.screen.text(&lines.iter().map(|line| history::log(&line.line)).collect::<String>())?;
-            }
-            Format::Json => app.screen.json_lines(&lines)?,
-            Format::Quiet => {}
-        }
-        match lines.last() {
-            Some(last) => after = last.seq,
-            None => return Ok(Exit::Done),
+        let news = runs.follow(id, read, LONGEST_LOOK).await?;
+        read = news.read;
+        let more = news.events.len() >= MAX_NEWS as usize || news.lines.len() >= MAX_NEWS as usize;
+        let is_over = news.run.state.is_final() && !more;
+        print(&args, app, news.lines, &mut shown)?;
+        if is_over {
+            return Ok(Exit::Done);
         }
     }
+}
+
+/// The last lines; the log is read from its beginning, for it is not known how many of its lines are wanted.
+async fn tail(
+    args: &Args,
+    app: &App,
+    runs: &dyn Runs,
+    id: RunId,
+    most: usize,
+    shown: &mut Logged,
+) -> Outcome<u64> {
+    let mut after = args.after;
+    let mut kept: VecDeque<NumberedLine> = VecDeque::new();
+    loop {
+        let lines = runs.logs(id, after, MAX_NEWS).await?;
+        let Some(last) = lines.last() else { break };
+        after = last.seq;
+        kept.extend(lines.into_iter().filter(|line| args.wants(line)));
+        let surplus = kept.len().saturating_sub(most);
+        kept.drain(..surplus);
+    }
+    print(args, app, kept.into(), shown)?;
+    Ok(after)
+}
+
+fn print(args: &Args, app: &App, lines: Vec<NumberedLine>, shown: &mut Logged) -> Outcome<()> {
+    let lines: Vec<NumberedLine> = lines.into_iter().filter(|line| args.wants(line)).collect();
+    match app.screen.format {
+        Format::People => {
+            shown.begin(&lines);
+            app.screen.text(&lines.iter().map(|line| shown.line(line)).collect::<String>())?;
+        }
+        Format::Json => app.screen.json_lines(&lines)?,
+        Format::Quiet => {}
+    }
+    Ok(())
 }

@@ -1,17 +1,18 @@
 //! `runs reject`: does not let a run pass the gate it waits at; it fails for good.
 
-use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::ids::StepId;
 use sprongus_core::run::Answer;
 
 use super::answer;
 use crate::app::App;
 use crate::failure::Outcome;
+use crate::run_ref::RunRef;
 
 /// Which run, and why not.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's id
-    pub id: RunId,
+    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    pub id: RunRef,
     /// Why; it becomes the run's error
     #[arg(long)]
     pub reason: String,
@@ -22,5 +23,5 @@ pub struct Args {
 
 /// Rejects.
 pub async fn run(args: Args, app: &App) -> Outcome {
-    answer::give(app, args.id, args.step, Answer::Rejected, Some(args.reason)).await
+    answer::give(app, &args.id, args.step, Answer::Rejected, Some(args.reason)).await
 }

@@ -2,7 +2,9 @@
 
 use sprongus_core::run::Run;
 use sprongus_core::state::State;
+use sprongus_core::text::printable;
 use sprongus_core::{Result, Runs};
+use sprongus_worker::declaration::Declaration;
 
 use crate::app::App;
 use crate::render::screen::Format;
@@ -19,21 +21,46 @@ pub enum Remedy {
     Here,
 }
 
-/// Says so when nobody will.
+/// A kind that the `sprongus.toml` here does not declare, as it may well be misspelt.
+pub struct Unknown {
+    file: String,
+    meant: Option<String>,
+}
+
+/// Whether the declaration here is without `kind`.
+pub fn unknown(declaration: Option<&Declaration>, kind: &str) -> Option<Unknown> {
+    let declaration =
+        declaration.filter(|it| !it.kinds.contains_key(kind) && !it.broken.contains_key(kind))?;
+    let file = declaration.path.display().to_string();
+    Some(Unknown { file, meant: declaration.kind_like(kind).map(str::to_owned) })
+}
+
+/// Says so when nobody will; of a kind that is `unknown` here, first of all that it is.
 ///
 /// # Errors
 /// `unavailable`.
-pub async fn note(app: &App, runs: &dyn Runs, run: &Run, remedy: Remedy) -> Result<()> {
+pub async fn note(
+    app: &App,
+    runs: &dyn Runs,
+    run: &Run,
+    remedy: Remedy,
+    unknown: Option<&Unknown>,
+) -> Result<()> {
     if run.state != State::Queued || run.waiting_for().is_some() || app.screen.format == Format::Quiet {
         return Ok(());
     }
-    if let Some(text) = unserved(runs, run, remedy).await? {
+    if let Some(text) = unserved(runs, run, remedy, unknown).await? {
         app.screen.note(&format!("{} {text}", paint(ATTENTION, "note:")));
     }
     Ok(())
 }
 
-async fn unserved(runs: &dyn Runs, run: &Run, remedy: Remedy) -> Result<Option<String>> {
+async fn unserved(
+    runs: &dyn Runs,
+    run: &Run,
+    remedy: Remedy,
+    unknown: Option<&Unknown>,
+) -> Result<Option<String>> {
     let kind = &run.kind;
     let or_work = match remedy {
         Remedy::WorkerOrWork => ", or add `--work`",
@@ -41,14 +68,24 @@ async fn unserved(runs: &dyn Runs, run: &Run, remedy: Remedy) -> Result<Option<S
     };
     if remedy != Remedy::Here {
         let workers = runs.workers().await?;
-        if workers.is_empty() {
-            return Ok(Some(format!("no worker is running here; start one with `sprongus worker`{or_work}")));
+        let is_served = workers.iter().any(|worker| worker.serves(kind));
+        if let Some(Unknown { file, meant }) = unknown.filter(|_| !is_served) {
+            let text = format!("{} does not declare {kind}", printable(file));
+            let cancel = format!("`sprongus runs cancel {}` takes this one back", run.id);
+            return Ok(Some(match meant {
+                Some(meant) => format!("{text}; did you mean {meant}? {cancel}"),
+                None => format!("{text}, and no worker serves it"),
+            }));
         }
-        if !workers.iter().any(|worker| worker.serves(kind)) {
+        if workers.is_empty() {
+            return Ok(Some(format!("no workers are running; start one with `sprongus worker`{or_work}")));
+        }
+        if !is_served {
             let start = format!("start one with `sprongus worker` where it is declared{or_work}");
-            return Ok(Some(format!("no worker here serves {kind}; {start}")));
+            return Ok(Some(format!("no worker serves {kind}; {start}")));
         }
     }
     let is_paused = runs.kinds().await?.iter().any(|setting| setting.paused && setting.kind == *kind);
-    Ok(is_paused.then(|| format!("{kind} is paused; `sprongus kinds resume {kind}` lets it go on")))
+    Ok(is_paused
+        .then(|| format!("{kind} is paused; `sprongus kinds resume {kind}` lets its runs start again")))
 }

@@ -1,6 +1,5 @@
 //! `runs steps`: a run's steps, by attempt and order.
 
-use sprongus_core::ids::RunId;
 use sprongus_core::list::Page;
 
 use crate::app::App;
@@ -8,18 +7,20 @@ use crate::connect::Access;
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::render::steps::table;
+use crate::run_ref::RunRef;
 
 /// Which run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's id
-    pub id: RunId,
+    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    pub id: RunRef,
 }
 
 /// Shows them.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let runs = app.connect(Access::Existing).await?.runs;
-    let page = Page { data: runs.steps(args.id).await?, next_cursor: None };
+    let id = args.id.find(app, runs.as_ref()).await?;
+    let page = Page { data: runs.steps(id).await?, next_cursor: None };
     app.screen.list(&page, |step| step.id.to_string(), || table(&page.data, app.screen.now()))?;
     Ok(Exit::Done)
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use sprongus_core::ids::RunId;
-
 use super::served::{self, Remedy};
 use crate::app::App;
 use crate::connect::Access;
@@ -12,13 +10,14 @@ use crate::failure::Outcome;
 use crate::follow::{Show, to_the_end};
 use crate::render::run::ending;
 use crate::render::screen::Format;
+use crate::run_ref::RunRef;
 use crate::times;
 
 /// Which run, and for how long.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's id
-    pub id: RunId,
+    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    pub id: RunRef,
     /// Stop following after this long; the run goes on
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub timeout: Option<Duration>,
@@ -27,10 +26,10 @@ pub struct Args {
 /// Follows it. Exits as the run ended.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let runs = app.connect(Access::Existing).await?.runs;
-    let run = runs.get(args.id).await?;
-    served::note(app, runs.as_ref(), &run, Remedy::Worker).await?;
-    let run =
-        to_the_end(&app.screen, runs.as_ref(), args.id, args.timeout, Show::stream(&app.screen)).await?;
+    let id = args.id.find(app, runs.as_ref()).await?;
+    let run = runs.get(id).await?;
+    served::note(app, runs.as_ref(), &run, Remedy::Worker, None).await?;
+    let run = to_the_end(&app.screen, runs.as_ref(), id, args.timeout, Show::stream(&app.screen)).await?;
     if app.screen.format == Format::People {
         app.screen.text(&ending(&run))?;
     }

@@ -1,0 +1,65 @@
+//! What has to be looked up to say what runs wait for ([`crate::waiting`]).
+
+use super::CallerRuns;
+use crate::error::Result;
+use crate::ids::StepId;
+use crate::list::{ListFilter, Page};
+use crate::run::Run;
+use crate::waiting::{Around, MOST_COUNTED, OpenGate, Reason, Waiting, reason, waiting};
+
+impl CallerRuns {
+    /// Says of each run what it waits for. Nothing is looked up where nothing waits.
+    pub(super) async fn explain(&self, runs: &mut [Run]) -> Result<()> {
+        if !runs.iter().any(|run| run.state == crate::state::State::Queued) {
+            return Ok(());
+        }
+        let now = self.store().now().await?;
+        let around = if runs.iter().any(|run| reason(run, false, now) == Some(Reason::Worker)) {
+            Around {
+                kinds: self.store().kinds(&self.caller).await?,
+                workers: self.store().workers(&self.caller).await?,
+                held: self.store().held(&self.caller).await?,
+            }
+        } else {
+            Around::default()
+        };
+        for run in runs {
+            run.waiting = waiting(run, &around, now);
+        }
+        Ok(())
+    }
+
+    /// Says it of one run, with what is too dear to look up for each of a list.
+    pub(super) async fn explain_one(&self, run: &mut Run) -> Result<()> {
+        self.explain(std::slice::from_mut(run)).await?;
+        let mut waiting = run.waiting.take();
+        match &mut waiting {
+            Some(Waiting::Gate { step_id, step, .. }) => *step = self.step_name(run, *step_id).await?,
+            Some(Waiting::Worker { place, .. }) => {
+                let ahead = self.store().ahead(&self.caller, run).await?;
+                *place = (ahead < MOST_COUNTED).then_some(ahead + 1);
+            }
+            Some(Waiting::Time { .. } | Waiting::KindPaused { .. }) | None => {}
+        }
+        run.waiting = waiting;
+        Ok(())
+    }
+
+    /// A page of the inbox: the gates of the runs that a list by this filter holds.
+    pub(super) async fn open_gates(&self, filter: &ListFilter) -> Result<Page<OpenGate>> {
+        let filter = ListFilter { waiting: Some(Reason::Gate), ..filter.clone() };
+        let page = self.store().list(&self.caller, &filter).await?;
+        let mut data = Vec::with_capacity(page.data.len());
+        for run in &page.data {
+            let Some(gate) = run.waiting_for() else { continue };
+            let step = self.step_name(run, gate.step_id).await?;
+            data.extend(OpenGate::of(run, step));
+        }
+        Ok(Page { data, next_cursor: page.next_cursor })
+    }
+
+    async fn step_name(&self, run: &Run, id: StepId) -> Result<Option<String>> {
+        let steps = self.store().steps(&self.caller, run.id).await?;
+        Ok(steps.into_iter().find(|step| step.id == id).map(|step| step.name))
+    }
+}
