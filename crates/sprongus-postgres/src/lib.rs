@@ -73,7 +73,7 @@ use tokio_postgres::Config;
 
 pub use enqueue_in::enqueue_in;
 pub use migrate::{Migration, latest as latest_schema};
-pub use open::{Durability, Options};
+pub use open::{Durability, Options, check_url, place};
 
 use claim::Marks;
 use finish::Told;
@@ -165,19 +165,6 @@ pub async fn migrate_to(url: &str, options: &Options, number: u32) -> Result<()>
     let mut client = migrate::connect(&open::config(url, &options.schema)?).await?;
     migrate::migrate(&mut client, &options.schema, number).await?;
     Ok(())
-}
-
-/// Whether a URL of a database can be read at all.
-///
-/// # Errors
-/// `validation`, without the URL.
-pub fn check_url(url: &str) -> Result<()> {
-    open::config(url, &Options::default().schema).map(drop)
-}
-
-/// Host, port and database of a URL, for people; a password is left out.
-pub fn place(url: &str) -> String {
-    url.parse().map_or_else(|_| "postgres".to_owned(), |config| health::place(&config))
 }
 
 #[async_trait]

@@ -122,3 +122,16 @@ pub async fn check(client: &Client, options: &Options) -> Result<()> {
     }
     Ok(())
 }
+
+/// Whether a URL of a database can be read at all.
+///
+/// # Errors
+/// `validation`, without the URL.
+pub fn check_url(url: &str) -> sprongus_core::Result<()> {
+    config(url, &Options::default().schema).map(drop)
+}
+
+/// Host, port and database of a URL, for people; a password is left out.
+pub fn place(url: &str) -> String {
+    url.parse().map_or_else(|_| "postgres".to_owned(), |config| crate::health::place(&config))
+}
