@@ -142,7 +142,7 @@ fn a_run_is_canceled_and_retried_after_a_question() {
     assert_eq!(site.until(id, |_| true).state, State::Running, "to ask is not to do");
     tab.follow("a", "Cancel");
     tab.follow("button", "Cancel the run");
-    tab.until_reads("It was called off");
+    tab.until_reads("Canceled");
     site.until(id, |run| run.state == State::Canceled);
     tab.follow("a", "Retry");
     tab.follow("button", "Retry the run");

@@ -47,7 +47,7 @@ fn it_tells_who_did_what_newest_first() {
         let trouble = browser.page("/audit?what=trouble").await;
         assert_eq!(rows(&trouble).iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>(), ["run.failed"]);
         shows(&trouble, &["<option value=\"trouble\" selected>", "data-live=\"/live/audit?what=trouble\""]);
-        shows(&browser.page("/audit?actor=nobody").await, &["Nothing like that happened"]);
+        shows(&browser.page("/audit?actor=nobody").await, &["No events match these filters"]);
         let bad = browser.ask("/audit?what=something").await;
         assert_eq!(bad.status, 422);
         shows(&well_made("/audit", &bad), &["neither an event type nor a word that stands for some"]);
@@ -88,7 +88,7 @@ fn a_look_that_does_not_come_to_the_beginning_says_so() {
         }
         let browser = Browser::of(&scene, &scene.all).await;
         let first = browser.page("/audit?what=run.canceled").await;
-        shows(&first, &["Nothing like that among these 5,000 events"]);
+        shows(&first, &["No matches in these 5,000 events"]);
         let second = browser.page(&link(&first, "Older").unwrap()).await;
         assert_eq!(rows(&second).len(), 1);
         assert_eq!(link(&second, "Older"), None);
@@ -101,7 +101,7 @@ fn nobody_reads_of_what_is_anothers() {
         let scene = Scene::new().await;
         let runs = seed(&scene).await;
         let them = scene.token("other", "them", &Scope::ALL).await;
-        shows(&Browser::of(&scene, &them).await.page("/audit").await, &["Nothing has happened yet"]);
+        shows(&Browser::of(&scene, &them).await.page("/audit").await, &["No events yet"]);
         let narrow = scene.narrowed("default", "narrow", &[Scope::Read], Some(&["films"])).await;
         let page = Browser::of(&scene, &narrow).await.page("/audit").await;
         assert_eq!(rows(&page).len(), 1, "{page}");

@@ -88,7 +88,7 @@ async fn every_screen(scene: Scene) {
     for id in [&runs.queued, &runs.running, &runs.succeeded, &runs.failed, &runs.waiting] {
         shows(&list, &[id]);
     }
-    shows(&list, &["team=blue", "waiting", "With the chosen runs"]);
+    shows(&list, &["team=blue", "waits for approval of", "With the chosen runs"]);
     let run = browser.page(&format!("/runs/{}", runs.running)).await;
     shows(
         &run,
@@ -98,10 +98,10 @@ async fn every_screen(scene: Scene) {
             "fetched it",
             "1,200 tokens in, 34 out",
             "Attempt 1 on w",
-            "run.progressed",
             "Cancel…",
         ],
     );
+    assert!(!run.contains("run.progressed"), "progress is left out of the history");
     let queued = browser.page(&format!("/runs/{}", runs.queued)).await;
     shows(
         &queued,
@@ -179,7 +179,7 @@ fn why_a_run_stands_where_it_stands_is_told() {
         let browser = Browser::of(&scene, &scene.all).await;
         let says = async |id: &str, what: &str| shows(&browser.page(&format!("/runs/{id}")).await, &[what]);
         let id = scene.enqueue("a").await;
-        says(&id, "No worker that lives takes its kind").await;
+        says(&id, "Waits for a worker: none serves its kind").await;
         let worker = json!({"host": "h", "pid": 7, "version": "1", "concurrency": 4});
         scene.ask(&scene.all, "PUT", "/v1/workers/w", Some(worker)).await;
         says(&id, "Waits for a worker").await;
@@ -208,9 +208,9 @@ fn where_there_is_nothing_a_page_says_so() {
             &browser.page("/").await,
             &["No runs are running", "No failed runs", "No workers are running", "Nothing happened"],
         );
-        shows(&browser.page("/runs").await, &["There is no run yet"]);
+        shows(&browser.page("/runs").await, &["No runs yet"]);
         shows(&browser.page("/runs?state=failed").await, &["No runs match these filters"]);
-        shows(&browser.page("/kinds").await, &["No run waits or runs"]);
+        shows(&browser.page("/kinds").await, &["No runs are queued or running"]);
     });
 }
 
@@ -254,7 +254,7 @@ fn a_run_is_found_by_its_id_in_both_forms_and_by_its_key() {
                 (303, Some(format!("/runs/{}", runs.queued).as_str()))
             );
         }
-        shows(&browser.page("/runs?q=nobody").await, &["No run has the id or the key <code>nobody</code>"]);
+        shows(&browser.page("/runs?q=nobody").await, &["No run has the id or key <code>nobody</code>"]);
     });
 }
 
@@ -328,7 +328,7 @@ fn a_narrowed_token_sees_its_projects_alone() {
         let token = scene.narrowed("default", "narrow", &scopes, Some(&["films"])).await;
         let narrow = Browser::of(&scene, &token).await;
         let overview = narrow.page("/").await;
-        shows(&overview, &["script.pull", "narrowed to some"]);
+        shows(&overview, &["script.pull", "limited to some"]);
         assert!(!overview.contains(&runs.running) && !overview.contains("fire"), "{overview}");
         let list = narrow.page("/runs").await;
         assert!(list.contains(&runs.queued) && !list.contains(&runs.running));
@@ -408,7 +408,7 @@ fn a_log_is_kept_whole_and_shown_by_its_end() {
         assert!(page.contains("data-last=\"3200\""));
         let none = browser.page(&format!("/runs/{id}?step=other")).await;
         assert_eq!(none.matches("<li id=\"l").count(), 0);
-        shows(&none, &["holds no line of this step"]);
+        shows(&none, &["No lines of this step"]);
         let whole = browser.ask(&format!("/runs/{id}/log")).await;
         assert_eq!(whole.header("content-type"), Some("text/plain; charset=utf-8"));
         assert_eq!(
