@@ -92,14 +92,7 @@ async fn every_screen(scene: Scene) {
     let run = browser.page(&format!("/runs/{}", runs.running)).await;
     shows(
         &run,
-        &[
-            "hello log",
-            "oh no",
-            "fetched it",
-            "1,200 tokens in, 34 out",
-            "Attempt 1 on w",
-            "Cancel…",
-        ],
+        &["hello log", "oh no", "fetched it", "1,200 tokens in, 34 out", "Attempt 1 on w", "Cancel…"],
     );
     assert!(!run.contains("run.progressed"), "progress is left out of the history");
     let queued = browser.page(&format!("/runs/{}", runs.queued)).await;
