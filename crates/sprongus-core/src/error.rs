@@ -235,6 +235,19 @@ impl Error {
         }))
     }
 
+    /// The same for one more caller of what failed for several at once: whatever each is told and may log, its cause as text.
+    #[must_use]
+    pub fn for_another(&self) -> Self {
+        let source = self.0.source.as_ref().map(|source| source.to_string().into());
+        Self(Box::new(Body {
+            code: self.0.code,
+            message: self.0.message.clone(),
+            hint: self.0.hint.clone(),
+            fields: self.0.fields.clone(),
+            source,
+        }))
+    }
+
     /// Which of the closed list this is.
     pub fn code(&self) -> ErrorCode {
         self.0.code
@@ -315,6 +328,15 @@ mod tests {
         assert_eq!(masked.code(), error.code());
         let ours = Error::validation("x").with_hint("such as postgres://user:password@host");
         assert_eq!(ours.masked().hint(), ours.hint());
+    }
+
+    #[test]
+    fn what_another_caller_is_told_is_the_whole_error() {
+        let field = FieldError { pointer: "/a".to_owned(), message: "b".to_owned() };
+        let error = Error::new(ErrorCode::Unavailable, "busy").with_hint("wait").with_fields(vec![field]);
+        let error = error.with_source("57P01 terminating connection");
+        let told = error.for_another();
+        assert_eq!((format!("{told:?}"), told.hint()), (format!("{error:?}"), error.hint()));
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub enum Again {
     No,
     /// It was rolled back for its neighbours' sake.
     RolledBack,
+    /// It was rolled back because of the session it was sent on: another one may do it.
+    Elsewhere,
     /// The connection is gone: it may have been committed or not.
     Unknown,
 }
@@ -47,14 +49,32 @@ impl From<tokio_postgres::Error> for Fault {
             let lost = error.is_closed() || (has_io(&error) && error.to_string() != NO_TLS);
             return if lost { unreachable(error) } else { refused(error) };
         };
-        let (code, message, hint, again) = meaning(&state);
+        let (code, message, hint, again) = meaning(&state).unwrap_or((
+            ErrorCode::Internal,
+            "the database refused a statement",
+            "",
+            Again::No,
+        ));
         let told = Error::new(code, message).with_source(cause(&error));
         Self { error: if hint.is_empty() { told } else { told.with_hint(hint) }, again }
     }
 }
 
+/// Whether the session that an error came from may be used again. Only errors that are about a statement or its rows leave it as good
+/// as it was. Any other may stick to it: a demoted primary, a plan of a table that was altered, statements that a pooler dropped.
+pub fn is_session_sound(error: &tokio_postgres::Error) -> bool {
+    let Some(state) = error.code() else { return false };
+    let class = state.code().get(..2).unwrap_or_default();
+    let sticks = [SqlState::DUPLICATE_PSTATEMENT, SqlState::UNDEFINED_OBJECT, SqlState::UNDEFINED_TABLE];
+    match class {
+        "22" | "23" | "40" | "44" | "53" | "54" | "55" | "P0" => true,
+        "42" => !sticks.contains(state),
+        _ => *state == SqlState::QUERY_CANCELED,
+    }
+}
+
 /// What the server said, for the log: without its detail, which repeats values.
-fn cause(error: &tokio_postgres::Error) -> String {
+pub fn cause(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(said) => format!("{} {}", said.code().code(), said.message()),
         None => error.to_string(),
@@ -102,53 +122,88 @@ fn refused(error: tokio_postgres::Error) -> Fault {
             "check that the server takes TLS, and that its certificate is for this host and from an authority of this \
              system or of SSL_CERT_FILE",
         ),
+        (text, _) if OUT_OF_STEP.contains(&text) => {
+            let told = Error::new(ErrorCode::Unavailable, "the database's answers are out of step");
+            return Fault { error: told.with_hint(POOLERS).with_source(error), again: Again::Unknown };
+        }
         _ => return unreadable(error),
     };
     Error::new(code, message).with_hint(hint).with_source(error).into()
 }
+
+/// Where everything about poolers is said.
+pub const POOLERS: &str = "a pooler may stand in between: docs/postgres.md#poolers";
+
+/// What tokio-postgres says of an answer that is not one to what it asked.
+const OUT_OF_STEP: [&str; 2] = ["unexpected message from server", "error parsing response from server"];
 
 /// What came back is nothing this version wrote, or what was sent nothing the server takes.
 fn unreadable(error: tokio_postgres::Error) -> Fault {
     Error::internal("the database holds what this version cannot read").with_source(error).into()
 }
 
-/// What a SQLSTATE means to a caller.
-fn meaning(state: &SqlState) -> (ErrorCode, &'static str, &'static str, Again) {
-    use ErrorCode::{Forbidden, Internal, NotFound, SchemaMismatch, Unauthenticated, Unavailable};
+/// What a SQLSTATE means to a caller; none where it can only be a fault of ours.
+fn meaning(state: &SqlState) -> Option<(ErrorCode, &'static str, &'static str, Again)> {
+    use ErrorCode::{Forbidden, NotFound, SchemaMismatch, Unauthenticated, Unavailable};
     let class = state.code().get(..2).unwrap_or_default();
-    if *state == SqlState::T_R_SERIALIZATION_FAILURE || *state == SqlState::T_R_DEADLOCK_DETECTED {
-        (Unavailable, "the database was busy with conflicting changes", "", Again::RolledBack)
-    } else if class == "28" {
-        let hint = "check user and password in the URL, and pg_hba.conf on the server";
-        (Unauthenticated, "the database does not let this user in", hint, Again::No)
-    } else if *state == SqlState::INVALID_CATALOG_NAME {
-        (NotFound, "no such database on this server", "make it with createdb, or name another one", Again::No)
-    } else if *state == SqlState::INSUFFICIENT_PRIVILEGE {
-        let hint = "let the database's owner run `sprongus migrate --role ROLE` for this role";
-        (Forbidden, "the database role may not do this", hint, Again::No)
-    } else if [
-        SqlState::INVALID_SCHEMA_NAME,
-        SqlState::UNDEFINED_TABLE,
-        SqlState::UNDEFINED_FUNCTION,
-        SqlState::UNDEFINED_COLUMN,
-    ]
-    .contains(state)
-    {
-        (SchemaMismatch, "the database has no schema of sprongus, or another one", "", Again::No)
-    } else if *state == SqlState::DISK_FULL {
-        (
-            Unavailable,
-            "the database's disk is full",
-            "free some space on the server, then try again",
+    Some(match state.code() {
+        // serialization_failure, deadlock_detected
+        "40001" | "40P01" => {
+            (Unavailable, "the database was busy with conflicting changes", "", Again::RolledBack)
+        }
+        // invalid_catalog_name
+        "3D000" => (
+            NotFound,
+            "no such database on this server",
+            "make it with createdb, or name another one",
             Again::No,
-        )
-    } else if *state == SqlState::READ_ONLY_SQL_TRANSACTION {
-        (Unavailable, "the database is read-only", "name the primary, not a standby", Again::No)
-    } else if *state == SqlState::QUERY_CANCELED || *state == SqlState::LOCK_NOT_AVAILABLE {
-        (Unavailable, "the database took too long", "", Again::No)
-    } else if ["08", "53", "57", "58"].contains(&class) {
-        (Unavailable, "the database is not there for us", "", Again::Unknown)
-    } else {
-        (Internal, "the database refused a statement", "", Again::No)
-    }
+        ),
+        // insufficient_privilege
+        "42501" => {
+            let hint = "let the database's owner run `sprongus migrate --role ROLE` for this role";
+            (Forbidden, "the database role may not do this", hint, Again::No)
+        }
+        // invalid_schema_name, undefined_table, undefined_function, undefined_column
+        "3F000" | "42P01" | "42883" | "42703" => {
+            (SchemaMismatch, "the database has no schema of sprongus, or another one", "", Again::No)
+        }
+        // undefined_object: what a policy says where the workspace was not named in this session.
+        "42704" => (Unavailable, "the session lost the name of its workspace", POOLERS, Again::Elsewhere),
+        // disk_full
+        "53100" => {
+            let hint = "free some space on the server, then try again";
+            (Unavailable, "the database's disk is full", hint, Again::No)
+        }
+        // read_only_sql_transaction: after a failover another session may reach the new primary.
+        "25006" => {
+            (Unavailable, "the database is read-only", "name the primary, not a standby", Again::Elsewhere)
+        }
+        // idle_in_transaction_session_timeout, transaction_timeout
+        "25P03" | "25P04" => {
+            let hint = "raise the server role's transaction_timeout or idle_in_transaction_session_timeout";
+            (Unavailable, "the database ended a session that took too long", hint, Again::Unknown)
+        }
+        // in_failed_sql_transaction, as the answer to BEGIN: somebody left the session within a transaction.
+        "25P02" => (Unavailable, "the session was left in a failed transaction", POOLERS, Again::Elsewhere),
+        // feature_not_supported: "cached plan must not change result type", after a table was altered.
+        "0A000" => (Unavailable, "the database's tables were changed under a session", "", Again::Elsewhere),
+        // invalid_sql_statement_name, duplicate_prepared_statement
+        "26000" | "42P05" => {
+            let hint = "a pooler has to pass prepared statements on (PgBouncer: 1.21 or later, max_prepared_statements \
+                        above 0): docs/postgres.md#poolers";
+            (Unavailable, "the session lost its prepared statements", hint, Again::Elsewhere)
+        }
+        // protocol_violation: so a pooler refuses a startup parameter.
+        "08P01" => (Unavailable, "the settings of a session were refused", POOLERS, Again::Unknown),
+        // query_canceled, lock_not_available
+        "57014" | "55P03" => (Unavailable, "the database took too long", "", Again::No),
+        _ if class == "28" => {
+            let hint = "check user and password in the URL, and pg_hba.conf on the server";
+            (Unauthenticated, "the database does not let this user in", hint, Again::No)
+        }
+        _ if ["08", "53", "57", "58"].contains(&class) => {
+            (Unavailable, "the database is not available", "", Again::Unknown)
+        }
+        _ => return None,
+    })
 }

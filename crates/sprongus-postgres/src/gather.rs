@@ -158,14 +158,8 @@ async fn fly<T: Clone + Send + 'static, A: Send + 'static>(jobs: Vec<Job<T, A>>,
         }
         Err(error) => {
             for job in jobs {
-                let _ = job.answer.send(Err(told_again(&error)));
+                let _ = job.answer.send(Err(error.for_another()));
             }
         }
     }
-}
-
-/// The same error for another caller; its cause was logged with the first.
-fn told_again(error: &Error) -> Error {
-    tracing::debug!(?error, "a transaction of several callers failed");
-    Error::new(error.code(), error.message()).with_hint(error.hint().to_owned())
 }

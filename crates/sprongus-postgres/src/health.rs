@@ -5,9 +5,9 @@ use sprongus_core::names::WorkspaceId;
 use sprongus_core::store::{Fault, Health};
 use tokio_postgres::{Client, Config};
 
-use crate::fault::Result;
+use crate::fault::{POOLERS, Result};
 use crate::migrate;
-use crate::open::weak_setting;
+use crate::open::{SETTINGS, finds_schema, weak_setting};
 use crate::session::{Database, Params};
 
 const SERVER: &str = "SELECT current_setting('server_version')";
@@ -32,13 +32,24 @@ const HORIZON: &str = "
         UNION ALL SELECT transaction FROM pg_prepared_xacts WHERE database = current_database()
         UNION ALL SELECT xmin FROM pg_replication_slots) AS held";
 
+/// What was not set by the connection itself, as a pooler leaves it out, nor to our values by somebody else.
+const NOT_SET: &str = "
+    SELECT name FROM pg_settings JOIN unnest($1::text[], $2::text[]) AS ours (name, value) USING (name)
+    WHERE setting <> value AND source <> 'client' ORDER BY name";
+
+/// What every transaction of a store rests on: the workspace's name reaches the server that answers, a policy takes it, and rows may be
+/// written there.
+const TRY: &str = "
+    SELECT coalesce(current_setting('sprongus.workspace_id', true) = $1, false), current_setting('transaction_read_only') = 'on',
+        EXISTS (SELECT FROM kinds WHERE workspace_id = $1)";
+
 const OWN_ROLE: &str = "run `sprongus migrate --role ROLE` as the owner, and connect as that role";
 
 /// A transaction open for longer keeps the dead rows of the queue from being cleared.
 const LONG_OPEN: i64 = 300;
 
-/// Looks at the server, the schema and the role.
-pub async fn health(client: &Client, place: String, schema: &str) -> Result<Health> {
+/// Looks at the server, the schema and the role, on a connection of the store's kind; `thorough` also looks for what makes it slow.
+pub async fn health(client: &Client, place: String, schema: &str, thorough: bool) -> Result<Health> {
     let mut faults = Vec::new();
     let mut amiss = |what, text: String, remedy| faults.push(Fault { what, text, remedy });
     if let Some(row) = client.query_opt(ROLE, &[]).await? {
@@ -58,10 +69,24 @@ pub async fn health(client: &Client, place: String, schema: &str) -> Result<Heal
         let remedy = "ALTER TABLE … ENABLE and FORCE ROW LEVEL SECURITY, as the migration did";
         amiss("tenants", format!("row-level security is not forced on {table}"), remedy);
     }
-    let oldest: Option<i64> = client.query_one(OLDEST, &[]).await?.try_get(0)?;
-    if let Some(age) = oldest.filter(|age| *age > LONG_OPEN) {
-        let text = format!("a transaction has been open for {age} s; it keeps old rows from being cleared");
-        amiss("transactions", text, "look for it in pg_stat_activity, and end it");
+    if !finds_schema(client, schema).await? {
+        amiss("pooler", "sessions lack a setting that sprongus sends: search_path".to_owned(), POOLERS);
+    }
+    if thorough {
+        let (names, values): (Vec<&str>, Vec<&str>) = SETTINGS.into_iter().unzip();
+        let missing = client.query(NOT_SET, &[&names, &values]).await?;
+        let missing =
+            missing.iter().map(|row| row.try_get(0)).collect::<std::result::Result<Vec<&str>, _>>()?;
+        if !missing.is_empty() {
+            let text = format!("sessions lack settings that sprongus sends: {}", missing.join(", "));
+            amiss("pooler", text, POOLERS);
+        }
+        let oldest: Option<i64> = client.query_one(OLDEST, &[]).await?.try_get(0)?;
+        if let Some(age) = oldest.filter(|age| *age > LONG_OPEN) {
+            let text =
+                format!("a transaction has been open for {age} s; it keeps old rows from being cleared");
+            amiss("transactions", text, "look for it in pg_stat_activity, and end it");
+        }
     }
     let version: String = client.query_one(SERVER, &[]).await?.try_get(0)?;
     let weak = weak_setting(client).await?;
@@ -73,6 +98,29 @@ pub async fn health(client: &Client, place: String, schema: &str) -> Result<Heal
         durable,
         faults,
     })
+}
+
+/// Tries on a session of the pool what every verb needs.
+pub async fn tried(database: &Database) -> Result<Vec<Fault>> {
+    let mut session = database.session().await?;
+    let workspace = WorkspaceId::local();
+    let rows =
+        session.transact(&workspace, &[(TRY, &[&workspace.as_str()])]).await?.pop().unwrap_or_default();
+    let (mut is_named, mut is_read_only) = (false, false);
+    if let Some(row) = rows.first() {
+        (is_named, is_read_only) = (row.try_get(0)?, row.try_get(1)?);
+    }
+    let mut faults = Vec::new();
+    if !is_named {
+        let text = "the name of the workspace does not reach the server that answers".to_owned();
+        faults.push(Fault { what: "pooler", text, remedy: POOLERS });
+    }
+    if is_read_only {
+        session.give_up("it is read-only");
+        let remedy = "name the primary: several hosts in the URL, and target_session_attrs=read-write";
+        faults.push(Fault { what: "writes", text: "the database is read-only".to_owned(), remedy });
+    }
+    Ok(faults)
 }
 
 /// The pool, and how many callers share a transaction: what this process knows by itself.

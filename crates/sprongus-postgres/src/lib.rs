@@ -79,7 +79,7 @@ use claim::Marks;
 use finish::Told;
 use gather::Gather;
 use repeat::{Repeatable, look, repeat};
-use session::Database;
+use session::{Database, in_time};
 use wake::Wake;
 use youth::Youth;
 
@@ -111,11 +111,11 @@ impl Postgres {
     /// missing, older or newer than this program.
     pub async fn connect(url: &str, options: Options) -> Result<Self> {
         let config = open::config(url, &options.schema)?;
-        let client = migrate::connect(&config).await?;
+        let working = open::working(&config, &options.schema);
+        let client = migrate::connect(&working).await?;
         open::check(&client, &options).await?;
         drop(client);
         let wake = Wake::new(options.listen.then(|| config.clone()));
-        let working = open::working(&config, &options.schema);
         let database = Database::new(&working, options.pool_size, options.clock, Arc::clone(&wake))?;
         let (enqueuing, finishing) = (database.clone(), database.clone());
         let batches: Arc<SizeCounter> = Arc::default();
@@ -141,6 +141,7 @@ impl Postgres {
 /// As [`Postgres::connect`].
 pub async fn pending(url: &str, options: &Options) -> Result<Vec<Migration>> {
     let client = migrate::connect(&open::config(url, &options.schema)?).await?;
+    migrate::check_server(&client).await?;
     Ok(migrate::after(migrate::version(&client, &options.schema).await?, &options.schema))
 }
 
@@ -149,12 +150,8 @@ pub async fn pending(url: &str, options: &Options) -> Result<Vec<Migration>> {
 /// # Errors
 /// As [`Postgres::connect`]; `not_found` or `forbidden` for a role that does not exist or bypasses row-level security.
 pub async fn migrate(url: &str, options: &Options, role: Option<&str>) -> Result<Vec<Migration>> {
-    let mut client = migrate::connect(&open::config(url, &options.schema)?).await?;
-    let applied = migrate::migrate(&mut client, &options.schema, migrate::latest()).await?;
-    if let Some(role) = role {
-        migrate::grant(&client, &options.schema, role).await?;
-    }
-    Ok(applied)
+    let client = migrate::connect(&open::config(url, &options.schema)?).await?;
+    Ok(migrate::migrate(&client, &options.schema, migrate::latest(), role).await?)
 }
 
 /// Brings the database up to an earlier schema, as an earlier program left it: what an upgrade is tried on.
@@ -162,8 +159,8 @@ pub async fn migrate(url: &str, options: &Options, role: Option<&str>) -> Result
 /// # Errors
 /// As [`Postgres::connect`].
 pub async fn migrate_to(url: &str, options: &Options, number: u32) -> Result<()> {
-    let mut client = migrate::connect(&open::config(url, &options.schema)?).await?;
-    migrate::migrate(&mut client, &options.schema, number).await?;
+    let client = migrate::connect(&open::config(url, &options.schema)?).await?;
+    migrate::migrate(&client, &options.schema, number, None).await?;
     Ok(())
 }
 
@@ -466,13 +463,14 @@ impl Store for Postgres {
         look(|| directory::now(&self.database)).await
     }
 
-    async fn health(&self, _thorough: bool) -> Result<Health> {
+    async fn health(&self, thorough: bool) -> Result<Health> {
         let place = health::place(&self.config);
-        look(|| async {
-            let client = migrate::connect(&self.config).await?;
-            health::health(&client, place.clone(), &self.schema).await
-        })
-        .await
+        let working = open::working(&self.config, &self.schema);
+        let client = migrate::connect(&working).await.map_err(sprongus_core::Error::from)?;
+        let health = in_time(health::health(&client, place, &self.schema, thorough)).await;
+        let mut health = health.map_err(sprongus_core::Error::from)?;
+        health.faults.extend(look(|| health::tried(&self.database)).await?);
+        Ok(health)
     }
 
     async fn metrics(&self) -> Result<Vec<Metric>> {

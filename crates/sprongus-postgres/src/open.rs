@@ -6,7 +6,7 @@ use sprongus_core::time::Clock;
 use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::{Client, Config};
 
-use crate::fault::Result;
+use crate::fault::{POOLERS, Result};
 use crate::migrate;
 
 /// What a store may expect of its server.
@@ -42,14 +42,24 @@ impl Default for Options {
     }
 }
 
+/// What every session of a store is to be set to, as `pg_settings` spells it (times in milliseconds).
+///
 /// Plans are made once per statement and connection: these statements pick few rows by index whatever the tables hold, and planning
 /// one anew costs more than carrying it out. A plan made while a table was empty must not scan it when it is full. A bitmap is sorted
 /// before the first row is taken: a claim's would be of the whole backlog, and leaves dead entries in the index for the next to meet.
-const SETTINGS: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off \
-                        -c enable_mergejoin=off -c jit=off -c idle_in_transaction_session_timeout=60s";
-
 /// The longest a reader may keep the server busy is a statement's; a migration has none.
-const STATEMENT_TIMEOUT: &str = "-c statement_timeout=25s";
+pub const SETTINGS: [(&str, &str); 10] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("idle_in_transaction_session_timeout", "60000"),
+    ("statement_timeout", "25000"),
+    ("row_security", "on"),
+    ("standard_conforming_strings", "on"),
+];
 
 /// Reads a URL.
 ///
@@ -81,7 +91,8 @@ pub fn config(url: &str, schema: &str) -> sprongus_core::Result<Config> {
 pub fn working(config: &Config, schema: &str) -> Config {
     let mut config = config.clone();
     let given = config.get_options().unwrap_or_default().to_owned();
-    config.options(format!("{SETTINGS} {STATEMENT_TIMEOUT} {given} -c search_path={schema},pg_catalog"));
+    let ours: String = SETTINGS.iter().map(|(name, value)| format!("-c {name}={value} ")).collect();
+    config.options(format!("{ours}{given} -c search_path={schema},pg_catalog"));
     config
 }
 
@@ -99,8 +110,17 @@ pub async fn weak_setting(client: &Client) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Refuses a server that this program must not use.
+const SEARCH_PATH: &str = "SELECT split_part(current_setting('search_path'), ',', 1)";
+
+/// Whether names without a schema are looked for in `schema`, on this connection of a store's kind.
+pub async fn finds_schema(client: &Client, schema: &str) -> Result<bool> {
+    let first: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
+    Ok(first.trim().trim_matches('"') == schema)
+}
+
+/// Refuses a server that this program must not use. Asked on a connection of the store's kind ([`working`]).
 pub async fn check(client: &Client, options: &Options) -> Result<()> {
+    migrate::check_server(client).await?;
     let version = migrate::version(client, &options.schema).await?;
     let mismatch = |message: String| Error::new(ErrorCode::SchemaMismatch, message);
     if version == 0 {
@@ -111,6 +131,10 @@ pub async fn check(client: &Client, options: &Options) -> Result<()> {
     if version < migrate::latest() {
         let message = format!("the database has schema {version}, this sprongus needs {}", migrate::latest());
         return Err(mismatch(message).with_hint("run `sprongus migrate` with the same --db").into());
+    }
+    if !finds_schema(client, &options.schema).await? {
+        let message = "the settings of a session did not reach the database: search_path";
+        return Err(Error::new(ErrorCode::Unavailable, message).with_hint(POOLERS).into());
     }
     if options.durability == Durability::PowerCut
         && let Some(weak) = weak_setting(client).await?

@@ -58,7 +58,8 @@ async fn plan(client: &Client, sql: &str, types: &str, values: &str) -> String {
         let tokio_postgres::SimpleQueryMessage::Row(row) = message else { return None };
         row.get(0)
     });
-    lines.collect::<Vec<_>>().join("\n")
+    // Postgres 18 counts rows in hundredths, for plans whose steps are carried out several times.
+    lines.collect::<Vec<_>>().join("\n").replace(".00 loops=", " loops=").replace(".00)", ")")
 }
 
 /// The index alone decides which events are read.

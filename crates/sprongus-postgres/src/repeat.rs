@@ -1,5 +1,5 @@
-//! Carrying out a transaction again, where that is safe: after a conflict that rolled it back, and after a connection that broke, when
-//! nobody knows whether it was committed.
+//! Carrying out a transaction again, where that is safe: after a conflict or a spoiled session, which rolled it back, and after a
+//! connection that broke, when nobody knows whether it was committed.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sprongus_core::Result;
 use crate::fault::{self, Again, Fault};
 use crate::session::in_time;
 
-/// How often a transaction that was rolled back for its neighbours' sake is tried, and one whose connection broke.
+/// How often a transaction that was rolled back for its neighbours' sake is tried, and one whose session broke or was spoiled.
 const TRIES: (u32, u32) = (8, 3);
 
 /// Whether a verb may be carried out once more when nobody knows whether it was.
@@ -25,7 +25,7 @@ pub async fn repeat<T, Made>(repeatable: Repeatable, make: impl Fn(bool) -> Made
 where
     Made: Future<Output = fault::Result<T>>,
 {
-    let (mut conflicts, mut breaks) = (0, 0);
+    let (mut conflicts, mut spoiled, mut breaks) = (0, 0, 0);
     loop {
         let Fault { error, again } = match in_time(make(breaks > 0)).await {
             Ok(done) => return Ok(done),
@@ -33,8 +33,9 @@ where
         };
         let tries = match again {
             Again::RolledBack if conflicts < TRIES.0 => &mut conflicts,
+            Again::Elsewhere if spoiled < TRIES.1 => &mut spoiled,
             Again::Unknown if repeatable == Repeatable::Yes && breaks < TRIES.1 => &mut breaks,
-            Again::No | Again::RolledBack | Again::Unknown => return Err(error),
+            Again::No | Again::RolledBack | Again::Elsewhere | Again::Unknown => return Err(error),
         };
         *tries += 1;
         let pause = Duration::from_millis(10) * 4_u32.pow((*tries).min(4));

@@ -2,22 +2,24 @@
 //! can be sent together is sent together, so that a transaction of one statement is one round trip.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
+    Runtime, TimeoutType,
+};
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::time::Clock;
 use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Row, Statement};
 
-use crate::fault::{Again, Fault, Result, unreachable};
+use crate::fault::{self, Again, Fault, Result, unreachable};
+use crate::migrate::{ANSWER, CONNECT, mute};
 use crate::tls;
 use crate::values::Time;
 use crate::wake::Wake;
-
-/// How long a connection may take to be made, or to become free.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// The longest a transaction may take, from the first byte sent to the last one read.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -41,10 +43,12 @@ pub struct Connections {
     pub wanted: f64,
 }
 
-/// A connection, in or out of a transaction. Dropped within one it is closed, so that nobody is given half of it.
+/// A connection, in or out of a transaction. Dropped within one, or after an error that may stick to it, it is closed, so that nobody
+/// else is given what is left of it.
 pub struct Session {
     connection: Option<Object>,
     is_open: bool,
+    is_spoiled: AtomicBool,
     database: Database,
 }
 
@@ -67,7 +71,16 @@ impl Database {
     ) -> sprongus_core::Result<Self> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config.clone(), tls::connector(config)?, recycling);
+        let answers = Hook::async_fn(|connection: &mut ClientWrapper, _| {
+            Box::pin(async {
+                match tokio::time::timeout(CONNECT, connection.batch_execute(ANSWER)).await {
+                    Ok(answered) => answered.map_err(HookError::Backend),
+                    Err(_) => Err(HookError::message("no answer in time")),
+                }
+            })
+        });
         let pool = Pool::builder(manager)
+            .post_create(answers)
             .max_size(size)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(CONNECT))
@@ -81,10 +94,19 @@ impl Database {
     /// A connection.
     pub async fn session(&self) -> Result<Session> {
         match self.pool.get().await {
-            Ok(connection) => {
-                Ok(Session { connection: Some(connection), is_open: false, database: self.clone() })
+            Ok(connection) => Ok(Session {
+                connection: Some(connection),
+                is_open: false,
+                is_spoiled: AtomicBool::new(false),
+                database: self.clone(),
+            }),
+            Err(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => {
+                tracing::debug!(cause = fault::cause(&error), "no session with the database can be made");
+                Err(error.into())
             }
-            Err(PoolError::Backend(error)) => Err(error.into()),
+            Err(
+                PoolError::PostCreateHook(HookError::Message(_)) | PoolError::Timeout(TimeoutType::Create),
+            ) => Err(mute()),
             Err(PoolError::Timeout(kind)) => Err(Fault {
                 error: Error::new(
                     ErrorCode::Unavailable,
@@ -139,10 +161,11 @@ pub async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     }
 }
 
-/// How a transaction in `workspace` begins. The name is a slug (`names.rs`), so it can stand in the text. No `SELECT set_config`, which
-/// would be planned anew each time.
-fn begin(how: &str, workspace: &WorkspaceId) -> String {
-    format!("{how}; SET LOCAL sprongus.workspace_id = '{workspace}'")
+/// The second statement of a transaction in `workspace`. The name is a slug (`names.rs`), so it can stand in the text. No `SELECT
+/// set_config`, which would be planned anew each time. It is a message of its own behind BEGIN: a balancing pooler that is sent both in one
+/// sends them to one server, and what follows to another.
+fn enter(workspace: &WorkspaceId) -> String {
+    format!("SET LOCAL sprongus.workspace_id = '{workspace}'")
 }
 
 /// The present, by the database's clock or a turned one, its parameter. Asked behind a lock it is read when the lock is held.
@@ -153,14 +176,33 @@ impl Session {
         self.connection.as_ref().ok_or_else(|| Error::internal("a connection was used after its end").into())
     }
 
+    /// What the server answered. After an error that may stick to the session nobody uses it again, nor what idle ones there are, which
+    /// are likely to have had the same happen to them; so a repeat comes by a fresh one.
+    fn heard<T>(&self, answer: std::result::Result<T, tokio_postgres::Error>) -> Result<T> {
+        answer.map_err(|error| {
+            if !fault::is_session_sound(&error) {
+                self.give_up(&fault::cause(&error));
+            }
+            error.into()
+        })
+    }
+
+    /// Sees to it that neither this session is used again nor one that is idle now; `cause` is for the log.
+    pub fn give_up(&self, cause: &str) {
+        if !self.is_spoiled.swap(true, Ordering::Relaxed) {
+            tracing::warn!(cause, "a session with the database is given up");
+            self.database.pool.retain(|_, _| false);
+        }
+    }
+
     /// A statement, prepared once per connection.
     pub async fn prepare(&self, sql: &str) -> Result<Statement> {
-        Ok(self.connection()?.prepare_cached(sql).await?)
+        self.heard(self.connection()?.prepare_cached(sql).await)
     }
 
     /// A statement within the transaction.
     pub async fn query(&self, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>> {
-        Ok(self.connection()?.query(statement, params).await?)
+        self.heard(self.connection()?.query(statement, params).await)
     }
 
     /// Prepares and asks.
@@ -172,7 +214,7 @@ impl Session {
     /// Prepares and does; how many rows it was.
     pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64> {
         let statement = self.prepare(sql).await?;
-        Ok(self.connection()?.execute(&statement, params).await?)
+        self.heard(self.connection()?.execute(&statement, params).await)
     }
 
     /// Begins a transaction that stays open, with several statements in the same round trip, carried out in their order.
@@ -184,13 +226,17 @@ impl Session {
         let statements = self.prepare_all(asked).await?;
         self.is_open = true;
         let connection = self.connection()?;
-        let text = begin("BEGIN", workspace);
+        let text = enter(workspace);
         let queries = statements.iter().zip(asked);
         let queries = queries.map(|(statement, (_, params))| connection.query(statement, params));
-        let (begun, rows) =
-            tokio::join!(connection.batch_execute(&text), futures_util::future::join_all(queries));
-        begun?;
-        Ok(rows.into_iter().collect::<std::result::Result<_, _>>()?)
+        let (begun, entered, rows) = tokio::join!(
+            connection.batch_execute("BEGIN"),
+            connection.batch_execute(&text),
+            futures_util::future::join_all(queries),
+        );
+        self.heard(begun)?;
+        self.heard(entered)?;
+        self.heard(rows.into_iter().collect())
     }
 
     /// A whole transaction in one round trip.
@@ -199,7 +245,7 @@ impl Session {
         workspace: &WorkspaceId,
         asked: &[(&str, Params<'_>)],
     ) -> Result<Vec<Vec<Row>>> {
-        self.all_at_once(begin("BEGIN", workspace), asked, News::None).await
+        self.all_at_once("BEGIN", workspace, asked, News::None).await
     }
 
     /// The same, with word to those who wait for what it does.
@@ -208,7 +254,7 @@ impl Session {
         workspace: &WorkspaceId,
         asked: &[(&str, Params<'_>)],
     ) -> Result<Vec<Vec<Row>>> {
-        self.all_at_once(begin("BEGIN", workspace), asked, News::Told).await
+        self.all_at_once("BEGIN", workspace, asked, News::Told).await
     }
 
     /// The same for statements that only read: they see one instant.
@@ -221,21 +267,24 @@ impl Session {
             1 => "BEGIN READ ONLY",
             _ => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        self.all_at_once(begin(how, workspace), asked, News::None).await
+        self.all_at_once(how, workspace, asked, News::None).await
     }
 
     async fn all_at_once(
         &mut self,
-        text: String,
+        begin: &str,
+        workspace: &WorkspaceId,
         asked: &[(&str, Params<'_>)],
         news: News,
     ) -> Result<Vec<Vec<Row>>> {
         let statements = self.prepare_all(asked).await?;
         self.is_open = true;
         let connection = self.connection()?;
+        let text = enter(workspace);
         let queries = statements.iter().zip(asked);
         let queries = queries.map(|(statement, (_, params))| connection.query(statement, params));
-        let (begun, rows, committed, is_told) = tokio::join!(
+        let (begun, entered, rows, committed, is_told) = tokio::join!(
+            connection.batch_execute(begin),
             connection.batch_execute(&text),
             futures_util::future::join_all(queries),
             connection.batch_execute("COMMIT"),
@@ -246,9 +295,10 @@ impl Session {
         if committed.is_ok() {
             self.is_open = false;
         }
-        begun?;
-        let rows = rows?;
-        committed?;
+        self.heard(begun)?;
+        self.heard(entered)?;
+        let rows = self.heard(rows)?;
+        self.heard(committed)?;
         self.wake(news, is_told);
         Ok(rows)
     }
@@ -284,16 +334,16 @@ impl Session {
             self.is_open = false;
         }
         for change in changed {
-            change?;
+            self.heard(change)?;
         }
-        committed?;
+        self.heard(committed)?;
         self.wake(news, is_told);
         Ok(())
     }
 
     /// Ends a transaction that changed nothing.
     pub async fn roll_back(mut self) -> Result<()> {
-        self.connection()?.batch_execute("ROLLBACK").await?;
+        self.heard(self.connection()?.batch_execute("ROLLBACK").await)?;
         self.is_open = false;
         Ok(())
     }
@@ -309,7 +359,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.is_open
+        if (self.is_open || *self.is_spoiled.get_mut())
             && let Some(connection) = self.connection.take()
         {
             // Taken out of the pool it is closed, and the server rolls back what was not committed.
@@ -317,3 +367,6 @@ impl Drop for Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ use sprongus_postgres::{Durability, Options, Postgres, enqueue_in};
 use sprongus_throwaway::Database;
 use tokio_postgres::{Client, NoTls};
 
+mod callers;
 mod scene;
 
 /// A database seen from both sides: as a program with SQL of its own, and through the library.
@@ -140,7 +141,7 @@ async fn sql_and_rust_make_the_same_run() {
         let theirs = scene.runs.events(made.id, 0, 9).await.unwrap();
         assert_eq!(
             (events.len(), events[0].kind, events[0].actor.as_str()),
-            (1, theirs[0].kind, "sprongus_app")
+            (1, theirs[0].kind, "sql:sprongus_app")
         );
         if !matches!(request.due, Due::After(_)) {
             assert_eq!(events[0].payload, theirs[0].payload);
@@ -195,6 +196,10 @@ async fn sql_and_rust_refuse_alike() {
         (json!({"kind": "work", "maxAttempts": "many"}), "validation"),
         (json!({"kind": "work", "maxAttempts": 1.5e10}), "validation"),
         (json!({"kind": "work", "runAt": "soon"}), "validation"),
+        (json!({"kind": "work", "runAt": "tomorrow"}), "validation"),
+        (json!({"kind": "work", "runAt": "2031-01-02T03:04:05"}), "validation"),
+        (json!({"kind": "work", "runAt": "01/02/2031 03:04:05Z"}), "validation"),
+        (json!({"kind": "work", "expireAt": "infinity"}), "validation"),
         (json!({"kind": "work", "id": "no id"}), "validation"),
         (json!({"kind": "work", "tags": ["a"]}), "validation"),
     ] {
@@ -266,7 +271,7 @@ async fn a_rust_program_enqueues_in_its_own_transaction() {
     transaction.commit().await.unwrap();
     let found = scene.runs.enqueue_one(new.clone()).await.unwrap();
     assert_eq!((found.run.id, found.outcome), (id, Enqueue::Existing));
-    assert_eq!(scene.runs.events(id, 0, 9).await.unwrap()[0].actor, "orders");
+    assert_eq!(scene.runs.events(id, 0, 9).await.unwrap()[0].actor, "sql:sprongus_app as orders");
 
     let transaction = scene.client.transaction().await.unwrap();
     let other = NewRun { priority: Some(3), ..new };
@@ -293,7 +298,8 @@ async fn the_views_speak_the_second_vocabulary() {
         let rows = scene.client.query(jobs, &[]).await.unwrap();
         rows.iter().map(|row| row.get::<_, String>(1)).collect::<Vec<_>>()
     };
-    assert!(statuses().await.is_empty(), "whoever names no workspace sees nothing");
+    let unnamed = scene.client.query(jobs, &[]).await.unwrap_err();
+    assert_eq!(unnamed.code().unwrap().code(), "42704", "whoever names no workspace is refused");
     scene.client.batch_execute("SET sprongus.workspace_id = 'default'").await.unwrap();
     assert_eq!(statuses().await, ["PENDING", "QUEUED"]);
     let claimed = scene.runs.claim_next(&"worker".parse().unwrap(), 1).await.unwrap().remove(0);

@@ -10,6 +10,7 @@ use sprongus_core::store::{Fault, Health};
 use crate::fault::Told;
 use crate::migrate;
 use crate::open::Durability;
+use crate::place::Loss;
 
 const CHECK: &str = "PRAGMA quick_check(1)";
 
@@ -22,15 +23,6 @@ pub fn health(
 ) -> Result<Health> {
     let schema = migrate::version(connection)?;
     let mut faults = Vec::new();
-    // Connections outlive the name of their file: what they write then, nobody finds. The file is not opened to see whether it
-    // can be: closing it again would drop the locks that this process has on it.
-    if !file.exists() {
-        faults.push(Fault {
-            what: "file",
-            text: "the file is not there any more".to_owned(),
-            remedy: "stop what uses it, and put the file back with those beside it",
-        });
-    }
     if connection.is_readonly(MAIN_DB).told()? {
         faults.push(Fault {
             what: "file",
@@ -55,6 +47,17 @@ pub fn health(
         durable: durability == Durability::PowerCut,
         faults,
     })
+}
+
+/// What is told where the file is not looked at, for it is not the one that was opened.
+pub fn lost(file: &Path, durability: Durability, loss: Loss) -> Health {
+    Health {
+        engine: format!("SQLite {}", rusqlite::version()),
+        place: file.display().to_string(),
+        schema: migrate::latest(),
+        durable: durability == Durability::PowerCut,
+        faults: vec![Fault { what: "file", text: loss.text().to_owned(), remedy: loss.remedy() }],
+    }
 }
 
 /// The size of the file and of the log that is not in it yet, the room beside them, and how many callers share a transaction.

@@ -18,6 +18,7 @@ mod health;
 mod heartbeat;
 mod migrate;
 mod open;
+mod place;
 #[cfg(test)]
 mod plans;
 mod probe;
@@ -69,6 +70,7 @@ pub use migrate::{APPLICATION_ID, MIGRATIONS, Migration, latest as latest_schema
 pub use open::{Durability, OLDEST_SAFE_SQLITE, Options};
 pub use probe::bare_commits;
 
+use place::Place;
 use readers::Readers;
 use wake::Watch;
 use writer::{Tx, Writer};
@@ -89,9 +91,11 @@ impl Sqlite {
     /// `schema_mismatch` when it is another program's, newer than this one, or older and not to be migrated.
     pub fn open(file: &Path, options: Options) -> Result<Self> {
         let connection = open::open(file, &options)?;
+        let place = Arc::new(Place::of(file));
         let (changed, _) = watch::channel(0);
-        let writer = Writer::start(connection, Arc::clone(&options.clock), changed.clone())?;
-        let readers = Arc::new(Readers::new(file, options.durability, options.clock));
+        let writer =
+            Writer::start(connection, Arc::clone(&place), Arc::clone(&options.clock), changed.clone())?;
+        let readers = Arc::new(Readers::new(file, place, options.durability, options.clock));
         Ok(Self { readers, writer, changed, watch: OnceLock::new() })
     }
 
@@ -476,6 +480,9 @@ impl Store for Sqlite {
 
     async fn health(&self, thorough: bool) -> Result<Health> {
         let (file, durability) = (self.readers.file.clone(), self.readers.durability);
+        if let Err(loss) = self.readers.place.check() {
+            return Ok(health::lost(&file, durability, loss));
+        }
         self.read(move |connection, _| health::health(connection, &file, durability, thorough)).await
     }
 

@@ -8,6 +8,7 @@ use sprongus_core::Result;
 use sprongus_core::time::{Clock, Timestamp};
 
 use crate::open::{self, Durability};
+use crate::place::Place;
 
 /// Connections that are kept; more are made when more read at once, and closed again.
 const KEPT: usize = 4;
@@ -15,6 +16,7 @@ const KEPT: usize = 4;
 /// What reads one file.
 pub struct Readers {
     pub file: PathBuf,
+    pub place: Arc<Place>,
     pub durability: Durability,
     pub clock: Arc<dyn Clock>,
     kept: Mutex<Vec<Connection>>,
@@ -22,12 +24,13 @@ pub struct Readers {
 
 impl Readers {
     /// Those of a file; none is opened before somebody reads.
-    pub fn new(file: &Path, durability: Durability, clock: Arc<dyn Clock>) -> Self {
-        Self { file: file.to_owned(), durability, clock, kept: Mutex::default() }
+    pub fn new(file: &Path, place: Arc<Place>, durability: Durability, clock: Arc<dyn Clock>) -> Self {
+        Self { file: file.to_owned(), place, durability, clock, kept: Mutex::default() }
     }
 
-    /// Reads on a connection that nobody else has meanwhile.
+    /// Reads on a connection that nobody else has meanwhile, if the file is still the one that was opened.
     pub fn read<T>(&self, read: impl FnOnce(&Connection, Timestamp) -> Result<T>) -> Result<T> {
+        self.place.check()?;
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match kept {
             Some(connection) => connection,

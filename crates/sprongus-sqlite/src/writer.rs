@@ -17,6 +17,7 @@ mod parked;
 
 use self::parked::{Parked, Ticket, Withdraw};
 use crate::fault::Told;
+use crate::place::Place;
 
 /// The most jobs in one transaction: what is behind them should not wait for all of them.
 const MOST_JOBS: usize = 256;
@@ -97,9 +98,7 @@ where
             (Ok(()), Some(outcome)) => outcome,
             (Ok(()), None) => Err(Error::internal("a write was not carried out")),
             (Err(_), Some(Err(own))) => Err(own),
-            (Err(error), _) => {
-                Err(Error::new(error.code(), error.message()).with_hint(error.hint().to_owned()))
-            }
+            (Err(error), _) => Err(error.for_another()),
         };
         // A caller that is gone has no use for the answer; what was written stays.
         let _ = self.answer.send(answer);
@@ -121,14 +120,21 @@ impl Writer {
     ///
     /// # Errors
     /// `unavailable` when the system starts no more threads.
-    pub fn start(connection: Connection, clock: Arc<dyn Clock>, changed: watch::Sender<u64>) -> Result<Self> {
+    pub fn start(
+        connection: Connection,
+        place: Arc<Place>,
+        clock: Arc<dyn Clock>,
+        changed: watch::Sender<u64>,
+    ) -> Result<Self> {
         let (jobs, waiting) = mpsc::channel();
         let batches: Arc<SizeCounter> = Arc::default();
         let counted = Arc::clone(&batches);
         let thread = thread::Builder::new().name("sprongus-writer".to_owned());
-        thread.spawn(move || work(&connection, clock.as_ref(), &waiting, &changed, &counted)).map_err(
-            |error| Error::new(ErrorCode::Unavailable, "cannot start the writer thread").with_source(error),
-        )?;
+        thread
+            .spawn(move || work(&connection, &place, clock.as_ref(), &waiting, &changed, &counted))
+            .map_err(|error| {
+                Error::new(ErrorCode::Unavailable, "cannot start the writer thread").with_source(error)
+            })?;
         Ok(Self { jobs, batches })
     }
 
@@ -234,6 +240,7 @@ impl Desk {
 
 fn work(
     connection: &Connection,
+    place: &Place,
     clock: &dyn Clock,
     waiting: &Receiver<Sent>,
     changed: &watch::Sender<u64>,
@@ -250,6 +257,12 @@ fn work(
             }
         }
         desk.gather(waiting, expected);
+        if let Err(loss) = place.check() {
+            let error = Error::from(loss);
+            desk.jobs.drain(..).for_each(|job| job.settle(Err(&error)));
+            expected = 0;
+            continue;
+        }
         desk.take_due(connection);
         let (mut writes, reads): (Vec<_>, Vec<_>) =
             desk.jobs.drain(..).map(|mut job| (job.wanted(connection), job)).partition(|(wanted, _)| *wanted);
@@ -258,7 +271,8 @@ fn work(
             expected = 0;
             continue;
         }
-        let committed = transact(connection, clock, &mut writes);
+        // What was committed to a file that nobody finds any more is not acknowledged either.
+        let committed = transact(connection, clock, &mut writes).and_then(|()| Ok(place.check()?));
         // Those who queued during the commit, and those it now answers, can share the next one; one alone is not waited for.
         waiting.try_iter().take(MOST_JOBS).for_each(|sent| desk.put(sent));
         expected = match desk.jobs.len() + writes.len() {

@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use sprongus_core::artifact::FileName;
+use sprongus_core::directory::WorkerInfo;
+use sprongus_core::ids::TokenId;
 use sprongus_core::json::Json;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::{Hold, NewRun};
 use sprongus_core::store::{Batch, Store};
+use sprongus_core::token::{NewToken, Scope};
 use sprongus_core::{Caller, ErrorCode, Runs, RunsExt, RunsService};
 use sprongus_sqlite::{APPLICATION_ID, MIGRATIONS, OLDEST_SAFE_SQLITE, Options, Sqlite, migrate, pending};
 
@@ -18,7 +21,7 @@ fn caller() -> Caller {
     Caller::new(WorkspaceId::local(), "test")
 }
 
-fn runs(file: &Path) -> Arc<dyn Runs> {
+fn opened(file: &Path) -> Arc<dyn Runs> {
     let store = Sqlite::open(file, Options::default()).unwrap();
     RunsService::new(Arc::new(store)).for_caller(caller())
 }
@@ -34,7 +37,7 @@ fn refused(file: &Path, options: Options) -> sprongus_core::Error {
 async fn files_that_hold_runs_are_their_owners_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("made/runs.db");
-    let runs = runs(&file);
+    let runs = opened(&file);
     runs.enqueue_one(NewRun::new("work", Json::empty_object())).await.unwrap();
     for name in ["runs.db", "runs.db-wal", "runs.db-shm"] {
         let mode = folder.path().join("made").join(name).metadata().unwrap().permissions().mode();
@@ -133,7 +136,7 @@ async fn an_upgrade_from_every_earlier_version_keeps_every_row() {
                 .unwrap();
         }
         drop(connection);
-        let runs = runs(&file);
+        let runs = opened(&file);
         if stop > 0 {
             let run = runs.get("01JD0000000000000000000000".parse().unwrap()).await.unwrap();
             assert_eq!(runs.events(run.id, 0, 10).await.unwrap().len(), 1);
@@ -155,7 +158,7 @@ async fn damage_is_found_by_who_looks_thoroughly_and_a_file_that_is_gone_by_ever
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("runs.db");
     let many = (0..500).map(|_| NewRun::new("work", Json::empty_object())).collect();
-    runs(&file).enqueue(many, Batch::AllOrNothing).await.unwrap();
+    opened(&file).enqueue(many, Batch::AllOrNothing).await.unwrap();
     let store = Sqlite::open(&file, Options::default()).unwrap();
     let faults = async |thorough| {
         let found = store.health(thorough).await.unwrap().faults;
@@ -175,4 +178,142 @@ async fn damage_is_found_by_who_looks_thoroughly_and_a_file_that_is_gone_by_ever
     std::fs::remove_file(&file).unwrap();
     let found = store.health(false).await.unwrap().faults;
     assert_eq!(found.iter().map(|fault| fault.what).collect::<Vec<_>>(), ["file"]);
+}
+
+/// Every NULL passes its check, in the oldest SQLite that is about too.
+#[test]
+fn no_check_asks_json_valid_of_what_may_be_null() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs.db");
+    migrate(&file).unwrap();
+    let connection = Connection::open(&file).unwrap();
+    let columns = "SELECT t.name, t.sql, c.name FROM sqlite_schema t, pragma_table_xinfo(t.name) c
+        WHERE t.type = 'table' AND c.\"notnull\" = 0 AND c.pk = 0";
+    let mut select = connection.prepare(columns).unwrap();
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let nullable: Vec<(String, String, String)> = rows.map(Result::unwrap).collect();
+    assert!(
+        nullable
+            .iter()
+            .any(|(table, _, column)| (table.as_str(), column.as_str()) == ("api_tokens", "projects"))
+    );
+    for (table, sql, column) in nullable {
+        let asked = format!("json_valid({column})");
+        assert_eq!(
+            sql.matches(&asked).count(),
+            sql.matches(&format!("{column} IS NULL OR {asked}")).count(),
+            "{table}"
+        );
+    }
+}
+
+/// By Debian's sqlite3, which is older than ours.
+#[tokio::test]
+async fn a_restored_dump_has_every_token_and_a_sound_file_is_called_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, restored) = (folder.path().join("runs.db"), folder.path().join("restored.db"));
+    let store = Sqlite::open(&file, Options::default()).unwrap();
+    let whole = NewToken {
+        name: "whole".to_owned(),
+        scopes: vec![Scope::RunsRead],
+        projects: None,
+        expires_in: None,
+    };
+    store.create_token(&caller(), TokenId::new(), &whole, "hash").await.unwrap();
+    let anything = WorkerInfo {
+        id: "worker".parse().unwrap(),
+        kinds: None,
+        host: "here".to_owned(),
+        pid: 1,
+        version: "1".to_owned(),
+        concurrency: 1,
+    };
+    store.see_worker(&caller(), &anything).await.unwrap();
+    drop(store);
+    let sqlite3 = |file: &Path, sql: &str| {
+        let done = std::process::Command::new("sqlite3").arg(file).arg(sql).output().unwrap();
+        assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let dump = sqlite3(&file, ".dump");
+    assert_eq!(sqlite3(&file, "PRAGMA integrity_check").trim(), "ok");
+    sqlite3(&restored, &dump);
+    assert_eq!(
+        sqlite3(&restored, "SELECT (SELECT count(*) FROM api_tokens), (SELECT count(*) FROM workers)").trim(),
+        "1|1"
+    );
+}
+
+/// Whatever is done to a file under a process that has it open, nothing is acknowledged that nobody finds.
+#[tokio::test]
+async fn a_file_that_was_deleted_moved_or_replaced_takes_no_run() {
+    type Deed = fn(&Path);
+    let deeds: [(&str, Deed); 6] = [
+        ("the file deleted", |file| std::fs::remove_file(file).unwrap()),
+        ("the file moved", |file| std::fs::rename(file, file.with_file_name("other.db")).unwrap()),
+        ("its folder moved", |file| {
+            let folder = file.parent().unwrap();
+            std::fs::rename(folder, folder.with_file_name("other")).unwrap();
+        }),
+        ("the log deleted", |file| std::fs::remove_file(file.with_file_name("runs.db-wal")).unwrap()),
+        ("the log's index deleted", |file| std::fs::remove_file(file.with_file_name("runs.db-shm")).unwrap()),
+        ("a copy put in its place", |file| {
+            std::fs::copy(file, file.with_file_name("copy.db")).unwrap();
+            std::fs::rename(file.with_file_name("copy.db"), file).unwrap();
+        }),
+    ];
+    for (what, deed) in deeds {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("at/runs.db");
+        let store = Arc::new(Sqlite::open(&file, Options::default()).unwrap());
+        let runs = RunsService::new(Arc::clone(&store) as Arc<dyn Store>).for_caller(caller());
+        let work = || NewRun::new("work", Json::empty_object());
+        let made = runs.enqueue_one(work()).await.unwrap().run;
+        deed(&file);
+        let refusals = [
+            runs.enqueue_one(work()).await.map(drop),
+            runs.claim_next(&"worker".parse().unwrap(), 1).await.map(drop),
+            runs.cancel(made.id).await.map(drop),
+            runs.get(made.id).await.map(drop),
+        ];
+        for refused in refusals {
+            let error = refused.unwrap_err();
+            assert_eq!(error.code(), ErrorCode::Unavailable, "{what}");
+            assert!(
+                error.message().contains("file of the database") || error.message().contains("another file"),
+                "{what}: {error}"
+            );
+        }
+        let faults = store.health(false).await.unwrap().faults;
+        assert_eq!(faults.iter().map(|fault| fault.what).collect::<Vec<_>>(), ["file"], "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_comes_back_is_worked_with_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    let runs = opened(&here.join("runs.db"));
+    let work = || NewRun::new("work", Json::empty_object());
+    runs.enqueue_one(work()).await.unwrap();
+    std::fs::rename(&here, &there).unwrap();
+    runs.enqueue_one(work()).await.unwrap_err();
+    std::fs::rename(&there, &here).unwrap();
+    let run = runs.enqueue_one(work()).await.unwrap().run;
+    assert_eq!(opened(&here.join("runs.db")).get(run.id).await.unwrap().id, run.id, "others find it");
+}
+
+#[tokio::test]
+async fn a_link_that_is_turned_to_another_file_is_another_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two, link] = ["one.db", "two.db", "runs.db"].map(|name| folder.path().join(name));
+    migrate(&one).unwrap();
+    migrate(&two).unwrap();
+    std::os::unix::fs::symlink(&one, &link).unwrap();
+    let runs = opened(&link);
+    let work = || NewRun::new("work", Json::empty_object());
+    runs.enqueue_one(work()).await.unwrap();
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&two, &link).unwrap();
+    assert_eq!(runs.enqueue_one(work()).await.unwrap_err().code(), ErrorCode::Unavailable);
 }

@@ -1,4 +1,5 @@
-//! Where the programs of a Postgres server are. Debian keeps them out of `PATH`, one folder for each version.
+//! Where the programs of a Postgres server are. Debian keeps them out of `PATH`, one folder for each version; `SPRONGUS_POSTGRES_PROGRAMS`
+//! names another folder.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,13 +7,20 @@ use std::process::{Command, Stdio};
 
 use crate::failure::{Failure, Result};
 
+/// The variable that names the folder of the programs.
+const NAMED: &str = "SPRONGUS_POSTGRES_PROGRAMS";
+
 /// The folder that holds the programs.
 #[derive(Debug, Clone)]
 pub(crate) struct Binaries(PathBuf);
 
 impl Binaries {
-    /// What `pg_config` names, else Debian's newest, else what is in `PATH`.
+    /// What the environment names and nothing else, else what `pg_config` names, else Debian's newest, else what is in `PATH`.
     pub(crate) fn find() -> Result<Self> {
+        if let Some(named) = std::env::var_os(NAMED) {
+            let folder = PathBuf::from(named);
+            return if holds_a_server(&folder) { Ok(Self(folder)) } else { Err(Failure::NoBinaries) };
+        }
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found =
             configured().or_else(|| newest(Path::new("/usr/lib/postgresql"))).or_else(|| within(&path));

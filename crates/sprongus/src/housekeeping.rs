@@ -14,16 +14,21 @@
 //! # }
 //! ```
 //!
-//! What is done when, and how it gives way to others, is in `rounds.rs`.
+//! What is done when, and how it gives way to others, is in `rounds.rs`; whether the clock may be believed, in `clock.rs`.
 
+mod clock;
 mod figures;
 mod rounds;
 mod sweep;
 mod told;
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use sprongus_core::names::WorkspaceId;
-use sprongus_core::retention::Retention;
+use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rules::SYSTEM;
+use sprongus_core::state::State;
 use sprongus_core::{Caller, Result, RunsService};
 use tokio::task::JoinHandle;
 
@@ -54,7 +59,8 @@ impl Housekeeping {
     /// Outside of a tokio runtime.
     pub fn start(service: RunsService, retention: Retention) -> Self {
         let figures = Figures::new();
-        let keeper = Keeper { service: service.clone(), retention, figures: figures.clone() };
+        let (witness, taken) = (clock::Witness::default(), Mutex::default());
+        let keeper = Keeper { service: service.clone(), retention, figures: figures.clone(), witness, taken };
         // A bucket that is away must hold no timer up, so what is swept goes its own way.
         let sweeping = tokio::spawn(sweep::forever(service, figures.clone()));
         Self { tasks: vec![tokio::spawn(rounds::forever(keeper, rounds::tell)), sweeping], figures }
@@ -86,6 +92,9 @@ struct Keeper {
     service: RunsService,
     retention: Retention,
     figures: Figures,
+    witness: clock::Witness,
+    /// What retention has taken in the round under way.
+    taken: Mutex<BTreeMap<WorkspaceId, Pruned>>,
 }
 
 impl Batches for Keeper {
@@ -107,8 +116,14 @@ impl Batches for Keeper {
                 let read = store.roll_up(&caller, EVENTS).await?;
                 (read.into(), read > 0)
             }
+            Chore::Retention if !self.witness.believes(&**store, &caller).await? => (0, false),
             Chore::Retention => {
-                let taken = store.prune(&caller, &self.retention, RUNS, false).await?.total();
+                let pruned = store.prune(&caller, &self.retention, RUNS, false).await?;
+                let taken = pruned.total();
+                if taken > 0 {
+                    let mut all = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.entry(workspace.clone()).or_default().add_all(&pruned);
+                }
                 (taken, taken > 0)
             }
         };
@@ -117,6 +132,17 @@ impl Batches for Keeper {
     }
 
     fn round_over(&self, chore: Chore, well: bool) {
+        if chore == Chore::Retention {
+            for (workspace, pruned) in
+                std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner))
+            {
+                let of = |state| pruned.runs.get(&state).copied().unwrap_or(0);
+                tracing::info!(
+                    %workspace, succeeded = of(State::Succeeded), failed = of(State::Failed), canceled = of(State::Canceled),
+                    "retention deleted runs"
+                );
+            }
+        }
         self.figures.round_over(chore.as_str(), well);
     }
 }

@@ -95,16 +95,40 @@ fn every_statement_can_be_executed_by_its_role() {
 fn a_role_with_the_settings_of_the_page_has_those_of_our_connections() {
     let scene = Scene::new();
     scene.psql("runs_server", blocks("sql").first().expect("the settings"));
-    let text = CONNECTIONS.replace("\\\n", " ").replace("{schema},", "sprongus, ");
-    // From `-c` to the next one, or to the end of the text.
-    let ours =
-        text.split("-c ").skip(1).filter_map(|rest| rest.split([';', '"']).next()?.trim().split_once('='));
-    let ours: BTreeMap<&str, &str> = ours.map(|(name, value)| (name.trim(), value.trim())).collect();
-    assert!(ours.len() == 9 && ours.contains_key("search_path"), "{ours:?}");
-    let durations = |value: &str| value.replace("60s", "1min");
+    let table =
+        CONNECTIONS.split("SETTINGS: [").nth(1).and_then(|rest| rest.split("];").next()).expect("a table");
+    let ours = table
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("(\"")?.strip_suffix("\"),")?.split_once("\", \""));
+    let ours: BTreeMap<&str, &str> = ours.collect();
+    assert!(ours.len() == 10 && ours.contains_key("statement_timeout"), "{ours:?}");
     for (name, value) in ours {
-        assert_eq!(scene.psql("runs_server", &format!("SHOW {name}")).trim(), durations(value), "{name}");
+        let ask = format!("SELECT setting FROM pg_settings WHERE name = '{name}'");
+        assert_eq!(scene.psql("runs_server", &ask).trim(), value, "{name}");
     }
+    assert_eq!(scene.psql("runs_server", "SHOW search_path").trim(), "sprongus, pg_catalog");
+    // So a session that was sent none of them is as good as one that was.
+    let url = scene.server.url("runs", "runs_server");
+    let mut doctor = scene.command(env!("CARGO_BIN_EXE_sprongus"));
+    // It finds fault with a server for tests, whatever its sessions are set to.
+    let told = doctor.arg("doctor").env("SPRONGUS_DATABASE_URL", url).output().expect("a process");
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("engine") && !told.contains("pooler"), "{told}");
+}
+
+#[test]
+fn an_admin_who_is_no_superuser_sets_it_up_as_the_page_says() {
+    let scene = Scene::new();
+    scene.psql("postgres", "CREATE ROLE admin LOGIN CREATEROLE CREATEDB");
+    let grant = PAGE.split('`').find(|text| text.starts_with("GRANT runs_owner TO ")).expect("a grant");
+    for statement in [
+        "CREATE ROLE other_owner LOGIN",
+        &grant.replace("runs_owner", "other_owner"),
+        "CREATE DATABASE others OWNER other_owner",
+    ] {
+        scene.psql("admin", statement);
+    }
+    scene.sprongus("other_owner", "others", "migrate");
 }
 
 #[test]

@@ -39,9 +39,7 @@ pub fn missing() -> Error {
 
 /// Another error that says the same.
 pub fn same_again(error: &Error) -> Error {
-    Error::new(error.code(), error.message())
-        .with_hint(error.hint().to_owned())
-        .with_fields(error.fields().to_vec())
+    error.for_another()
 }
 
 /// An item, written once.

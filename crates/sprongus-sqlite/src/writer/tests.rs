@@ -10,7 +10,8 @@ fn writer() -> (tempfile::TempDir, Writer, Connection) {
     let file = folder.path().join("t.db");
     let connection = crate::open::open(&file, &crate::Options::default()).unwrap();
     connection.execute_batch("CREATE TABLE t (word TEXT NOT NULL UNIQUE)").unwrap();
-    let writer = Writer::start(connection, Arc::new(SystemClock), watch::channel(0).0).unwrap();
+    let place = Arc::new(Place::of(&file));
+    let writer = Writer::start(connection, place, Arc::new(SystemClock), watch::channel(0).0).unwrap();
     let reader = crate::open::connect(&file, crate::Durability::PowerCut).unwrap();
     (folder, writer, reader)
 }

@@ -39,6 +39,19 @@ impl Scene {
     async fn wait(&self, seconds: u64) {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
     }
+
+    /// Lets both clocks go on.
+    async fn pass(&self, seconds: u64) {
+        self.at.turn(Duration::from_secs(seconds));
+        self.wait(seconds).await;
+    }
+
+    /// Lets a day go by, and the round after it.
+    async fn watch_a_day(&self) {
+        for _ in 0..26 {
+            self.pass(3_500).await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,15 +93,53 @@ async fn ended_runs_go_when_retention_says_so() {
     let canceled = at.made(of_kind("a")).await.id;
     at.cancel(canceled).await.unwrap();
     at.turn(DAY * 31);
-    scene.wait(780).await;
+    scene.watch_a_day().await;
     let runs = scene.service.for_caller(at.caller.clone());
     for id in ended {
         assert_eq!(runs.get(id).await.unwrap_err().code(), ErrorCode::NotFound);
     }
     runs.get(canceled).await.unwrap();
     at.turn(DAY * 60);
-    scene.wait(780).await;
+    scene.watch_a_day().await;
     assert_eq!(runs.get(canceled).await.unwrap_err().code(), ErrorCode::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumped_deletes_nothing_until_it_has_been_so_for_a_day() {
+    let scene = scene();
+    let at = &scene.at;
+    let hold = at.held(of_kind("a")).await;
+    at.finish(&hold, success(serde_json::json!(1))).await.unwrap();
+    scene.wait(780).await;
+    at.turn(DAY * 40);
+    // What is made by the wrong clock does not speak for it.
+    at.made(of_kind("b")).await;
+    let runs = scene.service.for_caller(at.caller.clone());
+    for _ in 0..23 {
+        scene.pass(3_600).await;
+        runs.get(hold.id).await.unwrap();
+    }
+    // Nor does another process that starts now, beside those that watch.
+    let _third = Housekeeping::start(scene.service.clone(), Retention::default());
+    scene.pass(600).await;
+    runs.get(hold.id).await.unwrap();
+    scene.pass(3_500).await;
+    scene.pass(3_500).await;
+    assert_eq!(runs.get(hold.id).await.unwrap_err().code(), ErrorCode::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_made_the_day_before_yesterday_speaks_for_the_clock_at_once() {
+    let scene = scene();
+    let at = &scene.at;
+    let hold = at.held(of_kind("a")).await;
+    at.finish(&hold, success(serde_json::json!(1))).await.unwrap();
+    at.turn(DAY * 40);
+    at.made(of_kind("b")).await;
+    at.turn(DAY * 2);
+    scene.wait(780).await;
+    let runs = scene.service.for_caller(at.caller.clone());
+    assert_eq!(runs.get(hold.id).await.unwrap_err().code(), ErrorCode::NotFound);
 }
 
 #[tokio::test(start_paused = true)]
