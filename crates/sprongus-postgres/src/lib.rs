@@ -113,7 +113,7 @@ impl Postgres {
         let config = open::config(url, &options.schema)?;
         let working = open::working(&config, &options.schema);
         let client = migrate::connect(&working).await?;
-        open::check(&client, &options).await?;
+        in_time(open::check(&client, &options)).await?;
         drop(client);
         let wake = Wake::new(options.listen.then(|| config.clone()));
         let database = Database::new(&working, options.pool_size, options.clock, Arc::clone(&wake))?;
@@ -141,8 +141,8 @@ impl Postgres {
 /// As [`Postgres::connect`].
 pub async fn pending(url: &str, options: &Options) -> Result<Vec<Migration>> {
     let client = migrate::connect(&open::config(url, &options.schema)?).await?;
-    migrate::check_server(&client).await?;
-    Ok(migrate::after(migrate::version(&client, &options.schema).await?, &options.schema))
+    in_time(migrate::check_server(&client)).await?;
+    Ok(migrate::after(in_time(migrate::version(&client, &options.schema)).await?, &options.schema))
 }
 
 /// Brings the database up to this program's schema, and grants `role` what a server needs; answers what was applied.

@@ -157,7 +157,7 @@ pub const ANSWER: &str = "SELECT 1";
 
 /// There was no answer within [`CONNECT`].
 pub fn mute() -> Fault {
-    let message = format!("the database did not answer within {} s", CONNECT.as_secs());
+    let message = format!("the database cannot be reached: no answer within {} s", CONNECT.as_secs());
     let hint = "check that Postgres runs and that host and port are right; a pooler whose pool is full answers nobody: \
                 docs/postgres.md#poolers";
     Fault { error: Error::new(ErrorCode::Unavailable, message).with_hint(hint), again: Again::No }

@@ -213,12 +213,8 @@ async fn a_restored_dump_has_every_token_and_a_sound_file_is_called_sound() {
     let folder = tempfile::tempdir().unwrap();
     let (file, restored) = (folder.path().join("runs.db"), folder.path().join("restored.db"));
     let store = Sqlite::open(&file, Options::default()).unwrap();
-    let whole = NewToken {
-        name: "whole".to_owned(),
-        scopes: vec![Scope::RunsRead],
-        projects: None,
-        expires_in: None,
-    };
+    let whole =
+        NewToken { name: "whole".to_owned(), scopes: vec![Scope::Read], projects: None, expires_in: None };
     store.create_token(&caller(), TokenId::new(), &whole, "hash").await.unwrap();
     let anything = WorkerInfo {
         id: "worker".parse().unwrap(),
