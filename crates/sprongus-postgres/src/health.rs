@@ -7,8 +7,9 @@ use tokio_postgres::{Client, Config};
 
 use crate::fault::{POOLERS, Result};
 use crate::migrate;
-use crate::open::{SETTINGS, finds_schema, weak_setting};
-use crate::session::{Database, Params};
+use crate::open::{SETTINGS, finds_schema, weak_setting, working};
+use crate::repeat::look;
+use crate::session::{Database, Params, in_time};
 
 const SERVER: &str = "SELECT current_setting('server_version')";
 const ROLE: &str = "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user";
@@ -48,8 +49,21 @@ const OWN_ROLE: &str = "run `sprongus migrate --role ROLE` as the owner, and con
 /// A transaction open for longer keeps the dead rows of the queue from being cleared.
 const LONG_OPEN: i64 = 300;
 
+/// Looks at all of it, from the first byte on: a connection of its own, and one of the pool.
+pub async fn of_all(
+    database: &Database,
+    config: &Config,
+    schema: &str,
+    thorough: bool,
+) -> sprongus_core::Result<Health> {
+    let client = migrate::connect(&working(config, schema)).await?;
+    let mut health = in_time(health(&client, place(config), schema, thorough)).await?;
+    health.faults.extend(look(|| tried(database)).await?);
+    Ok(health)
+}
+
 /// Looks at the server, the schema and the role, on a connection of the store's kind; `thorough` also looks for what makes it slow.
-pub async fn health(client: &Client, place: String, schema: &str, thorough: bool) -> Result<Health> {
+async fn health(client: &Client, place: String, schema: &str, thorough: bool) -> Result<Health> {
     let mut faults = Vec::new();
     let mut amiss = |what, text: String, remedy| faults.push(Fault { what, text, remedy });
     if let Some(row) = client.query_opt(ROLE, &[]).await? {
@@ -101,7 +115,7 @@ pub async fn health(client: &Client, place: String, schema: &str, thorough: bool
 }
 
 /// Tries on a session of the pool what every verb needs.
-pub async fn tried(database: &Database) -> Result<Vec<Fault>> {
+async fn tried(database: &Database) -> Result<Vec<Fault>> {
     let mut session = database.session().await?;
     let workspace = WorkspaceId::local();
     let rows =

@@ -464,13 +464,7 @@ impl Store for Postgres {
     }
 
     async fn health(&self, thorough: bool) -> Result<Health> {
-        let place = health::place(&self.config);
-        let working = open::working(&self.config, &self.schema);
-        let client = migrate::connect(&working).await.map_err(sprongus_core::Error::from)?;
-        let health = in_time(health::health(&client, place, &self.schema, thorough)).await;
-        let mut health = health.map_err(sprongus_core::Error::from)?;
-        health.faults.extend(look(|| health::tried(&self.database)).await?);
-        Ok(health)
+        health::of_all(&self.database, &self.config, &self.schema, thorough).await
     }
 
     async fn metrics(&self) -> Result<Vec<Metric>> {
