@@ -61,12 +61,12 @@ impl<'l, 'a> Conversation<'l, 'a> {
         question: &Question<'_>,
     ) -> Result<(), Fault> {
         let mut retries = Retries::new(connection.max_retries);
-        let mut misfit = None;
+        let (mut misfit, mut dialect) = (None, connection.dialect);
         loop {
             self.tokens.admit().map_err(Fault::lasting)?;
             self.heard = Heard::default();
-            let body = question.body(misfit.as_ref());
-            let ended = exchange(connection, body, self).await;
+            let body = question.body(dialect, misfit.as_ref());
+            let ended = exchange(connection, dialect, body, self).await;
             self.finish_line().await;
             self.count().await;
             self.tokens.check().map_err(Fault::lasting)?;
@@ -85,18 +85,43 @@ impl<'l, 'a> Conversation<'l, 'a> {
                     }
                     Err(found) => return Err(Fault::lasting(found.to_string())),
                 },
-                Ok(Ending::TooLong) => {
-                    return Err(Fault::lasting(
-                        "the answer was cut at the most tokens it may have: raise max_tokens, or ask for less",
-                    ));
+                Ok(Ending::None(why)) => return Err(Fault::lasting(why)),
+                Ok(Ending::TooLong(reason)) => {
+                    return Err(Fault::lasting(format!(
+                        "the answer was cut at the most tokens it may have ({reason}): raise max_tokens, or ask for less"
+                    )));
                 }
-                Ok(Ending::Filtered) => {
-                    return Err(Fault::lasting("the model server's content filter ended the answer"));
+                Ok(Ending::Filtered(reason)) => {
+                    let error = format!("the model server's content filter ended the answer ({reason})");
+                    return Err(Fault::lasting(error));
                 }
                 Ok(Ending::Refused(words)) => {
                     return Err(Fault::lasting(format!("the model refuses: {words}")));
                 }
-                Err(Trouble::Lasting(why)) => return Err(Fault::lasting(why)),
+                Ok(Ending::Unknown(reason)) => {
+                    let error = format!(
+                        "the answer ended for a reason that is not known, and may not be whole: {reason}"
+                    );
+                    return Err(Fault::lasting(error));
+                }
+                Ok(Ending::Broken(reason)) => {
+                    let why = format!("the model server broke off: {reason}");
+                    match retries.next(None) {
+                        Some(pause) => (why, pause),
+                        None => return Err(Fault { error: why, retryable: true }),
+                    }
+                }
+                Err(Trouble::Lasting { why, refused }) => {
+                    match refused.and_then(|refused| refusal::without(dialect, &refused)) {
+                        // It was not answered, so it cost nothing; a few such steps lead to the end.
+                        Some(other) => {
+                            dialect = other;
+                            self.log.say(&format!("[asking again, otherwise: {why}]")).await;
+                            continue;
+                        }
+                        None => return Err(Fault::lasting(why)),
+                    }
+                }
                 Err(Trouble::Passing { why, wait }) => match retries.next(wait) {
                     Some(pause) => (why, pause),
                     None => return Err(Fault { error: why, retryable: true }),

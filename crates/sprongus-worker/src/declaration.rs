@@ -25,7 +25,7 @@ use toml::de::DeTable;
 pub use artifacts::ArtifactsDeclaration;
 pub use fault::{DeclarationFault, Position};
 pub use kind::{BackoffDeclaration, KindDeclaration};
-pub use provider::ProviderDeclaration;
+pub use provider::{Dialect, MaxTokensField, ProviderDeclaration};
 pub use retention::RetentionDeclaration;
 pub use schema::{JsonSchema, SchemaViolation};
 pub use server::{RateLimitDeclaration, ServerDeclaration};

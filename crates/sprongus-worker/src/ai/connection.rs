@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
 use super::Fault;
-use crate::declaration::ProviderDeclaration;
+use crate::declaration::{Dialect, ProviderDeclaration};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -27,6 +27,7 @@ pub(crate) struct Connection {
     /// The longest silence.
     pub(super) idle: Duration,
     pub(super) max_retries: u32,
+    pub(super) dialect: Dialect,
 }
 
 /// Without the key.
@@ -64,8 +65,8 @@ impl Connection {
             error: format!("the HTTP client cannot be set up: {}", error.without_url()),
             retryable: true,
         })?;
-        let (idle, max_retries) = (provider.timeout, provider.max_retries);
-        Ok(Self { client, url, authorization: authorization.transpose()?, idle, max_retries })
+        let (idle, max_retries, dialect) = (provider.timeout, provider.max_retries, provider.dialect);
+        Ok(Self { client, url, authorization: authorization.transpose()?, idle, max_retries, dialect })
     }
 }
 

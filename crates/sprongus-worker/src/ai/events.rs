@@ -1,25 +1,34 @@
-//! Server-sent events in bounded memory: of each its data, for chat completions use nothing else.
+//! Server-sent events in bounded memory: of each its data, and whether it is called an error.
 
 use std::mem;
 
-/// A longer line or event is no piece of an answer.
-const LONGEST: usize = 64 * 1024;
+/// A longer line or event is no piece of an answer, which is 4 MiB at most; servers send whole ones, and escape them.
+pub(super) const LONGEST: usize = 8 * 1024 * 1024;
 
-/// A line or an event was longer than 64 KiB.
+/// A line or an event was longer than 8 MiB.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
+
+/// An event.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    pub(super) data: Vec<u8>,
+    /// `event: error`.
+    pub(super) is_error: bool,
+}
 
 /// What has been read of an event.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     line: Vec<u8>,
     data: Option<Vec<u8>>,
+    is_error: bool,
     after_return: bool,
 }
 
 impl Events {
     /// Takes bytes, and gives back the events that they complete.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, TooLong> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>, TooLong> {
         let mut complete = Vec::new();
         for &byte in bytes {
             let second_half = mem::replace(&mut self.after_return, byte == b'\r') && byte == b'\n';
@@ -34,15 +43,23 @@ impl Events {
     }
 
     /// The event that the stream ended in; servers leave out the empty line after their last.
-    pub(super) fn finish(&mut self) -> Result<Option<Vec<u8>>, TooLong> {
+    pub(super) fn finish(&mut self) -> Result<Option<Event>, TooLong> {
         let complete = self.end_line()?;
-        Ok(complete.or_else(|| self.data.take()))
+        Ok(complete.or_else(|| self.end_event()))
     }
 
-    fn end_line(&mut self) -> Result<Option<Vec<u8>>, TooLong> {
+    fn end_event(&mut self) -> Option<Event> {
+        let is_error = mem::take(&mut self.is_error);
+        self.data.take().map(|data| Event { data, is_error })
+    }
+
+    fn end_line(&mut self) -> Result<Option<Event>, TooLong> {
         let line = mem::take(&mut self.line);
         if line.is_empty() {
-            return Ok(self.data.take());
+            return Ok(self.end_event());
+        }
+        if let Some(name) = line.strip_prefix(b"event:") {
+            self.is_error = name.trim_ascii() == b"error";
         }
         let Some(value) = line.strip_prefix(b"data:") else { return Ok(None) };
         let value = value.strip_prefix(b" ").unwrap_or(value);
@@ -70,7 +87,7 @@ mod tests {
             all.extend(events.push(piece).unwrap());
         }
         all.extend(events.finish().unwrap());
-        all.into_iter().map(|event| String::from_utf8(event).unwrap()).collect()
+        all.into_iter().map(|event| String::from_utf8(event.data).unwrap()).collect()
     }
 
     #[test]
@@ -81,9 +98,16 @@ mod tests {
     }
 
     #[test]
+    fn tells_an_event_that_is_an_error() {
+        let all =
+            Events::default().push(b"event: error\ndata: a\n\nevent: x\ndata: b\n\ndata: c\n\n").unwrap();
+        assert_eq!(all.iter().map(|event| event.is_error).collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    #[test]
     fn refuses_what_has_no_end() {
         let mut events = Events::default();
-        assert!(events.push(&[b'x'; LONGEST]).is_ok());
+        assert!(events.push(&vec![b'x'; LONGEST]).is_ok());
         assert_eq!(events.push(b"x"), Err(TooLong));
         let mut events = Events::default();
         let many = "data: 0123456789\n".repeat(LONGEST / 10);

@@ -3,36 +3,53 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use tokio::time::timeout;
+use reqwest::Response;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use serde_json::Value;
+use sprongus_core::text::excerpt;
+use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
-use super::events::{Events, TooLong};
-use super::heard::Ending;
+use super::events::{Event, Events, TooLong};
+use super::heard::{Ending, broken_off};
 use super::{Conversation, refusal};
+use crate::declaration::Dialect;
 use crate::duration::format_duration;
 
 /// The most bytes of one response, whatever they say.
 const MOST_BYTES: usize = 1 << 30;
+
+/// The most bytes of an answer that comes as one document.
+const LONGEST_DOCUMENT: usize = 32 * 1024 * 1024;
+
+/// How long a stream that does not end is listened to behind the end of the answer, when the tokens are told or were not asked for,
+/// and when they are still to come.
+const AFTER_ALL: Duration = Duration::from_secs(2);
+const AFTER_ANSWER: Duration = Duration::from_secs(10);
 
 /// Why a response is of no use.
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// Another try may do better, after the time that the server asked for.
     Passing { why: String, wait: Option<Duration> },
-    /// Another try would meet the same end.
-    Lasting(String),
+    /// Another try would meet the same end, unless it is asked otherwise: the server's whole answer, if it refused the request.
+    Lasting { why: String, refused: Option<String> },
 }
 
 impl Trouble {
     pub(super) fn passing(why: impl Into<String>) -> Self {
         Self::Passing { why: why.into(), wait: None }
     }
+
+    pub(super) fn lasting(why: impl Into<String>) -> Self {
+        Self::Lasting { why: why.into(), refused: None }
+    }
 }
 
 /// Asks once, and hears the answer to its end.
 pub(super) async fn exchange(
     connection: &Connection,
+    dialect: Dialect,
     body: String,
     talk: &mut Conversation<'_, '_>,
 ) -> Result<Ending, Trouble> {
@@ -55,10 +72,17 @@ pub(super) async fn exchange(
     if !response.status().is_success() {
         return Err(refusal::read(connection, response, talk.log.masks()).await);
     }
-    match hear(connection, &mut response, talk).await {
+    let heard = hear(connection, dialect, &mut response, talk).await;
+    // Masked before it is cut: half a key is not seen for one.
+    let shown = |why: String| excerpt(&talk.log.masks().text(&why), refusal::SHOWN);
+    let heard = heard.map_err(|trouble| match trouble {
+        Trouble::Passing { why, wait } => Trouble::Passing { why: shown(why), wait },
+        Trouble::Lasting { why, refused } => Trouble::Lasting { why: shown(why), refused },
+    });
+    match heard {
         // What comes after the end of an answer, or not, does not take from it.
         Err(Trouble::Passing { why, wait }) => talk.heard.ending().ok_or(Trouble::Passing { why, wait }),
-        Err(lasting @ Trouble::Lasting(_)) => Err(lasting),
+        Err(lasting @ Trouble::Lasting { .. }) => Err(lasting),
         Ok(()) => talk.heard.ending().ok_or_else(|| {
             Trouble::passing(match talk.heard.content.is_empty() {
                 true => "the model server answered without an answer",
@@ -68,20 +92,135 @@ pub(super) async fn exchange(
     }
 }
 
+/// What a response is, by its head and its first byte.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Stream,
+    /// One document of JSON: a whole answer, or an error.
+    Json,
+    Lines,
+    Page,
+    Compressed,
+}
+
+fn form(response: &Response, begin: &[u8]) -> Option<Form> {
+    let header =
+        |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = header(CONTENT_TYPE).to_ascii_lowercase();
+    let encoding = header(CONTENT_ENCODING);
+    if !matches!(encoding, "" | "identity") || begin.starts_with(&[0x1f, 0x8b]) {
+        return Some(Form::Compressed);
+    }
+    if kind.contains("ndjson") || kind.contains("jsonl") {
+        return Some(Form::Lines);
+    }
+    match begin.trim_ascii_start().first()? {
+        b'{' | b'[' | b'"' => Some(Form::Json),
+        b'<' => Some(Form::Page),
+        _ => Some(Form::Stream),
+    }
+}
+
 async fn hear(
     connection: &Connection,
-    response: &mut reqwest::Response,
+    dialect: Dialect,
+    response: &mut Response,
     talk: &mut Conversation<'_, '_>,
 ) -> Result<(), Trouble> {
-    let (mut events, mut bytes) = (Events::default(), 0);
-    let too_long = |_: TooLong| Trouble::passing("the model server sent an event of more than 64 KiB");
+    let mut begin = Vec::new();
+    let form = loop {
+        if let Some(form) = form(response, &begin) {
+            break form;
+        }
+        match chunk(connection, response, connection.idle).await? {
+            Some(chunk) => begin.extend_from_slice(&chunk),
+            None => return Ok(()),
+        }
+    };
+    if form == Form::Stream {
+        return hear_stream(connection, dialect, response, begin, talk).await;
+    }
+    while let Some(chunk) = chunk(connection, response, connection.idle).await? {
+        begin.extend_from_slice(&chunk);
+        if begin.len() > LONGEST_DOCUMENT {
+            return Err(Trouble::lasting("the model server sent a document of more than 32 MiB"));
+        }
+        if form == Form::Compressed {
+            break;
+        }
+    }
+    match form {
+        Form::Compressed => {
+            Err(Trouble::lasting("the model server answered compressed, which it was not asked for"))
+        }
+        Form::Page => {
+            let said = refusal::page(&String::from_utf8_lossy(&begin));
+            Err(Trouble::lasting(format!("the model server answered with a page, is base_url right? {said}")))
+        }
+        Form::Json | Form::Lines | Form::Stream => {
+            let Ok(document) = serde_json::from_slice::<Value>(&begin) else { return Err(not_one(&begin)) };
+            if let Value::String(words) = &document {
+                return Err(broken_off(&Value::from(words.as_str())));
+            }
+            let usable = document.get("choices").is_some();
+            heard(talk, |heard| heard.take_json(&document)).await?;
+            talk.heard.close();
+            let why = "the model server answered with JSON that is no answer of an OpenAI-compatible API";
+            if usable { Ok(()) } else { Err(Trouble::lasting(why)) }
+        }
+    }
+}
+
+/// A document that is not one of JSON: its beginning only, or many of them.
+fn not_one(bytes: &[u8]) -> Trouble {
+    let first = bytes.trim_ascii_start().split(|&byte| byte == b'\n').next().unwrap_or_default();
+    match serde_json::from_slice::<Value>(first) {
+        Ok(first) if first.get("error").is_some_and(|error| !error.is_null()) => broken_off(&first),
+        Ok(_) => Trouble::lasting(
+            "the model server answered in lines of JSON, which no OpenAI-compatible API does; is base_url right?",
+        ),
+        Err(_) => Trouble::passing("the answer broke off"),
+    }
+}
+
+/// The next bytes; none at the end.
+async fn chunk(
+    connection: &Connection,
+    response: &mut Response,
+    patience: Duration,
+) -> Result<Option<bytes::Bytes>, Trouble> {
+    match timeout(patience, response.chunk()).await {
+        Ok(Ok(chunk)) => Ok(chunk),
+        Ok(Err(error)) => Err(Trouble::passing(format!("the answer broke off: {}", told(error)))),
+        Err(_) => Err(silent(connection)),
+    }
+}
+
+async fn hear_stream(
+    connection: &Connection,
+    dialect: Dialect,
+    response: &mut Response,
+    begin: Vec<u8>,
+    talk: &mut Conversation<'_, '_>,
+) -> Result<(), Trouble> {
+    let (mut events, mut bytes) = (Events::default(), begin.len());
+    let too_long = |_: TooLong| Trouble::lasting("the model server sent an event of more than 8 MiB");
+    // When the answer had ended.
+    let mut finished: Option<Instant> = None;
+    for event in events.push(&begin).map_err(too_long)? {
+        take(talk, &event).await?;
+    }
     while !talk.heard.is_done() {
-        let chunk = match timeout(connection.idle, response.chunk()).await {
-            Ok(Ok(chunk)) => chunk,
-            Ok(Err(error)) => return Err(Trouble::passing(format!("the answer broke off: {}", told(error)))),
-            Err(_) => return Err(silent(connection)),
-        };
-        let Some(chunk) = chunk else {
+        let mut patience = connection.idle;
+        if talk.heard.is_finished() {
+            let all = talk.heard.usage.is_some() || !dialect.stream_options;
+            let end = *finished.get_or_insert_with(Instant::now) + if all { AFTER_ALL } else { AFTER_ANSWER };
+            patience = patience.min(end.saturating_duration_since(Instant::now()));
+            if patience.is_zero() {
+                return Ok(());
+            }
+        }
+        let Some(chunk) = chunk(connection, response, patience).await? else {
             if let Some(event) = events.finish().map_err(too_long)? {
                 take(talk, &event).await?;
             }
@@ -89,7 +228,7 @@ async fn hear(
         };
         bytes += chunk.len();
         if bytes > MOST_BYTES {
-            return Err(Trouble::Lasting("the model server sent more than 1 GiB".to_owned()));
+            return Err(Trouble::lasting("the model server sent more than 1 GiB"));
         }
         for event in events.push(&chunk).map_err(too_long)? {
             take(talk, &event).await?;
@@ -98,8 +237,21 @@ async fn hear(
     Ok(())
 }
 
-async fn take(talk: &mut Conversation<'_, '_>, event: &[u8]) -> Result<(), Trouble> {
-    let begin = talk.heard.take(event)?;
+async fn take(talk: &mut Conversation<'_, '_>, event: &Event) -> Result<(), Trouble> {
+    if event.is_error {
+        let told = serde_json::from_slice(&event.data);
+        let words = || Value::from(String::from_utf8_lossy(&event.data).into_owned());
+        return Err(broken_off(&told.unwrap_or_else(|_| words())));
+    }
+    heard(talk, |heard| heard.take(&event.data)).await
+}
+
+/// Prints what `take` added to the answer.
+async fn heard(
+    talk: &mut Conversation<'_, '_>,
+    take: impl FnOnce(&mut super::heard::Heard) -> Result<usize, Trouble>,
+) -> Result<(), Trouble> {
+    let begin = take(&mut talk.heard)?;
     if begin < talk.heard.content.len() {
         let piece = talk.heard.content[begin..].to_owned();
         talk.print(&piece).await;

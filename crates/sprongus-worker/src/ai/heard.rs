@@ -1,22 +1,92 @@
-//! What one response has told so far.
+//! What one response has told so far, and how it ended.
 
-use serde::Deserialize;
 use serde_json::Value;
 use sprongus_core::text::excerpt;
 
 use super::exchange::Trouble;
+use super::refusal::{cannot_pass, one_line, words_of};
 
 /// The longest answer.
 const LONGEST_CONTENT: usize = 4 * 1024 * 1024;
 
-/// How an answer that came whole ended.
+/// How much of a model's or a server's words is shown.
+const SHOWN: usize = 500;
+
+/// Reasons with which servers say that an answer is whole; case does not matter.
+const WHOLE: &[&str] = &[
+    "stop",
+    "eos",
+    "eos_token",
+    "end_turn",
+    "stop_sequence",
+    "stop_token",
+    "complete",
+    "completed",
+    "done",
+    "end",
+    "finished",
+];
+
+/// … that it has as many tokens as it may.
+const TOO_LONG: &[&str] = &[
+    "length",
+    "max_tokens",
+    "max_length",
+    "max_output_tokens",
+    "max_completion_tokens",
+    "model_length",
+    "token_limit",
+    "model_context_window_exceeded",
+];
+
+/// … that it is withheld.
+const FILTERED: &[&str] = &[
+    "content_filter",
+    "content_filtered",
+    "safety",
+    "recitation",
+    "blocklist",
+    "prohibited_content",
+    "spii",
+    "guardrail_intervened",
+    "refusal",
+    "sensitive",
+    "error_toxic",
+];
+
+/// … that a tool is to be called.
+const TOOLS: &[&str] = &["tool_calls", "tool_call", "tool_use", "function_call"];
+
+/// … that something went wrong that may pass.
+const BROKEN: &[&str] = &[
+    "error",
+    "abort",
+    "aborted",
+    "cancel",
+    "canceled",
+    "cancelled",
+    "interrupted",
+    "timeout",
+    "network_error",
+    "server_error",
+    "overloaded",
+    "insufficient_system_resource",
+];
+
+/// How an answer that came to its end ended.
 #[derive(Debug)]
 pub(super) enum Ending {
     Whole,
-    /// It had as many tokens as it may.
-    TooLong,
-    Filtered,
+    /// There is no answer, and why.
+    None(&'static str),
+    /// It had as many tokens as it may, as the reason says.
+    TooLong(String),
+    Filtered(String),
     Refused(String),
+    /// Something went wrong that may pass.
+    Broken(String),
+    /// A reason that nobody knows.
+    Unknown(String),
 }
 
 /// The content so far, and what was said about it.
@@ -26,56 +96,94 @@ pub(super) struct Heard {
     /// As it was told last; servers that tell it with every piece tell sums.
     pub(super) usage: Option<Value>,
     refusal: String,
+    has_reasoning: bool,
+    has_tools: bool,
     finish_reason: Option<String>,
     done: bool,
-}
-
-// Every field may be missing: servers differ in all of them but these.
-#[derive(Deserialize)]
-struct Chunk {
-    choices: Option<Vec<Choice>>,
-    usage: Option<Value>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    delta: Option<Delta>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Delta {
-    content: Option<String>,
-    refusal: Option<String>,
 }
 
 impl Heard {
     /// Takes an event; gives back where in the content its own begins.
     pub(super) fn take(&mut self, event: &[u8]) -> Result<usize, Trouble> {
-        let begin = self.content.len();
-        if event.trim_ascii() == b"[DONE]" {
-            self.done = true;
-            return Ok(begin);
+        let event = event.trim_ascii();
+        // An empty event keeps the connection alive.
+        if event.is_empty() {
+            return Ok(self.content.len());
         }
-        let Ok(chunk) = serde_json::from_slice::<Chunk>(event) else {
+        if event == b"[DONE]" {
+            self.done = true;
+            return Ok(self.content.len());
+        }
+        let Ok(chunk) = serde_json::from_slice::<Value>(event) else {
             return Err(Trouble::passing("the model server sent an event that is not understood"));
         };
-        if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
-            let message = super::refusal::message(&error).unwrap_or_default();
-            return Err(Trouble::passing(format!("the model server broke off: {message}")));
+        self.take_json(&chunk)
+    }
+
+    /// Takes a piece of an answer, or a whole one. Every field may be missing: servers differ in all of them.
+    pub(super) fn take_json(&mut self, chunk: &Value) -> Result<usize, Trouble> {
+        let begin = self.content.len();
+        if let Some(error) = error_of(chunk) {
+            return Err(broken_off(error));
         }
-        self.usage = chunk.usage.filter(|usage| !usage.is_null()).or(self.usage.take());
-        let Some(choice) = chunk.choices.into_iter().flatten().next() else { return Ok(begin) };
-        self.finish_reason = choice.finish_reason.or(self.finish_reason.take());
-        if let Some(delta) = choice.delta {
-            self.content.push_str(&delta.content.unwrap_or_default());
-            self.refusal.push_str(&delta.refusal.unwrap_or_default());
+        if let Some(usage) = chunk.get("usage").filter(|usage| !usage.is_null()) {
+            self.usage = Some(usage.clone());
         }
+        let Some(choice) = chunk.get("choices").and_then(|choices| choices.get(0)) else { return Ok(begin) };
+        if let Some(error) = choice.get("error").filter(|error| !error.is_null()) {
+            return Err(broken_off(error));
+        }
+        // Some servers send an empty reason with every piece.
+        let reason = choice.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty());
+        self.finish_reason = reason.map(str::to_owned).or(self.finish_reason.take());
+        let told = ["delta", "message"]
+            .into_iter()
+            .find_map(|name| choice.get(name).filter(|told| told.is_object()));
+        let told = told.unwrap_or(choice);
+        for name in ["content", "text"] {
+            if let Some(content) = told.get(name) {
+                self.take_content(content);
+            }
+        }
+        self.refusal.push_str(told.get("refusal").and_then(Value::as_str).unwrap_or_default());
+        let is_there = |name: &str| match told.get(name) {
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Array(items)) => !items.is_empty(),
+            Some(Value::Object(_)) => true,
+            Some(Value::Null | Value::Bool(_) | Value::Number(_)) | None => false,
+        };
+        self.has_reasoning |=
+            ["reasoning_content", "reasoning", "reasoning_details", "thinking"].into_iter().any(is_there);
+        self.has_tools |= ["tool_calls", "function_call"].into_iter().any(is_there);
         if self.content.len() > LONGEST_CONTENT || self.refusal.len() > LONGEST_CONTENT {
-            return Err(Trouble::Lasting("the answer is longer than 4 MiB".to_owned()));
+            return Err(Trouble::lasting("the answer is longer than 4 MiB"));
         }
         Ok(begin)
+    }
+
+    /// A text, or a list of parts of which those with text count.
+    fn take_content(&mut self, content: &Value) {
+        match content {
+            Value::String(text) => self.content.push_str(text),
+            Value::Array(parts) => parts.iter().for_each(|part| self.take_content(part)),
+            Value::Object(part) => match part.get("type").and_then(Value::as_str) {
+                Some("thinking" | "reasoning") => self.has_reasoning = true,
+                Some("refusal") => {
+                    self.refusal.push_str(part.get("refusal").and_then(Value::as_str).unwrap_or_default());
+                }
+                Some(_) | None => {
+                    if let Some(text) = part.get("text").and_then(Value::as_str) {
+                        self.content.push_str(text);
+                    }
+                }
+            },
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Nothing more is to come: the whole answer came at once.
+    pub(super) fn close(&mut self) {
+        self.done = true;
     }
 
     /// Whether nothing more is to come.
@@ -83,17 +191,62 @@ impl Heard {
         self.done
     }
 
+    /// Whether the answer has ended, though more may be told about it.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finish_reason.is_some()
+    }
+
     /// How the answer ended; none when it was broken off.
     pub(super) fn ending(&self) -> Option<Ending> {
         if !self.refusal.is_empty() {
-            return Some(Ending::Refused(excerpt(&self.refusal, 500)));
+            return Some(Ending::Refused(excerpt(&one_line(&self.refusal), SHOWN)));
         }
-        match self.finish_reason.as_deref() {
-            Some("length") => Some(Ending::TooLong),
-            Some("content_filter") => Some(Ending::Filtered),
-            // What else servers invent is an end as well.
-            Some(_) => Some(Ending::Whole),
-            None => self.done.then_some(Ending::Whole),
-        }
+        let Some(reason) = &self.finish_reason else { return self.done.then(|| self.answered(false)) };
+        let is = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(reason));
+        let told = || excerpt(reason, 64);
+        Some(if is(WHOLE) {
+            self.answered(false)
+        } else if is(TOOLS) {
+            self.answered(true)
+        } else if is(TOO_LONG) {
+            Ending::TooLong(told())
+        } else if is(FILTERED) {
+            Ending::Filtered(told())
+        } else if is(BROKEN) {
+            Ending::Broken(told())
+        } else {
+            Ending::Unknown(told())
+        })
     }
+
+    /// An answer, if there is one.
+    fn answered(&self, for_tools: bool) -> Ending {
+        let empty = self.content.trim().is_empty();
+        if for_tools || empty && self.has_tools {
+            return Ending::None("the model asked for a tool, and this step offers none");
+        }
+        if empty && self.has_reasoning {
+            return Ending::None("the model reasoned and gave no answer");
+        }
+        if empty { Ending::None("the model gave an empty answer") } else { Ending::Whole }
+    }
+}
+
+/// The error that stands in place of a piece of an answer: `{"error": …}`, `{"object": "error", …}`, `{"type": "error", …}`, or
+/// words without choices.
+fn error_of(chunk: &Value) -> Option<&Value> {
+    if let Some(error) = chunk.get("error").filter(|error| !matches!(error, Value::Null | Value::Bool(false)))
+    {
+        return Some(if error.is_object() { error } else { chunk });
+    }
+    let is_error =
+        ["object", "type"].into_iter().any(|name| chunk.get(name).is_some_and(|kind| kind == "error"));
+    let has_words = ["message", "detail", "code", "errors"].into_iter().any(|name| chunk.get(name).is_some());
+    (is_error || has_words && chunk.get("choices").is_none()).then_some(chunk)
+}
+
+/// What an error in place of an answer means.
+pub(super) fn broken_off(error: &Value) -> Trouble {
+    let why = format!("the model server broke off: {}", words_of(error));
+    if cannot_pass(error) { Trouble::lasting(why) } else { Trouble::passing(why) }
 }

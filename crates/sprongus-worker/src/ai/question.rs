@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::declaration::JsonSchema;
+use crate::declaration::{Dialect, JsonSchema};
 
 /// A longer answer that did not fit is not sent back to the model.
 const LONGEST_SHOWN: usize = 64 * 1024;
@@ -37,7 +37,7 @@ impl fmt::Display for Misfit {
 
 impl Question<'_> {
     /// The request. After an answer that did not fit, the model is told so.
-    pub(super) fn body(&self, misfit: Option<&Misfit>) -> String {
+    pub(super) fn body(&self, dialect: Dialect, misfit: Option<&Misfit>) -> String {
         let message = |role: &str, content: &str| json!({"role": role, "content": content});
         let mut messages: Vec<_> = self.system.iter().map(|text| message("system", text)).collect();
         messages.push(message("user", &self.prompt));
@@ -54,16 +54,21 @@ impl Question<'_> {
             "model": self.model,
             "messages": messages,
             "stream": true,
-            "stream_options": {"include_usage": true},
         });
+        if dialect.stream_options {
+            body["stream_options"] = json!({"include_usage": true});
+        }
         if let Some(temperature) = self.temperature {
             body["temperature"] = json!(temperature);
         }
         if let Some(max_tokens) = self.max_tokens {
-            body["max_tokens"] = json!(max_tokens);
+            body[dialect.max_tokens.as_str()] = json!(max_tokens);
         }
         if let Some(schema) = self.schema {
-            let format = json!({"name": "answer", "strict": true, "schema": schema.document()});
+            let mut format = json!({"name": "answer", "schema": schema.document()});
+            if dialect.strict {
+                format["strict"] = json!(true);
+            }
             body["response_format"] = json!({"type": "json_schema", "json_schema": format});
         }
         body.to_string()

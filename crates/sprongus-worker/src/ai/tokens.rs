@@ -32,17 +32,19 @@ impl Tokens {
 
     /// Adds what one response told; answers what is odd about it.
     pub(super) fn add(&mut self, usage: &Value) -> Vec<String> {
-        let counts = [("prompt_tokens", &mut self.given), ("completion_tokens", &mut self.back)];
-        let add = |(name, sum): (&str, &mut Option<u64>)| match usage
-            .get(name)?
-            .as_u64()
-            .filter(|count| *count <= MAX_TOKENS)
-        {
-            Some(count) => {
-                *sum = Some(sum.unwrap_or(0).saturating_add(count).min(MAX_TOKENS));
-                None
+        let counts = [
+            (["prompt_tokens", "input_tokens"], &mut self.given),
+            (["completion_tokens", "output_tokens"], &mut self.back),
+        ];
+        let add = |(names, sum): ([&'static str; 2], &mut Option<u64>)| {
+            let (name, told) = names.into_iter().find_map(|name| Some((name, usage.get(name)?)))?;
+            match count(told) {
+                Some(count) => {
+                    *sum = Some(sum.unwrap_or(0).saturating_add(count).min(MAX_TOKENS));
+                    None
+                }
+                None => Some(format!("[the model server's {name} is no count of tokens and is ignored]")),
             }
-            None => Some(format!("[the model server's {name} is no count of tokens and is ignored]")),
         };
         counts.into_iter().filter_map(add).collect()
     }
@@ -73,6 +75,23 @@ impl Tokens {
     }
 }
 
+/// A count of tokens, which some servers tell as a text or as `5.0`.
+fn count(told: &Value) -> Option<u64> {
+    let whole = |number: f64| {
+        // Counts are far below where a float leaves any out.
+        (number.fract() == 0.0 && (0.0..=MAX_TOKENS as f64).contains(&number)).then_some(number as u64)
+    };
+    let count = match told {
+        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(whole)),
+        Value::String(text) => {
+            let text = text.trim();
+            text.parse().ok().or_else(|| text.parse().ok().and_then(whole))
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    count.filter(|count| *count <= MAX_TOKENS)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -85,7 +104,7 @@ mod tests {
         assert!(tokens.are_unknown());
         assert_eq!(tokens.add(&json!({})), Vec::<String>::new());
         assert!(tokens.are_unknown());
-        for odd in [json!(-1), json!("7"), json!(1.5), json!(MAX_TOKENS + 1), json!(null)] {
+        for odd in [json!(-1), json!("7x"), json!(1.5), json!(MAX_TOKENS + 1), json!(null)] {
             let said = tokens.add(&json!({"prompt_tokens": odd, "completion_tokens": 2}));
             assert_eq!(said, ["[the model server's prompt_tokens is no count of tokens and is ignored]"]);
         }
@@ -94,6 +113,17 @@ mod tests {
             tokens.add(&json!({"prompt_tokens": MAX_TOKENS, "completion_tokens": 0}));
         }
         assert_eq!((tokens.given, tokens.back), (Some(MAX_TOKENS), Some(10)), "no more than may be recorded");
+    }
+
+    #[test]
+    fn counts_may_be_told_as_texts_and_floats() {
+        let mut tokens = Tokens::default();
+        assert_eq!(
+            tokens.add(&json!({"prompt_tokens": "3", "completion_tokens": 5.0})),
+            Vec::<String>::new()
+        );
+        assert_eq!(tokens.add(&json!({"input_tokens": "4.0", "output_tokens": 2})), Vec::<String>::new());
+        assert_eq!((tokens.given, tokens.back), (Some(7), Some(7)));
     }
 
     #[test]

@@ -9,7 +9,16 @@ use url::Url;
 use super::fault::DeclarationFault;
 use super::node::{Fields, Node};
 
-const KEYS: [&str; 5] = ["base_url", "model", "api_key", "timeout", "max_retries"];
+const KEYS: [&str; 8] = [
+    "base_url",
+    "model",
+    "api_key",
+    "timeout",
+    "max_retries",
+    "stream_options",
+    "max_tokens_field",
+    "strict",
+];
 
 /// How long nothing may come, where nothing is declared.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,6 +42,40 @@ pub struct ProviderDeclaration {
     pub timeout: Duration,
     /// How often a call that may be repeated is repeated.
     pub max_retries: u32,
+    /// How a request is spelt.
+    pub dialect: Dialect,
+}
+
+/// What servers differ in. A server that refuses a request for one of these is asked once more without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dialect {
+    /// Whether the stream is asked to end with the tokens it used, by `stream_options`.
+    pub stream_options: bool,
+    /// The name under which `max_tokens` is sent.
+    pub max_tokens: MaxTokensField,
+    /// Whether a schema is sent as `strict`.
+    pub strict: bool,
+}
+
+/// The name of the most tokens of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxTokensField {
+    /// `max_tokens`.
+    MaxTokens,
+    /// `max_completion_tokens`, as OpenAI's newer models want it.
+    MaxCompletionTokens,
+}
+
+impl MaxTokensField {
+    /// The name itself.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+        }
+    }
 }
 
 /// All of a file, by name.
@@ -61,6 +104,26 @@ fn read(fields: &Fields<'_, '_>) -> Result<ProviderDeclaration, DeclarationFault
         api_key: fields.get("api_key").map(|node| api_key(&node)).transpose()?,
         timeout: timeout.unwrap_or(TIMEOUT),
         max_retries: max_retries.unwrap_or(MAX_RETRIES),
+        dialect: dialect(fields)?,
+    })
+}
+
+fn dialect(fields: &Fields<'_, '_>) -> Result<Dialect, DeclarationFault> {
+    let flag = |name| fields.get(name).map(|node| node.boolean()).transpose();
+    let field = |node: Node<'_, '_>| {
+        [MaxTokensField::MaxTokens, MaxTokensField::MaxCompletionTokens]
+            .into_iter()
+            .find(|field| node.text("a field's name").is_ok_and(|text| text == field.as_str()))
+            .ok_or_else(|| node.fault("expected \"max_tokens\" or \"max_completion_tokens\""))
+    };
+    Ok(Dialect {
+        stream_options: flag("stream_options")?.unwrap_or(true),
+        max_tokens: fields
+            .get("max_tokens_field")
+            .map(field)
+            .transpose()?
+            .unwrap_or(MaxTokensField::MaxTokens),
+        strict: flag("strict")?.unwrap_or(true),
     })
 }
 

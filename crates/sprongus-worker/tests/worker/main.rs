@@ -7,6 +7,7 @@
 )]
 
 mod ai_actions;
+mod ai_answers;
 mod approvals;
 mod artifacts;
 mod commands;
