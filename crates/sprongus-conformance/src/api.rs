@@ -81,6 +81,9 @@ macro_rules! for_each_api_case {
             asking {
                 every_bad_field_is_named_at_once,
                 a_secret_is_refused_by_its_place_and_never_repeated,
+                a_name_that_is_a_secret_is_refused_and_not_repeated,
+                what_a_worker_reports_is_kept_without_its_secrets,
+                a_comment_at_a_gate_is_kept_without_its_secrets,
                 what_is_outside_its_limits_is_refused,
                 an_input_over_a_mebibyte_is_too_large,
             }

@@ -11,17 +11,18 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use regex::Regex;
-
-use crate::secrets::{CREDENTIAL_ENDINGS, CREDENTIAL_WORDS, RULE_REGEXES, matching_rules};
-
-mod forms;
+mod shapes;
+mod spelling;
 #[cfg(test)]
 mod tests;
+mod trie;
+mod valid_json;
+mod values;
 
-use forms::Needle;
+use shapes::{find_assigned, find_emails, find_shapes};
+use trie::Hits;
+use values::{Ends, Values};
 
 /// What a secret is replaced with.
 pub const SECRET_MASK: &str = "[secret]";
@@ -32,112 +33,101 @@ pub const EMAIL_MASK: &str = "[email]";
 /// The shortest value, in characters, that a [`Redactor`] masks.
 pub const MIN_VALUE_CHARS: usize = 4;
 
-/// The shortest single line of a value, in characters, that is masked on its own.
-pub const MIN_LINE_CHARS: usize = 6;
-
-static EMAIL: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"[\w.%+-]+@(?:[\w-]+\.)+\p{L}{2,}").ok());
-
-/// `password=…` and `"password": "…"`, with the quotes escaped or not. A mere colon is not enough: it would mask the
-/// word after `unexpected token:`.
-static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let names: Vec<_> = CREDENTIAL_ENDINGS.iter().chain(CREDENTIAL_WORDS).map(|name| spaced(name)).collect();
-    let quote = r#"\\{0,3}["']"#;
-    Regex::new(&format!(
-        r#"(?i)(?:{names})(?:{quote}[ ]?:[ ]?{quote}((?:[^"'\\]|\\[^"'])+)|(?:{quote})?=(?:{quote})?([^\s"'&;,\\]{{4,}}))"#,
-        names = names.join("|"),
-    ))
-    .ok()
-});
-
-/// `apikey` may be written `api_key` or `api-key` too.
-fn spaced(ending: &str) -> String {
-    for word in ["key", "token", "secret"] {
-        if let Some(head) = ending.strip_suffix(word).filter(|head| !head.is_empty()) {
-            return format!("{head}[_-]?{word}");
-        }
-    }
-    ending.to_owned()
-}
+/// The shortest single line of a value, in characters, that is masked wherever it stands. A shorter one, of two
+/// characters at least, is masked where it is a whole line, or follows the line before it.
+pub const MIN_LINE_CHARS: usize = 4;
 
 /// Masks secrets that it knows by value, and whatever looks like a secret or an e-mail address.
 ///
-/// A value is masked as it is, in base64 and base64url (within longer base64 too), URL-encoded and escaped for JSON;
-/// each line of a longer value that has at least [`MIN_LINE_CHARS`] characters is masked on its own. Values shorter
-/// than [`MIN_VALUE_CHARS`] are not masked: they would mask half of every log, and are no secrets.
+/// A value is masked however its characters are spelt: each may stand as itself, as `%XX`, `\\u00fc`, `\\/` or another
+/// escape of JSON, C, Python, SQL or a shell, or as an HTML entity, with a terminal's colours in between. So is its base64, of
+/// both alphabets, within longer base64 and wrapped over lines, and its hexadecimal digits. What is a secret alone is masked
+/// alone: each line of a value from [`MIN_LINE_CHARS`] characters on, the password of an address, the fields of a JSON
+/// document. Values shorter than [`MIN_VALUE_CHARS`] are not masked: they would mask half of every log, and are no secrets. A
+/// number of less than eight digits is not masked within other digits.
+///
+/// Where a text is JSON, what is masked is JSON.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    needles: Vec<Needle>,
+    values: Values,
 }
+
+/// What the lines of one stream ended in, for [`Redactor::redact_line`].
+#[derive(Clone, Debug, Default)]
+pub struct LineEnds(Ends);
 
 impl Redactor {
     /// A redactor for the values of a run's resolved secrets.
     #[must_use]
     pub fn new(values: impl IntoIterator<Item = String>) -> Self {
-        Self { needles: values.into_iter().filter_map(|value| Needle::new(&value)).collect() }
+        let mut redactor = Self::default();
+        values.into_iter().for_each(|value| redactor.add(&value));
+        redactor
     }
 
     /// Masks one more value from now on.
     pub fn add(&mut self, value: &str) {
-        self.needles.extend(Needle::new(value));
+        self.values.add(value);
     }
 
     /// `text` with every secret replaced by `[secret]` and every e-mail address by `[email]`. Clean text is not
     /// copied.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut secrets = Vec::new();
-        for needle in &self.needles {
-            needle.find(text, &mut secrets);
-        }
-        find_shapes(text, &mut secrets);
-        find_assigned(text, &mut secrets);
-        let emails = find_emails(text);
-        if secrets.is_empty() && emails.is_empty() {
-            return Cow::Borrowed(text);
-        }
-        Cow::Owned(mask(text, secrets, emails))
+        let mut hits = Hits::default();
+        self.values.find(text, &mut hits);
+        masked(text, hits.whole)
+    }
+
+    /// [`Redactor::redact`] for the next line of a stream, where a value may go on from one line to the next. The end of a line that
+    /// may be the beginning of one is masked.
+    #[must_use]
+    pub fn redact_line<'a>(&self, text: &'a str, ends: &mut LineEnds) -> Cow<'a, str> {
+        let mut hits = Hits::default();
+        self.values.find_in_line(text, &mut ends.0, &mut hits);
+        masked(text, hits.whole)
+    }
+
+    /// Whether `text` holds one of the values, however it is spelt.
+    #[must_use]
+    pub fn holds_value(&self, text: &str) -> bool {
+        let mut hits = Hits::default();
+        self.values.find(text, &mut hits);
+        !hits.whole.is_empty()
     }
 }
 
 /// Shows how many values there are, never the values.
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} values)", self.needles.len())
+        write!(f, "Redactor({} values)", self.values.count())
     }
 }
 
 /// [`Redactor::redact`] without any known values.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
-    Redactor::default().redact(text)
+    masked(text, Vec::new())
 }
 
-fn find_shapes(text: &str, found: &mut Vec<Range<usize>>) {
-    for index in matching_rules(text) {
-        let Some(regex) = RULE_REGEXES.get(index) else { continue };
-        found.extend(
-            regex.captures_iter(text).filter_map(|captures| captures.get(1)).map(|group| group.range()),
-        );
+/// Masks what has the shape of a secret in text that is for programs: an address, or a value under a credential's name, may be
+/// what was asked for.
+#[must_use]
+pub fn redact_shapes(text: &str) -> Cow<'_, str> {
+    let mut secrets = Vec::new();
+    find_shapes(text, &mut secrets);
+    if secrets.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(mask(text, secrets, Vec::new())) }
+}
+
+/// Masks the secrets that were found, and those that have a shape.
+fn masked(text: &str, mut secrets: Vec<Range<usize>>) -> Cow<'_, str> {
+    find_shapes(text, &mut secrets);
+    find_assigned(text, &mut secrets);
+    let emails = find_emails(text);
+    if secrets.is_empty() && emails.is_empty() {
+        return Cow::Borrowed(text);
     }
-}
-
-fn find_assigned(text: &str, found: &mut Vec<Range<usize>>) {
-    // Two searches for one letter cost less than one for either, and every line of every log comes by here.
-    if !text.contains('=') && !text.contains(':') {
-        return;
-    }
-    let Some(regex) = ASSIGNED.as_ref() else { return };
-    let values = regex.captures_iter(text).filter_map(|captures| captures.get(1).or_else(|| captures.get(2)));
-    // A reference is no secret, and the reader of a log wants to know which it was.
-    found.extend(
-        values.filter(|value| !crate::secrets::is_reference(value.as_str())).map(|value| value.range()),
-    );
-}
-
-fn find_emails(text: &str) -> Vec<Range<usize>> {
-    let regex = EMAIL.as_ref().filter(|_| text.contains('@'));
-    regex.map_or_else(Vec::new, |regex| regex.find_iter(text).map(|found| found.range()).collect())
+    Cow::Owned(mask(text, secrets, emails))
 }
 
 /// Secrets that touch or overlap become one mask; an address that touches a secret becomes part of it.
@@ -157,11 +147,21 @@ fn mask(text: &str, secrets: Vec<Range<usize>>, emails: Vec<Range<usize>>) -> St
             _ => merged.push((range, mask)),
         }
     }
+    let quoted = valid_json::fit(text, &mut merged);
     let mut out = String::with_capacity(text.len());
     let mut from = 0;
     for (range, mask) in merged {
+        // One may have grown over the next.
+        if range.start < from {
+            from = from.max(range.end);
+            continue;
+        }
         out.push_str(&text[from..range.start]);
-        out.push_str(mask);
+        if quoted.contains(&range.start) {
+            out.extend(["\"", mask, "\""]);
+        } else {
+            out.push_str(mask);
+        }
         from = range.end;
     }
     out.push_str(&text[from..]);

@@ -27,6 +27,7 @@ mod scan;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use names::is_harmless_name;
 pub use names::{CREDENTIAL_ENDINGS, CREDENTIAL_WORDS, HARMLESS_TOKEN_WORDS, is_credential_name};
 pub use prefilter::may_hold_secret;
 pub(crate) use rules::{RULE_REGEXES, holds_keyword, matching_rules};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use serde_json::json;
 
 use crate::admin::Admin;
 use crate::artifact::{Artifact, ArtifactName, Blobs, ByteRange, ByteStream, Download, FileName, StoredFile};
@@ -21,7 +22,7 @@ use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::retention::{Pruned, Retention};
-use crate::rules::enqueue::MAX_BATCH;
+use crate::rules::enqueue::{MAX_BATCH, refuse_secrets};
 use crate::rules::{self, Act};
 use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
 use crate::runs::{Caller, Runs};
@@ -236,6 +237,7 @@ impl Runs for CallerRuns {
         let mut answers: Vec<Option<Result<Run>>> = Vec::with_capacity(reports.len());
         let mut drawn = Vec::with_capacity(reports.len());
         for report in reports {
+            let report = Report { outcome: rules::finish::masked(report.outcome), ..report };
             match rules::finish::check(&report.outcome) {
                 Ok(()) => {
                     drawn.push(DrawnReport { report, draw: fastrand::f64() });
@@ -277,6 +279,7 @@ impl Runs for CallerRuns {
         content_type: &str,
         body: ByteStream,
     ) -> Result<Artifact> {
+        refuse_secrets(&[("/name", &json!(name))])?;
         let file = self.put_file(hold, FileName::Artifact(name.clone()), content_type, body).await?;
         Ok(seen(hold.id, name.clone(), file))
     }
@@ -427,6 +430,7 @@ impl Runs for CallerRuns {
     }
 
     async fn create_project(&self, id: &ProjectId) -> Result<Project> {
+        refuse_secrets(&[("/id", &json!(id))])?;
         self.store().create_project(&self.caller, id).await
     }
 
@@ -440,6 +444,7 @@ impl Runs for CallerRuns {
                 "a title must be at most {MAX_TITLE_BYTES} bytes of printable text"
             )));
         }
+        refuse_secrets(&[("/id", &json!(id)), ("/title", &json!(title))])?;
         self.store().create_agent_task(&self.caller, id, title).await
     }
 }
@@ -451,6 +456,7 @@ impl Admin for CallerRuns {
     }
 
     async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
+        refuse_secrets(&[("/id", &json!(id))])?;
         self.store().create_workspace(id).await
     }
 
@@ -470,6 +476,7 @@ impl Admin for CallerRuns {
 
     async fn create_token(&self, token: NewToken) -> Result<MadeToken> {
         let token = token.checked()?;
+        refuse_secrets(&[("/name", &json!(token.name))])?;
         let secret = TokenSecret::generate()?;
         let token = self.store().create_token(&self.caller, TokenId::new(), &token, &secret.hash()).await?;
         Ok(MadeToken { token, secret })

@@ -65,6 +65,11 @@ const SOURCES: &[Source] = &[
         ],
     },
     Source { number: 16, name: "due_since", sql: &[include_str!("../migrations/0016_due_since.sql")] },
+    Source {
+        number: 18,
+        name: "secret_shapes",
+        sql: &[include_str!("../migrations/0018_secret_shapes.sql")],
+    },
 ];
 
 /// How long a connection may take to be made and to give its first answer.

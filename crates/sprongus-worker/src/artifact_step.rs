@@ -95,6 +95,11 @@ async fn keep_all(
         let line = attempt.masks.text(&format!("[left out: {left}]"));
         place.recorder.say(Some(&step.name), line).await;
     }
+    // A name is shown as it is, so one that is masked would point at nothing.
+    if files.iter().any(|name| attempt.masks.are_in(name.as_str())) {
+        let why = "cannot be kept: the name of a file holds a secret; name it otherwise".to_owned();
+        return Kept::Failed { why, retryable: false };
+    }
     for name in files {
         if let Err(failed) = keep(place, name, keeping).await {
             return failed;

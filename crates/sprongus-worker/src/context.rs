@@ -12,6 +12,7 @@ use sprongus_core::artifact::{Artifact, ArtifactName};
 use sprongus_core::error::{Error, ErrorCode};
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::names::Kind;
+use sprongus_core::redact::LineEnds;
 use sprongus_core::rules::record::{MAX_OUTPUT_BYTES, check};
 use sprongus_core::run::Resume;
 use sprongus_core::step::{LogLine, Phase, Step, StepReport, StepStatus, StepType, Stream};
@@ -41,6 +42,8 @@ struct Inner {
     /// What of its words is kept, and the lines beyond.
     budget: OutputBudget,
     beyond: AtomicU64,
+    /// What the lines of its log so far ended in.
+    ends: Mutex<LineEnds>,
     output_ref: Mutex<Option<String>>,
     /// Steps told so far.
     steps: AtomicU32,
@@ -64,6 +67,7 @@ impl RunContext {
             recorder: OnceLock::new(),
             budget: OutputBudget::default(),
             beyond: AtomicU64::new(0),
+            ends: Mutex::default(),
             output_ref: Mutex::default(),
             steps: AtomicU32::new(steps.unwrap_or(0)),
             done: OnceCell::new(),
@@ -107,11 +111,14 @@ impl RunContext {
     /// than the store can take it loses lines, and the log says how many. An execution's log has 10 MiB or 100,000 lines; of
     /// what comes after them it says how much it was. Longer output belongs into [`RunContext::artifact`].
     pub fn log(&self, line: impl AsRef<str>) {
-        let Inner { masks, budget, beyond, .. } = &*self.0;
-        let masked = masks.text(line.as_ref());
-        for text in masked.lines() {
+        let Inner { masks, budget, beyond, ends, .. } = &*self.0;
+        let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let masked: Vec<_> =
+            masks.text(line.as_ref()).lines().map(|line| masks.line(line.to_owned(), &mut ends)).collect();
+        drop(ends);
+        for text in masked {
             if budget.admit(text.len()) {
-                let line = LogLine { stream: Stream::Stdout, at: now(), step: None, text: text.to_owned() };
+                let line = LogLine { stream: Stream::Stdout, at: now(), step: None, text };
                 self.recorder().try_line(line);
             } else if beyond.fetch_add(1, Ordering::Relaxed) == 0 {
                 self.recorder()
@@ -271,6 +278,9 @@ impl RunContext {
         name: &str,
         body: impl Into<ArtifactBody>,
     ) -> Result<Artifact, HandlerError> {
+        if self.0.masks.are_in(name) {
+            return Err(HandlerError::permanent("the name of an artifact holds a secret: it is not kept"));
+        }
         let name: ArtifactName =
             name.parse().map_err(|error: Error| HandlerError::permanent(error.message()))?;
         let body = body.into().open().await?;

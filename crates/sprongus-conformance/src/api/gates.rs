@@ -107,3 +107,19 @@ pub async fn a_rejection_needs_a_reason_and_ends_the_run(api: Api) {
     assert_eq!(refused(reject(None).await).message(), "cannot reject: the run is failed and does not wait");
     assert_eq!(api.told(id).await[2..], [EventType::Waiting, EventType::Rejected, EventType::Failed]);
 }
+
+/// What a person writes at a gate is kept and shown, without what looks like a secret.
+pub async fn a_comment_at_a_gate_is_kept_without_its_secrets(api: Api) {
+    let secret = format!("{}_{}", "ghp", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
+    let (id, step) = api.waiting().await;
+    let words = Some(format!("the token was {secret}"));
+    let run = api.runs.answer(id, Some(step), Answer::Rejected, words.clone()).await.unwrap();
+    assert_eq!(run.error.as_deref(), Some("rejected: the token was [secret]"));
+    let (other, step) = api.waiting().await;
+    let run = api.runs.answer(other, Some(step), Answer::Approved, words).await.unwrap();
+    assert_eq!(run.gate.and_then(|gate| gate.comment).as_deref(), Some("the token was [secret]"));
+    for id in [id, other] {
+        let history = api.runs.events(id, 0, 100).await.unwrap();
+        assert!(!history.iter().any(|event| event.payload.as_str().contains(&secret)), "{history:?}");
+    }
+}

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod spellings;
+
 fn redactor(values: &[&str]) -> Redactor {
     Redactor::new(values.iter().map(|value| (*value).to_owned()))
 }
@@ -55,7 +57,9 @@ fn lines_of_a_value_are_masked_on_their_own() {
     let redactor = redactor(&["first line of it\nab\nsecond line of it\n"]);
     assert_eq!(redactor.redact("x first line of it y"), "x [secret] y");
     assert_eq!(redactor.redact("second line of it"), "[secret]");
-    assert_eq!(redactor.redact("ab"), "ab");
+    assert_eq!(redactor.redact(" ab "), " [secret] ");
+    assert_eq!(redactor.redact("cab ab"), "cab ab");
+    assert_eq!(redactor.redact("x\n  ab\ny"), "x\n  [secret]\ny");
     assert_eq!(redactor.redact("first line of it\nab\nsecond line of it"), "[secret]");
 }
 

@@ -104,7 +104,14 @@ pub fn prepare(new: &NewRun, traceparent: Option<&str>) -> Result<Prepared> {
 
     let input = new.input.clone().unwrap_or_else(Json::empty_object);
     let value = checked_input(&input)?;
-    refuse_secrets(&[("/input", &value), ("/tags", &json!(new.tags))])?;
+    refuse_secrets(&[
+        ("/input", &value),
+        ("/tags", &json!(new.tags)),
+        ("/kind", &json!(new.kind)),
+        ("/projectId", &json!(new.project_id)),
+        ("/agentTaskId", &json!(new.agent_task_id)),
+        ("/idempotencyKey", &json!(new.idempotency_key)),
+    ])?;
     Ok(Prepared {
         id: new.id.unwrap_or_default(),
         fingerprint: fingerprint(new, &value),
@@ -122,7 +129,11 @@ pub fn prepare(new: &NewRun, traceparent: Option<&str>) -> Result<Prepared> {
     })
 }
 
-fn refuse_secrets(parts: &[(&str, &Value)]) -> Result<()> {
+/// Refuses what looks like a secret in any of `parts`, each with the place where it stands.
+///
+/// # Errors
+/// `secret_in_input` with the place of each, never its value.
+pub fn refuse_secrets(parts: &[(&str, &Value)]) -> Result<()> {
     let found: Vec<FieldError> = parts
         .iter()
         .flat_map(|(root, value)| secrets::find(value).into_iter().map(move |finding| (root, finding)))

@@ -1,6 +1,8 @@
 //! running → succeeded, failed or queued: a report lets go of the run.
 
-use serde_json::json;
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::backoff::Backoff;
@@ -8,8 +10,9 @@ use super::{Act, Change, Decision, Standing, lease_lost, stand};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::json::Json;
-use crate::redact::redact;
+use crate::redact::{redact, redact_shapes};
 use crate::run::{Cleanup, Hold, Outcome, Run};
+use crate::secrets::holds_keyword;
 use crate::state::{State, Verb};
 use crate::text::{MAX_ERROR_BYTES, storable};
 use std::time::Duration;
@@ -50,6 +53,52 @@ pub fn check(outcome: &Outcome) -> Result<()> {
             Err(Error::validation(format!("retryInMs must be 0 to 86400000: {}", wait.as_millis())))
         }
         Outcome::Fail { .. } | Outcome::Release => Ok(()),
+    }
+}
+
+/// What is reported, without what looks like a secret. Our own worker has masked the values it knows; others may not have.
+#[must_use]
+pub fn masked(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Succeed { result, output_ref } => Outcome::Succeed {
+            result: result.map(|result| masked_json(&result).unwrap_or(result)),
+            output_ref: output_ref.map(|reference| redact_shapes(&reference).into_owned()),
+        },
+        Outcome::Fail { .. } | Outcome::Release => outcome,
+    }
+}
+
+/// Nothing where there is nothing to mask.
+fn masked_json(json: &Json) -> Option<Json> {
+    if !holds_keyword(json.as_str()) {
+        return None;
+    }
+    let mut value = json.to_value();
+    mask_texts(&mut value).then(|| Json::from_value(value))
+}
+
+fn mask_texts(value: &mut Value) -> bool {
+    match value {
+        Value::String(text) => match redact_shapes(text) {
+            Cow::Owned(masked) => {
+                *text = masked;
+                true
+            }
+            Cow::Borrowed(_) => false,
+        },
+        Value::Array(items) => items.iter_mut().fold(false, |any, item| mask_texts(item) | any),
+        Value::Object(members) => {
+            let mut any = false;
+            let entries = std::mem::take(members).into_iter().map(|(key, mut member)| {
+                any |= mask_texts(&mut member);
+                let key = redact_shapes(&key);
+                any |= matches!(key, Cow::Owned(_));
+                (key.into_owned(), member)
+            });
+            *members = entries.collect();
+            any
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -10,6 +10,7 @@ use super::{Act, Change, Decision, Standing, lease_lost, stand};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::ids::StepId;
+use crate::redact::redact;
 use crate::run::{Answer, Gate, Hold, Run};
 use crate::state::{State, Verb};
 use crate::step::Step;
@@ -60,7 +61,8 @@ pub fn answer(
     waits_at: Option<&Step>,
     act: Act<'_>,
 ) -> Result<Decision> {
-    let comment = comment.map(|text| truncate(&printable(text), MAX_COMMENT_BYTES).into_owned());
+    // Masked before it is cut: half a secret is not seen for one.
+    let comment = comment.map(|text| truncate(&redact(&printable(text)), MAX_COMMENT_BYTES).into_owned());
     if answer == Answer::Rejected && comment.as_deref().unwrap_or_default().trim().is_empty() {
         return Err(Error::validation("a rejection needs a reason"));
     }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Act, Change, Decision, Standing, lease_lost, stand};
 use crate::error::{Error, Result};
 use crate::event::EventType;
+use crate::redact::redact;
 use crate::run::{Hold, Run};
 use crate::state::Verb;
 use crate::text::{printable, truncate};
@@ -32,7 +33,7 @@ pub fn progress(
     if run.progress == percent && message.is_none() {
         return Ok(Decision::Unchanged);
     }
-    let message = message.map(|text| truncate(&printable(text), MAX_MESSAGE_BYTES).into_owned());
+    let message = message.map(|text| truncate(&redact(&printable(text)), MAX_MESSAGE_BYTES).into_owned());
     let mut change = Change::of(run);
     change.run.progress = percent;
     change.tell(EventType::Progressed, act, json!({"progress": percent, "message": message}));

@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use serde_json::json;
 
 use super::{Act, Change, Standing, lease_lost, stand};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::ids::StepId;
+use crate::redact::{redact, redact_shapes};
 use crate::run::{Hold, Run};
+use crate::secrets::matching_rules;
 use crate::state::Verb;
 use crate::step::{LogLine, Step, StepReport, StepStatus};
 use crate::text::{printable, storable};
@@ -28,7 +30,8 @@ pub const MAX_TOKENS: u64 = 1_000_000_000;
 /// Checks what is to be recorded.
 ///
 /// # Errors
-/// `validation`: too many at once, a step without a printable name of 1 to 128 bytes, or one with more than [`MAX_TOKENS`].
+/// `validation`: too many at once, a step without a printable name of 1 to 128 bytes, or one with more than [`MAX_TOKENS`];
+/// `secret_in_input`: a step's name looks like a secret.
 pub fn check(steps: &[StepReport], lines: &[LogLine]) -> Result<()> {
     if steps.len() > MAX_RECORDS || lines.len() > MAX_RECORDS {
         return Err(Error::validation(format!("at most {MAX_RECORDS} lines or steps in one call")));
@@ -38,6 +41,9 @@ pub fn check(steps: &[StepReport], lines: &[LogLine]) -> Result<()> {
         if name.is_empty() || name.len() > 128 || matches!(printable(name), Cow::Owned(_)) {
             return Err(Error::validation("a step's name must be 1 to 128 bytes of printable text"));
         }
+        if !matching_rules(name).is_empty() {
+            return Err(Error::new(ErrorCode::SecretInInput, "the name of a step holds a secret"));
+        }
         if step.tokens_in.max(step.tokens_out) > Some(MAX_TOKENS) {
             return Err(Error::validation(format!("a step's tokens must be {MAX_TOKENS} at most")));
         }
@@ -45,9 +51,13 @@ pub fn check(steps: &[StepReport], lines: &[LogLine]) -> Result<()> {
     Ok(())
 }
 
-/// The lines as they are kept: none longer than [`MAX_LINE_BYTES`], none with a NUL.
+/// The lines as they are kept: without what looks like a secret or an e-mail address, none longer than [`MAX_LINE_BYTES`], none
+/// with a NUL. Our own worker has masked them already; others may not have.
 pub fn kept(mut lines: Vec<LogLine>) -> Vec<LogLine> {
     for line in &mut lines {
+        if let Cow::Owned(text) = redact(&line.text) {
+            line.text = text;
+        }
         if let Cow::Owned(text) = storable(&line.text, MAX_LINE_BYTES) {
             line.text = text;
         }
@@ -125,7 +135,10 @@ fn put(run: &Run, hold: &Hold, known: Option<&Step>, report: &StepReport, act: A
         name: report.name.clone(),
         kind: report.kind,
         status: report.status,
-        output: report.output.as_deref().map(|text| storable(text, MAX_OUTPUT_BYTES).into_owned()),
+        output: report
+            .output
+            .as_deref()
+            .map(|text| storable(&redact_shapes(text), MAX_OUTPUT_BYTES).into_owned()),
         tokens_in: report.tokens_in,
         tokens_out: report.tokens_out,
         started_at,

@@ -6,6 +6,8 @@ pub const CREDENTIAL_ENDINGS: &[&str] = &[
     "passwd",
     "passphrase",
     "passcode",
+    "passwort",
+    "kennwort",
     "apikey",
     "accesskey",
     "secretkey",
@@ -105,6 +107,15 @@ pub fn is_credential_name(key: &str) -> bool {
     let before = &joined[words[1].min(words[0]).saturating_sub(start)..words[0].saturating_sub(start)];
     let harmless = last == b"token" && is_in(before, HARMLESS_TOKEN_WORDS);
     is_in(last, CREDENTIAL_WORDS) && !harmless
+}
+
+/// Whether the last word of `name` is `token`, of a page or a piece of text.
+pub(crate) fn is_harmless_name(name: &str) -> bool {
+    name.len() > 5 && name.to_ascii_lowercase().ends_with("token") && !is_credential_name(name) && {
+        // `mytoken` is no name of a credential either, but may well hold one.
+        let head = name[..name.len() - 5].trim_end_matches(['_', '-', '.']).to_ascii_lowercase();
+        HARMLESS_TOKEN_WORDS.iter().any(|word| head.ends_with(word))
+    }
 }
 
 /// Words begin after a separator, at `dbPassword`'s `P` and at `APIKey`'s `K`.

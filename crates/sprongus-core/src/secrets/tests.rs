@@ -64,6 +64,13 @@ pub(crate) fn samples() -> Vec<(&'static str, String)> {
         ("url_password", "redis://:hunter2@cache".to_owned()),
         ("url_password", "://:x@".to_owned()),
         ("url_query", format!("https://api.example/v1?access_token={}", letters(20))),
+        ("assigned_credential", "export API_KEY=abcd1234efgh".to_owned()),
+        ("assigned_credential", "passwort='geheim1'".to_owned()),
+        ("assigned_credential", format!("AccountName=x;AccountKey={}", letters(40))),
+        ("connection_password", "Server=x;User=sa;Password=geheim;".to_owned()),
+        ("command_password", "mysqldump -u root -phunter shop".to_owned()),
+        ("command_password", "sshpass -p hunter ssh web".to_owned()),
+        ("command_password", "curl -s -u 'ada:hunter' https://example.com".to_owned()),
     ]
 }
 
@@ -145,6 +152,8 @@ fn harmless_input_passes() {
         json!({"text": "The bearer of this password said: token risk-based-assessment-of-components, Basic English"}),
         json!({"id": "0190a5f2-7f3c-7c3e-9a54-0f2f4c9d1c11", "sha": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}),
         json!({"image": STANDARD.encode([7_u8; 3000]), "path": "/usr/local/share/applications/firefox"}),
+        json!({"code": "login(password=config.password1, api_key=os.environ['KEY1'])", "shell": "password=$PASS1 token=abc"}),
+        json!({"env": "PASSWORD_FILE=/run/secrets/db1 API_KEY=<your key 1> password=secret://env/DB1", "sql": "mysql -p shop"}),
         json!({"nested": "{\"tokens\": 5}", "base64": STANDARD.encode("{\"max_tokens\": 4096, \"a\": \"b\"}")}),
     ] {
         assert_eq!(found(&harmless), [], "{harmless}");
@@ -282,7 +291,9 @@ fn plant(tree: Value, at: &[Index], secret: Value) -> Value {
 
 /// Text that matches a rule, and text of the samples.
 fn any_secret() -> impl Strategy<Value = String> {
-    let shapes = RULES.iter().map(|rule| rule.regex.trim_start_matches(r"(?:^|[^A-Za-z0-9]|\\[a-z])"));
+    let word = [r"(?:^|[^A-Za-z0-9]|\\[a-z])", "(?:^|[^A-Za-z0-9])"];
+    let bare = |regex: &'static str| word.iter().find_map(|word| regex.strip_prefix(word)).unwrap_or(regex);
+    let shapes = RULES.iter().map(|rule| bare(rule.regex));
     let shapes: Vec<_> = shapes.map(|regex| string_regex(regex).expect("a regex").boxed()).collect();
     let samples: Vec<_> = samples().into_iter().map(|(_, sample)| sample).collect();
     prop_oneof![proptest::strategy::Union::new(shapes), select(samples)]
