@@ -257,5 +257,15 @@ mod tests {
         assert_eq!(masks.result("{\"a\": \"hunter2\\u002dhunter2\"}"), "{\"a\":\"[secret]\"}");
         assert_eq!(masks.result("no JSON: hunter2-hunter2"), "no JSON: [secret]");
         assert_eq!(masks.text("a@example.org hunter2-hunter2"), "[email] [secret]");
+        assert!(masks.are_in("report-hunter2%2dhunter2.txt") && !masks.are_in("report-hunter2.txt"));
+    }
+
+    #[test]
+    fn a_secret_may_go_on_from_line_to_line() {
+        let masks = Masks::of(["correct horse battery staple, and more of it".to_owned()]);
+        let mut ends = LineEnds::default();
+        let wrapped = ["Y29ycmVjdCBob3JzZSBiYXR0ZXJ5", "IHN0YXBsZSwgYW5kIG1vcmUgb2YgaXQK", "end"];
+        let shown = wrapped.map(|line| masks.line(line.to_owned(), &mut ends));
+        assert_eq!(shown, ["[secret]", "[secret]", "end"]);
     }
 }

@@ -16,8 +16,7 @@ pub const PRIVATE: &str = "pr1v4te";
 pub const PHONE: &str = "5550 123 4567";
 
 /// Kinds that talk of what they are given.
-pub const KINDS: [&str; 5] =
-    ["prints", "fails", "outputs", "asks", "ghp_PLANTED00000000000000000000000000003"];
+pub const KINDS: [&str; 4] = ["prints", "fails", "outputs", "asks"];
 
 /// What talks. A shell's own quotes keep the shapes apart from each other.
 pub const DECLARATION: &str = r#"
@@ -25,8 +24,6 @@ pub const DECLARATION: &str = r#"
 rate_limit = "off"
 [kinds.prints]
 command = ["sh", "-c", "cat; cat >&2 < $SPRONGUS_INPUT; env; echo mail jane.pr1v4te@example.org sk-proj-PLANTED0000000000000004 password=PLANTED-printed"]
-[kinds.ghp_PLANTED00000000000000000000000000003]
-command = ["true"]
 [kinds.fails]
 max_attempts = 1
 command = ["sh", "-c", "cat >&2; echo 'Authorization: Bearer PLANTED-of-a-command-00001' >&2; exit 1"]
