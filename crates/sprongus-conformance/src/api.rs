@@ -83,7 +83,6 @@ macro_rules! for_each_api_case {
                 a_secret_is_refused_by_its_place_and_never_repeated,
                 a_name_that_is_a_secret_is_refused_and_not_repeated,
                 what_a_worker_reports_is_kept_without_its_secrets,
-                a_comment_at_a_gate_is_kept_without_its_secrets,
                 what_is_outside_its_limits_is_refused,
                 an_input_over_a_mebibyte_is_too_large,
             }
@@ -115,6 +114,7 @@ macro_rules! for_each_api_case {
             }
             gates {
                 waiting_twice_is_waiting_once,
+                a_comment_at_a_gate_is_kept_without_its_secrets,
                 an_answer_to_a_named_step_is_given_once,
                 an_answer_without_a_name_is_for_the_gate_of_now,
                 a_rejection_needs_a_reason_and_ends_the_run,
