@@ -67,7 +67,7 @@ use sprongus_core::{Error, Result};
 use tokio::sync::watch;
 
 pub use migrate::{APPLICATION_ID, MIGRATIONS, Migration, latest as latest_schema};
-pub use open::{Durability, OLDEST_SAFE_SQLITE, Options};
+pub use open::{Durability, OLDEST_SAFE_SQLITE, Options, pending};
 pub use probe::bare_commits;
 
 use place::Place;
@@ -133,18 +133,6 @@ impl Sqlite {
         };
         self.watch.get_or_init(start).as_ref()
     }
-}
-
-/// The migrations a file lacks, without applying them.
-///
-/// # Errors
-/// As [`Sqlite::open`] without making or migrating the file.
-pub fn pending(file: &Path) -> Result<Vec<Migration>> {
-    if !file.exists() {
-        return Ok(MIGRATIONS.to_vec());
-    }
-    let connection = open::connect(file, Durability::PowerCut)?;
-    Ok(migrate::after(migrate::version(&connection)?).to_vec())
 }
 
 /// Makes the file if there is none, and brings its schema up to date; answers what was applied.

@@ -136,6 +136,18 @@ pub fn connect(path: &Path, durability: Durability) -> Result<Connection> {
     Ok(connection)
 }
 
+/// The migrations a file lacks, without applying them.
+///
+/// # Errors
+/// As [`open`] without making or migrating the file.
+pub fn pending(file: &Path) -> Result<Vec<migrate::Migration>> {
+    if !file.exists() {
+        return Ok(migrate::MIGRATIONS.to_vec());
+    }
+    let connection = connect(file, Durability::PowerCut)?;
+    Ok(migrate::after(migrate::version(&connection)?).to_vec())
+}
+
 const WRITE_AHEAD_LOG: &str = "PRAGMA journal_mode = WAL";
 
 /// Asks for the write-ahead log; answers what SQLite keeps. The first ones on a new file all want to change it at once, and for
