@@ -1,8 +1,9 @@
 //! Artifacts in a bucket of an S3-compatible store: S3 itself, MinIO, Garage, Ceph, R2.
 //!
-//! Server and credentials come from the `AWS_*` variables that every tool for S3 reads; none of them is kept here in text.
+//! Server and credentials come from those `AWS_*` variables that [`settings`] names.
 
 mod connection;
+mod settings;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -31,17 +32,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Bucket {
     name: String,
     prefix: String,
-    settings: AmazonS3Builder,
+    /// What the environment says, or what is wrong with it.
+    settings: Result<AmazonS3Builder>,
     store: OnceCell<AmazonS3>,
 }
 
 impl Bucket {
     /// The bucket on the server, and with the credentials, that the environment names.
     pub fn from_environment(name: &str, prefix: &str) -> Self {
-        Self::on(AmazonS3Builder::from_env(), name, prefix)
+        Self::on(environment(), name, prefix)
     }
 
-    fn on(settings: AmazonS3Builder, name: &str, prefix: &str) -> Self {
+    fn on(settings: Result<AmazonS3Builder>, name: &str, prefix: &str) -> Self {
         let (name, prefix) = (name.to_owned(), prefix.to_owned());
         Self { name, prefix, settings, store: OnceCell::new() }
     }
@@ -74,6 +76,10 @@ impl Bucket {
     }
 
     fn connect(&self) -> Result<AmazonS3> {
+        let settings = self
+            .settings
+            .as_ref()
+            .map_err(|error| Error::new(error.code(), error.message()).with_hint(error.hint().to_owned()))?;
         if self.endpoint().is_some_and(|url| url.scheme() == "http") && !self.may_be_plain() {
             return Err(Error::new(
                 ErrorCode::Unavailable,
@@ -82,7 +88,7 @@ impl Bucket {
             .with_hint("set AWS_ALLOW_HTTP=true if nobody between here and there can listen, or use https"));
         }
         let retry = RetryConfig { max_retries: RETRIES, retry_timeout: PATIENCE, ..RetryConfig::default() };
-        let settings = self.settings.clone().with_bucket_name(&self.name).with_retry(retry);
+        let settings = settings.clone().with_bucket_name(&self.name).with_retry(retry);
         // One deletes at a time, by the request that every server for S3 knows.
         let settings = settings.with_disable_bulk_delete(true).with_http_connector(Connector);
         settings.build().map_err(|error| {
@@ -93,16 +99,28 @@ impl Bucket {
         })
     }
 
+    fn setting(&self, key: &AmazonS3ConfigKey) -> Option<String> {
+        self.settings.as_ref().ok()?.get_config_value(key)
+    }
+
     fn may_be_plain(&self) -> bool {
         let key = AmazonS3ConfigKey::Client(object_store::ClientConfigKey::AllowHttp);
-        is_allowed(self.settings.get_config_value(&key))
+        is_allowed(self.setting(&key))
     }
 
     fn endpoint(&self) -> Option<reqwest::Url> {
         let keys = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
-        let named = keys.iter().find_map(|key| self.settings.get_config_value(key))?;
+        let named = keys.iter().find_map(|key| self.setting(key))?;
         named.parse().ok()
     }
+}
+
+/// What the environment says of a bucket's server.
+///
+/// # Errors
+/// `validation`, with the name of the variable that is wrong.
+pub fn environment() -> Result<AmazonS3Builder> {
+    settings::read(|name| std::env::var(name))
 }
 
 #[async_trait]

@@ -32,6 +32,17 @@ pub fn open(place: &Place) -> Arc<dyn Blobs> {
     }
 }
 
+/// Whether the environment says of a bucket's server what it should; for a folder there is nothing to say. Nothing is asked.
+///
+/// # Errors
+/// `validation`, with the name of the variable that is wrong.
+pub fn check_environment(place: &Place) -> Result<()> {
+    match place {
+        Place::Folder(_) => Ok(()),
+        Place::Bucket { .. } => bucket::environment().map(|_| ()),
+    }
+}
+
 /// Whether artifacts can be kept there, told without leaving a trace. In a bucket a few bytes are written and deleted again, for
 /// that is what a key may be allowed or not; a folder's permissions are looked at.
 ///

@@ -109,3 +109,13 @@ impl<'a> SecretRef<'a> {
 pub fn is_reference(text: &str) -> bool {
     SecretRef::parse(text).is_some()
 }
+
+/// Whether `text` holds `secret://`, in upper or lower case. Such a text is a reference, or was meant to be one: a worker
+/// refuses it rather than passing it on as it is.
+#[must_use]
+pub fn mentions_reference(text: &str) -> bool {
+    text.match_indices("://").any(|(at, _)| {
+        let before = &text.as_bytes()[..at];
+        before.len() >= 6 && before[before.len() - 6..].eq_ignore_ascii_case(b"secret")
+    })
+}

@@ -101,7 +101,7 @@ async fn keep_all(
         return Kept::Failed { why, retryable: false };
     }
     for name in files {
-        if let Err(failed) = keep(place, name, keeping).await {
+        if let Err(failed) = keep(place, &step.name, name, keeping).await {
             return failed;
         }
     }
@@ -122,7 +122,7 @@ fn patterns(
     declared.paths.iter().map(of).collect()
 }
 
-async fn keep(place: &Place<'_>, name: ArtifactName, keeping: &mut Keeping) -> Result<(), Kept> {
+async fn keep(place: &Place<'_>, step: &str, name: ArtifactName, keeping: &mut Keeping) -> Result<(), Kept> {
     let opened = {
         let (work, name) = (place.folders.work(), name.clone());
         tokio::task::spawn_blocking(move || walk::open(&work, Path::new(name.as_str()))).await
@@ -137,7 +137,8 @@ async fn keep(place: &Place<'_>, name: ArtifactName, keeping: &mut Keeping) -> R
     };
     let runs = place.tools.runs.as_ref();
     let body = || upload::bytes_of(Arc::clone(&file));
-    match upload::keep(runs, place.held, &name, &upload::content_type(&name), body).await {
+    let told = Some((place.recorder, step));
+    match upload::keep(runs, place.held, &name, &upload::content_type(&name), body, told).await {
         Ok(artifact) => {
             // Writing to a string cannot fail.
             let _ = writeln!(keeping.list, "{} {}", artifact.name, artifact.size);

@@ -18,14 +18,16 @@ use sprongus_core::time::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::declaration::{self, GateDeclaration, KindDeclaration, StepAction, StepDeclaration};
+use crate::declaration::{
+    self, CommandTemplate, GateDeclaration, KindDeclaration, StepAction, StepDeclaration,
+};
 use crate::ended::{Ended, Over, Trouble};
 use crate::execution::Tools;
 use crate::held::Held;
 use crate::output_file::Outputs;
 use crate::process::{OutputBudget, StopReason};
 use crate::recorder::Recorder;
-use crate::secrets::Masks;
+use crate::secrets::{Masks, resolve_one, warn_if_short};
 use crate::template::{RunNames, TemplateContext, TemplateFault};
 use crate::workdir::Workdir;
 use crate::{ai_step, approval_step, artifact_step, command_step};
@@ -66,6 +68,8 @@ pub(crate) struct Attempt {
     /// The same as text.
     pub(crate) text: Vec<u8>,
     pub(crate) masks: Masks,
+    /// The secrets that `sprongus.toml` hands to commands, by reference.
+    pub(crate) handed: HashMap<String, String>,
     /// Outputs of `once` steps that need not run again.
     pub(crate) done: HashMap<String, String>,
     /// Outputs of the steps that ran, as they were printed.
@@ -108,6 +112,7 @@ impl Attempt {
             input,
             text,
             masks,
+            handed: HashMap::new(),
             done,
             outputs: HashMap::new(),
             said: Outputs::default(),
@@ -262,6 +267,32 @@ impl Attempt {
     pub(crate) fn public_names(&self, step: &StepDeclaration, place: &Place<'_>) -> TemplateContext {
         let masked = self.outputs.iter().map(|(name, output)| (name.clone(), self.masks.text(output)));
         self.named(&self.asked, &masked.collect(), step, place)
+    }
+
+    /// The same for what may be seen on this machine: no secret has a name there, but e-mail addresses do.
+    pub(crate) fn shown_names(&self, step: &StepDeclaration, place: &Place<'_>) -> TemplateContext {
+        let masked = self.outputs.iter().map(|(name, output)| (name.clone(), self.masks.known(output)));
+        self.named(&self.asked, &masked.collect(), step, place)
+    }
+
+    /// Resolves the secrets that `command` is handed, and masks them from then on.
+    ///
+    /// # Errors
+    /// A sentence that names the reference.
+    pub(crate) fn hand_out(
+        &mut self,
+        command: &CommandTemplate,
+        folder: Option<&std::path::Path>,
+    ) -> Result<(), String> {
+        for reference in command.secrets() {
+            if !self.handed.contains_key(reference) {
+                let secret = resolve_one(reference, folder)?;
+                warn_if_short(reference, &secret);
+                self.masks.add(&secret);
+                self.handed.insert(reference.to_owned(), secret);
+            }
+        }
+        Ok(())
     }
 
     fn named(

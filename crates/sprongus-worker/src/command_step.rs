@@ -38,6 +38,9 @@ pub(crate) async fn execute(
     deadline: Option<Instant>,
     stop: watch::Receiver<Option<StopReason>>,
 ) -> Ended {
+    if let Err(why) = attempt.hand_out(command, place.tools.secrets.as_deref()) {
+        return Ended::failed(attempt.trouble(step, &why, false));
+    }
     let (spec, file) = match prepare(attempt, step, command, place, deadline) {
         Ok(ready) => ready,
         Err((why, retryable)) => return Ended::failed(attempt.trouble(step, &why, retryable)),

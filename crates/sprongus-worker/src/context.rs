@@ -286,7 +286,7 @@ impl RunContext {
         let body = body.into().open().await?;
         let Inner { tools, held, output_ref, .. } = &*self.0;
         let kind = upload::content_type(&name);
-        let kept = upload::keep(tools.runs.as_ref(), held, &name, &kind, || body.stream());
+        let kept = upload::keep(tools.runs.as_ref(), held, &name, &kind, || body.stream(), None);
         let artifact = kept.await.map_err(|error| {
             let why = format!("{name} cannot be kept: {}", error.message());
             let may_pass = error.retryable() || error.code() == ErrorCode::LeaseLost;

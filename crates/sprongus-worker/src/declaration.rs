@@ -4,6 +4,7 @@
 //! file, line, column and key, and says what was expected: see [`DeclarationFault`].
 
 mod artifacts;
+mod environment;
 mod fault;
 mod kind;
 mod node;
@@ -22,7 +23,9 @@ use std::time::Duration;
 use sprongus_core::names::Kind;
 use toml::de::DeTable;
 
+pub use crate::secrets::names::SecretNames;
 pub use artifacts::ArtifactsDeclaration;
+pub use environment::{CommandEnvironment, EnvValue, Stdin};
 pub use fault::{DeclarationFault, Position};
 pub use kind::{BackoffDeclaration, KindDeclaration};
 pub use provider::{Dialect, MaxTokensField, ProviderDeclaration};
@@ -36,7 +39,6 @@ pub use step::{
 
 use node::Fields;
 use source::Source;
-use step::Around;
 
 /// The name of the file.
 pub const FILE_NAME: &str = "sprongus.toml";
@@ -124,13 +126,12 @@ impl Declaration {
             _ => PathBuf::from("."),
         };
         let providers = provider::read_all(&root)?;
-        let around = Around { folder: &project_dir, providers: &providers };
         let (mut kinds, mut broken) = (BTreeMap::new(), BTreeMap::new());
         if let Some(node) = root.get("kinds") {
             let fields = node.fields("tables such as [kinds.\"script.pull\"]")?;
             for (name, node) in fields.entries() {
                 kind_named(&fields, name)?;
-                match kind::read(name, &node, around) {
+                match kind::read(name, &node, &project_dir, &providers) {
                     Ok(kind) => {
                         kinds.insert(name.to_owned(), kind);
                     }
@@ -162,6 +163,14 @@ impl Declaration {
             worker,
             providers,
         })
+    }
+}
+
+impl Declaration {
+    /// What is allowed, and likely to be a mistake, in the order of the kinds.
+    pub fn warnings(&self) -> impl Iterator<Item = &DeclarationFault> {
+        let steps = self.kinds.values().flat_map(|kind| &kind.steps);
+        steps.filter_map(|step| step.action.command()).flat_map(CommandTemplate::warnings)
     }
 }
 

@@ -13,6 +13,7 @@ use sprongus_core::run::Outcome;
 use crate::context::RunContext;
 use crate::execution::{Execute, Executing, Execution, Work, caught};
 use crate::process::{GRACE, StopReason};
+use crate::secrets::names::SecretNames;
 use crate::secrets::{Masks, may_refer, resolve};
 
 /// Why a handler did not do its work. Any error becomes one with `?`, and may be retried; say [`permanent`] where another
@@ -72,12 +73,14 @@ impl fmt::Debug for HandlerError {
 /// A function as the executor of a kind.
 pub(crate) struct Handler<F, I> {
     function: Arc<F>,
+    /// What an input may refer to.
+    secrets: Arc<SecretNames>,
     input: PhantomData<fn(I)>,
 }
 
 impl<F, I> Handler<F, I> {
-    pub(crate) fn new(function: F) -> Self {
-        Self { function: Arc::new(function), input: PhantomData }
+    pub(crate) fn new(function: F, secrets: SecretNames) -> Self {
+        Self { function: Arc::new(function), secrets: Arc::new(secrets), input: PhantomData }
     }
 }
 
@@ -90,12 +93,13 @@ where
 {
     fn execute(&self, work: Work) -> Executing {
         let function = Arc::clone(&self.function);
+        let secrets = Arc::clone(&self.secrets);
         Box::pin(async move {
             // A handler puts its things away itself, before it ends; there is nothing left to do for a run that has.
             if work.held.cleanup {
                 return Execution::of(Outcome::Release);
             }
-            let (input, masks) = match read_input::<I>(&work) {
+            let (input, masks) = match read_input::<I>(&work, &secrets) {
                 Ok(read) => read,
                 Err(error) => return Execution::failed(error, false),
             };
@@ -128,11 +132,11 @@ where
     spell(&output, context.masks())
 }
 
-fn read_input<I: DeserializeOwned>(work: &Work) -> Result<(I, Masks), String> {
+fn read_input<I: DeserializeOwned>(work: &Work, secrets: &SecretNames) -> Result<(I, Masks), String> {
     let input = &work.run.input;
     let unfit = |error: &dyn fmt::Display| format!("the input does not fit the handler: {error}");
     if may_refer(input) {
-        let resolved = resolve(input, work.tools.secrets.as_deref())?;
+        let resolved = resolve(input, work.run.kind.as_str(), secrets, work.tools.secrets.as_deref())?;
         let masks = resolved.masks;
         // The reason may quote the value, which is a secret now.
         let read = serde_json::from_value(resolved.input).map_err(|error| masks.text(&unfit(&error)))?;

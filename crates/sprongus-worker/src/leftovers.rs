@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
-use process_table::{Machine, members, start_time};
+use process_table::{Machine, is_hidden, members, start_time};
 
 pub(crate) use process_table::has_living_members;
 pub(crate) use strays::kill_strays;
@@ -171,7 +171,8 @@ fn read_note(path: &Path) -> std::io::Result<Option<Note>> {
 }
 
 fn worker_lives(note: &Note) -> bool {
-    Pid::from_raw(note.worker).and_then(start_time) == Some(note.worker_started)
+    let Some(worker) = Pid::from_raw(note.worker) else { return false };
+    start_time(worker) == Some(note.worker_started) || is_hidden(worker)
 }
 
 fn kill(note: &Note) -> Option<KilledLeftover> {

@@ -10,6 +10,7 @@ use sprongus_core::rules::backoff::Backoff;
 use sprongus_core::run::Outcome;
 
 use crate::attempt::{Attempt, Place, Verdict};
+use crate::command_spec::check_arguments;
 use crate::declaration::{Declaration, GateDeclaration, KindDeclaration, StepAction, StepDeclaration};
 use crate::execution::{End, Execute, Executing, Execution, Work};
 use crate::once;
@@ -97,13 +98,17 @@ async fn ready(
             for_good(format!("the input does not meet its schema: {}", all.join("; ")))
         })?;
     }
+    let folder = work.tools.secrets.as_deref();
     let Resolved { input, masks } =
-        resolve(&work.run.input, work.tools.secrets.as_deref()).map_err(for_good)?;
-    check_templates(kind, project_dir, work, &input)
-        .map_err(|fault| for_good(masks.text(&fault.to_string())))?;
+        resolve(&work.run.input, &kind.name, &kind.secrets, folder).map_err(for_good)?;
+    let asked = work.run.input.to_value();
+    let certain = check_templates(kind, project_dir, work, &asked, &input)
+        .map_err(|fault| for_good(masks.text(&fault)))?;
     let done = earlier(kind, work).await?;
-    let mut attempt =
-        Attempt::new(Arc::clone(kind), project_dir.to_owned(), work.run.input.to_value(), input, masks, done);
+    let mut attempt = Attempt::new(Arc::clone(kind), project_dir.to_owned(), asked, input, masks, done);
+    for command in certain.into_iter().filter_map(|step| step.action.command()) {
+        attempt.hand_out(command, folder).map_err(for_good)?;
+    }
     let folders =
         Workdir::make(&work.tools.scratch, &work.held.hold, &attempt.text).await.map_err(|error| {
             NotReady { error: format!("no work directory can be made: {error}"), retryable: true }
@@ -140,35 +145,50 @@ async fn earlier(kind: &KindDeclaration, work: &Work) -> Result<HashMap<String, 
     })
 }
 
-/// A name of the input that does not resolve fails the run before any process starts; what earlier steps will print is not
-/// known yet, so of those only the names are checked.
-fn check_templates(
-    kind: &KindDeclaration,
+/// A name of the input that does not resolve, and a secret of the input in an argument, fail the run before any process starts;
+/// what earlier steps will print is not known yet, so of those only the names are checked. Answers the steps that will run, as far
+/// as that is certain.
+fn check_templates<'k>(
+    kind: &'k KindDeclaration,
     project_dir: &Path,
     work: &Work,
+    asked: &serde_json::Value,
     input: &serde_json::Value,
-) -> Result<(), TemplateFault> {
+) -> Result<Vec<&'k StepDeclaration>, String> {
     let id = work.run.id.to_string();
     let run =
         RunNames { id: &id, kind: work.run.kind.as_str(), attempt: work.run.attempt, epoch: work.run.epoch };
-    let outputs = kind.steps.iter().map(|step| (step.name.as_str(), Some("")));
-    let context = TemplateContext::new(run, input, project_dir, outputs);
+    let named = |input| {
+        let outputs = kind.steps.iter().map(|step| (step.name.as_str(), Some("")));
+        TemplateContext::new(run, input, project_dir, outputs)
+    };
+    let context = named(input);
+    // Where they are the same, the input has no secrets.
+    let shown = (asked != input).then(|| named(asked));
+    let mut certain = Vec::new();
     for step in &kind.steps {
         match &step.condition {
             // Whether it runs is not known yet.
             Some(condition) if !condition.names_used().steps.is_empty() => continue,
-            Some(condition) if !condition.holds(&context)? => continue,
+            Some(condition) if !condition.holds(&context).map_err(|fault| fault.to_string())? => continue,
             Some(_) | None => {}
         }
         for template in step.action.templates() {
             if let Err(fault @ (TemplateFault::Unresolved { .. } | TemplateFault::Null { .. })) =
                 template.render(&context)
             {
-                return Err(fault);
+                return Err(fault.to_string());
             }
         }
+        if let (Some(command), Some(shown)) = (step.action.command(), &shown)
+            && let Ok(argv) = command.render(&context)
+        {
+            check_arguments(kind, command, &argv, shown)
+                .map_err(|why| format!("step {:?}: {why}", step.name))?;
+        }
+        certain.push(step);
     }
-    Ok(())
+    Ok(certain)
 }
 
 async fn run(

@@ -67,7 +67,11 @@ pub async fn run(
         verdict
     };
     let pump = pump.run(Ended::new(pump_until));
-    let (verdict, printed, ()) = tokio::join!(supervise, pump, feed::feed(stdin, &spec.stdin, feed_until));
+    let (verdict, printed, ()) = tokio::join!(
+        supervise,
+        pump,
+        feed::feed(stdin, spec.stdin.as_deref().unwrap_or_default(), feed_until)
+    );
     Ending {
         status: verdict.status,
         gone_at: verdict.gone_at,

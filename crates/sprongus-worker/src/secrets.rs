@@ -1,37 +1,26 @@
-//! Resolves the secret references of an input, in the worker and nowhere else, and masks what they stood for.
+//! Secrets of a run: which it may have, what they are, and the masking of what they stood for.
 //!
-//! A reference is a whole string of the input: `secret://env/NAME` is the worker's environment variable,
-//! `secret://file/NAME` the file of that name in the worker's folder of secrets
-//! ([`WorkerOptions::secrets`](crate::WorkerOptions::secrets), by default `.sprongus/secrets` beside `sprongus.toml`).
-//! A name has no slash and no leading dot, and a file that is a link out of the folder is refused: an input, which
-//! anyone with `runs:write` may give, must not read other files of the worker's machine. One newline at the end of a
-//! file is no part of the secret.
+//! [`names`] says what an input may refer to, [`references`] resolves references, in the worker and nowhere else; [`Masks`] keeps
+//! the values out of everything that is kept.
 //!
 //! Left to others: what a reference looks like and what masking does ([`sprongus_core::secrets`],
 //! [`sprongus_core::redact`]).
 
+pub(crate) mod names;
+mod references;
+
 use std::borrow::Cow;
-use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
-use sprongus_core::json::{self, Json};
+use sprongus_core::json;
 use sprongus_core::redact::{LineEnds, Redactor, redact_shapes};
-use sprongus_core::secrets::SecretRef;
 
 use crate::process::StepOutput;
 
-/// A larger file is no secret.
-const LARGEST: u64 = 64 * 1024;
+pub(crate) use references::{Resolved, may_refer, resolve, resolve_one, warn_if_short};
 
 /// More than the part of a secret that the end of a cut output may hold.
 const CUT_END: usize = 4 * 1024;
-
-/// An input with its references resolved, for the eyes of the run's code alone: it has no `Debug`.
-pub(crate) struct Resolved {
-    pub(crate) input: Value,
-    pub(crate) masks: Masks,
-}
 
 /// What masks a run's secrets in everything it prints.
 #[derive(Clone, Debug, Default)]
@@ -40,96 +29,16 @@ pub(crate) struct Masks {
     any: bool,
 }
 
-/// Whether an input may hold a reference at all.
-pub(crate) fn may_refer(input: &Json) -> bool {
-    input.as_str().contains("secret://")
-}
-
-/// Resolves one reference; a text that is none is refused without being shown.
-///
-/// # Errors
-/// A sentence that names the reference, never a value.
-pub(crate) fn resolve_one(text: &str, folder: Option<&Path>) -> Result<String, String> {
-    let Some(reference) = SecretRef::parse(text) else {
-        return Err("what stands for the secret is no reference such as secret://env/NAME".to_owned());
-    };
-    read(reference, folder).map_err(|why| format!("secret reference {text}: {why}"))
-}
-
-/// Resolves every reference in `input`.
-///
-/// # Errors
-/// A sentence that names the reference, never a value.
-pub(crate) fn resolve(input: &Json, folder: Option<&Path>) -> Result<Resolved, String> {
-    let mut value = input.to_value();
-    let mut values = Vec::new();
-    if may_refer(input) {
-        replace(&mut value, folder, &mut values)?;
-    }
-    let any = !values.is_empty();
-    Ok(Resolved { input: value, masks: Masks { redactor: Redactor::new(values), any } })
-}
-
-fn replace(value: &mut Value, folder: Option<&Path>, values: &mut Vec<String>) -> Result<(), String> {
-    match value {
-        Value::String(text) => {
-            if let Some(reference) = SecretRef::parse(text) {
-                let secret =
-                    read(reference, folder).map_err(|why| format!("secret reference {text}: {why}"))?;
-                values.push(secret.clone());
-                *text = secret;
-            }
-            Ok(())
-        }
-        Value::Array(items) => items.iter_mut().try_for_each(|item| replace(item, folder, values)),
-        Value::Object(members) => members.values_mut().try_for_each(|member| replace(member, folder, values)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
-    }
-}
-
-fn read(reference: SecretRef<'_>, folder: Option<&Path>) -> Result<String, String> {
-    let secret = match reference {
-        SecretRef::Env(name) => match std::env::var(name) {
-            Ok(secret) => secret,
-            Err(std::env::VarError::NotPresent) => return Err("the worker has no such variable".to_owned()),
-            Err(std::env::VarError::NotUnicode(_)) => return Err("the variable is not UTF-8 text".to_owned()),
-        },
-        SecretRef::File(name) => {
-            let Some(folder) = folder else { return Err("this worker has no folder of secrets".to_owned()) };
-            read_file(folder, name)?
-        }
-    };
-    if secret.is_empty() { Err("it is empty".to_owned()) } else { Ok(secret) }
-}
-
-fn read_file(folder: &Path, name: &str) -> Result<String, String> {
-    let missing = |error: std::io::Error| {
-        if error.kind() == std::io::ErrorKind::NotFound {
-            return "there is no such file in the worker's folder of secrets".to_owned();
-        }
-        format!("the file cannot be read: {}", error.kind())
-    };
-    let folder = folder.canonicalize().map_err(missing)?;
-    let path = folder.join(name).canonicalize().map_err(missing)?;
-    if !path.starts_with(&folder) {
-        return Err("the file is a link that leads out of the folder of secrets".to_owned());
-    }
-    let metadata = fs::metadata(&path).map_err(missing)?;
-    if !metadata.is_file() || metadata.len() > LARGEST {
-        return Err("it is no regular file of at most 64 KiB".to_owned());
-    }
-    let text = fs::read(&path).map_err(missing)?;
-    let mut text = String::from_utf8(text).map_err(|_| "the file is not UTF-8 text".to_owned())?;
-    let kept = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).map_or(text.len(), str::len);
-    text.truncate(kept);
-    Ok(text)
-}
-
 impl Masks {
     /// Masks for these values.
     #[cfg(test)]
     pub(crate) fn of(values: impl IntoIterator<Item = String>) -> Self {
         Self { redactor: Redactor::new(values), any: true }
+    }
+
+    /// Whether there is a value to mask.
+    pub(crate) fn any(&self) -> bool {
+        self.any
     }
 
     /// Masks one more value from now on.
@@ -225,32 +134,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_from_its_folder_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let inside = folder.path().join("secrets");
-        fs::create_dir(&inside).unwrap();
-        fs::write(inside.join("good"), "kept-in-a-file\n").unwrap();
-        fs::write(folder.path().join("outside"), "x").unwrap();
-        std::os::unix::fs::symlink("../outside", inside.join("link")).unwrap();
-        let ask = |name: &str| {
-            resolve(&Json::from_value(json!([{"a": format!("secret://file/{name}")}])), Some(&inside))
-        };
-        assert_eq!(ask("good").ok().unwrap().input, json!([{"a": "kept-in-a-file"}]));
-        assert!(ask("link").err().unwrap().contains("leads out"));
-        assert_eq!(
-            ask("missing").err().unwrap(),
-            "secret reference secret://file/missing: there is no such file in the worker's folder of secrets"
-        );
-        // Not a reference at all, so it stays what it is.
-        assert_eq!(ask("../outside").ok().unwrap().input, json!([{"a": "secret://file/../outside"}]));
-    }
-
-    #[test]
     fn a_result_keeps_its_addresses_and_loses_its_secrets() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("k"), "hunter2-hunter2").unwrap();
-        let masks =
-            resolve(&Json::from_value(json!("secret://file/k")), Some(folder.path())).ok().unwrap().masks;
+        let masks = Masks::of(["hunter2-hunter2".to_owned()]);
         let mut value = json!({"to": "a@example.org", "hunter2-hunter2": ["x hunter2-hunter2 y"]});
         masks.json(&mut value);
         assert_eq!(value, json!({"to": "a@example.org", "[secret]": ["x [secret] y"]}));

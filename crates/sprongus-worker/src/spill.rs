@@ -125,8 +125,14 @@ async fn upload(runs: &dyn Runs, held: &Held, name: &ArtifactName, path: &Path) 
         tokio::task::spawn_blocking(move || File::open(path)).await
     };
     let file = Arc::new(open.map_err(io::Error::other).flatten().map_err(unreadable)?);
-    let keep =
-        upload::keep(runs, held, name, "text/plain; charset=utf-8", || upload::bytes_of(Arc::clone(&file)));
+    let keep = upload::keep(
+        runs,
+        held,
+        name,
+        "text/plain; charset=utf-8",
+        || upload::bytes_of(Arc::clone(&file)),
+        None,
+    );
     let going_down = async {
         let mut stop = held.watch();
         let _ = stop.wait_for(|reason| *reason == Some(StopReason::Shutdown)).await;

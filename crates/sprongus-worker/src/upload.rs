@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::held::Held;
 use crate::process::StopReason;
+use crate::recorder::Recorder;
 
 /// How much is read at once.
 const CHUNK: usize = 256 * 1024;
@@ -26,7 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(5 * 60);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Keeps an artifact of the run. `body` makes its bytes anew for each try.
+/// Where it is told that an upload has to be repeated.
+pub(crate) type Told<'a> = Option<(&'a Recorder, &'a str)>;
+
+/// Keeps an artifact of the run. `body` makes its bytes anew for each try. What keeps the first try from succeeding is in the log of
+/// the worker, and in that of the run where `told` says so.
 ///
 /// # Errors
 /// The store's refusal; the last failure when it could not be reached for too long; `lease_lost`, at once, when the run is
@@ -37,6 +42,7 @@ pub(crate) async fn keep(
     name: &ArtifactName,
     content_type: &str,
     body: impl Fn() -> ByteStream,
+    told: Told<'_>,
 ) -> Result<Artifact> {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
@@ -47,7 +53,16 @@ pub(crate) async fn keep(
             answer = runs.put_artifact(&held.hold, name, content_type, body()) => answer,
         };
         match answer {
-            Err(error) if error.retryable() && begun.elapsed() < PATIENCE => {}
+            Err(error) if error.retryable() && begun.elapsed() < PATIENCE => {
+                if pause == FIRST_PAUSE {
+                    tracing::warn!(run = %held.hold.id, code = %error.code(), why = error.message(), "an artifact is not kept yet");
+                    if let Some((recorder, step)) = told {
+                        let line =
+                            format!("[a file is not kept yet, it is tried again: {}]", error.message());
+                        recorder.say(Some(step), line).await;
+                    }
+                }
+            }
             Err(error) if error.code() == ErrorCode::LeaseLost => {
                 // Nothing that is done from here on counts, and somebody else may be about to do it.
                 held.stop(StopReason::LeaseLost);

@@ -3,7 +3,7 @@
 //! Over a gate `work/` goes through a tar: [`pack`] and [`unpack`].
 //!
 //! ```text
-//! <scratch>/attempts/<run>-<epoch>-<random>/   0700, removed when the attempt ends
+//! <scratch>/attempts/<run>-<epoch>-<random>/   0700, removed when the attempt ends, the files first ([`remove`])
 //!     work/                                    the commands' working directory
 //!     input.json                               $SPRONGUS_INPUT, secrets resolved
 //!     output-<ordinal>                         $SPRONGUS_OUTPUT of each step
@@ -14,22 +14,25 @@ pub(crate) mod abandoned;
 mod bounds;
 pub(crate) mod pack;
 mod pipe;
+mod remove;
 pub(crate) mod unpack;
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sprongus_core::run::Hold;
-use tempfile::TempDir;
 
 /// The folders of an attempt.
 #[derive(Debug)]
 pub(crate) struct Workdir {
-    root: TempDir,
-    /// Says that this process lives; see [`abandoned`].
-    _lock: fs::File,
+    root: PathBuf,
+    /// The folder itself, wherever a command has moved it. Locked, it says that this process lives; see [`abandoned`].
+    folder: fs::File,
+    /// The input's file, wherever a command has moved it.
+    input: Option<fs::File>,
+    removed: bool,
 }
 
 impl Workdir {
@@ -46,42 +49,56 @@ impl Workdir {
         private_folder(&attempts)?;
         // A temporary folder has mode 0700.
         let prefix = format!("{}-{}-", hold.id, hold.epoch);
-        let make = || tempfile::Builder::new().prefix(&prefix).tempdir_in(&attempts);
-        let (root, lock) = abandoned::locked(&attempts, make, |root| root.path().to_owned())?;
-        fs::DirBuilder::new().mode(0o700).create(root.path().join("work"))?;
-        let made = Self { root, _lock: lock };
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(made.input())?;
-        file.write_all(input)?;
+        let make = || Ok(tempfile::Builder::new().prefix(&prefix).tempdir_in(&attempts)?.keep());
+        let (root, folder) = abandoned::locked(&attempts, make, PathBuf::clone)?;
+        let mut made = Self { root, folder, input: None, removed: false };
+        fs::DirBuilder::new().mode(0o700).create(made.work())?;
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(made.input())?;
+        made.input.insert(file).write_all(input)?;
         Ok(made)
     }
 
     pub(crate) fn work(&self) -> PathBuf {
-        self.root.path().join("work")
+        self.root.join("work")
     }
 
     pub(crate) fn input(&self) -> PathBuf {
-        self.root.path().join("input.json")
+        self.root.join("input.json")
     }
 
     pub(crate) fn output(&self, ordinal: u32) -> PathBuf {
-        self.root.path().join(format!("output-{ordinal}"))
+        self.root.join(format!("output-{ordinal}"))
     }
 
     /// Where a step's output goes that the log has no room for.
     pub(crate) fn spill(&self, ordinal: u32) -> PathBuf {
-        self.root.path().join(format!("spill-{ordinal}"))
+        self.root.join(format!("spill-{ordinal}"))
     }
 
-    /// Removes everything.
-    pub(crate) async fn remove(self) {
-        let place = self.root.path().to_owned();
-        let removed = tokio::task::spawn_blocking(move || self.root.close()).await;
-        let failure = match removed {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        tracing::warn!(place = %place.display(), error = failure, "a work directory cannot be removed");
+    /// Removes everything, whatever the commands did to it: first what may hold a secret.
+    pub(crate) async fn remove(mut self) {
+        if let Err(error) = tokio::task::spawn_blocking(move || self.remove_now()).await {
+            tracing::warn!(%error, "a work directory cannot be removed");
+        }
+    }
+
+    fn remove_now(&mut self) {
+        self.removed = true;
+        // A command may have moved or linked the file to where nobody looks for it.
+        let cut = self.input.take().map_or(Ok(()), |input| input.set_len(0));
+        let secrets = remove::remove_secrets(&self.folder);
+        let removed = remove::remove_all(&self.root, &self.folder);
+        for error in [cut, secrets, removed].into_iter().filter_map(Result::err) {
+            tracing::warn!(place = %self.root.display(), %error, "a work directory cannot be removed");
+        }
+    }
+}
+
+impl Drop for Workdir {
+    fn drop(&mut self) {
+        if !self.removed {
+            self.remove_now();
+        }
     }
 }
 
@@ -98,6 +115,10 @@ pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     if !metadata.is_dir() || !own || metadata.mode() & 0o022 != 0 {
         let problem = format!("{} is not a folder that this user alone may write", path.display());
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
+    }
+    // A command of an earlier attempt may have shut it.
+    if metadata.mode() & 0o700 != 0o700 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
     }
     Ok(())
 }

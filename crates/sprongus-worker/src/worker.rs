@@ -20,6 +20,7 @@ use crate::execution::{Execute, Tools};
 use crate::handler::{Handler, HandlerError};
 use crate::leftovers::kill_leftovers;
 use crate::pipeline::Pipeline;
+use crate::secrets::names::SecretNames;
 use crate::shutdown::Shutdown;
 use crate::work::Shift;
 use crate::workdir::abandoned::remove_abandoned;
@@ -151,7 +152,29 @@ impl Worker {
         I: DeserializeOwned + Send + 'static,
         O: Serialize + 'static,
     {
-        self.register(kind, Arc::new(Handler::new(handler)));
+        self.register(kind, Arc::new(Handler::new(handler, SecretNames::default())));
+        self
+    }
+
+    /// The same for a kind whose input may refer to `secrets`, such as `env/SMTP_PASSWORD` and `file/deploy.key`: the handler is
+    /// given their values. Any other reference in an input fails its run for good.
+    ///
+    /// A name that is none, or that is a credential of the worker itself, is reported by [`Worker::run`].
+    #[must_use]
+    pub fn kind_with_secrets<F, I, O, Fut>(mut self, kind: &str, secrets: &[&str], handler: F) -> Self
+    where
+        F: Fn(RunContext, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, HandlerError>> + Send + 'static,
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + 'static,
+    {
+        let mut names = SecretNames::default();
+        for secret in secrets {
+            if let Err(why) = names.add(secret) {
+                self.fault.get_or_insert(Error::validation(format!("the secrets of {kind}: {why}")));
+            }
+        }
+        self.register(kind, Arc::new(Handler::new(handler, names)));
         self
     }
 
@@ -160,6 +183,9 @@ impl Worker {
     pub fn declared(mut self, declaration: Declaration) -> Self {
         let secrets = declaration.project_dir.join(".sprongus").join("secrets");
         self.options.secrets.get_or_insert(secrets);
+        for warning in declaration.warnings() {
+            tracing::warn!(%warning, "sprongus.toml");
+        }
         for (name, pipeline) in Pipeline::all(declaration) {
             self.register(&name, Arc::new(pipeline));
         }

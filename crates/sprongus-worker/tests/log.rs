@@ -48,7 +48,9 @@ async fn starts_and_ends_are_logged_with_their_fields_and_without_their_contents
     let toml = r#"
         [kinds.declared]
         max_attempts = 1
-        command = ["sh", "-c", 'cat; echo planted-output jane@example.org >&2; exit 1', "sh", "{{ input.key }}"]
+        command = ["sh", "-c", 'cat; echo planted-output jane@example.org >&2; exit 1']
+        secrets = ["file/planted"]
+        env = { KEY = "{{ input.key }}" }
     "#;
     let declaration = Declaration::parse(toml, &folder.path().join("sprongus.toml")).unwrap();
     let options = WorkerOptions { scratch: folder.path().join("scratch"), ..WorkerOptions::default() };

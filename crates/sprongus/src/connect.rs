@@ -96,7 +96,7 @@ pub async fn connect(
     let store = open(&place, wish, around, access).await.map_err(|error| named(&place, error))?;
     if matches!(access, Access::Working | Access::Serving) {
         // Whoever executes runs will need it; it should hear of a mistake now.
-        artifacts::choose(&place.target, around)?;
+        sprongus_artifacts::check_environment(&artifacts::choose(&place.target, around)?.place)?;
     }
     let service = artifacts::keep(RunsService::new(store), &place.target, around);
     if workspace != WorkspaceId::local() {

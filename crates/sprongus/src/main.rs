@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod confirm;
 mod connect;
+mod credential;
 mod declared;
 mod exit;
 mod failure;
@@ -51,7 +52,12 @@ fn main() -> ExitCode {
         return commands::storyboard::run(args);
     }
     let screen = Screen::new(&cli.globals);
-    let app = App { globals: cli.globals, around: Surroundings::look(), screen };
+    credential::shield();
+    let around = match Surroundings::look() {
+        Ok(around) => around,
+        Err(error) => return conclude(&screen, Err(Failure::Refused(error))).into(),
+    };
+    let app = App { globals: cli.globals, around, screen };
     let outcome = runtime(&cli.command).map_err(Failure::from).and_then(|runtime| {
         let outcome = runtime.block_on(commands::run(cli.command, &app));
         // A thread that still waits for stdin must not hold up the exit.

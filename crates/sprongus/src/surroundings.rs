@@ -6,9 +6,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
+use sprongus_core::Result;
 use sprongus_core::text::excerpt;
 
 use crate::connect::Address;
+use crate::credential;
 
 /// A text that `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,9 +29,9 @@ pub struct Surroundings {
     pub folder: PathBuf,
     /// `SPRONGUS_API_URL`.
     pub api_url: Option<String>,
-    /// `SPRONGUS_TOKEN`. It is never shown.
+    /// `SPRONGUS_TOKEN`, or what `SPRONGUS_TOKEN_FILE` names. It is never shown.
     pub token: Option<Hidden>,
-    /// `SPRONGUS_DATABASE_URL`.
+    /// `SPRONGUS_DATABASE_URL`, or what `SPRONGUS_DATABASE_URL_FILE` names.
     pub database_url: Option<Address>,
     /// `DATABASE_URL`, which may well be another program's.
     pub other_database_url: Option<Address>,
@@ -47,14 +49,18 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Looks around.
-    pub fn look() -> Self {
+    ///
+    /// # Errors
+    /// `validation` for a credential that is named by a file and cannot be read.
+    pub fn look() -> Result<Self> {
         let base = etcetera::base_strategy::Xdg::new().ok();
         let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
-        Self {
+        Ok(Self {
             folder: env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             api_url: variable("SPRONGUS_API_URL"),
-            token: variable("SPRONGUS_TOKEN").map(Hidden),
-            database_url: variable("SPRONGUS_DATABASE_URL").map(Address::from),
+            token: credential::find("SPRONGUS_TOKEN", "sprongus-token")?.map(Hidden),
+            database_url: credential::find("SPRONGUS_DATABASE_URL", "sprongus-database-url")?
+                .map(Address::from),
             other_database_url: variable("DATABASE_URL").map(Address::from),
             artifacts: variable("SPRONGUS_ARTIFACTS").map(Hidden),
             postgres_durability: variable("SPRONGUS_POSTGRES_DURABILITY"),
@@ -64,7 +70,7 @@ impl Surroundings {
                 .or_else(|| variable("LOGNAME"))
                 .or_else(user_name)
                 .map_or_else(user_number, |name| excerpt(&name, 64)),
-        }
+        })
     }
 
     /// Whether a variable names where every command goes that does not say otherwise.

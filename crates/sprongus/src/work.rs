@@ -30,6 +30,13 @@ pub struct Crew {
     kind: Kind,
 }
 
+impl Crew {
+    /// What is allowed in the declaration, and likely to be a mistake.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.declaration.warnings().map(ToString::to_string)
+    }
+}
+
 /// A worker for the one kind.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ fn settings(url: &str) -> AmazonS3Builder {
 
 fn bucket(server: &BucketServer) -> Bucket {
     server.make("ours").unwrap();
-    Bucket::on(settings(&server.url()), "ours", "runs/kept")
+    Bucket::on(Ok(settings(&server.url())), "ours", "runs/kept")
 }
 
 fn key() -> String {
@@ -104,7 +104,7 @@ async fn a_place_that_does_not_serve_is_unavailable_and_its_secret_is_not_told()
     let place = ours.place();
     assert_eq!(place, format!("s3://ours/runs/kept at {}", server.url()));
 
-    let missing = Bucket::on(settings(&server.url()), "missing", "");
+    let missing = Bucket::on(Ok(settings(&server.url())), "missing", "");
     let mut errors = vec![
         missing.check().await.unwrap_err(),
         missing.put(&key(), body(vec![Ok("a".into())])).await.unwrap_err(),
@@ -115,15 +115,15 @@ async fn a_place_that_does_not_serve_is_unavailable_and_its_secret_is_not_told()
 
     let url = server.url();
     drop(server);
-    let gone = Bucket::on(settings(&url), "ours", "");
+    let gone = Bucket::on(Ok(settings(&url)), "ours", "");
     errors.push(gone.put(&key(), body(vec![Ok("a".into())])).await.unwrap_err());
     assert_eq!(errors[4].message(), "an artifact's bytes cannot be written: nobody answers there");
 
-    let plain = Bucket::on(settings(&url).with_allow_http(false), "ours", "");
+    let plain = Bucket::on(Ok(settings(&url).with_allow_http(false)), "ours", "");
     errors.push(plain.check().await.unwrap_err());
     assert!(errors[5].hint().contains("AWS_ALLOW_HTTP"), "{}", errors[5].hint());
     let half = AmazonS3Builder::new().with_access_key_id("AKIAOURS");
-    errors.push(Bucket::on(half, "ours", "").check().await.unwrap_err());
+    errors.push(Bucket::on(Ok(half), "ours", "").check().await.unwrap_err());
     assert!(errors[6].hint().contains("AWS_SECRET_ACCESS_KEY"), "{}", errors[6].hint());
 
     for error in errors {
@@ -132,5 +132,5 @@ async fn a_place_that_does_not_serve_is_unavailable_and_its_secret_is_not_told()
         assert!(!told.contains("hunter2") && !told.contains("AKIAOURS"), "{told}");
     }
     let login = settings("http://us:hunter2@127.0.0.1:1/path");
-    assert_eq!(Bucket::on(login, "ours", "").place(), "s3://ours at http://127.0.0.1:1");
+    assert_eq!(Bucket::on(Ok(login), "ours", "").place(), "s3://ours at http://127.0.0.1:1");
 }

@@ -1,14 +1,33 @@
 //! One `[kinds."…"]` table.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
+use super::environment;
 use super::fault::DeclarationFault;
 use super::node::{Fields, Node};
+use super::provider::ProviderDeclaration;
 use super::schema::{self, JsonSchema};
-use super::step::{self, Around, StepDeclaration};
+use super::step::{self, Around, Scope, StepDeclaration};
+use crate::secrets::names::SecretNames;
 
-const KEYS: [&str; 7] =
-    ["command", "steps", "timeout", "max_attempts", "backoff", "input_schema", "token_budget"];
+const KEYS: [&str; 12] = [
+    "command",
+    "steps",
+    "timeout",
+    "max_attempts",
+    "backoff",
+    "input_schema",
+    "token_budget",
+    "env",
+    "cwd",
+    "stdin",
+    "secrets",
+    "secret_arguments",
+];
+
+const MOST_SECRETS: usize = 100;
 
 /// The longest pause that a retry may have anywhere in the system.
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
@@ -31,6 +50,10 @@ pub struct KindDeclaration {
     pub input_schema: Option<JsonSchema>,
     /// The most tokens that AI actions of a run may use over all its attempts, in and out together.
     pub token_budget: Option<u64>,
+    /// The secrets that an input may refer to.
+    pub secrets: SecretNames,
+    /// Whether a secret may become a command's argument, which every user of the machine can see.
+    pub secret_arguments: bool,
 }
 
 /// The pauses between attempts: `base`, times `factor` for each further one, at most `max`.
@@ -56,10 +79,14 @@ impl Default for BackoffDeclaration {
 pub(super) fn read(
     name: &str,
     node: &Node<'_, '_>,
-    around: Around<'_>,
+    folder: &Path,
+    providers: &BTreeMap<String, ProviderDeclaration>,
 ) -> Result<KindDeclaration, DeclarationFault> {
     let fields = node.fields("a table with a command or steps")?;
     fields.only(&KEYS)?;
+    let around = Around { folder, providers, kind: &fields };
+    // A kind without a command would not have it read otherwise.
+    environment::read(&fields, Scope { around, earlier: &[] })?;
     let steps = match (fields.get("command"), fields.get("steps")) {
         (Some(command), None) => vec![step::of_command(&command, around)?],
         (None, Some(steps)) => step::read_all(&steps, around)?,
@@ -71,11 +98,37 @@ pub(super) fn read(
     let timeout = fields.get("timeout").map(|node| node.span_of_time(super::LONGEST)).transpose()?;
     let max_attempts = fields.get("max_attempts").map(|node| node.integer(1, 100)).transpose()?;
     let backoff = fields.get("backoff").map(|node| backoff(&node)).transpose()?.unwrap_or_default();
-    let input_schema =
-        fields.get("input_schema").map(|node| schema::read(&node, around.folder)).transpose()?;
+    let input_schema = fields.get("input_schema").map(|node| schema::read(&node, folder)).transpose()?;
     let token_budget = fields.get("token_budget").map(|node| node.integer(1, u32::MAX)).transpose()?;
     let (name, token_budget) = (name.to_owned(), token_budget.map(u64::from));
-    Ok(KindDeclaration { name, steps, timeout, max_attempts, backoff, input_schema, token_budget })
+    let secrets = fields.get("secrets").map(|node| secrets(&node)).transpose()?.unwrap_or_default();
+    let secret_arguments = fields.get("secret_arguments").map_or(Ok(false), |node| node.boolean())?;
+    Ok(KindDeclaration {
+        name,
+        steps,
+        timeout,
+        max_attempts,
+        backoff,
+        input_schema,
+        token_budget,
+        secrets,
+        secret_arguments,
+    })
+}
+
+fn secrets(node: &Node<'_, '_>) -> Result<SecretNames, DeclarationFault> {
+    let items = node.items("an array such as [\"env/SMTP_PASSWORD\", \"file/deploy.key\"]")?;
+    if items.len() > MOST_SECRETS {
+        return Err(node.fault(format!("expected at most {MOST_SECRETS} secrets, found {}", items.len())));
+    }
+    let mut names = SecretNames::default();
+    for item in &items {
+        // What stands there may be the secret itself.
+        let expected = || item.fault("expected a text, the name of a secret: env/NAME or file/NAME");
+        let name = item.text("").map_err(|_| expected())?;
+        names.add(name).map_err(|why| item.fault(why))?;
+    }
+    Ok(names)
 }
 
 fn backoff(node: &Node<'_, '_>) -> Result<BackoffDeclaration, DeclarationFault> {

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::fault::DeclarationFault;
 use super::node::{Fields, Node};
+use crate::secrets::names::refuse_own;
 
 const KEYS: [&str; 8] = [
     "base_url",
@@ -160,5 +161,7 @@ fn api_key(node: &Node<'_, '_>) -> Result<String, DeclarationFault> {
     let text = node.text("a reference").ok().filter(|text| SecretRef::parse(text).is_some());
     let expected = "expected a reference, `secret://env/NAME` or `secret://file/NAME`; a key itself never \
                     stands in this file (and one that did should be replaced)";
-    text.map(str::to_owned).ok_or_else(|| node.fault(expected))
+    let text = text.ok_or_else(|| node.fault(expected))?;
+    SecretRef::parse(text).map_or(Ok(()), refuse_own).map_err(|why| node.fault(why))?;
+    Ok(text.to_owned())
 }

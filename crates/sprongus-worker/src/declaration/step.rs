@@ -98,14 +98,21 @@ impl StepAction {
     /// Every template of it.
     pub fn templates(&self) -> impl Iterator<Item = &Template> {
         let (many, two): (&[Template], [Option<&Template>; 2]) = match self {
-            Self::Command(command) | Self::Gate(GateDeclaration::Command(command)) => {
-                (command.elements(), [None, None])
-            }
+            Self::Command(_) | Self::Gate(_) => (&[], [None, None]),
             Self::AiAction(action) => (&[], [action.system.as_ref(), Some(&action.prompt)]),
-            Self::Gate(GateDeclaration::Approval { .. }) => (&[], [None, None]),
             Self::Artifact(artifact) => (&artifact.paths, [None, None]),
         };
-        many.iter().chain(two.into_iter().flatten())
+        let command = self.command().into_iter().flat_map(CommandTemplate::templates);
+        command.chain(many).chain(two.into_iter().flatten())
+    }
+
+    /// The command that it runs, if it runs one.
+    #[must_use]
+    pub fn command(&self) -> Option<&CommandTemplate> {
+        match self {
+            Self::Command(command) | Self::Gate(GateDeclaration::Command(command)) => Some(command),
+            Self::AiAction(_) | Self::Gate(GateDeclaration::Approval { .. }) | Self::Artifact(_) => None,
+        }
     }
 }
 
@@ -115,19 +122,21 @@ pub(super) struct Around<'a> {
     /// The folder of the file.
     pub(super) folder: &'a Path,
     pub(super) providers: &'a BTreeMap<String, ProviderDeclaration>,
+    /// The kind's own table.
+    pub(super) kind: &'a Fields<'a, 'a>,
 }
 
 /// What a step may refer to.
 #[derive(Clone, Copy)]
-struct Scope<'a> {
-    around: Around<'a>,
+pub(super) struct Scope<'a> {
+    pub(super) around: Around<'a>,
     /// The names of the steps before it.
-    earlier: &'a [&'a str],
+    pub(super) earlier: &'a [&'a str],
 }
 
 impl Scope<'_> {
     /// The template that stands at `node`, its names checked.
-    fn template(self, node: &Node<'_, '_>) -> Result<Template, DeclarationFault> {
+    pub(super) fn template(self, node: &Node<'_, '_>) -> Result<Template, DeclarationFault> {
         let template =
             Template::compile(node.text("a text")?).map_err(|fault| node.fault(fault.to_string()))?;
         template.names_used().check(self.earlier).map_err(|fault| node.fault(fault.to_string()))?;
@@ -166,11 +175,11 @@ impl Type {
     /// The keys that it has besides the common ones.
     fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Command => &["run"],
+            Self::Command => &["run", "env", "cwd", "stdin"],
             Self::AiAction => {
                 &["provider", "model", "system", "prompt", "temperature", "max_tokens", "schema"]
             }
-            Self::Gate => &["run", "approval"],
+            Self::Gate => &["run", "approval", "env", "cwd", "stdin"],
             Self::Artifact => &["paths"],
         }
     }
@@ -186,7 +195,7 @@ pub(super) fn of_command(
         ordinal: 0,
         phase: Phase::Execution,
         name: "command".to_owned(),
-        action: StepAction::Command(command::argv(node, scope)?),
+        action: StepAction::Command(command::of_kind_alone(node, scope)?),
         condition: None,
         timeout: None,
         once: false,

@@ -1,3 +1,4 @@
+mod commands;
 mod step_types;
 
 use std::path::Path;

@@ -45,7 +45,20 @@ impl Member {
 
     /// Whether it is a program of ours to look into: not the kernel's, not another user's.
     pub(super) fn has_program(&self) -> bool {
-        fs::read_link(format!("/proc/{}/exe", self.id)).is_ok()
+        match fs::read_link(format!("/proc/{}/exe", self.id)) {
+            Ok(_) => true,
+            // A worker cannot be looked into, and neither can its child before that has become another program.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => self.is_ours(),
+            Err(_) => false,
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id)).unwrap_or_default();
+        let user = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse().ok());
+        user == Some(rustix::process::geteuid().as_raw())
     }
 }
 
@@ -53,6 +66,13 @@ impl Member {
 pub(super) fn start_time(process: Pid) -> Option<u64> {
     let stat = Stat::read(&process.as_raw_pid().to_string())?;
     stat.is_alive().then_some(stat.started)
+}
+
+/// Whether a process of this user is there that `/proc` does not show: with `hidepid` it hides those that cannot be looked into, and
+/// a worker is one of them.
+pub(super) fn is_hidden(process: Pid) -> bool {
+    let is_shown = fs::exists(format!("/proc/{}/stat", process.as_raw_pid())).unwrap_or(false);
+    !is_shown && rustix::process::test_kill_process(process).is_ok()
 }
 
 /// The living members of a group.

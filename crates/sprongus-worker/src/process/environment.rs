@@ -9,6 +9,9 @@ use std::path::Path;
 /// What passes: where programs and files are, who the user is, and how texts and times are written.
 const PASSED: [&str; 8] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL"];
 
+/// What is set besides: the output of a Python program is a pipe, so it would come in one piece at the end.
+const SET: [(&str, &str); 1] = [("PYTHONUNBUFFERED", "1")];
+
 /// Where programs are looked for when the worker itself has no PATH, as under some service managers.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -24,6 +27,9 @@ pub fn child_environment(
 ) -> Vec<(OsString, OsString)> {
     let mut environment: Vec<(OsString, OsString)> =
         parent.into_iter().filter(|(name, _)| is_passed(name)).collect();
+    environment.extend(SET.map(|(name, value)| (name.into(), value.into())));
+    environment.retain(|(name, _)| !given.iter().any(|(own, _)| OsStr::new(own) == name));
+    environment.extend(given.iter().map(|(name, value)| (name.into(), value.into())));
     if !environment.iter().any(|(name, _)| name == "PATH") {
         environment.push(("PATH".into(), USUAL_PATH.into()));
     }
@@ -35,8 +41,6 @@ pub fn child_environment(
             *value = joined;
         }
     }
-    environment.retain(|(name, _)| !given.iter().any(|(own, _)| OsStr::new(own) == name));
-    environment.extend(given.iter().map(|(name, value)| (name.into(), value.into())));
     environment
 }
 
@@ -66,14 +70,26 @@ mod tests {
         ]);
         let given = [("HOME".to_owned(), "/work".to_owned()), ("A".to_owned(), "b".to_owned())];
         let environment = child_environment(parent, Some(Path::new("/opt/s")), &given);
+        let set = ("PYTHONUNBUFFERED", "1");
         assert_eq!(
             environment,
-            pairs(&[("PATH", "/opt/s:/bin"), ("LC_ALL", "C"), ("HOME", "/work"), ("A", "b")])
+            pairs(&[("PATH", "/opt/s:/bin"), ("LC_ALL", "C"), set, ("HOME", "/work"), ("A", "b")])
         );
     }
 
     #[test]
+    fn a_path_of_the_declaration_keeps_this_program_in_front() {
+        let given = [("PATH", "/opt/tools"), ("PYTHONUNBUFFERED", "")];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let environment = child_environment(pairs(&[("PATH", "/bin")]), Some(Path::new("/opt/s")), &given);
+        assert_eq!(environment, pairs(&[("PATH", "/opt/s:/opt/tools"), ("PYTHONUNBUFFERED", "")]));
+    }
+
+    #[test]
     fn there_is_always_a_path() {
-        assert_eq!(child_environment([], None, &[]), pairs(&[("PATH", USUAL_PATH)]));
+        assert_eq!(
+            child_environment([], None, &[]),
+            pairs(&[("PYTHONUNBUFFERED", "1"), ("PATH", USUAL_PATH)])
+        );
     }
 }

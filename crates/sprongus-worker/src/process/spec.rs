@@ -14,8 +14,8 @@ pub const GRACE: Duration = Duration::from_secs(5);
 pub struct CommandSpec {
     /// The program and its arguments. A program with a relative path is looked up from `cwd`.
     pub argv: Vec<String>,
-    /// What the command reads on stdin.
-    pub stdin: Vec<u8>,
+    /// What the command reads on stdin; with `None` stdin is at its end from the beginning.
+    pub stdin: Option<Vec<u8>>,
     /// Variables besides those that [`child_environment`](super::child_environment) lets through.
     pub env: Vec<(String, String)>,
     /// The working directory.
@@ -34,7 +34,7 @@ impl CommandSpec {
     pub fn new(argv: Vec<String>, cwd: impl Into<PathBuf>) -> Self {
         Self {
             argv,
-            stdin: Vec::new(),
+            stdin: None,
             env: Vec::new(),
             cwd: cwd.into(),
             timeout: None,

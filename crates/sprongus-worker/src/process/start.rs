@@ -26,7 +26,7 @@ pub(super) fn start(spec: &CommandSpec) -> Result<Child, StartFault> {
         .env_clear()
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&spec.cwd)
-        .stdin(Stdio::piped())
+        .stdin(if spec.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)

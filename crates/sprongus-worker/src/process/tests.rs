@@ -138,7 +138,7 @@ async fn stdin_is_read_by_who_wants_it() {
         ("head -c 10 >/dev/null; echo some", "some"),
     ] {
         let mut spec = shell(script);
-        spec.stdin.clone_from(&megabyte);
+        spec.stdin = Some(megabyte.clone());
         let (ending, _) = to_the_end(spec).await;
         assert!(ending.status.is_success(), "{script}: {}", ending.status);
         assert_eq!(ending.output.text, expected);

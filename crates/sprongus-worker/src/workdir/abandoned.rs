@@ -5,6 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::remove::{open_folder, remove_all, remove_secrets};
 use crate::leftovers::kill_strays;
 
 /// Makes a folder below `attempts` by `make` and locks it. Nobody who looks for abandoned ones finds it in between.
@@ -28,14 +29,20 @@ pub(crate) fn remove_abandoned(attempts: &Path) -> io::Result<usize> {
     if abandoned.is_empty() {
         return Ok(0);
     }
+    // What may hold a secret goes first, whatever becomes of the rest.
+    for (path, folder) in &abandoned {
+        if let Err(error) = remove_secrets(folder) {
+            tracing::warn!(place = %path.display(), %error, "what a dead worker left cannot be removed");
+        }
+    }
     let inputs: Vec<_> = abandoned.iter().map(|(path, _)| path.join("input.json")).collect();
     let ended = kill_strays(&inputs);
     if ended > 0 {
         tracing::warn!(place = %attempts.display(), processes = ended, "ended what a dead worker left");
     }
     let mut removed = 0;
-    for (path, _lock) in &abandoned {
-        match fs::remove_dir_all(path) {
+    for (path, folder) in &abandoned {
+        match remove_all(path, folder) {
             Ok(()) => removed += 1,
             Err(error) => {
                 tracing::warn!(place = %path.display(), %error, "what a dead worker left cannot be removed")
@@ -47,7 +54,7 @@ pub(crate) fn remove_abandoned(attempts: &Path) -> io::Result<usize> {
 
 /// Those folders, locked, so that no other worker is at them too. Whoever makes a folder waits for the listing, not for the removal.
 fn abandoned(attempts: &Path) -> io::Result<Vec<(PathBuf, File)>> {
-    let door = match File::open(attempts) {
+    let door = match open_folder(attempts) {
         Ok(door) => door,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
@@ -60,13 +67,18 @@ fn abandoned(attempts: &Path) -> io::Result<Vec<(PathBuf, File)>> {
         if !entry.file_type()?.is_dir() {
             continue;
         }
-        let lock = match File::open(entry.path()) {
+        let path = entry.path();
+        let lock = match open_folder(&path) {
             Ok(lock) => lock,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
+            // One that cannot be looked into must not keep the others.
+            Err(error) => {
+                tracing::warn!(place = %path.display(), %error, "what a dead worker left cannot be removed");
+                continue;
+            }
         };
         match lock.try_lock() {
-            Ok(()) => found.push((entry.path(), lock)),
+            Ok(()) => found.push((path, lock)),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(error),
         }

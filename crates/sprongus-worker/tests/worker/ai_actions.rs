@@ -105,8 +105,8 @@ async fn a_prompt_cannot_name_a_secret() {
     std::fs::write(secrets.join("other"), "another-secret-value").unwrap();
     scene.options.secrets = Some(secrets);
     scene.declare(&format!(
-        "[providers.local]\nbase_url = \"{}\"\nmodel = \"tiny\"\n[[kinds.k.steps]]\nphase = \"setup\"\nname = \"show\"\n\
-         type = \"command\"\nrun = [\"echo\", \"got {{{{ input.word }}}}\"]\n[[kinds.k.steps]]\nphase = \"execution\"\n\
+        "[providers.local]\nbase_url = \"{}\"\nmodel = \"tiny\"\n[kinds.k]\nsecrets = [\"file/other\"]\n[[kinds.k.steps]]\nphase = \"setup\"\nname = \"show\"\n\
+         type = \"command\"\nrun = [\"sh\", \"-c\", \"echo got $WORD\"]\nenv = {{ WORD = \"{{{{ input.word }}}}\" }}\n[[kinds.k.steps]]\nphase = \"execution\"\n\
          name = \"ask\"\ntype = \"ai_action\"\nprovider = \"local\"\n\
          prompt = \"{{{{ input.word }}}} {{{{ steps.show.output }}}}\"\n",
         server.url

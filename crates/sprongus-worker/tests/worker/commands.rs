@@ -203,13 +203,14 @@ async fn secrets_are_resolved_for_the_process_and_masked_in_all_it_prints() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("api"), "tr0ub4dor-and-3\n").unwrap();
     let script = r#"
-        cat; echo; echo "arg $1" >&2
-        echo 'result={"got": "'"$1"'", "to": "a@example.org"}' >> "$SPRONGUS_OUTPUT"
-        echo "output_ref=s3://$1/x" >> "$SPRONGUS_OUTPUT"
-        test "$2" = ok
+        cat; echo; echo "var $KEY" >&2
+        echo 'result={"got": "'"$KEY"'", "to": "a@example.org"}' >> "$SPRONGUS_OUTPUT"
+        echo "output_ref=s3://$KEY/x" >> "$SPRONGUS_OUTPUT"
+        test "$1" = ok
     "#;
     let toml = format!(
-        "[kinds.k]\ncommand = [\"sh\", \"-c\", '''{script}''', \"sh\", \"{{{{ input.key }}}}\", \"{{{{ input.how }}}}\"]\n"
+        "[kinds.k]\nsecrets = [\"file/api\", \"env/NO_SUCH_NAME_HERE\"]\nenv = {{ KEY = \"{{{{ input.key }}}}\" }}\n\
+         command = [\"sh\", \"-c\", '''{script}''', \"sh\", \"{{{{ input.how }}}}\"]\n"
     );
     scene.declare(&toml);
     let id = scene.enqueue("k", json!({"key": "secret://file/api", "how": "ok"})).await;
@@ -222,7 +223,7 @@ async fn secrets_are_resolved_for_the_process_and_masked_in_all_it_prints() {
     };
     let failed = scene.enqueue_with(fails).await;
     let failed = scene.until_state(failed, State::Failed).await;
-    assert_eq!(failed.error.as_deref(), Some("step \"command\" exited with 1\narg [secret]"));
+    assert_eq!(failed.error.as_deref(), Some("step \"command\" exited with 1\nvar [secret]"));
     let everything = format!(
         "{:?} {:?} {:?} {:?}",
         scene.log(id).await,

@@ -267,11 +267,10 @@ async fn no_secret_is_kept_beside_the_files_over_a_gate() {
     let toml = script(
         "execution",
         "make",
-        "cat >/dev/null; echo \"result={\\\"got\\\": \\\"$1\\\"}\" >> \"$SPRONGUS_OUTPUT\"; echo \"output_ref=x://$1\" >> \"$SPRONGUS_OUTPUT\"",
-        "",
-    )
-    .replace("\"sh\"]", "\"sh\", \"{{ input.key }}\"]")
-        + &approval("sign-off", "{}");
+        "cat >/dev/null; echo \"result={\\\"got\\\": \\\"$KEY\\\"}\" >> \"$SPRONGUS_OUTPUT\"; echo \"output_ref=x://$KEY\" >> \"$SPRONGUS_OUTPUT\"",
+        "env = { KEY = \"{{ input.key }}\" }",
+    ) + &approval("sign-off", "{}")
+        + "[kinds.k]\nsecrets = [\"file/key\"]\n";
     scene.options.secrets = Some(secrets);
     scene.declare(&toml);
     let id = scene.enqueue("k", json!({"key": "secret://file/key"})).await;

@@ -19,6 +19,7 @@ mod leases;
 mod model;
 mod pipelines;
 mod scene;
+mod secrets;
 mod shutdowns;
 mod spill;
 mod tampered;

@@ -12,10 +12,13 @@ use crate::scene::Scene;
 /// 140 bytes a line, with its newline: the log's bytes are used up before its lines.
 const LINE: &str = "line %09.0f of many, padded with words to its length so that few of them fill the log of a run quickly enough, long before it has too many";
 
+/// What its runs may refer to.
+const KIND: &str = "[kinds.k]\nsecrets = [\"file/key\"]\n";
+
 fn step(name: &str, script: &str) -> String {
     format!(
         "[[kinds.k.steps]]\nphase = \"execution\"\nname = \"{name}\"\ntype = \"command\"\n\
-         run = [\"sh\", \"-c\", '''{script}''', \"sh\", \"{{{{ input.key }}}}\"]\n"
+         run = [\"sh\", \"-c\", '''{script}''']\nenv = {{ KEY = \"{{{{ input.key }}}}\" }}\n"
     )
 }
 
@@ -39,9 +42,9 @@ fn once() -> NewRun {
 async fn log_and_artifact_together_are_the_whole_output() {
     let mut scene = scene();
     let many =
-        format!("seq -f '\"'\"'{LINE}'\"'\"' 1 110000; echo \"key $1 of a@example.org\"; echo end >&2");
+        format!("seq -f '\"'\"'{LINE}'\"'\"' 1 110000; echo \"key $KEY of a@example.org\"; echo end >&2");
     let many = many.replace("'\"'\"'", "\"");
-    scene.declare(&(step("a b", &many) + &step("next", "echo small; printf 'no end'")));
+    scene.declare(&(KIND.to_owned() + &step("a b", &many) + &step("next", "echo small; printf 'no end'")));
     let id = scene.enqueue_with(once()).await;
     scene.until_state(id, State::Succeeded).await;
     let log = scene.log(id).await;
@@ -70,9 +73,9 @@ async fn log_and_artifact_together_are_the_whole_output() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_without_an_end_is_whole_in_the_artifact() {
     let mut scene = scene();
-    let long = "head -c 11000000 /dev/zero | tr \"\\0\" x | fold -w 1000; head -c 300000 /dev/zero | tr \"\\0\" y; printf \"$1\"; \
+    let long = "head -c 11000000 /dev/zero | tr \"\\0\" x | fold -w 1000; head -c 300000 /dev/zero | tr \"\\0\" y; printf \"$KEY\"; \
                 head -c 300000 /dev/zero | tr \"\\0\" z";
-    scene.declare(&step("long", long));
+    scene.declare(&(KIND.to_owned() + &step("long", long)));
     let id = scene.enqueue_with(once()).await;
     scene.until_state(id, State::Succeeded).await;
     let spilled = artifact_text(&scene, id, "log/long.txt").await;
@@ -85,10 +88,10 @@ async fn a_line_without_an_end_is_whole_in_the_artifact() {
 async fn a_spill_that_cannot_be_kept_is_said_and_fails_nothing() {
     let mut scene = scene();
     scene.limit_artifacts(1_000);
-    scene.declare(&step(
+    scene.declare(&(KIND.to_owned() + &step(
         "many",
         "yes 0123456789012345678901234567890123456789012345678901234567890123456789 | head -c 11000000",
-    ));
+    )));
     let id = scene.enqueue_with(once()).await;
     scene.until_state(id, State::Succeeded).await;
     let log = scene.log(id).await;
@@ -105,7 +108,7 @@ async fn a_models_answer_goes_the_same_way() {
     let fill =
         "yes 0123456789012345678901234567890123456789012345678901234567890123456789 | head -c 11000000";
     scene.declare(&format!(
-        "[providers.local]\nbase_url = \"{}\"\nmodel = \"m\"\n{}[[kinds.k.steps]]\nphase = \"execution\"\nname = \"ask\"\n\
+        "[providers.local]\nbase_url = \"{}\"\nmodel = \"m\"\n{KIND}{}[[kinds.k.steps]]\nphase = \"execution\"\nname = \"ask\"\n\
          type = \"ai_action\"\nprovider = \"local\"\nprompt = \"x\"\n",
         server.url,
         step("fill", fill)

@@ -51,6 +51,12 @@ fn declaration(app: &App, findings: &mut Findings) -> Option<Declaration> {
         Ok(declaration) => {
             let kinds = declaration.kinds.len();
             findings.add(Finding::fine("sprongus.toml", format!("{}, {kinds} kinds", path.display())));
+            let remedy = "an input is data, and must not become part of a program";
+            findings.extend(
+                declaration
+                    .warnings()
+                    .map(|warning| Finding::wrong("sprongus.toml", warning.to_string(), remedy)),
+            );
             Some(declaration)
         }
         Err(fault) => {

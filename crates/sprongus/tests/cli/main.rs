@@ -29,6 +29,7 @@ mod postgres;
 #[cfg(feature = "otlp")]
 mod redaction;
 mod sandbox;
+mod secrets;
 mod serve;
 mod top;
 mod tour;

@@ -42,6 +42,25 @@ fn systemd_takes_the_units() {
     }
 }
 
+/// The value of a key in a unit.
+fn setting(unit: &str, key: &str) -> String {
+    let text = std::fs::read_to_string(packaging().join(unit)).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    line.unwrap_or_else(|| panic!("{unit} has no {key}")).to_owned()
+}
+
+#[test]
+fn server_and_worker_share_no_user_and_no_folder_and_the_worker_reads_its_token_from_stdin() {
+    let (server, worker) = ("sprongus-serve.service", "sprongus-worker.service");
+    for key in ["User", "Group", "StateDirectory"] {
+        assert_ne!(setting(server, key), setting(worker, key), "{key}");
+    }
+    assert_eq!(setting(worker, "StandardInput"), "file:/etc/sprongus/worker.token");
+    let text = std::fs::read_to_string(packaging().join(worker)).unwrap();
+    assert!(text.contains("\nEnvironment=SPRONGUS_TOKEN_FILE=/dev/stdin\n"));
+    assert!(!text.contains("/var/lib/sprongus/") && !text.contains("SPRONGUS_DATABASE_URL"), "{text}");
+}
+
 #[test]
 fn the_units_start_what_the_program_understands() {
     let sandbox = Sandbox::new();

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::command::{CommandTemplate, argv};
+use super::command::{CommandTemplate, of_step};
 use super::{Phase, Scope};
 use crate::declaration::LONGEST;
+use crate::declaration::environment;
 use crate::declaration::fault::DeclarationFault;
 use crate::declaration::node::{Fields, Node};
 
@@ -26,7 +27,7 @@ pub(super) fn read(
     scope: Scope<'_>,
 ) -> Result<GateDeclaration, DeclarationFault> {
     match (fields.get("run"), fields.get("approval")) {
-        (Some(run), None) => Ok(GateDeclaration::Command(argv(&run, scope)?)),
+        (Some(run), None) => Ok(GateDeclaration::Command(of_step(fields, &run, scope)?)),
         (None, Some(approval)) => approval_of(fields, &approval, phase),
         (Some(_), Some(_)) => {
             Err(fields.key_fault("approval", "a gate has either run or approval, not both"))
@@ -44,6 +45,9 @@ fn approval_of(
 ) -> Result<GateDeclaration, DeclarationFault> {
     let approval = node.fields("a table such as { timeout = \"24h\" }, or {} to wait without a limit")?;
     approval.only(&["timeout"])?;
+    if let Some(key) = environment::KEYS.into_iter().find(|key| fields.get(key).is_some()) {
+        return Err(fields.key_fault(key, "an approval runs no command"));
+    }
     if phase == Phase::Cleanup {
         let problem = "CLEANUP waits for nobody: an approval belongs to setup, execution or validation";
         return Err(fields.key_fault("approval", problem));

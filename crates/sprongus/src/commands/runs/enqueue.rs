@@ -96,6 +96,9 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let request = request(&args, declaration.as_ref())?;
     let unknown = served::unknown(declaration.as_ref(), &request.kind);
     let crew = if args.work { Some(work::crew(declaration, &request.kind)?) } else { None };
+    for warning in crew.iter().flat_map(work::Crew::warnings) {
+        app.screen.note(&format!("warning: {warning}"));
+    }
     let runs = app.connect(Access::Creating).await?.runs;
     let Enqueued { run, outcome } = runs.enqueue_one(request).await?;
     run_ref::remember(&app.around, run.id);

@@ -23,13 +23,17 @@ pub const DECLARATION: &str = r#"
 [server]
 rate_limit = "off"
 [kinds.prints]
+secrets = ["env/HOOK_PASSWORD", "file/pin"]
 command = ["sh", "-c", "cat; cat >&2 < $SPRONGUS_INPUT; env; echo mail jane.pr1v4te@example.org sk-proj-PLANTED0000000000000004 password=PLANTED-printed"]
 [kinds.fails]
+secrets = ["env/HOOK_PASSWORD", "file/pin"]
 max_attempts = 1
 command = ["sh", "-c", "cat >&2; echo 'Authorization: Bearer PLANTED-of-a-command-00001' >&2; exit 1"]
 [kinds.outputs]
+secrets = ["env/HOOK_PASSWORD", "file/pin"]
 command = ["sh", "-c", "input=$(cat); echo \"result={\\\"got\\\": $input}\" > $SPRONGUS_OUTPUT; echo \"output_ref=$input\" >> $SPRONGUS_OUTPUT"]
 [kinds.asks]
+secrets = ["env/HOOK_PASSWORD", "file/pin"]
 max_attempts = 1
 [[kinds.asks.steps]]
 phase = "execution"
