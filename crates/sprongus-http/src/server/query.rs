@@ -57,24 +57,24 @@ impl Query {
         Ok(Self { pairs, faults: Vec::new() })
     }
 
-    /// Everything said under a name.
+    /// Everything said under a name, repeated or with commas between: no value that is read so holds one.
     pub fn all<T: FromStr<Err = Error>>(&mut self, name: &str) -> Vec<T> {
-        let mut read = Vec::new();
-        for (_, text) in self.pairs.iter().filter(|(key, _)| key == name) {
-            match text.parse::<T>() {
-                Ok(value) => read.push(value),
-                Err(error) => self.faults.push(FieldError {
-                    pointer: format!("/{name}"),
-                    message: format!("{}; {}", error.message(), error.hint()),
-                }),
-            }
-        }
-        read
+        let said = self.pairs.iter().filter(|(key, _)| key == name);
+        let texts: Vec<String> = said.flat_map(|(_, text)| text.split(',')).map(str::to_owned).collect();
+        texts.iter().filter_map(|text| self.parsed(name, text)).collect()
+    }
+
+    /// One value; a bad one is noted.
+    fn parsed<T: FromStr<Err = Error>>(&mut self, name: &str, text: &str) -> Option<T> {
+        text.parse()
+            .inspect_err(|error: &Error| self.fault(name, format!("{}; {}", error.message(), error.hint())))
+            .ok()
     }
 
     /// What is said under a name.
     pub fn one<T: FromStr<Err = Error>>(&mut self, name: &str) -> Option<T> {
-        self.all(name).pop()
+        let text = self.text(name)?.to_owned();
+        self.parsed(name, &text)
     }
 
     /// The number under a name.
@@ -216,6 +216,8 @@ pub fn none(uri: &Uri) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use sprongus_core::state::State;
+
     use super::*;
 
     fn refused(query: &str) -> Error {
@@ -229,6 +231,17 @@ mod tests {
         assert_eq!((filter.states.len(), filter.kinds[0].as_str(), filter.limit), (2, "a/b", 7));
         assert!(filter.oldest_first && filter.since.is_some() && key.is_none());
         assert_eq!(filter.tags["x"], "1");
+    }
+
+    #[test]
+    fn states_and_kinds_may_stand_between_commas() {
+        let (filter, _) =
+            list(&"/v1/runs?state=queued,canceled&state=failed&kind=a,b/c".parse().unwrap()).unwrap();
+        assert_eq!(filter.states, [State::Queued, State::Canceled, State::Failed]);
+        assert_eq!(filter.kinds.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a", "b/c"]);
+        for query in ["state=queued,", "state=queued,done", "kind=a,,b"] {
+            assert_eq!(refused(query).code(), ErrorCode::Validation, "{query}");
+        }
     }
 
     #[test]

@@ -39,6 +39,13 @@ fn message(out: &mut String, name: &str, id: &str, data: &impl Serialize) {
     }
 }
 
+/// The first message: the place from which the stream goes on, so that a client that loses it before anything has happened misses
+/// nothing when it comes back. It has data, since many clients forget the id of a message without (the specification says to keep
+/// it), and a name of its own, so that none takes it for an event.
+fn start(place: &str) -> String {
+    format!("retry: {RETRY_MS}\nevent: start\nid: {place}\ndata: {{}}\n\n")
+}
+
 /// The place after which the client wants to go on.
 pub fn last_event_id(headers: &HeaderMap) -> Result<Option<String>> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
@@ -91,7 +98,7 @@ impl RunStream {
 
     /// The stream. It begins with what is there, and ends with the run.
     pub fn chunks(self) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static {
-        let greeting = Some(format!("retry: {RETRY_MS}\n\n"));
+        let greeting = Some(start(&place(self.read)));
         unfold((self, greeting), |(mut stream, greeting)| async move {
             if let Some(greeting) = greeting {
                 return Some((Ok(Bytes::from(greeting)), (stream, None)));
@@ -172,8 +179,7 @@ impl WorkspaceStream {
 
     /// The stream. It begins behind the position, and ends with the server.
     pub fn chunks(self) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static {
-        // The position stands in the greeting, so that one who hears of nothing and comes back misses nothing.
-        let greeting = Some(format!("retry: {RETRY_MS}\nid: {}\n\n", self.position));
+        let greeting = Some(start(&self.position.to_string()));
         unfold((self, greeting), |(mut stream, greeting)| async move {
             if let Some(greeting) = greeting {
                 return Some((Ok(Bytes::from(greeting)), (stream, None)));

@@ -19,7 +19,13 @@ pub struct ArtifactBody {
     /// Its size in bytes.
     pub size: u64,
     /// The SHA-256 of its bytes, in lower-case hexadecimal.
-    #[cfg_attr(feature = "server", schema(pattern = "^[0-9a-f]{64}$"))]
+    #[cfg_attr(
+        feature = "server",
+        schema(
+            example = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            pattern = "^[0-9a-f]{64}$"
+        )
+    )]
     pub sha256: String,
     /// What it is, as a media type.
     #[cfg_attr(feature = "server", schema(example = "text/markdown"))]

@@ -50,7 +50,7 @@ impl From<ProjectBody> for Project {
 
 /// Makes a workspace.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewWorkspace))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = WorkspaceRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewWorkspaceBody {
     /// Its name: `[a-z0-9][a-z0-9-]{0,63}`.
@@ -60,7 +60,7 @@ pub struct NewWorkspaceBody {
 
 /// Makes a project.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewProject))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = ProjectRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewProjectBody {
     /// Its name: `[a-z0-9][a-z0-9-]{0,63}`.
@@ -70,7 +70,7 @@ pub struct NewProjectBody {
 
 /// Makes an agent task.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewAgentTask))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = AgentTaskRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewAgentTaskBody {
     /// Its name: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`; a new ULID when left out.

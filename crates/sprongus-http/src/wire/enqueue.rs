@@ -16,7 +16,7 @@ use super::{given, millis, objects};
 
 /// What is asked when a run is made.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewRun))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RunRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnqueueBody {
     /// The caller's own id for it: the same id and request again is a replay.
@@ -131,7 +131,7 @@ impl From<NewRun> for EnqueueBody {
 
 /// Asks for up to 1,000 runs.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewRuns))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = BatchRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BatchBody {
     /// The requests.

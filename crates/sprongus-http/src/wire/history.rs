@@ -81,7 +81,7 @@ impl StepBody {
 
 /// One immutable line of a run's history.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Event))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RunEvent))]
 #[serde(rename_all = "camelCase")]
 pub struct EventBody {
     /// Its name.

@@ -11,7 +11,7 @@ use super::words::{PhaseName, StepStatusName, StepTypeName, StreamName};
 
 /// A line that the run's process printed.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewLogLine))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = LogLineRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewLineBody {
     /// Where it was printed.
@@ -67,7 +67,7 @@ pub struct LogBody {
 
 /// Tells how a step stands: the whole of it, each time.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewStep))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = StepRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StepReportBody {
     /// Its name, 1 to 128 printable bytes.
@@ -187,7 +187,7 @@ impl StepUpdateBody {
 
 /// Records steps and log lines together, in one transaction.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Record))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RecordRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordBody {
     /// The worker.

@@ -37,7 +37,7 @@ pub struct ClaimBody {
     pub wait_ms: Option<u64>,
     /// The claim's own name: the same again gives the same runs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "server", schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"))]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, example = "build-7-4KQ2-1", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"))]
     pub claim_id: Option<ClaimId>,
 }
 

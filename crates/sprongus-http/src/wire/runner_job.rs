@@ -74,7 +74,7 @@ impl JobStatus {
 
 /// Creates a job and queues it.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewRunnerJob))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RunnerJobRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewJobBody {
     /// What it does.

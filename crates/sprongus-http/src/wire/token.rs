@@ -15,7 +15,7 @@ use super::words::ScopeName;
 
 /// What is asked when a token is made.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = NewToken))]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = TokenRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewTokenBody {
     /// Who will use it; the actor of the events that it causes.

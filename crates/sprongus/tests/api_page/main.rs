@@ -1,89 +1,18 @@
 //! docs/api.md, executed; and the OpenAPI document, tried by public tools against the real server: schemathesis asks thousands of
-//! things, good and bad, and a generated client enqueues a run. `./test` installs the tools into `target/tools`.
+//! things, good and bad, clients generated in three languages enqueue runs, and linters read it. `./test` installs the tools into
+//! `target/tools`.
 
 #![expect(clippy::expect_used, reason = "a test that cannot set itself up has failed")]
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+mod generated;
+mod linted;
+mod scene;
 
 use serde_json::Value;
-use tempfile::TempDir;
+
+use scene::{Scene, printed, tool};
 
 const PAGE: &str = include_str!("../../../docs/api.md");
-
-/// A server in a folder of its own, at a port of its own.
-struct Scene {
-    folder: TempDir,
-    server: Child,
-    url: String,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        // The tools ask more than a person would be let.
-        std::fs::write(folder.path().join("sprongus.toml"), "[server]\nrate_limit = \"off\"\n")
-            .expect("a file");
-        let mut command = sprongus(folder.path());
-        command.args(["-q", "serve", "--listen", "127.0.0.1:0"]);
-        let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a process");
-        let mut url = String::new();
-        BufReader::new(server.stdout.take().expect("a pipe")).read_line(&mut url).expect("a line");
-        Self { folder, server, url: url.trim().to_owned() }
-    }
-
-    fn token(&self) -> String {
-        let file = self.folder.path().join(".sprongus/runs.db.token");
-        std::fs::read_to_string(file).expect("the first token").trim().to_owned()
-    }
-
-    fn command(&self, program: impl AsRef<Path>) -> Command {
-        let mut command = Command::new(program.as_ref());
-        command.current_dir(self.folder.path()).env("HOME", self.folder.path());
-        command.env("SPRONGUS_API_URL", &self.url).env("SPRONGUS_TOKEN", self.token());
-        command
-    }
-
-    fn sprongus(&self, line: &str) -> String {
-        let mut command = sprongus(self.folder.path());
-        command.args(line.split(' ')).env("SPRONGUS_API_URL", &self.url).env("SPRONGUS_TOKEN", self.token());
-        printed(command.output().expect("a process"))
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-fn sprongus(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sprongus"));
-    command
-        .current_dir(folder)
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .env("HOME", folder)
-        .env("USER", "ada");
-    command
-}
-
-/// What a command prints that must succeed.
-#[track_caller]
-fn printed(output: Output) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
-    text(&output.stdout)
-}
-
-/// A program that `./test` has installed.
-fn tool(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/python/bin").join(name);
-    assert!(path.is_file(), "{} is missing: ./test installs it", path.display());
-    path
-}
 
 fn blocks(language: &str) -> Vec<&'static str> {
     let opening = format!("```{language}\n");
@@ -194,28 +123,4 @@ fn without_a_token_nothing_is_told() {
         schemathesis(&scene, &["-n", "5", "--seed", "7", "--exclude-checks", "positive_data_acceptance"]);
     assert!(cases > 500, "{cases} cases");
     assert_eq!(scene.sprongus("-q runs list"), "");
-}
-
-#[test]
-fn a_generated_client_enqueues_a_run() {
-    let scene = Scene::new();
-    let mut generate = scene.command(tool("openapi-python-client"));
-    generate.args(["generate", "--url", &format!("{}/openapi.json", scene.url), "--meta", "none"]);
-    std::fs::write(scene.folder.path().join("generator.yaml"), "post_hooks: []\n").expect("a file");
-    generate.args(["--output-path", "generated", "--config", "generator.yaml", "--fail-on-warning"]);
-    printed(generate.output().expect("a generator"));
-    let program = "
-import os
-from generated import AuthenticatedClient
-from generated.api.runs import enqueue_run, get_run
-from generated.models import NewRun, Run
-client = AuthenticatedClient(base_url=os.environ['SPRONGUS_API_URL'], token=os.environ['SPRONGUS_TOKEN'])
-run = enqueue_run.sync(client=client, body=NewRun(kind='from.a.generated.client', priority=5))
-assert isinstance(run, Run), run
-again = get_run.sync(run.id, client=client)
-assert again.priority == 5 and again.state == 'queued', again
-print(again.id)
-";
-    let id = printed(scene.command(tool("python")).args(["-c", program]).output().expect("Python"));
-    assert!(scene.sprongus(&format!("runs status {}", id.trim())).contains("from.a.generated.client"));
 }
