@@ -23,8 +23,8 @@ use sprongus::{Caller, RunsExt as _, RunsService};
 /// Who runs a page's blocks of a language. Sessions (`console`) are `readme.rs`'s, on every page.
 const RUN: &[(&str, &str, &str)] = &[
     ("README.md", "rust", "pages.rs"),
-    ("docs/api.md", "python", "api_page.rs"),
-    ("docs/api.md", "sh", "api_page.rs"),
+    ("docs/api.md", "python", "api_page/main.rs"),
+    ("docs/api.md", "sh", "api_page/main.rs"),
     ("docs/api.md", "toml", "pages.rs"),
     ("docs/config.md", "toml", "pages.rs"),
     ("docs/embedding.md", "rust", "embedding.rs"),

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use scene::{Scene, printed, tool};
 
-const PAGE: &str = include_str!("../../../docs/api.md");
+const PAGE: &str = include_str!("../../../../docs/api.md");
 
 fn blocks(language: &str) -> Vec<&'static str> {
     let opening = format!("```{language}\n");
