@@ -28,9 +28,12 @@ pub(crate) fn read(text: &str) -> Manuscript {
     let mut manuscript = Manuscript::new(title_page);
     let mut flow = Flow::Fresh;
     for (at, line) in lines.iter().enumerate() {
-        let closed = lines.get(at + 1).is_none_or(Line::is_blank);
         if !line.is_note() {
-            flow = take(&mut manuscript, &line.text, flow, closed);
+            // With its notes lifted a line that is nothing else is none.
+            let closed = lines[at + 1..].iter().find(|next| !next.is_note()).is_none_or(Line::is_blank);
+            // A space before a note is no space at the end of a line.
+            let text = if line.notes.is_empty() { &line.text } else { line.text.trim_end() };
+            flow = take(&mut manuscript, text, flow, closed);
         }
         manuscript.note(&line.notes);
     }
@@ -48,7 +51,7 @@ fn take(manuscript: &mut Manuscript, raw: &str, flow: Flow, closed: bool) -> Flo
         manuscript.push(spoken(line));
         return Flow::Speech;
     }
-    if let Some(element) = marked(line) {
+    if let Some(element) = marked(line, flow) {
         let next = if matches!(element, Element::Cue(_)) { Flow::Speech } else { Flow::Fresh };
         manuscript.push(element);
         return next;
@@ -58,7 +61,9 @@ fn take(manuscript: &mut Manuscript, raw: &str, flow: Flow, closed: bool) -> Flo
             manuscript.push(scene_heading(line));
             return Flow::Fresh;
         }
-        if closed && is_transition(line) {
+        // Spaces behind the colon say that a line is no transition.
+        let is_left_open = line.ends_with(':') && raw.ends_with(char::is_whitespace);
+        if closed && is_transition(line) && !line.starts_with('!') && !is_left_open {
             manuscript.push(Element::Transition(line.to_owned()));
             return Flow::Fresh;
         }
@@ -67,17 +72,24 @@ fn take(manuscript: &mut Manuscript, raw: &str, flow: Flow, closed: bool) -> Flo
             return Flow::Speech;
         }
     }
-    let text = line.strip_prefix('!').unwrap_or(line);
+    let text = indented(line.strip_prefix('!').unwrap_or_else(|| raw.trim_end()));
     if flow == Flow::Action {
-        manuscript.continue_action(text);
+        manuscript.continue_action(&text);
     } else {
-        manuscript.push(Element::Action(text.to_owned()));
+        manuscript.push(Element::Action(text));
     }
     Flow::Action
 }
 
-/// Elements that a mark at the line's start decides.
-fn marked(line: &str) -> Option<Element> {
+/// Action as it is written, with the spaces before it; a tab is four.
+fn indented(text: &str) -> String {
+    let rest = text.trim_start();
+    let indent = &text[..text.len() - rest.len()];
+    indent.replace('\t', "    ") + rest
+}
+
+/// Elements that a mark at the line's start decides. A heading and a cue begin behind a blank line, marked or not.
+fn marked(line: &str, flow: Flow) -> Option<Element> {
     if line.len() >= 3 && line.bytes().all(|b| b == b'=') {
         return Some(Element::PageBreak);
     }
@@ -85,15 +97,17 @@ fn marked(line: &str) -> Option<Element> {
     let rest = line[first.len_utf8()..].trim();
     match first {
         // An ellipsis is no heading.
-        '.' if rest.starts_with(char::is_alphanumeric) => Some(scene_heading(rest)),
+        '.' if flow == Flow::Fresh && line[1..].starts_with(char::is_alphanumeric) => {
+            Some(scene_heading(rest))
+        }
         '#' => {
             let text = line.trim_start_matches('#');
             Some(Element::Section { depth: (line.len() - text.len()).min(6), text: text.trim().to_owned() })
         }
         '=' => Some(Element::Synopsis(rest.to_owned())),
-        '@' if !rest.is_empty() => Some(Element::Cue(rest.to_owned())),
+        '@' if flow == Flow::Fresh && !rest.is_empty() => Some(Element::Cue(rest.to_owned())),
         '~' => Some(Element::Lyric(rest.to_owned())),
-        '>' => match rest.strip_suffix('<') {
+        '>' if !rest.is_empty() => match rest.strip_suffix('<') {
             Some(centered) => Some(Element::Centered(centered.trim().to_owned())),
             None => Some(Element::Transition(rest.to_owned())),
         },

@@ -27,7 +27,7 @@ impl Line {
 pub(crate) struct Notes {
     pub(crate) open: &'static str,
     pub(crate) close: &'static str,
-    /// A blank line ends the search for the closing mark.
+    /// An empty line ends the search for the closing mark; one of two spaces is an empty line that is meant, and part of the note.
     pub(crate) within_paragraph: bool,
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn lift(text: &str, marks: Notes) -> Vec<Line> {
 /// The line on which a note ends and what stands on either side of the mark, or how far was searched in vain.
 fn closing<'t>(raw: &[&'t str], from: usize, marks: Notes) -> Result<(usize, &'t str, &'t str), usize> {
     for (at, line) in raw.iter().enumerate().skip(from + 1) {
-        if marks.within_paragraph && line.trim().is_empty() {
+        if marks.within_paragraph && line.len() < 2 && line.trim().is_empty() {
             return Err(at);
         }
         if let Some((note, behind)) = line.split_once(marks.close) {
@@ -117,6 +117,13 @@ mod tests {
         assert_eq!(lines[0], Line { text: "a  b".to_owned(), notes: vec!["one\ntwo".to_owned()] });
         assert_eq!(lines[1].text, "[[open");
         assert_eq!(lines.len(), 4);
+    }
+
+    #[test]
+    fn a_line_of_two_spaces_is_part_of_a_note() {
+        let lines = lift("a[[b\n  \nc]] d", FOUNTAIN);
+        assert_eq!(lines, [Line { text: "a d".to_owned(), notes: vec!["b\n  \nc".to_owned()] }]);
+        assert_eq!(lift("a[[b\n \nc]] d", FOUNTAIN).len(), 3, "one space is a blank line");
     }
 
     #[test]

@@ -82,6 +82,53 @@ fn a_cue_needs_a_speech_and_a_heading_a_blank_line_above() {
     assert_eq!(script.scenes[0].action, ["BANG!", "Words\nINT. Y - DAY"]);
 }
 
+/// The one scene of a text below a heading: its action, its notes and its characters.
+fn below(text: &str) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let script = fountain(&format!("INT. A - DAY\n\n{text}"));
+    let [scene] = script.scenes.as_slice() else { panic!("{text:?}: {:?}", script.scenes) };
+    (scene.action.clone(), scene.notes.clone(), scene.characters.clone())
+}
+
+#[test]
+fn a_note_holds_lines_of_two_spaces_and_whatever_stands_between_them() {
+    let script = fountain(
+        "INT. A - DAY\n\nText.\n\n[[Old version:\n  \nINT. OLD - DAY\n  \nOld text.]]\n\nINT. B - DAY\n\nMore.",
+    );
+    assert_eq!(script.scenes.len(), 2);
+    assert_eq!(script.scenes[0].action, ["Text."]);
+    assert_eq!(script.scenes[0].notes, ["Old version:\n  \nINT. OLD - DAY\n  \nOld text."]);
+    let (action, notes, _) = below("a[[b\n  \nc]] d\n");
+    assert_eq!((action, notes), (vec!["a d".to_owned()], vec!["b\n  \nc".to_owned()]));
+}
+
+#[test]
+fn marks_decide_what_a_line_is() {
+    for (text, action) in [
+        ("!CUT TO:\n\nEnd.", &["CUT TO:", "End."][..]),
+        ("!THE END\n\nEnd.", &["THE END", "End."]),
+        ("!INT. B - DAY\n\nEnd.", &["INT. B - DAY", "End."]),
+        ("!MARA\nwalks.\n\nEnd.", &["MARA\nwalks.", "End."]),
+        ("SMASH CUT TO: \n\nEnd.", &["SMASH CUT TO:", "End."]),
+        ("SMASH CUT TO:\n\nEnd.", &["End."]),
+        ("FADE OUT. \n\nEnd.", &["End."]),
+        ("> Wipe to black\n\nEnd.", &["End."]),
+        ("The card:\n\n          Scott --\n\tJoe", &["The card:", "          Scott --\n    Joe"]),
+        ("He draws a\n.45 and\n@ once", &["He draws a\n.45 and\n@ once"]),
+        (". no heading", &[". no heading"]),
+        ("...and on", &["...and on"]),
+        (">", &[">"]),
+        ("THE PHONE RINGS.\n[[sfx]]\n\nHe wakes.", &["THE PHONE RINGS.", "He wakes."]),
+        ("CUT TO:\n[[check]]\n\nEnd.", &["End."]),
+        ("CUT TO: [[check]]\n\nEnd.", &["End."]),
+    ] {
+        let (found, _, characters) = below(text);
+        assert_eq!(found, action, "{text:?}");
+        assert!(characters.is_empty(), "{text:?}: {characters:?}");
+    }
+    let (_, notes, characters) = below("MARA\n[[softly?]]\nHello.\n");
+    assert_eq!((notes, characters), (vec!["softly?".to_owned()], vec!["MARA".to_owned()]));
+}
+
 #[test]
 fn markdown_reads_by_its_conventions() {
     let script = markdown(
