@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::directory::{KindSetting, Worker};
 use crate::error::Error;
@@ -89,8 +89,7 @@ pub enum Serving {
 }
 
 /// What a run waits for, since when, and what is known about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "reason", rename_all = "snake_case", rename_all_fields = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waiting {
     /// An approval.
     Gate {
@@ -130,6 +129,40 @@ pub enum Waiting {
         /// Its place among the due runs of its kind, 1 being the next; none in lists, and behind [`MOST_COUNTED`].
         place: Option<u64>,
     },
+}
+
+/// [`Waiting`] as it is written: every field, those of other reasons as `null`.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    reason: &'a str,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    cause: Option<TimeCause>,
+    step_id: Option<StepId>,
+    step: Option<&'a str>,
+    by: Option<&'a str>,
+    at: Option<Timestamp>,
+    workers: Option<Serving>,
+    place: Option<u64>,
+}
+
+impl Serialize for Waiting {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let common =
+            Written { reason: self.reason().as_str(), since: Some(self.since()), ..Written::default() };
+        let written = match self {
+            Self::Gate { step_id, step, until, .. } => {
+                Written { step_id: Some(*step_id), step: step.as_deref(), until: *until, ..common }
+            }
+            Self::Time { until, cause, .. } => Written { until: Some(*until), cause: Some(*cause), ..common },
+            Self::KindPaused { by, at, .. } => Written { by: by.as_deref(), at: *at, ..common },
+            Self::Worker { workers, place, .. } => {
+                Written { workers: Some(*workers), place: *place, ..common }
+            }
+        };
+        written.serialize(out)
+    }
 }
 
 /// What a run waits for, in words: "waits for TEXT, LABEL TIME".

@@ -29,6 +29,7 @@ fn routes() -> Vec<(&'static str, &'static str, Scope, Option<Value>)> {
         ("GET", "/v1/runs/{run}/workdir?workerId=w&epoch=1", Scope::Work, None),
         ("DELETE", "/v1/runs/{run}/workdir?workerId=w&epoch=1", Scope::Work, None),
         ("GET", "/v1/runs/{run}/stream", Scope::Read, None),
+        ("GET", "/v1/gates", Scope::Read, None),
         ("GET", "/v1/stats", Scope::Read, None),
         ("POST", "/v1/runs/{run}:cancel", Scope::Write, None),
         ("POST", "/v1/runs/{run}:retry", Scope::Write, None),

@@ -299,7 +299,11 @@ fn steps_part(steps: &[Step], now: Timestamp) -> StepsPart {
     let sum = |of: fn(&Step) -> Option<u64>| steps.iter().filter_map(of).reduce(u64::saturating_add);
     let rows = steps.iter().map(|step| StepRow {
         id: step.id.to_string(),
-        log: format!("?{}#h-log", Serializer::new(String::new()).append_pair("step", &step.name).finish()),
+        log: format!(
+            "/runs/{}?{}#h-log",
+            step.run_id,
+            Serializer::new(String::new()).append_pair("step", &step.name).finish()
+        ),
         attempt: step.attempt,
         phase: step.phase.as_str(),
         name: step.name.clone(),

@@ -98,7 +98,7 @@ fn many_are_asked_about_by_name_and_then_done_each_alone() {
         fields.push(("sure", "yes"));
         let done = browser.post("/runs/bulk", &fields).await;
         let page = well_made("/runs/bulk", &done);
-        assert!(page.contains("Canceled: 2") && page.contains("1 stayed as they were"), "{page}");
+        assert!(page.contains("Canceled: 2") && page.contains("1 not changed"), "{page}");
         for id in [&runs.queued, &runs.running] {
             assert_eq!(state(&scene, id).await, "canceled");
         }

@@ -71,7 +71,7 @@ fn a_wrong_token_is_told_and_not_repeated_and_not_tried_for_ever() {
             let reply = post_form(scene.address, "/login", &[], &[("token", wrong), ("next", "/runs")]).await;
             assert_eq!(reply.status, 401);
             let page = well_made("/login", &reply);
-            assert!(page.contains("This token is not good") && (wrong.is_empty() || !page.contains(wrong)));
+            assert!(page.contains("This token is not valid") && (wrong.is_empty() || !page.contains(wrong)));
             assert_eq!(hidden(&page, "next").as_deref(), Some("/runs"));
             assert_eq!(reply.header("set-cookie"), None);
         }
