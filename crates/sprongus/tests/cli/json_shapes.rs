@@ -10,7 +10,7 @@ use crate::sandbox::{Sandbox, block_on, worker};
 
 const RUN: &str = "id workspaceId projectId agentTaskId kind input state priority progress attempt maxAttempts crashes \
                    waitingFor runAt idempotencyKey result outputRef error claimedBy claimedAt startedAt finishedAt \
-                   createdAt updatedAt";
+                   createdAt updatedAt dueAt waiting";
 const STEP: &str = "id runId attempt ordinal phase name type status output tokensIn tokensOut startedAt completedAt durationMs";
 const EVENT: &str = "id runId stepId seq type at actor payload";
 
@@ -47,7 +47,7 @@ fn every_field_is_there(backing: Backing) {
     let run = sandbox.run(&["--json", "runs", "status", &id]).exits(0).json();
     has(&run, RUN);
     assert_eq!(run["waitingFor"], Value::Null);
-    for name in ["createdAt", "updatedAt", "startedAt", "finishedAt", "runAt"] {
+    for name in ["createdAt", "updatedAt", "startedAt", "finishedAt", "runAt", "dueAt"] {
         let time = run[name].as_str().unwrap();
         assert!(time.len() == 24 && time.ends_with('Z'), "{name}: {time}");
     }
