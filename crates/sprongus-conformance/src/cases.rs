@@ -171,6 +171,14 @@ macro_rules! for_each_case {
                 nobody_looks_back_upon_what_is_anothers,
                 a_look_is_bounded_and_says_where_it_came_to,
             }
+            operator {
+                tokens_are_made_and_revoked_on_record,
+                acts_are_on_record_and_what_changes_nothing_is_not,
+                an_act_of_many_at_once_is_on_record_once,
+                what_retention_took_is_on_record,
+                a_deleted_workspace_is_on_record_elsewhere,
+                the_record_is_read_in_pages,
+            }
             rollup {
                 minutes_are_what_the_stream_tells,
                 tokens_are_added_up_as_steps_end,

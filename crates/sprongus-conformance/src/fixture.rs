@@ -111,7 +111,7 @@ impl Fixture {
     /// The same store in a workspace made now.
     pub async fn tenant(&self, name: &str) -> Self {
         let workspace: WorkspaceId = name.parse().expect("a workspace id");
-        self.store.create_workspace(&workspace).await.expect("a workspace");
+        self.store.create_workspace(&self.caller, &workspace).await.expect("a workspace");
         Self { caller: Caller::new(workspace, "tester"), ..self.clone() }
     }
 

@@ -13,6 +13,7 @@ pub mod finish;
 pub mod gate;
 pub mod heartbeat;
 pub mod list;
+pub mod operator;
 pub mod prune;
 pub mod record;
 pub mod retry;

@@ -89,3 +89,8 @@ fn a_store_that_gives_up_looking_back_is_found() {
 fn a_store_that_forgets_tokens_is_found() {
     is_found_by(Fault::ForgetsTokens, store::rollup::tokens_are_added_up_as_steps_end);
 }
+
+#[test]
+fn a_store_that_forgets_what_operators_did_is_found() {
+    is_found_by(Fault::ForgetsOperators, store::operator::tokens_are_made_and_revoked_on_record);
+}

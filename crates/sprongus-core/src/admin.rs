@@ -1,11 +1,13 @@
-//! What only an operator asks: workspaces, and the tokens of one. Like [`crate::runs::Runs`] it is asked in process or over HTTP.
+//! What only an operator asks: workspaces, the tokens of one, and its audit. Like [`crate::runs::Runs`] it is asked in process or over HTTP.
 
 use async_trait::async_trait;
 
 use crate::directory::Workspace;
 use crate::error::Result;
 use crate::ids::TokenId;
+use crate::list::Page;
 use crate::names::WorkspaceId;
+use crate::operator::{OperatorEvent, OperatorFilter};
 use crate::token::{MadeToken, NewToken, Token};
 
 /// Everything an operator may ask. Tokens are those of the caller's workspace.
@@ -28,4 +30,7 @@ pub trait Admin: Send + Sync + 'static {
 
     /// Revokes a token; revoking it again changes nothing.
     async fn revoke_token(&self, id: TokenId) -> Result<Token>;
+
+    /// A page of what operators did in the caller's workspace, newest first.
+    async fn operator_events(&self, filter: &OperatorFilter) -> Result<Page<OperatorEvent>>;
 }

@@ -222,6 +222,17 @@ pub trait Blobs: Send + Sync + 'static {
     fn place(&self) -> String;
 }
 
+/// The bytes that a store says a run keeps: what a backup copies, and a check reads.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeptBytes {
+    /// Where they lie, as [`Blobs`] knows it.
+    pub location: String,
+    /// How many there are.
+    pub size: u64,
+    /// Their SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

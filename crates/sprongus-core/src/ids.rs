@@ -126,6 +126,10 @@ id! {
     /// Names an API token.
     TokenId, "a token"
 }
+id! {
+    /// Names an operator's event. Those made by one process sort in the order they were made.
+    OperatorEventId, "an operator's event"
+}
 
 impl RunId {
     /// A new id, later than every id this process made before.
@@ -148,6 +152,19 @@ impl TokenId {
 }
 
 impl Default for TokenId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl OperatorEventId {
+    /// A new id, later than every id this process made before.
+    pub fn new() -> Self {
+        Self(Uuid::now_v7().as_u128())
+    }
+}
+
+impl Default for OperatorEventId {
     fn default() -> Self {
         Self::new()
     }

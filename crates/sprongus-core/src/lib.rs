@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod artifact;
 pub mod audit;
+mod cursor;
 pub mod directory;
 pub mod error;
 pub mod event;
@@ -17,6 +18,7 @@ pub mod json;
 pub mod list;
 pub mod metric;
 pub mod names;
+pub mod operator;
 pub mod recent;
 pub mod redact;
 pub mod retention;

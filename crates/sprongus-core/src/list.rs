@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
+use crate::cursor;
 use crate::error::{Error, Result};
 use crate::id_part::IdPart;
 use crate::ids::RunId;
@@ -91,9 +89,7 @@ impl ListFilter {
     /// # Errors
     /// `validation`: a limit outside 1 to 100, or a cursor of another list or workspace, or altered.
     pub fn position(&self, workspace: &WorkspaceId) -> Result<Option<Position>> {
-        if self.limit == 0 || self.limit > MAX_PAGE {
-            return Err(Error::validation(format!("limit must be 1 to {MAX_PAGE}: {}", self.limit)));
-        }
+        check_limit(self.limit)?;
         if let Some(reason) = self.waiting
             && !self.states.is_empty()
             && self.states != [State::Queued]
@@ -104,34 +100,28 @@ impl ListFilter {
             .with_hint("leave the state out"));
         }
         let Some(cursor) = &self.cursor else { return Ok(None) };
-        self.read(workspace, cursor).map(Some).ok_or_else(|| {
-            Error::validation("the cursor does not belong to this list")
-                .with_hint("use `nextCursor` of the page before, with the same filters")
-        })
+        let read = cursor::read(cursor, &self.name(workspace));
+        read.map(|(created_at, id)| Some(Position { created_at, id })).ok_or_else(cursor::refused)
     }
 
     /// The cursor that leads on behind `position`.
     pub fn cursor_behind(&self, workspace: &WorkspaceId, position: Position) -> String {
-        let bound = self.bound_to(workspace);
-        URL_SAFE_NO_PAD.encode(format!("{}.{}.{bound}", position.created_at.as_millis(), position.id))
-    }
-
-    fn read(&self, workspace: &WorkspaceId, cursor: &str) -> Option<Position> {
-        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-        let mut parts = text.split('.');
-        let created_at = Timestamp::from_millis(parts.next()?.parse().ok()?);
-        let id = parts.next()?.parse().ok()?;
-        let bound = parts.next()?;
-        let whole = parts.next().is_none() && bound == self.bound_to(workspace);
-        whole.then_some(Position { created_at, id })
+        cursor::behind(position.created_at, position.id, &self.name(workspace))
     }
 
     /// What a cursor is good for: this workspace and filter, whatever the page's size.
-    fn bound_to(&self, workspace: &WorkspaceId) -> String {
+    fn name(&self, workspace: &WorkspaceId) -> String {
         let same = Self { limit: 0, cursor: None, ..self.clone() };
-        let digest = Sha256::digest(format!("{workspace:?} {same:?}").as_bytes());
-        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        format!("{workspace:?} {same:?}")
     }
+}
+
+/// Refuses a page's size outside of 1 to [`MAX_PAGE`].
+pub(crate) fn check_limit(limit: u32) -> Result<()> {
+    if limit == 0 || limit > MAX_PAGE {
+        return Err(Error::validation(format!("limit must be 1 to {MAX_PAGE}: {limit}")));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::operator::{OperatorEvent, OperatorFilter};
 use crate::retention::{Pruned, Retention};
 use crate::rules::enqueue::{MAX_BATCH, refuse_secrets};
 use crate::rules::{self, Act};
@@ -457,7 +458,7 @@ impl Admin for CallerRuns {
 
     async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
         refuse_secrets(&[("/id", &json!(id))])?;
-        self.store().create_workspace(id).await
+        self.store().create_workspace(&self.caller, id).await
     }
 
     async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
@@ -465,7 +466,7 @@ impl Admin for CallerRuns {
             return Err(Error::new(ErrorCode::Conflict, format!("the workspace {id} cannot be deleted"))
                 .with_hint("every database has it, and its admins operate the server"));
         }
-        self.store().delete_workspace(id).await?;
+        self.store().delete_workspace(&self.caller, id).await?;
         self.sweep_behind().await;
         Ok(())
     }
@@ -484,5 +485,9 @@ impl Admin for CallerRuns {
 
     async fn revoke_token(&self, id: TokenId) -> Result<Token> {
         self.store().revoke_token(&self.caller, id).await
+    }
+
+    async fn operator_events(&self, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
+        self.store().operator_events(&self.caller, filter).await
     }
 }

@@ -10,6 +10,7 @@
 //! - **S6** One bad item of a batch never fails its neighbours.
 //! - **S7** Nothing of another workspace is seen or changed.
 //! - **S8** A call that fails for want of the database is `unavailable` and may be repeated.
+//! - **S9** What an operator does is in the audit, written with the act, and stays there.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -27,6 +28,7 @@ use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
 use crate::metric::Metric;
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::operator::{OperatorEvent, OperatorFilter};
 use crate::retention::{Pruned, Retention};
 use crate::rollup::{Minute, Totals};
 use crate::rules::enqueue::Prepared;
@@ -155,6 +157,8 @@ pub struct Health {
     pub schema: u32,
     /// Whether what is acknowledged outlives a power cut.
     pub durable: bool,
+    /// What its durability does not cover, if anything.
+    pub caveat: Option<String>,
     /// What it found amiss.
     pub faults: Vec<Fault>,
 }
@@ -334,10 +338,10 @@ pub trait Store: Send + Sync + 'static {
     async fn workspaces(&self) -> Result<Vec<Workspace>>;
 
     /// Makes a workspace; the same again is no error.
-    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace>;
+    async fn create_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<Workspace>;
 
     /// Deletes a workspace and everything in it.
-    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()>;
+    async fn delete_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<()>;
 
     /// The tokens of the caller's workspace, newest first.
     async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>>;
@@ -354,6 +358,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes that a token was used now.
     async fn use_token(&self, token: &Token) -> Result<()>;
+
+    /// A page of what operators did in the caller's workspace, newest first. Each act that is one ([`crate::operator`]) writes its event
+    /// in its own transaction.
+    async fn operator_events(&self, caller: &Caller, filter: &OperatorFilter) -> Result<Page<OperatorEvent>>;
 
     /// Up to `limit` events of the caller's workspace behind `after`, in the order of the stream: none is ever put before one
     /// that was read. A caller who is narrowed to projects reads of their runs alone.

@@ -13,9 +13,9 @@ use crate::text::excerpt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// 0001-01-01T00:00:00.000Z and 9999-12-30T22:00:00.999Z: what RFC 3339 and jiff both hold.
+/// 0001-01-01T00:00:00.000Z and 9999-12-30T22:00:00.000Z: what RFC 3339 and jiff both hold.
 const EARLIEST: i64 = -62_135_596_800_000;
-const LATEST: i64 = 253_402_207_200_999;
+const LATEST: i64 = 253_402_207_200_000;
 
 impl Timestamp {
     /// From milliseconds since 1970, held within the years 1 to 9999.
@@ -136,7 +136,8 @@ mod tests {
     fn arithmetic_stays_within_the_calendar() {
         let last = Timestamp::from_millis(i64::MAX);
         assert_eq!(last.plus(Duration::MAX), last);
-        assert_eq!(last.to_string().len(), 24);
+        assert_eq!(last.to_string(), "9999-12-30T22:00:00.000Z");
+        assert_eq!(Timestamp::from_millis(i64::MIN).to_string(), "0001-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::from_millis(5).since(Timestamp::from_millis(9)), Duration::ZERO);
     }
 }

@@ -9,6 +9,7 @@ pub mod enqueue;
 pub mod gate;
 pub mod health;
 pub mod history;
+pub mod operator;
 pub mod record;
 pub mod report;
 pub mod retention;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sprongus_core::Error;
 use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, WorkerInfo, Workspace};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::runs::Caller;
 use sprongus_core::time::Timestamp;
 use tokio_postgres::Row;
@@ -12,6 +13,7 @@ use tokio_postgres::Row;
 use crate::change::present;
 use crate::claim::projects as narrowed;
 use crate::fault::Result;
+use crate::operator::commit;
 use crate::rows::{Reader, written};
 use crate::session::{Database, PRESENT, Params};
 use crate::values::{JsonText, Time};
@@ -19,14 +21,13 @@ use crate::values::{JsonText, Time};
 const WORKSPACES: &str = "SELECT id, created_at FROM every_workspace()";
 const WORKSPACE: &str = "SELECT id, created_at FROM workspaces WHERE id = $1";
 const CREATE_WORKSPACE: &str =
-    "INSERT INTO workspaces (id, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    "INSERT INTO workspaces (id, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id";
 const DROP_WORKSPACE: &str = "SELECT drop_workspace($1, $1)";
 const PROJECTS: &str = "
     SELECT id, created_at FROM projects
     WHERE workspace_id = $1 AND ($2::text[] IS NULL OR id = ANY ($2::text[])) ORDER BY id COLLATE \"C\"";
 const PROJECT: &str = "SELECT id, created_at FROM projects WHERE workspace_id = $1 AND id = $2";
-const CREATE_PROJECT: &str =
-    "INSERT INTO projects (workspace_id, id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const CREATE_PROJECT: &str = "INSERT INTO projects (workspace_id, id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id";
 const AGENT_TASKS: &str = "
     SELECT id, title, created_at FROM agent_tasks WHERE workspace_id = $1
     ORDER BY created_at DESC, id COLLATE \"C\" DESC LIMIT 100";
@@ -44,16 +45,19 @@ const FORGET_WORKER: &str = "DELETE FROM workers WHERE workspace_id = $1 AND id 
 const WORKERS: &str = "
     SELECT id, kinds, host, pid, version, concurrency, draining, seen_at FROM workers
     WHERE workspace_id = $1 AND seen_at > $2 ORDER BY id COLLATE \"C\"";
-const DRAIN: &str = "UPDATE workers SET draining = true WHERE workspace_id = $1 AND id = $2 RETURNING id";
+const DRAINING: &str = "SELECT draining FROM workers WHERE workspace_id = $1 AND id = $2 FOR UPDATE";
+const DRAIN: &str = "UPDATE workers SET draining = true WHERE workspace_id = $1 AND id = $2";
 const KINDS: &str = "
     SELECT kind, paused, changed_at, changed_by FROM kinds WHERE workspace_id = $1 ORDER BY kind COLLATE \"C\"";
 const KIND: &str =
     "SELECT kind, paused, changed_at, changed_by FROM kinds WHERE workspace_id = $1 AND kind = $2";
+const KIND_TO_SET: &str =
+    "SELECT kind, paused, changed_at, changed_by FROM kinds WHERE workspace_id = $1 AND kind = $2 FOR UPDATE";
 const PAUSE: &str = "
     INSERT INTO kinds AS k (workspace_id, kind, paused, changed_at, changed_by)
     SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT FROM workspaces WHERE id = $1)
     ON CONFLICT (workspace_id, kind) DO UPDATE SET paused = excluded.paused, changed_at = excluded.changed_at,
-        changed_by = excluded.changed_by WHERE k.paused <> excluded.paused";
+        changed_by = excluded.changed_by WHERE k.paused <> excluded.paused RETURNING kind";
 
 /// How long a worker that fell silent stays in the table, for those who look for it; and a named claim, for who made it.
 const LONG_GONE: Duration = Duration::from_secs(3_600);
@@ -116,19 +120,35 @@ pub async fn workspaces(database: &Database) -> Result<Vec<Workspace>> {
 }
 
 /// Makes a workspace.
-pub async fn create_workspace(database: &Database, id: &WorkspaceId) -> Result<Workspace> {
-    let (name, now) = (id.as_str(), Time(now(database).await?));
-    let asked: [(&str, Params<'_>); 2] = [(CREATE_WORKSPACE, &[&name, &now]), (WORKSPACE, &[&name])];
-    only(write(database, id, &asked).await?, workspace)
+pub async fn create_workspace(database: &Database, caller: &Caller, id: &WorkspaceId) -> Result<Workspace> {
+    let (name, now) = (id.as_str(), now(database).await?);
+    let asked: [(&str, Params<'_>); 2] = [(CREATE_WORKSPACE, &[&name, &Time(now)]), (WORKSPACE, &[&name])];
+    let mut session = database.session().await?;
+    let rows = session.begin_with(id, &asked).await?;
+    let is_new = has_row(rows.first());
+    let made = only(rows, workspace)?;
+    commit(session, caller, is_new.then(|| OperatorAct::workspace_created(&made)), now).await?;
+    Ok(made)
+}
+
+fn has_row(rows: Option<&Vec<Row>>) -> bool {
+    rows.is_some_and(|rows| !rows.is_empty())
 }
 
 /// Deletes a workspace; the database takes along what is its own.
-pub async fn delete_workspace(database: &Database, id: &WorkspaceId) -> Result<()> {
-    let name = id.as_str();
-    let rows = write(database, id, &[(DROP_WORKSPACE, &[&name])]).await?;
-    match only(rows, |row| Ok(row.try_get::<_, bool>(0)?))? {
-        true => Ok(()),
-        false => Err(Error::not_found(format_args!("workspace: {id}")).into()),
+pub async fn delete_workspace(database: &Database, caller: &Caller, id: &WorkspaceId) -> Result<()> {
+    let (name, now) = (id.as_str(), now(database).await?);
+    let asked: [(&str, Params<'_>); 2] = [(WORKSPACE, &[&name]), (DROP_WORKSPACE, &[&name])];
+    let mut session = database.session().await?;
+    let rows = session.begin_with(id, &asked).await?;
+    let gone = rows.first().and_then(|rows| rows.first()).map(workspace).transpose()?;
+    let is_gone = only(rows, |row| Ok(row.try_get::<_, bool>(0)?))?;
+    match gone.filter(|_| is_gone) {
+        Some(gone) => commit(session, caller, Some(OperatorAct::workspace_deleted(&gone)), now).await,
+        None => {
+            session.roll_back().await?;
+            Err(Error::not_found(format_args!("workspace: {id}")).into())
+        }
     }
 }
 
@@ -141,10 +161,15 @@ pub async fn projects(database: &Database, caller: &Caller) -> Result<Vec<Projec
 /// Makes a project.
 pub async fn create_project(database: &Database, caller: &Caller, id: &ProjectId) -> Result<Project> {
     known_workspace(database, caller).await?;
-    let (workspace, name, now) = (caller.workspace.as_str(), id.as_str(), Time(now(database).await?));
+    let (workspace, name, now) = (caller.workspace.as_str(), id.as_str(), now(database).await?);
     let asked: [(&str, Params<'_>); 2] =
-        [(CREATE_PROJECT, &[&workspace, &name, &now]), (PROJECT, &[&workspace, &name])];
-    only(write(database, &caller.workspace, &asked).await?, project)
+        [(CREATE_PROJECT, &[&workspace, &name, &Time(now)]), (PROJECT, &[&workspace, &name])];
+    let mut session = database.session().await?;
+    let rows = session.begin_with(&caller.workspace, &asked).await?;
+    let is_new = has_row(rows.first());
+    let made = only(rows, project)?;
+    commit(session, caller, is_new.then(|| OperatorAct::project_created(&made)), now).await?;
+    Ok(made)
 }
 
 /// The newest agent tasks.
@@ -220,14 +245,17 @@ pub async fn workers(database: &Database, caller: &Caller) -> Result<Vec<Worker>
 
 /// Tells a worker to stop claiming.
 pub async fn drain_worker(database: &Database, caller: &Caller, worker: &WorkerId) -> Result<()> {
-    let (workspace, id) = (caller.workspace.as_str(), worker.as_str());
-    let rows = write(database, &caller.workspace, &[(DRAIN, &[&workspace, &id])]).await?;
-    match rows.last().is_some_and(|rows| !rows.is_empty()) {
-        true => Ok(()),
-        false => Err(Error::not_found(format_args!("worker: {worker}"))
+    let (workspace, id, now) = (caller.workspace.as_str(), worker.as_str(), now(database).await?);
+    let asked: [(&str, Params<'_>); 2] = [(DRAINING, &[&workspace, &id]), (DRAIN, &[&workspace, &id])];
+    let mut session = database.session().await?;
+    let rows = session.begin_with(&caller.workspace, &asked).await?;
+    let Some(before) = rows.first().and_then(|rows| rows.first()) else {
+        session.roll_back().await?;
+        return Err(Error::not_found(format_args!("worker: {worker}"))
             .with_hint("`sprongus workers list` shows them")
-            .into()),
-    }
+            .into());
+    };
+    commit(session, caller, OperatorAct::worker_drained(worker, before.try_get(0)?), now).await
 }
 
 fn kind_setting(row: &Row) -> Result<KindSetting> {
@@ -253,8 +281,19 @@ pub async fn pause_kind(
     paused: bool,
 ) -> Result<KindSetting> {
     known_workspace(database, caller).await?;
-    let (workspace, name, now) = (caller.workspace.as_str(), kind.as_str(), Time(now(database).await?));
-    let asked: [(&str, Params<'_>); 2] =
-        [(PAUSE, &[&workspace, &name, &paused, &now, &caller.actor]), (KIND, &[&workspace, &name])];
-    only(write(database, &caller.workspace, &asked).await?, kind_setting)
+    let (workspace, name, now) = (caller.workspace.as_str(), kind.as_str(), now(database).await?);
+    let asked: [(&str, Params<'_>); 3] = [
+        (KIND_TO_SET, &[&workspace, &name]),
+        (PAUSE, &[&workspace, &name, &paused, &Time(now), &caller.actor]),
+        (KIND, &[&workspace, &name]),
+    ];
+    let mut session = database.session().await?;
+    let rows = session.begin_with(&caller.workspace, &asked).await?;
+    let before = rows.first().and_then(|rows| rows.first()).map(kind_setting).transpose()?;
+    // Where nobody had set it yet, somebody else may have been first.
+    let is_changed = has_row(rows.get(1));
+    let setting = only(rows, kind_setting)?;
+    let act = OperatorAct::kind_set(kind, before.as_ref(), paused).filter(|_| is_changed);
+    commit(session, caller, act, now).await?;
+    Ok(setting)
 }

@@ -33,6 +33,8 @@ const HORIZON: &str = "
         UNION ALL SELECT transaction FROM pg_prepared_xacts WHERE database = current_database()
         UNION ALL SELECT xmin FROM pg_replication_slots) AS held";
 
+/// Whether a commit waits for a standby: where none is named, replication is asynchronous.
+const SYNCHRONOUS: &str = "SELECT current_setting('synchronous_standby_names') <> ''";
 /// What was not set by the connection itself, as a pooler leaves it out, nor to our values by somebody else.
 const NOT_SET: &str = "
     SELECT name FROM pg_settings JOIN unnest($1::text[], $2::text[]) AS ours (name, value) USING (name)
@@ -105,11 +107,16 @@ async fn health(client: &Client, place: String, schema: &str, thorough: bool) ->
     let version: String = client.query_one(SERVER, &[]).await?.try_get(0)?;
     let weak = weak_setting(client).await?;
     let durable = weak.is_none();
+    let synchronous: bool = client.query_one(SYNCHRONOUS, &[]).await?.try_get(0)?;
+    let caveat = (!synchronous).then(|| {
+        "of this server; synchronous_standby_names is empty, so a failover to a standby may lose the last of it".to_owned()
+    });
     Ok(Health {
         engine: format!("PostgreSQL {version}"),
         place,
         schema: migrate::version(client, schema).await?,
         durable,
+        caveat,
         faults,
     })
 }

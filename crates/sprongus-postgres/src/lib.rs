@@ -19,9 +19,11 @@ mod finish;
 mod gather;
 mod health;
 mod heartbeat;
+mod inspect;
 mod list;
 mod migrate;
 mod open;
+mod operator;
 #[cfg(test)]
 mod plans;
 mod prune;
@@ -59,6 +61,7 @@ use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::{Metric, SizeCounter};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::operator::{OperatorEvent, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
 use sprongus_core::rules::enqueue::Prepared;
@@ -72,6 +75,7 @@ use sprongus_core::token::{NewToken, Token};
 use tokio_postgres::Config;
 
 pub use enqueue_in::enqueue_in;
+pub use inspect::{Snapshot, inspect, program_environment, snapshot};
 pub use migrate::{Migration, latest as latest_schema};
 pub use open::{Durability, Options, check_url, place};
 
@@ -387,12 +391,12 @@ impl Store for Postgres {
         look(|| directory::workspaces(&self.database)).await
     }
 
-    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
-        look(|| directory::create_workspace(&self.database, id)).await
+    async fn create_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<Workspace> {
+        look(|| directory::create_workspace(&self.database, caller, id)).await
     }
 
-    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
-        repeat(Repeatable::No, |_| directory::delete_workspace(&self.database, id)).await
+    async fn delete_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<()> {
+        repeat(Repeatable::No, |_| directory::delete_workspace(&self.database, caller, id)).await
     }
 
     async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {
@@ -419,6 +423,10 @@ impl Store for Postgres {
 
     async fn use_token(&self, token: &Token) -> Result<()> {
         look(|| token::use_token(&self.database, token)).await
+    }
+
+    async fn operator_events(&self, caller: &Caller, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
+        look(|| operator::events(&self.database, caller, filter)).await
     }
 
     async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>> {

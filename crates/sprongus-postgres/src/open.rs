@@ -87,6 +87,19 @@ pub fn config(url: &str, schema: &str) -> sprongus_core::Result<Config> {
     Ok(config)
 }
 
+/// Whether a URL of a database can be read at all.
+///
+/// # Errors
+/// `validation`, without the URL.
+pub fn check_url(url: &str) -> sprongus_core::Result<()> {
+    config(url, &Options::default().schema).map(drop)
+}
+
+/// Host, port and database of a URL, for people; a password is left out.
+pub fn place(url: &str) -> String {
+    url.parse().map_or_else(|_| "postgres".to_owned(), |config| crate::health::place(&config))
+}
+
 /// The same for the connections of a store. What the URL's `options` set wins over ours, save for the schema.
 pub fn working(config: &Config, schema: &str) -> Config {
     let mut config = config.clone();
@@ -145,17 +158,4 @@ pub async fn check(client: &Client, options: &Options) -> Result<()> {
             .into());
     }
     Ok(())
-}
-
-/// Whether a URL of a database can be read at all.
-///
-/// # Errors
-/// `validation`, without the URL.
-pub fn check_url(url: &str) -> sprongus_core::Result<()> {
-    config(url, &Options::default().schema).map(drop)
-}
-
-/// Host, port and database of a URL, for people; a password is left out.
-pub fn place(url: &str) -> String {
-    url.parse().map_or_else(|_| "postgres".to_owned(), |config| crate::health::place(&config))
 }

@@ -2,6 +2,7 @@
 //! the owner's function looks for itself whether a run may go. How each looks for them is said there
 //! (`migrations/0008_retention_by_kind.sql`); the counts look alike.
 
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
@@ -9,6 +10,7 @@ use sprongus_core::state::State;
 use crate::change::present;
 use crate::claim::projects;
 use crate::fault::Result;
+use crate::operator::commit;
 use crate::session::{Database, PRESENT, Params};
 use crate::values::Time;
 
@@ -49,7 +51,7 @@ pub async fn run(
     let mut session = database.session().await?;
     let turned = database.turned();
     let asked: [(&str, Params<'_>); 1] = [(PRESENT, &[&turned])];
-    let now = present(&session.look(&caller.workspace, &asked).await?.pop().unwrap_or_default())?;
+    let now = present(&session.begin_with(&caller.workspace, &asked).await?.pop().unwrap_or_default())?;
     let (workspace, projects) = (caller.workspace.as_str(), projects(caller));
     let mut pruned = Pruned::default();
     let mut left = limit;
@@ -62,7 +64,7 @@ pub async fn run(
         let taken: Params<'_> = &[&workspace, &name, &cutoff, &kinds, &cutoffs, &projects, &most];
         let counted: Params<'_> = &[&workspace, &name, &cutoff, &kinds, &cutoffs, &projects];
         let usual: Params<'_> = &[&workspace, &name, &cutoff, &projects];
-        let asked = match (dry_run, state) {
+        let (sql, params) = match (dry_run, state) {
             (true, State::Succeeded) if kinds.is_empty() => (COUNT_SUCCEEDED, usual),
             (true, State::Succeeded) => (COUNT_BY_KIND, counted),
             (true, State::Failed | State::Canceled | State::Queued | State::Running) => {
@@ -71,11 +73,13 @@ pub async fn run(
             (false, _) => (TAKE, taken),
         };
         let before = pruned.total();
-        for row in session.transact(&caller.workspace, &[asked]).await?.pop().unwrap_or_default() {
+        for row in session.ask(sql, params).await? {
             let (kind, runs): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
             pruned.add(&kind, state, u64::try_from(runs).unwrap_or(0));
         }
         left -= u32::try_from(pruned.total() - before).unwrap_or(left).min(left);
     }
+    let act = OperatorAct::pruned(&pruned, retention).filter(|_| !dry_run);
+    commit(session, caller, act, now).await?;
     Ok(pruned)
 }

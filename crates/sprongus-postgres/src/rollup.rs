@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sprongus_core::event::Event;
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::rollup::{Added, Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
 use sprongus_core::runs::Caller;
 use sprongus_core::stream::StreamPosition;
@@ -10,8 +11,9 @@ use sprongus_core::time::Timestamp;
 use tokio_postgres::types::ToSql;
 
 use crate::change::present;
-use crate::directory::all;
+use crate::directory::{all, known_workspace, now};
 use crate::fault::Result;
+use crate::operator::commit;
 use crate::recent::{self, Columns};
 use crate::rows::{self, Reader, event_columns, number};
 use crate::session::{Database, News, PRESENT, Params};
@@ -128,10 +130,12 @@ pub async fn read_to(database: &Database, caller: &Caller) -> Result<StreamPosit
 /// Forgets what was made of the stream, and how far it was read.
 pub async fn forget(database: &Database, caller: &Caller) -> Result<()> {
     admit(caller)?;
-    let workspace = caller.workspace.as_str();
+    known_workspace(database, caller).await?;
+    let (workspace, now) = (caller.workspace.as_str(), now(database).await?);
     let params: Params<'_> = &[&workspace];
     let mut session = database.session().await?;
-    session.transact(&caller.workspace, &FORGET_ALL.map(|sql| (sql, params))).await.map(drop)
+    session.begin_with(&caller.workspace, &FORGET_ALL.map(|sql| (sql, params))).await?;
+    commit(session, caller, Some(OperatorAct::figures_rebuilt()), now).await
 }
 
 /// Counts as the columns of one insert.

@@ -3,6 +3,7 @@
 use sprongus_core::Error;
 use sprongus_core::ids::TokenId;
 use sprongus_core::names::WorkspaceId;
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::runs::Caller;
 use sprongus_core::token::{NewToken, Token};
@@ -10,6 +11,7 @@ use tokio_postgres::Row;
 
 use crate::directory::{all, known_workspace, now, only, write};
 use crate::fault::Result;
+use crate::operator::commit;
 use crate::rows::{Reader, unreadable, written};
 use crate::session::{Database, Params};
 use crate::values::{JsonText, Time, uuid};
@@ -27,6 +29,8 @@ const TOKENS: &str = concat!(
 );
 const BY_ID: &str =
     concat!("SELECT ", token_columns!(), " FROM api_tokens WHERE workspace_id = $1 AND id = $2");
+const TO_REVOKE: &str =
+    concat!("SELECT ", token_columns!(), " FROM api_tokens WHERE workspace_id = $1 AND id = $2 FOR UPDATE");
 /// Policies let a statement see its own workspace alone; whose token it is, only the owner's function can say.
 const BY_HASH: &str = concat!("SELECT ", token_columns!(), " FROM token_by_hash($1)");
 const MISSING_PROJECTS: &str = "
@@ -34,7 +38,7 @@ const MISSING_PROJECTS: &str = "
     WHERE NOT EXISTS (SELECT FROM projects p WHERE p.workspace_id = $1 AND p.id = asked.id) ORDER BY place";
 const CREATE: &str = "
     INSERT INTO api_tokens (workspace_id, id, hash, name, scopes, projects, created_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING RETURNING id";
 const REVOKE: &str = concat!(
     "UPDATE api_tokens SET revoked_at = coalesce(revoked_at, $3) WHERE workspace_id = $1 AND id = $2 RETURNING ",
     token_columns!()
@@ -88,19 +92,30 @@ pub async fn create_token(
         (CREATE, &[&workspace, &id, &hash, &new.name, &scopes, &projects, &created, &expires]),
         (BY_ID, &[&workspace, &id]),
     ];
-    only(write(database, &caller.workspace, &asked).await?, token)
+    let mut session = database.session().await?;
+    let rows = session.begin_with(&caller.workspace, &asked).await?;
+    let is_new = rows.first().is_some_and(|rows| !rows.is_empty());
+    let made = only(rows, token)?;
+    commit(session, caller, is_new.then(|| OperatorAct::token_created(&made)), now).await?;
+    Ok(made)
 }
 
 /// Revokes a token.
 pub async fn revoke_token(database: &Database, caller: &Caller, id: TokenId) -> Result<Token> {
-    let (workspace, bits, now) = (caller.workspace.as_str(), uuid(id.to_bits()), Time(now(database).await?));
-    let rows = write(database, &caller.workspace, &[(REVOKE, &[&workspace, &bits, &now])]).await?;
-    match rows.last().and_then(|rows| rows.first()) {
-        Some(row) => token(row),
-        None => Err(Error::not_found(format_args!("token: {id}"))
+    let (workspace, bits, now) = (caller.workspace.as_str(), uuid(id.to_bits()), now(database).await?);
+    let asked: [(&str, Params<'_>); 2] =
+        [(TO_REVOKE, &[&workspace, &bits]), (REVOKE, &[&workspace, &bits, &Time(now)])];
+    let mut session = database.session().await?;
+    let rows = session.begin_with(&caller.workspace, &asked).await?;
+    let Some(before) = rows.first().and_then(|rows| rows.first()).map(token).transpose()? else {
+        session.roll_back().await?;
+        return Err(Error::not_found(format_args!("token: {id}"))
             .with_hint("`sprongus token list` shows them")
-            .into()),
-    }
+            .into());
+    };
+    let revoked = only(rows, token)?;
+    commit(session, caller, OperatorAct::token_revoked(&before, &revoked), now).await?;
+    Ok(revoked)
 }
 
 /// The token of a hash.

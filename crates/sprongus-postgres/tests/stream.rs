@@ -39,8 +39,16 @@ impl Scene {
 
     /// A program with transactions of its own.
     async fn program(&self) -> Client {
-        let (client, connection) =
-            tokio_postgres::connect(&self.database.url("sprongus_app"), NoTls).await.unwrap();
+        self.connected("sprongus_app").await
+    }
+
+    /// Somebody whom no policy and no grant holds up.
+    async fn owner(&self) -> Client {
+        self.connected("postgres").await
+    }
+
+    async fn connected(&self, role: &str) -> Client {
+        let (client, connection) = tokio_postgres::connect(&self.database.url(role), NoTls).await.unwrap();
         tokio::spawn(connection);
         client
     }
@@ -167,4 +175,37 @@ async fn the_servers_role_changes_nothing_of_a_token_but_its_use_and_its_end() {
     let change = "UPDATE sprongus.api_tokens SET revoked_at = revoked_at, last_used_at = last_used_at";
     client.execute(change, &[]).await.unwrap();
     assert!(client.execute("DELETE FROM sprongus.api_tokens", &[]).await.is_err());
+}
+
+/// The server's role may not even try; whoever may is refused by the database itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_operators_did_is_never_changed_or_deleted() {
+    let scene = Scene::set().await;
+    let client = scene.program().await;
+    let noted = "
+        SELECT set_config('sprongus.workspace_id', 'default', false);
+        INSERT INTO sprongus.operator_events (id, workspace_id, type, at, actor)
+        VALUES ('01900000-0000-7000-8000-000000000001', 'default', 'operator.pruned', now(), 'amy')";
+    client.batch_execute(noted).await.unwrap();
+    for change in
+        ["UPDATE sprongus.operator_events SET actor = 'nobody'", "DELETE FROM sprongus.operator_events"]
+    {
+        let refused = client.execute(change, &[]).await.unwrap_err();
+        assert_eq!(refused.code().unwrap().code(), "42501", "{change}");
+    }
+    let owner = scene.owner().await;
+    for change in [
+        "UPDATE sprongus.operator_events SET actor = 'nobody'",
+        "DELETE FROM sprongus.operator_events",
+        "TRUNCATE sprongus.operator_events",
+        "SET session_replication_role = replica; DELETE FROM sprongus.operator_events",
+    ] {
+        let refused = owner.batch_execute(change).await.unwrap_err();
+        assert_eq!(refused.code().unwrap().code(), "23001", "{change}: {refused:?}");
+    }
+    let kept = owner
+        .query_one("SELECT count(*) FROM sprongus.operator_events WHERE actor = 'amy'", &[])
+        .await
+        .unwrap();
+    assert_eq!(kept.get::<_, i64>(0), 1);
 }

@@ -1,13 +1,15 @@
 //! Workspaces, projects, agent tasks, workers and kinds.
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, WorkerInfo, Workspace};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::runs::Caller;
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Error, Result};
 
 use crate::fault::Told;
+use crate::operator::note;
 use crate::rows;
 use crate::writer::Tx;
 
@@ -15,7 +17,7 @@ const WORKSPACES: &str = "SELECT id, created_at FROM workspaces ORDER BY id";
 const WORKSPACE: &str = "SELECT id, created_at FROM workspaces WHERE id = ?1";
 const CREATE_WORKSPACE: &str =
     "INSERT INTO workspaces (id, created_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-const DELETE_WORKSPACE: &str = "DELETE FROM workspaces WHERE id = ?1";
+const DELETE_WORKSPACE: &str = "DELETE FROM workspaces WHERE id = ?1 RETURNING id, created_at";
 const PROJECTS: &str = "
     SELECT id, created_at FROM projects WHERE workspace_id = ?1
         AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2))) ORDER BY id";
@@ -38,6 +40,7 @@ const FORGET_WORKER: &str = "DELETE FROM workers WHERE workspace_id = ?1 AND id 
 const WORKERS: &str = "
     SELECT id, kinds, host, pid, version, concurrency, draining, seen_at FROM workers
     WHERE workspace_id = ?1 AND seen_at > ?2 ORDER BY id";
+const DRAINING: &str = "SELECT draining FROM workers WHERE workspace_id = ?1 AND id = ?2";
 const DRAIN: &str = "UPDATE workers SET draining = 1 WHERE workspace_id = ?1 AND id = ?2";
 const KINDS: &str =
     "SELECT kind, paused, changed_at, changed_by FROM kinds WHERE workspace_id = ?1 ORDER BY kind";
@@ -70,6 +73,15 @@ fn one<T>(
     connection.prepare_cached(sql).told()?.query_row(params, read).told()
 }
 
+fn maybe<T>(
+    tx: &Tx<'_>,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>> {
+    tx.connection.prepare_cached(sql).told()?.query_row(params, read).optional().told()
+}
+
 fn execute(tx: &Tx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
     tx.connection.prepare_cached(sql).told()?.execute(params).told()
 }
@@ -92,16 +104,18 @@ pub fn workspaces(connection: &Connection) -> Result<Vec<Workspace>> {
 }
 
 /// Makes a workspace.
-pub fn create_workspace(tx: &Tx<'_>, id: &WorkspaceId) -> Result<Workspace> {
-    execute(tx, CREATE_WORKSPACE, (id.as_str(), tx.now.to_string()))?;
-    one(tx.connection, WORKSPACE, [id.as_str()], workspace)
+pub fn create_workspace(tx: &Tx<'_>, caller: &Caller, id: &WorkspaceId) -> Result<Workspace> {
+    let is_new = execute(tx, CREATE_WORKSPACE, (id.as_str(), tx.now.to_string()))? > 0;
+    let made = one(tx.connection, WORKSPACE, [id.as_str()], workspace)?;
+    note(tx, caller, is_new.then(|| OperatorAct::workspace_created(&made)))?;
+    Ok(made)
 }
 
 /// Deletes a workspace; the database takes along what is its own.
-pub fn delete_workspace(tx: &Tx<'_>, id: &WorkspaceId) -> Result<()> {
-    match execute(tx, DELETE_WORKSPACE, [id.as_str()])? {
-        0 => Err(Error::not_found(format_args!("workspace: {id}"))),
-        _ => Ok(()),
+pub fn delete_workspace(tx: &Tx<'_>, caller: &Caller, id: &WorkspaceId) -> Result<()> {
+    match maybe(tx, DELETE_WORKSPACE, [id.as_str()], workspace)? {
+        None => Err(Error::not_found(format_args!("workspace: {id}"))),
+        Some(gone) => note(tx, caller, Some(OperatorAct::workspace_deleted(&gone))),
     }
 }
 
@@ -114,8 +128,11 @@ pub fn projects(connection: &Connection, caller: &Caller) -> Result<Vec<Project>
 /// Makes a project.
 pub fn create_project(tx: &Tx<'_>, caller: &Caller, id: &ProjectId) -> Result<Project> {
     known_workspace(tx, caller)?;
-    execute(tx, CREATE_PROJECT, (caller.workspace.as_str(), id.as_str(), tx.now.to_string()))?;
-    one(tx.connection, PROJECT, (caller.workspace.as_str(), id.as_str()), project)
+    let is_new =
+        execute(tx, CREATE_PROJECT, (caller.workspace.as_str(), id.as_str(), tx.now.to_string()))? > 0;
+    let made = one(tx.connection, PROJECT, (caller.workspace.as_str(), id.as_str()), project)?;
+    note(tx, caller, is_new.then(|| OperatorAct::project_created(&made)))?;
+    Ok(made)
 }
 
 /// The newest agent tasks.
@@ -187,11 +204,13 @@ pub fn workers(connection: &Connection, caller: &Caller, now: Timestamp) -> Resu
 
 /// Tells a worker to stop claiming.
 pub fn drain_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerId) -> Result<()> {
-    match execute(tx, DRAIN, (caller.workspace.as_str(), worker.as_str()))? {
-        0 => Err(Error::not_found(format_args!("worker: {worker}"))
-            .with_hint("`sprongus workers list` shows them")),
-        _ => Ok(()),
-    }
+    let params = (caller.workspace.as_str(), worker.as_str());
+    let Some(was_draining) = maybe(tx, DRAINING, params, |row| row.get(0))? else {
+        return Err(Error::not_found(format_args!("worker: {worker}"))
+            .with_hint("`sprongus workers list` shows them"));
+    };
+    execute(tx, DRAIN, params)?;
+    note(tx, caller, OperatorAct::worker_drained(worker, was_draining))
 }
 
 /// The kinds somebody paused or resumed.
@@ -211,7 +230,9 @@ fn kind_setting(row: &Row<'_>) -> rusqlite::Result<KindSetting> {
 /// Pauses or resumes a kind.
 pub fn pause_kind(tx: &Tx<'_>, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting> {
     known_workspace(tx, caller)?;
-    let (workspace, kind) = (caller.workspace.as_str(), kind.as_str());
-    execute(tx, PAUSE, (workspace, kind, paused, tx.now.to_string(), &caller.actor))?;
-    one(tx.connection, KIND, (workspace, kind), kind_setting)
+    let (workspace, name) = (caller.workspace.as_str(), kind.as_str());
+    let before = maybe(tx, KIND, (workspace, name), kind_setting)?;
+    execute(tx, PAUSE, (workspace, name, paused, tx.now.to_string(), &caller.actor))?;
+    note(tx, caller, OperatorAct::kind_set(kind, before.as_ref(), paused))?;
+    one(tx.connection, KIND, (workspace, name), kind_setting)
 }

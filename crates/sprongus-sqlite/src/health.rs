@@ -13,6 +13,11 @@ use crate::open::Durability;
 use crate::place::Loss;
 
 const CHECK: &str = "PRAGMA quick_check(1)";
+const PUT_LOG_INTO_FILE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+const PAGE: &str = "PRAGMA page_size";
+
+/// So much of the log that cannot be put into the file is told: four times what one burst may leave there for a moment.
+const HELD_BACK: u64 = 16 << 20;
 
 /// Looks at the file; `thorough` reads all of it.
 pub fn health(
@@ -31,6 +36,7 @@ pub fn health(
         });
     }
     if thorough {
+        faults.extend(log(connection, file)?);
         let check: String = connection.query_row(CHECK, [], |row| row.get(0)).told()?;
         if check != "ok" {
             faults.push(Fault {
@@ -45,6 +51,7 @@ pub fn health(
         place: file.display().to_string(),
         schema,
         durable: durability == Durability::PowerCut,
+        caveat: None,
         faults,
     })
 }
@@ -56,23 +63,50 @@ pub fn lost(file: &Path, durability: Durability, loss: Loss) -> Health {
         place: file.display().to_string(),
         schema: migrate::latest(),
         durable: durability == Durability::PowerCut,
+        caveat: None,
         faults: vec![Fault { what: "file", text: loss.text().to_owned(), remedy: loss.remedy() }],
     }
 }
 
-/// The size of the file and of the log that is not in it yet, the room beside them, and how many callers share a transaction.
-pub fn metrics(file: &Path, batches: Sizes) -> Vec<Metric> {
+/// A log of this many bytes slows reading, and takes room that the file may need.
+const LONG_LOG: u64 = 64 << 20;
+
+/// What is wrong with the write-ahead log: its length, or a reader that keeps it from being put into the file.
+fn log(connection: &Connection, file: &Path) -> Result<Option<Fault>> {
+    // Puts into the file what nobody needs in the log any more, without waiting for anybody.
+    let (all, put): (i64, i64) =
+        connection.query_row(PUT_LOG_INTO_FILE, [], |row| Ok((row.get(1)?, row.get(2)?))).told()?;
+    let page: i64 = connection.query_row(PAGE, [], |row| row.get(0)).told()?;
+    let held_back = u64::try_from((all - put) * page).unwrap_or(0);
+    if held_back >= HELD_BACK {
+        return Ok(Some(Fault {
+            what: "log",
+            text: format!("a long reader keeps {} MiB of the write-ahead log from the file", held_back >> 20),
+            remedy: "end what reads the database, such as an open transaction of another program",
+        }));
+    }
+    let length = std::fs::metadata(log_of(file)).map_or(0, |log| log.len());
+    Ok((length >= LONG_LOG).then(|| Fault {
+        what: "log",
+        text: format!("the write-ahead log takes {} MiB", length >> 20),
+        remedy: "it is cut down once nothing has been written for some seconds; look for long readers",
+    }))
+}
+
+fn log_of(file: &Path) -> std::path::PathBuf {
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
+    log.into()
+}
+
+/// The size of the file and of the log that is not in it yet, the room beside them, and how many callers share a transaction.
+pub fn metrics(file: &Path, batches: Sizes) -> Vec<Metric> {
+    let log = log_of(file);
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len()) as f64;
     let mut metrics = vec![
         Metric::single("store_batch", SHARED_TRANSACTIONS, Value::Sizes(batches)),
         Metric::now("store_file_bytes", "Size of the database's file", size(file)),
-        Metric::now(
-            "store_log_bytes",
-            "Size of the log of what is not in the file yet",
-            size(Path::new(&log)),
-        ),
+        Metric::now("store_log_bytes", "Size of the log of what is not in the file yet", size(&log)),
     ];
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if let Ok(disk) = rustix::fs::statvfs(folder) {

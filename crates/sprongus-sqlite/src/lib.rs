@@ -16,8 +16,10 @@ mod fault;
 mod finish;
 mod health;
 mod heartbeat;
+mod inspect;
 mod migrate;
 mod open;
+mod operator;
 mod place;
 #[cfg(test)]
 mod plans;
@@ -53,6 +55,7 @@ use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::Metric;
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::operator::{OperatorEvent, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
 use sprongus_core::rules::enqueue::Prepared;
@@ -66,8 +69,9 @@ use sprongus_core::token::{NewToken, Token};
 use sprongus_core::{Error, Result};
 use tokio::sync::watch;
 
+pub use inspect::{Copied, copy, inspect, kept_bytes};
 pub use migrate::{APPLICATION_ID, MIGRATIONS, Migration, latest as latest_schema};
-pub use open::{Durability, OLDEST_SAFE_SQLITE, Options, pending};
+pub use open::{Durability, OLDEST_SAFE_SQLITE, Options, migrate, pending};
 pub use probe::bare_commits;
 
 use place::Place;
@@ -133,16 +137,6 @@ impl Sqlite {
         };
         self.watch.get_or_init(start).as_ref()
     }
-}
-
-/// Makes the file if there is none, and brings its schema up to date; answers what was applied.
-///
-/// # Errors
-/// As [`Sqlite::open`].
-pub fn migrate(file: &Path) -> Result<Vec<Migration>> {
-    let before = pending(file)?;
-    open::open(file, &Options::default())?;
-    Ok(before)
 }
 
 #[async_trait]
@@ -376,14 +370,14 @@ impl Store for Sqlite {
         self.read(|connection, _| directory::workspaces(connection)).await
     }
 
-    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
-        let id = id.clone();
-        self.writer.write(move |tx| directory::create_workspace(tx, &id)).await
+    async fn create_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<Workspace> {
+        let (caller, id) = (caller.clone(), id.clone());
+        self.writer.write(move |tx| directory::create_workspace(tx, &caller, &id)).await
     }
 
-    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
-        let id = id.clone();
-        self.writer.write(move |tx| directory::delete_workspace(tx, &id)).await
+    async fn delete_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<()> {
+        let (caller, id) = (caller.clone(), id.clone());
+        self.writer.write(move |tx| directory::delete_workspace(tx, &caller, &id)).await
     }
 
     async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {
@@ -415,6 +409,11 @@ impl Store for Sqlite {
     async fn use_token(&self, token: &Token) -> Result<()> {
         let token = token.clone();
         self.writer.write(move |tx| token::use_token(tx, &token)).await
+    }
+
+    async fn operator_events(&self, caller: &Caller, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
+        let (caller, filter) = (caller.clone(), filter.clone());
+        self.read(move |connection, _| operator::events(connection, &caller, &filter)).await
     }
 
     async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>> {

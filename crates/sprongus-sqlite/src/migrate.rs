@@ -26,6 +26,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "last_hour", sql: include_str!("../migrations/0007_last_hour.sql") },
     Migration { number: 10, name: "tokens", sql: include_str!("../migrations/0010_tokens.sql") },
     Migration { number: 11, name: "who_paused", sql: include_str!("../migrations/0011_who_paused.sql") },
+    Migration {
+        number: 13,
+        name: "operator_events",
+        sql: include_str!("../migrations/0013_operator_events.sql"),
+    },
     Migration { number: 14, name: "checks", sql: include_str!("../migrations/0014_checks.sql") },
     Migration { number: 16, name: "due_since", sql: include_str!("../migrations/0016_due_since.sql") },
 ];

@@ -75,8 +75,36 @@ pub fn open(path: &Path, options: &Options) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Makes the file if there is none, and brings its schema up to date; answers what was applied.
+///
+/// # Errors
+/// As [`crate::Sqlite::open`].
+pub fn migrate(file: &Path) -> Result<Vec<migrate::Migration>> {
+    let before = pending(file)?;
+    open(file, &Options::default())?;
+    Ok(before)
+}
+
+/// A connection to a file that is there, and has this program's schema; it is neither made nor migrated.
+///
+/// # Errors
+/// As [`open`].
+pub fn existing(path: &Path) -> Result<Connection> {
+    let options = Options { create: false, migrate: false, ..Options::default() };
+    open(path, &options)
+}
+
+/// The same, whatever schema up to this program's it has.
+///
+/// # Errors
+/// As [`open`].
+pub fn existing_of_any_schema(path: &Path) -> Result<Connection> {
+    make(path, false)?;
+    connect(path, Durability::PowerCut)
+}
+
 /// Makes the file readable by its owner alone, before SQLite does: it gives its own files the same permissions.
-fn make(path: &Path, create: bool) -> Result<()> {
+pub fn make(path: &Path, create: bool) -> Result<()> {
     let unavailable = |what: &str, error: std::io::Error| {
         let message = format!("cannot {what} {}: {}", path.display(), error.kind());
         Error::new(ErrorCode::Unavailable, message).with_source(error)
@@ -105,6 +133,10 @@ fn make(path: &Path, create: bool) -> Result<()> {
     }
 }
 
+/// The write-ahead log is cut down to this many bytes when it begins anew: what it grows to before it is put into the file, so that the
+/// room of a usual round is kept and that of a burst is not.
+const LONGEST_KEPT_LOG: i64 = 32 << 20;
+
 /// One more connection to the file.
 ///
 /// # Errors
@@ -129,6 +161,8 @@ pub fn connect(path: &Path, durability: Durability) -> Result<Connection> {
     };
     connection.pragma_update(None, "synchronous", synchronous).told()?;
     connection.pragma_update(None, "foreign_keys", true).told()?;
+    // Without a limit the log stays as long as it once was: a burst of writes, or a reader that took long, would take room for good.
+    connection.pragma_update(None, "journal_size_limit", LONGEST_KEPT_LOG).told()?;
     // What a savepoint may have to take back is kept in memory: in SQLite's temporary file it cost four fifths of the time.
     connection.pragma_update(None, "temp_store", "MEMORY").told()?;
     connection.pragma_update(None, "cache_size", -65_536).told()?;
@@ -169,7 +203,7 @@ fn keep_write_ahead_log(connection: &Connection) -> Result<String> {
 const MOST_WAITS: i32 = 6_000;
 
 /// Short random waits: SQLite's own grow to 100 ms, and a process that sleeps so long is passed by all others again and again.
-fn wait_for_lock(waits: i32) -> bool {
+pub fn wait_for_lock(waits: i32) -> bool {
     if waits >= MOST_WAITS {
         return false;
     }

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 use sprongus_core::Result;
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
 
 use crate::fault::Told;
+use crate::operator::note;
 use crate::rows;
 use crate::writer::Tx;
 
@@ -95,6 +97,7 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, retention: &Retention, limit: u32) -> R
         tx.connection.prepare_cached(UNMARK).told()?.execute([]).told()?;
         left -= u32::try_from(marked).unwrap_or(left).min(left);
     }
+    note(tx, caller, OperatorAct::pruned(&pruned, retention))?;
     Ok(pruned)
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
 use sprongus_core::Result;
 use sprongus_core::event::Event;
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::rollup::{Added, Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
 use sprongus_core::runs::Caller;
 use sprongus_core::stream::StreamPosition;
@@ -120,7 +121,8 @@ pub fn forget(tx: &Tx<'_>, caller: &Caller) -> Result<()> {
     crate::directory::known_workspace(tx, caller)?;
     FORGET_ALL.iter().try_for_each(|sql| {
         tx.connection.prepare_cached(sql).told()?.execute([caller.workspace.as_str()]).told().map(drop)
-    })
+    })?;
+    crate::operator::note(tx, caller, Some(OperatorAct::figures_rebuilt()))
 }
 
 /// The minutes of a time.

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use sprongus_core::ids::TokenId;
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::runs::Caller;
 use sprongus_core::token::{NewToken, Token};
@@ -9,6 +10,7 @@ use sprongus_core::{Error, Result};
 
 use crate::directory::{PROJECT, known_workspace};
 use crate::fault::Told;
+use crate::operator::note;
 use crate::rows;
 use crate::writer::Tx;
 
@@ -23,6 +25,8 @@ const TOKENS: &str = concat!(
     token_columns!(),
     " FROM api_tokens WHERE workspace_id = ?1 ORDER BY created_at DESC, id DESC"
 );
+const BY_ID: &str =
+    concat!("SELECT ", token_columns!(), " FROM api_tokens WHERE workspace_id = ?1 AND id = ?2");
 const BY_HASH: &str = concat!("SELECT ", token_columns!(), " FROM api_tokens WHERE hash = ?1");
 const CREATE: &str = concat!(
     "INSERT INTO api_tokens (hash, ",
@@ -77,16 +81,24 @@ pub fn create_token(tx: &Tx<'_>, caller: &Caller, id: TokenId, new: &NewToken, h
         tx.now.to_string(),
         new.expires_in.map(|life| tx.now.plus(life).to_string()),
     ];
-    tx.connection.prepare_cached(CREATE).told()?.query_row(params, token).told()
+    let made = tx.connection.prepare_cached(CREATE).told()?.query_row(params, token).told()?;
+    note(tx, caller, Some(OperatorAct::token_created(&made)))?;
+    Ok(made)
 }
 
 /// Revokes a token.
 pub fn revoke_token(tx: &Tx<'_>, caller: &Caller, id: TokenId) -> Result<Token> {
-    let params = (caller.workspace.as_str(), id.to_string(), tx.now.to_string());
-    let revoked = tx.connection.prepare_cached(REVOKE).told()?.query_row(params, token).optional().told()?;
-    revoked.ok_or_else(|| {
-        Error::not_found(format_args!("token: {id}")).with_hint("`sprongus token list` shows them")
-    })
+    let (workspace, name) = (caller.workspace.as_str(), id.to_string());
+    let mut select = tx.connection.prepare_cached(BY_ID).told()?;
+    let Some(before) = select.query_row((workspace, &name), token).optional().told()? else {
+        return Err(
+            Error::not_found(format_args!("token: {id}")).with_hint("`sprongus token list` shows them")
+        );
+    };
+    let params = (workspace, &name, tx.now.to_string());
+    let revoked = tx.connection.prepare_cached(REVOKE).told()?.query_row(params, token).told()?;
+    note(tx, caller, OperatorAct::token_revoked(&before, &revoked))?;
+    Ok(revoked)
 }
 
 /// The token of a hash.

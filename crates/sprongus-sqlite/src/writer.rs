@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ mod parked;
 
 use self::parked::{Parked, Ticket, Withdraw};
 use crate::fault::Told;
+use crate::open::wait_for_lock;
 use crate::place::Place;
 
 /// The most jobs in one transaction: what is behind them should not wait for all of them.
@@ -32,6 +33,9 @@ const COMING_BACK: Duration = Duration::from_micros(300);
 const SHORT_LOG: u32 = 256;
 const LONG_LOG: u32 = 8_000;
 const STAYS: u32 = 64;
+
+/// Nothing has been written for so long: then the log is put into the file and cut to nothing, which costs whoever comes next little.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// A transaction as a job sees it.
 pub struct Tx<'a> {
@@ -131,7 +135,7 @@ impl Writer {
         let counted = Arc::clone(&batches);
         let thread = thread::Builder::new().name("sprongus-writer".to_owned());
         thread
-            .spawn(move || work(&connection, &place, clock.as_ref(), &waiting, &changed, &counted))
+            .spawn(move || work(connection, &place, clock.as_ref(), &waiting, &changed, &counted))
             .map_err(|error| {
                 Error::new(ErrorCode::Unavailable, "cannot start the writer thread").with_source(error)
             })?;
@@ -239,7 +243,7 @@ impl Desk {
 }
 
 fn work(
-    connection: &Connection,
+    mut connection: Connection,
     place: &Place,
     clock: &dyn Clock,
     waiting: &Receiver<Sent>,
@@ -247,13 +251,20 @@ fn work(
     batches: &SizeCounter,
 ) {
     let (mut expected, mut commits) = (0, 0_u32);
-    empty_log_at(connection, SHORT_LOG);
+    empty_log_at(&connection, SHORT_LOG);
     let mut desk = Desk::default();
+    let mut has_log = false;
     loop {
         if desk.jobs.is_empty() {
-            match waiting.recv() {
+            let longest = if has_log { IDLE } else { Duration::MAX };
+            match waiting.recv_timeout(longest) {
                 Ok(first) => desk.put(first),
-                Err(_) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    cut_log(&mut connection);
+                    has_log = false;
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
         desk.gather(waiting, expected);
@@ -263,16 +274,19 @@ fn work(
             expected = 0;
             continue;
         }
-        desk.take_due(connection);
-        let (mut writes, reads): (Vec<_>, Vec<_>) =
-            desk.jobs.drain(..).map(|mut job| (job.wanted(connection), job)).partition(|(wanted, _)| *wanted);
+        desk.take_due(&connection);
+        let (mut writes, reads): (Vec<_>, Vec<_>) = desk
+            .jobs
+            .drain(..)
+            .map(|mut job| (job.wanted(&connection), job))
+            .partition(|(wanted, _)| *wanted);
         reads.into_iter().for_each(|(_, job)| job.settle(Ok(())));
         if writes.is_empty() {
             expected = 0;
             continue;
         }
         // What was committed to a file that nobody finds any more is not acknowledged either.
-        let committed = transact(connection, clock, &mut writes).and_then(|()| Ok(place.check()?));
+        let committed = transact(&connection, clock, &mut writes).and_then(|()| Ok(place.check()?));
         // Those who queued during the commit, and those it now answers, can share the next one; one alone is not waited for.
         waiting.try_iter().take(MOST_JOBS).for_each(|sent| desk.put(sent));
         expected = match desk.jobs.len() + writes.len() {
@@ -282,11 +296,12 @@ fn work(
         if committed.is_ok() {
             batches.count(writes.len());
             // First what the commit has made due, so that whoever is woken by the change does not start it a second time.
-            desk.take_due(connection);
+            desk.take_due(&connection);
             changed.send_modify(|generation| *generation += 1);
             commits = commits.saturating_add(1);
+            has_log = true;
             if commits == STAYS {
-                empty_log_at(connection, LONG_LOG);
+                empty_log_at(&connection, LONG_LOG);
             }
         }
         writes.into_iter().for_each(|(_, job)| {
@@ -296,6 +311,14 @@ fn work(
             })
         });
     }
+}
+
+/// Puts the log into the file and cuts it to nothing, if nobody reads or writes just now: it waits for nobody.
+fn cut_log(connection: &mut Connection) {
+    // Its length is a matter of room alone.
+    let _ = connection.busy_timeout(Duration::ZERO);
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    let _ = connection.busy_handler(Some(wait_for_lock));
 }
 
 fn empty_log_at(connection: &Connection, pages: u32) {

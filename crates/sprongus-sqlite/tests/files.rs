@@ -313,3 +313,50 @@ async fn a_link_that_is_turned_to_another_file_is_another_file() {
     std::os::unix::fs::symlink(&two, &link).unwrap();
     assert_eq!(runs.enqueue_one(work()).await.unwrap_err().code(), ErrorCode::Unavailable);
 }
+
+/// How long the writer may take to notice that nothing comes any more.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+#[tokio::test]
+async fn the_log_is_cut_down_when_nothing_is_written_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs.db");
+    let runs = opened(&file);
+    let many = (0..500).map(|_| NewRun::new("work", Json::empty_object())).collect();
+    runs.enqueue(many, Batch::AllOrNothing).await.unwrap();
+    let log = folder.path().join("runs.db-wal");
+    assert!(log.metadata().unwrap().len() > 100_000, "the burst went into the log");
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while log.metadata().unwrap().len() > 0 {
+        assert!(tokio::time::Instant::now() < until, "the log keeps {} bytes", log.metadata().unwrap().len());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    runs.enqueue_one(NewRun::new("work", Json::empty_object())).await.unwrap();
+    assert!(log.metadata().unwrap().len() > 0);
+}
+
+#[tokio::test]
+async fn a_reader_that_holds_the_log_back_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("runs.db");
+    let store = Arc::new(Sqlite::open(&file, Options::default()).unwrap());
+    let runs = RunsService::new(store.clone()).for_caller(caller());
+    let reader = Connection::open(&file).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM runs").unwrap();
+    let input = Json::from_value(serde_json::Value::String("x".repeat(900_000)));
+    for _ in 0..24 {
+        runs.enqueue_one(NewRun::new("work", input.clone())).await.unwrap();
+    }
+    let named = |health: sprongus_core::store::Health| {
+        health
+            .faults
+            .into_iter()
+            .filter(|fault| fault.what == "log")
+            .map(|fault| fault.text)
+            .collect::<Vec<_>>()
+    };
+    let held = named(store.health(true).await.unwrap());
+    assert!(held.len() == 1 && held[0].contains("a long reader keeps"), "{held:?}");
+    reader.execute_batch("COMMIT").unwrap();
+    assert_eq!(named(store.health(true).await.unwrap()), Vec::<String>::new());
+}

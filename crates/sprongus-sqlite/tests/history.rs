@@ -51,6 +51,26 @@ async fn an_event_is_never_changed_deleted_or_replaced() {
 }
 
 #[tokio::test]
+async fn what_operators_did_is_never_changed_deleted_or_replaced() {
+    let (_folder, runs, connection) = history().await;
+    runs.pause_kind(&"work".parse().unwrap(), true).await.unwrap();
+    for attack in [
+        "UPDATE operator_events SET actor = 'nobody'",
+        "DELETE FROM operator_events",
+        "INSERT OR REPLACE INTO operator_events SELECT id, workspace_id, type, at, 'nobody', NULL, NULL, NULL, NULL FROM operator_events",
+    ] {
+        let refused = connection.execute_batch(attack).unwrap_err().to_string();
+        assert!(refused.contains("operator's event"), "{attack}: {refused}");
+    }
+    let left: (i64, String) = connection
+        .query_row("SELECT count(*), min(actor) FROM operator_events", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    assert_eq!(left, (1, "test".to_owned()));
+}
+
+#[tokio::test]
 async fn a_run_goes_by_retention_or_with_its_workspace_only() {
     let (_folder, runs, connection) = history().await;
     let live = runs.enqueue_one(NewRun::new("work", Json::empty_object())).await.unwrap().run;

@@ -112,6 +112,11 @@ pub enum Command {
     /// Create, list and delete workspaces
     #[command(subcommand)]
     Workspaces(commands::workspaces::Command),
+    /// List what operators did
+    #[command(subcommand)]
+    Audit(commands::audit::Command),
+    /// Copy the database and the artifacts into a folder
+    Backup(commands::backup::Args),
     /// Write a starter sprongus.toml into this folder
     Init(commands::init::Args),
     /// Show the effective settings, where they come from, and any problems

@@ -1,6 +1,8 @@
 //! The commands: one file each, with its `Args` and its `run`.
 
 pub mod agent_tasks;
+pub mod audit;
+pub mod backup;
 pub mod bench;
 pub mod completions;
 pub mod demo;
@@ -43,6 +45,8 @@ pub async fn run(command: Command, app: &App) -> Outcome {
         Command::Projects(command) => projects::run(command, app).await,
         Command::AgentTasks(command) => agent_tasks::run(command, app).await,
         Command::Workspaces(command) => workspaces::run(command, app).await,
+        Command::Audit(command) => audit::run(command, app).await,
+        Command::Backup(args) => backup::run(args, app).await,
         Command::Top(args) => top::run(args, app).await,
         Command::Bench(args) => bench::run(args, app).await,
         Command::Demo(args) => demo::run(args, app).await,

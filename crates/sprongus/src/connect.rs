@@ -8,8 +8,9 @@ pub mod scratch;
 
 use std::sync::Arc;
 
+use sprongus_core::artifact::KeptBytes;
 use sprongus_core::names::WorkspaceId;
-use sprongus_core::store::Store;
+use sprongus_core::store::{Fault, Store};
 use sprongus_core::token::TokenSecret;
 use sprongus_core::{Admin, Caller, Error, ErrorCode, Result, Runs, RunsService};
 use sprongus_http::client::RunsClient;
@@ -194,6 +195,26 @@ pub async fn migrate(
     };
     let made: Vec<Migration> = made.map_err(|error| named(&place, error))?;
     Ok((place, made))
+}
+
+/// What is wrong with a database, and the bytes that its runs keep elsewhere; all of it is read, and nothing changed.
+///
+/// # Errors
+/// As [`connect`]; `validation` for a server.
+pub async fn inspect(place: &Place, around: &Surroundings) -> Result<(Vec<Fault>, Vec<KeptBytes>)> {
+    let found = match &place.target {
+        Target::Server(_) => {
+            return Err(Error::validation(
+                "integrity is checked in the database itself, not through a server",
+            )
+            .with_hint("run it on the machine that has the database, with --db"));
+        }
+        Target::File(path) => {
+            sprongus_sqlite::inspect(path).and_then(|faults| Ok((faults, sprongus_sqlite::kept_bytes(path)?)))
+        }
+        Target::Postgres(url) => sprongus_postgres::inspect(url, &postgres(around)?).await,
+    };
+    found.map_err(|error| named(place, error))
 }
 
 /// The error with the database's name in it: the store does not know how the user came by it.

@@ -1,6 +1,7 @@
 //! Files of a run, and the places whose bytes are to be deleted.
 
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
+use sprongus_core::directory::Workspace;
 use sprongus_core::ids::RunId;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::rules::{self, Act};
@@ -54,12 +55,12 @@ impl Tables {
         self.unwanted.extend(gone.into_iter().flatten().map(at_once));
     }
 
-    /// Takes a workspace; whether it was there.
-    pub(super) fn delete_workspace(&mut self, id: &WorkspaceId) -> bool {
-        let Some(tenant) = self.tenants.remove(id) else { return false };
+    /// Takes a workspace, if it is there.
+    pub(super) fn delete_workspace(&mut self, id: &WorkspaceId) -> Option<Workspace> {
+        let tenant = self.tenants.remove(id)?;
         let files = tenant.rows.into_values().flat_map(|row| row.files.into_values());
         self.unwanted.extend(files.map(|stored| at_once(stored.file.location)));
-        true
+        Some(Workspace { id: id.clone(), created_at: tenant.created_at })
     }
 }
 

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, WorkerInfo};
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId};
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Caller, Error, Result};
 
@@ -34,10 +35,11 @@ impl Tenant {
         self.workers.values().filter(live).cloned().collect()
     }
 
-    pub(super) fn drain_worker(&mut self, id: &WorkerId) -> Result<()> {
+    pub(super) fn drain_worker(&mut self, caller: &Caller, id: &WorkerId, now: Timestamp) -> Result<()> {
         let worker =
             self.workers.get_mut(id).ok_or_else(|| Error::not_found(format_args!("worker: {id}")))?;
-        worker.draining = true;
+        let was_draining = std::mem::replace(&mut worker.draining, true);
+        self.note(caller, OperatorAct::worker_drained(id, was_draining), now);
         Ok(())
     }
 
@@ -45,25 +47,39 @@ impl Tenant {
         self.kinds.values().cloned().collect()
     }
 
-    pub(super) fn pause_kind(&mut self, kind: &Kind, paused: bool, by: &str, now: Timestamp) -> KindSetting {
-        match self.kinds.get(kind) {
-            Some(setting) if setting.paused == paused => setting.clone(),
+    pub(super) fn pause_kind(
+        &mut self,
+        caller: &Caller,
+        kind: &Kind,
+        paused: bool,
+        now: Timestamp,
+    ) -> KindSetting {
+        let before = self.kinds.get(kind).cloned();
+        let act = OperatorAct::kind_set(kind, before.as_ref(), paused);
+        let setting = match before {
+            Some(setting) if setting.paused == paused => setting,
             Some(_) | None => {
-                let (changed_at, changed_by) = (Some(now), Some(by.to_owned()));
-                let setting = KindSetting { kind: kind.clone(), paused, changed_at, changed_by };
-                self.kinds.insert(kind.clone(), setting.clone());
-                setting
+                let (changed_at, changed_by) = (Some(now), Some(caller.actor.clone()));
+                KindSetting { kind: kind.clone(), paused, changed_at, changed_by }
             }
-        }
+        };
+        self.kinds.insert(kind.clone(), setting.clone());
+        self.note(caller, act, now);
+        setting
     }
 
     pub(super) fn projects(&self, caller: &Caller) -> Vec<Project> {
         self.projects.values().filter(|project| caller.may_touch(Some(&project.id))).cloned().collect()
     }
 
-    pub(super) fn create_project(&mut self, id: &ProjectId, now: Timestamp) -> Project {
+    pub(super) fn create_project(&mut self, caller: &Caller, id: &ProjectId, now: Timestamp) -> Project {
+        if let Some(project) = self.projects.get(id) {
+            return project.clone();
+        }
         let made = Project { id: id.clone(), created_at: now };
-        self.projects.entry(id.clone()).or_insert(made).clone()
+        self.projects.insert(id.clone(), made.clone());
+        self.note(caller, Some(OperatorAct::project_created(&made)), now);
+        made
     }
 
     pub(super) fn agent_tasks(&self) -> Vec<AgentTask> {

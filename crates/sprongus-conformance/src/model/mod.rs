@@ -19,6 +19,7 @@ use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::Metric;
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::operator::{OperatorAct, OperatorEvent, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals, admit};
 use sprongus_core::rules::Act;
@@ -37,6 +38,7 @@ mod audit;
 mod claim;
 mod directory;
 mod enqueue;
+mod operator;
 mod read;
 mod report;
 mod retention;
@@ -273,7 +275,8 @@ impl Store for Model {
     }
 
     async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
-        self.write(caller, |tenant| tenant.drain_worker(worker))
+        let now = self.clock.now();
+        self.write(caller, |tenant| tenant.drain_worker(caller, worker, now))
     }
 
     async fn kinds(&self, caller: &Caller) -> Result<Vec<KindSetting>> {
@@ -282,7 +285,7 @@ impl Store for Model {
 
     async fn pause_kind(&self, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting> {
         let now = self.clock.now();
-        self.write(caller, |tenant| Ok(tenant.pause_kind(kind, paused, &caller.actor, now)))
+        self.write(caller, |tenant| Ok(tenant.pause_kind(caller, kind, paused, now)))
     }
 
     async fn projects(&self, caller: &Caller) -> Result<Vec<Project>> {
@@ -291,7 +294,7 @@ impl Store for Model {
 
     async fn create_project(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
         let now = self.clock.now();
-        self.write(caller, |tenant| Ok(tenant.create_project(id, now)))
+        self.write(caller, |tenant| Ok(tenant.create_project(caller, id, now)))
     }
 
     async fn agent_tasks(&self, caller: &Caller) -> Result<Vec<AgentTask>> {
@@ -312,17 +315,26 @@ impl Store for Model {
         Ok(self.tables().workspaces())
     }
 
-    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
+    async fn create_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<Workspace> {
         let now = self.clock.now();
-        let made = self.tables().create_workspace(id, now);
+        let mut tables = self.tables();
+        let is_new = !tables.tenants.contains_key(id);
+        let made = tables.create_workspace(id, now);
+        tables.note(caller, is_new.then(|| OperatorAct::workspace_created(&made)), now);
+        drop(tables);
         self.wake();
         Ok(made)
     }
 
-    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
-        let was_there = self.tables().delete_workspace(id);
+    async fn delete_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<()> {
+        let now = self.clock.now();
+        let mut tables = self.tables();
+        let gone =
+            tables.delete_workspace(id).ok_or_else(|| Error::not_found(format_args!("workspace: {id}")))?;
+        tables.note(caller, Some(OperatorAct::workspace_deleted(&gone)), now);
+        drop(tables);
         self.wake();
-        if was_there { Ok(()) } else { Err(Error::not_found(format_args!("workspace: {id}"))) }
+        Ok(())
     }
 
     async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {
@@ -337,12 +349,12 @@ impl Store for Model {
         hash: &str,
     ) -> Result<Token> {
         let now = self.clock.now();
-        self.write(caller, |tenant| tenant.create_token(id, token, hash, now))
+        self.write(caller, |tenant| tenant.create_token(caller, id, token, hash, now))
     }
 
     async fn revoke_token(&self, caller: &Caller, id: TokenId) -> Result<Token> {
         let now = self.clock.now();
-        self.write(caller, |tenant| tenant.revoke_token(id, now))
+        self.write(caller, |tenant| tenant.revoke_token(caller, id, now))
     }
 
     async fn token_by_hash(&self, hash: &str) -> Result<Option<Token>> {
@@ -353,6 +365,10 @@ impl Store for Model {
         let now = self.clock.now();
         self.tables().use_token(token, now);
         Ok(())
+    }
+
+    async fn operator_events(&self, caller: &Caller, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
+        self.read(caller, |tenant| tenant.operator_events(filter))
     }
 
     async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>> {
@@ -381,7 +397,8 @@ impl Store for Model {
 
     async fn forget_figures(&self, caller: &Caller) -> Result<()> {
         admit(caller)?;
-        self.tables().tenant_mut(&caller.workspace)?.forget_figures();
+        let now = self.clock.now();
+        self.tables().tenant_mut(&caller.workspace)?.forget_figures(caller, now);
         Ok(())
     }
 
@@ -405,7 +422,7 @@ impl Store for Model {
 
     async fn health(&self, _thorough: bool) -> Result<Health> {
         let (engine, place) = ("the model".to_owned(), "memory".to_owned());
-        Ok(Health { engine, place, schema: 0, durable: false, faults: Vec::new() })
+        Ok(Health { engine, place, schema: 0, durable: false, caveat: None, faults: Vec::new() })
     }
 
     async fn metrics(&self) -> Result<Vec<Metric>> {

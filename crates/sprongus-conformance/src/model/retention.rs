@@ -5,6 +5,7 @@ use std::time::Duration;
 use sprongus_core::Caller;
 use sprongus_core::directory::Stats;
 use sprongus_core::ids::RunId;
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::recent::{Recent, first_minute};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::run::Run;
@@ -67,6 +68,7 @@ impl Tenant {
                 self.remove(id);
             }
         }
+        self.note(caller, OperatorAct::pruned(&pruned, retention).filter(|_| !dry_run), now);
         pruned
     }
 }

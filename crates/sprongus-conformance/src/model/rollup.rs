@@ -1,6 +1,7 @@
 //! The minutes, made of the stream a page at a time.
 
 use sprongus_core::Caller;
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::rollup::{Added, KEPT, Minute, fold};
 use sprongus_core::stream::StreamPosition;
 use sprongus_core::time::Timestamp;
@@ -29,10 +30,11 @@ impl Tenant {
         u32::try_from(page.len()).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn forget_figures(&mut self) {
+    pub(super) fn forget_figures(&mut self, caller: &Caller, now: Timestamp) {
         self.rolled = StreamPosition::default();
         self.minutes.clear();
         self.totals.clear();
+        self.note(caller, Some(OperatorAct::figures_rebuilt()), now);
     }
 
     pub(super) fn minutes(&self, since: Timestamp, before: Timestamp) -> Vec<Minute> {

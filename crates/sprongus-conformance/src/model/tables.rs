@@ -8,6 +8,7 @@ use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, Workspac
 use sprongus_core::event::Event;
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::operator::OperatorEvent;
 use sprongus_core::rollup::{Counts, Totals};
 use sprongus_core::rules::Change;
 use sprongus_core::rules::artifact::is_done_with_workdir;
@@ -43,6 +44,8 @@ pub(super) struct Tenant {
     pub(super) kinds: BTreeMap<Kind, KindSetting>,
     /// With the hash of each.
     pub(super) tokens: BTreeMap<TokenId, (Token, String)>,
+    /// What operators did, oldest first.
+    pub(super) operator_events: Vec<OperatorEvent>,
     /// How many events the stream has had.
     pub(super) streamed: u64,
     /// How far the minutes have been made of it.
@@ -116,6 +119,7 @@ impl Tenant {
             workers: BTreeMap::new(),
             kinds: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            operator_events: Vec::new(),
             streamed: 0,
             rolled: StreamPosition::default(),
             minutes: BTreeMap::new(),

@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 
 use sprongus_core::ids::TokenId;
+use sprongus_core::operator::OperatorAct;
 use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::{NewToken, Token};
-use sprongus_core::{Error, Result};
+use sprongus_core::{Caller, Error, Result};
 
 use super::tables::{Tables, Tenant};
 
@@ -33,6 +34,7 @@ impl Tenant {
 
     pub(super) fn create_token(
         &mut self,
+        caller: &Caller,
         id: TokenId,
         new: &NewToken,
         hash: &str,
@@ -53,14 +55,22 @@ impl Tenant {
             revoked_at: None,
             last_used_at: None,
         };
-        Ok(self.tokens.entry(id).or_insert((token, hash.to_owned())).0.clone())
+        if let Some((found, _)) = self.tokens.get(&id) {
+            return Ok(found.clone());
+        }
+        self.tokens.insert(id, (token.clone(), hash.to_owned()));
+        self.note(caller, Some(OperatorAct::token_created(&token)), now);
+        Ok(token)
     }
 
-    pub(super) fn revoke_token(&mut self, id: TokenId, now: Timestamp) -> Result<Token> {
+    pub(super) fn revoke_token(&mut self, caller: &Caller, id: TokenId, now: Timestamp) -> Result<Token> {
         let (token, _) = self.tokens.get_mut(&id).ok_or_else(|| {
             Error::not_found(format_args!("token: {id}")).with_hint("`sprongus token list` shows them")
         })?;
+        let before = token.clone();
         token.revoked_at = token.revoked_at.or(Some(now));
-        Ok(token.clone())
+        let revoked = token.clone();
+        self.note(caller, OperatorAct::token_revoked(&before, &revoked), now);
+        Ok(revoked)
     }
 }

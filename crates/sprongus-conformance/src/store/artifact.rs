@@ -176,7 +176,7 @@ pub async fn a_deleted_workspace_leaves_its_bytes_unwanted(f: Fixture) {
     let theirs = other.held(of_kind("work")).await;
     other.keep(&theirs, named("a"), "l/1").await.unwrap();
     other.keep(&theirs, FileName::Workdir, "l/2").await.unwrap();
-    f.store.delete_workspace(&other.caller.workspace).await.unwrap();
+    f.store.delete_workspace(&f.caller, &other.caller.workspace).await.unwrap();
     assert_eq!(f.unwanted().await, ["l/1", "l/2"]);
     assert_eq!(f.listed(&mine).await, ["a"]);
 }

@@ -27,12 +27,12 @@ fn info(id: &str) -> WorkerInfo {
 pub async fn making_a_place_twice_is_making_it_once(f: Fixture) {
     let project = f.store.create_project(&f.caller, &"p".parse().unwrap()).await.unwrap();
     let task = f.store.create_agent_task(&f.caller, &"T".parse().unwrap(), Some("one")).await.unwrap();
-    let workspace = f.store.create_workspace(&"w".parse().unwrap()).await.unwrap();
+    let workspace = f.store.create_workspace(&f.caller, &"w".parse().unwrap()).await.unwrap();
     f.turn(Duration::from_secs(1));
     assert_eq!(f.store.create_project(&f.caller, &"p".parse().unwrap()).await.unwrap(), project);
     let again = f.store.create_agent_task(&f.caller, &"T".parse().unwrap(), Some("two")).await.unwrap();
     assert_eq!(again, task);
-    assert_eq!(f.store.create_workspace(&"w".parse().unwrap()).await.unwrap(), workspace);
+    assert_eq!(f.store.create_workspace(&f.caller, &"w".parse().unwrap()).await.unwrap(), workspace);
     assert_eq!(f.store.projects(&f.caller).await.unwrap(), [project]);
     assert_eq!(f.store.agent_tasks(&f.caller).await.unwrap(), [task]);
     let all = f.store.workspaces().await.unwrap();

@@ -104,8 +104,8 @@ pub async fn a_deleted_workspace_takes_everything_along(f: Fixture) {
     let theirs = other.held(NewRun { project_id: Some("p".to_owned()), ..of_kind("work") }).await;
     other.record(&theirs, vec![step(0, "x", StepStatus::Running)], vec![line("x", f.now())]).await.unwrap();
     let workspace = other.caller.workspace.clone();
-    f.store.delete_workspace(&workspace).await.unwrap();
-    let error = refused(f.store.delete_workspace(&workspace).await);
+    f.store.delete_workspace(&f.caller, &workspace).await.unwrap();
+    let error = refused(f.store.delete_workspace(&f.caller, &workspace).await);
     assert_eq!((error.code(), error.message()), (ErrorCode::NotFound, "no such workspace: other"));
     let prepared = sprongus_core::rules::enqueue::prepare(&of_kind("work"), None).unwrap();
     let batch = sprongus_core::store::Batch::EachAlone;

@@ -122,7 +122,7 @@ pub async fn a_deleted_workspace_takes_its_tokens_along(f: Fixture) {
     let other = f.tenant("other").await;
     let (mine, my_hash) = made(&f, &named("x")).await;
     let (theirs, their_hash) = made(&other, &named("x")).await;
-    f.store.delete_workspace(&other.caller.workspace).await.unwrap();
+    f.store.delete_workspace(&f.caller, &other.caller.workspace).await.unwrap();
     assert_eq!(found(&f, &their_hash).await, None);
     f.store.use_token(&theirs).await.unwrap();
     let other = f.tenant("other").await;

@@ -15,6 +15,7 @@ use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::Metric;
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::operator::{OperatorEvent, OperatorEventType, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
 use sprongus_core::rules::enqueue::Prepared;
@@ -41,6 +42,7 @@ pub enum Fault {
     AuditsWhoever,
     EndsItsAudit,
     ForgetsTokens,
+    ForgetsOperators,
 }
 
 pub struct Faulty {
@@ -251,12 +253,12 @@ impl Store for Faulty {
         self.inner.workspaces().await
     }
 
-    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
-        self.inner.create_workspace(id).await
+    async fn create_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<Workspace> {
+        self.inner.create_workspace(caller, id).await
     }
 
-    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
-        self.inner.delete_workspace(id).await
+    async fn delete_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<()> {
+        self.inner.delete_workspace(caller, id).await
     }
 
     async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {
@@ -283,6 +285,14 @@ impl Store for Faulty {
 
     async fn use_token(&self, token: &Token) -> Result<()> {
         self.inner.use_token(token).await
+    }
+
+    async fn operator_events(&self, caller: &Caller, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
+        let mut page = self.inner.operator_events(caller, filter).await?;
+        if self.fault == Fault::ForgetsOperators {
+            page.data.retain(|event| event.kind != OperatorEventType::TokenRevoked);
+        }
+        Ok(page)
     }
 
     async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>> {

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use sprongus_core::directory::Workspace;
 use sprongus_core::ids::TokenId;
+use sprongus_core::list::Page;
 use sprongus_core::names::WorkspaceId;
+use sprongus_core::operator::{OperatorEvent, OperatorFilter};
 use sprongus_core::token::{MadeToken, NewToken, Token};
 use sprongus_core::{Admin, ErrorCode, Result};
 
@@ -12,6 +14,7 @@ use super::ask::Ask;
 use super::runs::segment;
 use crate::wire::List;
 use crate::wire::directory::{NewWorkspaceBody, WorkspaceBody};
+use crate::wire::operator::OperatorEventBody;
 use crate::wire::token::{MadeTokenBody, NewTokenBody, TokenBody};
 
 #[async_trait]
@@ -48,5 +51,26 @@ impl Admin for RunsClient {
 
     async fn revoke_token(&self, id: TokenId) -> Result<Token> {
         Ok(self.ask::<TokenBody>(Ask::delete(format!("/v1/tokens/{id}"))).await?.into())
+    }
+
+    async fn operator_events(&self, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
+        let mut ask = Ask::get("/v1/audit").with("limit", filter.limit);
+        for kind in &filter.types {
+            ask = ask.with("type", kind);
+        }
+        let ones = [
+            ("actor", filter.actor.clone()),
+            ("since", filter.since.map(|time| time.to_string())),
+            ("before", filter.before.map(|time| time.to_string())),
+            ("cursor", filter.cursor.clone()),
+        ];
+        for (name, value) in ones {
+            if let Some(value) = value {
+                ask = ask.with(name, value);
+            }
+        }
+        let page: List<OperatorEventBody> = self.ask(ask).await?;
+        let data = page.data.into_iter().map(OperatorEventBody::into_event).collect::<Result<_>>()?;
+        Ok(Page { data, next_cursor: page.next_cursor })
     }
 }

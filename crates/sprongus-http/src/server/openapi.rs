@@ -12,13 +12,13 @@ use sha2::{Digest, Sha256};
 use utoipa::OpenApi;
 
 use super::routes::{
-    artifact, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, metrics, progress,
-    prune, read, record, retry, runner_jobs, stats, stream, token, workdir,
+    artifact, audit, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, metrics,
+    progress, prune, read, record, retry, runner_jobs, stats, stream, token, workdir,
 };
 use crate::problem::Problem;
 use crate::wire::words::{
-    CodeName, FieldFault, GateAnswer, PassedGate, PhaseName, ReasonName, ScopeName, SortName, StateName,
-    StepStatusName, StepTypeName, StreamName,
+    CodeName, FieldFault, GateAnswer, OperatorEventName, PassedGate, PhaseName, ReasonName, ScopeName,
+    SortName, StateName, StepStatusName, StepTypeName, StreamName,
 };
 
 #[derive(OpenApi)]
@@ -35,7 +35,7 @@ use crate::wire::words::{
         (name = "gates", description = "Answer runs that wait for a person"),
         (name = "streams", description = "Follow what happens, as server-sent events"),
         (name = "directory", description = "What stands around the runs"),
-        (name = "administration", description = "Tokens, workspaces, retention, kinds and workers"),
+        (name = "administration", description = "Tokens, workspaces, retention, kinds, workers, and the audit"),
         (name = "runner jobs", description = "The same runs in the words of the runner jobs' design"),
         (name = "health", description = "Whether the server lives and works"),
     ),
@@ -49,12 +49,12 @@ use crate::wire::words::{
         directory::projects, directory::create_project, directory::agent_tasks, directory::create_agent_task,
         directory::workers, directory::see_worker, directory::forget_worker, directory::drain_worker, directory::kinds,
         directory::pause_kind, directory::resume_kind, directory::workspaces, directory::create_workspace,
-        directory::delete_workspace, token::tokens, token::create, token::revoke, token::own, prune::prune,
+        directory::delete_workspace, token::tokens, token::create, token::revoke, token::own, audit::list, prune::prune,
         runner_jobs::create, runner_jobs::list, runner_jobs::get, runner_jobs::cancel, runner_jobs::retry,
         health::livez, health::readyz, metrics::metrics, health::openapi, health::errors,
     ),
     components(schemas(
-        StateName, ReasonName, PhaseName, StepTypeName, StepStatusName, StreamName, ScopeName, SortName, GateAnswer, CodeName, FieldFault,
+        StateName, ReasonName, PhaseName, StepTypeName, StepStatusName, StreamName, ScopeName, SortName, OperatorEventName, GateAnswer, CodeName, FieldFault,
         PassedGate, Problem,
     ))
 )]

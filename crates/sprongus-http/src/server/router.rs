@@ -11,8 +11,8 @@ use sprongus_core::{Error, ErrorCode};
 
 use super::answer::Refused;
 use super::routes::{
-    artifact, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, metrics, progress,
-    prune, read, record, retry, runner_jobs, stats, stream, token, workdir,
+    artifact, audit, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, metrics,
+    progress, prune, read, record, retry, runner_jobs, stats, stream, token, workdir,
 };
 use super::{Shared, context, dashboard, upload};
 
@@ -65,6 +65,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/tokens", get(token::tokens).post(token::create))
         .route("/v1/tokens/{id}", delete(token::revoke))
         .route("/v1/token", get(token::own))
+        .route("/v1/audit", get(audit::list))
         .route("/runner-jobs", get(runner_jobs::list).post(runner_jobs::create))
         .route("/runner-jobs/{id}", get(runner_jobs::get))
         .route("/runner-jobs/{id}/cancel", post(runner_jobs::cancel))

@@ -1,6 +1,7 @@
 //! What each route does, a file for each subject; a verb's file has the name it has in the core's rules.
 
 pub mod artifact;
+pub mod audit;
 pub mod cancel;
 pub mod claim;
 pub mod cleaned;

@@ -29,6 +29,14 @@ words! {
     ScopeName {
         Read = "runs:read", Write = "runs:write", Approve = "runs:approve", Work = "runs:work", Admin = "admin",
     }
+    /// What an operator did.
+    OperatorEventName {
+        TokenCreated = "operator.token_created", TokenRevoked = "operator.token_revoked",
+        WorkspaceCreated = "operator.workspace_created", WorkspaceDeleted = "operator.workspace_deleted",
+        ProjectCreated = "operator.project_created", KindPaused = "operator.kind_paused",
+        KindResumed = "operator.kind_resumed", WorkerDrained = "operator.worker_drained", Pruned = "operator.pruned",
+        FiguresRebuilt = "operator.figures_rebuilt",
+    }
     /// How a list is sorted.
     SortName { OldestFirst = "createdAt", NewestFirst = "-createdAt" }
     /// A person's answer at a gate.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sprongus_core::ErrorCode;
+use sprongus_core::operator::OperatorEventType;
 use sprongus_core::rules::record::MAX_TOKENS;
 use sprongus_core::state::State;
 use sprongus_core::step::{Phase, StepStatus, StepType, Stream};
@@ -29,6 +30,7 @@ fn it_knows_the_words_of_the_core() {
     assert_eq!(words("StepStatusName"), set(StepStatus::ALL));
     assert_eq!(words("StreamName"), set(Stream::ALL));
     assert_eq!(words("ScopeName"), set(Scope::ALL));
+    assert_eq!(words("OperatorEventName"), set(OperatorEventType::ALL));
     assert_eq!(words("CodeName"), set(ErrorCode::ALL));
 }
 
@@ -230,6 +232,7 @@ fn what_is_answered_is_as_described() {
             ("get", "/v1/tokens", None, "200"),
             ("post", "/v1/tokens", Some(json!({"name": "x", "scopes": ["admin"]})), "201"),
             ("get", "/v1/token", None, "200"),
+            ("get", "/v1/audit", None, "200"),
             ("post", "/v1/runs:prune", None, "200"),
             ("post", "/v1/runs/{id}:approve", None, "409"),
             ("post", "/v1/runs:claim", Some(json!({"workerId": "w2", "limit": 1})), "200"),

@@ -68,6 +68,7 @@ fn routes() -> Vec<(&'static str, &'static str, Scope, Option<Value>)> {
         ("POST", "/v1/workspaces", Scope::Admin, Some(json!({"id": "made"}))),
         ("DELETE", "/v1/workspaces/never", Scope::Admin, None),
         ("GET", "/v1/tokens", Scope::Admin, None),
+        ("GET", "/v1/audit", Scope::Admin, None),
         ("POST", "/v1/tokens", Scope::Admin, Some(json!({"name": "x", "scopes": ["runs:read"]}))),
         ("DELETE", "/v1/tokens/01M80754D6E7K919GRYZ8BH27Q", Scope::Admin, None),
         ("POST", "/v1/runs:prune", Scope::Admin, Some(json!({"dryRun": true}))),

@@ -85,8 +85,9 @@ impl Scene {
         projects: Option<&[&str]>,
     ) -> String {
         let workspace: WorkspaceId = workspace.parse().unwrap();
-        self.service.store().create_workspace(&workspace).await.unwrap();
-        let admin = self.service.admin(Caller::new(workspace, "tester"));
+        let caller = Caller::new(workspace.clone(), "tester");
+        self.service.store().create_workspace(&caller, &workspace).await.unwrap();
+        let admin = self.service.admin(caller);
         let projects = projects.map(|ids| ids.iter().map(|id| id.parse().unwrap()).collect());
         let new = NewToken { name: name.to_owned(), scopes: scopes.to_vec(), projects, expires_in: None };
         admin.create_token(new).await.unwrap().secret.expose().to_owned()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sprongus_conformance::fixture::of_kind;
 use sprongus_conformance::{Model, TurnedClock};
 use sprongus_core::list::ListFilter;
+use sprongus_core::operator::{OperatorEventType, OperatorFilter};
 use sprongus_core::token::{NewToken, Scope};
 use sprongus_core::{Admin, ErrorCode, Runs, RunsExt};
 use sprongus_http::client::{Options, RunsClient};
@@ -48,6 +49,46 @@ async fn a_token_is_made_used_and_revoked() {
 
     let bad = NewToken { name: String::new(), scopes: vec![], ..new };
     assert_eq!(operator.create_token(bad.clone()).await.unwrap_err(), bad.checked().unwrap_err());
+}
+
+#[tokio::test]
+async fn what_operators_did_is_read_with_the_token_it_was_done_with() {
+    let scene = scene().await;
+    let operator = scene.client();
+    let new = NewToken { name: "ci".to_owned(), scopes: vec![Scope::Read], projects: None, expires_in: None };
+    let made = operator.create_token(new).await.unwrap();
+    for workspace in ["one", "two"] {
+        operator.create_workspace(&workspace.parse().unwrap()).await.unwrap();
+    }
+    operator.delete_workspace(&"one".parse().unwrap()).await.unwrap();
+    operator.revoke_token(made.token.id).await.unwrap();
+    let own = operator.own_token().await.unwrap();
+    let mut filter = OperatorFilter { limit: 2, ..OperatorFilter::default() };
+    let mut told = Vec::new();
+    loop {
+        let page = operator.operator_events(&filter).await.unwrap();
+        for event in page.data.into_iter().filter(|event| event.token_id.is_some()) {
+            assert_eq!((event.token_id, &event.actor), (Some(own.id), &own.name));
+            told.push((event.kind.as_str(), event.subject.unwrap()));
+        }
+        match page.next_cursor {
+            Some(cursor) => filter.cursor = Some(cursor),
+            None => break,
+        }
+    }
+    let expected = [
+        ("operator.token_revoked", made.token.id.to_string()),
+        ("operator.workspace_deleted", "one".to_owned()),
+        ("operator.workspace_created", "two".to_owned()),
+        ("operator.workspace_created", "one".to_owned()),
+        ("operator.token_created", made.token.id.to_string()),
+    ];
+    assert_eq!(told, expected);
+    let types = vec![OperatorEventType::WorkspaceDeleted];
+    let of_type = OperatorFilter { types, ..OperatorFilter::default() };
+    assert_eq!(operator.operator_events(&of_type).await.unwrap().data.len(), 1);
+    let bad = OperatorFilter { limit: 101, ..OperatorFilter::default() };
+    assert_eq!(operator.operator_events(&bad).await.unwrap_err().code(), ErrorCode::Validation);
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! What the server's role may do: what the server needs, and no more. It deletes no run and no event, changes no event and of no token what it
-//! allows, and crosses
-//! workspaces only by the owner's functions.
+//! allows, and crosses workspaces only by the owner's functions.
 
 use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::Client;
@@ -22,7 +21,7 @@ const GRANTS: &[&str] = &[
         {schema}.claims, {schema}.run_artifacts, {schema}.unwanted_blobs TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.run_minutes, {schema}.run_totals, {schema}.run_spans,
         {schema}.run_recent, {schema}.rolled_up TO {role}",
-    "GRANT SELECT, INSERT ON {schema}.run_events, {schema}.workspaces TO {role}",
+    "GRANT SELECT, INSERT ON {schema}.run_events, {schema}.operator_events, {schema}.workspaces TO {role}",
     "GRANT EXECUTE ON FUNCTION {schema}.token_by_hash(text), {schema}.workspaces_with_work(integer),
         {schema}.every_workspace(), 
         {schema}.prune_kinds(text, text, timestamptz, text[], timestamptz[], text[], integer),

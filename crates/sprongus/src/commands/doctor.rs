@@ -2,8 +2,10 @@
 
 mod clock;
 mod database;
+mod durability;
 mod files;
 mod finding;
+mod integrity;
 mod queue;
 mod settings;
 
@@ -15,13 +17,21 @@ use crate::exit::Exit;
 use crate::failure::Outcome;
 use finding::{Finding, Findings};
 
-/// Nothing to choose.
+/// How thoroughly.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Read the whole database and every artifact, and check that nothing is damaged or missing; nothing else is looked at
+    #[arg(long)]
+    pub integrity: bool,
+}
 
 /// Looks, and tells.
-pub async fn run(_: Args, app: &App) -> Outcome {
+pub async fn run(args: Args, app: &App) -> Outcome {
     let mut findings = Findings::default();
+    if args.integrity {
+        integrity::look(app, &mut findings).await;
+        return tell(&findings, app);
+    }
     let declaration = declaration(app, &mut findings);
     match connect::choose(&app.wish(), &app.around, Access::Existing) {
         Err(error) => findings.add(Finding::of_error("database", &error)),
@@ -37,8 +47,12 @@ pub async fn run(_: Args, app: &App) -> Outcome {
             }
         }
     }
+    tell(&findings, app)
+}
+
+fn tell(findings: &Findings, app: &App) -> Outcome {
     let exit = if findings.is_fine() { Exit::Done } else { Exit::Fault };
-    app.screen.answer(&findings, "", || findings.lines())?;
+    app.screen.answer(findings, "", || findings.lines())?;
     Ok(exit)
 }
 

@@ -88,7 +88,8 @@ async fn list(app: &App) -> Outcome {
         &page,
         |token| token.id.to_string(),
         || {
-            let mut table = Table::new(["ID", "NAME", "STATE", "SCOPES", "PROJECTS", "CREATED", "USED"]);
+            let mut table =
+                Table::new(["ID", "NAME", "STATE", "SCOPES", "PROJECTS", "CREATED", "EXPIRES", "USED"]);
             for token in &page.data {
                 table.row([
                     token.id.to_string().into(),
@@ -97,6 +98,7 @@ async fn list(app: &App) -> Outcome {
                     token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",").into(),
                     projects(token).into(),
                     ago(token.created_at, now).into(),
+                    token.expires_at.map_or_else(|| "never".to_owned(), |at| ago(at, now)).into(),
                     token.last_used_at.map_or_else(|| "never".to_owned(), |at| ago(at, now)).into(),
                 ]);
             }

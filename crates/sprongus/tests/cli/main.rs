@@ -24,6 +24,7 @@ mod json_shapes;
 mod lists;
 mod monitoring;
 mod naming;
+mod operators;
 mod packaging;
 mod postgres;
 #[cfg(feature = "otlp")]

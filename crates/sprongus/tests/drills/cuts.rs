@@ -146,8 +146,9 @@ fn a_verb_is_done_once_however_its_connection_breaks() {
 impl Stage {
     async fn set(service: &RunsService, begin: Begin) -> Self {
         let workspace: WorkspaceId = format!("stage-{}", fastrand::u32(..)).parse().unwrap();
-        service.store().create_workspace(&workspace).await.unwrap();
-        let runs = service.for_caller(Caller::new(workspace, "drill"));
+        let caller = Caller::new(workspace.clone(), "drill");
+        service.store().create_workspace(&caller, &workspace).await.unwrap();
+        let runs = service.for_caller(caller);
         let attempts = if begin == Begin::Failed { 1 } else { 3 };
         let run = NewRun { max_attempts: Some(attempts), ..NewRun::new("note", Json::empty_object()) };
         let id = runs.enqueue_one(run).await.unwrap().run.id;

@@ -44,8 +44,9 @@ fn nothing_of_the_one_is_told_to_the_other() {
         let mut tasks = Vec::new();
         for (name, other) in [(TENANTS[0], TENANTS[1]), (TENANTS[1], TENANTS[0])] {
             let workspace: WorkspaceId = name.parse().unwrap();
-            store.create_workspace(&workspace).await.unwrap();
-            let runs = RunsService::new(Arc::clone(&store)).for_caller(Caller::new(workspace, name));
+            let caller = Caller::new(workspace.clone(), name);
+            store.create_workspace(&caller, &workspace).await.unwrap();
+            let runs = RunsService::new(Arc::clone(&store)).for_caller(caller);
             let tenant = Arc::new(Tenant { runs, name, other });
             for _ in 0..CALLERS {
                 let (tenant, chance) = (Arc::clone(&tenant), chance.fork());

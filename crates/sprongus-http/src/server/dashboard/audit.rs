@@ -11,7 +11,10 @@ use form_urlencoded::Serializer;
 use sprongus_core::Result;
 use sprongus_core::audit::{AuditFilter, WALKED};
 use sprongus_core::event::{Event, EventType};
+use sprongus_core::json::Json;
+use sprongus_core::operator::{OperatorEvent, OperatorFilter};
 use sprongus_core::stream::StreamPosition;
+use sprongus_core::text::excerpt;
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::Scope;
 
@@ -30,6 +33,9 @@ const LONGEST_ACTOR: usize = 256;
 
 /// The word for whatever there is. What is not asked for is everything but how far runs have come, of which a busy run tells at each step.
 const EVERYTHING: &str = "everything";
+
+/// The word for what operators did: events of their own, for admins alone.
+const OPERATORS: &str = "operators";
 
 /// Bytes of an event's particulars that are shown.
 const PAYLOAD: usize = 300;
@@ -60,7 +66,8 @@ const GROUPS: [(&str, &str, &[EventType]); 3] = [
 pub struct Wanted {
     what: String,
     filter: AuditFilter,
-    before: Option<StreamPosition>,
+    /// The place to go on from, of which each kind of event has its own form.
+    before: Option<String>,
 }
 
 impl Wanted {
@@ -78,7 +85,7 @@ impl Wanted {
                 "what" => {
                     wanted.filter.types = match GROUPS.iter().find(|(word, ..)| *word == value) {
                         Some((_, _, types)) => types.to_vec(),
-                        None if value == EVERYTHING => vec![],
+                        None if value == EVERYTHING || value == OPERATORS => vec![],
                         None => vec![value.parse().map_err(|_| {
                             bad_field("/what", "neither an event type nor a word that stands for some")
                         })?],
@@ -89,11 +96,29 @@ impl Wanted {
                     return Err(bad_field("/actor", "nobody has such a name"));
                 }
                 "actor" => wanted.filter.actor = Some(value.to_owned()),
-                "before" => wanted.before = Some(value.parse()?),
+                "before" => wanted.before = Some(value.to_owned()),
                 _ => return Err(bad_field("", "an audit is narrowed by what, actor and before")),
             }
         }
+        if !wanted.is_of_operators() {
+            wanted.place()?;
+        }
         Ok(wanted)
+    }
+
+    fn is_of_operators(&self) -> bool {
+        self.what == OPERATORS
+    }
+
+    /// The place in the stream to look back from.
+    fn place(&self) -> Result<Option<StreamPosition>> {
+        self.before.as_deref().map(str::parse).transpose()
+    }
+
+    /// The same of operators' events.
+    fn operator_filter(&self) -> OperatorFilter {
+        let (actor, cursor) = (self.filter.actor.clone(), self.before.clone());
+        OperatorFilter { actor, cursor, limit: PAGE.get(), ..OperatorFilter::default() }
     }
 
     fn is_narrowed(&self) -> bool {
@@ -105,10 +130,9 @@ impl Wanted {
     }
 
     /// The path of this audit, before a place.
-    fn path(&self, base: &str, before: Option<StreamPosition>) -> String {
-        let before = before.map(|place| place.to_string());
+    fn path(&self, base: &str, before: Option<&str>) -> String {
         let pairs = [("what", self.what.as_str()), ("actor", self.actor())];
-        let given = pairs.into_iter().chain(before.as_deref().map(|place| ("before", place)));
+        let given = pairs.into_iter().chain(before.map(|place| ("before", place)));
         let pairs = given.filter(|(_, value)| !value.is_empty());
         let text = Serializer::new(String::new()).extend_pairs(pairs).finish();
         if text.is_empty() { base.to_owned() } else { format!("{base}?{text}") }
@@ -137,7 +161,10 @@ struct Row {
     at: When,
     actor: String,
     name: &'static str,
-    run: String,
+    /// The run it belongs to; an operator's event belongs to none.
+    run: Option<String>,
+    /// What an operator's event was done to.
+    subject: String,
     kind: String,
     payload: String,
 }
@@ -157,10 +184,12 @@ pub async fn page(viewer: Viewer, uri: Uri) -> Shown {
     viewer.asker.require(Scope::Read)?;
     let wanted = Wanted::read(&uri)?;
     let parts = outer_all(&fragments(&viewer, &wanted).await?)?;
+    let is_admin = viewer.asker.token.allows(Scope::Admin);
     let choice = |value, label| Choice { value, label, is_chosen: wanted.what == value };
     let main = render(&Page {
         groups: iter::once(choice(EVERYTHING, "everything"))
             .chain(GROUPS.iter().map(|(word, label, _)| choice(word, label)))
+            .chain(is_admin.then(|| choice(OPERATORS, "what operators did")))
             .collect(),
         types: EventType::ALL.iter().map(|kind| choice(kind.as_str(), kind.as_str())).collect(),
         actor: wanted.actor().to_owned(),
@@ -177,20 +206,53 @@ pub async fn page(viewer: Viewer, uri: Uri) -> Shown {
 /// Those of what is read.
 pub async fn fragments(viewer: &Viewer, wanted: &Wanted) -> Result<Vec<Fragment>> {
     let store = viewer.shared.service.store();
+    if wanted.is_of_operators() {
+        viewer.asker.require(Scope::Admin)?;
+        let filter = wanted.operator_filter();
+        let (page, now) = timely(async {
+            let page = store.operator_events(&viewer.asker.caller, &filter).await?;
+            Ok((page, store.now().await?))
+        })
+        .await?;
+        let rows = page.data.into_iter().map(|event| operator_row(event, now)).collect();
+        return table(wanted, rows, page.next_cursor);
+    }
+    let place = wanted.place()?;
     let (page, now) = timely(async {
-        let page = store.audit(&viewer.asker.caller, wanted.before, &wanted.filter, PAGE).await?;
+        let page = store.audit(&viewer.asker.caller, place, &wanted.filter, PAGE).await?;
         Ok((page, store.now().await?))
     })
     .await?;
     let rows = page.found.into_iter().map(|it| row(&it.event, it.kind.to_string(), now)).collect();
+    table(wanted, rows, page.further.map(|place| place.to_string()))
+}
+
+/// `further` is the place to look on from.
+fn table(wanted: &Wanted, rows: Vec<Row>, further: Option<String>) -> Result<Vec<Fragment>> {
     let table = Table {
         rows,
         is_filtered: wanted.is_narrowed(),
         walked: number(WALKED.into()),
-        next: page.further.map(|place| wanted.path("/audit", Some(place))),
+        next: further.map(|place| wanted.path("/audit", Some(&place))),
         first: wanted.before.is_some().then(|| wanted.path("/audit", None)),
     };
     Ok(vec![Fragment::new("audit", &table)?])
+}
+
+fn operator_row(event: OperatorEvent, now: Timestamp) -> Row {
+    let state = |name: &str, state: Option<Json>| {
+        state.map(|state| format!("{name} {}", excerpt(state.as_str(), PAYLOAD)))
+    };
+    let payload = [state("before", event.before), state("after", event.after)];
+    Row {
+        at: When::new(event.at, now),
+        actor: event.actor,
+        name: event.kind.as_str(),
+        run: None,
+        subject: event.subject.unwrap_or_default(),
+        kind: String::new(),
+        payload: payload.into_iter().flatten().collect::<Vec<_>>().join(" "),
+    }
 }
 
 fn row(event: &Event, kind: String, now: Timestamp) -> Row {
@@ -198,7 +260,8 @@ fn row(event: &Event, kind: String, now: Timestamp) -> Row {
         at: When::new(event.at, now),
         actor: event.actor.clone(),
         name: event.kind.as_str(),
-        run: event.run_id.to_string(),
+        run: Some(event.run_id.to_string()),
+        subject: String::new(),
         kind,
         payload: particulars(event, PAYLOAD),
     }
@@ -222,7 +285,10 @@ mod tests {
         );
         let one = read("/audit?what=run.canceled&actor=a%26b&before=1-2").unwrap();
         assert_eq!(one.filter.types, [EventType::Canceled]);
-        assert_eq!(one.path("/audit", one.before), "/audit?what=run.canceled&actor=a%26b&before=1-2");
+        assert_eq!(
+            one.path("/audit", one.before.as_deref()),
+            "/audit?what=run.canceled&actor=a%26b&before=1-2"
+        );
         let (plain, everything) = (read("/audit").unwrap(), read("/audit?what=everything").unwrap());
         assert!(!plain.filter.types.contains(&EventType::Progressed) && !plain.is_narrowed());
         assert_eq!((everything.filter, everything.what.as_str()), (AuditFilter::default(), EVERYTHING));

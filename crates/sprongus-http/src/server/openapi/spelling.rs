@@ -12,7 +12,7 @@ pub fn spell(owner: &str, name: &str, schema: &mut Value) {
         _ => name,
     };
     let (pattern, example) = match name {
-        "id" | "stepId" | "runId" => (
+        "id" | "stepId" | "runId" | "tokenId" => (
             "^([0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$",
             "01M80754D6E7K919GRYZ8BH27Q",
         ),

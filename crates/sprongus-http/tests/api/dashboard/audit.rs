@@ -110,3 +110,26 @@ fn nobody_reads_of_what_is_anothers() {
         assert_eq!(Browser::of(&scene, &blind).await.ask("/audit").await.status, 403);
     });
 }
+
+#[test]
+fn admins_see_what_operators_did() {
+    play(|| async {
+        let scene = Scene::new().await;
+        for kind in 0..120 {
+            scene.post("/v1/kinds:pause", json!({"kind": format!("kind-{kind}")})).await.is(200);
+        }
+        let browser = Browser::of(&scene, &scene.all).await;
+        shows(&browser.page("/audit").await, &["<option value=\"operators\">what operators did</option>"]);
+        let first = browser.page("/audit?what=operators").await;
+        shows(&first, &["operator.kind_paused", "kind-119", "data-live=\"/live/audit?what=operators\""]);
+        assert!(!first.contains("kind-19<"), "{first}");
+        let second = browser.page(&link(&first, "Older").unwrap()).await;
+        shows(&second, &["operator.kind_paused", "kind-19<", "operator.token_created"]);
+        shows(&browser.page("/audit?what=operators&actor=nobody").await, &["No events match these filters"]);
+        assert_eq!(browser.ask("/audit?what=operators&before=1-2").await.status, 422);
+        let reader = scene.token("default", "reader", &[Scope::Read]).await;
+        let reading = Browser::of(&scene, &reader).await;
+        assert!(!reading.page("/audit").await.contains("what operators did"));
+        assert_eq!(reading.ask("/audit?what=operators").await.status, 403);
+    });
+}

@@ -5,7 +5,7 @@ use sprongus_core::text::excerpt;
 use sprongus_http::client::RunsClient;
 
 use super::finding::{Finding, Findings};
-use super::{clock, files, queue};
+use super::{clock, durability, files, queue};
 use crate::app::App;
 use crate::connect::{self, Access, Behind, Connection, Place, Target};
 
@@ -54,15 +54,11 @@ async fn health(connection: &Connection, findings: &mut Findings) -> Result<(), 
     };
     let health = service.store().health(true).await?;
     findings.add(Finding::fine("engine", format!("{}, schema {}", health.engine, health.schema)));
-    findings.add(if health.durable {
-        Finding::fine("durability", "what is acknowledged outlives a power cut")
-    } else {
-        Finding::wrong(
-            "durability",
-            "a power cut may lose what was acknowledged",
-            "use synchronous=FULL, or fsync, full_page_writes and synchronous_commit on",
-        )
-    });
+    let file = match &connection.place.target {
+        Target::File(path) => Some(path.as_path()),
+        Target::Postgres(_) | Target::Server(_) => None,
+    };
+    findings.add(durability::finding(&health, file));
     for fault in health.faults {
         findings.add(Finding::wrong(fault.what, fault.text, fault.remedy));
     }
