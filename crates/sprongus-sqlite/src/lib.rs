@@ -71,7 +71,7 @@ use tokio::sync::watch;
 
 pub use inspect::{Copied, copy, inspect, kept_bytes};
 pub use migrate::{APPLICATION_ID, MIGRATIONS, Migration, latest as latest_schema};
-pub use open::{Durability, OLDEST_SAFE_SQLITE, Options, migrate, pending};
+pub use open::{Durability, OLDEST_SAFE_SQLITE, Options, migrate_file as migrate, pending};
 pub use probe::bare_commits;
 
 use place::Place;

@@ -79,7 +79,7 @@ pub fn open(path: &Path, options: &Options) -> Result<Connection> {
 ///
 /// # Errors
 /// As [`crate::Sqlite::open`].
-pub fn migrate(file: &Path) -> Result<Vec<migrate::Migration>> {
+pub fn migrate_file(file: &Path) -> Result<Vec<migrate::Migration>> {
     let before = pending(file)?;
     open(file, &Options::default())?;
     Ok(before)
