@@ -124,6 +124,7 @@ macro_rules! for_each_api_case {
                 a_named_claim_gives_the_same_runs_again,
                 an_owed_cleanup_is_claimed_as_such,
                 a_stale_hold_is_good_for_nothing,
+                a_step_that_nobody_can_end_any_more_has_failed,
                 heartbeats_are_answered_one_by_one,
                 progress_is_told,
             }

@@ -21,6 +21,7 @@ pub mod names;
 pub mod operator;
 pub mod recent;
 pub mod redact;
+pub mod request;
 pub mod retention;
 pub mod rollup;
 pub mod rules;

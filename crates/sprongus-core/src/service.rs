@@ -349,7 +349,11 @@ impl Runs for CallerRuns {
     }
 
     async fn steps(&self, id: RunId) -> Result<Vec<Step>> {
-        self.store().steps(&self.caller, id).await
+        let steps = self.store().steps(&self.caller, id).await?;
+        if steps.iter().all(|step| step.status.is_final()) {
+            return Ok(steps);
+        }
+        Ok(rules::record::shown(&self.store().get(&self.caller, id).await?, steps))
     }
 
     async fn events(&self, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>> {

@@ -23,6 +23,7 @@ mod work;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sprongus_core::Result;
 use sprongus_core::names::WorkspaceId;
@@ -43,6 +44,9 @@ pub struct Options {
     pub user_agent: Option<String>,
     /// The trace that all calls belong to (W3C `traceparent`).
     pub traceparent: Option<String>,
+    /// How long [`sprongus_core::Runs::follow`] goes on asking a server that does not answer, as while it is restarted; 5 minutes when
+    /// absent. It may answer that much later than its `wait`.
+    pub patience: Option<Duration>,
 }
 
 /// The runs of a server. Clones share their connections.
@@ -55,7 +59,11 @@ struct Inner {
     http: reqwest::Client,
     transfers: reqwest::Client,
     address: Address,
+    patience: Duration,
 }
+
+/// How long a follower goes on asking where nothing else is said.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 impl RunsClient {
     /// The runs of the server at `url`, such as `https://sprongus.example.org` or `http://localhost:3000`, as the owner of
@@ -66,7 +74,8 @@ impl RunsClient {
     pub fn new(url: &str, token: &TokenSecret, options: &Options) -> Result<Self> {
         let address = Address::read(url)?;
         let Connections { calls, transfers } = connection::build(&address, token, options)?;
-        Ok(Self { inner: Arc::new(Inner { http: calls, transfers, address }) })
+        let patience = options.patience.unwrap_or(PATIENCE);
+        Ok(Self { inner: Arc::new(Inner { http: calls, transfers, address, patience }) })
     }
 
     /// The server's host, and its port where the URL names one.

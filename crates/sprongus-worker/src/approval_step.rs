@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use sprongus_core::error::ErrorCode;
 use sprongus_core::ids::StepId;
+use sprongus_core::step::StepStatus;
 
-use crate::attempt::{Attempt, Place};
+use crate::attempt::{Attempt, Place, report};
 use crate::declaration::StepDeclaration;
 use crate::ended::{Ended, Trouble};
+use crate::passing::may_pass;
 use crate::process::StopReason;
 use crate::recorder::repeated;
 use crate::waiting::{learn_why, wait};
@@ -33,8 +35,14 @@ pub(crate) async fn execute(
         },
         () = held.until_called_off() => return Some(Ended::failed(called_off(attempt, step, place))),
     };
-    for line in left_out.lines() {
-        recorder.say(Some(&step.name), attempt.masks.text(&line)).await;
+    let lines: Vec<_> = left_out.lines().map(|line| attempt.masks.text(&line)).collect();
+    if !lines.is_empty() {
+        // Whoever is asked looks at the step, and so does whoever misses something behind it.
+        let told = report(step, StepStatus::Running, Some(lines.join("\n")));
+        recorder.step(told).await;
+    }
+    for line in lines {
+        recorder.say(Some(&step.name), line).await;
     }
     recorder.flush().await;
     let id = StepId::of(held.hold.id, held.hold.epoch, step.ordinal);
@@ -78,7 +86,7 @@ async fn keep(attempt: &Attempt, step: &StepDeclaration, place: &Place<'_>) -> R
         }
         Err(error) => {
             let why = format!("the work directory cannot be kept: {}", error.message());
-            Err(attempt.trouble(step, &why, error.code() == ErrorCode::Internal))
+            Err(attempt.trouble(step, &why, may_pass(error.code())))
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::ai_step::{passed, stopped};
 use crate::attempt::{Attempt, Place};
 use crate::declaration::{ArtifactDeclaration, StepDeclaration};
 use crate::ended::Ended;
+use crate::passing::may_pass;
 use crate::process::{Head, StopReason};
 use crate::upload;
 use pattern::Pattern;
@@ -116,8 +117,8 @@ fn patterns(
 ) -> Result<Vec<Pattern>, String> {
     let names = attempt.names(step, place);
     let of = |template: &crate::template::Template| {
-        let text = template.render(&names).map_err(|fault| fault.to_string())?;
-        Pattern::new(&text).map_err(|fault| fault.to_string())
+        let pieces = template.pieces(&names).map_err(|fault| fault.to_string())?;
+        Pattern::of(&pieces).map_err(|fault| fault.to_string())
     };
     declared.paths.iter().map(of).collect()
 }
@@ -148,7 +149,7 @@ async fn keep(place: &Place<'_>, step: &str, name: ArtifactName, keeping: &mut K
         Err(error) => {
             let hint = format!("; {}", error.hint());
             let why = format!("cannot be kept: {name}: {}{hint}", error.message());
-            Err(Kept::Failed { why, retryable: error.retryable() })
+            Err(Kept::Failed { why, retryable: may_pass(error.code()) })
         }
     }
 }

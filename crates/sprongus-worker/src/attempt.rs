@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sprongus_core::json::{self, Json};
+use sprongus_core::names::ProjectId;
 use sprongus_core::rules::CLOSING_LEASE;
 use sprongus_core::run::Outcome;
 use sprongus_core::step::{Phase, StepReport, StepStatus, StepType};
@@ -61,6 +62,8 @@ enum Came {
 pub(crate) struct Attempt {
     pub(crate) kind: Arc<KindDeclaration>,
     pub(crate) project_dir: PathBuf,
+    /// The run's project.
+    pub(crate) project: Option<ProjectId>,
     /// The run's input as it was enqueued, references and all.
     pub(crate) asked: Value,
     /// With its secrets resolved.
@@ -83,6 +86,8 @@ pub(crate) struct Attempt {
     began: Instant,
     /// Whether a work directory was kept at a gate at which it does not wait.
     pub(crate) kept: bool,
+    /// What was in the work directory before the gate and could not be kept, a line each.
+    pub(crate) left_out: Option<String>,
     /// When the last process was gone.
     pub(crate) gone_at: Option<Timestamp>,
 }
@@ -108,6 +113,7 @@ impl Attempt {
         Self {
             kind,
             project_dir,
+            project: None,
             asked,
             input,
             text,
@@ -121,6 +127,7 @@ impl Attempt {
             used: Duration::ZERO,
             began: Instant::now(),
             kept: false,
+            left_out: None,
             gone_at: None,
         }
     }
@@ -151,7 +158,10 @@ impl Attempt {
                 Came::Waits => return Verdict::Waits,
                 Came::Stuck(trouble) if trouble.over == Over::Stopped => verdict = Verdict::Stopped,
                 Came::Stuck(trouble) if step.continue_on_error && trouble.over == Over::No => {}
-                Came::Stuck(Trouble { error, retryable, .. }) => {
+                Came::Stuck(Trouble { mut error, retryable, .. }) => {
+                    if let Some(left_out) = &self.left_out {
+                        error = format!("{error}\n{left_out}");
+                    }
                     verdict = Verdict::Failed { error, retryable };
                 }
             }

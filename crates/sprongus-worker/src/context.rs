@@ -23,6 +23,7 @@ use crate::execution::{Tools, Work};
 use crate::handler::HandlerError;
 use crate::held::Held;
 use crate::once::completed;
+use crate::passing::may_pass;
 use crate::process::OutputBudget;
 use crate::recorder::{Recorder, now, said};
 use crate::secrets::Masks;
@@ -289,7 +290,7 @@ impl RunContext {
         let kept = upload::keep(tools.runs.as_ref(), held, &name, &kind, || body.stream(), None);
         let artifact = kept.await.map_err(|error| {
             let why = format!("{name} cannot be kept: {}", error.message());
-            let may_pass = error.retryable() || error.code() == ErrorCode::LeaseLost;
+            let may_pass = may_pass(error.code()) || error.code() == ErrorCode::LeaseLost;
             if may_pass { HandlerError::retryable(why) } else { HandlerError::permanent(why) }
         })?;
         let mut output_ref = output_ref.lock().unwrap_or_else(PoisonError::into_inner);

@@ -20,6 +20,7 @@ use tracing::field::Empty;
 use crate::held::Held;
 use crate::process::StopReason;
 use crate::recorder::{now, repeated};
+use crate::workdir::NoRoom;
 
 /// What every execution of a worker has at hand.
 pub(crate) struct Tools {
@@ -52,6 +53,8 @@ pub(crate) enum End {
     Report(Outcome),
     /// The run waits at a gate: it was let go, and there is nothing to report.
     Waits,
+    /// It was not begun, for this worker has no room for its work directory.
+    NoRoom(NoRoom),
 }
 
 impl Execution {
@@ -75,6 +78,11 @@ pub(crate) trait Execute: Send + Sync {
     /// Executes a run to its end. Of a run with `cleanup` only that is wanted, and the outcome does not matter. When the
     /// run is stopped the execution ends soon, and at once when its lease is lost.
     fn execute(&self, work: Work) -> Executing;
+
+    /// Whether its runs have work directories.
+    fn needs_workdir(&self) -> bool {
+        false
+    }
 }
 
 /// What is left to do about a run that was executed.
@@ -82,6 +90,8 @@ pub(crate) trait Execute: Send + Sync {
 pub(crate) enum Left {
     /// Report this.
     Report(Outcome),
+    /// Give it back: this worker has no room for it.
+    NoRoom(NoRoom),
     /// Nothing: it was called off, and is cleaned up.
     Closed,
     /// Nothing: it waits at a gate, and is nobody's.
@@ -96,7 +106,7 @@ impl Left {
         match self {
             Self::Report(Outcome::Succeed { .. }) => "succeeded",
             Self::Report(Outcome::Fail { .. }) => "failed",
-            Self::Report(Outcome::Release) => "released",
+            Self::Report(Outcome::Release) | Self::NoRoom(_) => "released",
             Self::Closed => "closed",
             Self::Waiting => "waiting",
             Self::Lost => "lost",
@@ -149,12 +159,15 @@ async fn in_span(executor: Arc<dyn Execute>, work: Work) -> Over {
     let took = Some(started.elapsed());
     let left = match (execution.end, held.stopped()) {
         (End::Waits, _) => Left::Waiting,
-        (End::Report(_), Some(StopReason::LeaseLost)) => Left::Lost,
-        (End::Report(_), Some(StopReason::Canceled)) => close(runs.as_ref(), &held, execution.gone_at).await,
-        (End::Report(_), Some(StopReason::Shutdown) | None) if held.cleanup => {
+        (End::Report(_) | End::NoRoom(_), Some(StopReason::LeaseLost)) => Left::Lost,
+        (End::Report(_) | End::NoRoom(_), Some(StopReason::Canceled)) => {
+            close(runs.as_ref(), &held, execution.gone_at).await
+        }
+        (End::Report(_) | End::NoRoom(_), Some(StopReason::Shutdown) | None) if held.cleanup => {
             close(runs.as_ref(), &held, execution.gone_at).await
         }
         (End::Report(outcome), Some(StopReason::Shutdown) | None) => Left::Report(outcome),
+        (End::NoRoom(why), Some(StopReason::Shutdown) | None) => Left::NoRoom(why),
     };
     Over { held, took, left, executed: true }
 }

@@ -6,6 +6,7 @@
 //! if boot, namespace and start time say that it is the one noted. Linux only, where `/proc` has that;
 //! elsewhere nothing is noted or ended.
 
+mod orphans;
 mod process_table;
 mod strays;
 
@@ -20,8 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use process_table::{Machine, is_hidden, members, start_time};
 
+pub use orphans::adopt_orphans;
 pub(crate) use process_table::has_living_members;
-pub(crate) use strays::kill_strays;
+pub(crate) use strays::{Stray, end_strays, kill_strays};
 
 /// A note is a few hundred bytes; what is larger is none.
 const LARGEST_NOTE: u64 = 64 * 1024;

@@ -1,8 +1,8 @@
 //! The file behind `$SPRONGUS_OUTPUT`: lines by which a command tells its result and its progress.
 //!
-//! A line is `result={…}`, `output_ref=…` or `progress=40`. The last one of each wins. A line that is none of
-//! them is reported as a fault and the rest are taken: a typing mistake must not cost the result of an hour's
-//! work.
+//! A line is `result={…}`, `output_ref=…`, `progress=40` or `child={…}`. The last one of each wins, and each child counts. A line that
+//! is none of them is reported as a fault and the rest are taken: a typing mistake must not cost the result of an hour's
+//! work. A file that is not there any more at the end has lost whatever it said.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 /// The most that a command may write into the file.
 pub const LARGEST_OUTPUT_FILE: usize = 1024 * 1024;
 
-const KEYS: &str = "result, output_ref or progress";
+const KEYS: &str = "result, output_ref, progress or child";
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum OutputEntry {
     OutputRef(String),
     /// The progress in percent, 0 to 100.
     Progress(u8),
+    /// A run that the command asks for: JSON in the words of `POST /v1/runs`, not checked here.
+    Child(String),
     /// A line that is not understood, to be logged as a warning.
     Fault(OutputFileFault),
 }
@@ -60,6 +62,9 @@ pub struct Outputs {
     pub output_ref: Option<String>,
     /// From `progress=`.
     pub progress: Option<u8>,
+    /// What is wrong with the file as a whole, so that what it said is lost, in part at least: it was removed, something else is in its
+    /// place, it cannot be read, or it is too large.
+    pub lost: Option<String>,
 }
 
 /// What tells a changed file from an unchanged one without reading it.
@@ -74,6 +79,7 @@ pub struct OutputFile {
     line: usize,
     stamp: Option<Stamp>,
     reported: Option<String>,
+    problem: Option<String>,
     outputs: Outputs,
 }
 
@@ -87,7 +93,7 @@ impl OutputFile {
         let path = path.into();
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         let (seen, outputs) = (Vec::new(), Outputs::default());
-        Ok(Self { path, seen, taken: 0, line: 0, stamp: None, reported: None, outputs })
+        Ok(Self { path, seen, taken: 0, line: 0, stamp: None, reported: None, problem: None, outputs })
     }
 
     /// The file, for `$SPRONGUS_OUTPUT`.
@@ -106,11 +112,13 @@ impl OutputFile {
         // The clock of a file's times is coarse: the last write may look as if it were the one before.
         self.stamp = None;
         let entries = self.read(true);
+        self.outputs.lost = self.problem;
         (entries, self.outputs)
     }
 
     fn read(&mut self, last: bool) -> Vec<OutputEntry> {
         let mut entries = Vec::new();
+        self.problem = None;
         match self.read_changed() {
             Ok(Some(bytes)) => self.replace(bytes),
             Ok(None) => {}
@@ -169,6 +177,7 @@ impl OutputFile {
 
     /// Reports a fault of the whole file, once and not at every poll.
     fn report(&mut self, problem: String, entries: &mut Vec<OutputEntry>) {
+        self.problem = Some(problem.clone());
         if self.reported.as_ref() != Some(&problem) {
             self.reported = Some(problem.clone());
             entries.push(OutputEntry::Fault(OutputFileFault { line: 0, problem }));
@@ -190,7 +199,7 @@ impl OutputFile {
             return fault("contains a NUL character".to_owned());
         }
         match key {
-            "result" | "output_ref" if value.is_empty() => fault(format!("{key} is empty")),
+            "result" | "output_ref" | "child" if value.is_empty() => fault(format!("{key} is empty")),
             "result" => {
                 self.outputs.result = Some(value.to_owned());
                 Some(OutputEntry::Result(value.to_owned()))
@@ -199,6 +208,7 @@ impl OutputFile {
                 self.outputs.output_ref = Some(value.to_owned());
                 Some(OutputEntry::OutputRef(value.to_owned()))
             }
+            "child" => Some(OutputEntry::Child(value.to_owned())),
             "progress" => match value.parse::<u8>().ok().filter(|percent| *percent <= 100) {
                 Some(percent) => {
                     self.outputs.progress = Some(percent);

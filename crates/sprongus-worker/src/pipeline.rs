@@ -4,22 +4,25 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sprongus_core::error::ErrorCode;
 use sprongus_core::rules::backoff::Backoff;
 use sprongus_core::run::Outcome;
+use sprongus_core::text::printable;
 
 use crate::attempt::{Attempt, Place, Verdict};
 use crate::command_spec::check_arguments;
 use crate::declaration::{Declaration, GateDeclaration, KindDeclaration, StepAction, StepDeclaration};
 use crate::execution::{End, Execute, Executing, Execution, Work};
+use crate::leftovers::{self, Stray};
 use crate::once;
 use crate::process::StopReason;
 use crate::recorder::Recorder;
 use crate::restore::{self, NotRestored, drop_kept, gate_of};
 use crate::secrets::{Resolved, resolve};
 use crate::template::{RunNames, TemplateContext, TemplateFault};
-use crate::workdir::Workdir;
+use crate::workdir::{NoRoom, Workdir};
 
 /// A declared kind.
 #[derive(Clone)]
@@ -47,11 +50,19 @@ impl Execute for Pipeline {
             let recorder = Recorder::start(Arc::clone(&work.tools.runs), Arc::clone(&work.held));
             let execution = match ready(&kind, &project_dir, &work, &recorder).await {
                 Ok((attempt, folders)) => {
-                    let execution = run(&kind, &work, &recorder, attempt, &folders).await;
+                    let mut execution = run(&kind, &work, &recorder, attempt, &folders).await;
+                    if end_strays(&work, &recorder, &folders).await {
+                        execution.gone_at = crate::recorder::now();
+                    }
                     folders.remove().await;
                     execution
                 }
-                Err(NotReady { error, retryable }) => {
+                // Nothing was begun, and what waits for it behind a gate stays where it is.
+                Err(NotReady { no_room: Some(why), .. }) if !work.held.cleanup => {
+                    recorder.say(None, format!("given back: {why}")).await;
+                    Execution { end: End::NoRoom(why), gone_at: crate::recorder::now() }
+                }
+                Err(NotReady { error, retryable, no_room: _ }) => {
                     recorder.say(None, error.clone()).await;
                     // What was kept at a gate that this run will not go behind any more.
                     if work.resume.is_some() || waited(&work) {
@@ -64,22 +75,47 @@ impl Execute for Pipeline {
             execution
         })
     }
+
+    fn needs_workdir(&self) -> bool {
+        true
+    }
+}
+
+/// How long what left its group has from TERM to KILL.
+const STRAYS_GRACE: Duration = Duration::from_secs(1);
+
+/// Ends what the attempt's commands have left running outside of their groups, and names it; whether there was anything.
+async fn end_strays(work: &Work, recorder: &Recorder, folders: &Workdir) -> bool {
+    let lost = work.held.stopped() == Some(StopReason::LeaseLost);
+    let (input, grace) = (folders.input(), if lost { Duration::ZERO } else { STRAYS_GRACE });
+    let ended = tokio::task::spawn_blocking(move || leftovers::end_strays(&input, grace)).await;
+    let ended = ended.unwrap_or_default();
+    for Stray { pid, name } in &ended {
+        let name = printable(name);
+        tracing::warn!(run = %work.run.id, pid, program = %name, "ended a process that had left its command's group");
+        recorder
+            .say(None, format!("[ended {name} (process {pid}), which had left its command's process group]"))
+            .await;
+    }
+    !ended.is_empty()
 }
 
 /// Why not even the first step was begun.
 struct NotReady {
     error: String,
     retryable: bool,
+    /// That this machine has no room is no fault of the run's.
+    no_room: Option<NoRoom>,
 }
 
 impl From<NotRestored> for NotReady {
-    fn from(NotRestored { error, retryable }: NotRestored) -> Self {
-        Self { error, retryable }
+    fn from(NotRestored { error, retryable, no_room }: NotRestored) -> Self {
+        Self { error, retryable, no_room }
     }
 }
 
 fn for_good(error: String) -> NotReady {
-    NotReady { error, retryable: false }
+    NotReady { error, retryable: false, no_room: None }
 }
 
 async fn ready(
@@ -109,9 +145,11 @@ async fn ready(
     for command in certain.into_iter().filter_map(|step| step.action.command()) {
         attempt.hand_out(command, folder).map_err(for_good)?;
     }
+    attempt.project.clone_from(&work.run.project_id);
     let folders =
         Workdir::make(&work.tools.scratch, &work.held.hold, &attempt.text).await.map_err(|error| {
-            NotReady { error: format!("no work directory can be made: {error}"), retryable: true }
+            let why = NoRoom::of(&error);
+            NotReady { error: why.to_string(), retryable: true, no_room: Some(why) }
         })?;
     let folders = match &work.resume {
         Some(resume) => restore::behind(&mut attempt, folders, work, resume, recorder).await?,
@@ -142,6 +180,7 @@ async fn earlier(kind: &KindDeclaration, work: &Work) -> Result<HashMap<String, 
     once::completed(work.tools.runs.as_ref(), &work.held, once).await.map_err(|error| NotReady {
         error: format!("the steps of earlier attempts cannot be read: {}", error.message()),
         retryable: error.code() != ErrorCode::NotFound,
+        no_room: None,
     })
 }
 

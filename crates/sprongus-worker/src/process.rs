@@ -5,6 +5,7 @@
 //! that is dropped kills the group. [`Ending::gone_at`] says when the group was really gone.
 
 mod budget;
+mod children;
 mod ending;
 mod environment;
 mod feed;
@@ -17,6 +18,7 @@ mod start;
 mod supervise;
 
 pub use budget::{OUTPUT_LIMIT, OutputBudget, UsedOutput};
+pub(crate) use children::adopted;
 pub use ending::{Ending, StartFault, Status, StepOutput};
 pub use environment::child_environment;
 pub(crate) use head::Head;
@@ -45,7 +47,8 @@ pub async fn run(
     if let Some(reason) = *stop.borrow_and_update() {
         return Ending::without_process(Status::Stopped(reason));
     }
-    let mut child = match start::start(&spec) {
+    // The note lasts until the child was waited for.
+    let (mut child, _own) = match start::start(&spec) {
         Ok(child) => child,
         Err(fault) => return Ending::without_process(Status::CouldNotStart(fault)),
     };

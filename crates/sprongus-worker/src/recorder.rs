@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::held::Held;
+use crate::passing::{may_pass, pause};
 use crate::process::StopReason;
 
 /// How long lines are gathered.
@@ -34,8 +35,12 @@ const MOST: usize = 5_000;
 /// Lines that may wait to be shipped. A process that is further ahead waits at its pipe; a handler loses lines.
 const BACKLOG: usize = 20_000;
 
-/// The pause after a call that may be repeated.
+/// The pauses after a call that may be repeated.
 const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long steps and lines are sent again that the store refuses: they may be what it stumbles over, and must not hold up a run for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 enum Entry {
@@ -134,6 +139,7 @@ pub(crate) fn said(step: Option<&str>, text: impl Into<String>) -> LogLine {
 
 async fn ship(runs: Arc<dyn Runs>, held: Arc<Held>, mut inbox: mpsc::Receiver<Entry>) {
     let mut batch = Vec::new();
+    let mut patience = PATIENCE;
     loop {
         let mut parcel = Parcel::default();
         if inbox.recv_many(&mut batch, MOST).await == 0 {
@@ -150,7 +156,9 @@ async fn ship(runs: Arc<dyn Runs>, held: Arc<Held>, mut inbox: mpsc::Receiver<En
         }
         let last = parcel.last;
         if held.stopped() != Some(StopReason::LeaseLost) {
-            deliver(runs.as_ref(), &held, parcel).await;
+            let delivered = deliver(runs.as_ref(), &held, parcel, patience).await;
+            // Each parcel's own patience would add up.
+            patience = if delivered { PATIENCE } else { Duration::ZERO };
         }
         if last {
             return;
@@ -180,42 +188,71 @@ impl Parcel {
     }
 }
 
-/// Ships a parcel; whoever waits for it is told by the drop of it.
-async fn deliver(runs: &dyn Runs, held: &Held, parcel: Parcel) {
+/// Ships a parcel; whoever waits for it is told by the drop of it. Says whether its steps and lines were not given up.
+async fn deliver(runs: &dyn Runs, held: &Held, parcel: Parcel, patience: Duration) -> bool {
+    let mut delivered = true;
     if !parcel.steps.is_empty() || !parcel.lines.is_empty() {
         let record = || runs.record(&held.hold, parcel.steps.clone(), parcel.lines.clone());
-        if let Err(error) = repeated(held, record).await {
+        if let Err(error) = repeated_within(held, patience, record).await {
             if error.code() == ErrorCode::LeaseLost {
                 // Nothing that is done from here on counts, and somebody else may be about to do it.
                 held.stop(StopReason::LeaseLost);
             } else {
-                tracing::warn!(run = %held.hold.id, code = %error.code(), "steps and log lines were refused");
+                tracing::warn!(
+                    run = %held.hold.id, code = %error.code(), error = error.message(), "steps and log lines were refused, they are lost"
+                );
+                delivered = false;
             }
         }
     }
     if let Some((percent, message)) = parcel.progress {
         let progress = || runs.progress(&held.hold, percent, message.clone());
         // A run that was called off takes no progress, but is still ours to clean up: no sign of a lost lease.
-        if let Err(error) = repeated(held, progress).await {
+        if let Err(error) = repeated_within(held, patience, progress).await {
             tracing::debug!(run = %held.hold.id, code = %error.code(), "a progress was refused");
         }
     }
+    delivered
 }
 
-/// Makes a call until it is answered, for as long as the run is held.
-pub(crate) async fn repeated<T, F>(held: &Held, mut call: impl FnMut() -> F) -> Result<T>
+/// Makes a call until it is answered, for as long as the run is held: what refuses it, but for the call itself, may pass.
+pub(crate) async fn repeated<T, F>(held: &Held, call: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
+    repeated_within(held, Duration::MAX, call).await
+}
+
+/// The same; but a call that is refused, and not only unanswered, for as long as `patience` is given up.
+async fn repeated_within<T, F>(held: &Held, patience: Duration, mut call: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let (mut tries, mut refused_since, mut told) = (0, None, None);
     loop {
-        match call().await {
-            Err(error) if error.retryable() => {
-                tokio::select! {
-                    () = held.until_lost() => return Err(Error::new(ErrorCode::LeaseLost, "the lease ran out")),
-                    () = sleep(PAUSE) => {}
-                }
-            }
+        let error = match call().await {
+            Err(error) if may_pass(error.code()) => error,
             answer => return answer,
+        };
+        let mut wait = PAUSE;
+        if error.retryable() {
+            (refused_since, tries) = (None, 0);
+        } else {
+            tries += 1;
+            wait = pause(tries, PAUSE, LONGEST_PAUSE);
+            let since = *refused_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= patience {
+                return Err(error);
+            }
+            if told.replace(error.code()) != Some(error.code()) {
+                tracing::warn!(
+                    run = %held.hold.id, code = %error.code(), error = error.message(), "a report on a run was refused, it is repeated"
+                );
+            }
+        }
+        tokio::select! {
+            () = held.until_lost() => return Err(Error::new(ErrorCode::LeaseLost, "the lease ran out")),
+            () = sleep(wait) => {}
         }
     }
 }

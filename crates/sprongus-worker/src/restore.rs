@@ -17,8 +17,8 @@ use crate::declaration::{GateDeclaration, KindDeclaration, StepAction, StepDecla
 use crate::execution::Work;
 use crate::recorder::{Recorder, repeated};
 use crate::waiting::Approval;
-use crate::workdir::Workdir;
 use crate::workdir::unpack::{UnpackFault, unpack};
+use crate::workdir::{NoRoom, Workdir};
 
 /// The pause before the bytes of a work directory are asked for again.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -30,10 +30,16 @@ const TRIES: u32 = 10;
 pub(crate) struct NotRestored {
     pub(crate) error: String,
     pub(crate) retryable: bool,
+    /// This machine has no room for it; another one, or this one later, may.
+    pub(crate) no_room: Option<NoRoom>,
 }
 
 fn for_good(error: impl Into<String>) -> NotRestored {
-    NotRestored { error: error.into(), retryable: false }
+    NotRestored { error: error.into(), retryable: false, no_room: None }
+}
+
+fn for_now(error: String) -> NotRestored {
+    NotRestored { error, retryable: true, no_room: None }
 }
 
 /// The gate of the declaration at which the run stood.
@@ -72,13 +78,14 @@ pub(crate) async fn behind(
     let kind = Arc::clone(&attempt.kind);
     let gate = gate_of(&kind, resume)?;
     let (folders, carried) = place_back(folders, attempt, work).await?;
-    let carried = carried.ok_or_else(|| NotRestored {
-        error: "the work directory that was kept at the gate is not there any more".to_owned(),
-        retryable: true,
+    let carried = carried.ok_or_else(|| {
+        for_now("the work directory that was kept at the gate is not there any more".to_owned())
     })?;
     drop_kept(work).await;
     attempt.carry_on(carried);
     take_outputs(attempt, &resume.steps);
+    // Until it was passed the gate's output was what could not be kept.
+    attempt.left_out = attempt.outputs.remove(&gate.name);
     let passed = passed(&resume.gate);
     recorder.step(report(gate, StepStatus::Completed, Some(attempt.masks.known(&passed)))).await;
     attempt.outputs.insert(gate.name.clone(), passed);
@@ -145,7 +152,7 @@ async fn place_back(
                 return Ok((folders, Some(serde_json::from_slice(&state).map_err(unread)?)));
             }
             Err(fault @ UnpackFault::Interrupted(_)) if tries == TRIES => {
-                return Err(NotRestored { error: fault.to_string(), retryable: true });
+                return Err(for_now(fault.to_string()));
             }
             Err(fault @ UnpackFault::Interrupted(_)) => {
                 tracing::warn!(run = %work.run.id, %fault, "it is asked for again");
@@ -154,8 +161,10 @@ async fn place_back(
                 sleep(PAUSE).await;
             }
             Err(fault @ UnpackFault::Foreign(_)) => return Err(for_good(fault.to_string())),
-            Err(fault @ UnpackFault::Local(_)) => {
-                return Err(NotRestored { error: fault.to_string(), retryable: true });
+            Err(UnpackFault::Local(error)) => {
+                folders.remove().await;
+                let why = NoRoom::of(&error);
+                return Err(NotRestored { error: why.to_string(), retryable: true, no_room: Some(why) });
             }
         }
     }
@@ -163,13 +172,13 @@ async fn place_back(
 
 fn unreachable(error: &Error) -> NotRestored {
     let error = format!("the kept work directory cannot be read: {}", error.message());
-    NotRestored { error, retryable: true }
+    for_now(error)
 }
 
 async fn make(attempt: &Attempt, work: &Work) -> Result<Workdir, NotRestored> {
     let made = Workdir::make(&work.tools.scratch, &work.held.hold, &attempt.text).await;
-    made.map_err(|error| NotRestored {
-        error: format!("no work directory can be made: {error}"),
-        retryable: true,
+    made.map_err(|error| {
+        let why = NoRoom::of(&error);
+        NotRestored { error: why.to_string(), retryable: true, no_room: Some(why) }
     })
 }

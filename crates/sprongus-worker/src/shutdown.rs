@@ -5,8 +5,9 @@
 //! runs go back, the attempt with them. What that takes is in [`crate::work`].
 
 use std::io;
+use std::sync::{Arc, OnceLock};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// How far a worker is told to be with stopping.
@@ -23,7 +24,10 @@ pub(crate) enum Stage {
 
 /// Tells a worker to stop. Clones are the same handle.
 #[derive(Clone, Debug, Default)]
-pub struct Shutdown(watch::Sender<Stage>);
+pub struct Shutdown {
+    stage: watch::Sender<Stage>,
+    signal: Arc<OnceLock<&'static str>>,
+}
 
 impl Shutdown {
     /// A handle that nobody has used yet.
@@ -32,7 +36,8 @@ impl Shutdown {
         Self::default()
     }
 
-    /// A handle that SIGTERM and SIGINT use: the first drains, the second stops. Needs a tokio runtime.
+    /// A handle that SIGTERM, SIGINT and SIGHUP use: the first drains, the second stops. A SIGHUP that was ignored when the program
+    /// started, as `nohup` has it, stays ignored. Needs a tokio runtime.
     ///
     /// # Errors
     /// When the signals cannot be listened for.
@@ -40,17 +45,27 @@ impl Shutdown {
         let shutdown = Self::new();
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut hang_up = if ignores_hang_up() { None } else { Some(signal(SignalKind::hangup())?) };
         let told = shutdown.clone();
         tokio::spawn(async move {
             for tell in [Self::drain, Self::now] {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
+                let name = tokio::select! {
+                    _ = terminate.recv() => "SIGTERM",
+                    _ = interrupt.recv() => "SIGINT",
+                    () = next(hang_up.as_mut()) => "SIGHUP",
+                };
+                tracing::info!(signal = name, "told to stop");
+                let _ = told.signal.set(name);
                 tell(&told);
             }
         });
         Ok(shutdown)
+    }
+
+    /// The name of the first signal that used the handle, such as `SIGTERM`.
+    #[must_use]
+    pub fn signal(&self) -> Option<&'static str> {
+        self.signal.get().copied()
     }
 
     /// Claim nothing more; finish what has begun, within the grace.
@@ -70,7 +85,7 @@ impl Shutdown {
     }
 
     fn raise(&self, to: Stage) {
-        self.0.send_if_modified(|stage| {
+        self.stage.send_if_modified(|stage| {
             let raised = *stage < to;
             *stage = to.max(*stage);
             raised
@@ -78,6 +93,22 @@ impl Shutdown {
     }
 
     pub(crate) fn listen(&self) -> watch::Receiver<Stage> {
-        self.0.subscribe()
+        self.stage.subscribe()
     }
+}
+
+async fn next(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether SIGHUP was ignored by whoever started this program. Where there is no `/proc`, it was not.
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }

@@ -115,20 +115,49 @@ impl Template {
     /// A [`TemplateFault`] that names what does not resolve or is not possible; none of them gets better by a
     /// retry.
     pub fn render(&self, context: &TemplateContext) -> Result<String, TemplateFault> {
-        let mut rendered = String::new();
+        Ok(self.pieces(context)?.into_iter().map(Piece::into_text).collect())
+    }
+
+    /// Renders the template piece by piece, for where its text is in a syntax of its own, and a value must not be.
+    ///
+    /// # Errors
+    ///
+    /// As [`Template::render`].
+    pub(crate) fn pieces(&self, context: &TemplateContext) -> Result<Vec<Piece>, TemplateFault> {
+        let (mut pieces, mut length) = (Vec::with_capacity(self.parts.len()), 0);
         for part in &self.parts {
-            match part {
-                Part::Text(text) => rendered.push_str(text),
-                Part::Expression(compiled) => rendered.push_str(&compiled.render(context)?),
-            }
-            if rendered.len() > LARGEST_ELEMENT {
+            let piece = match part {
+                Part::Text(text) => Piece::Text(text.clone()),
+                Part::Expression(compiled) => Piece::Value(compiled.render(context)?),
+            };
+            let (Piece::Text(text) | Piece::Value(text)) = &piece;
+            length += text.len();
+            if length > LARGEST_ELEMENT {
                 return Err(TemplateFault::TooLarge);
             }
+            if text.contains('\0') {
+                return Err(TemplateFault::Nul);
+            }
+            pieces.push(piece);
         }
-        if rendered.contains('\0') {
-            return Err(TemplateFault::Nul);
+        Ok(pieces)
+    }
+}
+
+/// A rendered part of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// What its author wrote.
+    Text(String),
+    /// What an expression came to: data.
+    Value(String),
+}
+
+impl Piece {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) | Self::Value(text) => text,
         }
-        Ok(rendered)
     }
 }
 

@@ -14,6 +14,7 @@ use sprongus_core::runs::Runs;
 use tokio::time::{Instant, sleep};
 
 use crate::held::Held;
+use crate::passing::may_pass;
 use crate::process::StopReason;
 use crate::recorder::Recorder;
 
@@ -53,7 +54,7 @@ pub(crate) async fn keep(
             answer = runs.put_artifact(&held.hold, name, content_type, body()) => answer,
         };
         match answer {
-            Err(error) if error.retryable() && begun.elapsed() < PATIENCE => {
+            Err(error) if may_pass(error.code()) && begun.elapsed() < PATIENCE => {
                 if pause == FIRST_PAUSE {
                     tracing::warn!(run = %held.hold.id, code = %error.code(), why = error.message(), "an artifact is not kept yet");
                     if let Some((recorder, step)) = told {

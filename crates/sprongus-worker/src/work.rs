@@ -11,6 +11,7 @@
 //! | drain | stops | goes back | may end by itself, within the grace |
 //! | stop | stops | goes back | is stopped, and goes back |
 
+mod room;
 mod settle;
 mod stop;
 
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::directory::WorkerInfo;
-use sprongus_core::error::{Error, Result};
+use sprongus_core::error::{Error, ErrorCode, Result};
 use sprongus_core::names::Kind;
 use sprongus_core::run::{ClaimRequest, Outcome};
 use sprongus_core::runs::Runs;
@@ -34,7 +35,9 @@ use crate::probation::{Probation, is_on_probation};
 use crate::report::{self, Pending, Reports, Sent};
 use crate::shutdown::Stage;
 use crate::slot::Slots;
+use crate::workdir::NoRoom;
 use crate::worker::Summary;
+use room::Room;
 
 /// The most runs in one claim.
 const CLAIM: usize = 500;
@@ -54,6 +57,8 @@ pub(crate) enum News {
     Sent(Sent),
     Beaten(Instant, Vec<Answer>),
     Seen(Result<bool>),
+    /// Whether there is room for a work directory.
+    Tried(std::result::Result<(), NoRoom>),
 }
 
 /// One start of a worker, from its first claim to its last report.
@@ -77,12 +82,18 @@ pub(crate) struct Shift {
     seeing: bool,
     /// Whether its first word was answered: who looks at what it holds finds it among the workers.
     introduced: bool,
+    /// Whether a claim was ever answered: what refuses the first one for good is a mistake in how the worker was set up, and what
+    /// refuses a later one passes.
+    has_claimed: bool,
     beaten: Instant,
     seen: Option<Instant>,
     pace: Pace,
     probation: Probation,
+    room: Room,
     summary: Summary,
     refusal: Option<Error>,
+    /// What the last call with reports was refused for as a whole.
+    reports_refused: Option<ErrorCode>,
 }
 
 impl Shift {
@@ -110,12 +121,15 @@ impl Shift {
             beating: false,
             seeing: false,
             introduced: false,
+            has_claimed: false,
             beaten: Instant::now(),
             seen: None,
             pace: Pace::default(),
             probation: Probation::default(),
+            room: Room::default(),
             summary: Summary::default(),
             refusal: None,
+            reports_refused: None,
         };
         (shift, inbox)
     }
@@ -165,6 +179,7 @@ impl Shift {
                 self.lose(lost);
                 self.put_away_stopped();
             }
+            News::Tried(tried) => self.tried(tried),
             News::Seen(answer) => {
                 (self.seeing, self.introduced) = (false, true);
                 if answer.is_ok_and(|drain| drain) {
@@ -184,6 +199,7 @@ impl Shift {
         if !self.seeing && self.seen.is_none_or(|seen| now.duration_since(seen) >= SEEN) {
             self.see(now);
         }
+        self.look_for_room(now);
         let given_up = self.leases.fence(now);
         self.lose(given_up);
         let oldest = self.slots.waiting().front().map(|(_, held)| now.duration_since(held.since));
@@ -203,7 +219,8 @@ impl Shift {
         let room = self.probation.room(room, &mut self.leases, Instant::now());
         // While there is something to start, a call for a few more is not worth it.
         let worth = if waiting == 0 { 1 } else { (allowed / 2).min(CLAIM / 2) };
-        if !self.at(Stage::Working) || !self.introduced || self.claiming || room < worth.max(1) {
+        let may = self.at(Stage::Working) && !self.room.is_lacking();
+        if !may || !self.introduced || self.claiming || room < worth.max(1) {
             return;
         }
         self.claiming = true;
@@ -211,7 +228,8 @@ impl Shift {
         #[expect(clippy::cast_possible_truncation, reason = "at most 500")]
         let request =
             ClaimRequest { kinds, lease: self.lease, ..ClaimRequest::new(self.info.id.clone(), room as u32) };
-        let claim = claiming::claim(Arc::clone(&self.runs), request, self.stage.subscribe());
+        let claim =
+            claiming::claim(Arc::clone(&self.runs), request, self.stage.subscribe(), self.has_claimed);
         self.spawn(async move { News::Claimed(claim.await) });
     }
 
@@ -219,13 +237,14 @@ impl Shift {
         self.claiming = false;
         match claims.runs {
             Ok(runs) => {
+                self.has_claimed = true;
                 let may_stay = self.probation.may_stay(&runs, Instant::now());
                 for claimed in runs {
                     let held = self.leases.take(&claimed, claims.asked);
                     if may_stay || !is_on_probation(&claimed) {
                         self.slots.waiting().push_back((claimed, held));
                     } else {
-                        self.report(Pending { held, outcome: Outcome::Release, took: None });
+                        self.report(Pending::new(held, Outcome::Release, None));
                     }
                 }
             }
@@ -236,7 +255,8 @@ impl Shift {
             }
             Err(_) => {}
         }
-        if !self.at(Stage::Working) {
+        // A claim under way when there was no room any more.
+        if !self.at(Stage::Working) || self.room.is_lacking() {
             self.release_waiting();
         }
     }

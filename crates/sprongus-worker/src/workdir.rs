@@ -12,11 +12,13 @@
 
 pub(crate) mod abandoned;
 mod bounds;
+mod holes;
 pub(crate) mod pack;
 mod pipe;
 mod remove;
 pub(crate) mod unpack;
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -123,9 +125,70 @@ pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Where work directories are unless something else is said: one folder for each user of the machine.
+/// Why this machine has no room for a work directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoRoom(String);
+
+impl NoRoom {
+    pub(crate) fn of(error: &io::Error) -> Self {
+        Self(format!("no work directory can be made: {error}"))
+    }
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What to do about it.
+pub(crate) const HINT: &str =
+    "free some space there, remove what is in the way, or set TMPDIR to a folder that this user may write";
+
+/// What is written to see whether there is room: more than the largest input needs.
+const TRIED: usize = 2 << 20;
+
+/// Tries whether a work directory can be made, with something in it.
+pub(crate) async fn try_out(scratch: &Path) -> Result<(), NoRoom> {
+    let scratch = scratch.to_owned();
+    let tried = tokio::task::spawn_blocking(move || try_now(&scratch)).await;
+    tried.map_err(io::Error::other).flatten().map_err(|error| NoRoom::of(&error))
+}
+
+/// As [`try_out`], for whoever may block.
+fn try_now(scratch: &Path) -> io::Result<()> {
+    private_folder(scratch)?;
+    let attempts = scratch.join("attempts");
+    private_folder(&attempts)?;
+    // A temporary file has no name that could be left behind.
+    let mut file = tempfile::tempfile_in(&attempts)?;
+    file.write_all(&vec![0; TRIED])
+}
+
+/// Whether work directories can be made where a worker with default options makes them.
+///
+/// # Errors
+/// What stands in the way, as a sentence, and what to do about it.
+pub fn check_default_scratch() -> Result<(), (String, &'static str)> {
+    try_now(&default_scratch()).map_err(|error| (NoRoom::of(&error).to_string(), HINT))
+}
+
+/// Where work directories are unless something else is said: one folder for each user of the machine, in its temporary folder. Where
+/// somebody else has made that first, so that nobody can shut this user out, among the user's own files.
 pub(crate) fn default_scratch() -> PathBuf {
-    std::env::temp_dir().join(format!("sprongus-{}", rustix::process::geteuid().as_raw()))
+    let shared = std::env::temp_dir().join(format!("sprongus-{}", rustix::process::geteuid().as_raw()));
+    if !is_foreign(&shared) {
+        return shared;
+    }
+    let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")));
+    state.map_or(shared, |state| state.join("sprongus/work"))
+}
+
+/// Whether something is there that this user did not make.
+fn is_foreign(path: &Path) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.uid() != own || !metadata.is_dir())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sprongus_core::directory::WorkerInfo;
-use sprongus_core::error::{Error, Result};
+use sprongus_core::error::{Error, ErrorCode, Result};
 use sprongus_core::names::{Kind, WorkerId};
 use sprongus_core::rules::claim::check_lease;
 use sprongus_core::run::ClaimRequest;
@@ -24,7 +24,7 @@ use crate::secrets::names::SecretNames;
 use crate::shutdown::Shutdown;
 use crate::work::Shift;
 use crate::workdir::abandoned::remove_abandoned;
-use crate::workdir::{default_scratch, private_folder};
+use crate::workdir::{self, default_scratch, try_out};
 
 /// The most runs a worker executes at once.
 pub const MAX_CONCURRENCY: u32 = 10_000;
@@ -212,12 +212,18 @@ impl Worker {
     ///
     /// # Errors
     /// `validation` for options or kinds that cannot be; otherwise what the store refuses for good, such as
-    /// `forbidden`, after what was begun has ended. A store that is `unavailable` is waited for.
+    /// `forbidden` for the first claim, after what was begun has ended. A store that is `unavailable` is waited for, and so is whatever
+    /// refuses a later claim. `unavailable` when a declared kind needs a work directory and none can be made; one that cannot be made later
+    /// stops the claims until it can.
     pub async fn run(mut self, shutdown: Shutdown) -> Result<Summary> {
         self.check()?;
         let scratch = self.options.scratch.clone();
+        if self.kinds.values().any(|executor| executor.needs_workdir()) {
+            try_out(&scratch).await.map_err(|why| {
+                Error::new(ErrorCode::Unavailable, why.to_string()).with_hint(workdir::HINT)
+            })?;
+        }
         let put_away = tokio::task::spawn_blocking(move || {
-            private_folder(&scratch)?;
             let killed = kill_leftovers(&scratch.join("leftovers"))?;
             Ok::<_, std::io::Error>((killed, remove_abandoned(&scratch.join("attempts"))?))
         });

@@ -61,7 +61,10 @@ impl App {
     /// # Errors
     /// `validation`, with file, line and column.
     pub fn declaration(&self) -> Result<Option<Declaration>> {
-        let Some(path) = find_upward(&self.around.folder) else { return Ok(None) };
+        // The command of a run stands in its work directory, which is none of the project's folders.
+        let project = self.around.run.as_ref().and_then(|run| run.project_folder.as_deref());
+        let found = find_upward(&self.around.folder).or_else(|| find_upward(project?));
+        let Some(path) = found else { return Ok(None) };
         let loaded = Declaration::load(&path);
         loaded.map(Some).map_err(|fault| refused(&fault))
     }

@@ -125,7 +125,10 @@ pub fn client(url: &str, workspace: Option<WorkspaceId>, around: &Surroundings) 
                 .with_hint("`sprongus login` stores one, or set SPRONGUS_TOKEN")
         })?,
     };
-    let options = sprongus_http::client::Options { workspace, ..sprongus_http::client::Options::default() };
+    // Followers say that they ask again, and for how long they do is asked of the command (`follow/patience.rs`).
+    let patience = Some(std::time::Duration::ZERO);
+    let options =
+        sprongus_http::client::Options { workspace, patience, ..sprongus_http::client::Options::default() };
     RunsClient::new(url, &token, &options)
 }
 

@@ -1,5 +1,7 @@
 //! Following a run to its end.
 
+mod patience;
+
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,8 @@ use crate::failure::{Failure, Outcome};
 use crate::render::history;
 use crate::render::live::StatusLine;
 use crate::render::screen::{Format, Screen};
+
+pub use patience::{PATIENCE, Patience};
 
 /// How long one look waits for news at most.
 pub const LONGEST_LOOK: Duration = Duration::from_secs(30);
@@ -50,55 +54,95 @@ enum Item<'a> {
     Run(&'a Run),
 }
 
-/// Follows the run until it has ended; its last state is the answer. The way there is shown from the beginning.
+/// How long to follow.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long in all; none means to the end.
+    pub timeout: Option<Duration>,
+    /// How long a server that does not answer is asked again.
+    pub patience: Duration,
+}
+
+/// Follows the run until it has ended; its last state is the answer. The way there is shown from the beginning. A server that is
+/// restarted meanwhile is asked again, and following goes on where it was.
 ///
 /// # Errors
-/// `timed_out` after `timeout`; [`Failure::Interrupted`] on Ctrl-C. The run goes on in both cases.
+/// `unavailable` when nobody answers for as long as the patience lasts; `timed_out` after the timeout; [`Failure::Interrupted`] on Ctrl-C. The run goes on in both cases.
 pub async fn to_the_end(
     screen: &Screen,
     runs: &dyn Runs,
     id: RunId,
-    timeout: Option<Duration>,
+    limits: Limits,
     show: Show,
 ) -> Outcome<Run> {
+    let Limits { timeout, patience } = limits;
+    let mut patience = Patience::new(patience);
     let began = Instant::now();
     let mut read = ReadSoFar::default();
-    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    let mut interrupted = pin!(crate::work::interrupted());
     let mut ticks = tokio::time::interval(StatusLine::EVERY);
     let mut status = (show == Show::Lines && screen.watched).then(|| StatusLine::new(*screen));
-    let mut latest = runs.get(id).await?;
+    let mut latest: Option<Run> = None;
     loop {
         let left = timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
-        let mut look = runs.follow(id, read, left.unwrap_or(LONGEST_LOOK).min(LONGEST_LOOK));
-        let news = loop {
+        // The first look does not wait: what is shown meanwhile has to be known.
+        let longest = if latest.is_some() { LONGEST_LOOK } else { Duration::ZERO };
+        let mut look = runs.follow(id, read, left.unwrap_or(longest).min(longest));
+        let answer = loop {
             tokio::select! {
                 biased;
-                _ = &mut interrupted => return Err(Failure::Interrupted(id)),
-                news = &mut look => break news?,
+                () = &mut interrupted => return Err(Failure::Interrupted(id)),
+                answer = &mut look => break answer,
                 _ = ticks.tick(), if status.is_some() => {
-                    if let Some(status) = &mut status { status.draw(&latest) }
+                    if let (Some(status), Some(latest)) = (&mut status, &latest) { status.draw(latest) }
                 }
             }
         };
+        drop(look);
+        let news = match answer {
+            Ok(news) => news,
+            Err(error) => {
+                if let Some(status) = &mut status {
+                    status.clear();
+                }
+                let pause = patience.spend(error, screen)?;
+                let left = timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
+                if left.is_some_and(|left| left.is_zero()) {
+                    return Err(timed_out(id, latest.as_ref()).into());
+                }
+                tokio::select! {
+                    () = &mut interrupted => return Err(Failure::Interrupted(id)),
+                    () = tokio::time::sleep(left.unwrap_or(pause).min(pause)) => continue,
+                }
+            }
+        };
+        patience.answered(screen);
         if let Some(status) = &mut status {
             status.clear();
             news.events.iter().for_each(|event| name_step(status, event));
         }
         print(screen, show, &news)?;
         read = news.read;
-        latest = news.run;
+        let run = latest.insert(news.run);
         let more = news.events.len() >= MAX_NEWS as usize || news.lines.len() >= MAX_NEWS as usize;
-        if latest.state.is_final() && !more {
+        if run.state.is_final() && !more {
             if show == Show::Objects {
-                screen.json(&Item::Run(&latest))?;
+                screen.json(&Item::Run(run))?;
             }
-            return Ok(latest);
+            return Ok(run.clone());
         }
         if timeout.is_some_and(|timeout| began.elapsed() >= timeout) && !more {
-            let message = format!("the run is still {}: {id}", latest.state);
-            return Err(Error::new(ErrorCode::TimedOut, message).into());
+            return Err(timed_out(id, Some(run)).into());
         }
     }
+}
+
+fn timed_out(id: RunId, latest: Option<&Run>) -> Error {
+    let message = match latest {
+        Some(run) => format!("the run is still {}: {id}", run.state),
+        None => format!("nothing was heard of the run: {id}"),
+    };
+    Error::new(ErrorCode::TimedOut, message)
 }
 
 /// Events and log lines in the order of their times, but a line never outside of the step that printed it: its time is when the

@@ -43,8 +43,19 @@ pub struct Surroundings {
     pub config_folder: Option<PathBuf>,
     /// Where the user's programs keep their data.
     pub data_folder: Option<PathBuf>,
+    /// The run whose command this is.
+    pub run: Option<InsideRun>,
     /// Who acts.
     pub user: String,
+}
+
+/// What a worker tells a command of a run.
+#[derive(Clone, Debug, Default)]
+pub struct InsideRun {
+    /// `SPRONGUS_OUTPUT`: the file by which it is told something.
+    pub output: Option<PathBuf>,
+    /// `SPRONGUS_PROJECT_DIR`: the folder of the `sprongus.toml` that declares it.
+    pub project_folder: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -66,6 +77,10 @@ impl Surroundings {
             postgres_durability: variable("SPRONGUS_POSTGRES_DURABILITY"),
             config_folder: base.as_ref().map(|base| base.config_dir()),
             data_folder: base.as_ref().map(|base| base.data_dir()),
+            run: variable("SPRONGUS_RUN_ID").map(|_| InsideRun {
+                output: variable("SPRONGUS_OUTPUT").map(PathBuf::from),
+                project_folder: variable("SPRONGUS_PROJECT_DIR").map(PathBuf::from),
+            }),
             user: variable("USER")
                 .or_else(|| variable("LOGNAME"))
                 .or_else(user_name)

@@ -59,7 +59,7 @@ pub fn crew(declaration: Option<Declaration>, kind: &str) -> Result<Crew> {
 /// ends early it gives back what it holds.
 ///
 /// # Errors
-/// As `following`, and as [`serve`].
+/// As `following`, and as [`until`].
 pub async fn beside(
     crew: Crew,
     runs: Arc<dyn Runs>,
@@ -106,25 +106,19 @@ pub fn declared(declaration: Option<&Declaration>, kinds: &[Kind]) -> Result<()>
     Ok(())
 }
 
-/// Executes the declared kinds until a signal.
+/// The handle that signals use.
 ///
 /// # Errors
-/// `validation` for options that cannot be; otherwise what the store refuses for good.
-pub async fn serve(
-    runs: Arc<dyn Runs>,
-    declaration: Declaration,
-    wishes: Wishes,
-    ready: impl FnOnce(&WorkerId),
-) -> Result<Summary> {
-    let shutdown = Shutdown::on_signals()
-        .map_err(|error| Error::internal("signals cannot be listened for").with_source(error))?;
-    until(runs, declaration, wishes, shutdown, ready).await
+/// `internal` when they cannot be listened for.
+pub fn on_signals() -> Result<Shutdown> {
+    Shutdown::on_signals()
+        .map_err(|error| Error::internal("signals cannot be listened for").with_source(error))
 }
 
 /// Executes the declared kinds until it is told to stop.
 ///
 /// # Errors
-/// As [`serve`].
+/// `validation` for options that cannot be; otherwise what the store refuses for good.
 pub async fn until(
     runs: Arc<dyn Runs>,
     declaration: Declaration,
@@ -137,7 +131,17 @@ pub async fn until(
     worker.run(shutdown).await
 }
 
+/// Ends at Ctrl-C, SIGTERM or SIGHUP.
+pub async fn interrupted() {
+    match Shutdown::on_signals() {
+        Ok(shutdown) => shutdown.told().await,
+        // Then the signal itself ends the program.
+        Err(_) => std::future::pending().await,
+    }
+}
+
 fn worker(runs: Arc<dyn Runs>, declaration: Declaration, wishes: Wishes) -> Worker {
+    sprongus_worker::leftovers::adopt_orphans();
     let mut options = WorkerOptions::default();
     options.concurrency = wishes.concurrency.unwrap_or(options.concurrency);
     options.lease = wishes.lease.unwrap_or(options.lease);

@@ -137,3 +137,25 @@ pub async fn progress_is_told(api: Api) {
     assert_eq!((&told[0]["progress"], &told[1]["message"]), (&40.into(), &"nearly".into()));
     assert_eq!(refused(api.runs.progress(&hold, 101, None).await).message(), "progress must be 0 to 100");
 }
+
+/// A worker that is gone leaves no step running: not in a run that another has taken, nor in one that has ended.
+pub async fn a_step_that_nobody_can_end_any_more_has_failed(api: Api) {
+    use StepStatus::{Completed, Failed, Running};
+    let hold = api.held(NewRun { max_attempts: Some(2), ..of_kind("work") }).await;
+    let begun = vec![step(0, "first", Completed), step(1, "second", Running)];
+    api.runs.record(&hold, begun.clone(), Vec::new()).await.unwrap();
+    let told = async || {
+        let steps = api.runs.steps(hold.id).await.unwrap();
+        steps.into_iter().map(|step| (step.attempt, step.ordinal, step.status)).collect::<Vec<_>>()
+    };
+    assert_eq!(told().await, [(1, 0, Completed), (1, 1, Running)]);
+    api.clock.turn(Duration::from_secs(31));
+    let second = hold_of(&api.runs.claim_next(&worker("w2"), 1).await.unwrap()[0]);
+    assert_eq!(told().await, [(1, 0, Completed), (1, 1, Failed)]);
+    api.runs.record(&second, begun, Vec::new()).await.unwrap();
+    assert_eq!(told().await[2..], [(2, 0, Completed), (2, 1, Running)]);
+    api.runs.fail(&second, "no", true).await.unwrap();
+    assert_eq!(told().await, [(1, 0, Completed), (1, 1, Failed), (2, 0, Completed), (2, 1, Failed)]);
+    let ended = api.runs.steps(hold.id).await.unwrap().remove(3);
+    assert_eq!(ended.completed_at, Some(api.now()));
+}

@@ -11,7 +11,7 @@ use crate::ids::StepId;
 use crate::redact::{redact, redact_shapes};
 use crate::run::{Hold, Run};
 use crate::secrets::matching_rules;
-use crate::state::Verb;
+use crate::state::{State, Verb};
 use crate::step::{LogLine, Step, StepReport, StepStatus};
 use crate::text::{printable, storable};
 
@@ -144,6 +144,35 @@ fn put(run: &Run, hold: &Hold, known: Option<&Step>, report: &StepReport, act: A
         started_at,
         completed_at: completed_at.filter(|_| ended),
     }
+}
+
+/// The steps as they are shown. Whoever had begun one may have gone without a word, by a lost lease or a report that left it open: what
+/// nobody can end any more has ended, and has failed. The rows stay as they were written.
+pub fn shown(run: &Run, steps: Vec<Step>) -> Vec<Step> {
+    let of_gate = |step: &Step| run.gate.as_ref().is_some_and(|gate| gate.step_id == step.id);
+    let held = match run.state {
+        State::Running => true,
+        // The closing lease, under which CLEANUP runs.
+        State::Failed | State::Canceled => run.lease_expires_at.is_some(),
+        State::Queued | State::Succeeded => false,
+    };
+    let close = |step: Step| {
+        let goes_on = (step.epoch == run.epoch && held) || (of_gate(&step) && !run.state.is_final());
+        match step.status {
+            StepStatus::Pending | StepStatus::Running if goes_on => step,
+            StepStatus::Pending => Step { status: StepStatus::Skipped, ..step },
+            StepStatus::Running => {
+                let at = run.finished_at.filter(|_| step.epoch == run.epoch);
+                Step {
+                    status: StepStatus::Failed,
+                    completed_at: at.max(step.started_at.filter(|_| at.is_some())),
+                    ..step
+                }
+            }
+            StepStatus::Completed | StepStatus::Failed | StepStatus::Skipped => step,
+        }
+    };
+    steps.into_iter().map(close).collect()
 }
 
 fn event_of(status: StepStatus) -> Option<EventType> {

@@ -117,9 +117,13 @@ pub async fn logs(client: &RunsClient, id: RunId, after: u64, limit: u32) -> Res
     Ok(lines.into_iter().map(LineBody::into_line).collect())
 }
 
+/// The pause before a server is asked again that did not answer.
+const PAUSE_WITH_NOBODY: Duration = Duration::from_millis(500);
+
 /// What is new of a run; asks as often as the wait takes.
 pub async fn follow(client: &RunsClient, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News> {
     let deadline = Instant::now() + wait;
+    let mut silent_since = None;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let now = Instant::now();
@@ -130,7 +134,18 @@ pub async fn follow(client: &RunsClient, id: RunId, read: ReadSoFar, wait: Durat
             .with("waitMs", millis(longest))
             .waiting(longest)
             .expecting(WEIGHT);
-        let news = client.ask::<NewsBody>(ask).await?.into_news()?;
+        let news = match client.ask::<NewsBody>(ask).await {
+            Ok(news) => news.into_news()?,
+            Err(error) => {
+                let since = *silent_since.get_or_insert_with(Instant::now);
+                if !error.retryable() || since.elapsed() >= client.inner.patience {
+                    return Err(error);
+                }
+                tokio::time::sleep(PAUSE_WITH_NOBODY).await;
+                continue;
+            }
+        };
+        silent_since = None;
         let left = deadline.saturating_duration_since(Instant::now());
         if !news.events.is_empty() || !news.lines.is_empty() || left.is_zero() {
             return Ok(news);

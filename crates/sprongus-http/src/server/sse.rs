@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::stream::{Stream, unfold};
 use serde::Serialize;
 use sprongus_core::event::Event;
-use sprongus_core::follow::{News, ReadSoFar};
+use sprongus_core::follow::{MAX_NEWS, News, ReadSoFar};
 use sprongus_core::ids::RunId;
 use sprongus_core::step::NumberedLine;
 use sprongus_core::stream::{StreamPosition, Streamed};
@@ -87,13 +87,14 @@ pub struct RunStream {
     watch: Watch,
     id: RunId,
     read: ReadSoFar,
+    has_ended: bool,
     is_over: bool,
 }
 
 impl RunStream {
     /// From `read` on, which `first` lies behind.
     pub fn new(shared: Arc<Shared>, asker: Asker, watch: Watch, id: RunId, read: ReadSoFar) -> Self {
-        Self { shared, asker, watch, id, read, is_over: false }
+        Self { shared, asker, watch, id, read, has_ended: false, is_over: false }
     }
 
     /// The stream. It begins with what is there, and ends with the run.
@@ -112,7 +113,9 @@ impl RunStream {
         if self.is_over || *self.shared.stopping.borrow() {
             return None;
         }
-        let following = feed::follow(&self.shared, &self.asker, &mut self.watch, self.id, self.read, ALIVE);
+        // Of a run that has ended only what is there already is read.
+        let wait = if self.has_ended { Duration::ZERO } else { ALIVE };
+        let following = feed::follow(&self.shared, &self.asker, &mut self.watch, self.id, self.read, wait);
         let news = match following.await {
             Ok(news) => news,
             Err(error) => {
@@ -126,13 +129,13 @@ impl RunStream {
         }
         let mut out = String::new();
         write_news(&mut out, &mut self.read, &news);
-        if out.is_empty() {
-            if news.run.state.is_final() {
-                self.is_over = true;
-                message(&mut out, "end", &place(self.read), &news.run);
-            } else {
-                out.push_str(": alive\n\n");
-            }
+        self.has_ended = news.run.state.is_final();
+        let more = news.events.len() >= MAX_NEWS as usize || news.lines.len() >= MAX_NEWS as usize;
+        if self.has_ended && !more {
+            self.is_over = true;
+            message(&mut out, "end", &place(self.read), &news.run);
+        } else if out.is_empty() {
+            out.push_str(": alive\n\n");
         }
         Some(out)
     }

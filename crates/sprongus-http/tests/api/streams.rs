@@ -86,6 +86,28 @@ fn types(messages: &[Message]) -> Vec<&str> {
 }
 
 #[test]
+fn the_stream_of_a_canceled_run_ends_with_the_run_and_not_with_the_next_sign_of_life() {
+    play(|| async {
+        let scene = Scene::new().await;
+        for is_held in [false, true] {
+            let id = scene.enqueue("a").await;
+            if is_held {
+                scene.post("/v1/runs:claim", json!({"workerId": "w", "limit": 1})).await.is(200);
+            }
+            let mut listener =
+                Listener::open(scene.address, &scene.all, &format!("/v1/runs/{id}/stream"), None).await;
+            listener.take(if is_held { 2 } else { 1 }).await;
+            let began = std::time::Instant::now();
+            scene.post(&format!("/v1/runs/{id}:cancel"), json!({})).await.is(200);
+            let end = listener.take(2).await;
+            assert_eq!(types(&end), ["run.canceled", "end"]);
+            assert_eq!((&end[1].data["state"], listener.next().await), (&json!("canceled"), None));
+            assert!(began.elapsed() < Duration::from_secs(12), "a sign of life comes after 15 s");
+        }
+    });
+}
+
+#[test]
 fn a_run_is_followed_to_its_end_and_resumed_in_the_middle() {
     play(|| async {
         let scene = Scene::new().await;

@@ -6,6 +6,8 @@ use std::path::Path;
 use globset::{GlobBuilder, GlobMatcher};
 use sprongus_core::text::excerpt;
 
+use crate::template::Piece;
+
 /// A longer pattern is data in the wrong place.
 const LONGEST: usize = 1024;
 
@@ -32,6 +34,38 @@ impl fmt::Display for PatternFault {
 }
 
 impl Pattern {
+    /// Of a rendered template: what its author wrote is a pattern, and what a value came to is a name, whatever is in it.
+    pub(super) fn of(pieces: &[Piece]) -> Result<Self, PatternFault> {
+        let mut text = String::new();
+        for (at, piece) in pieces.iter().enumerate() {
+            match piece {
+                Piece::Text(written) => text.push_str(written),
+                Piece::Value(value) => {
+                    let star = |piece: Option<&Piece>, edge: fn(&str) -> bool| match piece {
+                        Some(Piece::Text(written)) => edge(written),
+                        Some(Piece::Value(_)) | None => false,
+                    };
+                    let before = at.checked_sub(1).and_then(|before| pieces.get(before));
+                    let beside = star(before, |written| written.ends_with('*'))
+                        || star(pieces.get(at + 1), |written| written.starts_with('*'));
+                    if value.is_empty() && beside {
+                        return Err(PatternFault(
+                            "a value beside a `*` is empty, so that the pattern would mean more files than it says"
+                                .to_owned(),
+                        ));
+                    }
+                    text.extend(
+                        value
+                            .chars()
+                            .flat_map(|c| SPECIAL.contains(&c).then_some('\\').into_iter().chain([c])),
+                    );
+                }
+            }
+        }
+        Self::new(&text)
+    }
+
+    /// Of a text as an author writes it; `\` makes what follows it a character like others.
     pub(super) fn new(text: &str) -> Result<Self, PatternFault> {
         let fault = |what: &str| PatternFault(format!("{what}: {}", excerpt(text, 100)));
         if text.len() > LONGEST {
@@ -52,12 +86,16 @@ impl Pattern {
                 "a path is empty, expected one such as report.md or out/*.json".to_owned(),
             ));
         }
-        let plain = parts.iter().take_while(|part| is_plain(part)).count();
-        let text = parts.join("/");
-        let base = parts[..plain].iter().map(|part| (*part).to_owned()).collect();
-        if plain == parts.len() {
-            return Ok(Self { text, base, glob: None, depth: 0 });
+        let base: Vec<String> = parts.iter().map_while(|part| plain(part)).collect();
+        // Escaped they would be the same.
+        if base.iter().any(|part| part == ".." || part == ".") {
+            return Err(fault("a path with `..`, expected one inside the work directory"));
         }
+        let plain = base.len();
+        if plain == parts.len() {
+            return Ok(Self { text: base.join("/"), base, glob: None, depth: 0 });
+        }
+        let text = parts.join("/");
         let glob = GlobBuilder::new(&text).literal_separator(true).backslash_escape(true).build();
         let glob =
             glob.map_err(|error| fault(&format!("a pattern that is not understood ({})", error.kind())))?;
@@ -82,8 +120,21 @@ impl fmt::Display for Pattern {
     }
 }
 
-fn is_plain(part: &str) -> bool {
-    !part.contains(['*', '?', '[', ']', '{', '}', '\\'])
+/// What has a meaning in a pattern.
+const SPECIAL: [char; 8] = ['*', '?', '[', ']', '{', '}', ',', '\\'];
+
+/// The name that a part stands for, if it stands for one alone.
+fn plain(part: &str) -> Option<String> {
+    let mut name = String::with_capacity(part.len());
+    let mut rest = part.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            '\\' => name.push(rest.next()?),
+            '*' | '?' | '[' | ']' | '{' | '}' => return None,
+            other => name.push(other),
+        }
+    }
+    Some(name)
 }
 
 #[cfg(test)]
@@ -93,6 +144,53 @@ mod tests {
     fn meant(pattern: &str, paths: &[&'static str]) -> Vec<&'static str> {
         let pattern = Pattern::new(pattern).unwrap();
         paths.iter().copied().filter(|path| pattern.matches(path)).collect()
+    }
+
+    fn rendered(pieces: &[(&str, bool)]) -> Result<Pattern, PatternFault> {
+        let piece = |(text, is_value): &(&str, bool)| match is_value {
+            true => Piece::Value((*text).to_owned()),
+            false => Piece::Text((*text).to_owned()),
+        };
+        Pattern::of(&pieces.iter().map(piece).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_value_is_a_name_and_no_pattern() {
+        let paths = [
+            "*",
+            "a",
+            "report [v2].txt",
+            "report 2.txt",
+            "a{b}.txt",
+            "ab.txt",
+            "x\\y",
+            "out/*",
+            "out/a",
+            "a,b",
+        ];
+        for name in ["*", "report [v2].txt", "a{b}.txt", "x\\y", "out/*", "a,b"] {
+            let pattern = rendered(&[(name, true)]).unwrap();
+            assert!(pattern.is_plain(), "{name}");
+            let meant: Vec<_> = paths.into_iter().filter(|path| pattern.matches(path)).collect();
+            assert_eq!(meant, [name]);
+        }
+        let mixed =
+            rendered(&[("{", false), ("a,b", true), (",out/", false), ("*", true), ("}", false)]).unwrap();
+        let meant: Vec<_> = paths.into_iter().filter(|path| mixed.matches(path)).collect();
+        assert_eq!(meant, ["out/*", "a,b"]);
+        let below = rendered(&[("out", true), ("/*", false)]).unwrap();
+        assert_eq!((below.base.as_slice(), below.depth), (["out".to_owned()].as_slice(), 0));
+        for pieces in [
+            &[("../x", true)][..],
+            &[("..", true), ("/*", false)],
+            &[(".", true), (".", true), ("/x", false)],
+            &[("", true), ("/etc", false)],
+            &[("", true), ("*", false)],
+            &[("*", false), ("", true), ("*", false)],
+            &[("\\.\\.", false), ("/x", true)],
+        ] {
+            assert!(rendered(pieces).is_err(), "{pieces:?}");
+        }
     }
 
     #[test]

@@ -43,6 +43,12 @@ impl Member {
         fs::read(format!("/proc/{}/environ", self.id)).unwrap_or_default()
     }
 
+    /// Its program's name, for people.
+    pub(super) fn name(&self) -> String {
+        let name = fs::read(format!("/proc/{}/comm", self.id)).unwrap_or_default();
+        String::from_utf8_lossy(&name).trim_end().to_owned()
+    }
+
     /// Whether it is a program of ours to look into: not the kernel's, not another user's.
     pub(super) fn has_program(&self) -> bool {
         match fs::read_link(format!("/proc/{}/exe", self.id)) {
@@ -86,11 +92,36 @@ pub(super) fn living() -> Vec<Member> {
 }
 
 fn those(wanted: impl Fn(&Stat) -> bool) -> Vec<Member> {
+    let is_wanted = |id: &String| Stat::read(id).is_some_and(|stat| stat.is_alive() && wanted(&stat));
+    ids().into_iter().filter(is_wanted).map(|id| Member { id }).collect()
+}
+
+fn ids() -> Vec<String> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let ids = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-    let is_wanted = |id: &String| Stat::read(id).is_some_and(|stat| stat.is_alive() && wanted(&stat));
-    ids.filter(is_wanted).map(|id| Member { id }).collect()
+    names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).collect()
+}
+
+/// The living processes below this one: its children, theirs, and so on.
+pub(super) fn descendants() -> Vec<Member> {
+    let all: Vec<(String, Stat)> =
+        ids().into_iter().filter_map(|id| Stat::read(&id).map(|stat| (id, stat))).collect();
+    let mut parents = vec![rustix::process::getpid().as_raw_pid()];
+    let mut found = Vec::new();
+    while let Some(parent) = parents.pop() {
+        for (id, _) in all.iter().filter(|(_, stat)| stat.parent == parent && stat.is_alive()) {
+            parents.extend(id.parse::<i32>());
+            found.push(Member { id: id.clone() });
+        }
+    }
+    found
+}
+
+/// This process's children that have ended and were not waited for.
+pub(super) fn dead_children() -> Vec<Pid> {
+    let own = rustix::process::getpid().as_raw_pid();
+    let is_dead = |id: &String| Stat::read(id).is_some_and(|stat| stat.parent == own && stat.state == 'Z');
+    ids().into_iter().filter(is_dead).filter_map(|id| Pid::from_raw(id.parse().ok()?)).collect()
 }
 
 /// Whether a group has a member that still does something. Without `/proc` it is taken to have one.
@@ -101,6 +132,7 @@ pub(crate) fn has_living_members(group: Pid) -> bool {
 /// The fields of `/proc/<id>/stat` that matter here.
 struct Stat {
     state: char,
+    parent: i32,
     group: i32,
     started: u64,
 }
@@ -118,6 +150,7 @@ impl Stat {
         let fields: Vec<&str> = behind_name.split_whitespace().collect();
         Some(Self {
             state: fields.first()?.chars().next()?,
+            parent: fields.get(1)?.parse().ok()?,
             group: fields.get(2)?.parse().ok()?,
             started: fields.get(19)?.parse().ok()?,
         })
@@ -137,7 +170,7 @@ mod tests {
     fn reads_a_stat_line_with_a_name_made_to_mislead() {
         let line = "42 (a) R 1 (b c) S 7 40 41 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 123456 0 0";
         let stat = Stat::parse(line).unwrap();
-        assert_eq!((stat.state, stat.group, stat.started), ('S', 40, 123_456));
+        assert_eq!((stat.state, stat.parent, stat.group, stat.started), ('S', 7, 40, 123_456));
         assert!(Stat::parse("").is_none() && Stat::parse("1 (x) S").is_none());
     }
 

@@ -1,16 +1,17 @@
 //! Processes that no note names: a worker can die between a command's start and its note, and a command can leave its group. What they
 //! were started with says whose they are.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::AFTER_KILL;
-use super::process_table::living;
+use super::orphans::{is_adopting, reap};
+use super::process_table::{descendants, living};
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
@@ -35,6 +36,55 @@ pub(crate) fn kill_strays(inputs: &[PathBuf]) -> usize {
         ended.extend(look.killed);
         if began.elapsed() >= patience {
             return ended.len();
+        }
+        thread::sleep(BETWEEN_LOOKS);
+    }
+}
+
+/// A process that had left the group of its command.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stray {
+    pub(crate) pid: i32,
+    pub(crate) name: String,
+}
+
+/// Ends what the commands of an attempt that is over have left outside of their groups, as `setsid` does: TERM, and KILL after `grace`.
+/// They are told by `input`, the attempt's `$SPRONGUS_INPUT`; one that changed its own environment is not found.
+pub(crate) fn end_strays(input: &Path, grace: Duration) -> BTreeSet<Stray> {
+    let inputs = HashSet::from([[b"SPRONGUS_INPUT=", input.as_os_str().as_bytes()].concat()]);
+    let (mut ended, mut asked, began) = (BTreeSet::new(), HashSet::new(), Instant::now());
+    loop {
+        let patience = grace + AFTER_KILL;
+        let members = if is_adopting() { descendants() } else { living() };
+        let mut unknown = false;
+        let mut alive = false;
+        for member in members {
+            let environment = member.environment();
+            // Among our own descendants one that is only becoming a program may be one of them yet.
+            unknown |= is_adopting() && environment.is_empty() && member.has_program();
+            if !names(&environment, &inputs) {
+                continue;
+            }
+            let Some(pid) = member.pid() else { continue };
+            let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            if !names(&member.environment(), &inputs) {
+                continue;
+            }
+            alive = true;
+            ended.insert(Stray { pid: pid.as_raw_pid(), name: member.name() });
+            if began.elapsed() >= grace {
+                let _ = pidfd_send_signal(&process, Signal::KILL);
+            } else if asked.insert(pid) {
+                let _ = pidfd_send_signal(&process, Signal::TERM);
+            }
+        }
+        let look_again =
+            (alive && began.elapsed() < patience) || (unknown && began.elapsed() < WITHOUT_ENVIRONMENT);
+        if !look_again {
+            if is_adopting() {
+                reap();
+            }
+            return ended;
         }
         thread::sleep(BETWEEN_LOOKS);
     }
@@ -72,13 +122,30 @@ fn names(environment: &[u8], inputs: &HashSet<Vec<u8>>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::ExitStatusExt as _;
-    use std::path::Path;
     use std::process::{Child, Command};
 
     use super::*;
 
     fn start(input: &Path) -> Child {
         Command::new("sleep").arg("60").env("SPRONGUS_INPUT", input).spawn().unwrap()
+    }
+
+    #[test]
+    fn what_left_its_group_is_asked_to_end_and_then_made_to() {
+        let input = PathBuf::from("/of another attempt/input.json");
+        for (script, grace, signal) in [
+            ("exec sleep 60", Duration::from_secs(10), Signal::TERM),
+            ("trap '' TERM; while true; do sleep 0.1; done", Duration::from_millis(300), Signal::KILL),
+        ] {
+            let mut command = Command::new("sh");
+            let mut child = command.args(["-c", script]).env("SPRONGUS_INPUT", &input).spawn().unwrap();
+            thread::sleep(Duration::from_millis(200));
+            let waited = thread::spawn(move || child.wait().unwrap());
+            let ended = end_strays(&input, grace);
+            assert_eq!(waited.join().unwrap().signal(), Some(signal.as_raw()), "{script}");
+            assert!(ended.iter().any(|stray| stray.name == "sleep" || stray.name == "sh"), "{ended:?}");
+        }
+        assert_eq!(end_strays(&input, Duration::ZERO), BTreeSet::new());
     }
 
     #[test]

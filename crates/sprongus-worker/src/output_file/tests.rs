@@ -25,7 +25,10 @@ impl Scene {
 fn faults(entries: &[OutputEntry]) -> Vec<String> {
     let fault = |entry: &OutputEntry| match entry {
         OutputEntry::Fault(fault) => Some(fault.to_string()),
-        OutputEntry::Result(_) | OutputEntry::OutputRef(_) | OutputEntry::Progress(_) => None,
+        OutputEntry::Result(_)
+        | OutputEntry::OutputRef(_)
+        | OutputEntry::Progress(_)
+        | OutputEntry::Child(_) => None,
     };
     entries.iter().filter_map(fault).collect()
 }
@@ -82,7 +85,9 @@ fn takes_a_mebibyte_and_says_so() {
     assert_eq!(faults(&scene.file.poll()).len(), 1);
     scene.append("progress=3\n");
     assert_eq!(faults(&scene.file.poll()).len(), 0);
-    assert_eq!(scene.file.finish().1, Outputs { progress: Some(1), ..Outputs::default() });
+    let outputs = scene.file.finish().1;
+    assert_eq!(outputs.progress, Some(1));
+    assert!(outputs.lost.unwrap().contains("more than 1 MiB"));
 }
 
 #[test]
@@ -103,7 +108,21 @@ fn nothing_in_the_files_place_misleads_it() {
     let made = std::process::Command::new("mkfifo").arg(scene.file.path()).status().unwrap();
     assert!(made.success());
     assert_eq!(faults(&scene.file.poll()), ["$SPRONGUS_OUTPUT: is no regular file any more"]);
-    assert_eq!(scene.file.finish().1, Outputs { progress: Some(1), ..Outputs::default() });
+    let outputs = scene.file.finish().1;
+    assert_eq!((outputs.progress, outputs.lost.as_deref()), (Some(1), Some("is no regular file any more")));
+}
+
+#[test]
+fn a_file_put_back_in_its_place_has_lost_nothing() {
+    let mut scene = scene();
+    let other = scene.folder.path().join("other");
+    std::fs::remove_file(scene.file.path()).unwrap();
+    assert_eq!(faults(&scene.file.poll()).len(), 1);
+    std::fs::write(&other, "child={\"kind\": \"a\"}\nresult=1\n").unwrap();
+    std::fs::rename(&other, scene.file.path()).unwrap();
+    assert_eq!(scene.file.poll()[0], OutputEntry::Child("{\"kind\": \"a\"}".to_owned()));
+    let outputs = scene.file.finish().1;
+    assert_eq!((outputs.result.as_deref(), outputs.lost), (Some("1"), None));
 }
 
 proptest! {

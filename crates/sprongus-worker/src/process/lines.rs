@@ -1,5 +1,6 @@
 //! Cuts a stream of bytes into lines of text, holding at most one piece of a line.
 
+use std::mem;
 use std::time::Instant;
 
 /// A longer line is handed on in pieces.
@@ -36,6 +37,15 @@ pub struct OutputLine {
     pub at: Instant,
     /// Whether the line was longer than 8 KiB, and the next entry of this stream continues it.
     pub continued: bool,
+    /// Whether it was drawn over the one before it, as a progress bar is: that one ended with `\r` alone.
+    pub redraws: bool,
+}
+
+/// A piece that was cut off.
+pub(crate) struct Cut {
+    pub(crate) text: String,
+    pub(crate) continued: bool,
+    pub(crate) redraws: bool,
 }
 
 /// The cutter of one stream.
@@ -43,13 +53,19 @@ pub struct OutputLine {
 pub(crate) struct LineCutter {
     pending: Vec<u8>,
     after_return: bool,
+    redraws: bool,
 }
 
 impl LineCutter {
     /// Takes bytes and gives back the lines that they complete, with whether each is continued.
     ///
     /// A `\r` ends a line as `\n` does, for progress bars redraw theirs with it; `\r\n` is one end.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], mut line: impl FnMut(String, bool)) {
+    pub(crate) fn push(&mut self, bytes: &[u8], mut line: impl FnMut(String, bool)) {
+        self.cut(bytes, |cut| line(cut.text, cut.continued));
+    }
+
+    /// The same, with whether each is drawn over the one before it.
+    pub(crate) fn cut(&mut self, mut bytes: &[u8], mut line: impl FnMut(Cut)) {
         while !bytes.is_empty() {
             if self.after_return {
                 self.after_return = false;
@@ -57,6 +73,7 @@ impl LineCutter {
                     bytes = &bytes[1..];
                     continue;
                 }
+                self.redraws = true;
             }
             let room = LONGEST_LINE - self.pending.len();
             let window = &bytes[..bytes.len().min(room + 1)];
@@ -65,15 +82,13 @@ impl LineCutter {
                     self.pending.extend_from_slice(&bytes[..end]);
                     self.after_return = bytes[end] == b'\r';
                     bytes = &bytes[end + 1..];
-                    line(text(&self.pending), false);
-                    self.pending.clear();
+                    line(self.piece(self.pending.len(), false));
                 }
                 None if window.len() > room => {
                     self.pending.extend_from_slice(&bytes[..room]);
                     bytes = &bytes[room..];
                     let whole = whole_characters(&self.pending);
-                    line(text(&self.pending[..whole]), true);
-                    self.pending.drain(..whole);
+                    line(self.piece(whole, true));
                 }
                 None => {
                     self.pending.extend_from_slice(bytes);
@@ -85,10 +100,21 @@ impl LineCutter {
 
     /// Gives back the last line, if it has no end.
     pub(crate) fn finish(&mut self, mut line: impl FnMut(String, bool)) {
+        self.finish_cut(|cut| line(cut.text, cut.continued));
+    }
+
+    /// The same, as [`LineCutter::cut`] gives it.
+    pub(crate) fn finish_cut(&mut self, mut line: impl FnMut(Cut)) {
         if !self.pending.is_empty() {
-            line(text(&self.pending), false);
-            self.pending.clear();
+            line(self.piece(self.pending.len(), false));
         }
+    }
+
+    fn piece(&mut self, length: usize, continued: bool) -> Cut {
+        let cut =
+            Cut { text: text(&self.pending[..length]), continued, redraws: mem::take(&mut self.redraws) };
+        self.pending.drain(..length);
+        cut
     }
 }
 
@@ -128,6 +154,17 @@ mod tests {
         assert_eq!(texts(&[b"10%\r20%\rdone\n"]), ["10%", "20%", "done"]);
         assert_eq!(texts(&[b""]), Vec::<String>::new());
         assert_eq!(texts(&[b"\xff\x00\xc3", b"\xa9\n"]), ["\u{FFFD}\u{FFFD}é"]);
+    }
+
+    #[test]
+    fn a_line_that_is_drawn_over_another_is_told_from_one_below_it() {
+        let (mut cutter, mut redraws) = (LineCutter::default(), Vec::new());
+        for piece in [b"1%\r2%\r".as_slice(), b"3%\r\n", b"done\r", b"\nlast"] {
+            cutter.cut(piece, |cut| redraws.push((cut.text, cut.redraws)));
+        }
+        cutter.finish_cut(|cut| redraws.push((cut.text, cut.redraws)));
+        let expected = [("1%", false), ("2%", true), ("3%", true), ("done", false), ("last", false)];
+        assert_eq!(redraws, expected.map(|(text, redraws)| (text.to_owned(), redraws)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::ending::StepOutput;
 use super::head::Head;
-use super::lines::{LineCutter, OutputLine, Stream};
+use super::lines::{Cut, LineCutter, OutputLine, Stream};
 
 /// How long pipes are waited for when the group is gone; who still holds them has left the group.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -99,21 +99,21 @@ impl Pump {
         while self.stdout.reader.is_some() || self.stderr.reader.is_some() {
             let Some((stream, length)) = self.read(&mut ended).await else { break };
             self.bytes += length as u64;
-            let collect = |text, continued| ready.push((text, continued));
+            let collect = |cut| ready.push(cut);
             match stream {
                 Stream::Stdout => {
                     self.head.push(&self.stdout.buffer[..length]);
-                    self.stdout.cutter.push(&self.stdout.buffer[..length], collect);
+                    self.stdout.cutter.cut(&self.stdout.buffer[..length], collect);
                 }
-                Stream::Stderr => self.stderr.cutter.push(&self.stderr.buffer[..length], collect),
+                Stream::Stderr => self.stderr.cutter.cut(&self.stderr.buffer[..length], collect),
             }
             self.sink.take(stream, &mut ready).await;
         }
         for stream in [Stream::Stdout, Stream::Stderr] {
-            let collect = |text, continued| ready.push((text, continued));
+            let collect = |cut| ready.push(cut);
             match stream {
-                Stream::Stdout => self.stdout.cutter.finish(collect),
-                Stream::Stderr => self.stderr.cutter.finish(collect),
+                Stream::Stdout => self.stdout.cutter.finish_cut(collect),
+                Stream::Stderr => self.stderr.cutter.finish_cut(collect),
             }
             self.sink.take(stream, &mut ready).await;
         }
@@ -154,12 +154,12 @@ struct Sink {
 }
 
 impl Sink {
-    async fn take(&mut self, stream: Stream, ready: &mut Vec<(String, bool)>) {
+    async fn take(&mut self, stream: Stream, ready: &mut Vec<Cut>) {
         let at = Instant::now();
-        for (text, continued) in ready.drain(..) {
+        for Cut { text, continued, redraws } in ready.drain(..) {
             self.seen += u64::from(!continued);
             // A dropped receiver wants no lines; the command is not to blame, and its output is still drained.
-            let _ = self.lines.send(OutputLine { stream, text, at, continued }).await;
+            let _ = self.lines.send(OutputLine { stream, text, at, continued, redraws }).await;
         }
     }
 }

@@ -7,11 +7,12 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
+use super::children::{self, Own};
 use super::ending::StartFault;
 use super::environment::child_environment;
 use super::spec::CommandSpec;
 
-pub(super) fn start(spec: &CommandSpec) -> Result<Child, StartFault> {
+pub(super) fn start(spec: &CommandSpec) -> Result<(Child, Option<Own>), StartFault> {
     let Some((program, arguments)) = spec.argv.split_first() else {
         return Err(StartFault {
             kind: io::ErrorKind::InvalidInput,
@@ -21,7 +22,8 @@ pub(super) fn start(spec: &CommandSpec) -> Result<Child, StartFault> {
     };
     let own_folder = std::env::current_exe().ok().and_then(|own| own.parent().map(Path::to_owned));
     let environment = child_environment(std::env::vars_os(), own_folder.as_deref(), &spec.env);
-    Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .env_clear()
         .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -29,8 +31,8 @@ pub(super) fn start(spec: &CommandSpec) -> Result<Child, StartFault> {
         .stdin(if spec.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
+        .process_group(0);
+    children::start(|| command.spawn(), Child::id)
         .map_err(|error| explain(&error, program, spec, &environment))
 }
 

@@ -20,7 +20,11 @@ impl Shift {
             took.into_iter().for_each(|took| self.pace.executed(took));
         }
         match left {
-            Left::Report(outcome) => self.report(Pending { held, outcome, took }),
+            Left::Report(outcome) => self.report(Pending::new(held, outcome, took)),
+            Left::NoRoom(why) => {
+                self.lacks_room(&why);
+                self.report(Pending::new(held, Outcome::Release, None));
+            }
             Left::Closed => {
                 self.leases.let_go(held.hold.id, held.hold.epoch);
                 self.summary.canceled += u64::from(!held.cleanup);
@@ -56,10 +60,14 @@ impl Shift {
             Ok(answers) => (answers.into_iter(), None),
             Err(error) => (Vec::new().into_iter(), Some(error)),
         };
-        if let Some(error) = &failure {
-            tracing::warn!(code = %error.code(), reports = reports.len(), "reports failed, they are repeated");
+        self.reports.answered(failure.as_ref());
+        if let Some(error) = &failure
+            && (error.retryable() || reports.len() > 1)
+        {
+            self.put_back(error, reports);
+            return;
         }
-        self.reports.answered(failure.is_none());
+        self.reports_refused = None;
         for mut pending in reports {
             let answer = answers.next().unwrap_or_else(|| Err(unanswered(failure.as_ref())));
             match settle(&mut pending, answer) {
@@ -69,6 +77,16 @@ impl Shift {
                 Settled::Again => self.report(pending),
             }
         }
+    }
+
+    /// A call that failed as a whole says nothing about any one of its reports.
+    fn put_back(&mut self, error: &Error, reports: Vec<Pending>) {
+        if self.reports_refused.replace(error.code()) != Some(error.code()) {
+            tracing::warn!(
+                code = %error.code(), error = error.message(), reports = reports.len(), "reports failed, they are repeated"
+            );
+        }
+        reports.into_iter().for_each(|pending| self.report(pending));
     }
 
     fn taken(&mut self, pending: &Pending, run: &Run) {

@@ -83,7 +83,7 @@ impl Shift {
         *self.slots.waiting() = kept;
         let released: Waiting = released;
         for (_, held) in released {
-            self.report(Pending { held, outcome: Outcome::Release, took: None });
+            self.report(Pending::new(held, Outcome::Release, None));
         }
     }
 

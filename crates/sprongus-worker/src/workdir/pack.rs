@@ -19,6 +19,7 @@ use tar::{Builder, EntryType, Header};
 use tokio::task::JoinHandle;
 
 use super::bounds::{DEEPEST, LONGEST_PATH, MOST_BYTES, STATE, WORK, stays_inside, weight};
+use super::holes::{Map, Pieces, SPARSE};
 use super::pipe::{Pipe, pipe};
 
 /// So many of those left out are named.
@@ -121,7 +122,7 @@ impl Packer {
         let root =
             open(work, READ | OFlags::DIRECTORY, Mode::empty()).map_err(unreadable(WORK.as_bytes()))?;
         self.folder(&root, WORK.as_bytes(), 0)?;
-        let header = header(EntryType::Regular, 0o600, state.len() as u64, 0);
+        let header = header(EntryType::Regular, 0o600, state.len() as u64, (0, 0));
         self.put(header, STATE.as_bytes(), None, state)?;
         self.tar.finish().and_then(|()| self.tar.get_mut().flush()).map_err(unread)
     }
@@ -165,7 +166,7 @@ impl Packer {
                 let inner = openat(folder, name, READ | OFlags::DIRECTORY, Mode::empty())
                     .map_err(unreadable(path))?;
                 self.put(
-                    header(EntryType::Directory, stat.st_mode, 0, stat.st_mtime),
+                    header(EntryType::Directory, stat.st_mode, 0, mtime(stat)),
                     path,
                     None,
                     io::empty(),
@@ -175,10 +176,10 @@ impl Packer {
             FileType::Symlink => {
                 let target = readlinkat(folder, name, Vec::new()).map_err(unreadable(path))?;
                 if stays_inside(depth, target.as_bytes()) {
-                    let header = header(EntryType::Symlink, 0o777, 0, stat.st_mtime);
+                    let header = header(EntryType::Symlink, 0o777, 0, mtime(stat));
                     self.put(header, path, Some(target.as_bytes()), io::empty())?;
                 } else {
-                    self.left_out.push(path, "a link that leads out of the work directory, or may");
+                    self.left_out.push(path, "a link that may lead out of the work directory");
                 }
             }
             FileType::Fifo => self.left_out.push(path, "a FIFO"),
@@ -197,8 +198,16 @@ impl Packer {
             return Ok(());
         }
         let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+        let blocks = u64::try_from(stat.st_blocks).unwrap_or(u64::MAX);
+        if let Some(map) = Map::of(&file, size, blocks) {
+            // Every path here is below `work`.
+            let path = [SPARSE.as_bytes(), &path[WORK.len()..]].concat();
+            let header = header(EntryType::Regular, stat.st_mode, map.packed(), mtime(&stat));
+            let content = io::Cursor::new(map.head()).chain(Pieces::new(File::from(file), map));
+            return self.put(header, &path, None, content);
+        }
         let content = Exactly { file: File::from(file), left: size };
-        self.put(header(EntryType::Regular, stat.st_mode, size, stat.st_mtime), path, None, content)
+        self.put(header(EntryType::Regular, stat.st_mode, size, mtime(&stat)), path, None, content)
     }
 
     /// Writes an entry; names that do not fit its header go before it, as GNU tar has it.
@@ -220,7 +229,7 @@ impl Packer {
             target.filter(|target| fill(&mut fields.linkname, target)).map(|it| (EntryType::GNULongLink, it));
         for (kind, text) in [long_path, long_target].into_iter().flatten() {
             let text = [text, b"\0"].concat();
-            let mut extension = self::header(kind, 0o600, text.len() as u64, 0);
+            let mut extension = self::header(kind, 0o600, text.len() as u64, (0, 0));
             fill(&mut extension.as_old_mut().name, b"././@LongLink");
             extension.set_cksum();
             self.tar.append(&extension, text.as_slice()).map_err(unread)?;
@@ -245,13 +254,30 @@ fn fill(field: &mut [u8; 100], text: &[u8]) -> bool {
     fits < text.len()
 }
 
-fn header(kind: EntryType, mode: u32, size: u64, mtime: i64) -> Header {
+/// Seconds and nanoseconds; what is older than 1970 is of its first instant.
+fn mtime(stat: &Stat) -> (u64, u64) {
+    match u64::try_from(stat.st_mtime) {
+        Ok(seconds) => (seconds, nanoseconds(stat)),
+        Err(_) => (0, 0),
+    }
+}
+
+#[allow(clippy::useless_conversion, reason = "the field has another type on other systems")]
+fn nanoseconds(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_mtime_nsec).unwrap_or(0)
+}
+
+/// The nanoseconds of its time are where a tar has a file's ctime, which is nothing that could be put back.
+fn header(kind: EntryType, mode: u32, size: u64, (seconds, nanoseconds): (u64, u64)) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     // No set-user-id over a gate.
     header.set_mode(mode & 0o777);
     header.set_size(size);
-    header.set_mtime(u64::try_from(mtime).unwrap_or(0));
+    header.set_mtime(seconds);
+    if let Some(gnu) = header.as_gnu_mut() {
+        gnu.set_ctime(nanoseconds);
+    }
     header.set_uid(0);
     header.set_gid(0);
     header

@@ -86,8 +86,8 @@ async fn what_is_packed_is_what_is_unpacked() {
     let state = unpack(stream(&tar), to.to_owned()).await.unwrap();
     assert_eq!(state, b"{\"a\":1}");
 
-    // Set-user-id is not kept, and a folder stays one that can be filled and removed.
-    assert_eq!((mode(&to.join("run.sh")), mode(&to.join("locked"))), (0o755, 0o755));
+    // Set-user-id is not kept.
+    assert_eq!((mode(&to.join("run.sh")), mode(&to.join("locked"))), (0o755, 0o555));
     assert_eq!((mode(&to.join(".hidden")), mode(&to.join("locked/read-only"))), (0o600, 0o444));
     assert_eq!(mode(&to.join(&long)), 0o640);
     assert_eq!(fs::read_to_string(to.join(&long)).unwrap(), "long");
@@ -101,6 +101,40 @@ async fn what_is_packed_is_what_is_unpacked() {
     }
     let count = |folder: &Path| fs::read_dir(folder).unwrap().count();
     assert_eq!(count(to), count(from));
+}
+
+#[tokio::test]
+async fn holes_and_times_to_the_nanosecond_survive() {
+    use std::os::unix::fs::FileExt as _;
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (from, to) = (from.path(), to.path());
+    let size = 2_u64 << 30;
+    fs::create_dir(from.join("vm")).unwrap();
+    let disk = File::create(from.join("vm/disk.img")).unwrap();
+    disk.set_len(size).unwrap();
+    disk.write_all_at(b"begin", 0).unwrap();
+    disk.write_all_at(b"middle", size / 2).unwrap();
+    File::create(from.join("vm/hole")).unwrap().set_len(10 << 20).unwrap();
+    let at = |nanos| std::time::SystemTime::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, nanos);
+    disk.set_modified(at(900_000_001)).unwrap();
+    symlink("vm", from.join("link")).unwrap();
+    File::open(from.join("vm")).unwrap().set_modified(at(123_456_789)).unwrap();
+
+    let (tar, _) = packed(from, b"{}").await.unwrap();
+    assert!(tar.len() < 1 << 20, "only what is written is kept: {}", tar.len());
+    unpack(stream(&tar), to.to_owned()).await.unwrap();
+    let modified = |path: &Path| fs::symlink_metadata(path).unwrap().modified().unwrap();
+    assert_eq!(modified(&to.join("vm/disk.img")), at(900_000_001));
+    assert_eq!(modified(&to.join("vm")), at(123_456_789), "though files were made in it");
+    assert_eq!(modified(&to.join("link")), modified(&from.join("link")));
+    let back = File::open(to.join("vm/disk.img")).unwrap();
+    let metadata = back.metadata().unwrap();
+    assert_eq!(metadata.len(), size);
+    assert!(metadata.blocks() * 512 < 1 << 20, "{} blocks", metadata.blocks());
+    let mut read = [0; 6];
+    back.read_exact_at(&mut read, size / 2).unwrap();
+    assert_eq!(&read, b"middle");
+    assert_eq!(fs::metadata(to.join("vm/hole")).unwrap().len(), 10 << 20);
 }
 
 #[tokio::test]
@@ -152,7 +186,8 @@ async fn many_that_are_left_out_are_counted() {
 #[tokio::test]
 async fn more_than_a_gibibyte_is_refused_before_it_is_read() {
     let from = tempfile::tempdir().unwrap();
-    File::create(from.path().join("sparse")).unwrap().set_len(1 << 40).unwrap();
+    // Too large for a file of which only what is written is kept.
+    File::create(from.path().join("sparse")).unwrap().set_len((1 << 40) + 1).unwrap();
     let fault = packed(from.path(), b"").await.err().unwrap();
     assert!(matches!(fault, PackFault::TooLarge), "{fault}");
 }
@@ -202,6 +237,10 @@ async fn a_hostile_tar_is_refused_and_writes_nothing_outside() {
         ("a step upward", [file(b"work/../../outside/x"), end()].concat()),
         ("an absolute path", [file(&[there, b"/x"].concat()), end()].concat()),
         ("beside work", [file(b"input.json"), end()].concat()),
+        ("upward with holes", [file(b"sparse/../../outside/x"), end()].concat()),
+        ("holes without a map", [file(b"sparse/x"), end()].concat()),
+        ("a folder with holes", [entry(b'5', b"sparse/x", b"", b""), end()].concat()),
+        ("a link with holes", [entry(b'2', b"sparse/x", b"y", b""), end()].concat()),
         ("work itself", [file(b"work"), end()].concat()),
         ("a dot", [file(b"work/./x"), end()].concat()),
         ("an empty part", [file(b"work//x"), end()].concat()),

@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Buf as _, Bytes};
-use rustix::fs::{Mode, OFlags, Timespec, Timestamps, fchmod, futimens, mkdirat, open, openat, symlinkat};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, Timespec, Timestamps, fchmod, futimens, mkdirat, open, openat, symlinkat,
+    utimensat,
+};
 use rustix::io::Errno;
 use sprongus_core::artifact::ByteStream;
 use tar::{Archive, Entry};
 use tokio::sync::mpsc;
 
 use super::bounds::{DEEPEST, LONGEST_PATH, MOST_BYTES, STATE, WORK, stays_inside, weight};
+use super::holes::{Map, SPARSE};
 
 /// Pieces on their way.
 const IN_FLIGHT: usize = 4;
@@ -98,6 +102,8 @@ struct Unpacker {
     interrupted: Arc<AtomicBool>,
     bytes: u64,
     buffer: Vec<u8>,
+    /// The folders, as they are to be when all is in them.
+    folders: Vec<(Vec<u8>, Mode, Timestamps)>,
 }
 
 type Result<T, E = UnpackFault> = std::result::Result<T, E>;
@@ -123,7 +129,7 @@ fn refused(error: Errno) -> UnpackFault {
 impl Unpacker {
     fn new(work: &Path, interrupted: Arc<AtomicBool>) -> Result<Self> {
         let root = open(work, FOLDER, Mode::empty()).map_err(|error| UnpackFault::Local(error.into()))?;
-        Ok(Self { root, interrupted, bytes: 0, buffer: vec![0; BUFFER] })
+        Ok(Self { root, interrupted, bytes: 0, buffer: vec![0; BUFFER], folders: Vec::new() })
     }
 
     fn all(&mut self, source: Source) -> Result<Vec<u8>> {
@@ -144,20 +150,28 @@ impl Unpacker {
                 kind => {
                     let name = path.take().unwrap_or_else(|| field(&entry.header().as_old().name));
                     if kind == b'0' && name == STATE.as_bytes() {
+                        self.finish_folders()?;
                         return self.state(&mut entry, size);
                     }
-                    let parts = parts(&name)?;
-                    let (parent, name) = self.parent(&parts)?;
+                    let (is_sparse, parts) = parts(&name)?;
+                    let (parent, last) = self.parent(&parts)?;
                     match kind {
-                        b'0' => self.file(&mut entry, size, &parent, name)?,
-                        b'5' => folder(&entry, &parent, name)?,
+                        b'0' if is_sparse => self.sparse(&mut entry, size, &parent, last)?,
+                        _ if is_sparse => return Err(foreign("it has holes where no file is")),
+                        b'0' => self.file(&mut entry, size, &parent, last)?,
+                        b'5' => {
+                            folder(&parent, last)?;
+                            self.folders.push((name.clone(), mode(&entry), times(&entry)));
+                        }
                         b'2' => {
                             let target = target.take();
                             let target = target.unwrap_or_else(|| field(&entry.header().as_old().linkname));
                             if !stays_inside(parts.len() - 1, &target) {
                                 return Err(foreign("a link leads out of it"));
                             }
-                            symlinkat(OsStr::from_bytes(&target), &parent, name).map_err(refused)?;
+                            symlinkat(OsStr::from_bytes(&target), &parent, last).map_err(refused)?;
+                            let set = utimensat(&parent, last, &times(&entry), AtFlags::SYMLINK_NOFOLLOW);
+                            set.map_err(|error| UnpackFault::Local(error.into()))?;
                         }
                         _ => return Err(foreign("it holds something else than files, folders and links")),
                     }
@@ -223,34 +237,88 @@ impl Unpacker {
         parent: &OwnedFd,
         name: &OsStr,
     ) -> Result<()> {
-        let file = openat(parent, name, NEW_FILE, Mode::RUSR | Mode::WUSR).map_err(refused)?;
-        let mut file = File::from(file);
-        let mut left = size;
+        let mut file = new_file(parent, name)?;
+        self.fill(entry, &mut file, size)?;
+        finish(&file, entry)
+    }
+
+    fn sparse(
+        &mut self,
+        entry: &mut Entry<'_, impl Read>,
+        size: u64,
+        parent: &OwnedFd,
+        name: &OsStr,
+    ) -> Result<()> {
+        let map = match Map::read(entry, size) {
+            Ok(map) => map.ok_or_else(|| foreign("a file's holes are not where they can be"))?,
+            Err(error) => return Err(self.unread(&error)),
+        };
+        let mut file = new_file(parent, name)?;
+        file.set_len(map.size).map_err(UnpackFault::Local)?;
+        for (offset, length) in map.pieces {
+            file.seek(io::SeekFrom::Start(offset)).map_err(UnpackFault::Local)?;
+            self.fill(entry, &mut file, length)?;
+        }
+        finish(&file, entry)
+    }
+
+    /// Writes so many of the entry's bytes.
+    fn fill(&mut self, entry: &mut Entry<'_, impl Read>, file: &mut File, length: u64) -> Result<()> {
+        let mut left = length;
         while left > 0 {
-            let read = entry.read(&mut self.buffer).map_err(|error| self.unread(&error))?;
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
+            let read = entry.read(&mut self.buffer[..most]).map_err(|error| self.unread(&error))?;
             if read == 0 {
                 return Err(foreign("it is not whole"));
             }
             file.write_all(&self.buffer[..read]).map_err(UnpackFault::Local)?;
-            left = left.saturating_sub(read as u64);
+            left -= read as u64;
         }
+        Ok(())
+    }
+
+    /// Gives the folders their modes and times, now that nothing is made in them any more; those within others first.
+    fn finish_folders(&mut self) -> Result<()> {
         let local = |error: Errno| UnpackFault::Local(error.into());
-        fchmod(file.as_fd(), mode(entry)).map_err(local)?;
-        let mtime = entry.header().mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0);
-        let time = Timespec { tv_sec: mtime, tv_nsec: 0 };
-        futimens(file.as_fd(), &Timestamps { last_access: time, last_modification: time }).map_err(local)
+        for (path, mode, times) in std::mem::take(&mut self.folders).into_iter().rev() {
+            let (_, parts) = parts(&path)?;
+            let (parent, name) = self.parent(&parts)?;
+            let folder = openat(&parent, name, FOLDER, Mode::empty()).map_err(refused)?;
+            fchmod(&folder, mode).map_err(local)?;
+            futimens(&folder, &times).map_err(local)?;
+        }
+        Ok(())
     }
 }
 
-fn folder(entry: &Entry<'_, impl Read>, parent: &OwnedFd, name: &OsStr) -> Result<()> {
+fn new_file(parent: &OwnedFd, name: &OsStr) -> Result<File> {
+    Ok(openat(parent, name, NEW_FILE, Mode::RUSR | Mode::WUSR).map_err(refused)?.into())
+}
+
+/// Gives a file its mode and its time.
+fn finish(file: &File, entry: &Entry<'_, impl Read>) -> Result<()> {
+    let local = |error: Errno| UnpackFault::Local(error.into());
+    fchmod(file.as_fd(), mode(entry)).map_err(local)?;
+    futimens(file.as_fd(), &times(entry)).map_err(local)
+}
+
+/// Makes a folder that can be filled, whatever its mode is to be.
+fn folder(parent: &OwnedFd, name: &OsStr) -> Result<()> {
     match mkdirat(parent, name, Mode::RWXU) {
-        // It came after something in it.
-        Err(Errno::EXIST) => {}
-        made => made.map_err(refused)?,
+        // It came after something in it. What is there may be something else.
+        Err(Errno::EXIST) => openat(parent, name, FOLDER, Mode::empty()).map(drop).map_err(refused),
+        made => made.map_err(refused),
     }
-    let folder = openat(parent, name, FOLDER, Mode::empty()).map_err(refused)?;
-    // One that its owner cannot write could not be filled, nor removed.
-    fchmod(&folder, mode(entry) | Mode::RWXU).map_err(|error| UnpackFault::Local(error.into()))
+}
+
+fn times(entry: &Entry<'_, impl Read>) -> Timestamps {
+    let header = entry.header();
+    let seconds = header.mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0);
+    // Not there in what an earlier version has packed.
+    let nanoseconds = header.as_gnu().and_then(|gnu| gnu.ctime().ok()).filter(|nanos| *nanos < 1_000_000_000);
+    #[expect(clippy::cast_possible_wrap, reason = "less than a second")]
+    let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.unwrap_or(0) as _ };
+    Timestamps { last_access: time, last_modification: time }
 }
 
 fn mode(entry: &Entry<'_, impl Read>) -> Mode {
@@ -262,10 +330,12 @@ fn field(field: &[u8; 100]) -> Vec<u8> {
     field.iter().copied().take_while(|byte| *byte != 0).collect()
 }
 
-/// The path of an entry below the work directory, part by part.
-fn parts(name: &[u8]) -> Result<Vec<&OsStr>> {
+/// The path of an entry below the work directory, part by part; and whether it is of a file with holes.
+fn parts(name: &[u8]) -> Result<(bool, Vec<&OsStr>)> {
     let mut parts = name.split(|byte| *byte == b'/');
-    let inside = parts.next() == Some(WORK.as_bytes());
+    let first = parts.next();
+    let is_sparse = first == Some(SPARSE.as_bytes());
+    let inside = is_sparse || first == Some(WORK.as_bytes());
     let parts: Vec<_> = parts.map(OsStr::from_bytes).collect();
     let plain =
         |part: &&OsStr| !matches!(part.as_bytes(), b"" | b"." | b"..") && !part.as_bytes().contains(&0);
@@ -275,5 +345,5 @@ fn parts(name: &[u8]) -> Result<Vec<&OsStr>> {
     if parts.len() > DEEPEST + 1 || name.len() > LONGEST_PATH {
         return Err(foreign("an entry lies too deep"));
     }
-    Ok(parts)
+    Ok((is_sparse, parts))
 }

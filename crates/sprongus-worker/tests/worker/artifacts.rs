@@ -320,3 +320,19 @@ async fn a_handler_keeps_bytes_and_files() {
     assert_eq!(artifact_bytes(&scene, id, "big.bin").await, vec![7; 700_000]);
     scene.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_in_a_pattern_names_a_file_and_widens_nothing() {
+    let script = "echo a > 'report [v2].txt'; echo b > 'report 2.txt'; echo c > private.txt";
+    let paths = r#"["{{ input.file }}"]"#;
+    let (scene, run) = keep(script, paths, json!({"file": "report [v2].txt"})).await;
+    assert_eq!(run.state, State::Succeeded, "{:?}", run.error);
+    assert_eq!(names(&scene, run.id).await, ["report [v2].txt"]);
+    scene.end().await;
+    for file in ["*", "**", "{private,report 2}.txt", "../work/private.txt", "r?port 2.txt"] {
+        let (scene, run) = keep(script, paths, json!({"file": file})).await;
+        assert_eq!(run.state, State::Failed, "{file}");
+        assert!(names(&scene, run.id).await.is_empty(), "{file}");
+        scene.end().await;
+    }
+}

@@ -98,7 +98,10 @@ async fn a_commands_exit_code_passes_a_gate_or_not() {
     let once = NewRun { max_attempts: Some(1), ..NewRun::new("k", Json::default()) };
     let id = scene.enqueue_with(once).await;
     let run = scene.until_state(id, State::Failed).await;
-    assert_eq!(run.error.as_deref(), Some("gate \"test\" did not pass: its command exited with 1\nwhy"));
+    assert_eq!(
+        run.error.as_deref(),
+        Some("gate \"test\" did not pass: its command exited with 1\ntested\nwhy")
+    );
 
     let id = scene.enqueue("lenient", json!({})).await;
     scene.until_state(id, State::Succeeded).await;

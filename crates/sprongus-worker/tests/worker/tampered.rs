@@ -38,11 +38,15 @@ pub enum Call {
     KeepWorkdir,
     DropWorkdir,
     PutArtifact,
+    Record,
+    Cleaned,
 }
 
 pub struct Tampered {
     inner: Arc<dyn Runs>,
-    cut: Mutex<HashSet<Call>>,
+    cut: Mutex<HashMap<Call, ErrorCode>>,
+    /// Runs whose reports are refused for nothing of their own.
+    stumbles: Mutex<HashSet<RunId>>,
     lost: Mutex<HashMap<Call, u32>>,
     /// What is given for a kept work directory, one after the other, instead of what is kept.
     given: Mutex<Vec<Vec<io::Result<Bytes>>>>,
@@ -58,6 +62,7 @@ impl Tampered {
         Arc::new(Self {
             inner,
             cut: Mutex::default(),
+            stumbles: Mutex::default(),
             lost: Mutex::default(),
             given: Mutex::default(),
             waits: AtomicUsize::new(0),
@@ -69,7 +74,17 @@ impl Tampered {
     }
 
     pub fn cut(&self, call: Call) {
-        self.cut.lock().unwrap().insert(call);
+        self.refuse(call, ErrorCode::Unavailable);
+    }
+
+    /// Refuses calls of this sort with this code until it is mended.
+    pub fn refuse(&self, call: Call, code: ErrorCode) {
+        self.cut.lock().unwrap().insert(call, code);
+    }
+
+    /// A call that reports this run is refused as a whole, as by a fault of the server's.
+    pub fn stumble_over(&self, id: RunId) {
+        self.stumbles.lock().unwrap().insert(id);
     }
 
     pub fn mend(&self, call: Call) {
@@ -97,10 +112,10 @@ impl Tampered {
     }
 
     fn pass(&self, call: Call) -> Result<()> {
-        if self.cut.lock().unwrap().contains(&call) {
-            return Err(Error::new(ErrorCode::Unavailable, "the line is cut"));
+        match self.cut.lock().unwrap().get(&call) {
+            Some(code) => Err(Error::new(*code, "refused by the test")),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -134,6 +149,9 @@ impl Runs for Tampered {
 
     async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<Run>>> {
         self.pass(Call::Finish)?;
+        if reports.iter().any(|report| self.stumbles.lock().unwrap().contains(&report.id)) {
+            return Err(Error::internal("a statement was refused"));
+        }
         self.finished.fetch_add(1, Ordering::SeqCst);
         self.inner.finish(worker, reports).await
     }
@@ -159,6 +177,7 @@ impl Runs for Tampered {
 
     async fn keep_workdir(&self, hold: &Hold, body: ByteStream) -> Result<()> {
         self.keeps.fetch_add(1, Ordering::SeqCst);
+        self.pass(Call::KeepWorkdir)?;
         let answer = self.inner.keep_workdir(hold, body).await;
         self.arrives(Call::KeepWorkdir, answer)
     }
@@ -181,10 +200,12 @@ impl Runs for Tampered {
     }
 
     async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()> {
+        self.pass(Call::Record)?;
         self.inner.record(hold, steps, lines).await
     }
 
     async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
+        self.pass(Call::Cleaned)?;
         self.inner.cleaned(hold, gone_at).await
     }
 

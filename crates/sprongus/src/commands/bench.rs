@@ -94,7 +94,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let measured = tokio::select! {
         measured = measure(&args, app, &scratch) => measured.map(|()| Exit::Done),
         // Without a handler Ctrl-C would end the process at once, and leave behind what was made.
-        Ok(()) = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        () = crate::work::interrupted() => Ok(Exit::Interrupted),
     };
     let cleaned = scratch.clean().await;
     let exit = measured?;

@@ -71,6 +71,10 @@ fn declaration(app: &App, findings: &mut Findings) -> Option<Declaration> {
                     .warnings()
                     .map(|warning| Finding::wrong("sprongus.toml", warning.to_string(), remedy)),
             );
+            // A worker here would refuse to start.
+            if let Err((why, remedy)) = sprongus_worker::check_default_scratch() {
+                findings.add(Finding::wrong("work directories", why, remedy));
+            }
             Some(declaration)
         }
         Err(fault) => {

@@ -5,6 +5,7 @@ mod approve;
 mod artifacts;
 mod batch;
 mod cancel;
+mod child;
 mod chosen;
 mod enqueue;
 mod events;

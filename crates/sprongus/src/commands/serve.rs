@@ -9,7 +9,6 @@ use sprongus::housekeeping::Housekeeping;
 use sprongus_core::names::{Kind, WorkerId};
 use sprongus_core::{Error, ErrorCode, Result};
 use sprongus_http::server::{Options, RateLimit, Server};
-use sprongus_worker::Shutdown;
 use sprongus_worker::declaration::{Declaration, RateLimitDeclaration};
 use tokio::net::TcpListener;
 
@@ -25,7 +24,7 @@ use crate::{times, version};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The first start on a database without tokens makes one for you, and says where it is. \
-                        SIGTERM or Ctrl-C stops it: requests under way are answered first."
+                        SIGTERM, SIGHUP or Ctrl-C stops it: requests under way are answered first."
 )]
 pub struct Args {
     /// Where to listen; other machines reach it only if told so, and then behind TLS
@@ -75,8 +74,9 @@ pub async fn run(args: Args, app: &App) -> Outcome {
         );
     }
     app.screen.note(&format!("dashboard {url}/login"));
-    let shutdown = Shutdown::on_signals()
-        .map_err(|error| Error::internal("signals cannot be listened for").with_source(error))?;
+    let shutdown = work::on_signals()?;
+    // As the first process of a container it gets the orphans of what others start there.
+    sprongus_worker::leftovers::adopt_orphans();
     let mut options = options(declaration.as_ref());
     options.grace = args.grace.unwrap_or(options.grace);
     let figures = housekeeping.figures();
@@ -115,6 +115,9 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let served = served?;
     worked?;
     served.map_err(|error| cannot_listen(&args.listen, &error))?;
+    if let Some(signal) = shutdown.signal() {
+        app.screen.note(&format!("stopped by {signal}"));
+    }
     Ok(Exit::Done)
 }
 

@@ -17,7 +17,7 @@ use crate::work::{self, Wishes};
 /// How.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The first SIGTERM or Ctrl-C stops claiming and lets what runs end within the grace; the second, or the \
+    after_help = "The first SIGTERM, SIGHUP or Ctrl-C stops claiming and lets what runs end within the grace; the second, or the \
                         end of the grace, stops processes and gives their runs back."
 )]
 pub struct Args {
@@ -59,9 +59,14 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let ready = |id: &WorkerId| app.screen.note(&format!("worker {id} {greeting}; Ctrl-C stops it"));
     // A server sweeps for the workers that are its clients.
     let _sweeping = connection.service().ok().map(|(service, _)| Housekeeping::sweeping(service.clone()));
-    let summary = work::serve(connection.runs, declaration, wishes, ready).await;
+    let shutdown = work::on_signals()?;
+    let summary = work::until(connection.runs, declaration, wishes, shutdown.clone(), ready).await;
     telemetry.stop().await;
     let summary = summary?;
+    app.screen.note(&match shutdown.signal() {
+        Some(signal) => format!("stopped by {signal}"),
+        None => "stopped: it was drained".to_owned(),
+    });
     app.screen.answer(&summary, "", || {
         format!(
             "{} succeeded, {} failed, {} to be retried, {} canceled, {} given back, {} left at a gate, {} lost\n",

@@ -156,6 +156,13 @@ pub fn choose(wish: &Wish, around: &Surroundings, access: Access) -> Result<Plac
         let name = "DATABASE_URL";
         return Ok(Place { target: target(database, name)?, why: Why::Variable(name) });
     }
+    // Where its worker keeps its runs, a command is not told; in any other file nobody would look for them.
+    if around.run.is_some() {
+        return Err(Error::validation("inside a run no database is chosen unless it is named").with_hint(
+            "hand a run to this one's worker with `sprongus runs enqueue --child`, or say where to go with --db, --remote, \
+             SPRONGUS_DATABASE_URL or SPRONGUS_API_URL",
+        ));
+    }
     if let Some(declaration) = find_upward(&around.folder) {
         let folder = declaration.parent().unwrap_or(Path::new("."));
         return Ok(Place {
@@ -246,6 +253,7 @@ fn path(text: &str, named_by: &str) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::surroundings::InsideRun;
 
     fn around() -> Surroundings {
         Surroundings {
@@ -303,6 +311,28 @@ mod tests {
         assert!(choose(&here, &around, Access::Serving).is_err());
         let wish = Wish { database: address("mine.db"), ..Wish::default() };
         assert_eq!(chosen(&wish, &around, Access::Existing), ("mine.db".to_owned(), Why::Option));
+    }
+
+    #[test]
+    fn inside_a_run_only_what_is_named_is_chosen() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("sprongus.toml"), "").unwrap();
+        let mut around = Surroundings { folder: folder.path().to_owned(), ..around() };
+        around.run = Some(InsideRun::default());
+        for access in [Access::Creating, Access::Existing, Access::Working] {
+            let refused = choose(&Wish::default(), &around, access).unwrap_err();
+            assert_eq!(refused.code(), sprongus_core::ErrorCode::Validation);
+            assert!(
+                refused.hint().contains("--child") && refused.hint().contains("--db"),
+                "{}",
+                refused.hint()
+            );
+        }
+        let wish = Wish { database: address("mine.db"), ..Wish::default() };
+        assert_eq!(chosen(&wish, &around, Access::Creating), ("mine.db".to_owned(), Why::Option));
+        around.database_url = address("ours.db");
+        let named = ("ours.db".to_owned(), Why::Variable("SPRONGUS_DATABASE_URL"));
+        assert_eq!(chosen(&Wish::default(), &around, Access::Creating), named);
     }
 
     #[test]

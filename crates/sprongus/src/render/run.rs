@@ -114,6 +114,11 @@ pub fn block(
         let by = excerpt(&last.by, SHORT);
         field("given back", &format!("{count}, last {} by {by}", when(last.at, now)));
     }
+    // The step of a gate tells what of the work directory is not there behind it.
+    let gate = run.waiting_for().and_then(|gate| steps.iter().find(|step| step.id == gate.step_id));
+    if let Some(left_out) = gate.and_then(|step| step.output.as_deref()) {
+        field("attention", &printable(left_out).replace('\n', &format!("\n{}", " ".repeat(LABEL + 2))));
+    }
     let names = [("project", run.project_id.as_ref().map(|id| id.as_str()))];
     let names = names.into_iter().chain([("for", run.agent_task_id.as_ref().map(|id| id.as_str()))]);
     names.for_each(|(label, name)| name.into_iter().for_each(|name| field(label, name)));

@@ -20,7 +20,7 @@ use super::stage::{EditorLock, Stage};
 use super::telling;
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use crate::follow::{Show, to_the_end};
+use crate::follow::{Limits, Show, to_the_end};
 use crate::render::run::{ending, line};
 use crate::render::screen::{Format, Screen};
 use crate::{declared, work};
@@ -139,7 +139,8 @@ impl<'a> Demo<'a> {
             return Ok((run, outcome));
         }
         let show = if self.is_for_people() { Show::Lines } else { Show::Nothing };
-        let following = to_the_end(&self.screen, self.runs.as_ref(), run.id, None, show);
+        let limits = Limits { timeout: None, patience: Duration::ZERO };
+        let following = to_the_end(&self.screen, self.runs.as_ref(), run.id, limits, show);
         let mut working = pin!(work::beside(crew, self.runs.clone(), following));
         let mut closing = pin!(close_when_retried(self.runs.as_ref(), run.id, lock));
         let ended = tokio::select! {

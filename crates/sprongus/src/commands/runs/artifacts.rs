@@ -57,7 +57,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     tokio::select! {
         fetched = fetch(app, &*runs, &artifacts, folder) => fetched.map(|()| Exit::Done),
         // What is half there goes with the future that was writing it.
-        Ok(()) = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        () = crate::work::interrupted() => Ok(Exit::Interrupted),
     }
 }
 

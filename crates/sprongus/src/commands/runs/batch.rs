@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::time::Duration;
 
-use serde_json::{Map, Value};
-use sprongus_core::json::{self, Json, MAX_INPUT_BYTES};
+use sprongus_core::json::MAX_INPUT_BYTES;
+use sprongus_core::request;
 use sprongus_core::rules::enqueue::prepare;
-use sprongus_core::run::{Due, NewRun};
+use sprongus_core::run::NewRun;
 use sprongus_core::text::excerpt;
 use sprongus_core::{Error, ErrorCode, Result};
 use sprongus_worker::declaration::Declaration;
@@ -19,8 +18,6 @@ const LONGEST_LINE: u64 = 2 * MAX_INPUT_BYTES as u64;
 
 /// All requests are checked before the first is made, so all are held at once.
 const MOST_BYTES: u64 = 256 << 20;
-
-const NAMES: &str = "kind, input, projectId, agentTaskId, idempotencyKey, maxAttempts, priority, runAt, delayMs, expireAt, tags, id";
 
 /// Reads and checks every line of the file, or of stdin for `-`.
 ///
@@ -67,68 +64,19 @@ fn at_line(number: u64, error: &Error) -> Error {
 }
 
 fn request(line: &[u8], declaration: Option<&Declaration>) -> Result<NewRun> {
-    let value = json::parse_value(line.trim_ascii());
-    let value = value.map_err(|fault| Error::new(ErrorCode::Malformed, fault.to_string()))?;
-    let Value::Object(mut fields) = value else {
-        return Err(Error::validation(
-            "expected a JSON object, such as {\"kind\": \"script.pull\", \"input\": {}}",
-        ));
-    };
-    let mut run = NewRun {
-        kind: text(&mut fields, "kind")?.unwrap_or_default(),
-        project_id: text(&mut fields, "projectId")?,
-        agent_task_id: text(&mut fields, "agentTaskId")?,
-        idempotency_key: text(&mut fields, "idempotencyKey")?,
-        id: text(&mut fields, "id")?.map(|id| id.parse()).transpose()?,
-        input: fields.remove("input").map(Json::from_value),
-        max_attempts: number(&mut fields, "maxAttempts")?,
-        priority: number(&mut fields, "priority")?,
-        expire_at: text(&mut fields, "expireAt")?.map(|time| time.parse()).transpose()?,
-        ..NewRun::default()
-    };
-    let run_at = text(&mut fields, "runAt")?.map(|time| time.parse()).transpose()?;
-    run.due = match (run_at, number::<u64>(&mut fields, "delayMs")?) {
-        (None, None) => Due::Now,
-        (Some(time), None) => Due::At(time),
-        (None, Some(millis)) => Due::After(Duration::from_millis(millis)),
-        (Some(_), Some(_)) => return Err(Error::validation("a run has either runAt or delayMs, not both")),
-    };
-    if let Some(tags) = fields.remove("tags") {
-        run.tags = serde_json::from_value(tags)
-            .map_err(|_| Error::validation("tags: expected an object of strings"))?;
-    }
-    if let Some(name) = fields.keys().next() {
-        return Err(Error::validation(format!("no request has a field {}", excerpt(name, 48)))
-            .with_hint(format!("the fields are {NAMES}")));
-    }
+    let mut run = request::parse(line)?;
     declared::apply(declaration, &mut run)?;
     // The store will ask again; asking here keeps a bad line from leaving the lines before it enqueued.
     prepare(&run, None)?;
     Ok(run)
 }
 
-fn text(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>> {
-    match fields.remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            Err(Error::validation(format!("{name}: expected a string")))
-        }
-    }
-}
-
-fn number<T: TryFrom<u64>>(fields: &mut Map<String, Value>, name: &str) -> Result<Option<T>> {
-    match fields.remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_u64().map(T::try_from) {
-            Some(Ok(number)) => Ok(Some(number)),
-            Some(Err(_)) | None => Err(Error::validation(format!("{name}: expected a whole number"))),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use sprongus_core::run::Due;
+
     use super::*;
 
     #[test]

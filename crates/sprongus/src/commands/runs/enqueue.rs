@@ -8,14 +8,14 @@ use sprongus_core::time::Timestamp;
 use sprongus_core::{Error, Result, Runs, RunsExt};
 use sprongus_worker::declaration::Declaration;
 
-use super::batch;
 use super::filter::tag;
 use super::served::{self, Remedy};
+use super::{batch, child};
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use crate::follow::{Show, to_the_end};
+use crate::follow::{Limits, PATIENCE, Show, to_the_end};
 use crate::render::fault;
 use crate::render::plural::plural;
 use crate::render::run::{ending, line};
@@ -71,13 +71,19 @@ pub struct Args {
     /// Stop following after this long; the run goes on
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub timeout: Option<Duration>,
+    /// How long a server that does not answer is asked again; 5m unless said otherwise
+    #[arg(long, value_name = "DURATION", value_parser = times::span)]
+    pub patience: Option<Duration>,
     /// Execute it here too, and follow it to its end
     #[arg(long)]
     pub work: bool,
+    /// Inside a run: hand it to that run's worker, which enqueues it
+    #[arg(long, conflicts_with_all = ["wait", "work", "timeout", "patience"])]
+    pub child: bool,
     /// Many requests, one JSON object a line; - for stdin
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = [
         "project", "input", "stdin", "idempotency_key", "max_attempts", "priority", "run_at", "delay", "expire_at",
-        "agent_task", "tag", "wait", "work",
+        "agent_task", "tag", "wait", "work", "child",
     ])]
     pub from: Option<String>,
 }
@@ -85,8 +91,9 @@ pub struct Args {
 /// Enqueues.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let declaration = app.usable_declaration()?;
-    if args.timeout.is_some() && !args.wait && !args.work {
-        return Err(Error::validation("--timeout: there is nothing to wait for")
+    if (args.timeout.is_some() || args.patience.is_some()) && !args.wait && !args.work {
+        let option = if args.timeout.is_some() { "--timeout" } else { "--patience" };
+        return Err(Error::validation(format!("{option}: there is nothing to wait for"))
             .with_hint("add --wait")
             .into());
     }
@@ -94,6 +101,9 @@ pub async fn run(args: Args, app: &App) -> Outcome {
         return many(batch::read(path, declaration.as_ref())?, declaration.as_ref(), app).await;
     }
     let request = request(&args, declaration.as_ref())?;
+    if args.child {
+        return child::hand_over(request, app);
+    }
     let unknown = served::unknown(declaration.as_ref(), &request.kind);
     let crew = if args.work { Some(work::crew(declaration, &request.kind)?) } else { None };
     for warning in crew.iter().flat_map(work::Crew::warnings) {
@@ -114,15 +124,16 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     if app.screen.format != Format::Json {
         app.screen.answer(&run, &run.id.to_string(), || line(&run))?;
     }
+    let limits = Limits { timeout: args.timeout, patience: args.patience.unwrap_or(PATIENCE) };
     let ended = match crew {
         Some(crew) => {
             served::note(app, runs.as_ref(), &run, Remedy::Here, unknown.as_ref()).await?;
-            let following = to_the_end(&app.screen, runs.as_ref(), run.id, args.timeout, show);
+            let following = to_the_end(&app.screen, runs.as_ref(), run.id, limits, show);
             work::beside(crew, runs.clone(), following).await?
         }
         None => {
             served::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork, unknown.as_ref()).await?;
-            to_the_end(&app.screen, runs.as_ref(), run.id, args.timeout, show).await?
+            to_the_end(&app.screen, runs.as_ref(), run.id, limits, show).await?
         }
     };
     conclude(app, &ended)

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use crate::follow::{Show, to_the_end};
+use crate::follow::{Limits, PATIENCE, Show, to_the_end};
 use crate::render::run::ending;
 use crate::render::screen::Format;
 use crate::run_ref::RunRef;
@@ -21,6 +21,9 @@ pub struct Args {
     /// Stop following after this long; the run goes on
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub timeout: Option<Duration>,
+    /// How long a server that does not answer is asked again; 5m unless said otherwise
+    #[arg(long, value_name = "DURATION", value_parser = times::span)]
+    pub patience: Option<Duration>,
 }
 
 /// Follows it. Exits as the run ended.
@@ -29,7 +32,8 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let id = args.id.find(app, runs.as_ref()).await?;
     let run = runs.get(id).await?;
     served::note(app, runs.as_ref(), &run, Remedy::Worker, None).await?;
-    let run = to_the_end(&app.screen, runs.as_ref(), id, args.timeout, Show::stream(&app.screen)).await?;
+    let limits = Limits { timeout: args.timeout, patience: args.patience.unwrap_or(PATIENCE) };
+    let run = to_the_end(&app.screen, runs.as_ref(), id, limits, Show::stream(&app.screen)).await?;
     if app.screen.format == Format::People {
         app.screen.text(&ending(&run))?;
     }
