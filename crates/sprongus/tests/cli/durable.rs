@@ -1,0 +1,226 @@
+//! Signals, restarts, what commands leave behind, and runs that ask for others.
+
+use std::io::Read as _;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::backing::{Backing, Served, sessions};
+use crate::sandbox::{Sandbox, finished};
+
+#[track_caller]
+fn eventually(what: &str, mut there: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !there() {
+        assert!(began.elapsed() < Duration::from_secs(40), "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+fn lives(pid: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim()));
+    status.is_ok_and(|status| !status.lines().any(|line| line.starts_with("State:") && line.contains('Z')))
+}
+
+/// `sleep` that says where it is.
+fn slow(sandbox: &Sandbox) -> std::path::PathBuf {
+    let pid = sandbox.path().join("pid");
+    sandbox.write(
+        "sprongus.toml",
+        format!("[kinds.slow]\ncommand = [\"sh\", \"-c\", 'echo $$ > {}; exec sleep 600']\n", pid.display()),
+    );
+    pid
+}
+
+fn read(path: &std::path::Path) -> String {
+    let mut text = String::new();
+    eventually("it says where it is", || {
+        text = std::fs::read_to_string(path).unwrap_or_default();
+        text.ends_with('\n')
+    });
+    text
+}
+
+#[test]
+fn a_hang_up_stops_a_worker_in_order_and_is_named() {
+    for words in [&["worker", "--grace", "1s"][..], &["runs", "enqueue", "slow", "--work"]] {
+        let sandbox = Sandbox::new();
+        let pid = slow(&sandbox);
+        let id = if words[0] == "worker" { sandbox.enqueue("slow") } else { String::new() };
+        let child = sandbox.command(words).spawn().unwrap();
+        let process = read(&pid);
+        signal(&child, Signal::HUP);
+        let done = finished(child);
+        let id = if id.is_empty() { sandbox.line("-q runs list").out.trim().to_owned() } else { id };
+        if words[0] == "worker" {
+            assert!(done.exits(0).err.contains("stopped by SIGHUP"));
+        } else {
+            done.exits(130);
+        }
+        assert!(!lives(&process), "its command has ended with it");
+        let run = sandbox.run(&["--json", "runs", "status", &id]).exits(0).json();
+        assert_eq!(
+            (&run["state"], &run["attempt"], &run["crashes"]),
+            (&"queued".into(), &0.into(), &0.into())
+        );
+    }
+}
+
+#[test]
+fn a_server_says_what_stopped_it() {
+    for (stop, name) in [(Signal::HUP, "SIGHUP"), (Signal::TERM, "SIGTERM")] {
+        let sandbox = Sandbox::new();
+        let file = sandbox.file().display().to_string();
+        let child = sandbox.command(&["serve", "--listen", "127.0.0.1:0", "--db", &file]).spawn().unwrap();
+        eventually("it has begun", || sandbox.path().join("data/sprongus/runs.db.token").exists());
+        std::thread::sleep(Duration::from_millis(500));
+        signal(&child, stop);
+        let done = finished(child).exits(0);
+        assert!(done.err.contains(&format!("stopped by {name}")), "{}", done.err);
+    }
+}
+
+#[test]
+fn a_hang_up_that_was_ignored_stays_ignored() {
+    let sandbox = Sandbox::new();
+    slow(&sandbox);
+    let plain = sandbox.command(&["worker"]);
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", "trap '' HUP; exec \"$0\" worker"])
+        .arg(plain.get_program())
+        .current_dir(sandbox.path());
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("it is seen", || sandbox.line("-q workers list").out.lines().count() == 1);
+    signal(&child, Signal::HUP);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none());
+    signal(&child, Signal::TERM);
+    finished(child).exits(0);
+}
+
+fn serve(sandbox: &Sandbox, at: &str) -> Served {
+    let file = sandbox.file().display().to_string();
+    let mut command = sandbox.command(&["-q", "serve", "--listen", at, "--db", &file]);
+    Served::start(command.stderr(Stdio::null()))
+}
+
+#[test]
+fn followers_outlive_a_restart_of_the_server() {
+    let sandbox = Sandbox::new();
+    let mut served = serve(&sandbox, "127.0.0.1:0");
+    let (remote, address) = (format!("--remote={}", served.url), served.url["http://".len()..].to_owned());
+    let id = sandbox.run(&[&remote, "-q", "runs", "enqueue", "k"]).exits(0).out.trim().to_owned();
+    let follow = |patience: &str| {
+        sandbox.command(&[&remote, "runs", "tail", &id, "--patience", patience]).spawn().unwrap()
+    };
+    let (patient, mut hasty) = (follow("2m"), follow("1s"));
+    let waiting = sandbox.command(&[&remote, "runs", "enqueue", "other", "--wait"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    served.stop();
+    let mut err = String::new();
+    assert_eq!(hasty.wait().unwrap().code(), Some(8));
+    hasty.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!(err.matches("trying again for 1.0s").count(), 1, "{err}");
+    std::thread::sleep(Duration::from_secs(2));
+    let _again = serve(&sandbox, &address);
+    let other = sandbox.line("-q runs list --kind other").exits(0).out.trim().to_owned();
+    for id in [&id, &other] {
+        sandbox.run(&["runs", "cancel", id, "--yes"]).exits(0);
+    }
+    for follower in [patient, waiting] {
+        let done = finished(follower).exits(11);
+        assert_eq!(done.err.matches("trying again for").count(), 1, "{}", done.err);
+        assert!(done.err.contains("it answers again"), "{}", done.err);
+        assert_eq!(done.out.matches("enqueued").count(), 1, "nothing is told twice: {}", done.out);
+    }
+}
+
+fn a_command_hands_a_run_to_its_worker(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
+    sandbox.write(
+        "sprongus.toml",
+        r#"
+[kinds.hello]
+max_attempts = 7
+command = ["true"]
+
+[kinds.parent]
+command = ["sh", "-c", "sprongus --json runs enqueue hello --child --input '{\"name\": \"child\"}' --priority 9"]
+
+[kinds.stray]
+max_attempts = 1
+command = ["sh", "-c", "cd $SPRONGUS_PROJECT_DIR; sprongus runs enqueue hello"]
+
+[kinds.waits]
+max_attempts = 1
+command = ["sh", "-c", "sprongus runs enqueue hello --child --wait"]
+"#,
+    );
+    let parent = sandbox.line("--json runs enqueue parent --work").exits(0).json();
+    let steps = sandbox.run(&["--json", "runs", "steps", parent["id"].as_str().unwrap()]).exits(0).json();
+    let told: serde_json::Value = serde_json::from_str(steps["data"][0]["output"].as_str().unwrap()).unwrap();
+    let child = sandbox.run(&["--json", "runs", "status", told["id"].as_str().unwrap()]).exits(0).json();
+    assert_eq!((&child["kind"], &child["priority"]), (&"hello".into(), &9.into()));
+    assert_eq!((&child["input"]["name"], &child["maxAttempts"]), (&"child".into(), &7.into()));
+
+    for kind in ["stray", "waits"] {
+        let failed = sandbox.run(&["--json", "runs", "enqueue", kind, "--work"]).exits(10).json();
+        let error = failed["error"].as_str().unwrap();
+        assert!(error.contains("exited with 2"), "{error}");
+        if kind == "stray" {
+            assert!(error.contains("--child") && error.contains("--db"), "{error}");
+        }
+    }
+    let hellos = sandbox.line("-q runs list --kind hello").exits(0).out;
+    assert_eq!(hellos.lines().count(), 1, "no other one came anywhere");
+    // From afar that is the server's own.
+    assert_eq!(sandbox.file().exists(), backing == Backing::Remote, "nothing is in the user's own file");
+    let outside = sandbox.line("runs enqueue hello --child").exits(2);
+    assert!(outside.error().contains("--child: this is not the command of a run"), "{}", outside.err);
+}
+
+sessions! { a_command_hands_a_run_to_its_worker }
+
+#[test]
+fn as_the_first_process_of_a_container_a_worker_waits_for_orphans() {
+    let sandbox = Sandbox::new();
+    // Under a name that nothing else here has, and with an environment by which it is not found.
+    let name = format!("orphan{}", std::process::id());
+    std::os::unix::fs::symlink("/bin/sleep", sandbox.path().join(&name)).unwrap();
+    let script = format!("for i in 1 2 3; do env -i setsid -f {}/{name} 0.2; done", sandbox.path().display());
+    sandbox.write("sprongus.toml", format!("[kinds.k]\ncommand = [\"sh\", \"-c\", \"{script}\"]\n"));
+    let plain = sandbox.command(&["worker"]);
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]).arg(plain.get_program()).arg("worker");
+    command.current_dir(sandbox.path()).env_clear();
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let probe =
+        std::process::Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "true"]).output();
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        eprintln!("no namespaces here: not tried");
+        return;
+    }
+    let worker = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let ids: Vec<String> = (0..5).map(|_| sandbox.enqueue("k")).collect();
+    for id in &ids {
+        eventually("it has ended", || {
+            sandbox.run(&["--json", "runs", "status", id]).exits(0).json()["state"] == "succeeded"
+        });
+    }
+    let count = || {
+        let processes = std::process::Command::new("ps").args(["-eo", "stat=,comm="]).output().unwrap();
+        let listed = String::from_utf8_lossy(&processes.stdout).into_owned();
+        listed.lines().filter(|line| line.contains(&name[..name.len().min(15)])).count()
+    };
+    eventually("no zombie is left", || count() == 0);
+    // The worker is the child of `unshare`, which passes no signals on.
+    kill_process(Pid::from_child(&worker), Signal::KILL).unwrap();
+    finished(worker);
+}
