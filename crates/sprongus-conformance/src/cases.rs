@@ -141,10 +141,12 @@ macro_rules! for_each_case {
                 two_workspaces_go_their_own_ways,
                 a_deleted_workspace_takes_everything_along,
                 a_narrowed_caller_sees_its_projects_alone,
+                a_key_or_id_of_what_one_may_not_see_is_taken,
             }
             directory {
                 making_a_place_twice_is_making_it_once,
                 agent_tasks_come_newest_first,
+                a_narrowed_caller_knows_the_agent_tasks_of_its_projects_alone,
                 a_worker_is_seen_drained_forgotten_and_missed,
                 a_kind_is_paused_and_resumed,
                 the_figures_count_each_run_once,
@@ -156,6 +158,11 @@ macro_rules! for_each_case {
                 a_token_needs_its_projects_and_its_workspace,
                 tokens_of_another_workspace_do_not_exist,
                 a_deleted_workspace_takes_its_tokens_along,
+            }
+            session {
+                a_session_stands_for_its_token,
+                sessions_go_when_they_are_over,
+                a_token_has_so_many_sessions_and_no_more,
             }
             stream {
                 every_event_comes_once_and_in_order,

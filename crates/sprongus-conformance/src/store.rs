@@ -19,6 +19,7 @@ pub mod record;
 pub mod retry;
 pub mod rollup;
 pub mod service;
+pub mod session;
 pub mod stream;
 pub mod tenants;
 pub mod token;

@@ -4,10 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::json;
 
+use crate::error::{Error, Result};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::rules::enqueue::{out_of_reach, refuse_secrets, taken};
+use crate::runs::Caller;
 use crate::state::State;
 use crate::time::Timestamp;
+
+/// The longest title of an agent task.
+const MAX_TITLE_BYTES: usize = 512;
 
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,8 +44,62 @@ pub struct AgentTask {
     pub id: AgentTaskId,
     /// What it is about, for people.
     pub title: Option<String>,
+    /// The project it belongs to; none means all of the workspace, which callers who are narrowed to projects do not see.
+    pub project_id: Option<ProjectId>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl AgentTask {
+    /// Whether making `new` again may be answered with this one.
+    ///
+    /// # Errors
+    /// `conflict`, which does not say to whom the id belongs.
+    pub fn answers(self, new: &NewAgentTask, caller: &Caller) -> Result<Self> {
+        let is_meant = new.project_id.is_none() || new.project_id == self.project_id;
+        if is_meant && caller.may_touch(self.project_id.as_ref()) { Ok(self) } else { Err(taken()) }
+    }
+}
+
+/// What is asked when an agent task is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAgentTask {
+    /// Its name.
+    pub id: AgentTaskId,
+    /// What it is about, for people; up to 512 bytes.
+    pub title: Option<String>,
+    /// The project it belongs to.
+    pub project_id: Option<ProjectId>,
+}
+
+impl NewAgentTask {
+    /// One of the workspace, without a title.
+    pub fn new(id: AgentTaskId) -> Self {
+        Self { id, title: None, project_id: None }
+    }
+
+    /// Checks the request of a caller. One who is narrowed to one project means that one where he names none.
+    ///
+    /// # Errors
+    /// `validation`; `not_found` for a project that the caller may not touch; `secret_in_input`.
+    pub fn checked(mut self, caller: &Caller) -> Result<Self> {
+        if self.project_id.is_none()
+            && let Some([only]) = caller.projects.as_deref()
+        {
+            self.project_id = Some(only.clone());
+        }
+        if !caller.may_touch(self.project_id.as_ref()) {
+            return Err(out_of_reach(self.project_id.as_ref()));
+        }
+        let title = self.title.as_deref();
+        if title.is_some_and(|title| title.len() > MAX_TITLE_BYTES || title.chars().any(char::is_control)) {
+            return Err(Error::validation(format!(
+                "a title must be at most {MAX_TITLE_BYTES} bytes of printable text"
+            )));
+        }
+        refuse_secrets(&[("/id", &json!(self.id)), ("/title", &json!(title))])?;
+        Ok(self)
+    }
 }
 
 /// What a worker says of itself.
@@ -66,10 +127,10 @@ pub struct Worker {
     pub id: WorkerId,
     /// The kinds it serves; none means any.
     pub kinds: Option<Vec<Kind>>,
-    /// The machine it runs on.
-    pub host: String,
-    /// Its process there.
-    pub pid: u32,
+    /// The machine it runs on; none to callers who are narrowed to projects.
+    pub host: Option<String>,
+    /// Its process there; likewise.
+    pub pid: Option<u32>,
     /// Its version.
     pub version: String,
     /// Runs it executes at once.

@@ -25,6 +25,8 @@ pub enum ErrorCode {
     NotFound,
     /// The path exists, the method does not.
     MethodNotAllowed,
+    /// The request names a host that this server does not answer to.
+    Misdirected,
     /// The run's state does not allow the verb.
     IllegalTransition,
     /// The caller no longer holds the run.
@@ -74,11 +76,12 @@ pub struct ErrorFacts {
 
 impl ErrorCode {
     /// Every code, in the order of the contract.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::Misdirected,
         Self::IllegalTransition,
         Self::LeaseLost,
         Self::Conflict,
@@ -106,6 +109,7 @@ impl ErrorCode {
             Self::Forbidden => facts("forbidden", "Not allowed", 403, 6, false, "ask for a token with the scope named"),
             Self::NotFound => facts("not_found", "Not found", 404, 3, false, "check the id; `sprongus runs list` shows the runs there are"),
             Self::MethodNotAllowed => facts("method_not_allowed", "Method not allowed", 405, 2, false, "use a method the `Allow` header names"),
+            Self::Misdirected => facts("misdirected", "Misdirected request", 421, 2, false, "use localhost, or start the server with `--public-url` and the URL that people use"),
             Self::IllegalTransition => facts("illegal_transition", "Illegal transition", 409, 4, false, "look at the run's state with `sprongus runs status`"),
             Self::LeaseLost => facts("lease_lost", "Lease lost", 409, 5, false, "stop the work: another worker may have the run, or it has ended"),
             Self::Conflict => facts("conflict", "Conflict", 409, 4, false, "read what is there, then decide again"),

@@ -71,6 +71,12 @@ impl Json {
         Self(text.into())
     }
 
+    /// The document `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self(Arc::from("null"))
+    }
+
     /// The document `{}`.
     #[must_use]
     pub fn empty_object() -> Self {

@@ -29,6 +29,7 @@ pub mod run;
 pub mod runs;
 pub mod secrets;
 pub mod service;
+pub mod session;
 pub mod state;
 pub mod step;
 pub mod store;

@@ -9,14 +9,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
-use crate::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo};
+use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
 use crate::json::Json;
 use crate::list::{ListFilter, Page};
-use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::retention::{Pruned, Retention};
 use crate::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Outcome, Report, Run};
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
@@ -35,6 +35,9 @@ pub struct Caller {
     pub token_id: Option<TokenId>,
     /// The projects it may touch; none means all, and runs without a project too.
     pub projects: Option<Vec<ProjectId>>,
+    /// Whether a run that a call changes is answered with its `input`, `result`, `error` and `output_ref`; else they are left out. A
+    /// claim is always answered whole.
+    pub sees_content: bool,
     /// The trace the call belongs to (W3C `traceparent`).
     pub traceparent: Option<String>,
 }
@@ -42,7 +45,8 @@ pub struct Caller {
 impl Caller {
     /// Somebody who may touch all of a workspace.
     pub fn new(workspace: WorkspaceId, actor: impl Into<String>) -> Self {
-        Self { workspace, actor: actor.into(), token_id: None, projects: None, traceparent: None }
+        let (token_id, projects, traceparent) = (None, None, None);
+        Self { workspace, actor: actor.into(), token_id, projects, sees_content: true, traceparent }
     }
 
     /// Whether it may touch what belongs to `project`.
@@ -176,11 +180,12 @@ pub trait Runs: Send + Sync + 'static {
     /// Makes a project; the same again is no error.
     async fn create_project(&self, id: &ProjectId) -> Result<Project>;
 
-    /// The agent tasks, newest first, 100 at most.
+    /// The agent tasks, newest first, 100 at most; to a caller who is narrowed to projects those of his projects alone.
     async fn agent_tasks(&self) -> Result<Vec<AgentTask>>;
 
-    /// Makes an agent task; the same again is no error.
-    async fn create_agent_task(&self, id: &AgentTaskId, title: Option<&str>) -> Result<AgentTask>;
+    /// Makes an agent task; the same again is no error. A caller who is narrowed to one project makes it there, one who is narrowed to
+    /// several has to name one. An id that belongs to what the caller may not see is `conflict`.
+    async fn create_agent_task(&self, task: NewAgentTask) -> Result<AgentTask>;
 }
 
 /// One run at a time, on top of the batches.

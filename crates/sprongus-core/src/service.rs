@@ -14,13 +14,13 @@ use serde_json::json;
 
 use crate::admin::Admin;
 use crate::artifact::{Artifact, ArtifactName, Blobs, ByteRange, ByteStream, Download, FileName, StoredFile};
-use crate::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo, Workspace};
+use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
-use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::operator::{OperatorEvent, OperatorFilter};
 use crate::retention::{Pruned, Retention};
 use crate::rules::enqueue::{MAX_BATCH, refuse_secrets};
@@ -41,9 +41,6 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// Runs taken by retention in one transaction.
 const PRUNE_BATCH: u32 = 500;
-
-/// The longest title of an agent task.
-const MAX_TITLE_BYTES: usize = 512;
 
 /// The runs of a store, for many callers.
 #[derive(Clone)]
@@ -130,9 +127,14 @@ impl CallerRuns {
         self.service.store.as_ref()
     }
 
+    /// Tells of what was done; the run as this caller may see it.
     fn tell(&self, applied: Applied) -> Run {
         self.service.subscribers.tell(&applied.events);
-        applied.run
+        let mut run = applied.run;
+        if !self.caller.sees_content {
+            run.hide_content();
+        }
+        run
     }
 
     async fn change(&self, id: RunId, change: Change) -> Result<Run> {
@@ -415,7 +417,13 @@ impl Runs for CallerRuns {
     }
 
     async fn workers(&self) -> Result<Vec<Worker>> {
-        self.store().workers(&self.caller).await
+        let mut workers = self.store().workers(&self.caller).await?;
+        if self.caller.projects.is_some() {
+            for worker in &mut workers {
+                (worker.host, worker.pid) = (None, None);
+            }
+        }
+        Ok(workers)
     }
 
     async fn drain_worker(&self, worker: &WorkerId) -> Result<()> {
@@ -443,14 +451,9 @@ impl Runs for CallerRuns {
         self.store().agent_tasks(&self.caller).await
     }
 
-    async fn create_agent_task(&self, id: &AgentTaskId, title: Option<&str>) -> Result<AgentTask> {
-        if title.is_some_and(|title| title.len() > MAX_TITLE_BYTES || title.chars().any(char::is_control)) {
-            return Err(Error::validation(format!(
-                "a title must be at most {MAX_TITLE_BYTES} bytes of printable text"
-            )));
-        }
-        refuse_secrets(&[("/id", &json!(id)), ("/title", &json!(title))])?;
-        self.store().create_agent_task(&self.caller, id, title).await
+    async fn create_agent_task(&self, task: NewAgentTask) -> Result<AgentTask> {
+        let task = task.checked(&self.caller)?;
+        self.store().create_agent_task(&self.caller, &task).await
     }
 }
 

@@ -20,14 +20,14 @@ use async_trait::async_trait;
 
 use crate::artifact::{Artifact, FileName, NewFile, StoredFile};
 use crate::audit::{AuditFilter, AuditPage};
-use crate::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo, Workspace};
+use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace};
 use crate::error::Result;
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
 use crate::list::{ListFilter, Page};
 use crate::metric::Metric;
-use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::operator::{OperatorEvent, OperatorFilter};
 use crate::retention::{Pruned, Retention};
 use crate::rollup::{Minute, Totals};
@@ -35,6 +35,7 @@ use crate::rules::enqueue::Prepared;
 use crate::rules::{self, Act, Decision};
 use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueue, Hold, Report, Run};
 use crate::runs::Caller;
+use crate::session::Sessions;
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::stream::{StreamPosition, Streamed};
 use crate::time::Timestamp;
@@ -176,7 +177,7 @@ pub struct Fault {
 
 /// A database of runs.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Sessions {
     /// Makes the runs, or finds those made before: by key first, then by id. One answer an item, in order; a project or agent
     /// task nobody made is refused before anything is looked up. An unknown workspace is `not_found` for the whole call.
     async fn enqueue(
@@ -323,16 +324,12 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a project; the same again is no error.
     async fn create_project(&self, caller: &Caller, id: &ProjectId) -> Result<Project>;
 
-    /// The agent tasks, newest first, 100 at most.
+    /// The agent tasks, newest first, 100 at most; to a caller who is narrowed to projects those of his projects alone.
     async fn agent_tasks(&self, caller: &Caller) -> Result<Vec<AgentTask>>;
 
-    /// Makes an agent task; the same again is no error.
-    async fn create_agent_task(
-        &self,
-        caller: &Caller,
-        id: &AgentTaskId,
-        title: Option<&str>,
-    ) -> Result<AgentTask>;
+    /// Makes an agent task, of a project if one is named; the same again is no error. One that the caller may not see, or of another
+    /// project than the one named, is `conflict`; a project nobody made is refused.
+    async fn create_agent_task(&self, caller: &Caller, task: &NewAgentTask) -> Result<AgentTask>;
 
     /// Every workspace.
     async fn workspaces(&self) -> Result<Vec<Workspace>>;

@@ -246,7 +246,7 @@ pub fn refused() -> Error {
     Error::new(ErrorCode::Unauthenticated, "the token is missing, expired or revoked")
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -97,6 +97,7 @@ pub fn code_of_status(status: u16) -> ErrorCode {
         409 => ErrorCode::Conflict,
         413 => ErrorCode::PayloadTooLarge,
         415 => ErrorCode::UnsupportedMediaType,
+        421 => ErrorCode::Misdirected,
         416 | 422 => ErrorCode::Validation,
         429 => ErrorCode::RateLimited,
         408 | 504 => ErrorCode::TimedOut,

@@ -13,10 +13,12 @@ mod body;
 mod context;
 mod dashboard;
 mod feed;
+mod hosts;
 mod metrics;
 pub mod openapi;
 mod part;
 mod path;
+mod places;
 mod query;
 pub mod rate;
 mod router;
@@ -31,15 +33,19 @@ use std::time::Duration;
 
 use sprongus_core::RunsService;
 use sprongus_core::metric::Metric;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
 pub use accept::serve;
+pub use hosts::PublicUrl;
 pub use rate::RateLimit;
 
 use auth::Tokens;
 use feed::Feed;
+use hosts::Hosts;
 use metrics::Metrics;
+use places::Places;
 use rate::Rates;
 use turnstile::Turnstiles;
 
@@ -57,6 +63,8 @@ pub struct Options {
     pub stall: Duration,
     /// How long requests under way may take after the server was told to stop.
     pub grace: Duration,
+    /// The URL by which clients reach it through a proxy. A server on loopback answers to this host too.
+    pub public_url: Option<PublicUrl>,
 }
 
 impl Default for Options {
@@ -67,6 +75,7 @@ impl Default for Options {
             patience: Duration::from_secs(30),
             stall: Duration::from_secs(30),
             grace: Duration::from_secs(10),
+            public_url: None,
         }
     }
 }
@@ -78,6 +87,8 @@ pub(crate) struct Shared {
     tokens: Tokens,
     rates: Rates,
     turnstiles: Turnstiles,
+    /// Places of those who wait or follow.
+    places: Arc<Places>,
     feed: Arc<Feed>,
     metrics: Metrics,
     dashboard: dashboard::State,
@@ -88,6 +99,7 @@ pub(crate) struct Shared {
 pub struct Server {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
+    metrics: Option<TcpListener>,
 }
 
 impl Server {
@@ -98,6 +110,7 @@ impl Server {
             tokens: Tokens::new(Arc::clone(service.store())),
             rates: Rates::new(options.rate_limit),
             turnstiles: Turnstiles::default(),
+            places: Places::new(options.connections, (options.connections / 4).max(1)),
             feed: Feed::new(Arc::clone(service.store())),
             metrics: Metrics::default(),
             dashboard: dashboard::State::new(Arc::clone(service.store())),
@@ -105,7 +118,14 @@ impl Server {
             options,
             stopping,
         };
-        Self { shared: Arc::new(shared), stop }
+        Self { shared: Arc::new(shared), stop, metrics: None }
+    }
+
+    /// Has a listener of its own answer `/metrics` and nothing else, to whoever reaches it: it asks for no token.
+    #[must_use]
+    pub fn metrics_at(mut self, listener: TcpListener) -> Self {
+        self.metrics = Some(listener);
+        self
     }
 
     /// Has `/metrics` tell what else in the process is worth watching; `source` is asked at each scrape, and must not wait.
@@ -123,7 +143,7 @@ pub struct Asking(axum::Router);
 impl Server {
     /// The server's routes, to be asked without a socket.
     pub fn asker(&self) -> Asking {
-        Asking(router::router(Arc::clone(&self.shared)))
+        Asking(router::router(Arc::clone(&self.shared), Hosts::any()))
     }
 }
 
@@ -131,6 +151,7 @@ impl Asking {
     /// Posts JSON, reads the whole answer, and gives its status; 0 when there is none.
     pub async fn post(&self, path: &str, token: &str, body: String) -> u16 {
         let request = axum::http::Request::post(path)
+            .header(axum::http::header::HOST, "localhost")
             .header(axum::http::header::AUTHORIZATION, format!("Bearer {token}"))
             .header(axum::http::header::CONTENT_TYPE, "application/json")
             .body(axum::body::Body::from(body));

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use sprongus_core::Error;
-use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, WorkerInfo, Workspace};
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace,
+};
+use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::OperatorAct;
+use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::runs::Caller;
 use sprongus_core::time::Timestamp;
 use tokio_postgres::Row;
@@ -29,11 +32,14 @@ const PROJECTS: &str = "
 const PROJECT: &str = "SELECT id, created_at FROM projects WHERE workspace_id = $1 AND id = $2";
 const CREATE_PROJECT: &str = "INSERT INTO projects (workspace_id, id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id";
 const AGENT_TASKS: &str = "
-    SELECT id, title, created_at FROM agent_tasks WHERE workspace_id = $1
+    SELECT id, title, project_id, created_at FROM agent_tasks
+    WHERE workspace_id = $1 AND ($2::text[] IS NULL OR project_id = ANY ($2::text[]))
     ORDER BY created_at DESC, id COLLATE \"C\" DESC LIMIT 100";
-const AGENT_TASK: &str = "SELECT id, title, created_at FROM agent_tasks WHERE workspace_id = $1 AND id = $2";
+const AGENT_TASK: &str =
+    "SELECT id, title, project_id, created_at FROM agent_tasks WHERE workspace_id = $1 AND id = $2";
 const CREATE_AGENT_TASK: &str = "
-    INSERT INTO agent_tasks (workspace_id, id, title, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    INSERT INTO agent_tasks (workspace_id, id, title, project_id, created_at) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT DO NOTHING";
 const SEE_WORKER: &str = "
     INSERT INTO workers (workspace_id, id, kinds, host, pid, version, concurrency, seen_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -103,7 +109,12 @@ fn project(row: &Row) -> Result<Project> {
 
 fn agent_task(row: &Row) -> Result<AgentTask> {
     let mut row = Reader::from(row, 0);
-    Ok(AgentTask { id: row.text()?, title: row.plain()?, created_at: row.time()? })
+    Ok(AgentTask {
+        id: row.text()?,
+        title: row.plain()?,
+        project_id: row.optional()?,
+        created_at: row.time()?,
+    })
 }
 
 /// The one row that a statement just made or found.
@@ -172,23 +183,34 @@ pub async fn create_project(database: &Database, caller: &Caller, id: &ProjectId
     Ok(made)
 }
 
-/// The newest agent tasks.
+/// The newest agent tasks that the caller may see.
 pub async fn agent_tasks(database: &Database, caller: &Caller) -> Result<Vec<AgentTask>> {
-    all(database, &caller.workspace, AGENT_TASKS, &[&caller.workspace.as_str()], agent_task).await
+    let params: Params<'_> = &[&caller.workspace.as_str(), &narrowed(caller)];
+    all(database, &caller.workspace, AGENT_TASKS, params, agent_task).await
 }
 
 /// Makes an agent task.
 pub async fn create_agent_task(
     database: &Database,
     caller: &Caller,
-    id: &AgentTaskId,
-    title: Option<&str>,
+    task: &NewAgentTask,
 ) -> Result<AgentTask> {
     known_workspace(database, caller).await?;
-    let (workspace, name, now) = (caller.workspace.as_str(), id.as_str(), Time(now(database).await?));
-    let asked: [(&str, Params<'_>); 2] =
-        [(CREATE_AGENT_TASK, &[&workspace, &name, &title, &now]), (AGENT_TASK, &[&workspace, &name])];
-    only(write(database, &caller.workspace, &asked).await?, agent_task)
+    let (workspace, name, now) = (caller.workspace.as_str(), task.id.as_str(), Time(now(database).await?));
+    let of = task.project_id.as_ref().map(|project| project.as_str());
+    if let Some(named) = &task.project_id {
+        let known =
+            all(database, &caller.workspace, PROJECT, &[&workspace, &named.as_str()], project).await?;
+        if known.is_empty() {
+            return Err(unknown_project(named).into());
+        }
+    }
+    let asked: [(&str, Params<'_>); 2] = [
+        (CREATE_AGENT_TASK, &[&workspace, &name, &task.title, &of, &now]),
+        (AGENT_TASK, &[&workspace, &name]),
+    ];
+    let made = only(write(database, &caller.workspace, &asked).await?, agent_task)?;
+    Ok(made.answers(task, caller)?)
 }
 
 /// Refuses a workspace that nobody made.
@@ -233,7 +255,7 @@ pub async fn workers(database: &Database, caller: &Caller) -> Result<Vec<Worker>
             id: row.text()?,
             kinds: row.parsed()?,
             host: row.plain()?,
-            pid: row.count()?,
+            pid: Some(row.count()?),
             version: row.plain()?,
             concurrency: row.count()?,
             draining: row.plain()?,

@@ -6,18 +6,19 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sprongus_core::Error;
 use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::{
-    Prepared, compare, enqueue, not_made, unknown_agent_task, unknown_project,
+    Prepared, compare, enqueue, not_made, taken, unknown_agent_task, unknown_project,
 };
 use sprongus_core::run::{Applied, Due, Enqueue, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Inserted;
 use sprongus_core::time::Timestamp;
-use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::claim::projects as narrowed;
 use crate::fault::Result;
 use crate::rows::{self, millis, run_columns, small, written};
 use crate::session::{Database, News, Params, Session};
@@ -36,7 +37,8 @@ pub(crate) const MAKE: &str = "
             AS t (id, actor, project_id, agent_task_id, kind, input, priority, max_attempts, due_at, delay_ms, expire_at,
                 idempotency_key, fingerprint, tags, traceparent, place)
         LEFT JOIN projects p ON p.workspace_id = $2 AND p.id = t.project_id
-        LEFT JOIN agent_tasks a ON a.workspace_id = $2 AND a.id = t.agent_task_id),
+        LEFT JOIN agent_tasks a ON a.workspace_id = $2 AND a.id = t.agent_task_id
+            AND ($19::text[] IS NULL OR a.project_id = ANY ($19::text[]))),
     home AS MATERIALIZED (SELECT EXISTS (SELECT FROM workspaces WHERE id = $2) AS is_known),
     made AS (
         INSERT INTO runs (workspace_id, id, project_id, agent_task_id, kind, input, priority, max_attempts, run_at, expire_at,
@@ -70,7 +72,8 @@ pub(crate) const BY_ID: &str =
 
 const KNOWN: &str = "
     SELECT $2::text IS NULL OR EXISTS (SELECT FROM projects WHERE workspace_id = $1 AND id = $2),
-        $3::text IS NULL OR EXISTS (SELECT FROM agent_tasks WHERE workspace_id = $1 AND id = $3)";
+        $3::text IS NULL OR EXISTS (SELECT FROM agent_tasks WHERE workspace_id = $1 AND id = $3
+            AND ($4::text[] IS NULL OR project_id = ANY ($4::text[])))";
 
 /// A run that was seen under its key a moment ago can be gone when it is looked for: retention took it. Then it is made after all.
 const TRIES: u32 = 3;
@@ -116,7 +119,6 @@ pub async fn each(
                 answer => answer,
             };
             let is_last = attempt + 1 == TRIES;
-            let taken = || Error::new(ErrorCode::Conflict, format!("the id is taken: {}", asked.1.id));
             if let Some(slot) = answers.get_mut(place) {
                 *slot = answer.or_else(|| is_last.then(|| Err(taken())));
             }
@@ -139,7 +141,6 @@ pub async fn whole(
     let mut answers = Vec::with_capacity(requests.len());
     for (asked, said) in asked.into_iter().zip(said) {
         let answer = answered(&mut session, caller, asked, said, &mut later, Ending::Open).await?;
-        let taken = || Error::new(ErrorCode::Conflict, format!("the id is taken: {}", asked.1.id));
         answers.push(answer.unwrap_or_else(|| Err(taken())));
     }
     if answers.iter().any(|answer| answer.is_err()) {
@@ -205,7 +206,8 @@ async fn of_its_own(
     let workspace = caller.workspace.as_str();
     let project = request.project_id.as_ref().map(|id| id.as_str());
     let task = request.agent_task_id.as_ref().map(|id| id.as_str());
-    let params: Params<'_> = &[&workspace, &project, &task];
+    let narrowed = narrowed(caller);
+    let params: Params<'_> = &[&workspace, &project, &task, &narrowed];
     let rows = match ending {
         Ending::Open => session.ask(KNOWN, params).await?,
         Ending::Commit => {
@@ -252,6 +254,7 @@ async fn make_once(
     let tags: Vec<_> = tags.iter().map(|tags| JsonText(tags)).collect();
     let traces = column!(|_, run| run.traceparent.as_deref());
     let lease = millis(sprongus_core::run::ClaimRequest::DEFAULT_LEASE);
+    let narrowed = narrowed(caller);
     let params: Params<'_> = &[
         &turned,
         &workspace,
@@ -271,6 +274,7 @@ async fn make_once(
         &tags,
         &traces,
         &lease,
+        &narrowed,
     ];
     let mut rows = match ending {
         Ending::Commit => session.transact_and_tell(&caller.workspace, &[(MAKE, params)]).await?,
@@ -350,12 +354,6 @@ async fn find(
 }
 
 fn replayed(found: Run, caller: &Caller, request: &Prepared) -> sprongus_core::Result<Inserted> {
-    if !caller.may_touch(found.project_id.as_ref()) {
-        return Err(Error::new(
-            ErrorCode::IdempotencyKeyReused,
-            "the idempotency key belongs to another request",
-        ));
-    }
-    compare(&found, request)?;
+    compare(&found, request, caller)?;
     Ok(Inserted { applied: Applied { run: found, events: Vec::new() }, outcome: Enqueue::Existing })
 }

@@ -35,6 +35,7 @@ mod rollup;
 mod rows;
 pub mod scratch;
 mod session;
+mod sign_in;
 mod stats;
 mod stream;
 mod tls;
@@ -54,13 +55,15 @@ use async_trait::async_trait;
 use sprongus_core::Result;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::audit::{AuditFilter, AuditPage};
-use sprongus_core::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo, Workspace};
+use sprongus_core::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace,
+};
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::{Metric, SizeCounter};
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::{OperatorEvent, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
@@ -378,13 +381,8 @@ impl Store for Postgres {
         look(|| directory::agent_tasks(&self.database, caller)).await
     }
 
-    async fn create_agent_task(
-        &self,
-        caller: &Caller,
-        id: &AgentTaskId,
-        title: Option<&str>,
-    ) -> Result<AgentTask> {
-        look(|| directory::create_agent_task(&self.database, caller, id, title)).await
+    async fn create_agent_task(&self, caller: &Caller, task: &NewAgentTask) -> Result<AgentTask> {
+        look(|| directory::create_agent_task(&self.database, caller, task)).await
     }
 
     async fn workspaces(&self) -> Result<Vec<Workspace>> {

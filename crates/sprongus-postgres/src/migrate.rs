@@ -70,6 +70,7 @@ const SOURCES: &[Source] = &[
         ],
     },
     Source { number: 16, name: "due_since", sql: &[include_str!("../migrations/0016_due_since.sql")] },
+    Source { number: 17, name: "sessions", sql: &[include_str!("../migrations/0017_sessions.sql")] },
     Source {
         number: 18,
         name: "secret_shapes",

@@ -47,7 +47,8 @@ const USE: &str = "
     UPDATE api_tokens SET last_used_at = coalesce($3::timestamptz, date_trunc('milliseconds', clock_timestamp()))
     WHERE workspace_id = $1 AND id = $2";
 
-fn token(row: &Row) -> Result<Token> {
+/// A token as its columns say.
+pub fn token(row: &Row) -> Result<Token> {
     let mut row = Reader::from(row, 0);
     Ok(Token {
         id: TokenId::from_bits(row.bits()?),

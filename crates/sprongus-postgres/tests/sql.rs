@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
+use sprongus_core::directory::NewAgentTask;
 use sprongus_core::json::Json;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::{ClaimRequest, Due, Enqueue, NewRun};
@@ -119,7 +120,7 @@ fn requests() -> Vec<NewRun> {
 async fn sql_and_rust_make_the_same_run() {
     let scene = Scene::set().await;
     scene.runs.create_project(&"p".parse().unwrap()).await.unwrap();
-    scene.runs.create_agent_task(&"T.1".parse().unwrap(), None).await.unwrap();
+    scene.runs.create_agent_task(NewAgentTask::new("T.1".parse().unwrap())).await.unwrap();
     for (number, request) in requests().into_iter().enumerate() {
         let [by_sql, by_rust] =
             [0, 1].map(|way| NewRun { idempotency_key: Some(format!("{number}-{way}")), ..request.clone() });

@@ -1,9 +1,12 @@
 //! Workspaces, projects, agent tasks, workers and kinds.
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, WorkerInfo, Workspace};
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace,
+};
+use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::OperatorAct;
+use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::runs::Caller;
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Error, Result};
@@ -26,10 +29,12 @@ pub const PROJECT: &str = "SELECT id, created_at FROM projects WHERE workspace_i
 const CREATE_PROJECT: &str =
     "INSERT INTO projects (workspace_id, id, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 const AGENT_TASKS: &str = "
-    SELECT id, title, created_at FROM agent_tasks WHERE workspace_id = ?1 ORDER BY created_at DESC, id DESC LIMIT 100";
-const AGENT_TASK: &str = "SELECT id, title, created_at FROM agent_tasks WHERE workspace_id = ?1 AND id = ?2";
+    SELECT id, title, project_id, created_at FROM agent_tasks WHERE workspace_id = ?1
+        AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2))) ORDER BY created_at DESC, id DESC LIMIT 100";
+const AGENT_TASK: &str =
+    "SELECT id, title, project_id, created_at FROM agent_tasks WHERE workspace_id = ?1 AND id = ?2";
 const CREATE_AGENT_TASK: &str = "
-    INSERT INTO agent_tasks (workspace_id, id, title, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+    INSERT INTO agent_tasks (workspace_id, id, title, project_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
 const SEE_WORKER: &str = "
     INSERT INTO workers (workspace_id, id, kinds, host, pid, version, concurrency, seen_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -95,7 +100,12 @@ fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
 }
 
 fn agent_task(row: &Row<'_>) -> rusqlite::Result<AgentTask> {
-    Ok(AgentTask { id: rows::text(row, 0)?, title: row.get(1)?, created_at: rows::text(row, 2)? })
+    Ok(AgentTask {
+        id: rows::text(row, 0)?,
+        title: row.get(1)?,
+        project_id: rows::optional(row, 2)?,
+        created_at: rows::text(row, 3)?,
+    })
 }
 
 /// Every workspace.
@@ -135,22 +145,25 @@ pub fn create_project(tx: &Tx<'_>, caller: &Caller, id: &ProjectId) -> Result<Pr
     Ok(made)
 }
 
-/// The newest agent tasks.
+/// The newest agent tasks that the caller may see.
 pub fn agent_tasks(connection: &Connection, caller: &Caller) -> Result<Vec<AgentTask>> {
-    all(connection, AGENT_TASKS, [caller.workspace.as_str()], agent_task)
+    let narrowed = caller.projects.as_ref().map(rows::written).transpose()?;
+    all(connection, AGENT_TASKS, (caller.workspace.as_str(), narrowed), agent_task)
 }
 
 /// Makes an agent task.
-pub fn create_agent_task(
-    tx: &Tx<'_>,
-    caller: &Caller,
-    id: &AgentTaskId,
-    title: Option<&str>,
-) -> Result<AgentTask> {
+pub fn create_agent_task(tx: &Tx<'_>, caller: &Caller, task: &NewAgentTask) -> Result<AgentTask> {
     known_workspace(tx, caller)?;
-    let workspace = caller.workspace.as_str();
-    execute(tx, CREATE_AGENT_TASK, (workspace, id.as_str(), title, tx.now.to_string()))?;
-    one(tx.connection, AGENT_TASK, (workspace, id.as_str()), agent_task)
+    let (workspace, id) = (caller.workspace.as_str(), task.id.as_str());
+    let project = task.project_id.as_ref().map(|project| project.as_str());
+    if let Some(named) = &task.project_id {
+        let mut select = tx.connection.prepare_cached(PROJECT).told()?;
+        if !select.exists([workspace, named.as_str()]).told()? {
+            return Err(unknown_project(named));
+        }
+    }
+    execute(tx, CREATE_AGENT_TASK, (workspace, id, &task.title, project, tx.now.to_string()))?;
+    one(tx.connection, AGENT_TASK, (workspace, id), agent_task)?.answers(task, caller)
 }
 
 /// Refuses a workspace that nobody made.

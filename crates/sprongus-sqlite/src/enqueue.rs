@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use rusqlite::OptionalExtension;
+use sprongus_core::names::{AgentTaskId, ProjectId};
 use sprongus_core::rules::Act;
-use sprongus_core::rules::enqueue::{Prepared, compare, enqueue, unknown_agent_task, unknown_project};
+use sprongus_core::rules::enqueue::{Prepared, compare, enqueue, taken, unknown_agent_task, unknown_project};
 use sprongus_core::run::{Applied, Enqueue, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::{Batch, Inserted};
-use sprongus_core::{Error, ErrorCode, Result};
+use sprongus_core::{Error, Result};
 
 use crate::fault::Told;
 use crate::rows::{self, run_columns};
@@ -16,7 +17,7 @@ use crate::writer::Tx;
 
 const WORKSPACE: &str = "SELECT 1 FROM workspaces WHERE id = ?1";
 const PROJECT: &str = "SELECT 1 FROM projects WHERE workspace_id = ?1 AND id = ?2";
-const AGENT_TASK: &str = "SELECT 1 FROM agent_tasks WHERE workspace_id = ?1 AND id = ?2";
+const AGENT_TASK: &str = "SELECT project_id FROM agent_tasks WHERE workspace_id = ?1 AND id = ?2";
 pub(crate) const BY_KEY: &str =
     concat!("SELECT ", run_columns!(), " FROM runs WHERE workspace_id = ?1 AND idempotency_key = ?2");
 pub(crate) const BY_ID: &str =
@@ -60,7 +61,7 @@ fn insert(tx: &Tx<'_>, caller: &Caller, request: &Prepared) -> Result<Result<Ins
     if !rows::insert_run(tx, &change.run)? {
         return Ok(match find(tx, BY_ID, (request.id.to_string(), caller.workspace.as_str()))? {
             Some(found) => replayed(found, caller, request),
-            None => Err(Error::new(ErrorCode::Conflict, format!("the id is taken: {}", request.id))),
+            None => Err(taken()),
         });
     }
     rows::insert_events(tx, &change.events)?;
@@ -69,13 +70,7 @@ fn insert(tx: &Tx<'_>, caller: &Caller, request: &Prepared) -> Result<Result<Ins
 }
 
 fn replayed(found: Run, caller: &Caller, request: &Prepared) -> Result<Inserted> {
-    if !caller.may_touch(found.project_id.as_ref()) {
-        return Err(Error::new(
-            ErrorCode::IdempotencyKeyReused,
-            "the idempotency key belongs to another request",
-        ));
-    }
-    compare(&found, request)?;
+    compare(&found, request, caller)?;
     Ok(Inserted { applied: Applied { run: found, events: Vec::new() }, outcome: Enqueue::Existing })
 }
 
@@ -98,12 +93,21 @@ fn check_references(
     if let Some(id) = &request.agent_task_id
         && !known.contains(&format!("task {id}"))
     {
-        if !exists(tx, AGENT_TASK, [workspace, id.as_str()])? {
+        if !may_name(tx, caller, id)? {
             return Ok(Err(unknown_agent_task(id)));
         }
         known.insert(format!("task {id}"));
     }
     Ok(Ok(()))
+}
+
+/// Whether an agent task was made that the caller may see.
+fn may_name(tx: &Tx<'_>, caller: &Caller, id: &AgentTaskId) -> Result<bool> {
+    let mut select = tx.connection.prepare_cached(AGENT_TASK).told()?;
+    let params = [caller.workspace.as_str(), id.as_str()];
+    let found: Option<Option<ProjectId>> =
+        select.query_row(params, |row| rows::optional(row, 0)).optional().told()?;
+    Ok(found.is_some_and(|project| caller.may_touch(project.as_ref())))
 }
 
 fn exists(tx: &Tx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<bool> {

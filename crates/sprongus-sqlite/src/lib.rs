@@ -31,6 +31,7 @@ mod recent;
 mod record;
 mod rollup;
 mod rows;
+mod sign_in;
 mod stats;
 mod stream;
 mod token;
@@ -48,13 +49,15 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::audit::{AuditFilter, AuditPage};
-use sprongus_core::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo, Workspace};
+use sprongus_core::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace,
+};
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::Metric;
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::{OperatorEvent, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
@@ -356,14 +359,9 @@ impl Store for Sqlite {
         self.read(move |connection, _| directory::agent_tasks(connection, &caller)).await
     }
 
-    async fn create_agent_task(
-        &self,
-        caller: &Caller,
-        id: &AgentTaskId,
-        title: Option<&str>,
-    ) -> Result<AgentTask> {
-        let (caller, id, title) = (caller.clone(), id.clone(), title.map(str::to_owned));
-        self.writer.write(move |tx| directory::create_agent_task(tx, &caller, &id, title.as_deref())).await
+    async fn create_agent_task(&self, caller: &Caller, task: &NewAgentTask) -> Result<AgentTask> {
+        let (caller, task) = (caller.clone(), task.clone());
+        self.writer.write(move |tx| directory::create_agent_task(tx, &caller, &task)).await
     }
 
     async fn workspaces(&self) -> Result<Vec<Workspace>> {

@@ -19,6 +19,7 @@ macro_rules! token_columns {
         "id, workspace_id, name, scopes, projects, created_at, expires_at, revoked_at, last_used_at"
     };
 }
+pub(crate) use token_columns;
 
 const TOKENS: &str = concat!(
     "SELECT ",
@@ -40,7 +41,8 @@ const REVOKE: &str = concat!(
 );
 const USE: &str = "UPDATE api_tokens SET last_used_at = ?3 WHERE workspace_id = ?1 AND id = ?2";
 
-fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
+/// A token as its columns say.
+pub fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
     Ok(Token {
         id: rows::text(row, 0)?,
         workspace_id: rows::text(row, 1)?,

@@ -1,12 +1,13 @@
 //! What every command is given: the options, what was found around the process, and where to print.
 
 use sprongus_core::{Error, Result};
-use sprongus_worker::declaration::{Declaration, DeclarationFault, find_upward};
+use sprongus_worker::declaration::{Declaration, DeclarationFault};
 
 use crate::cli::Globals;
-use crate::connect::{self, Access, Connection, Wish};
+use crate::connect::{self, Access, Connection, Place, Target, Wish};
 use crate::render::screen::Screen;
 use crate::surroundings::Surroundings;
+use crate::trust;
 
 /// One start of the command line.
 pub struct App {
@@ -50,21 +51,45 @@ impl App {
     /// The nearest `sprongus.toml`, for those who need a few of its kinds: a fault in another kind does not stop them.
     ///
     /// # Errors
-    /// `validation`, with file, line and column, for a fault outside of the kinds.
+    /// `validation`, with file, line and column, for a fault outside of the kinds; `forbidden` as [`App::declaration`].
     pub fn usable_declaration(&self) -> Result<Option<Declaration>> {
-        let Some(path) = find_upward(&self.around.folder) else { return Ok(None) };
+        // The command of a run stands in its work directory, which is none of the project's folders.
+        let of_run = || find_upward(self.around.run.as_ref()?.project_folder.as_deref()?);
+        let path = match trust::project(&self.around)? {
+            Some(path) => path,
+            None => match of_run() {
+                Some(path) => trust::believed(path, &self.around)?,
+                None => return Ok(None),
+            },
+        };
         Declaration::load_usable(&path).map(Some).map_err(|fault| refused(&fault))
+    }
+
+    /// Says at the start of what runs on what makes a mistake worse than it has to be.
+    pub fn warn(&self, place: &Place) {
+        let database = match &place.target {
+            Target::File(path) => Some(path.as_path()),
+            Target::Postgres(_) | Target::Server(_) => None,
+        };
+        for warning in trust::warnings(database) {
+            self.screen.note(&format!("warning: {warning}"));
+        }
     }
 
     /// The nearest `sprongus.toml`, checked.
     ///
     /// # Errors
-    /// `validation`, with file, line and column.
+    /// `validation`, with file, line and column; `forbidden` when another user could have written it.
     pub fn declaration(&self) -> Result<Option<Declaration>> {
         // The command of a run stands in its work directory, which is none of the project's folders.
-        let project = self.around.run.as_ref().and_then(|run| run.project_folder.as_deref());
-        let found = find_upward(&self.around.folder).or_else(|| find_upward(project?));
-        let Some(path) = found else { return Ok(None) };
+        let of_run = || find_upward(self.around.run.as_ref()?.project_folder.as_deref()?);
+        let path = match trust::project(&self.around)? {
+            Some(path) => path,
+            None => match of_run() {
+                Some(path) => trust::believed(path, &self.around)?,
+                None => return Ok(None),
+            },
+        };
         let loaded = Declaration::load(&path);
         loaded.map(Some).map_err(|fault| refused(&fault))
     }

@@ -58,6 +58,7 @@ impl From<ErrorCode> for Exit {
         match code {
             ErrorCode::Internal => Self::Fault,
             ErrorCode::MethodNotAllowed
+            | ErrorCode::Misdirected
             | ErrorCode::PayloadTooLarge
             | ErrorCode::UnsupportedMediaType
             | ErrorCode::Malformed

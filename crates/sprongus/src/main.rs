@@ -18,6 +18,7 @@ mod running;
 mod surroundings;
 mod telemetry;
 mod times;
+mod trust;
 mod version;
 mod work;
 

@@ -39,6 +39,8 @@ pub struct Surroundings {
     pub artifacts: Option<Hidden>,
     /// `SPRONGUS_POSTGRES_DURABILITY`: what a Postgres server must promise.
     pub postgres_durability: Option<String>,
+    /// `SPRONGUS_TRUST`: a folder whose `sprongus.toml` is believed, whoever could have written it.
+    pub trusted: Option<PathBuf>,
     /// Where the user's programs keep their settings.
     pub config_folder: Option<PathBuf>,
     /// Where the user's programs keep their data.
@@ -75,6 +77,7 @@ impl Surroundings {
             other_database_url: variable("DATABASE_URL").map(Address::from),
             artifacts: variable("SPRONGUS_ARTIFACTS").map(Hidden),
             postgres_durability: variable("SPRONGUS_POSTGRES_DURABILITY"),
+            trusted: variable("SPRONGUS_TRUST").map(PathBuf::from),
             config_folder: base.as_ref().map(|base| base.config_dir()),
             data_folder: base.as_ref().map(|base| base.data_dir()),
             run: variable("SPRONGUS_RUN_ID").map(|_| InsideRun {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::directory::WorkerInfo;
+use sprongus_core::directory::{NewAgentTask, WorkerInfo};
 use sprongus_core::json::Json;
 use sprongus_core::list::ListFilter;
+use sprongus_core::names::{AgentTaskId, ProjectId};
 use sprongus_core::rules;
 use sprongus_core::rules::enqueue::{prepare, unknown_agent_task, unknown_project};
 use sprongus_core::run::{ClaimRequest, Due, NewRun};
@@ -31,23 +32,27 @@ fn assert_same(error: &Error, wanted: &Error) {
 
 /// A run is made for what is there; the refusal says how to make it.
 pub async fn what_a_run_is_made_for_must_be_there(api: Api) {
-    let (project, task) = ("drafts".parse().unwrap(), "T-1".parse().unwrap());
+    let (project, task): (ProjectId, AgentTaskId) = ("drafts".parse().unwrap(), "T-1".parse().unwrap());
+    let titled = |id: &AgentTaskId, title: &str| NewAgentTask {
+        title: Some(title.to_owned()),
+        ..NewAgentTask::new(id.clone())
+    };
     let of_project = || NewRun { project_id: Some("drafts".to_owned()), ..of_kind("work") };
     let of_task = || NewRun { agent_task_id: Some("T-1".to_owned()), ..of_kind("work") };
     assert_same(&refused(api.runs.enqueue_one(of_project()).await), &unknown_project(&project));
     assert_same(&refused(api.runs.enqueue_one(of_task()).await), &unknown_agent_task(&task));
     let made = api.runs.create_project(&project).await.unwrap();
-    let described = api.runs.create_agent_task(&task, Some("the first")).await.unwrap();
+    let described = api.runs.create_agent_task(titled(&task, "the first")).await.unwrap();
     api.clock.turn(Duration::from_secs(1));
     assert_eq!(api.runs.create_project(&project).await.unwrap(), made, "the same again is no error");
-    assert_eq!(api.runs.create_agent_task(&task, Some("another")).await.unwrap(), described);
+    assert_eq!(api.runs.create_agent_task(titled(&task, "another")).await.unwrap(), described);
     assert_eq!(api.runs.projects().await.unwrap(), [made]);
     assert_eq!(api.runs.agent_tasks().await.unwrap(), [described]);
     let run = api.runs.enqueue_one(of_project()).await.unwrap().run;
     assert_eq!(run.project_id, Some(project));
     assert_eq!(api.runs.enqueue_one(of_task()).await.unwrap().run.agent_task_id, Some(task));
     let long = "x".repeat(513);
-    let error = refused(api.runs.create_agent_task(&"T-2".parse().unwrap(), Some(&long)).await);
+    let error = refused(api.runs.create_agent_task(titled(&"T-2".parse().unwrap(), &long)).await);
     assert_eq!(error.message(), "a title must be at most 512 bytes of printable text");
 }
 
@@ -64,7 +69,10 @@ pub async fn a_worker_is_seen_drained_and_forgotten(api: Api) {
     let workers = api.runs.workers().await.unwrap();
     let [one] = &workers[..] else { panic!("one worker: {workers:?}") };
     assert_eq!((one.id.as_str(), one.draining, one.seen_at), (name, true, api.now()));
-    assert_eq!((one.pid, one.concurrency, &*one.host, &*one.version), (77, 4, "host", "1.2.3"));
+    assert_eq!(
+        (one.pid, one.concurrency, one.host.as_deref(), &*one.version),
+        (Some(77), 4, Some("host"), "1.2.3")
+    );
     assert_eq!(one.kinds, info(name).kinds);
     api.runs.forget_worker(&worker(name)).await.unwrap();
     api.runs.forget_worker(&worker(name)).await.unwrap();

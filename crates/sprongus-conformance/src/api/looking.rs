@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sprongus_core::directory::NewAgentTask;
 use sprongus_core::follow::ReadSoFar;
 use sprongus_core::ids::RunId;
 use sprongus_core::list::ListFilter;
@@ -93,7 +94,7 @@ pub async fn steps_are_shown_in_their_order(api: Api) {
 /// Everything given must hold; of several states or kinds, one.
 pub async fn a_list_holds_what_its_filter_says(api: Api) {
     api.runs.create_project(&"p".parse().unwrap()).await.unwrap();
-    api.runs.create_agent_task(&"T".parse().unwrap(), Some("title")).await.unwrap();
+    api.runs.create_agent_task(NewAgentTask::new("T".parse().unwrap())).await.unwrap();
     let make = |new| async { api.runs.enqueue_one(new).await.unwrap().run };
     let a = make(NewRun { project_id: Some("p".to_owned()), ..of_kind("a") }).await;
     api.clock.turn(Duration::from_secs(1));

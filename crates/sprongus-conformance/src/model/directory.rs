@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 
-use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, WorkerInfo};
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId};
+use sprongus_core::directory::{AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo};
+use sprongus_core::names::{Kind, ProjectId, WorkerId};
 use sprongus_core::operator::OperatorAct;
+use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Caller, Error, Result};
 
@@ -19,8 +20,8 @@ impl Tenant {
         let worker = Worker {
             id: info.id.clone(),
             kinds: info.kinds.clone(),
-            host: info.host.clone(),
-            pid: info.pid,
+            host: Some(info.host.clone()),
+            pid: Some(info.pid),
             version: info.version.clone(),
             concurrency: info.concurrency,
             draining,
@@ -82,8 +83,9 @@ impl Tenant {
         made
     }
 
-    pub(super) fn agent_tasks(&self) -> Vec<AgentTask> {
-        let mut all: Vec<AgentTask> = self.agent_tasks.values().cloned().collect();
+    pub(super) fn agent_tasks(&self, caller: &Caller) -> Vec<AgentTask> {
+        let seen = |task: &&AgentTask| caller.may_touch(task.project_id.as_ref());
+        let mut all: Vec<AgentTask> = self.agent_tasks.values().filter(seen).cloned().collect();
         all.sort_by_key(|task| Reverse((task.created_at, task.id.clone())));
         all.truncate(MAX_AGENT_TASKS);
         all
@@ -91,11 +93,15 @@ impl Tenant {
 
     pub(super) fn create_agent_task(
         &mut self,
-        id: &AgentTaskId,
-        title: Option<&str>,
+        caller: &Caller,
+        new: &NewAgentTask,
         now: Timestamp,
-    ) -> AgentTask {
-        let made = AgentTask { id: id.clone(), title: title.map(str::to_owned), created_at: now };
-        self.agent_tasks.entry(id.clone()).or_insert(made).clone()
+    ) -> Result<AgentTask> {
+        if let Some(project) = new.project_id.as_ref().filter(|id| !self.projects.contains_key(*id)) {
+            return Err(unknown_project(project));
+        }
+        let NewAgentTask { id, title, project_id } = new.clone();
+        let made = AgentTask { id: id.clone(), title, project_id, created_at: now };
+        self.agent_tasks.entry(id).or_insert(made).clone().answers(new, caller)
     }
 }

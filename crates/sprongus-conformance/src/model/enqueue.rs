@@ -2,26 +2,27 @@
 
 use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::{
-    Prepared, compare, enqueue, not_made, unknown_agent_task, unknown_project,
+    Prepared, compare, enqueue, not_made, taken, unknown_agent_task, unknown_project,
 };
 use sprongus_core::run::{Applied, Enqueue, Run};
 use sprongus_core::store::{Batch, Inserted};
-use sprongus_core::{Caller, Error, ErrorCode, Result};
+use sprongus_core::{Caller, Result};
 
 use super::tables::Tenant;
 
 impl Tenant {
-    /// `taken` says of each request whether its id belongs to another workspace's run.
+    /// `foreign` says of each request whether its id belongs to another workspace's run.
     pub(super) fn enqueue(
         &mut self,
         caller: &Caller,
         requests: &[Prepared],
-        taken: &[bool],
+        foreign: &[bool],
         batch: Batch,
         act: Act<'_>,
     ) -> Vec<Result<Inserted>> {
-        let items = requests.iter().zip(taken);
-        let answers: Vec<_> = items.map(|(request, &taken)| self.make(caller, request, taken, act)).collect();
+        let items = requests.iter().zip(foreign);
+        let answers: Vec<_> =
+            items.map(|(request, &is_foreign)| self.make(caller, request, is_foreign, act)).collect();
         if batch == Batch::EachAlone || answers.iter().all(Result::is_ok) {
             return answers;
         }
@@ -31,24 +32,28 @@ impl Tenant {
         answers.into_iter().map(|answer| answer.and_then(|_| Err(not_made()))).collect()
     }
 
-    fn make(&mut self, caller: &Caller, request: &Prepared, taken: bool, act: Act<'_>) -> Result<Inserted> {
+    fn make(
+        &mut self,
+        caller: &Caller,
+        request: &Prepared,
+        is_foreign: bool,
+        act: Act<'_>,
+    ) -> Result<Inserted> {
         if let Some(id) = request.project_id.as_ref().filter(|id| !self.projects.contains_key(*id)) {
             return Err(unknown_project(id));
         }
-        if let Some(id) = request.agent_task_id.as_ref().filter(|id| !self.agent_tasks.contains_key(*id)) {
+        if let Some(id) = &request.agent_task_id
+            && !self.agent_tasks.get(id).is_some_and(|task| caller.may_touch(task.project_id.as_ref()))
+        {
             return Err(unknown_agent_task(id));
         }
         if let Some(found) = self.found(request) {
-            if !caller.may_touch(found.project_id.as_ref()) {
-                let message = "the idempotency key belongs to another request";
-                return Err(Error::new(ErrorCode::IdempotencyKeyReused, message));
-            }
-            compare(found, request)?;
+            compare(found, request, caller)?;
             let applied = Applied { run: found.clone(), events: Vec::new() };
             return Ok(Inserted { applied, outcome: Enqueue::Existing });
         }
-        if taken {
-            return Err(Error::new(ErrorCode::Conflict, format!("the id is taken: {}", request.id)));
+        if is_foreign {
+            return Err(taken());
         }
         let change = enqueue(request, &self.id, act);
         let applied = Applied { run: change.run.clone(), events: change.events.clone() };

@@ -12,13 +12,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::audit::{AuditFilter, AuditPage};
-use sprongus_core::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo, Workspace};
+use sprongus_core::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace,
+};
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::Metric;
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::{OperatorAct, OperatorEvent, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals, admit};
@@ -43,6 +45,7 @@ mod read;
 mod report;
 mod retention;
 mod rollup;
+mod sign_in;
 mod stream;
 mod tables;
 mod token;
@@ -298,17 +301,12 @@ impl Store for Model {
     }
 
     async fn agent_tasks(&self, caller: &Caller) -> Result<Vec<AgentTask>> {
-        self.read(caller, |tenant| Ok(tenant.agent_tasks()))
+        self.read(caller, |tenant| Ok(tenant.agent_tasks(caller)))
     }
 
-    async fn create_agent_task(
-        &self,
-        caller: &Caller,
-        id: &AgentTaskId,
-        title: Option<&str>,
-    ) -> Result<AgentTask> {
+    async fn create_agent_task(&self, caller: &Caller, task: &NewAgentTask) -> Result<AgentTask> {
         let now = self.clock.now();
-        self.write(caller, |tenant| Ok(tenant.create_agent_task(id, title, now)))
+        self.write(caller, |tenant| tenant.create_agent_task(caller, task, now))
     }
 
     async fn workspaces(&self) -> Result<Vec<Workspace>> {

@@ -20,6 +20,8 @@ use sprongus_core::time::Timestamp;
 use sprongus_core::token::Token;
 use sprongus_core::{Caller, Error, Result};
 
+use super::sign_in::Kept;
+
 /// Every workspace.
 pub(super) struct Tables {
     pub(super) tenants: BTreeMap<WorkspaceId, Tenant>,
@@ -46,6 +48,8 @@ pub(super) struct Tenant {
     pub(super) tokens: BTreeMap<TokenId, (Token, String)>,
     /// What operators did, oldest first.
     pub(super) operator_events: Vec<OperatorEvent>,
+    /// By their hashes.
+    pub(super) sessions: BTreeMap<String, Kept>,
     /// How many events the stream has had.
     pub(super) streamed: u64,
     /// How far the minutes have been made of it.
@@ -120,6 +124,7 @@ impl Tenant {
             kinds: BTreeMap::new(),
             tokens: BTreeMap::new(),
             operator_events: Vec::new(),
+            sessions: BTreeMap::new(),
             streamed: 0,
             rolled: StreamPosition::default(),
             minutes: BTreeMap::new(),

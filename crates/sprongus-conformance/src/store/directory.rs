@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::directory::WorkerInfo;
+use sprongus_core::directory::{NewAgentTask, WorkerInfo};
 use sprongus_core::run::{Due, NewRun};
 use sprongus_core::state::State;
 use sprongus_core::step::{StepReport, StepStatus};
+use sprongus_core::store::Batch;
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Caller, ErrorCode};
 use tokio::time::Instant;
 
 use crate::fixture::{Fixture, failure, of_kind, refused, step, success, worker};
+
+fn titled(id: &str, title: &str) -> NewAgentTask {
+    NewAgentTask { title: Some(title.to_owned()), ..NewAgentTask::new(id.parse().unwrap()) }
+}
 
 /// How long an event may take to come into the stream.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,11 +31,11 @@ fn info(id: &str) -> WorkerInfo {
 /// Making what is there is no error and changes nothing.
 pub async fn making_a_place_twice_is_making_it_once(f: Fixture) {
     let project = f.store.create_project(&f.caller, &"p".parse().unwrap()).await.unwrap();
-    let task = f.store.create_agent_task(&f.caller, &"T".parse().unwrap(), Some("one")).await.unwrap();
+    let task = f.store.create_agent_task(&f.caller, &titled("T", "one")).await.unwrap();
     let workspace = f.store.create_workspace(&f.caller, &"w".parse().unwrap()).await.unwrap();
     f.turn(Duration::from_secs(1));
     assert_eq!(f.store.create_project(&f.caller, &"p".parse().unwrap()).await.unwrap(), project);
-    let again = f.store.create_agent_task(&f.caller, &"T".parse().unwrap(), Some("two")).await.unwrap();
+    let again = f.store.create_agent_task(&f.caller, &titled("T", "two")).await.unwrap();
     assert_eq!(again, task);
     assert_eq!(f.store.create_workspace(&f.caller, &"w".parse().unwrap()).await.unwrap(), workspace);
     assert_eq!(f.store.projects(&f.caller).await.unwrap(), [project]);
@@ -43,7 +48,8 @@ pub async fn making_a_place_twice_is_making_it_once(f: Fixture) {
 /// Agent tasks come newest first, a hundred at most.
 pub async fn agent_tasks_come_newest_first(f: Fixture) {
     for number in 0..103 {
-        f.store.create_agent_task(&f.caller, &format!("T{number}").parse().unwrap(), None).await.unwrap();
+        let new = NewAgentTask::new(format!("T{number}").parse().unwrap());
+        f.store.create_agent_task(&f.caller, &new).await.unwrap();
         f.turn(Duration::from_millis(1));
     }
     let tasks = f.store.agent_tasks(&f.caller).await.unwrap();
@@ -63,7 +69,7 @@ pub async fn a_worker_is_seen_drained_forgotten_and_missed(f: Fixture) {
     let workers = f.store.workers(&f.caller).await.unwrap();
     assert_eq!(workers.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["w1"], "w2 is not heard of");
     assert!(workers[0].draining && workers[0].kinds == info("w1").kinds);
-    assert_eq!((workers[0].pid, workers[0].concurrency), (77, 4));
+    assert_eq!((workers[0].pid, workers[0].concurrency), (Some(77), 4));
     f.store.forget_worker(&f.caller, &worker("w1")).await.unwrap();
     f.store.forget_worker(&f.caller, &worker("w1")).await.unwrap();
     assert!(f.store.workers(&f.caller).await.unwrap().is_empty());
@@ -174,4 +180,52 @@ pub async fn the_figures_do_not_depend_on_what_was_added_up(f: Fixture) {
     f.made(of_kind("a")).await;
     while f.store.roll_up(&f.caller, 7).await.unwrap() > 0 {}
     assert!(f.store.stats(&f.caller).await.unwrap().ended_last_hour.is_empty());
+}
+
+/// Agent tasks belong to a project or to all of the workspace. Who is narrowed sees, names and makes those of his projects, and is not
+/// told whether another one is there.
+pub async fn a_narrowed_caller_knows_the_agent_tasks_of_its_projects_alone(f: Fixture) {
+    for project in ["p", "q"] {
+        f.store.create_project(&f.caller, &project.parse().unwrap()).await.unwrap();
+    }
+    let (p, q) = (f.narrowed(&["p"]), f.narrowed(&["q"]));
+    let of = |id: &str, project: Option<&str>| NewAgentTask {
+        project_id: project.map(|project| project.parse().unwrap()),
+        ..NewAgentTask::new(id.parse().unwrap())
+    };
+    let make = async |f: &Fixture, id: &str, project: Option<&str>| {
+        f.store.create_agent_task(&f.caller, &of(id, project)).await
+    };
+    let mine = make(&p, "mine", Some("p")).await.unwrap();
+    let theirs = make(&q, "theirs", Some("q")).await.unwrap();
+    assert_eq!(make(&f, "wide", None).await.unwrap().project_id, None);
+    assert_eq!(make(&p, "mine", Some("p")).await.unwrap(), mine);
+    assert_eq!(make(&f, "theirs", None).await.unwrap(), theirs, "no project named is any");
+    assert_eq!(p.store.agent_tasks(&p.caller).await.unwrap(), [mine]);
+    assert_eq!(q.store.agent_tasks(&q.caller).await.unwrap(), [theirs]);
+    assert_eq!(f.store.agent_tasks(&f.caller).await.unwrap().len(), 3);
+    for (asker, id, project) in [(&p, "theirs", "p"), (&p, "wide", "p"), (&f, "mine", "q")] {
+        let error = refused(make(asker, id, Some(project)).await);
+        assert_eq!((error.code(), error.message()), (ErrorCode::Conflict, "the id or key is taken"));
+    }
+    let error = refused(make(&f, "new", Some("nowhere")).await);
+    assert_eq!((error.code(), error.message()), (ErrorCode::Validation, "no such project: nowhere"));
+    let run = |id: &str| NewRun {
+        project_id: Some("p".to_owned()),
+        agent_task_id: Some(id.to_owned()),
+        ..of_kind("work")
+    };
+    for id in ["theirs", "wide", "nowhere"] {
+        let error = refused(p.enqueue_one(run(id)).await);
+        let message = format!("no such agent task: {id}");
+        assert_eq!((error.code(), error.message()), (ErrorCode::Validation, message.as_str()));
+        // The second of two items under one id is looked at by itself.
+        let id_of = Some(sprongus_core::ids::RunId::new());
+        let batch = vec![NewRun { id: id_of, ..run("mine") }, NewRun { id: id_of, ..run(id) }];
+        let answers = p.enqueue(batch, Batch::EachAlone).await;
+        assert!(answers[0].is_ok());
+        assert_eq!(answers[1].as_ref().unwrap_err().message(), message);
+    }
+    p.made(run("mine")).await;
+    f.made(run("theirs")).await;
 }

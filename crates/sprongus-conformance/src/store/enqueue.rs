@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::ErrorCode;
+use sprongus_core::directory::NewAgentTask;
 use sprongus_core::event::EventType;
 use sprongus_core::ids::RunId;
 use sprongus_core::json::{Json, parse};
@@ -31,7 +32,7 @@ pub async fn a_new_run_is_queued_with_one_event(f: Fixture) {
 /// What is asked is what is kept, to the last field.
 pub async fn a_run_is_kept_as_it_was_asked_for(f: Fixture) {
     f.store.create_project(&f.caller, &"p".parse().unwrap()).await.unwrap();
-    f.store.create_agent_task(&f.caller, &"T-1".parse().unwrap(), None).await.unwrap();
+    f.store.create_agent_task(&f.caller, &NewAgentTask::new("T-1".parse().unwrap())).await.unwrap();
     let new = NewRun {
         project_id: Some("p".to_owned()),
         agent_task_id: Some("T-1".to_owned()),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sprongus_core::ErrorCode;
+use sprongus_core::directory::NewAgentTask;
 use sprongus_core::list::ListFilter;
 use sprongus_core::run::{NewRun, Run};
 use sprongus_core::state::State;
@@ -49,7 +50,7 @@ pub async fn pages_hold_each_run_once_in_order(f: Fixture) {
 /// Everything given must hold; of several states or kinds, one.
 pub async fn a_list_holds_what_its_filter_says(f: Fixture) {
     f.store.create_project(&f.caller, &"p".parse().unwrap()).await.unwrap();
-    f.store.create_agent_task(&f.caller, &"T".parse().unwrap(), Some("title")).await.unwrap();
+    f.store.create_agent_task(&f.caller, &NewAgentTask::new("T".parse().unwrap())).await.unwrap();
     let a = f.made(NewRun { project_id: Some("p".to_owned()), ..of_kind("a") }).await;
     f.turn(Duration::from_secs(1));
     let tags = [("env".to_owned(), "prod".to_owned()), ("x".to_owned(), "%".to_owned())].into();

@@ -9,7 +9,7 @@ use sprongus_core::list::ListFilter;
 use sprongus_core::retention::Retention;
 use sprongus_core::run::{Answer, Enqueue, Hold, NewRun};
 use sprongus_core::step::StepStatus;
-use sprongus_core::store::Change;
+use sprongus_core::store::{Batch, Change};
 use sprongus_core::{Error, ErrorCode};
 
 use super::artifact::{named, written};
@@ -108,7 +108,7 @@ pub async fn a_deleted_workspace_takes_everything_along(f: Fixture) {
     let error = refused(f.store.delete_workspace(&f.caller, &workspace).await);
     assert_eq!((error.code(), error.message()), (ErrorCode::NotFound, "no such workspace: other"));
     let prepared = sprongus_core::rules::enqueue::prepare(&of_kind("work"), None).unwrap();
-    let batch = sprongus_core::store::Batch::EachAlone;
+    let batch = Batch::EachAlone;
     let error = refused(f.store.enqueue(&other.caller, vec![prepared], batch).await);
     assert_eq!((error.code(), error.message()), (ErrorCode::NotFound, "no such workspace: other"));
     assert_eq!(f.get(mine.id).await, mine);
@@ -138,4 +138,31 @@ pub async fn a_narrowed_caller_sees_its_projects_alone(f: Fixture) {
     assert_eq!((stats.kinds["work"].due, stats.kinds["work"].running), (1, 0));
     assert_eq!(narrow.take("w", 9).await.iter().map(|one| one.run.id).collect::<Vec<_>>(), [own.id]);
     assert_eq!(f.take("w", 9).await.iter().map(|one| one.run.id).collect::<Vec<_>>(), [more.id]);
+}
+
+/// A key or an id of a run that the caller may not see is taken, whatever was asked for under it; nothing more is told.
+pub async fn a_key_or_id_of_what_one_may_not_see_is_taken(f: Fixture) {
+    let other = f.tenant("other").await;
+    for project in ["p", "q"] {
+        f.store.create_project(&f.caller, &project.parse().unwrap()).await.unwrap();
+    }
+    let of = |project: &str| NewRun { project_id: Some(project.to_owned()), ..of_kind("work") };
+    let key = Some("k".to_owned());
+    let theirs = f.made(NewRun { idempotency_key: key.clone(), ..of("q") }).await;
+    let systems = f.made(of_kind("work")).await;
+    let p = f.narrowed(&["p"]);
+    let taken = |error: Error| {
+        assert_eq!((error.code(), error.message()), (ErrorCode::Conflict, "the id or key is taken"));
+    };
+    taken(refused(p.enqueue_one(NewRun { idempotency_key: key.clone(), ..of("p") }).await));
+    for id in [theirs.id, systems.id] {
+        taken(refused(p.enqueue_one(NewRun { id: Some(id), ..of("p") }).await));
+        taken(refused(other.enqueue_one(NewRun { id: Some(id), ..of_kind("work") }).await));
+    }
+    let batch = vec![NewRun { idempotency_key: key.clone(), ..of("p") }, of("p")];
+    let answers = p.enqueue(batch, Batch::AllOrNothing).await;
+    taken(answers.into_iter().next().unwrap().unwrap_err());
+    assert_eq!(p.store.find_by_key(&p.caller, "k").await.unwrap(), None);
+    other.made(NewRun { idempotency_key: key, ..of_kind("work") }).await;
+    assert_eq!(f.get(theirs.id).await, theirs);
 }

@@ -8,18 +8,21 @@ use async_trait::async_trait;
 use sprongus_conformance::Model;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::audit::{AuditFilter, AuditPage};
-use sprongus_core::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo, Workspace};
+use sprongus_core::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace,
+};
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::Metric;
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::{OperatorEvent, OperatorEventType, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
+use sprongus_core::session::{Session, Sessions};
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
@@ -48,6 +51,21 @@ pub enum Fault {
 pub struct Faulty {
     pub inner: Model,
     pub fault: Fault,
+}
+
+#[async_trait]
+impl Sessions for Faulty {
+    async fn open_session(&self, token: &Token, hash: &str, expires_at: Timestamp) -> Result<()> {
+        self.inner.open_session(token, hash, expires_at).await
+    }
+
+    async fn session(&self, hash: &str) -> Result<Option<Session>> {
+        self.inner.session(hash).await
+    }
+
+    async fn close_session(&self, token: &Token, hash: &str) -> Result<()> {
+        self.inner.close_session(token, hash).await
+    }
 }
 
 #[async_trait]
@@ -240,13 +258,8 @@ impl Store for Faulty {
         self.inner.agent_tasks(caller).await
     }
 
-    async fn create_agent_task(
-        &self,
-        caller: &Caller,
-        id: &AgentTaskId,
-        title: Option<&str>,
-    ) -> Result<AgentTask> {
-        self.inner.create_agent_task(caller, id, title).await
+    async fn create_agent_task(&self, caller: &Caller, task: &NewAgentTask) -> Result<AgentTask> {
+        self.inner.create_agent_task(caller, task).await
     }
 
     async fn workspaces(&self) -> Result<Vec<Workspace>> {

@@ -13,6 +13,7 @@ use crate::ids::RunId;
 use crate::json::{Json, MAX_INPUT_BYTES};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkspaceId};
 use crate::run::{ClaimRequest, Cleanup, Due, NewRun, Run};
+use crate::runs::Caller;
 use crate::secrets;
 use crate::state::State;
 use crate::time::Timestamp;
@@ -216,8 +217,11 @@ pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> Cha
 /// Whether `found`, which has the request's key or id, was made by the same request.
 ///
 /// # Errors
-/// `idempotency_key_reused` or, for an id, `conflict`.
-pub fn compare(found: &Run, request: &Prepared) -> Result<()> {
+/// `idempotency_key_reused` or, for an id, `conflict`; `conflict` also when the caller may not see it, which says no more.
+pub fn compare(found: &Run, request: &Prepared, caller: &Caller) -> Result<()> {
+    if !caller.may_touch(found.project_id.as_ref()) {
+        return Err(taken());
+    }
     if found.fingerprint == request.fingerprint && found.idempotency_key == request.idempotency_key {
         return Ok(());
     }
@@ -226,6 +230,12 @@ pub fn compare(found: &Run, request: &Prepared) -> Result<()> {
         return Err(Error::new(ErrorCode::IdempotencyKeyReused, message));
     }
     Err(Error::new(ErrorCode::Conflict, format!("run {} exists with another request", found.id)))
+}
+
+/// The refusal of a name that belongs to what the caller may not see: a run's id or key, or an agent task's id. What it belongs to is not
+/// told.
+pub fn taken() -> Error {
+    Error::new(ErrorCode::Conflict, "the id or key is taken").with_hint("use another one")
 }
 
 /// The refusal of a request for a project nobody made.

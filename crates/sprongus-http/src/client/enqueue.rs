@@ -82,6 +82,7 @@ impl Sent {
             ErrorCode::Unauthenticated
             | ErrorCode::Forbidden
             | ErrorCode::MethodNotAllowed
+            | ErrorCode::Misdirected
             | ErrorCode::IllegalTransition
             | ErrorCode::LeaseLost
             | ErrorCode::UnsupportedMediaType

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
-use sprongus_core::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo};
+use sprongus_core::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::list::{ListFilter, Page};
-use sprongus_core::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId};
+use sprongus_core::names::{ClaimId, Kind, ProjectId, WorkerId};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rules::claim::MAX_CLAIM;
 use sprongus_core::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
@@ -274,8 +274,8 @@ impl Runs for RunsClient {
         self.whole_list::<AgentTaskBody, _>("/v1/agent-tasks").await
     }
 
-    async fn create_agent_task(&self, id: &AgentTaskId, title: Option<&str>) -> Result<AgentTask> {
-        let body = NewAgentTaskBody { id: Some(id.clone()), title: title.map(str::to_owned) };
+    async fn create_agent_task(&self, task: NewAgentTask) -> Result<AgentTask> {
+        let body = NewAgentTaskBody { id: Some(task.id), title: task.title, project_id: task.project_id };
         Ok(self.ask::<AgentTaskBody>(Ask::post("/v1/agent-tasks", &body)?).await?.into())
     }
 }

@@ -1,10 +1,10 @@
 //! Connections: taking them in, how many, and how they end. What is asked over one is for the router.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -12,11 +12,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
+use super::hosts::Hosts;
 use super::stall::Stalling;
-use super::{Server, path, router};
+use super::{Server, Shared, path, router};
 
 /// The most bytes of a request's head: over it the answer is 431.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -24,9 +25,8 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// The most headers of a request: over it the answer is 431.
 const MAX_HEADERS: usize = 100;
 
-/// Who is at the other end of a request's connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub SocketAddr);
+/// Connections at once of a listener that has `/metrics` alone.
+const SCRAPERS: usize = 64;
 
 /// How long to wait when the system has no more connections to give.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
@@ -36,16 +36,36 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
 /// # Errors
 /// What the system says when it cannot listen any more.
 pub async fn serve(server: Server, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let options = server.shared.options.clone();
-    let app = router::router(Arc::clone(&server.shared)).map_request(path::split_verb);
+    let Server { shared, stop: tell, metrics } = server;
+    let public = shared.options.public_url.clone();
+    let hosts = Hosts::of(listener.local_addr()?, public.as_ref());
+    let app = router::router(Arc::clone(&shared), hosts);
+    let main = take_in(&shared, app, listener, shared.options.connections);
+    let beside = async {
+        let Some(listener) = metrics else { return Ok(()) };
+        let hosts = Hosts::of(listener.local_addr()?, None);
+        take_in(&shared, router::metrics_alone(Arc::clone(&shared), hosts), listener, SCRAPERS).await
+    };
+    let stopped = async {
+        stop.await;
+        tell.send_replace(true);
+        Ok(())
+    };
+    tokio::try_join!(main, beside, stopped).map(|_| ())
+}
+
+/// Takes connections in and answers them by `app`, until the server is told to stop.
+async fn take_in(shared: &Arc<Shared>, app: Router, listener: TcpListener, most: usize) -> io::Result<()> {
+    let options = &shared.options;
+    let app = app.map_request(path::split_verb);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(options.patience)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES);
-    let places = Arc::new(Semaphore::new(options.connections));
+    let places = Arc::new(Semaphore::new(most));
     let graceful = GracefulShutdown::new();
-    let mut stop = std::pin::pin!(stop);
+    let mut stopping: watch::Receiver<bool> = shared.stopping.clone();
     loop {
         let taken = async {
             // A place first: who is not taken in waits in the system's own row.
@@ -53,11 +73,11 @@ pub async fn serve(server: Server, listener: TcpListener, stop: impl Future<Outp
             (place, listener.accept().await)
         };
         let (place, accepted) = tokio::select! {
-            () = &mut stop => break,
+            _ = stopping.wait_for(|is_stopping| *is_stopping) => break,
             taken = taken => taken,
         };
-        let (stream, peer) = match accepted {
-            Ok((stream, peer)) => (stream, peer),
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
             Err(error) if is_of_connection(&error) => continue,
             Err(error) => {
                 tracing::error!(%error, "no connection can be taken in");
@@ -70,13 +90,10 @@ pub async fn serve(server: Server, listener: TcpListener, stop: impl Future<Outp
             tracing::debug!(%error, "a connection stays slow");
         }
         let io = TokioIo::new(Stalling::new(stream, options.stall));
-        let service = app.clone().map_request(move |request: Request<Incoming>| {
-            let mut request = request.map(axum::body::Body::new);
-            request.extensions_mut().insert(Peer(peer));
-            request
-        });
+        let service =
+            app.clone().map_request(|request: Request<Incoming>| request.map(axum::body::Body::new));
         let connection = graceful.watch(http.serve_connection(io, TowerToHyperService::new(service)));
-        let counted = server.shared.metrics.connection();
+        let counted = shared.metrics.connection();
         tokio::spawn(async move {
             let _counted = counted;
             if let Err(error) = connection.await {
@@ -86,7 +103,6 @@ pub async fn serve(server: Server, listener: TcpListener, stop: impl Future<Outp
         });
     }
     drop(listener);
-    server.stop.send_replace(true);
     if tokio::time::timeout(options.grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests under way were broken off");
     }

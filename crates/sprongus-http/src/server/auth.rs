@@ -4,7 +4,7 @@
 //! the server that revokes it, it is refused at once. Whatever is wrong with a token, the answer is the same.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
@@ -18,6 +18,7 @@ use sprongus_core::{Admin, Caller, Error, ErrorCode, Result, Runs};
 use super::Shared;
 use super::answer::{Refused, shown};
 use super::context::{note_rate, traceparent};
+use super::places::Place;
 use crate::wire::WORKSPACE_HEADER;
 
 /// How long a token is believed without a look.
@@ -29,47 +30,82 @@ const NOTED: Duration = Duration::from_secs(60);
 /// Tokens beyond this many make old ones be forgotten.
 const KEPT: usize = 10_000;
 
+/// What stands for a token.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Credential {
+    /// The hash of the token itself.
+    Token(String),
+    /// The hash of a session of the dashboard, which is good there alone.
+    Session(String),
+}
+
 struct Seen {
     token: Arc<Token>,
     at: Instant,
+    /// When it ends by itself.
+    ends: Option<Instant>,
     noted: Instant,
 }
 
-/// The tokens that were seen lately, by their hashes.
+#[derive(Default)]
+struct Believed {
+    /// Counts how often everything was forgotten: what was read before that is not kept after it.
+    generation: u64,
+    seen: HashMap<Credential, Seen>,
+}
+
+/// The tokens that were seen lately.
 pub struct Tokens {
     store: Arc<dyn Store>,
-    seen: Mutex<HashMap<String, Seen>>,
+    believed: Mutex<Believed>,
 }
 
 impl Tokens {
     /// Those of a store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, seen: Mutex::default() }
+        Self { store, believed: Mutex::default() }
     }
 
-    /// The live token of a hash.
+    /// The live token of a credential, as it was within the last second.
     ///
     /// # Errors
     /// `unauthenticated`; `unavailable` when the database cannot be asked.
-    pub async fn live(&self, hash: &str) -> Result<Arc<Token>> {
+    pub async fn live(&self, credential: &Credential) -> Result<Arc<Token>> {
         let now = Instant::now();
         {
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = seen.get(hash)
+            let believed = self.believed();
+            if let Some(known) = believed.seen.get(credential)
                 && now.duration_since(known.at) < BELIEVED
                 && now.duration_since(known.noted) < NOTED
+                && known.ends.is_none_or(|end| now < end)
             {
                 return Ok(Arc::clone(&known.token));
             }
         }
-        let found = self.store.token_by_hash(hash).await?;
-        let Some(token) = found else { return Err(token::refused()) };
-        if !token.is_live(self.store.now().await?) {
-            self.forget(hash);
+        self.look(credential).await
+    }
+
+    /// The live token of a credential, as the database has it now.
+    ///
+    /// # Errors
+    /// As [`Tokens::live`].
+    pub async fn look(&self, credential: &Credential) -> Result<Arc<Token>> {
+        let (now, generation) = (Instant::now(), self.believed().generation);
+        let found = match credential {
+            Credential::Token(hash) => self.store.token_by_hash(hash).await?.map(|token| (token, None)),
+            Credential::Session(hash) => {
+                self.store.session(hash).await?.map(|session| (session.token, Some(session.expires_at)))
+            }
+        };
+        let present = self.store.now().await?;
+        let live = found.filter(|(token, end)| token.is_live(present) && end.is_none_or(|end| present < end));
+        let Some((token, end)) = live else {
+            self.forget(credential);
             return Err(token::refused());
-        }
-        let token = Arc::new(token);
-        let is_to_be_noted = self.keep(hash, &token, now);
+        };
+        let end = token.expires_at.into_iter().chain(end).min();
+        let (ends, token) = (end.map(|end| now + end.since(present)), Arc::new(token));
+        let is_to_be_noted = self.keep(generation, credential, &token, now, ends);
         if is_to_be_noted {
             let (store, used) = (Arc::clone(&self.store), Arc::clone(&token));
             // Behind the caller's back: when it was used is not worth a wait, nor a refusal.
@@ -82,26 +118,46 @@ impl Tokens {
         Ok(token)
     }
 
-    /// Keeps what was seen; answers whether its use should be noted.
-    fn keep(&self, hash: &str, token: &Arc<Token>, now: Instant) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    fn believed(&self) -> MutexGuard<'_, Believed> {
+        self.believed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what was seen, unless everything was forgotten meanwhile; answers whether its use should be noted.
+    fn keep(
+        &self,
+        generation: u64,
+        credential: &Credential,
+        token: &Arc<Token>,
+        now: Instant,
+        ends: Option<Instant>,
+    ) -> bool {
+        let mut believed = self.believed();
+        if believed.generation != generation {
+            return false;
+        }
+        let seen = &mut believed.seen;
         if seen.len() >= KEPT {
             seen.retain(|_, known| now.duration_since(known.at) < BELIEVED);
         }
         let noted =
-            seen.get(hash).map(|known| known.noted).filter(|&noted| now.duration_since(noted) < NOTED);
-        let known = Seen { token: Arc::clone(token), at: now, noted: noted.unwrap_or(now) };
-        seen.insert(hash.to_owned(), known);
+            seen.get(credential).map(|known| known.noted).filter(|&noted| now.duration_since(noted) < NOTED);
+        let known = Seen { token: Arc::clone(token), at: now, ends, noted: noted.unwrap_or(now) };
+        seen.insert(credential.clone(), known);
         noted.is_none()
     }
 
-    fn forget(&self, hash: &str) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
+    /// Makes a credential be looked at again: a session was closed.
+    pub fn forget(&self, credential: &Credential) {
+        let mut believed = self.believed();
+        believed.generation += 1;
+        believed.seen.remove(credential);
     }
 
     /// Makes every token be looked at again: one was revoked, or a workspace is gone.
     pub fn forget_all(&self) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut believed = self.believed();
+        believed.generation += 1;
+        believed.seen.clear();
     }
 }
 
@@ -109,28 +165,47 @@ impl Tokens {
 pub struct Asker {
     /// The token.
     pub token: Arc<Token>,
-    /// The token's hash, to look again later.
-    pub hash: String,
+    /// What it was known by, to look again later.
+    pub credential: Credential,
     /// On whose behalf things are asked.
     pub caller: Caller,
     shared: Arc<Shared>,
 }
 
 impl Asker {
-    /// Whoever brings this token, in the token's own workspace.
+    /// Whoever brings this, in the token's own workspace.
     ///
     /// # Errors
     /// `unauthenticated`; `unavailable` when the database cannot be asked.
-    pub async fn with(secret: &TokenSecret, shared: &Arc<Shared>) -> Result<Self> {
-        let hash = secret.hash();
-        let token = shared.tokens.live(&hash).await?;
+    pub async fn by(credential: Credential, shared: &Arc<Shared>) -> Result<Self> {
+        let token = shared.tokens.live(&credential).await?;
         let caller = Caller {
             token_id: Some(token.id),
             projects: token.projects.clone(),
+            sees_content: token.allows(Scope::Read),
             traceparent: traceparent(),
             ..Caller::new(token.workspace_id.clone(), token.name.clone())
         };
-        Ok(Self { token, hash, caller, shared: Arc::clone(shared) })
+        Ok(Self { token, credential, caller, shared: Arc::clone(shared) })
+    }
+
+    /// Looks at the token once more, after a wait, before anything is answered.
+    ///
+    /// # Errors
+    /// `unauthenticated` when it was revoked or has expired. A database that cannot be asked takes nobody's rights away.
+    pub async fn look_again(&self) -> Result<()> {
+        match self.shared.tokens.look(&self.credential).await {
+            Err(error) if !error.retryable() => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// A place among those who wait.
+    ///
+    /// # Errors
+    /// `rate_limited` when the token has too many; `unavailable` when there is none.
+    pub fn place(&self) -> Result<Place> {
+        self.shared.places.take(self.token.id)
     }
 
     /// The runs that it may touch.
@@ -190,7 +265,7 @@ impl FromRequestParts<Arc<Shared>> for Asker {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
         let secret = bearer(&parts.headers)?;
-        let mut asker = Self::with(&secret, shared).await?;
+        let mut asker = Self::by(Credential::Token(secret.hash()), shared).await?;
         asker.caller.workspace = workspace(&parts.headers, &asker.token, shared).await?;
         Ok(asker)
     }

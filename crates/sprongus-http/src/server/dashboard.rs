@@ -43,40 +43,34 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use sprongus_core::Error;
 use sprongus_core::store::Store;
-use tokio::sync::Semaphore;
 
 use super::Shared;
-use super::rate::{RateLimit, Rates};
+use super::places::Places;
 use figures::Figures;
 use screen::Failed;
 
 /// Pages that are kept fresh at once; more are told to come back later, and are readable all the same.
 const VIEWERS: usize = 256;
 
-/// Wrong tokens that are looked at: so many at once, then so many a second.
-const SIGN_INS: RateLimit = RateLimit { per_second: 1.0, burst: 20.0 };
+/// How many of them are one token's at most.
+const VIEWERS_OF_ONE: usize = 64;
 
-/// What the dashboard keeps between requests. None of it outlives the process, so a session is good on every server.
+/// What the dashboard keeps between requests. Sessions are in the database, so that each is good on every server.
 pub struct State {
     figures: Figures,
     /// Places of pages that are kept fresh.
-    places: Arc<Semaphore>,
-    sign_ins: Rates,
+    places: Arc<Places>,
 }
 
 impl State {
     /// That of a server that nobody has looked at.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self {
-            figures: Figures::new(store),
-            places: Arc::new(Semaphore::new(VIEWERS)),
-            sign_ins: Rates::new(Some(SIGN_INS)),
-        }
+        Self { figures: Figures::new(store), places: Places::new(VIEWERS, VIEWERS_OF_ONE) }
     }
 
     /// Pages that are kept fresh now.
     pub fn live_pages(&self) -> usize {
-        VIEWERS.saturating_sub(self.places.available_permits())
+        self.places.taken()
     }
 }
 

@@ -10,6 +10,7 @@ use axum::routing::{delete, get, post, put};
 use sprongus_core::{Error, ErrorCode};
 
 use super::answer::Refused;
+use super::hosts::{self, Hosts};
 use super::routes::{
     artifact, audit, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, metrics,
     progress, prune, read, record, retry, runner_jobs, stats, stream, token, workdir,
@@ -18,7 +19,7 @@ use super::{Shared, context, dashboard, upload};
 
 /// The routes. A verb behind a colon (`/v1/runs/{id}:cancel`) stands here as a segment with an `@`; see [`super::path`].
 #[rustfmt::skip]
-pub fn router(shared: Arc<Shared>) -> Router {
+pub fn router(shared: Arc<Shared>, hosts: Hosts) -> Router {
     Router::new()
         .route("/v1/runs", get(read::list).post(enqueue::enqueue))
         .route("/v1/runs:batch", post(enqueue::batch))
@@ -77,11 +78,29 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/errors", get(health::errors))
         .merge(dashboard::routes())
         .fallback(nowhere)
-        .method_not_allowed_fallback(|| async {
-            Refused(Error::new(ErrorCode::MethodNotAllowed, "this route has no such method"))
-        })
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(hosts, hosts::layer))
         .layer(from_fn_with_state(Arc::clone(&shared), context::layer))
         .with_state(shared)
+}
+
+/// What a listener for metrics answers: `/metrics` without a token, and nothing else.
+pub fn metrics_alone(shared: Arc<Shared>, hosts: Hosts) -> Router {
+    let nothing_else = || async {
+        let error = Error::new(ErrorCode::NotFound, "no such route");
+        Refused(error.with_hint("GET /metrics is all there is here"))
+    };
+    Router::new()
+        .route("/metrics", get(metrics::everybodys))
+        .fallback(nothing_else)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(hosts, hosts::layer))
+        .layer(from_fn_with_state(Arc::clone(&shared), context::layer))
+        .with_state(shared)
+}
+
+async fn no_such_method() -> Refused {
+    Refused(Error::new(ErrorCode::MethodNotAllowed, "this route has no such method"))
 }
 
 /// What is said where no route is: to a browser by a page, to everybody else by a problem.

@@ -21,6 +21,7 @@ use sprongus_core::{Error, Result};
 use super::Shared;
 use super::auth::Asker;
 use super::feed::{self, PAGE, Told, Watch};
+use super::places::Place;
 
 /// How often a stream without news says that it is there.
 pub const ALIVE: Duration = Duration::from_secs(15);
@@ -89,12 +90,17 @@ pub struct RunStream {
     read: ReadSoFar,
     has_ended: bool,
     is_over: bool,
+    _place: Place,
 }
 
 impl RunStream {
     /// From `read` on, which `first` lies behind.
-    pub fn new(shared: Arc<Shared>, asker: Asker, watch: Watch, id: RunId, read: ReadSoFar) -> Self {
-        Self { shared, asker, watch, id, read, has_ended: false, is_over: false }
+    ///
+    /// # Errors
+    /// When the token follows too much already.
+    pub fn new(shared: Arc<Shared>, asker: Asker, watch: Watch, id: RunId, read: ReadSoFar) -> Result<Self> {
+        let place = asker.place()?;
+        Ok(Self { shared, asker, watch, id, read, has_ended: false, is_over: false, _place: place })
     }
 
     /// The stream. It begins with what is there, and ends with the run.
@@ -172,12 +178,17 @@ pub struct WorkspaceStream {
     position: StreamPosition,
     /// Whether what is told is not enough, so that he reads for himself.
     is_behind: bool,
+    _place: Place,
 }
 
 impl WorkspaceStream {
     /// From `position` on.
-    pub fn new(shared: Arc<Shared>, asker: Asker, watch: Watch, position: StreamPosition) -> Self {
-        Self { shared, asker, watch, position, is_behind: true }
+    ///
+    /// # Errors
+    /// When the token follows too much already.
+    pub fn new(shared: Arc<Shared>, asker: Asker, watch: Watch, position: StreamPosition) -> Result<Self> {
+        let place = asker.place()?;
+        Ok(Self { shared, asker, watch, position, is_behind: true, _place: place })
     }
 
     /// The stream. It begins behind the position, and ends with the server.
@@ -260,7 +271,7 @@ impl WorkspaceStream {
 
 /// Whether the token is still good: a stream outlives many a token.
 pub async fn is_still_allowed(shared: &Shared, asker: &Asker) -> bool {
-    match shared.tokens.live(&asker.hash).await {
+    match shared.tokens.live(&asker.credential).await {
         Ok(_) => true,
         // A database that cannot be asked takes nobody's rights away.
         Err(error) => error.retryable(),

@@ -12,15 +12,17 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::stream::once;
 use futures_util::{Stream, StreamExt};
 use hyper::body::{Frame, SizeHint};
 use sprongus_core::artifact::{ByteStream, MAX_UPLOAD};
 use sprongus_core::rules::artifact::too_large;
-use sprongus_core::{Error, ErrorCode};
+use sprongus_core::{Error, ErrorCode, token};
 use tokio::time::{Sleep, sleep};
 
 use super::Shared;
 use super::answer::{Refused, bad_field, too_slow};
+use super::auth::Asker;
 use crate::pause::Pause;
 
 /// What a file is when its body does not say it.
@@ -44,6 +46,8 @@ pub struct Upload {
 enum Fault {
     Stalled,
     BrokeOff,
+    /// The token ended while they came.
+    Revoked,
 }
 
 /// Why nothing was kept.
@@ -86,6 +90,7 @@ impl Witness {
                 let error = Error::new(ErrorCode::Malformed, "the body broke off");
                 Err(error.with_hint("send it again, whole").into())
             }
+            (Err(_), Some(Fault::Revoked)) => Err(token::refused().into()),
             (Err(error), None) => Err(error.into()),
         }
     }
@@ -95,6 +100,22 @@ impl Upload {
     /// The one who knows, when the bytes are read, why they ended.
     pub fn witness(&self) -> Witness {
         Witness(Arc::clone(&self.fault))
+    }
+
+    /// Has the token of whoever sends them looked at again when the last byte has come, before a file is kept: a large one outlives
+    /// many a token.
+    #[must_use]
+    pub fn looked_at_again(self, asker: Asker) -> Self {
+        let fault = Arc::clone(&self.fault);
+        let last_look = once(async move {
+            let refused = asker.look_again().await.is_err();
+            refused.then(|| {
+                // The first fault is the cause of all others.
+                let _ = fault.set(Fault::Revoked);
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, "the token has ended"))
+            })
+        });
+        Self { body: Box::pin(self.body.chain(last_look.filter_map(std::future::ready))), ..self }
     }
 }
 

@@ -80,6 +80,10 @@ pub struct NewAgentTaskBody {
     /// What it is about, for people; up to 512 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// The project it belongs to; all of the workspace when left out, or the project that the token is narrowed to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub project_id: Option<ProjectId>,
 }
 
 /// What runs are made for.
@@ -92,6 +96,10 @@ pub struct AgentTaskBody {
     pub id: AgentTaskId,
     /// What it is about, for people.
     pub title: Option<String>,
+    /// The project it belongs to; null for all of the workspace.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub project_id: Option<ProjectId>,
     /// When it was made.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
@@ -99,7 +107,7 @@ pub struct AgentTaskBody {
 
 impl From<AgentTaskBody> for AgentTask {
     fn from(body: AgentTaskBody) -> Self {
-        Self { id: body.id, title: body.title, created_at: body.created_at }
+        Self { id: body.id, title: body.title, project_id: body.project_id, created_at: body.created_at }
     }
 }
 
@@ -171,10 +179,10 @@ pub struct WorkerBody {
     /// The kinds it serves; null for any.
     #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
     pub kinds: Option<Vec<Kind>>,
-    /// The machine it runs on.
-    pub host: String,
-    /// Its process there.
-    pub pid: u32,
+    /// The machine it runs on; null to tokens that are narrowed to projects.
+    pub host: Option<String>,
+    /// Its process there; likewise.
+    pub pid: Option<u32>,
     /// Its version.
     pub version: String,
     /// Runs it executes at once.

@@ -44,7 +44,7 @@ words! {
     /// The closed list of things that go wrong.
     CodeName {
         Unauthenticated = "unauthenticated", Forbidden = "forbidden", NotFound = "not_found",
-        MethodNotAllowed = "method_not_allowed", IllegalTransition = "illegal_transition", LeaseLost = "lease_lost",
+        MethodNotAllowed = "method_not_allowed", Misdirected = "misdirected", IllegalTransition = "illegal_transition", LeaseLost = "lease_lost",
         Conflict = "conflict", PayloadTooLarge = "payload_too_large", UnsupportedMediaType = "unsupported_media_type",
         Malformed = "malformed", Validation = "validation", IdempotencyKeyReused = "idempotency_key_reused",
         SecretInInput = "secret_in_input", RateLimited = "rate_limited", TimedOut = "timed_out",

@@ -79,7 +79,7 @@ impl Desk {
         let mut stream = TcpStream::connect(self.scene.address).await.unwrap();
         let path = self.held("f");
         let head = format!(
-            "PUT {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n{head}\r\n",
+            "PUT {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n{head}\r\n",
             self.scene.all
         );
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -450,7 +450,7 @@ fn who_is_refused_in_the_middle_hears_why() {
             [("nonsense", "?workerId=w&epoch=1", 401), (&desk.scene.all, "?workerId=w&epoch=9", 409)]
         {
             let head = format!(
-                "PUT {path}{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 16777216\r\n\r\n"
+                "PUT {path}{query} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: 16777216\r\n\r\n"
             );
             let mut stream = TcpStream::connect(desk.scene.address).await.unwrap();
             stream.write_all(head.as_bytes()).await.unwrap();

@@ -192,7 +192,7 @@ fn a_body_without_end_is_cut_off() {
     play(|| async {
         let scene = Scene::new().await;
         let mut request = format!(
-            "POST /v1/runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
             scene.all
         )
         .into_bytes();

@@ -2,7 +2,7 @@
 
 mod acting;
 mod audit;
-mod browser;
+pub mod browser;
 mod hostile;
 mod live;
 mod screens;

@@ -121,7 +121,7 @@ fn a_large_file_passes_through_and_is_never_held() {
 
         let mut stream = TcpStream::connect(scene.address).await.unwrap();
         let head = format!(
-            "PUT {path}?workerId=w&epoch=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\nContent-Length: {SIZE}\r\n\r\n"
+            "PUT {path}?workerId=w&epoch=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\nContent-Length: {SIZE}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         for range in parts(0..SIZE) {
@@ -138,7 +138,7 @@ fn a_large_file_passes_through_and_is_never_held() {
 
         let mut stream = TcpStream::connect(scene.address).await.unwrap();
         let head = format!(
-            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         let (mut head, mut buffer) = (Vec::new(), vec![0; 64 << 10]);

@@ -57,7 +57,7 @@ fn those_who_send_slowly_are_cut_off() {
         let bearer = format!("Bearer {}", scene.all);
         let mut stream = TcpStream::connect(scene.address).await.unwrap();
         let head = format!(
-            "POST /v1/runs HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+            "POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nAuthorization: {bearer}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = Vec::new();

@@ -13,9 +13,15 @@ fn value<'a>(text: &'a str, series: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
 }
 
+const OPENMETRICS: (&str, &str) = ("Accept", "application/openmetrics-text;version=1.0.0;q=0.75,*/*;q=0.1");
+
+/// As an operator.
+async fn scraped(scene: &Scene) -> raw::Reply {
+    scrape(scene, &[("Authorization", &format!("Bearer {}", scene.all))]).await
+}
+
 async fn scrape(scene: &Scene, headers: &[(&str, &str)]) -> raw::Reply {
-    let openmetrics = ("Accept", "application/openmetrics-text;version=1.0.0;q=0.75,*/*;q=0.1");
-    let headers: Vec<_> = headers.iter().copied().chain([openmetrics]).collect();
+    let headers: Vec<_> = headers.iter().copied().chain([OPENMETRICS]).collect();
     raw::bytes(scene.address, &raw::request("GET", "/metrics", &headers, b"")).await
 }
 
@@ -36,7 +42,7 @@ fn figures_are_of_what_happened() {
         scene.held("note").await;
         scene.enqueue("mail").await;
         roll_up(&scene, "default").await;
-        let reply = scrape(&scene, &[]).await;
+        let reply = scraped(&scene).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         assert!(
             reply.header("content-type").unwrap().starts_with("application/openmetrics-text; version=1.0.0")
@@ -66,7 +72,7 @@ fn figures_are_of_what_happened() {
 }
 
 #[test]
-fn a_stranger_needs_an_admins_token_and_sees_what_is_his() {
+fn figures_are_for_admins_wherever_they_come_from() {
     play(async || {
         let scene = Scene::new().await;
         scene.enqueue("mine").await;
@@ -75,19 +81,18 @@ fn a_stranger_needs_an_admins_token_and_sees_what_is_his() {
         let made = scene.token("other", "their writer", &[Scope::Write]).await;
         scene.ask(&made, "POST", "/v1/runs", Some(json!({"kind": "theirs"}))).await.is(201);
         let reader = format!("Bearer {}", scene.token("default", "reader", &[Scope::Read]).await);
-        let behind = ("X-Forwarded-For", "203.0.113.9");
-        scrape(&scene, &[behind]).await.refuses(401, "unauthenticated");
+        // From the machine itself too: a proxy on it need not say that somebody else asks.
+        scrape(&scene, &[]).await.refuses(401, "unauthenticated");
         scrape(&scene, &[("Authorization", &reader)]).await.refuses(403, "forbidden");
         scrape(&scene, &[("Authorization", "Bearer nonsense")]).await.refuses(401, "unauthenticated");
-        let own = scrape(&scene, &[behind, ("Authorization", &theirs)]).await;
+        let own = scrape(&scene, &[("Authorization", &theirs)]).await;
         assert_eq!(own.status, 200, "{}", own.text());
         assert!(
             own.text().contains("kind=\"theirs\"") && !own.text().contains("kind=\"mine\""),
             "{}",
             own.text()
         );
-        let operator = format!("Bearer {}", scene.all);
-        let every = scrape(&scene, &[behind, ("Authorization", &operator)]).await.text();
+        let every = scraped(&scene).await.text();
         assert!(every.contains("kind=\"theirs\"") && every.contains("kind=\"mine\""), "{every}");
     });
 }
@@ -98,11 +103,36 @@ fn a_clients_text_is_no_label() {
         let scene = Scene::new().await;
         raw::bytes(scene.address, &raw::request("GET", "/no/such/\"route", &[], b"")).await;
         raw::bytes(scene.address, &raw::request("BREW", "/livez", &[], b"")).await;
-        let text = scrape(&scene, &[]).await.text();
+        let text = scraped(&scene).await.text();
         assert!(
             text.contains("sprongus_http_request_seconds_count{method=\"\",route=\"\",status=\"404\"} 1"),
             "{text}"
         );
         assert!(!text.contains("such") && !text.contains("BREW"), "{text}");
+    });
+}
+
+#[test]
+fn a_listener_of_its_own_has_figures_and_nothing_else() {
+    play(async || {
+        let scene = Scene::new().await;
+        scene.enqueue("mine").await;
+        let address = scene.metrics().await;
+        let get = async |path: &str, headers: &[(&str, &str)]| {
+            let headers: Vec<_> = headers.iter().copied().chain([OPENMETRICS]).collect();
+            raw::bytes(address, &raw::of_host("GET", path, &headers, b"")).await
+        };
+        let local = ("Host", "127.0.0.1");
+        let reply = get("/metrics", &[local]).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert!(reply.text().contains("kind=\"mine\""), "{}", reply.text());
+        for path in ["/", "/livez", "/v1/runs", "/login", "/openapi.json", "/metrics/"] {
+            let bearer = format!("Bearer {}", scene.all);
+            get(path, &[local, ("Authorization", &bearer)]).await.refuses(404, "not_found");
+        }
+        let post = raw::of_host("POST", "/metrics", &[local], b"");
+        raw::bytes(address, &post).await.refuses(405, "method_not_allowed");
+        get("/metrics", &[("Host", "evil.example")]).await.refuses(421, "misdirected");
+        get("/metrics", &[]).await.refuses(400, "malformed");
     });
 }

@@ -103,7 +103,13 @@ pub fn parse(answer: &[u8]) -> Reply {
 
 /// The bytes of a request whose answer ends the connection.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    let all: Vec<_> = [("Host", "localhost")].iter().chain(headers).copied().collect();
+    of_host(method, path, &all, body)
+}
+
+/// The same, with the hosts that the headers name.
+pub fn of_host(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -6,7 +6,7 @@ use sprongus_core::token::Scope;
 use crate::scene::{Scene, play};
 
 /// Every route that needs a token: method, path with `{run}`, `{worker}` and so on, the scope, and a sound body.
-fn routes() -> Vec<(&'static str, &'static str, Scope, Option<Value>)> {
+pub fn routes() -> Vec<(&'static str, &'static str, Scope, Option<Value>)> {
     let hold = |more: Value| {
         let mut body = json!({"workerId": "w", "epoch": 1});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -17,6 +17,7 @@ fn routes() -> Vec<(&'static str, &'static str, Scope, Option<Value>)> {
         ("POST", "/v1/runs", Scope::Write, Some(json!({"kind": "a"}))),
         ("POST", "/v1/runs:batch", Scope::Write, Some(json!({"runs": [{"kind": "a"}]}))),
         ("GET", "/v1/runs", Scope::Read, None),
+        ("GET", "/v1/gates", Scope::Read, None),
         ("GET", "/v1/runs/{run}", Scope::Read, None),
         ("GET", "/v1/runs/{run}/steps", Scope::Read, None),
         ("GET", "/v1/runs/{run}/events", Scope::Read, None),

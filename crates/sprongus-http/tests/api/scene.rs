@@ -73,6 +73,23 @@ impl Scene {
         address
     }
 
+    /// Another server of the same service.
+    pub async fn at(&self, at: &str, options: Options) -> SocketAddr {
+        let (address, stop, _) = start(&self.service, options, at).await;
+        std::mem::forget(stop);
+        address
+    }
+
+    /// A listener for metrics alone, of another server of the same service.
+    pub async fn metrics(&self) -> SocketAddr {
+        let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (listener, metrics) = (bind().await, bind().await);
+        let address = metrics.local_addr().unwrap();
+        let server = Server::new(self.service.clone(), Options::default()).metrics_at(metrics);
+        tokio::spawn(serve(server, listener, std::future::pending()));
+        address
+    }
+
     pub async fn token(&self, workspace: &str, name: &str, scopes: &[Scope]) -> String {
         self.narrowed(workspace, name, scopes, None).await
     }

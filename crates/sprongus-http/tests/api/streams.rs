@@ -32,7 +32,7 @@ impl Listener {
         let mut stream = TcpStream::connect(server).await.unwrap();
         let last_header = last.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
         let head = format!(
-            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n{last_header}\r\n"
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n{last_header}\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut reader = BufReader::new(stream);
@@ -231,7 +231,7 @@ fn one_who_does_not_read_is_dropped() {
         let id = scene.held("a").await;
         let mut stream = TcpStream::connect(scene.address).await.unwrap();
         let head = format!(
-            "GET /v1/runs/{id}/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
+            "GET /v1/runs/{id}/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
             scene.all
         );
         stream.write_all(head.as_bytes()).await.unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use sprongus_conformance::fixture::{hold_of, line, of_kind, step, worker};
 use sprongus_conformance::{Model, TurnedClock};
+use sprongus_core::directory::NewAgentTask;
 use sprongus_core::event::EventType;
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::list::ListFilter;
@@ -199,7 +200,7 @@ async fn a_gate_is_answered_once() {
 async fn the_directory_is_kept_once() {
     let stage = Stage::new().await;
     stage.lossy(stage.runs.create_project(&"p".parse().unwrap())).await;
-    stage.lossy(stage.runs.create_agent_task(&"T".parse().unwrap(), None)).await;
+    stage.lossy(stage.runs.create_agent_task(NewAgentTask::new("T".parse().unwrap()))).await;
     stage.lossy(stage.runs.create_workspace(&"w".parse().unwrap())).await;
     stage.lossy(stage.runs.delete_workspace(&"w".parse().unwrap())).await;
     assert_eq!(stage.direct.workspaces().await.unwrap().len(), 1);

@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
 use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
-use sprongus_core::directory::{AgentTask, KindSetting, Project, Stats, Worker, WorkerInfo};
+use sprongus_core::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
 use sprongus_core::error::{Error, ErrorCode, Result};
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::list::{ListFilter, Page};
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId};
+use sprongus_core::names::{Kind, ProjectId, WorkerId};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
 use sprongus_core::runs::Runs;
@@ -311,7 +311,7 @@ impl Runs for Tampered {
         self.inner.agent_tasks().await
     }
 
-    async fn create_agent_task(&self, id: &AgentTaskId, title: Option<&str>) -> Result<AgentTask> {
-        self.inner.create_agent_task(id, title).await
+    async fn create_agent_task(&self, task: NewAgentTask) -> Result<AgentTask> {
+        self.inner.create_agent_task(task).await
     }
 }

@@ -1,7 +1,8 @@
 //! `agent-tasks`: what runs are made for.
 
+use sprongus_core::directory::NewAgentTask;
 use sprongus_core::list::Page;
-use sprongus_core::names::AgentTaskId;
+use sprongus_core::names::{AgentTaskId, ProjectId};
 use sprongus_core::text::excerpt;
 
 use crate::app::App;
@@ -21,6 +22,9 @@ pub enum Command {
         /// What it is about, for people
         #[arg(long)]
         title: Option<String>,
+        /// The project it belongs to; without one, all of the workspace
+        #[arg(long)]
+        project: Option<ProjectId>,
     },
     /// The agent tasks, newest first, 100 at most
     List,
@@ -30,9 +34,10 @@ pub enum Command {
 pub async fn run(command: Command, app: &App) -> Outcome {
     let now = app.screen.now();
     match command {
-        Command::Create { id, title } => {
+        Command::Create { id, title, project } => {
             let runs = app.connect(Access::Creating).await?.runs;
-            let task = runs.create_agent_task(&id, title.as_deref()).await?;
+            let new = NewAgentTask { id: id.clone(), title, project_id: project };
+            let task = runs.create_agent_task(new).await?;
             app.screen.answer(&task, id.as_str(), || format!("agent task {id}\n"))?;
         }
         Command::List => {
@@ -42,10 +47,12 @@ pub async fn run(command: Command, app: &App) -> Outcome {
                 &page,
                 |task| task.id.to_string(),
                 || {
-                    let mut table = Table::new(["ID", "TITLE", "CREATED"]);
+                    let mut table = Table::new(["ID", "PROJECT", "TITLE", "CREATED"]);
                     for task in &page.data {
                         let title = excerpt(task.title.as_deref().unwrap_or_default(), 64);
-                        table.row([task.id.as_str().into(), title.into(), ago(task.created_at, now).into()]);
+                        let project = task.project_id.as_ref().map_or("-", |project| project.as_str());
+                        let created = ago(task.created_at, now);
+                        table.row([task.id.as_str().into(), project.into(), title.into(), created.into()]);
                     }
                     table.render("no agent tasks; make one with `sprongus agent-tasks create <id>`")
                 },

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::connect::{self, Access, Target};
 use crate::exit::Exit;
 use crate::failure::Outcome;
+use crate::trust;
 use finding::{Finding, Findings};
 
 /// How thoroughly.
@@ -61,6 +62,9 @@ fn declaration(app: &App, findings: &mut Findings) -> Option<Declaration> {
         findings.add(Finding::fine("sprongus.toml", "none here or above; `sprongus init` writes one"));
         return None;
     };
+    if let Some(doubt) = trust::doubt(&path, &app.around) {
+        findings.add(Finding::wrong("trust", doubt.text(), doubt.remedy()));
+    }
     match Declaration::load(&path) {
         Ok(declaration) => {
             let kinds = declaration.kinds.len();

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use sprongus_core::{Error, ErrorCode, Result};
@@ -36,7 +37,7 @@ pub fn run(_: &Args, app: &App) -> Outcome {
 }
 
 fn write_new(path: &Path) -> Result<()> {
-    let written = OpenOptions::new().write(true).create_new(true).open(path);
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
     let written = written.and_then(|mut file| file.write_all(STARTER.as_bytes()));
     written.map_err(|error| {
         if error.kind() != io::ErrorKind::AlreadyExists {

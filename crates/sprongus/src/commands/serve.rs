@@ -8,7 +8,7 @@ use std::time::Duration;
 use sprongus::housekeeping::Housekeeping;
 use sprongus_core::names::{Kind, WorkerId};
 use sprongus_core::{Error, ErrorCode, Result};
-use sprongus_http::server::{Options, RateLimit, Server};
+use sprongus_http::server::{Options, PublicUrl, RateLimit, Server};
 use sprongus_worker::declaration::{Declaration, RateLimitDeclaration};
 use tokio::net::TcpListener;
 
@@ -30,6 +30,12 @@ pub struct Args {
     /// Where to listen; other machines reach it only if told so, and then behind TLS
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
     pub listen: String,
+    /// Serve /metrics without a token on an address of its own; a port alone is on 127.0.0.1
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<String>,
+    /// The URL by which clients reach this server through a proxy, such as https://runs.example
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
     /// Execute the kinds that sprongus.toml declares, too
     #[arg(long)]
     pub with_worker: bool,
@@ -57,11 +63,17 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     if let Some(lease) = args.lease {
         sprongus_core::rules::claim::check_lease(lease)?;
     }
+    let public_url = args.public_url.as_deref().map(public_url).transpose()?;
     let wish = Wish { no_listen: args.no_listen, ..app.wish() };
     let connection = app.connect_by(&wish, Access::Serving).await?;
     let telemetry = Telemetry::start(&app.screen)?;
-    let listener = listen(&args.listen).await?;
-    let address = listener.local_addr().map_err(|error| cannot_listen(&args.listen, &error))?;
+    let listener = listen(&args.listen, "--listen").await?;
+    let address = listener.local_addr().map_err(|error| cannot_listen(&args.listen, "--listen", &error))?;
+    app.warn(&connection.place);
+    let scraped = match &args.metrics_listen {
+        Some(text) => Some(listen_for_metrics(app, text).await?),
+        None => None,
+    };
     let url = format!("http://{address}");
     let service = connection.service()?.0.clone();
     let retention =
@@ -73,15 +85,20 @@ pub async fn run(args: Args, app: &App) -> Outcome {
             "other machines can reach this; tokens and runs travel in the clear unless TLS stands in front",
         );
     }
-    app.screen.note(&format!("dashboard {url}/login"));
+    let dashboard = public_url.as_ref().map_or_else(|| url.clone(), ToString::to_string);
+    app.screen.note(&format!("dashboard {dashboard}/login"));
     let shutdown = work::on_signals()?;
     // As the first process of a container it gets the orphans of what others start there.
     sprongus_worker::leftovers::adopt_orphans();
     let mut options = options(declaration.as_ref());
     options.grace = args.grace.unwrap_or(options.grace);
+    options.public_url = public_url;
     let figures = housekeeping.figures();
-    let server = Server::new(service, options)
+    let mut server = Server::new(service, options)
         .telling(move || figures.metrics().into_iter().chain([version::metric()]).collect());
+    if let Some(listener) = scraped {
+        server = server.metrics_at(listener);
+    }
     app.screen.answer(
         &serde_json::json!({"url": url, "database": connection.place.to_string()}),
         &url,
@@ -114,7 +131,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     telemetry.stop().await;
     let served = served?;
     worked?;
-    served.map_err(|error| cannot_listen(&args.listen, &error))?;
+    served.map_err(|error| cannot_listen(&args.listen, "--listen", &error))?;
     if let Some(signal) = shutdown.signal() {
         app.screen.note(&format!("stopped by {signal}"));
     }
@@ -133,19 +150,39 @@ fn options(declaration: Option<&Declaration>) -> Options {
     options
 }
 
-async fn listen(text: &str) -> Result<TcpListener> {
+/// What people type into a browser. It is not repeated when it is none: it may hold a password.
+fn public_url(text: &str) -> Result<PublicUrl> {
+    let hint = "a public URL is a scheme and a host, such as https://runs.example";
+    text.parse().map_err(|_| Error::validation("--public-url: not the URL of a server").with_hint(hint))
+}
+
+/// A listener for `/metrics` alone. It asks nobody for a token, so it is on loopback unless an address says otherwise.
+async fn listen_for_metrics(app: &App, text: &str) -> Result<TcpListener> {
+    let option = "--metrics-listen";
+    let is_port = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let whole = if is_port { format!("127.0.0.1:{text}") } else { text.to_owned() };
+    let listener = listen(&whole, option).await?;
+    let address = listener.local_addr().map_err(|error| cannot_listen(&whole, option, &error))?;
+    app.screen.note(&format!("metrics http://{address}/metrics, without a token"));
+    if !address.ip().is_loopback() {
+        app.screen.note("other machines can read them: workspaces, kinds and rates");
+    }
+    Ok(listener)
+}
+
+async fn listen(text: &str, option: &str) -> Result<TcpListener> {
     let addresses = tokio::net::lookup_host(text).await.map_err(|error| {
         let name = sprongus_core::text::excerpt(text, 64);
-        Error::validation(format!("--listen: not an address: {name}"))
+        Error::validation(format!("{option}: not an address: {name}"))
             .with_hint("an address is HOST:PORT, such as 127.0.0.1:3000")
             .with_source(error)
     })?;
     let addresses: Vec<SocketAddr> = addresses.collect();
-    TcpListener::bind(addresses.as_slice()).await.map_err(|error| cannot_listen(text, &error))
+    TcpListener::bind(addresses.as_slice()).await.map_err(|error| cannot_listen(text, option, &error))
 }
 
-fn cannot_listen(text: &str, error: &std::io::Error) -> Error {
+fn cannot_listen(text: &str, option: &str, error: &std::io::Error) -> Error {
     let name = sprongus_core::text::excerpt(text, 64);
     Error::new(ErrorCode::Unavailable, format!("cannot listen on {name}: {error}"))
-        .with_hint("another program may listen there; choose another port with --listen")
+        .with_hint(format!("another program may listen there; choose another port with {option}"))
 }

@@ -49,6 +49,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let wish = Wish { no_listen: args.no_listen, ..app.wish() };
     let connection = app.connect_by(&wish, Access::Working).await?;
     let telemetry = Telemetry::start(&app.screen)?;
+    app.warn(&connection.place);
     let served: Vec<&str> = match args.kinds.as_slice() {
         [] => declaration.kinds.keys().map(String::as_str).collect(),
         kinds => kinds.iter().map(Kind::as_str).collect(),

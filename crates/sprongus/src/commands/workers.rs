@@ -42,8 +42,8 @@ pub async fn run(command: Command, app: &App) -> Outcome {
                         table.row([
                             worker.id.as_str().into(),
                             state(worker),
-                            excerpt(&worker.host, 32).into(),
-                            Cell::number(worker.pid),
+                            excerpt(worker.host.as_deref().unwrap_or("-"), 32).into(),
+                            worker.pid.map_or_else(|| "-".into(), Cell::number),
                             Cell::number(worker.concurrency),
                             kinds(worker).into(),
                             ago(worker.seen_at, now).into(),

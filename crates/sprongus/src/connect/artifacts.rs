@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use sprongus_artifacts::Place;
 use sprongus_core::artifact::{Blobs, ByteStream, MAX_ARTIFACT_BYTES};
 use sprongus_core::{Error, Result, RunsService};
-use sprongus_worker::declaration::{ArtifactsDeclaration, find_upward};
+use sprongus_worker::declaration::ArtifactsDeclaration;
 
 use super::place::Target;
 use crate::surroundings::{Hidden, Surroundings};
+use crate::trust;
 
 /// The variable that names a place.
 const VARIABLE: &str = "SPRONGUS_ARTIFACTS";
@@ -60,7 +61,7 @@ impl fmt::Display for Why {
 /// # Errors
 /// `validation`: what is named is no place this program knows, or `[artifacts]` cannot be read.
 pub fn choose(target: &Target, around: &Surroundings) -> Result<Keeping> {
-    let project = find_upward(&around.folder);
+    let project = trust::project(around)?;
     let declared = project.as_deref().map(ArtifactsDeclaration::load).transpose().map_err(|fault| {
         Error::validation(fault.to_string()).with_hint("correct the file; `sprongus doctor` checks it too")
     })?;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sprongus_core::token::TokenSecret;
-use sprongus_core::{Error, Result};
+use sprongus_core::{Error, ErrorCode, Result};
 
 use crate::surroundings::Surroundings;
 
@@ -29,7 +29,7 @@ pub fn path(around: &Surroundings) -> Result<PathBuf> {
 /// The token for the server at `url`.
 ///
 /// # Errors
-/// `validation` when the file is there and cannot be read.
+/// `validation` when the file is there and cannot be read; `forbidden` when others may read or write it.
 pub fn find(around: &Surroundings, url: &str) -> Result<Option<TokenSecret>> {
     let Ok(path) = path(around) else { return Ok(None) };
     let found = read(&path)?.remove(&name_of(url));
@@ -65,12 +65,28 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
         fs::rename(&beside, path)
     };
     write().map_err(|error| {
-        Error::new(sprongus_core::ErrorCode::Unavailable, format!("cannot write {}: {error}", path.display()))
+        Error::new(ErrorCode::Unavailable, format!("cannot write {}: {error}", path.display()))
             .with_hint("a token is kept there, for you alone")
     })
 }
 
+/// Refuses a file that others may read or write, as ssh does with keys: whoever reads it has the tokens, and whoever writes it chooses where
+/// commands go with them.
+fn refuse_open(path: &Path) -> Result<()> {
+    let Ok(found) = fs::metadata(path) else { return Ok(()) };
+    let (mode, owner) = (found.mode() & 0o077, found.uid());
+    if mode == 0 && (owner == rustix::process::geteuid().as_raw() || owner == 0) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorCode::Forbidden, format!("other users may read or write {}", path.display()))
+        .with_hint(format!(
+            "chmod 600 {}, and if others may have read it, revoke the tokens in it",
+            path.display()
+        )))
+}
+
 fn read(path: &Path) -> Result<BTreeMap<String, String>> {
+    refuse_open(path)?;
     match fs::read_to_string(path) {
         Ok(text) => serde_json::from_str(&text).map_err(|_| damaged(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
@@ -117,6 +133,13 @@ mod tests {
         assert_eq!(find(&around, "https://runs.example").unwrap(), Some(there));
         assert_eq!(find(&around, "http://localhost.example").unwrap(), None);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        for mode in [0o644, 0o660, 0o602] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = find(&around, "http://localhost:3000").unwrap_err();
+            assert_eq!(error.code(), ErrorCode::Forbidden);
+            assert!(error.hint().starts_with("chmod 600 "), "{}", error.hint());
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "{\"http://localhost:3000\": \"spr_cut\"}").unwrap();
         assert!(!format!("{:?}", find(&around, "http://localhost:3000").unwrap_err()).contains("spr_cut"));
     }

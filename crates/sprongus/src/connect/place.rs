@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use sprongus_core::text::{excerpt, printable};
 use sprongus_core::{Error, Result};
-use sprongus_worker::declaration::find_upward;
 
 use super::Access;
 use crate::surroundings::Surroundings;
+use crate::trust;
 
 /// What the options say.
 #[derive(Clone, Debug, Default)]
@@ -120,7 +120,8 @@ impl Place {
 /// Chooses.
 ///
 /// # Errors
-/// `validation`: what is named is no database this program knows.
+/// `validation`: what is named is no database this program knows; `forbidden`: it lies beside a `sprongus.toml` that another user could
+/// have written.
 pub fn choose(wish: &Wish, around: &Surroundings, access: Access) -> Result<Place> {
     if let Some(url) = &wish.remote {
         if access == Access::Serving {
@@ -163,10 +164,10 @@ pub fn choose(wish: &Wish, around: &Surroundings, access: Access) -> Result<Plac
              SPRONGUS_DATABASE_URL or SPRONGUS_API_URL",
         ));
     }
-    if let Some(declaration) = find_upward(&around.folder) {
+    if let Some(declaration) = trust::project(around)? {
         let folder = declaration.parent().unwrap_or(Path::new("."));
         return Ok(Place {
-            target: Target::File(folder.join(".sprongus/runs.db")),
+            target: Target::File(folder.join(trust::PROJECT_DATA).join("runs.db")),
             why: Why::Project(declaration),
         });
     }

@@ -123,8 +123,8 @@ fn workers(frame: &Frame) -> Vec<String> {
         table.row([
             worker.id.as_str().into(),
             state,
-            excerpt(&worker.host, 24).into(),
-            Cell::number(worker.pid),
+            excerpt(worker.host.as_deref().unwrap_or("-"), 24).into(),
+            worker.pid.map_or_else(|| "-".into(), Cell::number),
             Cell::number(format!("{busy}/{}", worker.concurrency)),
             reporting,
             format!("{}{more}", named.join(" ")).into(),

@@ -28,6 +28,7 @@ mod naming;
 mod operators;
 mod packaging;
 mod postgres;
+mod proxies;
 #[cfg(feature = "otlp")]
 mod redaction;
 mod sandbox;
@@ -37,5 +38,6 @@ mod top;
 mod tour;
 #[cfg(feature = "otlp")]
 mod traces;
+mod trust;
 mod version;
 mod worker;

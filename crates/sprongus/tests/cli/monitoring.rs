@@ -8,7 +8,7 @@ mod exposition;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -61,7 +61,9 @@ fn names(text: &str) -> BTreeSet<String> {
 /// A server with a worker beside it, a run that has succeeded, one that has failed and one that nobody serves.
 struct Scene {
     sandbox: Sandbox,
-    served: Served,
+    _served: Served,
+    /// The port of the listener for metrics.
+    metrics: u16,
 }
 
 impl Scene {
@@ -72,12 +74,15 @@ impl Scene {
             "[kinds.good]\ncommand = ['true']\n[kinds.bad]\nmax_attempts = 1\ncommand = ['false']\n",
         );
         let file = sandbox.file().display().to_string();
-        let mut words = vec!["-q", "serve", "--listen", "127.0.0.1:0", "--with-worker"];
+        let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let scraped = metrics.to_string();
+        let mut words =
+            vec!["-q", "serve", "--listen", "127.0.0.1:0", "--metrics-listen", &scraped, "--with-worker"];
         if backing == Backing::File {
             words.extend(["--db", &file]);
         }
         let served = Served::start(sandbox.command(&words).stderr(Stdio::null()));
-        let scene = Self { sandbox, served };
+        let scene = Self { sandbox, _served: served, metrics };
         for kind in ["good", "bad", "nobodys"] {
             let mut words = vec!["-q"];
             if backing == Backing::File {
@@ -107,8 +112,8 @@ impl Scene {
     }
 
     fn scrape(&self, accept: &str) -> String {
-        let mut stream = TcpStream::connect(self.served.url.strip_prefix("http://").unwrap()).unwrap();
-        let head = format!("GET /metrics HTTP/1.0\r\nhost: x\r\naccept: {accept}\r\n\r\n");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.metrics)).unwrap();
+        let head = format!("GET /metrics HTTP/1.0\r\nhost: localhost\r\naccept: {accept}\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();

@@ -95,7 +95,7 @@ impl Listener {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let bearer = token.expose();
         let head = format!(
-            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut lines = tokio::io::BufReader::new(stream).lines();

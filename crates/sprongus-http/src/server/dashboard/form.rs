@@ -81,7 +81,7 @@ impl FromRequest<Arc<Shared>> for Posted {
 
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Response> {
         let refused = |error: Error| Failed::from(error).into_response();
-        same_origin(request.headers()).map_err(refused)?;
+        same_origin(request.headers(), shared).map_err(refused)?;
         let (mut parts, body) = request.into_parts();
         let viewer = Viewer::from_request_parts(&mut parts, shared).await?;
         let fields = Fields::read(Request::from_parts(parts, body), shared).await?;

@@ -14,11 +14,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::{Stream, once, unfold};
 use serde_json::json;
+use sprongus_core::Result;
 use sprongus_core::follow::ReadSoFar;
 use sprongus_core::ids::RunId;
 use sprongus_core::token::Scope;
-use sprongus_core::{Error, ErrorCode, Result};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::runs::Wanted;
@@ -27,6 +26,7 @@ use super::session::{RunAt, Viewer};
 use super::{audit, kinds, log, overview, run, runs, workers};
 use crate::server::Shared;
 use crate::server::feed::{self, Watch};
+use crate::server::places::Place;
 use crate::server::query::Query;
 use crate::server::sse::{self, ALIVE, RETRY_MS, is_still_allowed};
 
@@ -82,10 +82,10 @@ pub fn signed_out() -> Response {
 }
 
 /// A place among those whose pages are kept fresh.
-fn place(shared: &Shared) -> Result<OwnedSemaphorePermit> {
-    Arc::clone(&shared.dashboard.places).try_acquire_owned().map_err(|_| {
-        Error::new(ErrorCode::Unavailable, "as many pages are kept fresh as this server bears")
-            .with_hint("the page can be read all the same; load it again to see what is new")
+fn place(viewer: &Viewer) -> Result<Place> {
+    let place = viewer.shared.dashboard.places.take(viewer.asker.token.id);
+    place.map_err(|error| {
+        error.with_hint("the page can be read all the same; load it again to see what is new")
     })
 }
 
@@ -136,12 +136,12 @@ struct Page {
     sent: Sent,
     last: Option<Instant>,
     is_over: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 async fn begin(viewer: Viewer, looked: Looked) -> Shown {
     viewer.asker.require(Scope::Read)?;
-    let place = place(&viewer.shared)?;
+    let place = place(&viewer)?;
     let watch = watch(&viewer).await?;
     let page =
         Page { viewer, looked, watch, sent: Sent::default(), last: None, is_over: false, _place: place };
@@ -222,7 +222,7 @@ struct RunPage {
     sent: Sent,
     last: Option<Instant>,
     is_over: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// A run: its parts, and its log as it grows.
@@ -232,7 +232,7 @@ pub async fn run(viewer: Viewer, RunAt(id): RunAt, uri: Uri) -> Shown {
     let mut query = Query::read(&uri, &["after"])?;
     let lines = query.number("after").unwrap_or(0);
     query.end()?;
-    let place = place(&viewer.shared)?;
+    let place = place(&viewer)?;
     let watch = watch(&viewer).await?;
     let run = timely(viewer.asker.runs().get(id)).await?;
     let read = ReadSoFar { events: run.last_seq, lines };

@@ -6,20 +6,17 @@ use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use sprongus_core::ids::TokenId;
+use sprongus_core::session::{MAX_LIFE, Session, SessionSecret};
 use sprongus_core::token::TokenSecret;
 use sprongus_core::{Error, ErrorCode};
 
 use super::assets;
 use super::form::{Fields, Posted};
 use super::screen::{Failed, Shown, bare, timely};
-use super::session::{cookie, local, no_cookie, same_origin};
+use super::session::{Cookie, local, same_origin};
 use crate::server::Shared;
-use crate::server::auth::Asker;
+use crate::server::auth::{Asker, Credential};
 use crate::server::query::Query;
-
-/// All sign-ins share one allowance: who brings wrong tokens has no name yet.
-const ANYBODY: TokenId = TokenId::from_bits(0);
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -37,27 +34,16 @@ pub async fn page(uri: Uri) -> Shown {
     Ok(bare(&Login { version: assets::version(), next: local(&next), is_refused: false }))
 }
 
-/// Looks at the token, and keeps it in the browser if it is good.
+/// Looks at the token, and opens a session if it is good. Wrong ones are not counted: a count would let strangers shut the door, and
+/// nobody guesses 256 random bits.
 pub async fn sign_in(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, Response> {
     let failed = |error: Error| Failed::from(error).into_response();
     let headers = request.headers().clone();
-    same_origin(&headers).map_err(failed)?;
+    same_origin(&headers, &shared).map_err(failed)?;
     let fields = Fields::read(request, &shared).await?;
     let next = local(fields.text("next").unwrap_or_default());
-    let sign_ins = &shared.dashboard.sign_ins;
-    // Those that were good take nothing: see below.
-    let is_admitted = sign_ins.take(ANYBODY, 1, true).is_none_or(|(taken, _)| taken);
-    if !is_admitted {
-        return Err(failed(
-            Error::new(ErrorCode::RateLimited, "too many wrong tokens were tried")
-                .with_hint("wait a few seconds, then try again"),
-        ));
-    }
     match timely(enter(fields.text("token").unwrap_or_default(), &headers, &shared)).await {
-        Ok(cookie) => {
-            sign_ins.give_back(ANYBODY);
-            Ok(([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response())
-        }
+        Ok(cookie) => Ok(([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response()),
         Err(error) if error.code() == ErrorCode::Unauthenticated => {
             let page = bare(&Login { version: assets::version(), next, is_refused: true });
             Ok((StatusCode::UNAUTHORIZED, page).into_response())
@@ -71,15 +57,23 @@ async fn enter(
     headers: &HeaderMap,
     shared: &Arc<Shared>,
 ) -> sprongus_core::Result<header::HeaderValue> {
-    let secret = TokenSecret::parse(text)?;
-    let asker = Asker::with(&secret, shared).await?;
-    let now = shared.service.store().now().await?;
-    cookie(&secret, &asker.token, now, headers).ok_or_else(|| Error::internal("a cookie cannot be written"))
+    let credential = Credential::Token(TokenSecret::parse(text)?.hash());
+    let token = Asker::by(credential, shared).await?.token;
+    let store = shared.service.store();
+    let now = store.now().await?;
+    let expires_at = token.expires_at.into_iter().chain([now.plus(MAX_LIFE)]).min().unwrap_or(now);
+    let secret = SessionSecret::generate()?;
+    store.open_session(&token, &secret.hash(), expires_at).await?;
+    let session = Session { token: token.as_ref().clone(), expires_at };
+    let cookie = Cookie::of(headers, shared).set(&secret, &session, now);
+    cookie.ok_or_else(|| Error::internal("a cookie cannot be written"))
 }
 
-/// Forgets the token in the browser; what it allows elsewhere stays until somebody revokes it.
+/// Ends the session, wherever its cookie is; what the token allows elsewhere stays until somebody revokes it.
 pub async fn sign_out(headers: HeaderMap, posted: Posted) -> Shown {
-    drop(posted);
-    let cookie = no_cookie(&headers).ok_or_else(|| Error::internal("a cookie cannot be written"))?;
+    let shared = Arc::clone(&posted.viewer.shared);
+    timely(posted.viewer.sign_out()).await?;
+    let cookie = Cookie::of(&headers, &shared).unset();
+    let cookie = cookie.ok_or_else(|| Error::internal("a cookie cannot be written"))?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }

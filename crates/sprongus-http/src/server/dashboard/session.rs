@@ -1,5 +1,7 @@
-//! Who looks: a session is the token itself, in a cookie that no script can read. So any server behind a balancer knows it, it ends
-//! when the token does, and nothing is kept here. The API never reads the cookie: what a browser sends by itself must not act there.
+//! Who looks: a session is 256 random bits in a cookie that no script can read, and a row of the database that says for which token. So
+//! any server behind a balancer knows it, it ends when the token does or when somebody signs out, and the token cannot be had from the
+//! cookie: browsers send it to whatever listens on another port of the same host. The API never reads it: what a browser sends by itself
+//! must not act there.
 
 use std::sync::Arc;
 
@@ -11,19 +13,24 @@ use form_urlencoded::Serializer;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use sprongus_core::ids::RunId;
+use sprongus_core::session::{Session, SessionSecret};
 use sprongus_core::time::Timestamp;
-use sprongus_core::token::{self, Scope, Token, TokenSecret};
+use sprongus_core::token::{self, Scope};
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::live;
 use super::screen::{Failed, bare};
 use crate::server::Shared;
 use crate::server::answer::Refused;
-use crate::server::auth::Asker;
+use crate::server::auth::{Asker, Credential};
+use crate::server::hosts::{self, PublicUrl};
 use crate::server::path::RunOf;
 
-/// The cookie.
-const COOKIE: &str = "sprongus_session";
+/// What the cookie's name begins with; the port follows, for browsers keep one jar for all ports of a host.
+const COOKIE: &str = "sprongus_session_";
+
+/// What it begins with over TLS: browsers take such a cookie from this very host alone, and never without TLS.
+const HOST_ONLY: &str = "__Host-";
 
 /// What a form's own token is made of beside the session's. A change here ends every form that is open.
 const FORM: &[u8] = b"sprongus dashboard form 1";
@@ -36,10 +43,20 @@ pub struct Viewer {
     pub shared: Arc<Shared>,
     /// What a form of theirs carries.
     pub form_token: String,
-    secret: TokenSecret,
+    secret: SessionSecret,
 }
 
 impl Viewer {
+    /// Ends the session.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn sign_out(&self) -> Result<()> {
+        let closed = self.shared.service.store().close_session(&self.asker.token, &self.secret.hash()).await;
+        self.shared.tokens.forget(&self.asker.credential);
+        closed
+    }
+
     /// Whether their token allows it.
     pub fn may(&self, scope: Scope) -> bool {
         self.asker.token.allows(scope)
@@ -55,13 +72,13 @@ impl Viewer {
     }
 }
 
-fn signed(secret: &TokenSecret) -> Option<Hmac<Sha256>> {
+fn signed(secret: &SessionSecret) -> Option<Hmac<Sha256>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).ok()?;
     mac.update(FORM);
     Some(mac)
 }
 
-fn form_token(secret: &TokenSecret) -> String {
+fn form_token(secret: &SessionSecret) -> String {
     let bytes = signed(secret).map(|mac| mac.finalize().into_bytes());
     bytes.iter().flatten().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -84,27 +101,21 @@ impl FromRequestParts<Arc<Shared>> for Viewer {
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
         match viewer(parts, shared).await {
             Ok(viewer) => Ok(viewer),
-            Err(error) if error.code() == ErrorCode::Unauthenticated => Err(sign_in_first(parts)),
+            Err(error) if error.code() == ErrorCode::Unauthenticated => Err(sign_in_first(parts, shared)),
             Err(error) => Err(Failed::from(error).into_response()),
         }
     }
 }
 
 async fn viewer(parts: &Parts, shared: &Arc<Shared>) -> Result<Viewer> {
-    let secret = TokenSecret::parse(kept(&parts.headers).ok_or_else(token::refused)?)?;
-    let asker = Asker::with(&secret, shared).await?;
+    let cookie = Cookie::of(&parts.headers, shared);
+    let secret = SessionSecret::parse(cookie.held(&parts.headers).ok_or_else(token::refused)?)?;
+    let asker = Asker::by(Credential::Session(secret.hash()), shared).await?;
     Ok(Viewer { asker, shared: Arc::clone(shared), form_token: form_token(&secret), secret })
 }
 
-/// What the cookie holds.
-fn kept(headers: &HeaderMap) -> Option<&str> {
-    let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
-}
-
 /// What somebody is told who is not signed in.
-fn sign_in_first(parts: &Parts) -> Response {
+fn sign_in_first(parts: &Parts, shared: &Shared) -> Response {
     if parts.uri.path().starts_with("/live/") {
         return live::signed_out();
     }
@@ -112,7 +123,8 @@ fn sign_in_first(parts: &Parts) -> Response {
         return Redirect::to("/login").into_response();
     }
     let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if kept(&parts.headers).is_none() && site == Some(b"cross-site") {
+    let is_held = Cookie::of(&parts.headers, shared).held(&parts.headers).is_some();
+    if !is_held && site == Some(b"cross-site") {
         // A link from elsewhere brings no cookie of this site; the page itself asks again, and then it comes.
         return bare(&Again { version: super::assets::version() });
     }
@@ -134,45 +146,78 @@ pub fn local(next: &str) -> &str {
     if is_path && is_plain && next.len() <= 2_048 { next } else { "/" }
 }
 
-/// The cookie of somebody who has signed in, as long as the token lasts.
-pub fn cookie(
-    secret: &TokenSecret,
-    token: &Token,
-    now: Timestamp,
-    headers: &HeaderMap,
-) -> Option<HeaderValue> {
-    let life =
-        token.expires_at.map(|end| format!("; Max-Age={}", end.since(now).as_secs())).unwrap_or_default();
-    let value = format!("{COOKIE}={}{}{life}", secret.expose(), attributes(headers));
-    let mut value = HeaderValue::from_str(&value).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+/// The cookie of the site that a browser asked for.
+pub struct Cookie {
+    name: String,
+    is_secure: bool,
 }
 
-/// The cookie of somebody who has signed out.
-pub fn no_cookie(headers: &HeaderMap) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("{COOKIE}={}; Max-Age=0", attributes(headers))).ok()
-}
-
-fn attributes(headers: &HeaderMap) -> String {
-    let is_secure =
-        headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()).is_some_and(|proto| {
+impl Cookie {
+    /// By the host and the scheme that the browser used, as far as a proxy tells of them.
+    pub fn of(headers: &HeaderMap, shared: &Shared) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let is_forwarded = text("x-forwarded-proto").is_some_and(|proto| {
             proto.split(',').next().is_some_and(|first| first.trim().eq_ignore_ascii_case("https"))
         });
-    format!("; Path=/; HttpOnly; SameSite=Strict{}", if is_secure { "; Secure" } else { "" })
+        let is_public = shared
+            .options
+            .public_url
+            .as_ref()
+            .is_some_and(|url| url.is_https() && text("host").is_some_and(|host| url.names(host)));
+        let is_secure = is_forwarded || is_public;
+        let port = hosts::port(headers).unwrap_or(if is_secure { 443 } else { 80 });
+        Self { name: format!("{}{COOKIE}{port}", if is_secure { HOST_ONLY } else { "" }), is_secure }
+    }
+
+    /// What it holds.
+    fn held<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(name, _)| *name == self.name).map(|(_, value)| value)
+    }
+
+    /// That of somebody who has signed in. The browser forgets it when it is closed, or when the token ends.
+    pub fn set(&self, secret: &SessionSecret, session: &Session, now: Timestamp) -> Option<HeaderValue> {
+        let life = match session.token.expires_at {
+            Some(_) => format!("; Max-Age={}", session.expires_at.since(now).as_secs()),
+            None => String::new(),
+        };
+        let value = format!("{}={}{}{life}", self.name, secret.expose(), self.attributes());
+        let mut value = HeaderValue::from_str(&value).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    /// That of somebody who has signed out.
+    pub fn unset(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&format!("{}={}; Max-Age=0", self.name, self.attributes())).ok()
+    }
+
+    fn attributes(&self) -> &'static str {
+        if self.is_secure {
+            "; Path=/; HttpOnly; SameSite=Strict; Secure"
+        } else {
+            "; Path=/; HttpOnly; SameSite=Strict"
+        }
+    }
 }
 
 /// Refuses what another site made a browser send.
 ///
 /// # Errors
 /// `forbidden`.
-pub fn same_origin(headers: &HeaderMap) -> Result<()> {
+pub fn same_origin(headers: &HeaderMap, shared: &Shared) -> Result<()> {
+    is_same_origin(headers, shared.options.public_url.as_ref())
+}
+
+fn is_same_origin(headers: &HeaderMap, public: Option<&PublicUrl>) -> Result<()> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let is_ours = match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => site == "same-origin",
         (None, Some(origin)) => {
             let host = origin.split_once("://").map(|(_, host)| host);
-            host.is_some() && host == text("host")
+            // A proxy may name another host than the browser did.
+            (host.is_some() && host == text("host")) || public.is_some_and(|url| url.is_origin(origin))
         }
         // No browser: none leaves both out of a form that it posts.
         (None, None) => true,
@@ -209,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_forms_token_is_the_sessions_own() {
-        let (one, other) = (TokenSecret::generate().unwrap(), TokenSecret::generate().unwrap());
+        let (one, other) = (SessionSecret::generate().unwrap(), SessionSecret::generate().unwrap());
         assert_eq!(form_token(&one), form_token(&one));
         assert_ne!(form_token(&one), form_token(&other));
         assert!(!form_token(&one).contains(&one.expose()[4..20]) && form_token(&one).len() == 64);
@@ -222,10 +267,12 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
                 .collect();
-            same_origin(&headers).is_ok()
+            let public = "https://runs.example".parse().unwrap();
+            is_same_origin(&headers, Some(&public)).is_ok()
         };
         assert!(of(&[("sec-fetch-site", "same-origin"), ("origin", "http://a"), ("host", "a")]) && of(&[]));
         assert!(of(&[("origin", "http://a:3000"), ("host", "a:3000")]));
+        assert!(of(&[("origin", "https://runs.example"), ("host", "127.0.0.1:3000")]));
         for site in ["cross-site", "same-site", "none"] {
             assert!(!of(&[("sec-fetch-site", site)]), "{site}");
         }

@@ -31,10 +31,8 @@ const NAMED: usize = 8;
 pub struct WorkerRow {
     /// Its name.
     pub id: String,
-    /// Its machine and process there.
-    pub host: String,
-    /// The process.
-    pub pid: u32,
+    /// Its machine and process there; none where the viewer is narrowed to projects.
+    pub machine: Option<(String, u32)>,
     /// Its version.
     pub version: String,
     /// Runs it executes at once.
@@ -75,8 +73,7 @@ impl WorkerRow {
         });
         Self {
             id: worker.id.to_string(),
-            host: worker.host.clone(),
-            pid: worker.pid,
+            machine: worker.host.clone().zip(worker.pid),
             version: worker.version.clone(),
             concurrency: worker.concurrency,
             kinds,

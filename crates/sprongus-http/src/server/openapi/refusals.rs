@@ -13,14 +13,15 @@ pub fn add(path: &str, operation: &mut Map<String, Value>) {
     let is_of_runs = path.contains("run");
     let is_written = scopes[0]["token"] == json!(["runs:write"]) && is_of_runs;
     let is_report = scopes[0]["token"] == json!(["runs:work"]) && is_of_runs && path.contains("{id}");
-    let mut codes = vec![ErrorCode::Internal, ErrorCode::Unavailable, ErrorCode::MethodNotAllowed];
+    let mut codes = vec![
+        ErrorCode::Internal,
+        ErrorCode::Unavailable,
+        ErrorCode::MethodNotAllowed,
+        ErrorCode::Misdirected,
+        ErrorCode::Malformed,
+    ];
     if !is_open {
-        codes.extend([
-            ErrorCode::Unauthenticated,
-            ErrorCode::Forbidden,
-            ErrorCode::NotFound,
-            ErrorCode::Malformed,
-        ]);
+        codes.extend([ErrorCode::Unauthenticated, ErrorCode::Forbidden, ErrorCode::NotFound]);
         codes.extend([ErrorCode::Validation, ErrorCode::TimedOut]);
     }
     if has("requestBody") || path.contains("cancel") || path.contains("retry") || path.ends_with("prune") {
@@ -29,10 +30,11 @@ pub fn add(path: &str, operation: &mut Map<String, Value>) {
     if is_written || is_report || path.ends_with(":approve") || path.ends_with(":reject") {
         codes.push(if is_report { ErrorCode::LeaseLost } else { ErrorCode::IllegalTransition });
     }
-    if path == "/v1/workspaces/{id}" {
+    if path == "/v1/workspaces/{id}" || path == "/v1/agent-tasks" {
         codes.push(ErrorCode::Conflict);
     }
-    if is_written {
+    let may_wait = path.ends_with("/news") || path.ends_with("stream") || path == "/v1/runs:claim";
+    if is_written || may_wait {
         codes.push(ErrorCode::RateLimited);
     }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };

@@ -67,9 +67,19 @@ pub async fn claim(
 ) -> Answer {
     let request = ClaimRequest::from(body);
     rules::claim::check(&request)?;
+    let place = if request.wait.is_zero() { None } else { Some(asker.place()?) };
     let (mut answer, asked) = oneshot::channel();
     tokio::spawn(async move {
-        let claimed = wait_for_work(&shared, &asker, &request, &mut answer).await;
+        let _place = place;
+        let mut claimed = wait_for_work(&shared, &asker, &request, &mut answer).await;
+        if !request.wait.is_zero()
+            && let Err(refused) = asker.look_again().await
+        {
+            // The token was revoked or has expired while it waited: what it would get goes back.
+            if let Ok(unheard) = std::mem::replace(&mut claimed, Err(refused)) {
+                give_back(asker.runs().as_ref(), &request, &unheard).await;
+            }
+        }
         if let Err(Ok(unheard)) = answer.send(claimed)
             && request.claim_id.is_none()
         {

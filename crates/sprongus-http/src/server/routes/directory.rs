@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
+use sprongus_core::directory::NewAgentTask;
 use sprongus_core::ids::RunId;
 use sprongus_core::names::{AgentTaskId, Kind, WorkerId, WorkspaceId};
 use sprongus_core::{Error, ErrorCode, Result};
@@ -73,6 +74,8 @@ pub async fn create_project(Maker(asker): Maker, Strict(body): Strict<NewProject
 }
 
 /// List the agent tasks, the newest 100
+///
+/// A token that is narrowed to projects is shown those of its projects.
 #[utoipa::path(
     get, path = "/v1/agent-tasks", tag = "directory", operation_id = "listAgentTasks",
     responses((status = 200, description = "The newest 100", body = AgentTaskPage)),
@@ -85,7 +88,8 @@ pub async fn agent_tasks(Reader(asker): Reader, uri: Uri) -> Answer {
 
 /// Make an agent task
 ///
-/// The same again is no error.
+/// The same again is no error. A token that is narrowed to one project makes it there; one that is narrowed to several has to name the
+/// project.
 #[utoipa::path(
     post, path = "/v1/agent-tasks", tag = "directory", operation_id = "createAgentTask", request_body = NewAgentTaskBody,
     responses((status = 201, description = "The agent task", body = AgentTaskBody)),
@@ -96,7 +100,8 @@ pub async fn create_agent_task(Maker(asker): Maker, Strict(body): Strict<NewAgen
         Some(id) => id,
         None => RunId::new().to_string().parse::<AgentTaskId>()?,
     };
-    let task = asker.runs().create_agent_task(&id, body.title.as_deref()).await?;
+    let new = NewAgentTask { id, title: body.title, project_id: body.project_id };
+    let task = asker.runs().create_agent_task(new).await?;
     Ok(made(&task, "/v1/agent-tasks"))
 }
 

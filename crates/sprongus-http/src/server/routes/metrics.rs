@@ -2,48 +2,42 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 
 use crate::server::Shared;
-use crate::server::accept::Peer;
 use crate::server::answer::Answer;
 use crate::server::auth::Operator;
 use crate::server::metrics::{Format, Visible};
 
-/// Headers by which a proxy says that somebody else is behind it.
-const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
-
 /// Figures for a Prometheus server
 ///
-/// In the format of OpenMetrics if that is accepted by name, else in the older text format. Who asks from the machine itself, and not
-/// through a proxy, needs no token; an operator's token shows every workspace too, another admin's its own. What concerns runs is left out
-/// while the database is away (`sprongus_store_answers` is 0 then).
+/// In the format of OpenMetrics if that is accepted by name, else in the older text format. An admin token of the workspace `default`
+/// shows every workspace, another admin token its own. A listener of its own (`serve --metrics-listen`) asks for no token. What concerns
+/// runs is left out while the database is away (`sprongus_store_answers` is 0 then).
 #[utoipa::path(
     get, path = "/metrics", tag = "health", operation_id = "metrics",
     responses((status = 200, description = "The figures, as `text/plain` or `application/openmetrics-text`")),
-    security((), ("token" = ["admin"]))
+    security(("token" = ["admin"]))
 )]
-pub async fn metrics(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
-    let format = Format::asked(request.headers());
-    let visible = visible(&shared, request).await?;
+pub async fn metrics(
+    Operator(asker): Operator,
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+) -> Answer {
+    let visible = if asker.is_operator() { Visible::Everybodys } else { Visible::Of(asker.caller.workspace) };
+    figures(&shared, visible, &headers).await
+}
+
+/// Every workspace's, for who reaches the listener that has nothing else.
+pub async fn everybodys(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Answer {
+    figures(&shared, Visible::Everybodys, &headers).await
+}
+
+async fn figures(shared: &Shared, visible: Visible, headers: &HeaderMap) -> Answer {
+    let format = Format::asked(headers);
     let live_pages = shared.dashboard.live_pages();
     let text = shared.metrics.text(&shared.service, visible, live_pages, format).await?;
     Ok(([(header::CONTENT_TYPE, format.media_type())], text).into_response())
-}
-
-/// Whose figures the asker may see.
-async fn visible(shared: &Arc<Shared>, request: Request) -> Answer<Visible> {
-    let (mut parts, _) = request.into_parts();
-    let is_here =
-        parts.extensions.get::<Peer>().is_some_and(|Peer(peer)| peer.ip().to_canonical().is_loopback());
-    let is_forwarded = FORWARDED.iter().any(|name| parts.headers.contains_key(*name));
-    if !is_here || is_forwarded || parts.headers.contains_key(header::AUTHORIZATION) {
-        let Operator(asker) = Operator::from_request_parts(&mut parts, shared).await?;
-        if !asker.is_operator() {
-            return Ok(Visible::Of(asker.caller.workspace));
-        }
-    }
-    Ok(Visible::Everybodys)
 }

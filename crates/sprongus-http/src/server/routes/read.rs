@@ -226,8 +226,11 @@ pub async fn news(
     let news = if wait == 0 {
         asker.runs().follow(id, read, Duration::ZERO).await?
     } else {
+        let _place = asker.place()?;
         let mut watch = shared.feed.watch(&asker.caller.workspace).await;
-        feed::follow(&shared, &asker, &mut watch, id, read, Duration::from_millis(wait)).await?
+        let news = feed::follow(&shared, &asker, &mut watch, id, read, Duration::from_millis(wait)).await;
+        asker.look_again().await?;
+        news?
     };
     Ok(json(&PrintedNews { run: &news.run, events: &news.events, lines: &news.lines, read: news.read }))
 }

@@ -49,7 +49,7 @@ pub async fn of_run(
     if read.is_some() && is_nothing_new && news.run.state.is_final() {
         return Ok(sse::nothing_more());
     }
-    Ok(sse::response(RunStream::new(shared, asker, watch, id, from).chunks()))
+    Ok(sse::response(RunStream::new(shared, asker, watch, id, from)?.chunks()))
 }
 
 /// Follow the workspace
@@ -76,5 +76,5 @@ pub async fn of_workspace(
         Some(position) => position,
         None => shared.service.store().stream_end(&asker.caller).await?,
     };
-    Ok(sse::response(WorkspaceStream::new(shared, asker, watch, from).chunks()))
+    Ok(sse::response(WorkspaceStream::new(shared, asker, watch, from)?.chunks()))
 }

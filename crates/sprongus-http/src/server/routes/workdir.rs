@@ -37,8 +37,9 @@ pub async fn put(
     upload: Upload,
 ) -> Result<StatusCode, NotKept> {
     let hold = query::hold(id, &uri)?;
-    let witness = upload.witness();
-    let kept = asker.runs().keep_workdir(&hold, upload.body).await;
+    let (witness, runs) = (upload.witness(), asker.runs());
+    let upload = upload.looked_at_again(asker);
+    let kept = runs.keep_workdir(&hold, upload.body).await;
     witness.judge(kept)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -125,17 +125,27 @@ fn whose_session_is_over_is_told_so() {
 }
 
 #[test]
-fn viewers_are_bounded_and_make_room_when_they_leave() {
+fn viewers_are_bounded_by_token_and_in_all_and_make_room_when_they_leave() {
     play(|| async {
         let scene = Scene::new().await;
-        let browser = Browser::of(&scene, &scene.all).await;
         let mut viewers = Vec::new();
-        for _ in 0..256 {
-            viewers.push(Live::open(scene.address, &browser.cookie, "/live/kinds").await);
+        for name in ["greedy", "second", "third", "fourth"] {
+            let token = scene.token("default", name, &[Scope::Read]).await;
+            let browser = Browser::of(&scene, &token).await;
+            let mut own = Vec::new();
+            for _ in 0..64 {
+                own.push(Live::open(scene.address, &browser.cookie, "/live/kinds").await);
+            }
+            for viewer in &mut own {
+                viewer.hears("text/event-stream").await;
+            }
+            viewers.extend(own);
+            // Another session of the same token is the same token.
+            let refused = Browser::of(&scene, &token).await.ask("/live/kinds").await;
+            assert_eq!(refused.status, 429, "one token does not take them all");
+            assert!(refused.header("retry-after").is_some());
         }
-        for viewer in &mut viewers {
-            viewer.hears("text/event-stream").await;
-        }
+        let browser = Browser::of(&scene, &scene.all).await;
         let refused = browser.ask("/live/kinds").await;
         assert_eq!(refused.status, 503);
         assert!(refused.header("retry-after").is_some());

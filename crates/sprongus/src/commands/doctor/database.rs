@@ -8,6 +8,7 @@ use super::finding::{Finding, Findings};
 use super::{clock, durability, files, queue};
 use crate::app::App;
 use crate::connect::{self, Access, Behind, Connection, Place, Target};
+use crate::trust;
 
 /// Looks at the database, and at what is in it.
 pub async fn look(app: &App, place: &Place, findings: &mut Findings) {
@@ -31,8 +32,11 @@ pub async fn look(app: &App, place: &Place, findings: &mut Findings) {
         Err(error) => return findings.add(Finding::of_error("database", &error)),
     };
     findings.add(Finding::fine("database", chosen));
-    if let Some((_, facts)) = &facts {
-        findings.add(files::permissions(facts));
+    if let Some((path, facts)) = &facts {
+        findings.add(match trust::folder_of_database(path) {
+            Some(doubt) => Finding::wrong("permissions", doubt.text(), doubt.remedy()),
+            None => files::permissions(facts),
+        });
     }
     if let Err(error) = health(&connection, findings).await {
         findings.add(Finding::of_error("engine", &error));
