@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sprongus_core::ErrorCode;
 use sprongus_core::RunsExt;
+use sprongus_core::directory::NewAgentTask;
 use sprongus_core::json::Json;
 use sprongus_core::list::ListFilter;
 use sprongus_core::run::{ClaimRequest, NewRun, Outcome};
@@ -77,9 +78,10 @@ pub async fn a_name_that_is_a_secret_is_refused_and_not_repeated(api: Api) {
         let shown = format!("{error} {error:?} {} {:?}", error.hint(), error.fields());
         assert!(!shown.contains(&secret), "{shown}");
     }
-    let task = api.runs.create_agent_task(&"task".parse().unwrap(), Some(&secret)).await;
+    let titled = NewAgentTask { title: Some(secret.clone()), ..NewAgentTask::new("task".parse().unwrap()) };
+    let task = api.runs.create_agent_task(titled).await;
     assert_eq!(refused(task).code(), ErrorCode::SecretInInput);
-    let task = api.runs.create_agent_task(&secret.parse().unwrap(), None).await;
+    let task = api.runs.create_agent_task(NewAgentTask::new(secret.parse().unwrap())).await;
     assert_eq!(refused(task).code(), ErrorCode::SecretInInput);
     let hold = api.held(work).await;
     let name = format!("report-{secret}.txt").parse().unwrap();
