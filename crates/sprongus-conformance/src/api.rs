@@ -125,6 +125,7 @@ macro_rules! for_each_api_case {
                 an_owed_cleanup_is_claimed_as_such,
                 a_stale_hold_is_good_for_nothing,
                 a_step_that_nobody_can_end_any_more_has_failed,
+                a_lease_token_is_told_by_its_claim_alone,
                 heartbeats_are_answered_one_by_one,
                 progress_is_told,
             }

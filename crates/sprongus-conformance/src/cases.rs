@@ -30,6 +30,15 @@ macro_rules! for_each_case {
                 a_claim_behind_a_gate_carries_the_attempts_steps,
                 a_claim_takes_over_what_a_dead_worker_held,
             }
+            lease {
+                nothing_is_reported_without_the_claims_token,
+                a_repeated_claim_tells_a_new_token_and_voids_the_one_before,
+                a_named_claim_is_for_its_own_api_token_alone,
+                a_named_claim_gives_a_narrowed_caller_nothing_it_may_not_touch,
+                a_token_is_void_once_its_claim_is_over,
+                a_report_is_repeated_with_its_own_token_alone,
+                a_cleanup_has_a_token_of_its_own,
+            }
             heartbeat {
                 a_heartbeat_lengthens_the_lease_and_writes_no_event,
                 a_lease_made_shorter_ends_sooner,
@@ -148,6 +157,7 @@ macro_rules! for_each_case {
                 agent_tasks_come_newest_first,
                 a_narrowed_caller_knows_the_agent_tasks_of_its_projects_alone,
                 a_worker_is_seen_drained_forgotten_and_missed,
+                nobody_speaks_for_the_worker_of_another_api_token,
                 a_kind_is_paused_and_resumed,
                 the_figures_count_each_run_once,
                 the_figures_do_not_depend_on_what_was_added_up,

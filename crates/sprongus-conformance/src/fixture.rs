@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::event::{Event, EventType};
-use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::ids::{RunId, StepId, TokenId};
 use sprongus_core::json::Json;
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::names::{WorkerId, WorkspaceId};
 use sprongus_core::rules::enqueue::prepare;
-use sprongus_core::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Hold, NewRun, Outcome, Report, Run};
+use sprongus_core::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Hold, NewRun, Outcome, Run};
 use sprongus_core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Inserted, Store};
 use sprongus_core::time::{Clock, Timestamp};
@@ -88,7 +89,22 @@ pub fn failure(error: &str) -> Outcome {
 
 /// The hold a claim gave.
 pub fn hold_of(claimed: &Claimed) -> Hold {
-    Hold { id: claimed.run.id, worker_id: claimed.lease.worker_id.clone(), epoch: claimed.lease.epoch }
+    claimed.hold()
+}
+
+/// The same hold under a token that nobody was told.
+pub fn forged(hold: &Hold) -> Hold {
+    Hold { token: LeaseToken::given("a guess"), ..hold.clone() }
+}
+
+/// What a claim gave, without what each repeat of it tells anew.
+pub fn bare(claimed: &[Claimed]) -> Vec<Claimed> {
+    let mut claimed = claimed.to_vec();
+    for one in &mut claimed {
+        one.lease.token = LeaseToken::default();
+        one.run.lease_hash = None;
+    }
+    claimed
 }
 
 /// The one answer of a batch of one.
@@ -115,6 +131,11 @@ impl Fixture {
         Self { caller: Caller::new(workspace, "tester"), ..self.clone() }
     }
 
+    /// The same store asked with an API token of its own.
+    pub fn with_token(&self) -> Self {
+        Self { caller: Caller { token_id: Some(TokenId::new()), ..self.caller.clone() }, ..self.clone() }
+    }
+
     /// The same store seen by somebody narrowed to `projects`.
     pub fn narrowed(&self, projects: &[&str]) -> Self {
         let projects = projects.iter().map(|id| id.parse().expect("a project id")).collect();
@@ -138,9 +159,14 @@ impl Fixture {
         self.enqueue_one(new).await.expect("a run").applied.run
     }
 
+    /// Asks for runs under a new token, as the service does.
+    pub async fn ask_to_claim(&self, request: &ClaimRequest) -> Result<ClaimAnswer> {
+        self.store.claim(&self.caller, request, &LeaseToken::generate()?).await
+    }
+
     /// Claims, without waiting.
     pub async fn claim(&self, request: &ClaimRequest) -> ClaimAnswer {
-        self.store.claim(&self.caller, request).await.expect("a store that answers")
+        self.ask_to_claim(request).await.expect("a store that answers")
     }
 
     /// Claims up to `limit` runs of any kind.
@@ -163,8 +189,7 @@ impl Fixture {
 
     /// Ends an execution.
     pub async fn finish(&self, hold: &Hold, outcome: Outcome) -> Result<Applied> {
-        let report = Report { id: hold.id, epoch: hold.epoch, outcome };
-        let drawn = vec![DrawnReport { report, draw: 0.5 }];
+        let drawn = vec![DrawnReport { report: hold.report(outcome), draw: 0.5 }];
         only(self.store.finish(&self.caller, &hold.worker_id, drawn).await.expect("a store that answers"))
     }
 

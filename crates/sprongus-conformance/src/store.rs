@@ -12,6 +12,7 @@ pub mod files;
 pub mod finish;
 pub mod gate;
 pub mod heartbeat;
+pub mod lease;
 pub mod list;
 pub mod operator;
 pub mod prune;

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::ids::StepId;
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::run::{Answer, ClaimRequest, Hold, Outcome};
 use sprongus_core::state::{Permit, State, Verb, permit};
 use sprongus_core::step::StepStatus;
 use sprongus_core::store::Change;
 use sprongus_core::{Error, ErrorCode};
 
-use crate::fixture::{Fixture, failure, hold_of, of_kind, refused, step, success, worker};
+use crate::fixture::{Fixture, failure, forged, hold_of, of_kind, refused, step, success, worker};
 
 /// A way to stand somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +72,7 @@ async fn set(f: &Fixture, scene: Scene) -> Hold {
         if scene == CalledOffQueued {
             f.cancel(run.id).await.unwrap();
         }
-        return Hold { id: run.id, worker_id: worker("w1"), epoch: run.epoch };
+        return Hold { id: run.id, worker_id: worker("w1"), epoch: run.epoch, token: LeaseToken::default() };
     }
     let mut hold = f.held(of_kind("work")).await;
     match scene {
@@ -194,7 +195,7 @@ pub async fn every_verb_in_every_state_does_what_the_table_says(f: Fixture) {
     }
 }
 
-/// S4: in every state, a hold of another epoch or worker is worth nothing.
+/// S4: in every state, a hold of another epoch or worker, or without the claim's token, is worth nothing.
 pub async fn a_foreign_hold_is_refused_in_every_state(f: Fixture) {
     use Verb::{Cleaned, Fail, Heartbeat, Progress, Record, Release, Succeed, Wait};
     for (number, (scene, ..)) in SCENES.into_iter().enumerate() {
@@ -204,9 +205,11 @@ pub async fn a_foreign_hold_is_refused_in_every_state(f: Fixture) {
         let stale =
             Hold { epoch: now.epoch.saturating_sub(1), worker_id: worker("stranger"), ..hold.clone() };
         let ahead = Hold { epoch: now.epoch + 1, ..hold.clone() };
-        let stranger = Hold { epoch: now.epoch, worker_id: worker("stranger"), ..hold };
+        let stranger = Hold { epoch: now.epoch, worker_id: worker("stranger"), ..hold.clone() };
+        let guessed = Hold { epoch: now.epoch, ..forged(&hold) };
+        let bare = Hold { token: LeaseToken::default(), ..guessed.clone() };
         let before = (now, f.events(hold.id).await);
-        for foreign in [&stale, &ahead, &stranger] {
+        for foreign in [&stale, &ahead, &stranger, &guessed, &bare] {
             for verb in [Heartbeat, Progress, Record, Succeed, Fail, Release, Wait, Cleaned] {
                 let error = refused(use_verb(&f, verb, foreign).await);
                 assert_eq!(error.code(), ErrorCode::LeaseLost, "{verb:?} in {scene:?}");

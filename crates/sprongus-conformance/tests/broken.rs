@@ -10,10 +10,10 @@ use sprongus_conformance::{Model, TurnedClock, histories, store};
 use sprongus_core::store::Store;
 
 mod faulty;
-use faulty::{Fault, Faulty};
+use faulty::{Door, Fault, Faulty};
 
 async fn faulty(clock: TurnedClock, fault: Fault) -> (Arc<dyn Store>, ()) {
-    (Arc::new(Faulty { inner: Model::new(Arc::new(clock)), fault }), ())
+    (Arc::new(Faulty::new(Model::new(Arc::new(clock)), fault)), ())
 }
 
 fn is_found(fault: Fault) {
@@ -33,6 +33,25 @@ fn is_found_by<Ran: Future<Output = ()>>(fault: Fault, case: impl FnOnce(Fixture
 #[test]
 fn a_store_that_ignores_the_epoch_is_found() {
     is_found(Fault::IgnoresTheEpoch);
+}
+
+#[test]
+fn a_store_that_ignores_the_lease_token_is_found() {
+    is_found(Fault::IgnoresTheToken(Door::Finish));
+    is_found(Fault::IgnoresTheToken(Door::Change));
+}
+
+#[test]
+fn a_store_that_ignores_the_lease_token_at_any_door_is_found() {
+    use Door::{Change, DropFile, Finish, Heartbeat, PutFile, Record};
+    for door in [Heartbeat, Finish, Change, Record, PutFile, DropFile] {
+        is_found_by(Fault::IgnoresTheToken(door), store::lease::nothing_is_reported_without_the_claims_token);
+    }
+}
+
+#[test]
+fn a_store_that_voids_no_token_is_found() {
+    is_found(Fault::KeepsTheTokenBefore);
 }
 
 #[test]

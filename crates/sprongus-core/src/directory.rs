@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
+use crate::ids::TokenId;
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::rules::enqueue::{out_of_reach, refuse_secrets, taken};
 use crate::runs::Caller;
@@ -144,6 +145,29 @@ pub struct Worker {
 impl Worker {
     /// How long after its last word a worker counts as gone: three of the words it sends every five seconds.
     pub const GONE_AFTER: Duration = Duration::from_secs(15);
+
+    /// Whether `caller` may speak for a worker that was last heard of at `seen_at`, with the API token `token_id`: only one that is gone
+    /// speaks with another token.
+    ///
+    /// # Errors
+    /// `conflict`, which says nothing of that worker.
+    pub fn check_own(
+        token_id: Option<TokenId>,
+        seen_at: Timestamp,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<()> {
+        if token_id == caller.token_id || now.since(seen_at) >= Self::GONE_AFTER {
+            return Ok(());
+        }
+        Err(Self::id_taken())
+    }
+
+    /// The refusal of a worker's word under an id that a worker with another API token has.
+    pub fn id_taken() -> Error {
+        Error::new(ErrorCode::Conflict, "the worker's id is taken")
+            .with_hint("use another worker id: one that is fresh for each start of the worker")
+    }
 
     /// Whether it would claim a run of `kind`.
     pub fn serves(&self, kind: &Kind) -> bool {

@@ -15,6 +15,7 @@ pub mod follow;
 pub mod id_part;
 pub mod ids;
 pub mod json;
+pub mod lease;
 pub mod list;
 pub mod metric;
 pub mod names;

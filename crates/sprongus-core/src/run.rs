@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::event::Event;
 use crate::ids::{RunId, StepId};
 use crate::json::Json;
+use crate::lease::{LeaseHash, LeaseToken};
 use crate::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::state::State;
 use crate::time::Timestamp;
@@ -107,6 +108,8 @@ pub struct Run {
     pub claimed_by: Option<WorkerId>,
     /// When the present or last holder took it.
     pub claimed_at: Option<Timestamp>,
+    /// The hash of the token that the present or last claim told; none where there is no report that could count.
+    pub lease_hash: Option<LeaseHash>,
     /// How long a heartbeat holds it.
     pub lease: Duration,
     /// Until when it is held; none when nobody does.
@@ -329,6 +332,8 @@ pub struct Lease {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// What every report under it must bring. Told here alone; a repeat of the claim tells a new one.
+    pub token: LeaseToken,
     /// How long it lasts without a heartbeat: what a worker should count with, on its own clock.
     pub lease_ms: u64,
     /// When it ends by the store's clock; for people.
@@ -359,6 +364,14 @@ pub struct Claimed {
     pub resume: Option<Resume>,
 }
 
+impl Claimed {
+    /// What is said of it under this claim.
+    pub fn hold(&self) -> Hold {
+        let Lease { worker_id, epoch, token, .. } = self.lease.clone();
+        Hold { id: self.run.id, worker_id, epoch, token }
+    }
+}
+
 /// Which hold a report is made under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
@@ -368,6 +381,8 @@ pub struct Hold {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token which that claim told.
+    pub token: LeaseToken,
 }
 
 /// A heartbeat's answer for one run.
@@ -412,6 +427,22 @@ pub struct Report {
     pub id: RunId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token which that claim told.
+    pub token: LeaseToken,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+impl Hold {
+    /// The end of an execution that is held so.
+    pub fn report(&self, outcome: Outcome) -> Report {
+        Report { id: self.id, epoch: self.epoch, token: self.token.clone(), outcome }
+    }
+}
+
+impl Report {
+    /// The hold it is made under by `worker`.
+    pub fn hold(&self, worker: &WorkerId) -> Hold {
+        Hold { id: self.id, worker_id: worker.clone(), epoch: self.epoch, token: self.token.clone() }
+    }
 }

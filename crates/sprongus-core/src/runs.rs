@@ -218,8 +218,7 @@ pub trait RunsExt: Runs {
 
     /// Ends one execution.
     async fn finish_one(&self, hold: &Hold, outcome: Outcome) -> Result<Run> {
-        let report = Report { id: hold.id, epoch: hold.epoch, outcome };
-        only(self.finish(&hold.worker_id, vec![report]).await?)
+        only(self.finish(&hold.worker_id, vec![hold.report(outcome)]).await?)
     }
 
     /// The run of `key`: made by `factory` if there is none, which is not called again once there is. When two make it at

@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
+use crate::lease::LeaseToken;
 use crate::list::{ListFilter, Page};
 use crate::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::operator::{OperatorEvent, OperatorFilter};
@@ -213,9 +214,10 @@ impl Runs for CallerRuns {
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>> {
         rules::claim::check(&request)?;
+        let token = LeaseToken::generate()?;
         let deadline = Instant::now() + request.wait;
         let mut seen = self.store().generation();
-        let mut answer = self.store().claim(&self.caller, &request).await?;
+        let mut answer = self.store().claim(&self.caller, &request, &token).await?;
         loop {
             self.service.subscribers.tell(&answer.events);
             let left = deadline.saturating_duration_since(Instant::now());
@@ -224,7 +226,7 @@ impl Runs for CallerRuns {
             }
             let longest = answer.next_due_in.map_or(left, |due| left.min(due.max(Duration::from_millis(1))));
             let since = std::mem::replace(&mut seen, self.store().generation());
-            answer = self.store().claim_after(&self.caller, &request, since, pause(longest)).await?;
+            answer = self.store().claim_after(&self.caller, &request, &token, since, pause(longest)).await?;
         }
     }
 

@@ -25,6 +25,7 @@ use crate::error::Result;
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
 use crate::ids::{RunId, StepId, TokenId};
+use crate::lease::LeaseToken;
 use crate::list::{ListFilter, Page};
 use crate::metric::Metric;
 use crate::names::{Kind, ProjectId, WorkerId, WorkspaceId};
@@ -189,7 +190,12 @@ pub trait Store: Sessions {
 
     /// Moves a few due timers, then gives up to `limit` runs. Does not wait. A named claim that gave something gives, when it is
     /// asked again, what its worker still holds of that, and nothing else.
-    async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer>;
+    ///
+    /// What it gives is held under `token`, whose hash alone is kept; a repeat replaces the hash, and so voids the token before. To
+    /// anybody but the worker and the API token that made it, and to a caller who may not touch what it gave, a named claim is
+    /// `conflict`.
+    async fn claim(&self, caller: &Caller, request: &ClaimRequest, token: &LeaseToken)
+    -> Result<ClaimAnswer>;
 
     /// Waits for a change past `seen`, for `longest` at most, and claims then; may come back early with nothing. A store that can
     /// start a claim sooner than its caller could, does so here.
@@ -197,11 +203,12 @@ pub trait Store: Sessions {
         &self,
         caller: &Caller,
         request: &ClaimRequest,
+        token: &LeaseToken,
         seen: u64,
         longest: Duration,
     ) -> Result<ClaimAnswer> {
         self.changed(seen, longest).await;
-        self.claim(caller, request).await
+        self.claim(caller, request, token).await
     }
 
     /// Lengthens the leases of the runs held. One answer an item, in order.

@@ -41,6 +41,9 @@ pub const REPLAYED_HEADER: &str = "idempotency-replayed";
 /// The header that names a request in logs and errors.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
+/// The header of the lease token, where the body is a file's bytes, or there is none.
+pub const LEASE_TOKEN_HEADER: &str = "sprongus-lease-token";
+
 /// The header of when an artifact was kept: to the millisecond, which `Last-Modified` is not.
 pub const CREATED_AT_HEADER: &str = "sprongus-created-at";
 

@@ -10,6 +10,7 @@ mod rare;
 
 use sprongus_core::event::{Event, EventType};
 use sprongus_core::json::Json;
+use sprongus_core::lease::{LeaseHash, LeaseToken};
 use sprongus_core::rules::claim;
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
@@ -23,9 +24,10 @@ use marks::{Mark, Start};
 
 use crate::expire;
 use crate::fault::Result;
+use crate::repeat::{Repeatable, repeat};
 use crate::rows::{self, Reader, millis, run_columns};
 use crate::session::{Database, Params};
-use crate::values::Time;
+use crate::values::{Time, uuid};
 
 /// The places in the queue that a claim takes, locked; the kinds served are `$3`, or every kind that has something; `$5` to
 /// `$7` say where to begin with each (`marks.rs`). A claim of one kind walks the queue once. One of several first looks how many it
@@ -114,7 +116,8 @@ macro_rules! take {
             taken AS (
                 UPDATE runs SET state = 'running', attempt = attempt + 1, progress = 0, epoch = epoch + 1, claimed_by = $11,
                     claimed_at = (SELECT now FROM present), lease_ms = $12::bigint,
-                    lease_expires_at = (SELECT now FROM present) + $12::bigint * interval '1 millisecond', last_report = NULL,
+                    lease_expires_at = (SELECT now FROM present) + $12::bigint * interval '1 millisecond', lease_hash = $15::bytea,
+                    last_report = NULL,
                     started_at = coalesce(started_at, (SELECT now FROM present)), cleanup = 'owed', last_seq = last_seq + 1,
                     updated_at = (SELECT now FROM present)
                 FROM picked
@@ -132,8 +135,8 @@ macro_rules! take {
                 INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs)
                 SELECT $2, max(lease_expires_at), array_agg(id), array_agg(epoch) FROM taken HAVING count(*) > 0),
             remembered AS (
-                INSERT INTO claims (workspace_id, claim_id, worker_id, claimed_at, run_ids, epochs)
-                SELECT $2, $9::text, $11, (SELECT now FROM present), array_agg(id ORDER BY rank, due_at, id),
+                INSERT INTO claims (workspace_id, claim_id, worker_id, token_id, claimed_at, run_ids, epochs)
+                SELECT $2, $9::text, $11, $16::uuid, (SELECT now FROM present), array_agg(id ORDER BY rank, due_at, id),
                     array_agg(epoch ORDER BY rank, due_at, id)
                 FROM taken WHERE $9::text IS NOT NULL HAVING count(*) > 0)
             SELECT (SELECT now FROM present), (SELECT is_usual FROM usual), (SELECT is_sound FROM sound),
@@ -151,7 +154,7 @@ pub(crate) const TAKE_ANY: &str = take!("WITH RECURSIVE", picked!(any));
 
 /// Where the runs' columns begin, and where what orders them does.
 const RUN: usize = 4;
-const ORDER: usize = 40;
+const ORDER: usize = 41;
 
 /// What the one statement came to.
 enum Taken {
@@ -163,52 +166,78 @@ enum Taken {
     Unsound,
 }
 
-/// Moves due timers, then takes what is ready.
-pub async fn run(
+/// Claims, once more where the connection broke and that can do no harm, and tells those who wait for news.
+pub async fn safely(
     database: &Database,
     marks: &Marks,
     caller: &Caller,
     request: &ClaimRequest,
+    token: &LeaseToken,
+) -> sprongus_core::Result<ClaimAnswer> {
+    // A claim without a name cannot be told from another one; what it may have taken comes back when its lease is over.
+    let repeatable = if request.claim_id.is_some() { Repeatable::Yes } else { Repeatable::No };
+    let answer = repeat(repeatable, |_| run(database, marks, caller, request, token)).await?;
+    if !answer.events.is_empty() {
+        database.tell();
+    }
+    Ok(answer)
+}
+
+/// Moves due timers, then takes what is ready.
+async fn run(
+    database: &Database,
+    marks: &Marks,
+    caller: &Caller,
+    request: &ClaimRequest,
+    token: &LeaseToken,
 ) -> Result<ClaimAnswer> {
+    let hash = token.hash();
     let mut events = Vec::new();
     let mut are_timers_moved = false;
     loop {
-        match take(database, marks, caller, request, !are_timers_moved).await? {
+        match take(database, marks, caller, (request, hash), !are_timers_moved).await? {
             Taken::Runs { runs, now, next_due, places } => {
                 marks.learn(caller, request, places);
-                return Ok(answered(caller, request, runs, events, now, next_due));
+                return Ok(answered(caller, (request, token), runs, events, now, next_due));
             }
             Taken::Unusual => {
+                // Who may not have it is refused before anything is moved.
+                let given = again::given(database, caller, request).await?;
                 if !are_timers_moved {
                     are_timers_moved = true;
                     events.extend(expire::before_claim(database, caller).await?);
                 }
-                if let Some(claimed) = again::run(database, caller, request).await? {
+                if let Some(given) = given {
+                    let claimed = again::run(database, caller, request, token, given).await?;
                     return Ok(ClaimAnswer { claimed, events, next_due_in: None });
                 }
             }
             Taken::Unsound => {
-                let claimed = rare::run(database, caller, request, &mut events).await?;
+                let claimed = rare::run(database, caller, request, token, &mut events).await?;
                 return Ok(ClaimAnswer { claimed, events, next_due_in: None });
             }
         }
     }
 }
 
+/// What is asked for, and the hash of the token it is to be held under.
+type Asked<'a> = (&'a ClaimRequest, LeaseHash);
+
 async fn take(
     database: &Database,
     marks: &Marks,
     caller: &Caller,
-    request: &ClaimRequest,
+    asked: Asked<'_>,
     timers_first: bool,
 ) -> Result<Taken> {
+    let (request, _) = asked;
     let from = marks.before(caller, request);
-    let taken = take_timed(database, marks, &from, caller, request, timers_first).await?;
+    let taken = take_timed(database, marks, &from, caller, asked, timers_first).await?;
     let is_empty = matches!(&taken, Taken::Runs { runs, .. } if runs.is_empty());
     if is_empty && !from.is_whole() {
         // Nothing is behind the marks; before them there may be something.
         let whole = marks.whole(caller, request);
-        return take_timed(database, marks, &whole, caller, request, timers_first).await;
+        return take_timed(database, marks, &whole, caller, asked, timers_first).await;
     }
     Ok(taken)
 }
@@ -218,11 +247,12 @@ async fn take_timed(
     marks: &Marks,
     from: &Start,
     caller: &Caller,
-    request: &ClaimRequest,
+    asked: Asked<'_>,
     timers_first: bool,
 ) -> Result<Taken> {
+    let (request, _) = asked;
     let began = tokio::time::Instant::now();
-    let taken = take_from(database, from, caller, request, timers_first).await?;
+    let taken = take_from(database, from, caller, asked, timers_first).await?;
     if let Taken::Runs { runs, now, .. } = &taken {
         marks.took(caller, request, from, began.elapsed(), runs.len());
         if timers_first {
@@ -236,7 +266,7 @@ async fn take_from(
     database: &Database,
     from: &Start,
     caller: &Caller,
-    request: &ClaimRequest,
+    (request, hash): Asked<'_>,
     timers_first: bool,
 ) -> Result<Taken> {
     let mut session = database.session().await?;
@@ -245,6 +275,7 @@ async fn take_from(
     let projects = projects(caller);
     let claim_id = request.claim_id.as_ref().map(|id| id.as_str());
     let (worker, lease) = (request.worker_id.as_str(), millis(request.lease));
+    let (hash, token_id) = (hash.as_bytes(), caller.token_id.map(|id| uuid(id.to_bits())));
     let (ranks, dues, ids) = from.columns();
     let one: Params<'_> = &[
         &turned,
@@ -261,6 +292,8 @@ async fn take_from(
         &lease,
         &caller.actor,
         &from.timers,
+        &hash,
+        &token_id,
     ];
     let sql = match kinds.len() {
         0 => TAKE_ANY,
@@ -303,7 +336,7 @@ fn read(rows: &[Row]) -> Result<Taken> {
 
 fn answered(
     caller: &Caller,
-    request: &ClaimRequest,
+    (request, token): (&ClaimRequest, &LeaseToken),
     runs: Vec<Run>,
     mut events: Vec<Event>,
     now: Timestamp,
@@ -311,7 +344,7 @@ fn answered(
 ) -> ClaimAnswer {
     let next_due_in = next_due.filter(|_| runs.is_empty()).map(|due| due.since(now));
     events.extend(runs.iter().map(|run| started(run, caller, request)));
-    let handed = runs.into_iter().filter_map(|run| claim::handed(run, Vec::new(), false));
+    let handed = runs.into_iter().filter_map(|run| claim::handed(run, token, Vec::new(), false));
     let claimed: Vec<Claimed> = handed.collect();
     ClaimAnswer { claimed, events, next_due_in }
 }

@@ -12,6 +12,7 @@ use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::runs::Caller;
 use sprongus_core::time::Timestamp;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::change::present;
 use crate::claim::projects as narrowed;
@@ -19,7 +20,7 @@ use crate::fault::Result;
 use crate::operator::commit;
 use crate::rows::{Reader, written};
 use crate::session::{Database, PRESENT, Params};
-use crate::values::{JsonText, Time};
+use crate::values::{JsonText, Time, uuid};
 
 const WORKSPACES: &str = "SELECT id, created_at FROM every_workspace()";
 const WORKSPACE: &str = "SELECT id, created_at FROM workspaces WHERE id = $1";
@@ -41,13 +42,20 @@ const CREATE_AGENT_TASK: &str = "
     INSERT INTO agent_tasks (workspace_id, id, title, project_id, created_at) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT DO NOTHING";
 const SEE_WORKER: &str = "
-    INSERT INTO workers (workspace_id, id, kinds, host, pid, version, concurrency, seen_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-    ON CONFLICT (workspace_id, id) DO UPDATE SET kinds = excluded.kinds, seen_at = excluded.seen_at
+    INSERT INTO workers AS w (workspace_id, id, kinds, host, pid, version, concurrency, seen_at, token_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (workspace_id, id) DO UPDATE SET kinds = excluded.kinds, seen_at = excluded.seen_at,
+        token_id = excluded.token_id
+    WHERE w.token_id IS NOT DISTINCT FROM excluded.token_id OR w.seen_at <= $10
     RETURNING draining";
 const FORGET_LONG_GONE: &str = "DELETE FROM workers WHERE workspace_id = $1 AND seen_at < $2";
 const FORGET_OLD_CLAIMS: &str = "DELETE FROM claims WHERE workspace_id = $1 AND claimed_at < $2";
-const FORGET_WORKER: &str = "DELETE FROM workers WHERE workspace_id = $1 AND id = $2";
+/// Answers whether it was there and not the caller's to forget.
+const FORGET_WORKER: &str = "
+    WITH forgotten AS (
+        DELETE FROM workers WHERE workspace_id = $1 AND id = $2 AND (token_id IS NOT DISTINCT FROM $3::uuid OR seen_at <= $4))
+    SELECT EXISTS (SELECT FROM workers
+        WHERE workspace_id = $1 AND id = $2 AND token_id IS DISTINCT FROM $3::uuid AND seen_at > $4)";
 const WORKERS: &str = "
     SELECT id, kinds, host, pid, version, concurrency, draining, seen_at FROM workers
     WHERE workspace_id = $1 AND seen_at > $2 ORDER BY id COLLATE \"C\"";
@@ -231,19 +239,48 @@ pub async fn see_worker(database: &Database, caller: &Caller, worker: &WorkerInf
     let kinds = worker.kinds.as_ref().map(written).transpose()?;
     let kinds = kinds.as_deref().map(JsonText);
     let (pid, concurrency) = (i64::from(worker.pid), i64::from(worker.concurrency));
+    let (token_id, gone) = own(caller, now);
     let asked: [(&str, Params<'_>); 3] = [
         (FORGET_LONG_GONE, &[&workspace, &old]),
         (FORGET_OLD_CLAIMS, &[&workspace, &old]),
-        (SEE_WORKER, &[&workspace, &id, &kinds, &worker.host, &pid, &worker.version, &concurrency, &seen]),
+        (
+            SEE_WORKER,
+            &[
+                &workspace,
+                &id,
+                &kinds,
+                &worker.host,
+                &pid,
+                &worker.version,
+                &concurrency,
+                &seen,
+                &token_id,
+                &gone,
+            ],
+        ),
     ];
-    only(write(database, &caller.workspace, &asked).await?, |row| Ok(row.try_get(0)?))
+    let rows = write(database, &caller.workspace, &asked).await?;
+    match rows.last().and_then(|rows| rows.first()) {
+        Some(row) => Ok(row.try_get(0)?),
+        None => Err(Worker::id_taken().into()),
+    }
+}
+
+/// Whose word counts for a worker, as [`Worker::check_own`] has it: that of the caller's API token, or anybody's once it was not heard
+/// of since.
+fn own(caller: &Caller, now: Timestamp) -> (Option<Uuid>, Time) {
+    (caller.token_id.map(|id| uuid(id.to_bits())), Time(now.minus(Worker::GONE_AFTER)))
 }
 
 /// Forgets a worker that has stopped.
 pub async fn forget_worker(database: &Database, caller: &Caller, worker: &WorkerId) -> Result<()> {
     let (workspace, id) = (caller.workspace.as_str(), worker.as_str());
-    write(database, &caller.workspace, &[(FORGET_WORKER, &[&workspace, &id])]).await?;
-    Ok(())
+    let (token_id, gone) = own(caller, now(database).await?);
+    let asked: [(&str, Params<'_>); 1] = [(FORGET_WORKER, &[&workspace, &id, &token_id, &gone])];
+    match only(write(database, &caller.workspace, &asked).await?, |row| Ok(row.try_get(0)?))? {
+        false => Ok(()),
+        true => Err(Worker::id_taken().into()),
+    }
 }
 
 /// The workers heard of lately.

@@ -8,6 +8,7 @@ use serde_json::json;
 use sprongus_core::event::{Event, EventType};
 use sprongus_core::ids::RunId;
 use sprongus_core::json::Json;
+use sprongus_core::lease::LeaseHash;
 use sprongus_core::names::WorkerId;
 use sprongus_core::rules::finish::finish;
 use sprongus_core::rules::{Act, Change, Decision};
@@ -30,10 +31,10 @@ pub(crate) const SUCCEED: &str = concat!(
         UPDATE runs SET state = 'succeeded', finished_at = (SELECT now FROM present), lease_expires_at = NULL,
             last_report = NULL, result = t.t_result, output_ref = t.t_output_ref, error = NULL, progress = 100,
             cleanup = 'none', last_seq = last_seq + 1, updated_at = (SELECT now FROM present)
-        FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::text[])
-            AS t (t_id, t_epoch, t_worker, t_actor, t_result, t_output_ref)
+        FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::text[], $10::bytea[])
+            AS t (t_id, t_epoch, t_worker, t_actor, t_result, t_output_ref, t_hash)
         WHERE workspace_id = $2 AND id = t_id AND state = 'running' AND gate IS NULL AND epoch = t_epoch AND claimed_by = t_worker
-            AND lease_expires_at > (SELECT now FROM present) AND ($9::text[] IS NULL OR project_id = ANY ($9::text[]))
+            AND lease_hash = t_hash AND lease_expires_at > (SELECT now FROM present) AND ($9::text[] IS NULL OR project_id = ANY ($9::text[]))
         RETURNING ",
     run_columns!(),
     ", t_actor),
@@ -64,7 +65,7 @@ impl Told {
     }
 
     fn hold(&self) -> Hold {
-        Hold { id: self.id(), worker_id: self.worker.clone(), epoch: self.report.report.epoch }
+        self.report.report.hold(&self.worker)
     }
 }
 
@@ -101,6 +102,8 @@ async fn succeed(database: &Database, caller: &Caller, told: &[&Told]) -> Result
     let epochs: Vec<_> = told.iter().map(|told| number(told.report.report.epoch)).collect();
     let workers: Vec<_> = told.iter().map(|told| told.worker.as_str()).collect();
     let actors: Vec<_> = told.iter().map(|told| told.actor.as_str()).collect();
+    let hashes: Vec<LeaseHash> = told.iter().map(|told| told.report.report.token.hash()).collect();
+    let hashes: Vec<&[u8]> = hashes.iter().map(LeaseHash::as_bytes).collect();
     let (results, output_refs): (Vec<_>, Vec<_>) = told
         .iter()
         .map(|told| match &told.report.report.outcome {
@@ -111,14 +114,14 @@ async fn succeed(database: &Database, caller: &Caller, told: &[&Told]) -> Result
         })
         .unzip();
     let params: Params<'_> =
-        &[&turned, &workspace, &ids, &epochs, &workers, &actors, &results, &output_refs, &projects];
+        &[&turned, &workspace, &ids, &epochs, &workers, &actors, &results, &output_refs, &projects, &hashes];
     let mut session = database.session().await?;
     let rows =
         session.transact_and_tell(&caller.workspace, &[(SUCCEED, params)]).await?.pop().unwrap_or_default();
     let mut ended = HashMap::with_capacity(rows.len());
     for row in &rows {
         let run = rows::run(row)?;
-        let event = succeeded(&run, row.try_get(36)?);
+        let event = succeeded(&run, row.try_get(37)?);
         ended.insert(run.id, Applied { run, events: vec![event] });
     }
     Ok(ended)

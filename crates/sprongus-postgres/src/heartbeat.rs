@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use sprongus_core::ids::RunId;
+use sprongus_core::lease::LeaseHash;
 use sprongus_core::rules::Act;
 use sprongus_core::rules::heartbeat::heartbeat;
 use sprongus_core::run::{Beat, Hold};
@@ -24,8 +25,8 @@ pub(crate) const EXTEND: &str = "
     WITH present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now)
     UPDATE runs SET lease_ms = coalesce($6::bigint, lease_ms),
         lease_expires_at = (SELECT now FROM present) + coalesce($6::bigint, lease_ms) * interval '1 millisecond'
-    FROM unnest($3::uuid[], $4::bigint[], $5::text[]) AS t (t_id, t_epoch, t_worker)
-    WHERE workspace_id = $2 AND id = t_id AND state = 'running' AND epoch = t_epoch AND claimed_by = t_worker
+    FROM unnest($3::uuid[], $4::bigint[], $5::text[], $8::bytea[]) AS t (t_id, t_epoch, t_worker, t_hash)
+    WHERE workspace_id = $2 AND id = t_id AND state = 'running' AND epoch = t_epoch AND claimed_by = t_worker AND lease_hash = t_hash
         AND lease_expires_at > (SELECT now FROM present)
         AND lease_expires_at <= (SELECT now FROM present) + coalesce($6::bigint, lease_ms) * interval '1 millisecond'
         AND ($7::text[] IS NULL OR project_id = ANY ($7::text[]))
@@ -51,9 +52,11 @@ pub async fn run(
     let ids: Vec<Uuid> = sorted.iter().map(|hold| uuid(hold.id.to_bits())).collect();
     let epochs: Vec<i64> = sorted.iter().map(|hold| number(hold.epoch)).collect();
     let workers: Vec<&str> = sorted.iter().map(|hold| hold.worker_id.as_str()).collect();
+    let hashes: Vec<LeaseHash> = sorted.iter().map(|hold| hold.token.hash()).collect();
+    let hashes: Vec<&[u8]> = hashes.iter().map(LeaseHash::as_bytes).collect();
     let wanted = lease.map(millis);
     let asked: [(&str, Params<'_>); 2] = [
-        (EXTEND, &[&turned, &workspace, &ids, &epochs, &workers, &wanted, &projects]),
+        (EXTEND, &[&turned, &workspace, &ids, &epochs, &workers, &wanted, &projects, &hashes]),
         (DRAINING, &[&workspace, &workers]),
     ];
     let mut session = database.session().await?;

@@ -61,6 +61,7 @@ use sprongus_core::directory::{
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::{Metric, SizeCounter};
 use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
@@ -192,13 +193,13 @@ impl Store for Postgres {
         }
     }
 
-    async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
-        // A claim without a name cannot be told from another one; what it may have taken comes back when its lease is over.
-        let repeatable = if request.claim_id.is_some() { Repeatable::Yes } else { Repeatable::No };
-        let answer = repeat(repeatable, |_| claim::run(&self.database, &self.marks, caller, request)).await?;
-        if !answer.events.is_empty() {
-            self.database.tell();
-        }
+    async fn claim(
+        &self,
+        caller: &Caller,
+        request: &ClaimRequest,
+        token: &LeaseToken,
+    ) -> Result<ClaimAnswer> {
+        let answer = claim::safely(&self.database, &self.marks, caller, request, token).await?;
         self.youth.took(&self.database, answer.claimed.len());
         Ok(answer)
     }
@@ -207,13 +208,14 @@ impl Store for Postgres {
         &self,
         caller: &Caller,
         request: &ClaimRequest,
+        token: &LeaseToken,
         seen: u64,
         longest: Duration,
     ) -> Result<ClaimAnswer> {
         let began = tokio::time::Instant::now();
         self.changed(seen, longest).await;
         tokio::time::sleep_until(began + LOOKS_APART.min(longest)).await;
-        self.claim(caller, request).await
+        self.claim(caller, request, token).await
     }
 
     async fn heartbeat(

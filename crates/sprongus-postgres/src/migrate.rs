@@ -53,6 +53,7 @@ const SOURCES: &[Source] = &[
     Source { number: 9, name: "own_tokens", sql: &[include_str!("../migrations/0009_own_tokens.sql")] },
     Source { number: 10, name: "tokens", sql: &[include_str!("../migrations/0010_tokens.sql")] },
     Source { number: 11, name: "who_paused", sql: &[include_str!("../migrations/0011_who_paused.sql")] },
+    Source { number: 12, name: "lease_tokens", sql: &[include_str!("../migrations/0012_lease_tokens.sql")] },
     Source {
         number: 13,
         name: "operator_events",

@@ -60,7 +60,7 @@ pub fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Erro
     Error::internal("the database holds what this version cannot read").with_source(error)
 }
 
-/// Reads a row's values one after the other: a row of 35 columns has no room for a slip in their numbers.
+/// Reads a row's values one after the other: a row of 37 columns has no room for a slip in their numbers.
 pub struct Reader<'a> {
     row: &'a Row,
     column: usize,

@@ -3,6 +3,7 @@
 
 use sprongus_core::artifact::FileName;
 use sprongus_core::event::Event;
+use sprongus_core::lease::LeaseHash;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::rules::Change;
 use sprongus_core::rules::artifact::is_done_with_workdir;
@@ -25,12 +26,12 @@ const UPDATE_RUNS: &str = concat!(
     run_columns!(changing),
     ", ended_as) = (t.state, t.progress, t.attempt, t.crashes, t.gate, t.run_at, t.due_since, t.expire_at, t.result, t.output_ref, t.error,
      t.epoch, t.claimed_by, t.claimed_at, t.lease_ms, t.lease_expires_at, t.closing_until, t.cleanup, t.last_report,
-     t.last_seq, t.started_at, t.finished_at, t.updated_at,
+     t.last_seq, t.started_at, t.finished_at, t.updated_at, t.lease_hash,
      CASE WHEN t.state IN ('failed', 'canceled') THEN t.state END)
      FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::integer[], $6::integer[], $7::jsonb[], $8::timestamptz[],
         $9::timestamptz[], $10::timestamptz[], $11::jsonb[], $12::text[], $13::text[], $14::bigint[], $15::text[],
         $16::timestamptz[], $17::bigint[], $18::timestamptz[], $19::timestamptz[], $20::text[], $21::text[], $22::bigint[],
-        $23::timestamptz[], $24::timestamptz[], $25::timestamptz[])
+        $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::bytea[])
         AS t (id, ",
     run_columns!(changing),
     ")
@@ -217,6 +218,7 @@ impl<'a> Writing<'a> {
         let started = column!(|run| run.started_at.map(Time));
         let finished = column!(|run| run.finished_at.map(Time));
         let updated = column!(|run| Time(run.updated_at));
+        let hashes = column!(|run| run.lease_hash.as_ref().map(LeaseHash::as_bytes));
         let changed: Params<'_> = &[
             &workspace,
             &ids,
@@ -243,6 +245,7 @@ impl<'a> Writing<'a> {
             &started,
             &finished,
             &updated,
+            &hashes,
         ];
         let told = &self.events;
         let events: Params<'_> = &[

@@ -4,6 +4,7 @@
 
 use sprongus_core::artifact::{FileName, NewFile};
 use sprongus_core::json::Json;
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::rules::enqueue::prepare;
 use sprongus_core::run::{ClaimRequest, Hold, NewRun};
@@ -43,8 +44,9 @@ impl Scene {
         let new = prepare(&NewRun::new("work", Json::empty_object()), None).unwrap();
         self.store.enqueue(&self.caller, vec![new], Batch::EachAlone).await.unwrap();
         let request = ClaimRequest::new("w".parse().unwrap(), 1);
-        let claimed = self.store.claim(&self.caller, &request).await.unwrap().claimed.remove(0);
-        Hold { id: claimed.run.id, worker_id: claimed.lease.worker_id, epoch: claimed.lease.epoch }
+        let token = LeaseToken::generate().unwrap();
+        let answer = self.store.claim(&self.caller, &request, &token).await.unwrap();
+        answer.claimed[0].hold()
     }
 
     async fn unwanted(&self) -> Vec<String> {

@@ -305,12 +305,8 @@ async fn the_views_speak_the_second_vocabulary() {
     assert_eq!(statuses().await, ["PENDING", "QUEUED"]);
     let claimed = scene.runs.claim_next(&"worker".parse().unwrap(), 1).await.unwrap().remove(0);
     assert_eq!(statuses().await, ["PENDING", "RUNNING"]);
-    let hold = sprongus_core::run::Hold {
-        id: run.id,
-        worker_id: claimed.lease.worker_id.clone(),
-        epoch: claimed.lease.epoch,
-    };
-    scene.runs.succeed(&hold, None, None).await.unwrap();
+    assert_eq!(claimed.run.id, run.id);
+    scene.runs.succeed(&claimed.hold(), None, None).await.unwrap();
     assert_eq!(statuses().await, ["PENDING", "COMPLETED"]);
     let events = "SELECT id FROM sprongus.job_events WHERE job_id = $1 ORDER BY seq";
     let id = uuid::Uuid::from_u128(run.id.to_bits());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sprongus_core::artifact::FileName;
 use sprongus_core::json::Json;
 use sprongus_core::names::WorkspaceId;
-use sprongus_core::run::{Hold, NewRun};
+use sprongus_core::run::NewRun;
 use sprongus_core::store::Store;
 use sprongus_core::stream::StreamPosition;
 use sprongus_core::{Caller, RunsExt, RunsService};
@@ -137,8 +137,7 @@ async fn an_upgrade_from_every_earlier_schema_keeps_every_row() {
         assert_eq!(runs.events(run.id, 0, 10).await.unwrap().len(), 1);
         let claimed = runs.claim_next(&"worker".parse().unwrap(), 9).await.unwrap();
         assert_eq!(claimed[0].run.id, run.id);
-        let lease = &claimed[0].lease;
-        let hold = Hold { id: run.id, worker_id: lease.worker_id.clone(), epoch: lease.epoch };
+        let hold = claimed[0].hold();
         let kept = runs.artifacts(run.id).await.unwrap();
         assert_eq!((kept.len(), kept[0].name.as_str(), kept[0].size), (1, "a.md", 3));
         store.drop_file(&caller, &hold, &FileName::Artifact(kept[0].name.clone())).await.unwrap();

@@ -3,7 +3,9 @@
 use rusqlite::{Connection, OptionalExtension};
 use sprongus_core::Result;
 use sprongus_core::ids::RunId;
-use sprongus_core::names::{Kind, WorkerId};
+use sprongus_core::lease::LeaseToken;
+use sprongus_core::names::Kind;
+use sprongus_core::rules::claim::Remembered;
 use sprongus_core::rules::{Act, claim};
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
@@ -32,9 +34,9 @@ const BY_ROWID: &str = concat!("SELECT ", run_columns!(), " FROM runs WHERE rowi
 const STEPS_OF_EPOCH: &str =
     concat!("SELECT ", step_columns!(), " FROM run_steps WHERE run_id = ?1 AND epoch = ?2 ORDER BY ordinal");
 const CARRY_STEPS: &str = "UPDATE run_steps SET epoch = ?3 WHERE run_id = ?1 AND epoch = ?2";
-const REPLAY: &str = "SELECT worker_id, runs FROM claims WHERE workspace_id = ?1 AND claim_id = ?2";
+const REPLAY: &str = "SELECT worker_id, token_id, runs FROM claims WHERE workspace_id = ?1 AND claim_id = ?2";
 const REMEMBER: &str = "
-    INSERT INTO claims (workspace_id, claim_id, worker_id, claimed_at, runs) VALUES (?1, ?2, ?3, ?4, ?5)";
+    INSERT INTO claims (workspace_id, claim_id, worker_id, token_id, claimed_at, runs) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const FORGET: &str = "DELETE FROM claims WHERE claimed_at < ?1";
 
 /// How long a named claim can be repeated.
@@ -59,19 +61,19 @@ pub fn look(
 }
 
 /// Moves due timers, then takes what is ready.
-pub fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
+pub fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, token: &LeaseToken) -> Result<ClaimAnswer> {
     let (_, mut events) = expire::run(tx, caller, expire::MOST_TIMERS)?;
-    if let Some((worker, given)) = replay(tx.connection, caller, request)? {
-        let claimed =
-            if worker == request.worker_id.as_str() { again(tx, caller, request, &given)? } else { vec![] };
+    if let Some((whose, given)) = replay(tx.connection, caller, request)? {
+        whose.check(caller, request)?;
+        let claimed = again(tx, caller, request, token, &given)?;
         return Ok(ClaimAnswer { claimed, events, next_due_in: None });
     }
-    let act = Act { now: tx.now, actor: &caller.actor };
+    let (act, hash) = (Act { now: tx.now, actor: &caller.actor }, token.hash());
     let mut claimed = Vec::new();
     for candidate in candidates(tx.connection, caller, request, request.limit)? {
         let run =
             tx.connection.prepare_cached(BY_ROWID).told()?.query_row([candidate.rowid], rows::run).told()?;
-        let Some(change) = claim::claim(&run, &request.worker_id, request.lease, act) else { continue };
+        let Some(change) = claim::claim(&run, request, hash, act) else { continue };
         rows::update_run(tx, &change.run)?;
         rows::insert_events(tx, &change.events)?;
         events.extend(change.events);
@@ -79,7 +81,7 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest) -> Result<Claim
             Some(_) => (carry_steps(tx, &change.run)?, artifact::keeps_workdir(tx.connection, &change.run)?),
             None => (Vec::new(), false),
         };
-        claimed.extend(claim::handed(change.run, steps, keeps_workdir));
+        claimed.extend(claim::handed(change.run, token, steps, keeps_workdir));
     }
     remember(tx, caller, request, &claimed)?;
     let next_due_in = match claimed.is_empty() {
@@ -183,35 +185,40 @@ fn replay(
     connection: &Connection,
     caller: &Caller,
     request: &ClaimRequest,
-) -> Result<Option<(String, Given)>> {
+) -> Result<Option<(Remembered, Given)>> {
     let Some(claim_id) = &request.claim_id else { return Ok(None) };
     let mut select = connection.prepare_cached(REPLAY).told()?;
-    let read =
-        |row: &rusqlite::Row<'_>| Ok((row.get(0)?, rows::parsed::<Given>(row, 1)?.unwrap_or_default()));
+    let read = |row: &rusqlite::Row<'_>| {
+        let whose = Remembered { worker_id: rows::text(row, 0)?, token_id: rows::optional(row, 1)? };
+        Ok((whose, rows::parsed::<Given>(row, 2)?.unwrap_or_default()))
+    };
     select.query_row((caller.workspace.as_str(), claim_id.as_str()), read).optional().told()
 }
 
 type Given = Vec<(RunId, u64)>;
 
-/// The same runs again, those that are still held under that claim.
-fn again(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, given: &Given) -> Result<Vec<Claimed>> {
+/// The same runs again, those that are still held under that claim, now under the new token.
+fn again(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    request: &ClaimRequest,
+    token: &LeaseToken,
+    given: &Given,
+) -> Result<Vec<Claimed>> {
     let mut claimed = Vec::with_capacity(given.len());
     for (id, epoch) in given {
         let mut select = tx.connection.prepare_cached(enqueue::BY_ID).told()?;
         let run =
             select.query_row((id.to_string(), caller.workspace.as_str()), rows::run).optional().told()?;
-        let Some(run) = run.filter(|run| held(run, &request.worker_id, *epoch, tx.now)) else { continue };
+        let Some(run) = run else { continue };
+        let held = claim::again(&run, caller, &request.worker_id, *epoch, token.hash(), tx.now)?;
+        let Some(run) = held else { continue };
+        rows::update_run(tx, &run)?;
         let steps = claim::carried(&run, steps_of_epoch(tx, &run)?);
         let keeps_workdir = !steps.is_empty() && artifact::keeps_workdir(tx.connection, &run)?;
-        claimed.extend(claim::handed(run, steps, keeps_workdir));
+        claimed.extend(claim::handed(run, token, steps, keeps_workdir));
     }
     Ok(claimed)
-}
-
-fn held(run: &Run, worker: &WorkerId, epoch: u64, now: Timestamp) -> bool {
-    run.epoch == epoch
-        && run.claimed_by.as_ref() == Some(worker)
-        && run.lease_expires_at.is_some_and(|end| end > now)
 }
 
 fn remember(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, claimed: &[Claimed]) -> Result<()> {
@@ -219,8 +226,9 @@ fn remember(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, claimed: &[Cla
     let given: Given = claimed.iter().map(|claimed| (claimed.run.id, claimed.lease.epoch)).collect();
     let workspace = caller.workspace.as_str();
     let (worker, now) = (request.worker_id.as_str(), tx.now.to_string());
+    let token_id = caller.token_id.map(|id| id.to_string());
     let mut insert = tx.connection.prepare_cached(REMEMBER).told()?;
-    insert.execute((workspace, claim_id.as_str(), worker, now, rows::written(&given)?)).told()?;
+    insert.execute((workspace, claim_id.as_str(), worker, token_id, now, rows::written(&given)?)).told()?;
     let old = tx.now.minus(REMEMBERED).to_string();
     tx.connection.prepare_cached(FORGET).told()?.execute([old]).told()?;
     Ok(())

@@ -36,11 +36,13 @@ const AGENT_TASK: &str =
 const CREATE_AGENT_TASK: &str = "
     INSERT INTO agent_tasks (workspace_id, id, title, project_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
 const SEE_WORKER: &str = "
-    INSERT INTO workers (workspace_id, id, kinds, host, pid, version, concurrency, seen_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-    ON CONFLICT (workspace_id, id) DO UPDATE SET kinds = excluded.kinds, seen_at = excluded.seen_at
+    INSERT INTO workers (workspace_id, id, kinds, host, pid, version, concurrency, seen_at, token_id)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+    ON CONFLICT (workspace_id, id) DO UPDATE SET kinds = excluded.kinds, seen_at = excluded.seen_at,
+        token_id = excluded.token_id
     RETURNING draining";
 const FORGET_LONG_GONE: &str = "DELETE FROM workers WHERE workspace_id = ?1 AND seen_at < ?2";
+const WHOSE_WORKER: &str = "SELECT token_id, seen_at FROM workers WHERE workspace_id = ?1 AND id = ?2";
 const FORGET_WORKER: &str = "DELETE FROM workers WHERE workspace_id = ?1 AND id = ?2";
 const WORKERS: &str = "
     SELECT id, kinds, host, pid, version, concurrency, draining, seen_at FROM workers
@@ -178,6 +180,7 @@ pub fn known_workspace(tx: &Tx<'_>, caller: &Caller) -> Result<()> {
 /// Notes a worker's word.
 pub fn see_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
     known_workspace(tx, caller)?;
+    check_worker(tx, caller, &worker.id)?;
     let workspace = caller.workspace.as_str();
     execute(tx, FORGET_LONG_GONE, (workspace, tx.now.minus(LONG_GONE).to_string()))?;
     let params = rusqlite::params![
@@ -189,12 +192,25 @@ pub fn see_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerInfo) -> Result<b
         worker.version,
         worker.concurrency,
         tx.now.to_string(),
+        caller.token_id.map(|id| id.to_string()),
     ];
     one(tx.connection, SEE_WORKER, params, |row| row.get(0))
 }
 
+/// Refuses to speak for a worker that lives and speaks with another API token.
+fn check_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerId) -> Result<()> {
+    let mut select = tx.connection.prepare_cached(WHOSE_WORKER).told()?;
+    let read = |row: &Row<'_>| Ok((rows::optional(row, 0)?, rows::text(row, 1)?));
+    let known = select.query_row((caller.workspace.as_str(), worker.as_str()), read).optional().told()?;
+    match known {
+        Some((token_id, seen_at)) => Worker::check_own(token_id, seen_at, caller, tx.now),
+        None => Ok(()),
+    }
+}
+
 /// Forgets a worker.
 pub fn forget_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerId) -> Result<()> {
+    check_worker(tx, caller, worker)?;
     execute(tx, FORGET_WORKER, (caller.workspace.as_str(), worker.as_str())).map(|_| ())
 }
 

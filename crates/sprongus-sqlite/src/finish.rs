@@ -4,7 +4,7 @@ use sprongus_core::Result;
 use sprongus_core::names::WorkerId;
 use sprongus_core::rules::Act;
 use sprongus_core::rules::finish::finish;
-use sprongus_core::run::{Applied, Hold};
+use sprongus_core::run::Applied;
 use sprongus_core::runs::Caller;
 use sprongus_core::store::DrawnReport;
 
@@ -21,7 +21,7 @@ pub fn run(
     let act = Act { now: tx.now, actor: &caller.actor };
     let mut answers = Vec::with_capacity(reports.len());
     for DrawnReport { report, draw } in reports {
-        let hold = Hold { id: report.id, worker_id: worker.clone(), epoch: report.epoch };
+        let hold = report.hold(worker);
         let answer = match load(tx.connection, caller, report.id)? {
             Ok(run) => match finish(&run, &hold, &report.outcome, *draw, act) {
                 Ok(decision) => Ok(write(tx, run, decision)?),

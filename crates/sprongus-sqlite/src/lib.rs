@@ -55,6 +55,7 @@ use sprongus_core::directory::{
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::Metric;
 use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
@@ -98,8 +99,7 @@ impl Sqlite {
     /// `schema_mismatch` when it is another program's, newer than this one, or older and not to be migrated.
     pub fn open(file: &Path, options: Options) -> Result<Self> {
         let connection = open::open(file, &options)?;
-        let place = Arc::new(Place::of(file));
-        let (changed, _) = watch::channel(0);
+        let (place, (changed, _)) = (Arc::new(Place::of(file)), watch::channel(0));
         let writer =
             Writer::start(connection, Arc::clone(&place), Arc::clone(&options.clock), changed.clone())?;
         let readers = Arc::new(Readers::new(file, place, options.durability, options.clock));
@@ -121,14 +121,15 @@ impl Sqlite {
         &self,
         caller: &Caller,
         request: &ClaimRequest,
+        token: &LeaseToken,
     ) -> (
         impl FnMut(&Connection) -> Result<Option<ClaimAnswer>> + Send + 'static,
         impl FnMut(&Tx<'_>) -> Result<ClaimAnswer> + Send + 'static,
     ) {
-        let (caller, request) = (caller.clone(), request.clone());
+        let (caller, request, token) = (caller.clone(), request.clone(), token.clone());
         let (looker, looked, clock) = (caller.clone(), request.clone(), Arc::clone(&self.readers.clock));
         let look = move |connection: &Connection| claim::look(connection, &looker, &looked, clock.now());
-        (look, move |tx: &Tx<'_>| claim::run(tx, &caller, &request))
+        (look, move |tx: &Tx<'_>| claim::run(tx, &caller, &request, &token))
     }
 
     fn watch(&self) -> Option<&Watch> {
@@ -154,8 +155,13 @@ impl Store for Sqlite {
         self.writer.write(move |tx| enqueue::run(tx, &caller, &requests, batch)).await
     }
 
-    async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
-        let (look, write) = self.claiming(caller, request);
+    async fn claim(
+        &self,
+        caller: &Caller,
+        request: &ClaimRequest,
+        token: &LeaseToken,
+    ) -> Result<ClaimAnswer> {
+        let (look, write) = self.claiming(caller, request, token);
         self.writer.look_then_write(look, write).await
     }
 
@@ -163,13 +169,14 @@ impl Store for Sqlite {
         &self,
         caller: &Caller,
         request: &ClaimRequest,
+        token: &LeaseToken,
         seen: u64,
         longest: Duration,
     ) -> Result<ClaimAnswer> {
-        let (look, write) = self.claiming(caller, request);
+        let (look, write) = self.claiming(caller, request, token);
         match self.writer.write_once_wanted(look, write, self.changed(seen, longest)).await? {
             Some(answer) => Ok(answer),
-            None => self.claim(caller, request).await,
+            None => self.claim(caller, request, token).await,
         }
     }
 

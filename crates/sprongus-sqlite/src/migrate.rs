@@ -26,6 +26,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 7, name: "last_hour", sql: include_str!("../migrations/0007_last_hour.sql") },
     Migration { number: 10, name: "tokens", sql: include_str!("../migrations/0010_tokens.sql") },
     Migration { number: 11, name: "who_paused", sql: include_str!("../migrations/0011_who_paused.sql") },
+    Migration { number: 12, name: "lease_tokens", sql: include_str!("../migrations/0012_lease_tokens.sql") },
     Migration {
         number: 13,
         name: "operator_events",

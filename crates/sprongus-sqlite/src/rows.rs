@@ -65,7 +65,7 @@ fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'stat
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
-/// Reads a row's values one after the other: a row of 35 columns has no room for a slip in their numbers.
+/// Reads a row's values one after the other: a row of 37 columns has no room for a slip in their numbers.
 struct Reader<'a, 'r> {
     row: &'a Row<'r>,
     column: usize,
@@ -133,6 +133,10 @@ impl<'a, 'c> Binder<'a, 'c> {
     }
 
     fn optional(&mut self, value: Option<&str>) -> Result<()> {
+        self.bind(value)
+    }
+
+    fn bytes(&mut self, value: Option<&[u8]>) -> Result<()> {
         self.bind(value)
     }
 

@@ -11,7 +11,7 @@ use sprongus_core::directory::WorkerInfo;
 use sprongus_core::ids::TokenId;
 use sprongus_core::json::Json;
 use sprongus_core::names::WorkspaceId;
-use sprongus_core::run::{Hold, NewRun};
+use sprongus_core::run::NewRun;
 use sprongus_core::store::{Batch, Store};
 use sprongus_core::token::{NewToken, Scope};
 use sprongus_core::{Caller, ErrorCode, Runs, RunsExt, RunsService};
@@ -143,7 +143,7 @@ async fn an_upgrade_from_every_earlier_version_keeps_every_row() {
             let kept = runs.artifacts(run.id).await.unwrap();
             assert_eq!((kept.len(), kept[0].name.as_str(), kept[0].size), (1, "a.md", 3));
             let held = &runs.claim_next(&"worker".parse().unwrap(), 1).await.unwrap()[0];
-            let hold = Hold { id: run.id, worker_id: held.lease.worker_id.clone(), epoch: held.lease.epoch };
+            let hold = held.hold();
             let (store, caller) = (Sqlite::open(&file, Options::default()).unwrap(), caller());
             let name = FileName::Artifact(kept[0].name.clone());
             store.drop_file(&caller, &hold, &name).await.unwrap();

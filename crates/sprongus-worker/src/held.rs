@@ -32,11 +32,7 @@ pub(crate) struct Held {
 impl Held {
     pub(crate) fn of(claimed: &Claimed) -> Self {
         Self {
-            hold: Hold {
-                id: claimed.run.id,
-                worker_id: claimed.lease.worker_id.clone(),
-                epoch: claimed.lease.epoch,
-            },
+            hold: claimed.hold(),
             kind: claimed.run.kind.clone(),
             attempt: claimed.run.attempt,
             cleanup: claimed.cleanup,

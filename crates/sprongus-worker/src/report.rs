@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode, Result};
 use sprongus_core::names::WorkerId;
-use sprongus_core::run::{Outcome, Report, Run};
+use sprongus_core::run::{Outcome, Run};
 use sprongus_core::runs::Runs;
 use tokio::time::Instant;
 
@@ -131,11 +131,7 @@ impl Reports {
 
 /// Sends a batch.
 pub(crate) async fn send(runs: Arc<dyn Runs>, worker: WorkerId, reports: Vec<Pending>) -> Sent {
-    let report = |pending: &Pending| Report {
-        id: pending.held.hold.id,
-        epoch: pending.held.hold.epoch,
-        outcome: pending.outcome.clone(),
-    };
+    let report = |pending: &Pending| pending.held.hold.report(pending.outcome.clone());
     let answers = runs.finish(&worker, reports.iter().map(report).collect()).await;
     Sent { reports, answers }
 }

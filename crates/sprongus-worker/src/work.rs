@@ -182,8 +182,15 @@ impl Shift {
             News::Tried(tried) => self.tried(tried),
             News::Seen(answer) => {
                 (self.seeing, self.introduced) = (false, true);
-                if answer.is_ok_and(|drain| drain) {
-                    self.drain(None);
+                match answer {
+                    Ok(true) => self.drain(None),
+                    // Tried again with its next word.
+                    Err(error) if error.retryable() => {}
+                    // It works all the same, but is listed nowhere.
+                    Err(error) => {
+                        tracing::warn!(code = %error.code(), "the worker cannot be listed: its word is refused");
+                    }
+                    Ok(false) => {}
                 }
             }
         }

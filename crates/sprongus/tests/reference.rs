@@ -53,10 +53,10 @@ Rendered from `permit` in `crates/sprongus-core/src/state.rs`; every store is he
         "
 - **→ state**: the verb leads there. Of two, the rule decides: a `fail` leads back to `queued` while it is retryable and
   attempts are left, a lost lease while attempts are left and fewer than three were lost.
-- **held**: only by the worker and the epoch that hold the run, while their lease has not run out; else `lease_lost`.
+- **held**: only with the worker id, the epoch and the lease token of the run's last claim, while its lease has not run out; else `lease_lost`.
 - **closing**: only under the closing lease, which an ended run with a CLEANUP keeps for ten minutes at most; the state stays.
 - **stays**: the verb may be used, and the state is the same afterwards. **unchanged**: nothing changes, and that is no error.
-- **repeat**: the same report by the same epoch, or the same answer to the same gate, is answered again and changes nothing;
+- **repeat**: the same report with the same epoch and lease token, or the same answer to the same gate, is answered again and changes nothing;
   anything else is refused with the code named.
 - a code alone: refused. What a code means is in [errors.md](errors.md).
 

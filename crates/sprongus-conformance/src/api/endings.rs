@@ -49,13 +49,12 @@ pub async fn a_release_gives_the_attempt_back_once(api: Api) {
 pub async fn a_result_is_taken_once_and_reports_are_answered_one_by_one(api: Api) {
     let [first, second, third] =
         [api.held(of_kind("work")).await, api.held(of_kind("work")).await, api.held(of_kind("work")).await];
-    let report = |id: RunId, epoch: u64, outcome: Outcome| Report { id, epoch, outcome };
     let nobody = RunId::new();
     let reports = vec![
-        report(first.id, 1, success(json!({"n": 1}))),
-        report(nobody, 1, Outcome::Release),
-        report(third.id, 7, Outcome::Release),
-        report(second.id, 1, failure("boom")),
+        first.report(success(json!({"n": 1}))),
+        Report { id: nobody, ..third.report(Outcome::Release) },
+        Report { epoch: 7, ..third.report(Outcome::Release) },
+        second.report(failure("boom")),
     ];
     let answers = api.runs.finish(&worker("w"), reports.clone()).await.unwrap();
     assert_eq!(answers[0].as_ref().unwrap().state, State::Succeeded);

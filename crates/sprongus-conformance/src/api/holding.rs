@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use sprongus_core::artifact::ArtifactName;
 use sprongus_core::event::EventType;
+use sprongus_core::lease::LeaseToken;
+use sprongus_core::list::ListFilter;
 use sprongus_core::names::ClaimId;
 use sprongus_core::run::{ClaimRequest, Hold, NewRun};
 use sprongus_core::state::State;
@@ -10,7 +13,8 @@ use sprongus_core::step::StepStatus;
 use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;
-use crate::fixture::{hold_of, line, numbered, of_kind, refused, step, worker};
+use crate::blobs::body;
+use crate::fixture::{bare, forged, hold_of, line, numbered, of_kind, refused, step, worker};
 
 /// A worker gets the kinds it serves, of those that are not paused.
 pub async fn a_claim_gives_the_kinds_it_asks_for(api: Api) {
@@ -46,9 +50,15 @@ pub async fn a_named_claim_gives_the_same_runs_again(api: Api) {
     let first = api.runs.claim(named.clone()).await.unwrap();
     assert_eq!((first.len(), first[0].lease.lease_ms, first[0].run.attempt), (3, 45_000, 1));
     assert_eq!(first[0].lease.expires_at, api.now().plus(lease));
-    assert_eq!(api.runs.claim(named.clone()).await.unwrap(), first);
-    api.runs.succeed(&hold_of(&first[0]), None, None).await.unwrap();
-    assert_eq!(api.runs.claim(named).await.unwrap(), first[1..]);
+    let again = api.runs.claim(named.clone()).await.unwrap();
+    assert_eq!(bare(&again), bare(&first));
+    let void = refused(api.runs.succeed(&hold_of(&first[0]), None, None).await);
+    assert_eq!(void.message(), "lease lost: the lease token is not the one that the claim gave last");
+    api.runs.succeed(&hold_of(&again[0]), None, None).await.unwrap();
+    assert_eq!(bare(&api.runs.claim(named.clone()).await.unwrap()), bare(&first[1..]));
+    let other = ClaimRequest { worker_id: worker("w2"), ..named };
+    let taken = refused(api.runs.claim(other).await);
+    assert_eq!((taken.code(), taken.message()), (ErrorCode::Conflict, "the claim's name is taken"));
     assert_eq!(
         api.runs.claim_next(&worker("w"), 9).await.unwrap().len(),
         2,
@@ -76,10 +86,15 @@ pub async fn a_stale_hold_is_good_for_nothing(api: Api) {
     let hold = hold_of(&api.runs.claim_next(&worker("w2"), 1).await.unwrap()[0]);
     assert_eq!((hold.id, hold.epoch), (stale.id, 2));
     let thief = Hold { worker_id: worker("thief"), ..hold.clone() };
+    let forged = forged(&hold);
+    let tokenless = Hold { token: LeaseToken::default(), ..hold.clone() };
     let cases = [
+        (forged, "lease lost: the lease token is not the one that the claim gave last"),
+        (tokenless, "lease lost: the report has no lease token"),
         (stale, "lease lost: epoch 1 has passed, the run is at epoch 2"),
         (thief, "lease lost: another worker holds the run"),
     ];
+    let name: ArtifactName = "late.md".parse().unwrap();
     for (hold, wanted) in cases {
         let step_id = sprongus_core::ids::StepId::of(hold.id, hold.epoch, 0);
         let errors = [
@@ -92,6 +107,10 @@ pub async fn a_stale_hold_is_good_for_nothing(api: Api) {
             refused(api.runs.record(&hold, vec![], vec![line("late", api.now())]).await),
             refused(api.runs.record(&hold, vec![step(0, "s", StepStatus::Running)], vec![]).await),
             refused(api.runs.cleaned(&hold, api.now()).await),
+            refused(api.runs.put_artifact(&hold, &name, "text/plain", body(&[b"late"])).await),
+            refused(api.runs.keep_workdir(&hold, body(&[b"late"])).await),
+            refused(api.runs.workdir(&hold).await.map(|kept| kept.is_some())),
+            refused(api.runs.drop_workdir(&hold).await),
         ];
         for error in errors {
             assert_eq!((error.code(), error.message()), (ErrorCode::LeaseLost, wanted));
@@ -107,6 +126,31 @@ pub async fn a_stale_hold_is_good_for_nothing(api: Api) {
         EventType::Succeeded,
     ];
     assert_eq!(api.told(hold.id).await, wanted);
+}
+
+/// Whoever reads runs, their histories and their steps learns no token, and neither does whoever reads an error.
+pub async fn a_lease_token_is_told_by_its_claim_alone(api: Api) {
+    let run = api.runs.enqueue_one(of_kind("work")).await.unwrap().run;
+    let claimed = api.runs.claim_next(&worker("w"), 1).await.unwrap().remove(0);
+    let (hold, token) = (claimed.hold(), claimed.lease.token.expose().to_owned());
+    assert!(token.len() >= 32 && !format!("{claimed:?} {hold:?}").contains(&token));
+    api.runs.record(&hold, vec![step(0, "s", StepStatus::Running)], vec![]).await.unwrap();
+    let late = refused(api.runs.heartbeat(vec![forged(&hold)], None).await.unwrap().remove(0));
+    let fail = api.runs.fail(&hold, "boom", true).await.unwrap();
+    let told = [
+        serde_json::to_string(&api.runs.get(run.id).await.unwrap()).unwrap(),
+        serde_json::to_string(&fail).unwrap(),
+        serde_json::to_string(&api.runs.list(&ListFilter::default()).await.unwrap().data).unwrap(),
+        serde_json::to_string(&api.runs.events(run.id, 0, 100).await.unwrap()).unwrap(),
+        serde_json::to_string(&api.runs.steps(run.id).await.unwrap()).unwrap(),
+        format!("{late:?} {late} {}", late.hint()),
+    ];
+    let hash: String = hold.token.hash().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    for text in told {
+        assert!(!text.contains(&token) && !text.contains("a guess"), "{text}");
+        let names = ["spl_", "leaseToken", "leaseHash", "lease_hash", &hash];
+        assert!(names.iter().all(|name| !text.contains(name)), "{text}");
+    }
 }
 
 /// Each hold of a batch has its own answer, whoever holds it; the lease is as long as was asked for.

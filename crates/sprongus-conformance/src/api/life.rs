@@ -80,11 +80,8 @@ pub async fn pruning_takes_everything_that_is_due(api: Api) {
         api.runs.enqueue((0..600).map(|n| numbered("work", n)).collect(), Batch::EachAlone).await.unwrap();
     }
     let taken = api.runs.claim_next(&worker("w"), 1_000).await.unwrap();
-    let reports = taken.iter().map(|one| sprongus_core::run::Report {
-        id: one.run.id,
-        epoch: one.run.epoch,
-        outcome: sprongus_core::run::Outcome::Succeed { result: None, output_ref: None },
-    });
+    let success = sprongus_core::run::Outcome::Succeed { result: None, output_ref: None };
+    let reports = taken.iter().map(|one| one.hold().report(success.clone()));
     let answers = api.runs.finish(&worker("w"), reports.collect()).await.unwrap();
     assert!(answers.iter().all(Result::is_ok));
     api.clock.turn(Duration::from_secs(31 * 86_400));

@@ -8,18 +8,19 @@ use sprongus_core::artifact::{FileName, NewFile};
 use sprongus_core::directory::WorkerInfo;
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::json::Json;
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::list::ListFilter;
 use sprongus_core::names::{Kind, WorkerId, WorkspaceId};
 use sprongus_core::retention::{KindRetention, Retention};
 use sprongus_core::rules::enqueue::prepare;
-use sprongus_core::run::{Answer, ClaimRequest, Due, Hold, NewRun, Outcome, Report};
+use sprongus_core::run::{Answer, ClaimRequest, Due, Hold, NewRun, Outcome};
 use sprongus_core::store::{Batch, Change, DrawnReport, Store};
 use sprongus_core::time::Clock;
 
 use super::operation::{Asked, End, Operation};
 use super::telling;
 use crate::clock::TurnedClock;
-use crate::fixture::{line, step, worker};
+use crate::fixture::{forged, line, step, worker};
 
 mod calls;
 mod ending;
@@ -33,6 +34,8 @@ pub(super) struct World {
     made: Vec<RunId>,
     numbers: u64,
     claims: u64,
+    /// Tokens told so far.
+    tokens: u64,
     holds: Vec<Hold>,
     named: Option<ClaimRequest>,
     finished: Option<Call>,
@@ -78,6 +81,7 @@ impl World {
             made: Vec::new(),
             numbers: 0,
             claims: 0,
+            tokens: 0,
             holds: Vec::new(),
             named: None,
             finished: None,
@@ -115,9 +119,9 @@ impl World {
                 let lease = seconds(*lease);
                 let worker_id = worker_at(*worker);
                 let (limit, wait) = (*limit, Duration::ZERO);
-                Call::Claim(ClaimRequest { worker_id, kinds, limit, lease, wait, claim_id })
+                Call::Claim(ClaimRequest { worker_id, kinds, limit, lease, wait, claim_id }, self.new_token())
             }
-            Operation::ClaimAgain => Call::Claim(self.named.clone()?),
+            Operation::ClaimAgain => Call::Claim(self.named.clone()?, self.new_token()),
             Operation::Heartbeat { holds, lease } => {
                 let mut holds: Vec<Hold> = holds.iter().filter_map(|&number| self.hold(number)).collect();
                 holds.sort_by_key(|hold| hold.id);
@@ -129,8 +133,7 @@ impl World {
                 let worker = self.hold(ends.first()?.0)?.worker_id;
                 let reports = ends.iter().filter_map(|(number, end)| {
                     let hold = self.hold(*number)?;
-                    let report = Report { id: hold.id, epoch: hold.epoch, outcome: outcome(end) };
-                    Some(DrawnReport { report, draw: *draw })
+                    Some(DrawnReport { report: hold.report(outcome(end)), draw: *draw })
                 });
                 Call::Finish(worker, reports.collect())
             }
@@ -199,6 +202,12 @@ impl World {
         })
     }
 
+    /// A token that every store is given alike.
+    fn new_token(&mut self) -> LeaseToken {
+        self.tokens += 1;
+        LeaseToken::given(format!("token {}", self.tokens))
+    }
+
     fn new_run(&mut self, asked: &Asked) -> NewRun {
         let again = asked.again.and_then(|number| self.run(number));
         let id = again.unwrap_or_else(|| {
@@ -222,12 +231,15 @@ impl World {
         self.made.get(recent(self.made.len(), number)?).copied()
     }
 
-    /// A hold given before, by now perhaps lost: mostly one of the last few; now and then as another worker, or an epoch ahead.
+    /// A hold given before, by now perhaps lost: mostly one of the last few; now and then as another worker, an epoch ahead, or
+    /// with a token that is wrong or missing.
     fn hold(&self, number: u8) -> Option<Hold> {
         let hold = self.holds.get(recent(self.holds.len(), number)?)?.clone();
         Some(match number {
             250.. => Hold { worker_id: worker("stranger"), ..hold },
             245.. => Hold { epoch: hold.epoch + 1, ..hold },
+            236.. => forged(&hold),
+            232.. => Hold { token: LeaseToken::default(), ..hold },
             _ => hold,
         })
     }

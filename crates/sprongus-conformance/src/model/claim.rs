@@ -1,16 +1,16 @@
 //! queued → running: due timers first, then the runs that are ready, in their order.
 
-use sprongus_core::Caller;
 use sprongus_core::event::Event;
 use sprongus_core::ids::RunId;
-use sprongus_core::names::ClaimId;
-use sprongus_core::rules::claim::{carried, claim, handed};
+use sprongus_core::lease::LeaseToken;
+use sprongus_core::rules::claim::{Remembered, again, carried, claim, handed, name_taken};
 use sprongus_core::rules::expire::expire;
 use sprongus_core::rules::{Act, SYSTEM};
 use sprongus_core::run::{ClaimRequest, Claimed};
 use sprongus_core::step::Step;
 use sprongus_core::store::ClaimAnswer;
 use sprongus_core::time::Timestamp;
+use sprongus_core::{Caller, Result};
 
 use super::tables::{Row, Tenant};
 
@@ -18,10 +18,26 @@ use super::tables::{Row, Tenant};
 const TIMERS_A_CLAIM: u32 = 1_000;
 
 impl Tenant {
-    pub(super) fn claim(&mut self, caller: &Caller, request: &ClaimRequest, act: Act<'_>) -> ClaimAnswer {
+    pub(super) fn claim(
+        &mut self,
+        caller: &Caller,
+        request: &ClaimRequest,
+        token: &LeaseToken,
+        act: Act<'_>,
+    ) -> Result<ClaimAnswer> {
+        let given = request.claim_id.as_ref().and_then(|id| self.claims.get(id)).cloned();
+        if let Some((whose, given)) = &given {
+            whose.check(caller, request)?;
+            for row in given.iter().filter_map(|(id, _)| self.rows.get(id)) {
+                if !caller.may_touch(row.run.project_id.as_ref()) {
+                    return Err(name_taken());
+                }
+            }
+        }
         let (_, mut events) = self.expire(act.now, TIMERS_A_CLAIM);
-        if let Some(claimed) = request.claim_id.as_ref().and_then(|id| self.replay(id, request, act.now)) {
-            return ClaimAnswer { claimed, events, next_due_in: None };
+        if let Some((_, given)) = given {
+            let claimed = self.replay(caller, request, token, &given, act.now)?;
+            return Ok(ClaimAnswer { claimed, events, next_due_in: None });
         }
         let ids: Vec<RunId> = self
             .ready
@@ -33,17 +49,18 @@ impl Tenant {
             .collect();
         let mut claimed = Vec::with_capacity(ids.len());
         for id in ids {
-            claimed.extend(self.take(id, request, act, &mut events));
+            claimed.extend(self.take(id, request, token, act, &mut events));
         }
         if let Some(claim_id) = &request.claim_id
             && !claimed.is_empty()
         {
             let given = claimed.iter().map(|one: &Claimed| (one.run.id, one.run.epoch)).collect();
-            self.claims.insert(claim_id.clone(), given);
+            let whose = Remembered { worker_id: request.worker_id.clone(), token_id: caller.token_id };
+            self.claims.insert(claim_id.clone(), (whose, given));
         }
         let next = self.timers.first().map(|&(at, _)| at.since(act.now));
         let next_due_in = next.filter(|_| claimed.is_empty());
-        ClaimAnswer { claimed, events, next_due_in }
+        Ok(ClaimAnswer { claimed, events, next_due_in })
     }
 
     fn serves(&self, caller: &Caller, request: &ClaimRequest, row: &Row) -> bool {
@@ -57,32 +74,41 @@ impl Tenant {
         &mut self,
         id: RunId,
         request: &ClaimRequest,
+        token: &LeaseToken,
         act: Act<'_>,
         events: &mut Vec<Event>,
     ) -> Option<Claimed> {
         let row = self.rows.get_mut(&id)?;
         let before = row.run.epoch;
         let resumes = row.run.resuming().is_some();
-        let change = claim(&row.run, &request.worker_id, request.lease, act)?;
+        let change = claim(&row.run, request, token.hash(), act)?;
         let steps = if resumes { row.carry(before, change.run.epoch) } else { Vec::new() };
         let keeps_workdir = resumes && row.keeps_workdir();
         let run = change.run.clone();
         events.extend(change.events.iter().cloned());
         self.write(change, act.now);
-        handed(run, steps, keeps_workdir)
+        handed(run, token, steps, keeps_workdir)
     }
 
-    /// The runs an earlier claim of this name gave, those its worker still holds.
-    fn replay(&self, id: &ClaimId, request: &ClaimRequest, now: Timestamp) -> Option<Vec<Claimed>> {
-        let given = self.claims.get(id)?;
-        let held = given.iter().filter_map(|(run, epoch)| {
-            let row = self.rows.get(run)?;
-            let live = row.run.lease_expires_at.is_some_and(|end| end > now);
-            let own = row.run.epoch == *epoch && row.run.claimed_by.as_ref() == Some(&request.worker_id);
-            let steps = carried(&row.run, row.steps_of(*epoch));
-            (live && own).then(|| handed(row.run.clone(), steps, row.keeps_workdir()))?
-        });
-        Some(held.collect())
+    /// The runs an earlier claim of this name gave, those its worker still holds, under the new token.
+    fn replay(
+        &mut self,
+        caller: &Caller,
+        request: &ClaimRequest,
+        token: &LeaseToken,
+        given: &[(RunId, u64)],
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>> {
+        let mut claimed = Vec::with_capacity(given.len());
+        for (id, epoch) in given {
+            let Some(row) = self.rows.get_mut(id) else { continue };
+            let held = again(&row.run, caller, &request.worker_id, *epoch, token.hash(), now)?;
+            let Some(run) = held else { continue };
+            row.run = run.clone();
+            let steps = carried(&run, row.steps_of(*epoch));
+            claimed.extend(handed(run, token, steps, row.keeps_workdir()));
+        }
+        Ok(claimed)
     }
 
     /// Moves up to `limit` due timers, the longest due first.

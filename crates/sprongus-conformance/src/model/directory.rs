@@ -15,7 +15,21 @@ use super::tables::Tenant;
 const MAX_AGENT_TASKS: usize = 100;
 
 impl Tenant {
-    pub(super) fn see_worker(&mut self, info: &WorkerInfo, now: Timestamp) -> bool {
+    /// Refuses to speak for a worker that lives and speaks with another API token.
+    fn check_worker(&self, caller: &Caller, id: &WorkerId, now: Timestamp) -> Result<()> {
+        let Some(known) = self.workers.get(id) else { return Ok(()) };
+        Worker::check_own(self.speakers.get(id).copied().flatten(), known.seen_at, caller, now)
+    }
+
+    pub(super) fn forget_worker(&mut self, caller: &Caller, id: &WorkerId, now: Timestamp) -> Result<()> {
+        self.check_worker(caller, id, now)?;
+        self.workers.remove(id);
+        Ok(())
+    }
+
+    pub(super) fn see_worker(&mut self, caller: &Caller, info: &WorkerInfo, now: Timestamp) -> Result<bool> {
+        self.check_worker(caller, &info.id, now)?;
+        self.speakers.insert(info.id.clone(), caller.token_id);
         let draining = self.workers.get(&info.id).is_some_and(|worker| worker.draining);
         let worker = Worker {
             id: info.id.clone(),
@@ -28,7 +42,7 @@ impl Tenant {
             seen_at: now,
         };
         self.workers.insert(info.id.clone(), worker);
-        draining
+        Ok(draining)
     }
 
     pub(super) fn live_workers(&self, now: Timestamp) -> Vec<Worker> {

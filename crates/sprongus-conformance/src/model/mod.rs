@@ -18,6 +18,7 @@ use sprongus_core::directory::{
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::Metric;
 use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
@@ -114,10 +115,15 @@ impl Store for Model {
         Ok(answers)
     }
 
-    async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
+    async fn claim(
+        &self,
+        caller: &Caller,
+        request: &ClaimRequest,
+        token: &LeaseToken,
+    ) -> Result<ClaimAnswer> {
         let act = self.present(caller);
         let mut tables = self.tables();
-        let answer = tables.tenant_mut(&caller.workspace)?.claim(caller, request, act);
+        let answer = tables.tenant_mut(&caller.workspace)?.claim(caller, request, token, act)?;
         tables.list_gone(&caller.workspace);
         drop(tables);
         if !answer.events.is_empty() {
@@ -254,14 +260,12 @@ impl Store for Model {
 
     async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
         let now = self.clock.now();
-        self.write(caller, |tenant| Ok(tenant.see_worker(worker, now)))
+        self.write(caller, |tenant| tenant.see_worker(caller, worker, now))
     }
 
     async fn forget_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
-        self.write(caller, |tenant| {
-            tenant.workers.remove(worker);
-            Ok(())
-        })
+        let now = self.clock.now();
+        self.write(caller, |tenant| tenant.forget_worker(caller, worker, now))
     }
 
     async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>> {

@@ -39,7 +39,7 @@ impl Tenant {
         act: Act<'_>,
     ) -> Result<Applied> {
         let report = &drawn.report;
-        let hold = Hold { id: report.id, worker_id: worker.clone(), epoch: report.epoch };
+        let hold = report.hold(worker);
         let run = &self.row(caller, report.id)?.run;
         let decision = rules::finish::finish(run, &hold, &report.outcome, drawn.draw, act)?;
         self.apply(caller, report.id, decision, act)

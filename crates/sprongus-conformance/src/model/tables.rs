@@ -12,6 +12,7 @@ use sprongus_core::operator::OperatorEvent;
 use sprongus_core::rollup::{Counts, Totals};
 use sprongus_core::rules::Change;
 use sprongus_core::rules::artifact::is_done_with_workdir;
+use sprongus_core::rules::claim::Remembered;
 use sprongus_core::rules::schedule::{Schedule, schedule};
 use sprongus_core::run::Run;
 use sprongus_core::step::{NumberedLine, Step};
@@ -39,10 +40,12 @@ pub(super) struct Tenant {
     pub(super) ready: BTreeSet<Ready>,
     /// What time will change, the next one first.
     pub(super) timers: BTreeSet<(Timestamp, RunId)>,
-    pub(super) claims: BTreeMap<ClaimId, Vec<(RunId, u64)>>,
+    pub(super) claims: BTreeMap<ClaimId, (Remembered, Vec<(RunId, u64)>)>,
     pub(super) projects: BTreeMap<ProjectId, Project>,
     pub(super) agent_tasks: BTreeMap<AgentTaskId, AgentTask>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
+    /// The API token that each worker speaks with.
+    pub(super) speakers: BTreeMap<WorkerId, Option<TokenId>>,
     pub(super) kinds: BTreeMap<Kind, KindSetting>,
     /// With the hash of each.
     pub(super) tokens: BTreeMap<TokenId, (Token, String)>,
@@ -121,6 +124,7 @@ impl Tenant {
             projects: BTreeMap::new(),
             agent_tasks: BTreeMap::new(),
             workers: BTreeMap::new(),
+            speakers: BTreeMap::new(),
             kinds: BTreeMap::new(),
             tokens: BTreeMap::new(),
             operator_events: Vec::new(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::directory::{NewAgentTask, WorkerInfo};
+use sprongus_core::directory::{NewAgentTask, Worker, WorkerInfo};
 use sprongus_core::run::{Due, NewRun};
 use sprongus_core::state::State;
 use sprongus_core::step::{StepReport, StepStatus};
@@ -73,6 +73,31 @@ pub async fn a_worker_is_seen_drained_forgotten_and_missed(f: Fixture) {
     f.store.forget_worker(&f.caller, &worker("w1")).await.unwrap();
     f.store.forget_worker(&f.caller, &worker("w1")).await.unwrap();
     assert!(f.store.workers(&f.caller).await.unwrap().is_empty());
+}
+
+/// Whoever asks with another API token, or none, neither overwrites nor removes a worker that lives, and is told nothing of it.
+pub async fn nobody_speaks_for_the_worker_of_another_api_token(f: Fixture) {
+    let (own, other) = (f.with_token(), f.with_token());
+    own.store.see_worker(&own.caller, &info("w1")).await.unwrap();
+    let before = f.store.workers(&f.caller).await.unwrap();
+    for stranger in [&other, &f] {
+        let word = WorkerInfo { host: "elsewhere".to_owned(), kinds: None, ..info("w1") };
+        let errors = [
+            refused(f.store.see_worker(&stranger.caller, &word).await),
+            refused(f.store.forget_worker(&stranger.caller, &worker("w1")).await),
+        ];
+        for error in errors {
+            assert_eq!((error.code(), error.message()), (ErrorCode::Conflict, "the worker's id is taken"));
+        }
+    }
+    assert_eq!(f.store.workers(&f.caller).await.unwrap(), before);
+    f.store.drain_worker(&f.caller, &worker("w1")).await.unwrap();
+    assert!(own.store.see_worker(&own.caller, &info("w1")).await.unwrap(), "it still speaks for itself");
+    f.turn(Worker::GONE_AFTER);
+    other.store.see_worker(&other.caller, &info("w1")).await.unwrap();
+    assert_eq!(refused(f.store.forget_worker(&own.caller, &worker("w1")).await).code(), ErrorCode::Conflict);
+    other.store.forget_worker(&other.caller, &worker("w1")).await.unwrap();
+    f.store.forget_worker(&f.caller, &worker("w1")).await.unwrap();
 }
 
 /// A paused kind is listed as such, with who did it and when; doing again what is done changes neither.

@@ -136,7 +136,7 @@ pub async fn one_bad_report_never_fails_its_neighbours(f: Fixture) {
         holds.push(f.held(numbered("work", n)).await);
     }
     f.cancel(holds[1].id).await.unwrap();
-    let report = |hold: &Hold| Report { id: hold.id, epoch: hold.epoch, outcome: success(json!(1)) };
+    let report = |hold: &Hold| hold.report(success(json!(1)));
     let mut reports: Vec<_> = holds.iter().map(report).collect();
     reports.push(reports[0].clone());
     reports.push(Report { id: sprongus_core::ids::RunId::new(), ..reports[0].clone() });

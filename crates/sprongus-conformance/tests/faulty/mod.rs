@@ -1,7 +1,8 @@
 //! The model with one promise broken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,9 +15,10 @@ use sprongus_core::directory::{
 use sprongus_core::event::Event;
 use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, TokenId};
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::metric::Metric;
-use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::names::{ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::{OperatorEvent, OperatorEventType, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
@@ -46,11 +48,49 @@ pub enum Fault {
     EndsItsAudit,
     ForgetsTokens,
     ForgetsOperators,
+    IgnoresTheToken(Door),
+    KeepsTheTokenBefore,
+}
+
+/// Where reports come in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Heartbeat,
+    Finish,
+    Change,
+    Record,
+    PutFile,
+    DropFile,
 }
 
 pub struct Faulty {
-    pub inner: Model,
-    pub fault: Fault,
+    inner: Model,
+    fault: Fault,
+    /// The token that each run is held under.
+    told: Mutex<HashMap<RunId, LeaseToken>>,
+    /// The token that each named claim told first.
+    first: Mutex<HashMap<ClaimId, LeaseToken>>,
+}
+
+impl Faulty {
+    pub fn new(inner: Model, fault: Fault) -> Self {
+        Self { inner, fault, told: Mutex::default(), first: Mutex::default() }
+    }
+
+    /// The token with which a report gets in here.
+    fn at(&self, door: Door, id: RunId, token: &mut LeaseToken) {
+        if self.fault == Fault::IgnoresTheToken(door)
+            && let Some(right) = self.told.lock().unwrap().get(&id)
+        {
+            *token = right.clone();
+        }
+    }
+
+    fn held(&self, door: Door, hold: &Hold) -> Hold {
+        let mut hold = hold.clone();
+        self.at(door, hold.id, &mut hold.token);
+        hold
+    }
 }
 
 #[async_trait]
@@ -83,13 +123,26 @@ impl Store for Faulty {
         self.inner.enqueue(caller, requests, batch).await
     }
 
-    async fn claim(&self, caller: &Caller, request: &ClaimRequest) -> Result<ClaimAnswer> {
+    async fn claim(
+        &self,
+        caller: &Caller,
+        request: &ClaimRequest,
+        token: &LeaseToken,
+    ) -> Result<ClaimAnswer> {
+        let mut token = token.clone();
+        if self.fault == Fault::KeepsTheTokenBefore
+            && let Some(name) = &request.claim_id
+        {
+            token = self.first.lock().unwrap().entry(name.clone()).or_insert(token).clone();
+        }
         let mut request = request.clone();
         if self.fault == Fault::ExceedsTheLimit {
             request.limit += 1;
         }
-        let request = &request;
-        self.inner.claim(caller, request).await
+        let answer = self.inner.claim(caller, &request, &token).await?;
+        let told = answer.claimed.iter().map(|claimed| (claimed.run.id, claimed.lease.token.clone()));
+        self.told.lock().unwrap().extend(told);
+        Ok(answer)
     }
 
     async fn heartbeat(
@@ -98,6 +151,7 @@ impl Store for Faulty {
         holds: Vec<Hold>,
         lease: Option<Duration>,
     ) -> Result<Vec<Result<Beat>>> {
+        let holds = holds.iter().map(|hold| self.held(Door::Heartbeat, hold)).collect();
         self.inner.heartbeat(caller, holds, lease).await
     }
 
@@ -108,6 +162,7 @@ impl Store for Faulty {
         reports: Vec<DrawnReport>,
     ) -> Result<Vec<Result<Applied>>> {
         let mut reports = reports;
+        reports.iter_mut().for_each(|drawn| self.at(Door::Finish, drawn.report.id, &mut drawn.report.token));
         if self.fault == Fault::IgnoresTheEpoch {
             for drawn in &mut reports {
                 drawn.report.epoch = self.inner.get(caller, drawn.report.id).await.map_or(0, |run| run.epoch);
@@ -117,6 +172,12 @@ impl Store for Faulty {
     }
 
     async fn change(&self, caller: &Caller, id: RunId, change: Change) -> Result<Applied> {
+        let mut change = change;
+        if let Change::Wait { hold, .. } | Change::Progress { hold, .. } | Change::Cleaned { hold, .. } =
+            &mut change
+        {
+            self.at(Door::Change, id, &mut hold.token);
+        }
         self.inner.change(caller, id, change).await
     }
 
@@ -127,7 +188,7 @@ impl Store for Faulty {
         steps: Vec<StepReport>,
         lines: Vec<LogLine>,
     ) -> Result<Vec<Event>> {
-        self.inner.record(caller, hold, steps, lines).await
+        self.inner.record(caller, &self.held(Door::Record, hold), steps, lines).await
     }
 
     async fn expect_blob(&self, location: &str, due: Timestamp) -> Result<()> {
@@ -135,11 +196,11 @@ impl Store for Faulty {
     }
 
     async fn put_file(&self, caller: &Caller, hold: &Hold, file: NewFile) -> Result<StoredFile> {
-        self.inner.put_file(caller, hold, file).await
+        self.inner.put_file(caller, &self.held(Door::PutFile, hold), file).await
     }
 
     async fn drop_file(&self, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()> {
-        self.inner.drop_file(caller, hold, name).await
+        self.inner.drop_file(caller, &self.held(Door::DropFile, hold), name).await
     }
 
     async fn unwanted_blobs(&self, limit: u32) -> Result<Vec<String>> {

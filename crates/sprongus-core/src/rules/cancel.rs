@@ -27,10 +27,13 @@ pub fn cancel(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Result<Decisi
     next.state = State::Canceled;
     next.finished_at = Some(act.now);
     next.last_report = None;
-    if let Some(end) = run.lease_expires_at {
-        let limit = act.now.plus(CLOSING_LEASE);
-        next.closing_until = Some(limit);
-        next.lease_expires_at = Some(end.min(limit));
+    match run.lease_expires_at {
+        Some(end) => {
+            let limit = act.now.plus(CLOSING_LEASE);
+            next.closing_until = Some(limit);
+            next.lease_expires_at = Some(end.min(limit));
+        }
+        None => next.lease_hash = None,
     }
     change.fail_step(waits_at, act);
     change.tell(EventType::Canceled, act, json!({"from": run.state}));

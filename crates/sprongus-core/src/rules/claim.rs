@@ -5,11 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Act, CLOSING_LEASE, Change};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
-use crate::ids::StepId;
+use crate::ids::{StepId, TokenId};
+use crate::lease::{LeaseHash, LeaseToken};
 use crate::names::WorkerId;
 use crate::run::{ClaimRequest, Claimed, Cleanup, Lease, Resume, Run};
+use crate::runs::Caller;
 use crate::state::State;
 use crate::step::Step;
 use crate::time::Timestamp;
@@ -49,13 +51,13 @@ pub fn check_lease(lease: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Gives the run to `worker`, if it is there to be given.
-pub fn claim(run: &Run, worker: &WorkerId, lease: Duration, act: Act<'_>) -> Option<Change> {
+/// Gives the run to whoever asks, if it is there to be given; `hash` is that of the token they are told.
+pub fn claim(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Option<Change> {
     match run.state {
         State::Queued if run.is_due(act.now) && !is_expired(run, act.now) => {
-            Some(start(run, worker, lease, act))
+            Some(start(run, request, hash, act))
         }
-        State::Failed | State::Canceled if owes_cleanup(run) => Some(hand_out(run, worker, lease, act)),
+        State::Failed | State::Canceled if owes_cleanup(run) => Some(hand_out(run, request, hash, act)),
         State::Queued | State::Running | State::Succeeded | State::Failed | State::Canceled => None,
     }
 }
@@ -70,11 +72,11 @@ pub fn owes_cleanup(run: &Run) -> bool {
     run.state.is_final() && run.cleanup == Cleanup::Owed && run.lease_expires_at.is_none()
 }
 
-fn start(run: &Run, worker: &WorkerId, lease: Duration, act: Act<'_>) -> Change {
+fn start(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Change {
     let resuming = run.resuming().is_some();
     let mut change = Change::of(run);
     let next = &mut change.run;
-    hold(next, worker, lease, act);
+    hold(next, request, request.lease, hash, act);
     next.state = State::Running;
     next.started_at.get_or_insert(act.now);
     next.cleanup = Cleanup::Owed;
@@ -87,27 +89,80 @@ fn start(run: &Run, worker: &WorkerId, lease: Duration, act: Act<'_>) -> Change 
         next.progress = 0;
     }
     let waited = u64::try_from(act.now.since(run.due_at).as_millis()).unwrap_or(u64::MAX);
+    let worker = &request.worker_id;
     let payload = json!({"attempt": next.attempt, "epoch": next.epoch, "workerId": worker, "waitMs": waited});
     change.tell(EventType::Started, act, payload);
     change
 }
 
-fn hand_out(run: &Run, worker: &WorkerId, lease: Duration, act: Act<'_>) -> Change {
+fn hand_out(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Change {
     let mut change = Change::of(run);
     let next = &mut change.run;
-    hold(next, worker, lease.min(CLOSING_LEASE), act);
+    hold(next, request, request.lease.min(CLOSING_LEASE), hash, act);
     next.closing_until = Some(act.now.plus(CLOSING_LEASE));
     next.cleanup = Cleanup::HandedOut;
     change
 }
 
-fn hold(next: &mut Run, worker: &WorkerId, lease: Duration, act: Act<'_>) {
+fn hold(next: &mut Run, request: &ClaimRequest, lease: Duration, hash: LeaseHash, act: Act<'_>) {
     next.epoch += 1;
-    next.claimed_by = Some(worker.clone());
+    next.claimed_by = Some(request.worker_id.clone());
     next.claimed_at = Some(act.now);
+    next.lease_hash = Some(hash);
     next.lease = lease;
     next.lease_expires_at = Some(act.now.plus(lease));
     next.last_report = None;
+}
+
+/// A claim that was given a name, as it is remembered: whose it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The worker that claimed.
+    pub worker_id: WorkerId,
+    /// The API token it came with.
+    pub token_id: Option<TokenId>,
+}
+
+impl Remembered {
+    /// Whether `caller` is whoever made the claim and may have its runs again.
+    ///
+    /// # Errors
+    /// `conflict`, as [`name_taken`], when it was made by another worker or with another API token.
+    pub fn check(&self, caller: &Caller, request: &ClaimRequest) -> Result<()> {
+        if self.worker_id == request.worker_id && self.token_id == caller.token_id {
+            return Ok(());
+        }
+        Err(name_taken())
+    }
+}
+
+/// The refusal of a claim under a name that belongs to somebody else's, or to one that gave what the caller may not see. It says
+/// nothing of that claim.
+pub fn name_taken() -> Error {
+    Error::new(ErrorCode::Conflict, "the claim's name is taken")
+        .with_hint("use another claimId: one that is fresh for each claim")
+}
+
+/// A claim repeated by its name: the run under a new token, if it is still held under `epoch` of that claim. The token before is void.
+/// No event: the hold is the same one.
+///
+/// # Errors
+/// `conflict`, as [`name_taken`], when the run is one that the caller may not touch.
+pub fn again(
+    run: &Run,
+    caller: &Caller,
+    worker: &WorkerId,
+    epoch: u64,
+    hash: LeaseHash,
+    now: Timestamp,
+) -> Result<Option<Run>> {
+    if !caller.may_touch(run.project_id.as_ref()) {
+        return Err(name_taken());
+    }
+    let held = run.epoch == epoch
+        && run.claimed_by.as_ref() == Some(worker)
+        && run.lease_expires_at.is_some_and(|end| end > now);
+    Ok(held.then(|| Run { lease_hash: Some(hash), ..run.clone() }))
 }
 
 /// Of the steps recorded under the run's present epoch, those a claim behind a gate carried there: all of them, or none when the
@@ -117,12 +172,13 @@ pub fn carried(run: &Run, steps: Vec<Step>) -> Vec<Step> {
     if steps.iter().all(own) { Vec::new() } else { steps }
 }
 
-/// A claimed run as its worker gets it; `steps` are those of the attempt, for a run that carries on behind a gate, and
+/// A claimed run as its worker gets it, with the claim's token; `steps` are those of the attempt, for a run that carries on behind a gate, and
 /// `keeps_workdir` says whether its work directory was kept there.
-pub fn handed(run: Run, steps: Vec<Step>, keeps_workdir: bool) -> Option<Claimed> {
+pub fn handed(run: Run, token: &LeaseToken, steps: Vec<Step>, keeps_workdir: bool) -> Option<Claimed> {
     let lease = Lease {
         worker_id: run.claimed_by.clone()?,
         epoch: run.epoch,
+        token: token.clone(),
         lease_ms: u64::try_from(run.lease.as_millis()).unwrap_or(u64::MAX),
         expires_at: run.lease_expires_at?,
     };

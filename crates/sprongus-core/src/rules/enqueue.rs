@@ -196,6 +196,7 @@ pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> Cha
         claimed_by: None,
         claimed_at: None,
         lease: ClaimRequest::DEFAULT_LEASE,
+        lease_hash: None,
         lease_expires_at: None,
         closing_until: None,
         cleanup: Cleanup::None,

@@ -56,6 +56,7 @@ fn closing_ran_out(run: &Run, act: Act<'_>) -> Option<Change> {
     let mut change = Change::of(run);
     change.run.lease_expires_at = None;
     change.run.closing_until = None;
+    change.run.lease_hash = None;
     Some(change)
 }
 

@@ -144,6 +144,7 @@ fn succeed(
     let mut change = Change::of(run);
     let next = &mut change.run;
     end(next, State::Succeeded, act);
+    next.lease_hash = run.lease_hash;
     next.result = result.cloned();
     next.output_ref = output_ref.map(str::to_owned);
     next.error = None;
@@ -179,6 +180,7 @@ fn fail(
         next.run_at = act.now.plus(wait);
         requeue(next, act);
         next.last_report = Some(report);
+        next.lease_hash = run.lease_hash;
         let payload = json!({
             "attempt": attempt, "error": error, "elapsedMs": elapsed(run, act),
             "retryInMs": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "runAt": next.run_at,
@@ -187,6 +189,7 @@ fn fail(
     } else {
         end(next, State::Failed, act);
         next.last_report = Some(report);
+        next.lease_hash = run.lease_hash;
         let reason = if retryable { "attempts_used_up" } else { "not_retryable" };
         let payload =
             json!({"attempt": attempt, "error": error, "reason": reason, "elapsedMs": elapsed(run, act)});
@@ -209,25 +212,29 @@ fn release(run: &Run, hold: &Hold, act: Act<'_>) -> Result<Decision> {
     next.progress = 0;
     next.cleanup = Cleanup::None;
     next.last_report = Some(report);
+    next.lease_hash = run.lease_hash;
     change.tell(EventType::Released, act, json!({"attempt": run.attempt, "workerId": hold.worker_id}));
     Ok(change.into())
 }
 
-/// Ends the run; who held it last stays to be seen.
+/// Ends the run; who held it last stays to be seen. A report that ends it, and may be repeated, keeps its hash.
 pub(super) fn end(next: &mut Run, state: State, act: Act<'_>) {
     next.state = state;
     next.finished_at = Some(act.now);
     next.lease_expires_at = None;
+    next.lease_hash = None;
     next.last_report = None;
 }
 
-/// Puts the run back into the queue, held by nobody, and due from now on if it is due at all.
+/// Puts the run back into the queue, held by nobody, and due from now on if it is due at all. Whoever let go of it by a report that may be
+/// repeated keeps its hash.
 pub(super) fn requeue(next: &mut Run, act: Act<'_>) {
     next.state = State::Queued;
     next.due_at = next.run_at.max(act.now);
     next.claimed_by = None;
     next.claimed_at = None;
     next.lease_expires_at = None;
+    next.lease_hash = None;
     next.last_report = None;
 }
 

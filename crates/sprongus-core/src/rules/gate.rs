@@ -40,6 +40,7 @@ pub fn wait(
     let next = &mut change.run;
     requeue(next, act);
     next.last_report = Some(report);
+    next.lease_hash = run.lease_hash;
     let until = timeout.map(|longest| act.now.plus(longest));
     next.gate = Some(Gate { step_id, until, answer: None, by: None, comment: None, resumed: false });
     let timeout_ms = timeout.map(|longest| u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));

@@ -120,15 +120,16 @@ enum Standing {
     LetGo,
 }
 
-/// The fence. Every report passes here: the table first, then worker, epoch and expiry. Expiry counts even when nobody has
-/// claimed the run since; what is late is refused.
+/// The fence. Every report passes here: the table first, then epoch, lease token, worker and expiry. The token is what proves the
+/// hold: whoever may look at a run knows the rest. Expiry counts even when nobody has claimed the run since; what is late is refused.
 fn stand(run: &Run, hold: &Hold, verb: Verb, now: Timestamp) -> Result<Standing> {
-    let own = run.epoch == hold.epoch && run.claimed_by.as_ref() == Some(&hold.worker_id);
+    let proven = run.epoch == hold.epoch && run.lease_hash.is_some_and(|hash| hash == hold.token.hash());
+    let own = proven && run.claimed_by.as_ref() == Some(&hold.worker_id);
     let live = own && run.lease_expires_at.is_some_and(|end| end > now);
     match permit(run.state, verb) {
         Permit::Holding(_) if live => Ok(Standing::Holds),
         Permit::Closing if live => Ok(Standing::Closes),
-        Permit::Closing | Permit::Repeat(_) if run.epoch == hold.epoch => Ok(Standing::LetGo),
+        Permit::Closing | Permit::Repeat(_) if proven => Ok(Standing::LetGo),
         Permit::Holding(_) | Permit::Closing | Permit::Repeat(_) => Err(lease_lost(run, hold, now)),
         Permit::Refused(ErrorCode::LeaseLost) => Err(lease_lost(run, hold, now)),
         Permit::To(_) | Permit::Already | Permit::Refused(_) => {
@@ -148,10 +149,12 @@ fn lease_lost(run: &Run, hold: &Hold, now: Timestamp) -> Error {
         State::Running if run.claimed_by.as_ref() != Some(&hold.worker_id) => {
             "another worker holds the run".to_owned()
         }
-        State::Running => {
+        State::Running if run.lease_expires_at.is_some_and(|end| end <= now) => {
             let late = run.lease_expires_at.map(|end| now.since(end)).unwrap_or_default();
             format!("the lease ran out {} ms ago", late.as_millis())
         }
+        State::Running if hold.token.is_absent() => "the report has no lease token".to_owned(),
+        State::Running => "the lease token is not the one that the claim gave last".to_owned(),
     };
     Error::new(ErrorCode::LeaseLost, format!("lease lost: {why}"))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cancel::cancel;
-use super::claim::claim;
+use super::claim::again;
 use super::cleaned::cleaned;
 use super::enqueue::{enqueue, prepare};
 use super::expire::expire;
@@ -14,8 +14,10 @@ use super::record::admit;
 use super::retry::retry;
 use super::schedule::{Schedule, schedule};
 use super::*;
+use crate::lease::{LeaseHash, LeaseToken};
 use crate::names::{WorkerId, WorkspaceId};
-use crate::run::{Answer, Cleanup, NewRun, Outcome};
+use crate::run::{Answer, ClaimRequest, Cleanup, NewRun, Outcome};
+use crate::runs::Caller;
 use crate::step::{Phase, StepReport, StepStatus, StepType};
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -33,9 +35,23 @@ fn queued(most: u32) -> Run {
     enqueue(&prepare(&new, None).unwrap(), &WorkspaceId::local(), at(0)).run
 }
 
+/// The token that the claim which makes `epoch` tells.
+fn token(epoch: u64) -> LeaseToken {
+    LeaseToken::given(format!("token {epoch}"))
+}
+
+fn claim(run: &Run, worker: &WorkerId, lease: Duration, act: Act<'_>) -> Option<Change> {
+    let request = ClaimRequest { lease, ..ClaimRequest::new(worker.clone(), 1) };
+    claim::claim(run, &request, token(run.epoch + 1).hash(), act)
+}
+
+fn hold(run: &Run, by: &str) -> Hold {
+    Hold { id: run.id, worker_id: worker(by), epoch: run.epoch, token: token(run.epoch) }
+}
+
 fn claimed(run: &Run, second: i64) -> (Run, Hold) {
     let run = claim(run, &worker("w"), LEASE, at(second)).unwrap().run;
-    let hold = Hold { id: run.id, worker_id: worker("w"), epoch: run.epoch };
+    let hold = hold(&run, "w");
     (run, hold)
 }
 
@@ -63,9 +79,11 @@ fn succeed() -> Outcome {
 }
 
 #[test]
-fn epoch_worker_and_expiry_each_fence_alone() {
+fn epoch_worker_token_and_expiry_each_fence_alone() {
     let (run, hold) = held();
     let foreign = [
+        Hold { token: LeaseToken::default(), ..hold.clone() },
+        Hold { token: token(2), ..hold.clone() },
         Hold { epoch: hold.epoch - 1, ..hold.clone() },
         Hold { epoch: hold.epoch + 1, ..hold.clone() },
         Hold { worker_id: worker("other"), ..hold.clone() },
@@ -138,7 +156,7 @@ fn a_cleanup_is_handed_out_once_under_a_new_epoch() {
     assert_eq!(code(cleaned(&given, &old, at(32).now, at(32))), ErrorCode::LeaseLost);
     let alone = expire(&given, None, at(631)).unwrap().run;
     assert!(claim(&alone, &worker("u"), LEASE, at(632)).is_none());
-    let own = Hold { id: given.id, worker_id: worker("v"), epoch: 2 };
+    let own = self::hold(&given, "v");
     assert_eq!(after(cleaned(&given, &own, at(40).now, at(40))).cleanup, Cleanup::None);
 }
 
@@ -163,6 +181,67 @@ fn a_repeat_is_the_same_report_by_the_same_hold_not_claimed_since() {
     let another = Outcome::Succeed { result: Some(Json::empty_object()), output_ref: None };
     assert_eq!(code(finish(&done, &hold, &another, 0.0, at(2))), ErrorCode::Conflict);
     assert_eq!(code(finish(&done, &other, &succeed(), 0.0, at(2))), ErrorCode::LeaseLost);
+}
+
+#[test]
+fn a_report_is_repeated_with_its_token_alone_and_not_once_the_run_has_gone_on() {
+    let (run, hold) = held();
+    let step_id = StepId::of(run.id, 1, 0);
+    let let_go = [
+        after(finish(&run, &hold, &succeed(), 0.0, at(1))),
+        after(finish(&run, &hold, &fail("a"), 0.0, at(1))),
+        after(finish(&run, &hold, &Outcome::Release, 0.0, at(1))),
+        after(wait(&run, &hold, step_id, None, at(1))),
+    ];
+    let repeat = |run: &Run, hold: &Hold, number: usize| match number {
+        0 => finish(run, hold, &succeed(), 0.0, at(2)),
+        1 => finish(run, hold, &fail("a"), 0.0, at(2)),
+        2 => finish(run, hold, &Outcome::Release, 0.0, at(2)),
+        _ => wait(run, hold, step_id, None, at(2)),
+    };
+    for (number, run) in let_go.iter().enumerate() {
+        assert_eq!(repeat(run, &hold, number).unwrap(), Decision::Unchanged, "{number}");
+        for token in [LeaseToken::default(), token(2)] {
+            let foreign = Hold { token, ..hold.clone() };
+            assert_eq!(code(repeat(run, &foreign, number)), ErrorCode::LeaseLost, "{number}");
+        }
+    }
+    let lost = expire(&run, None, at(30)).unwrap().run;
+    assert_eq!(lost.lease_hash, None, "a lost lease leaves nothing to repeat");
+    let canceled = expire(&after(cancel(&run, None, at(1))), None, at(60)).unwrap().run;
+    assert_eq!(canceled.lease_hash, None, "nor does a closing lease");
+    assert_eq!(after(retry(&canceled, None, at(61))).lease_hash, None);
+}
+
+#[test]
+fn a_run_that_was_claimed_before_there_were_tokens_is_lost_and_claimed_again() {
+    let (run, hold) = held();
+    let old = Run { lease_hash: None, ..run };
+    for token in [hold.token.clone(), LeaseToken::default()] {
+        let hold = Hold { token, ..hold.clone() };
+        assert_eq!(code(heartbeat(&old, &hold, None, at(1))), ErrorCode::LeaseLost);
+        assert_eq!(code(finish(&old, &hold, &succeed(), 0.0, at(1))), ErrorCode::LeaseLost);
+    }
+    let lost = expire(&old, None, at(30)).unwrap().run;
+    let (again, hold) = claimed(&lost, 31);
+    assert!(heartbeat(&again, &hold, None, at(32)).is_ok());
+}
+
+#[test]
+fn a_repeated_claim_voids_the_token_before() {
+    let (run, old) = held();
+    let caller = Caller::new(WorkspaceId::local(), "tester");
+    let hash: LeaseHash = token(7).hash();
+    let anew = again(&run, &caller, &worker("w"), 1, hash, at(1).now).unwrap().unwrap();
+    assert_eq!(anew, Run { lease_hash: Some(hash), ..run.clone() }, "nothing else is changed");
+    assert_eq!(code(heartbeat(&anew, &old, None, at(2))), ErrorCode::LeaseLost);
+    let new = Hold { token: token(7), ..old };
+    assert!(heartbeat(&anew, &new, None, at(2)).is_ok());
+    assert_eq!(again(&run, &caller, &worker("v"), 1, hash, at(1).now).unwrap(), None);
+    assert_eq!(again(&run, &caller, &worker("w"), 2, hash, at(1).now).unwrap(), None);
+    assert_eq!(again(&run, &caller, &worker("w"), 1, hash, at(30).now).unwrap(), None, "lost by then");
+    let narrowed = Caller { projects: Some(vec!["p2".parse().unwrap()]), ..caller };
+    assert_eq!(code(again(&run, &narrowed, &worker("w"), 1, hash, at(1).now)), ErrorCode::Conflict);
 }
 
 #[test]
@@ -215,7 +294,7 @@ fn a_kept_work_directory_is_wanted_until_no_cleanup_needs_it() {
     for wanted in [&run, &waiting, &canceled, &given] {
         assert!(!is_done_with_workdir(wanted), "{wanted:?}");
     }
-    let own = Hold { id: given.id, worker_id: worker("v"), epoch: 2 };
+    let own = self::hold(&given, "v");
     assert!(is_done_with_workdir(&after(cleaned(&given, &own, at(4).now, at(4)))));
     assert!(is_done_with_workdir(&expire(&given, None, at(40)).unwrap().run), "nobody is given it again");
     let passed = after(answer(&waiting, None, Answer::Approved, None, None, at(2)));

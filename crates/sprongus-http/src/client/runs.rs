@@ -98,16 +98,17 @@ impl Runs for RunsClient {
 
     async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<Run> {
         let approval = ApprovalBody { timeout_ms: timeout.map(millis) };
-        let body = WaitBody { worker_id: hold.worker_id.clone(), epoch: hold.epoch, step_id, approval };
-        self.the_run(Self::verb(hold.id, "wait", &body)?).await
+        let Hold { id, worker_id, epoch, token: lease_token } = hold.clone();
+        let body = WaitBody { worker_id, epoch, lease_token, step_id, approval };
+        self.the_run(Self::verb(id, "wait", &body)?).await
     }
 
     /// With a message it is not repeated when its outcome is not known: each is an event of its own.
     async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<Run> {
         let is_repeatable = message.is_none();
-        let (worker_id, epoch) = (hold.worker_id.clone(), hold.epoch);
-        let ask =
-            Self::verb(hold.id, "progress", &ProgressBody { worker_id, epoch, progress: percent, message })?;
+        let Hold { id, worker_id, epoch, token: lease_token } = hold.clone();
+        let body = ProgressBody { worker_id, epoch, lease_token, progress: percent, message };
+        let ask = Self::verb(id, "progress", &body)?;
         self.the_run(if is_repeatable { ask } else { ask.once() }).await
     }
 
@@ -140,8 +141,9 @@ impl Runs for RunsClient {
     }
 
     async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
-        let body = CleanedBody { worker_id: hold.worker_id.clone(), epoch: hold.epoch, gone_at };
-        self.the_run(Self::verb(hold.id, "cleaned", &body)?).await
+        let Hold { id, worker_id, epoch, token: lease_token } = hold.clone();
+        let body = CleanedBody { worker_id, epoch, lease_token, gone_at };
+        self.the_run(Self::verb(id, "cleaned", &body)?).await
     }
 
     async fn cancel(&self, id: RunId) -> Result<Run> {

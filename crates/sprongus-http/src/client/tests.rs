@@ -214,6 +214,7 @@ async fn lines_are_not_said_twice() {
         id: sprongus_core::ids::RunId::new(),
         worker_id: "w".parse().unwrap(),
         epoch: 1,
+        token: sprongus_core::lease::LeaseToken::default(),
     };
     let line = sprongus_core::step::LogLine {
         stream: sprongus_core::step::Stream::Stdout,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, RANGE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RANGE};
 use reqwest::{Body, Response, StatusCode};
 use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
 use sprongus_core::ids::RunId;
@@ -27,7 +27,7 @@ use super::failure;
 use super::runs::IN_A_PATH;
 use crate::pause::Pause;
 use crate::wire::artifact::ArtifactBody;
-use crate::wire::{CREATED_AT_HEADER, WORKDIR_POINTER};
+use crate::wire::{CREATED_AT_HEADER, LEASE_TOKEN_HEADER, WORKDIR_POINTER};
 
 /// How long no byte may move.
 pub const IDLE: Duration = Duration::from_secs(60);
@@ -40,7 +40,8 @@ fn path(id: RunId, name: &ArtifactName) -> String {
 }
 
 fn held(ask: Ask, hold: &Hold) -> Ask {
-    ask.with("workerId", &hold.worker_id).with("epoch", hold.epoch)
+    let ask = ask.with("workerId", &hold.worker_id).with("epoch", hold.epoch);
+    ask.saying_in(HeaderName::from_static(LEASE_TOKEN_HEADER), hold.token.expose())
 }
 
 /// Keeps a file of a run.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::names::WorkerId;
 use sprongus_core::rules::enqueue::MAX_BATCH;
 use sprongus_core::rules::record::{MAX_OUTPUT_BYTES, MAX_RECORDS};
@@ -92,7 +93,8 @@ pub async fn heartbeat(
     for worker in workers {
         let (places, own): (Vec<usize>, Vec<&Hold>) =
             holds.iter().enumerate().filter(|(_, hold)| hold.worker_id == *worker).unzip();
-        let held = |hold: &&Hold| HeldBody { id: hold.id, epoch: hold.epoch };
+        let held =
+            |hold: &&Hold| HeldBody { id: hold.id, epoch: hold.epoch, lease_token: hold.token.clone() };
         let body = HeartbeatsBody {
             worker_id: worker.clone(),
             runs: own.iter().map(held).collect(),
@@ -185,6 +187,7 @@ pub async fn record(
     struct Body<'a> {
         worker_id: &'a WorkerId,
         epoch: u64,
+        lease_token: &'a LeaseToken,
         steps: Vec<Box<RawValue>>,
         lines: Vec<Box<RawValue>>,
     }
@@ -211,7 +214,8 @@ pub async fn record(
     for (index, lines) in parts.into_iter().enumerate() {
         let steps = if index + 1 == count { std::mem::take(&mut steps) } else { Vec::new() };
         let is_repeatable = lines.is_empty();
-        let body = Body { worker_id: &hold.worker_id, epoch: hold.epoch, steps, lines };
+        let (worker_id, epoch, lease_token) = (&hold.worker_id, hold.epoch, &hold.token);
+        let body = Body { worker_id, epoch, lease_token, steps, lines };
         let ask = Ask::post(format!("/v1/runs/{}:record", hold.id), &body)?;
         client.tell(if is_repeatable { ask } else { ask.once() }).await?;
     }

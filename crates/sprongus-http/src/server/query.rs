@@ -2,14 +2,16 @@
 
 use std::str::FromStr;
 
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri};
 use sprongus_core::error::FieldError;
 use sprongus_core::ids::RunId;
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::list::ListFilter;
 use sprongus_core::run::Hold;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::answer::{bad_field, shown};
+use crate::wire::LEASE_TOKEN_HEADER;
 
 /// Names that would be a credential: what stands in a URL stands in logs.
 const CREDENTIALS: [&str; 5] = ["token", "access_token", "api_key", "apikey", "authorization"];
@@ -109,11 +111,11 @@ impl Query {
     }
 }
 
-/// The hold on a run, where the body is not there to say it.
+/// The hold on a run, where the body is not there to say it. Its token is in a header: addresses get into logs.
 ///
 /// # Errors
-/// As [`Query::read`]; `validation` when the worker or the epoch is missing.
-pub fn hold(id: RunId, uri: &Uri) -> Result<Hold> {
+/// As [`Query::read`]; `validation` when the worker or the epoch is missing, or more than one token is there.
+pub fn hold(id: RunId, uri: &Uri, headers: &HeaderMap) -> Result<Hold> {
     let mut query = Query::read(uri, &["workerId", "epoch"])?;
     for name in ["workerId", "epoch"] {
         if query.text(name).is_none() {
@@ -123,8 +125,18 @@ pub fn hold(id: RunId, uri: &Uri) -> Result<Hold> {
     let (worker_id, epoch) = (query.one("workerId"), query.number("epoch"));
     query.end()?;
     match (worker_id, epoch) {
-        (Some(worker_id), Some(epoch)) => Ok(Hold { id, worker_id, epoch }),
+        (Some(worker_id), Some(epoch)) => Ok(Hold { id, worker_id, epoch, token: lease_token(headers)? }),
         (Some(_) | None, Some(_) | None) => Err(Error::internal("a hold was read in part")),
+    }
+}
+
+/// The lease token a request brings; none where there is no header.
+fn lease_token(headers: &HeaderMap) -> Result<LeaseToken> {
+    let mut given = headers.get_all(LEASE_TOKEN_HEADER).iter();
+    match (given.next(), given.next()) {
+        (None, _) => Ok(LeaseToken::default()),
+        (Some(token), None) => Ok(LeaseToken::given(token.to_str().unwrap_or_default())),
+        (Some(_), Some(_)) => Err(Error::validation("more than one Sprongus-Lease-Token")),
     }
 }
 
@@ -247,9 +259,16 @@ mod tests {
     #[test]
     fn a_hold_is_read_whole_or_refused() {
         let id = RunId::new();
-        let read = |query: &str| hold(id, &format!("/?{query}").parse().unwrap());
+        let headers = HeaderMap::from_iter([(LEASE_TOKEN_HEADER.parse().unwrap(), "spl_x".parse().unwrap())]);
+        let read = |query: &str| hold(id, &format!("/?{query}").parse().unwrap(), &headers);
         let good = read("workerId=w%3A1&epoch=7").unwrap();
         assert_eq!((good.id, good.worker_id.as_str(), good.epoch), (id, "w:1", 7));
+        assert_eq!(good.token.expose(), "spl_x");
+        let uri = "/?workerId=w&epoch=1".parse().unwrap();
+        assert!(hold(id, &uri, &HeaderMap::new()).unwrap().token.is_absent());
+        let mut twice = headers.clone();
+        twice.append(LEASE_TOKEN_HEADER, "spl_y".parse().unwrap());
+        assert_eq!(hold(id, &uri, &twice).unwrap_err().code(), ErrorCode::Validation);
         for (query, pointers) in [
             ("", vec!["/workerId", "/epoch"]),
             ("workerId=w", vec!["/epoch"]),

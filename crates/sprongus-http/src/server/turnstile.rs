@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sprongus_core::Caller;
+use sprongus_core::ids::TokenId;
 use sprongus_core::names::{ClaimId, Kind, ProjectId, WorkspaceId};
 use sprongus_core::run::ClaimRequest;
 use tokio::sync::{Mutex as Row, OwnedMutexGuard, watch};
@@ -51,7 +52,7 @@ impl Turn {
 #[derive(Default)]
 pub struct Turnstiles {
     rows: Mutex<HashMap<Work, Arc<Row<()>>>>,
-    names: Mutex<HashMap<(WorkspaceId, ClaimId), Arc<Name>>>,
+    names: Mutex<HashMap<(WorkspaceId, Option<TokenId>, ClaimId), Arc<Name>>>,
 }
 
 impl Turnstiles {
@@ -72,7 +73,8 @@ impl Turnstiles {
 
     /// Waits until whoever claims under the same name has ended, having asked him to; nobody waits for one without a name.
     pub async fn turn(&self, caller: &Caller, request: &ClaimRequest) -> Option<Turn> {
-        let key = (caller.workspace.clone(), request.claim_id.clone()?);
+        // Of one API token: nobody else's claim makes one give way.
+        let key = (caller.workspace.clone(), caller.token_id, request.claim_id.clone()?);
         let name = {
             let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
             if names.len() > KEPT {

@@ -1,6 +1,7 @@
 //! What a worker records beside its run's state: steps and log lines.
 
 use serde::{Deserialize, Serialize};
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::names::WorkerId;
 use sprongus_core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 use sprongus_core::time::Timestamp;
@@ -56,6 +57,10 @@ pub struct LogBody {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
     /// The step that printed the lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
@@ -140,6 +145,10 @@ pub struct StepUpdateBody {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
     /// Its name, 1 to 128 printable bytes.
     pub name: String,
     /// When it has its turn.
@@ -195,6 +204,10 @@ pub struct RecordBody {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
     /// The steps, each with its ordinal.
     #[serde(default, deserialize_with = "objects")]
     #[cfg_attr(feature = "server", schema(max_items = 10_000))]

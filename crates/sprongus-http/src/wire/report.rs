@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::json::Json;
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::names::{ClaimId, Kind, WorkerId};
 use sprongus_core::run::{Beat, ClaimRequest, Outcome, Report};
 use sprongus_core::time::Timestamp;
@@ -77,6 +78,10 @@ pub struct ReleaseBody {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
 }
 
 /// Lengthens a lease.
@@ -89,6 +94,10 @@ pub struct HeartbeatBody {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
     /// How long a heartbeat holds from now on, 1 s to 1 h.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(minimum = 1_000, maximum = 3_600_000))]
@@ -123,6 +132,10 @@ pub struct HeldBody {
     pub id: RunId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
 }
 
 /// A heartbeat's answer.
@@ -154,6 +167,10 @@ pub struct SucceedBody {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
     /// What it came to: any JSON of 1 MiB at most.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     #[cfg_attr(feature = "server", schema(value_type = Value))]
@@ -173,6 +190,10 @@ pub struct FailBody {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
     /// Why; cut at 16 KiB.
     pub error: String,
     /// Whether another attempt may help; it may when left out.
@@ -211,6 +232,10 @@ pub struct ReportBody {
     pub id: RunId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
     /// How it ended.
     pub outcome: OutcomeName,
     /// With `succeed`: what it came to.
@@ -249,7 +274,7 @@ impl ReportBody {
             OutcomeName::Release if !of_success && !of_failure => Outcome::Release,
             OutcomeName::Succeed | OutcomeName::Fail | OutcomeName::Release => return None,
         };
-        Some(Report { id: self.id, epoch: self.epoch, outcome })
+        Some(Report { id: self.id, epoch: self.epoch, token: self.lease_token, outcome })
     }
 }
 
@@ -258,6 +283,7 @@ impl From<Report> for ReportBody {
         let bare = |outcome| Self {
             id: report.id,
             epoch: report.epoch,
+            lease_token: report.token.clone(),
             outcome,
             result: None,
             output_ref: None,
@@ -306,6 +332,10 @@ pub struct ProgressBody {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
     /// Percent done, 0 to 100.
     #[cfg_attr(feature = "server", schema(minimum = 0, maximum = 100))]
     pub progress: u32,
@@ -324,6 +354,10 @@ pub struct CleanedBody {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
     /// When its process was gone.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub gone_at: Timestamp,
@@ -339,6 +373,10 @@ pub struct WaitBody {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    pub lease_token: LeaseToken,
     /// The step that waits.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub step_id: StepId,

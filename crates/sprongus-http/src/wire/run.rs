@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::json::Json;
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::run::{ClaimRequest, Claimed, Cleanup, Gate, Lease, Resume, Run};
 use sprongus_core::state::State;
@@ -159,6 +160,7 @@ impl RunBody {
             claimed_by: self.claimed_by,
             claimed_at: self.claimed_at,
             lease: ClaimRequest::DEFAULT_LEASE,
+            lease_hash: None,
             lease_expires_at: None,
             closing_until: None,
             cleanup: Cleanup::None,
@@ -202,6 +204,9 @@ pub struct LeaseBody {
     pub worker_id: WorkerId,
     /// Under which claim.
     pub epoch: u64,
+    /// What every report, upload and kept work directory under this claim must bring. It is told here alone.
+    #[cfg_attr(feature = "server", schema(value_type = String, example = "spl_6f1c0f0a5e3d4b7f9a2c8d1e0b4a7c36"))]
+    pub token: LeaseToken,
     /// How long it lasts without a heartbeat, on the worker's own clock, from before it sent the claim.
     pub lease_ms: u64,
     /// When it ends by the store's clock; for people.
@@ -234,6 +239,7 @@ impl ClaimedBody {
         let lease = Lease {
             worker_id: self.lease.worker_id,
             epoch: self.lease.epoch,
+            token: self.lease.token,
             lease_ms: self.lease.lease_ms,
             expires_at: self.lease.expires_at,
         };

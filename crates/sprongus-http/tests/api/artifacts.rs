@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::raw::{self, Reply};
-use crate::scene::{Scene, play};
+use crate::scene::{LEASE_TOKEN, Scene, play};
 
 /// The most bytes of an artifact, where a test does not say otherwise.
 const MOST: u64 = 1 << 20;
@@ -55,8 +55,11 @@ impl Desk {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Reply {
-        let bearer = format!("Bearer {token}");
-        let all = [&[("Authorization", bearer.as_str())], headers].concat();
+        let (bearer, lease) = (format!("Bearer {token}"), self.scene.lease_in(path));
+        let mut all = [&[("Authorization", bearer.as_str())], headers].concat();
+        if headers.iter().all(|(name, _)| *name != LEASE_TOKEN) {
+            all.push((LEASE_TOKEN, &lease));
+        }
         raw::bytes(self.scene.address, &raw::request(method, path, &all, body)).await
     }
 
@@ -79,8 +82,9 @@ impl Desk {
         let mut stream = TcpStream::connect(self.scene.address).await.unwrap();
         let path = self.held("f");
         let head = format!(
-            "PUT {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n{head}\r\n",
-            self.scene.all
+            "PUT {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n{LEASE_TOKEN}: {}\r\n{head}\r\n",
+            self.scene.all,
+            self.scene.lease_in(&path)
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         stream
@@ -294,6 +298,8 @@ fn only_who_holds_the_run_keeps_files_of_it() {
             desk.ask_as(&stranger, "PUT", &held, &[], b"x").await.refuses(404, "not_found");
             desk.ask_as("nonsense", "PUT", &held, &[], b"x").await.refuses(401, "unauthenticated");
             for (header, value, status, code) in [
+                (LEASE_TOKEN, "", 409, "lease_lost"),
+                (LEASE_TOKEN, "spl_00000000000000000000000000000000", 409, "lease_lost"),
                 ("Content-Encoding", "gzip", 415, "unsupported_media_type"),
                 ("Content-Range", "bytes 0-0/2", 400, "malformed"),
             ] {

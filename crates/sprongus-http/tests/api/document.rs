@@ -11,7 +11,7 @@ use sprongus_core::step::{Phase, StepStatus, StepType, Stream};
 use sprongus_core::token::Scope;
 use sprongus_http::server::openapi::{document, text};
 
-use crate::scene::{Scene, play};
+use crate::scene::{LEASE_TOKEN, Scene, play};
 
 fn words(schema: &str) -> BTreeSet<String> {
     let words = document()["components"]["schemas"][schema]["enum"].as_array().expect(schema).iter();
@@ -307,6 +307,9 @@ fn files_are_described_as_bytes() {
                     .any(|one| one["name"] == name && one["in"] == "query" && one["required"] == true)
             );
         }
+        let is_token =
+            |one: &Value| one["name"] == LEASE_TOKEN && one["in"] == "header" && one["required"] == true;
+        assert!(parameters.iter().any(is_token));
     }
 }
 

@@ -16,7 +16,7 @@ use sprongus_http::server::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::scene::{Scene, play};
+use crate::scene::{LEASE_TOKEN, Scene, play};
 
 const SIZE: u64 = 64 << 20;
 
@@ -117,11 +117,11 @@ fn a_large_file_passes_through_and_is_never_held() {
         let scene = Scene::keeping(known.clone(), SIZE, options).await;
         let run = scene.held("a").await;
         let path = format!("/v1/runs/{run}/artifacts/large");
-        let bearer = &scene.all;
+        let (bearer, lease) = (&scene.all, scene.lease_in(&path));
 
         let mut stream = TcpStream::connect(scene.address).await.unwrap();
         let head = format!(
-            "PUT {path}?workerId=w&epoch=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\nContent-Length: {SIZE}\r\n\r\n"
+            "PUT {path}?workerId=w&epoch=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\n{LEASE_TOKEN}: {lease}\r\nContent-Length: {SIZE}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         for range in parts(0..SIZE) {

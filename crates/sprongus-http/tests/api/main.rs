@@ -13,6 +13,7 @@ mod dashboard;
 mod document;
 mod flow;
 mod hosts;
+mod leases;
 mod life;
 mod limits;
 mod matrix;

@@ -1,7 +1,8 @@
 //! A server on a file of its own, on a port of its own, and tokens for it.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use sprongus_conformance::{MemoryBlobs, Model, TurnedClock};
@@ -19,6 +20,9 @@ use tokio::task::JoinHandle;
 
 use crate::raw::{self, Reply};
 
+/// The header of a lease token.
+pub const LEASE_TOKEN: &str = "Sprongus-Lease-Token";
+
 pub struct Scene {
     pub address: SocketAddr,
     pub service: RunsService,
@@ -27,6 +31,8 @@ pub struct Scene {
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<std::io::Result<()>>>,
     folder: TempDir,
+    /// The lease token that each run's last claim gave.
+    leases: Mutex<HashMap<String, String>>,
 }
 
 impl Scene {
@@ -56,8 +62,15 @@ impl Scene {
 
     async fn of(service: RunsService, options: Options, folder: TempDir) -> Self {
         let (address, stop, serving) = start(&service, options, "127.0.0.1:0").await;
-        let mut scene =
-            Self { address, service, all: String::new(), stop: Some(stop), serving: Some(serving), folder };
+        let mut scene = Self {
+            address,
+            service,
+            all: String::new(),
+            stop: Some(stop),
+            serving: Some(serving),
+            folder,
+            leases: Mutex::default(),
+        };
         scene.all = scene.token("default", "all", &Scope::ALL).await;
         scene
     }
@@ -126,11 +139,50 @@ impl Scene {
         let bearer = format!("Bearer {token}");
         let mut all = vec![("Authorization", bearer.as_str())];
         all.extend_from_slice(headers);
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let lease = self.lease_in(path);
+        if path.contains("?workerId=") && headers.iter().all(|(name, _)| *name != LEASE_TOKEN) {
+            all.push((LEASE_TOKEN, &lease));
+        }
+        let body = body.map(|body| self.with_leases(path, body).to_string()).unwrap_or_default();
         if !body.is_empty() {
             all.push(("Content-Type", "application/json"));
         }
-        raw::bytes(self.address, &raw::request(method, path, &all, body.as_bytes())).await
+        let reply = raw::bytes(self.address, &raw::request(method, path, &all, body.as_bytes())).await;
+        if path.ends_with("runs:claim") && reply.status == 200 {
+            self.learn(&reply.json());
+        }
+        reply
+    }
+
+    /// The lease token of the run that a path names; nothing where none was told.
+    pub fn lease_in(&self, path: &str) -> String {
+        let leases = self.leases.lock().unwrap();
+        let named = leases.iter().find(|(id, _)| path.contains(id.as_str()));
+        named.map(|(_, token)| token.clone()).unwrap_or_default()
+    }
+
+    /// A body with the lease tokens of the runs it reports on, where it says nothing else.
+    fn with_leases(&self, path: &str, mut body: Value) -> Value {
+        let reports = body.get("epoch").is_some() && body.get("workerId").is_some();
+        if let Some(body) = body.as_object_mut().filter(|_| reports) {
+            body.entry("leaseToken").or_insert_with(|| self.lease_in(path).into());
+        }
+        for list in ["runs", "reports"] {
+            for item in body.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+                let id = item.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+                if let Some(item) = item.as_object_mut().filter(|item| item.contains_key("epoch")) {
+                    item.entry("leaseToken").or_insert_with(|| self.lease_in(&id).into());
+                }
+            }
+        }
+        body
+    }
+
+    fn learn(&self, claimed: &Value) {
+        for run in claimed["data"].as_array().into_iter().flatten() {
+            let (id, token) = (run["id"].as_str().unwrap(), run["lease"]["token"].as_str().unwrap());
+            self.leases.lock().unwrap().insert(id.to_owned(), token.to_owned());
+        }
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Reply {

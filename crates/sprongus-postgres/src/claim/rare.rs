@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sprongus_core::event::Event;
 use sprongus_core::ids::RunId;
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::rules::{Act, Change, claim};
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
@@ -41,23 +42,24 @@ const CARRY_STEPS: &str = concat!(
     step_columns!()
 );
 const REMEMBER: &str = "
-    INSERT INTO claims (workspace_id, claim_id, worker_id, claimed_at, run_ids, epochs) VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT INTO claims (workspace_id, claim_id, worker_id, claimed_at, run_ids, epochs, token_id) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 /// Takes what the rule gives of what is picked.
 pub async fn run(
     database: &Database,
     caller: &Caller,
     request: &ClaimRequest,
+    token: &LeaseToken,
     events: &mut Vec<Event>,
 ) -> Result<Vec<Claimed>> {
     let mut session = database.session().await?;
     let ids = pick(&mut session, caller, request).await?;
     let (runs, now) = lock_in(database, &session, caller, &ids).await?;
-    let act = Act { now, actor: &caller.actor };
+    let (act, hash) = (Act { now, actor: &caller.actor }, token.hash());
     let taken: Vec<(&Run, Change)> = ids
         .iter()
         .filter_map(|id| runs.get(id))
-        .filter_map(|run| Some((run, claim::claim(run, &request.worker_id, request.lease, act)?)))
+        .filter_map(|run| Some((run, claim::claim(run, request, hash, act)?)))
         .collect();
     let (mut steps, workdirs) = carry(&session, caller, &taken).await?;
     let mut writing = Writing::new(&caller.workspace, now);
@@ -69,7 +71,9 @@ pub async fn run(
     let (workspace, worker, now) = (caller.workspace.as_str(), request.worker_id.as_str(), Time(now));
     match request.claim_id.as_ref().filter(|_| !taken.is_empty()) {
         Some(claim_id) => {
-            let remember: Params<'_> = &[&workspace, &claim_id.as_str(), &worker, &now, &given, &epochs];
+            let token_id = caller.token_id.map(|id| uuid(id.to_bits()));
+            let remember: Params<'_> =
+                &[&workspace, &claim_id.as_str(), &worker, &now, &given, &epochs, &token_id];
             writing.commit(session, &[(REMEMBER, remember)]).await?;
         }
         None => writing.commit(session, &[]).await?,
@@ -79,7 +83,7 @@ pub async fn run(
         events.extend(change.events);
         let carried = steps.remove(&change.run.id).unwrap_or_default();
         let keeps_workdir = workdirs.contains(&change.run.id);
-        claimed.extend(claim::handed(change.run, carried, keeps_workdir));
+        claimed.extend(claim::handed(change.run, token, carried, keeps_workdir));
     }
     Ok(claimed)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sprongus_core::Error;
 use sprongus_core::ids::RunId;
+use sprongus_core::lease::LeaseHash;
 use sprongus_core::run::{Cleanup, Run};
 use tokio_postgres::Row;
 
@@ -20,7 +21,7 @@ macro_rules! run_columns {
     (changing) => {
         "state, progress, attempt, crashes, gate, run_at, due_since, expire_at, result, output_ref, error, epoch, claimed_by, \
          claimed_at, lease_ms, lease_expires_at, closing_until, cleanup, last_report, last_seq, started_at, \
-         finished_at, updated_at"
+         finished_at, updated_at, lease_hash"
     };
     () => {
         concat!(
@@ -83,7 +84,14 @@ pub fn run_from(row: &Row, first: usize) -> Result<Run> {
         finished_at: row.optional_time()?,
         updated_at: row.time()?,
         waiting: None,
+        lease_hash: lease_hash(row.plain()?)?,
     })
+}
+
+fn lease_hash(bytes: Option<&[u8]>) -> Result<Option<LeaseHash>> {
+    let Some(bytes) = bytes else { return Ok(None) };
+    let hash: [u8; 32] = bytes.try_into().map_err(super::unreadable)?;
+    Ok(Some(hash.into()))
 }
 
 fn cleanup(word: &str) -> Result<Cleanup> {

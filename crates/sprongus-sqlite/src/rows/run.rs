@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::Row;
 use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use sprongus_core::json::Json;
+use sprongus_core::lease::LeaseHash;
 use sprongus_core::rules::schedule::{Schedule, schedule};
 use sprongus_core::run::{Cleanup, Run};
 use sprongus_core::time::Timestamp;
@@ -24,7 +25,7 @@ macro_rules! run_columns {
     (changing) => {
         "state, progress, attempt, crashes, gate, run_at, due_at, expire_at, result, output_ref, error, epoch, claimed_by, \
          claimed_at, lease_ms, lease_expires_at, closing_until, cleanup, last_report, last_seq, started_at, \
-         finished_at, updated_at"
+         finished_at, updated_at, lease_hash"
     };
     () => {
         concat!(
@@ -82,7 +83,13 @@ pub fn run(row: &Row<'_>) -> Read<Run> {
         finished_at: row.optional()?,
         updated_at: row.text()?,
         waiting: None,
+        lease_hash: lease_hash(&mut row)?,
     })
+}
+
+fn lease_hash(row: &mut Reader<'_, '_>) -> Read<Option<LeaseHash>> {
+    let bytes: Option<[u8; 32]> = row.plain()?;
+    Ok(bytes.map(LeaseHash::from))
 }
 
 fn cleanup(row: &mut Reader<'_, '_>) -> Read<Cleanup> {
@@ -109,7 +116,7 @@ const INSERT_RUN: &str = concat!(
     ", ",
     run_columns!(changing),
     ", ready, timer_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38)"
+     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39)"
 );
 
 /// Writes a new run; false when there is one of its id, as the trigger that guards it says.
@@ -146,7 +153,7 @@ const UPDATE_RUN: &str = concat!(
     "UPDATE runs SET (",
     run_columns!(changing),
     ", ready, timer_at) = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-     ?22, ?23, ?24, ?25, ?26) WHERE id = ?1"
+     ?22, ?23, ?24, ?25, ?26, ?27) WHERE id = ?1"
 );
 
 /// Writes a run over the one before.
@@ -183,6 +190,7 @@ fn bind_changing(row: &mut Binder<'_, '_>, run: &Run, now: Timestamp) -> Result<
     row.time(run.started_at)?;
     row.time(run.finished_at)?;
     row.time(Some(run.updated_at))?;
+    row.bytes(run.lease_hash.as_ref().map(LeaseHash::as_bytes))?;
     let Schedule { ready, timer_at } = schedule(run, now);
     row.number(i64::from(ready))?;
     row.time(timer_at)

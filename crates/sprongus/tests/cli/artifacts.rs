@@ -22,7 +22,7 @@ fn body(bytes: &[u8]) -> ByteStream {
 /// Claims the next run and keeps files of it.
 async fn keep(runs: &dyn Runs, files: &[(&str, &[u8])]) -> Hold {
     let claimed = runs.claim_next(&worker(), 1).await.unwrap().remove(0);
-    let hold = Hold { id: claimed.run.id, worker_id: worker(), epoch: claimed.lease.epoch };
+    let hold = claimed.hold();
     for (name, bytes) in files {
         let name: ArtifactName = name.parse().unwrap();
         runs.put_artifact(&hold, &name, "text/plain", body(bytes)).await.unwrap();

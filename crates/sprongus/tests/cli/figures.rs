@@ -72,11 +72,7 @@ fn damaged_figures_are_made_anew(backing: Backing) {
             runs.enqueue_one(NewRun::new(kind, Json::empty_object())).await.unwrap();
         }
         for claimed in runs.claim_next(&worker(), 2).await.unwrap() {
-            let hold = sprongus::core::run::Hold {
-                id: claimed.run.id,
-                worker_id: worker(),
-                epoch: claimed.lease.epoch,
-            };
+            let hold = claimed.hold();
             let asked = StepReport {
                 ordinal: 0,
                 name: "ask".to_owned(),

@@ -14,7 +14,7 @@ use crate::sandbox::{Sandbox, block_on, finished, terminal, worker};
 
 async fn claim(runs: &dyn Runs) -> Hold {
     let claimed = runs.claim_next(&worker(), 1).await.unwrap().remove(0);
-    Hold { id: claimed.run.id, worker_id: worker(), epoch: claimed.lease.epoch }
+    claimed.hold()
 }
 
 async fn record(runs: &dyn Runs, hold: &Hold, status: StepStatus, text: &str) {
@@ -82,7 +82,7 @@ fn wait_follows_and_prints_one_object(backing: Backing) {
         let hold = loop {
             let claimed = runs.claim_next(&worker(), 1).await.unwrap();
             if let Some(claimed) = claimed.into_iter().next() {
-                break Hold { id: claimed.run.id, worker_id: worker(), epoch: claimed.lease.epoch };
+                break claimed.hold();
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         };

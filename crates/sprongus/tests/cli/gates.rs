@@ -2,7 +2,6 @@
 
 use sprongus::RunsExt;
 use sprongus::core::ids::StepId;
-use sprongus::core::run::Hold;
 
 use crate::backing::{Backing, sessions};
 use crate::sandbox::{Sandbox, block_on, worker};
@@ -13,7 +12,7 @@ fn waiting(sandbox: &Sandbox) -> (String, StepId) {
     let step = block_on(async {
         let runs = sandbox.runs().await;
         let claimed = runs.claim_next(&worker(), 1).await.unwrap().remove(0);
-        let hold = Hold { id: claimed.run.id, worker_id: worker(), epoch: claimed.lease.epoch };
+        let hold = claimed.hold();
         let step = StepId::of(hold.id, hold.epoch, 1);
         runs.wait(&hold, step, None).await.unwrap();
         step

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sprongus::RunsExt;
 use sprongus::core::ids::StepId;
 use sprongus::core::json::Json;
-use sprongus::core::run::{ClaimRequest, Hold, NewRun};
+use sprongus::core::run::{ClaimRequest, NewRun};
 
 use crate::backing::{Backing, Served};
 use crate::sandbox::{Sandbox, block_on, worker};
@@ -48,7 +48,7 @@ fn two_servers_do_each_thing_once(backing: Backing) {
             request.lease = lease.unwrap_or(request.lease);
             let claimed = runs.claim(request).await.unwrap().remove(0);
             assert_eq!(claimed.run.id, id);
-            Hold { id, worker_id: worker(), epoch: claimed.lease.epoch }
+            claimed.hold()
         };
         let waiting = held("gate", None).await;
         let step = StepId::of(waiting.id, waiting.epoch, 1);

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 use sprongus::RunsExt;
-use sprongus::core::run::Hold;
 use sprongus::core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 
 use crate::backing::{Backing, sessions};
@@ -28,7 +27,7 @@ fn every_field_is_there(backing: Backing) {
     block_on(async {
         let runs = sandbox.runs().await;
         let claimed = runs.claim_next(&worker(), 1).await.unwrap().remove(0);
-        let hold = Hold { id: claimed.run.id, worker_id: worker(), epoch: claimed.lease.epoch };
+        let hold = claimed.hold();
         let step = StepReport {
             ordinal: 0,
             name: "ask".to_owned(),

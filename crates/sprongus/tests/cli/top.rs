@@ -11,7 +11,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use sprongus::RunsExt as _;
 use sprongus::core::directory::WorkerInfo;
-use sprongus::core::run::Hold;
 
 use crate::backing::{Backing, sessions};
 use crate::sandbox::{Done, Sandbox, block_on, finished, terminal, worker};
@@ -30,7 +29,7 @@ async fn busy(sandbox: &Sandbox, host: &str) -> String {
     };
     runs.see_worker(&info).await.unwrap();
     let claimed = runs.claim_next(&worker(), 1).await.unwrap().remove(0);
-    let hold = Hold { id: claimed.run.id, worker_id: worker(), epoch: claimed.run.epoch };
+    let hold = claimed.hold();
     runs.progress(&hold, 40, None).await.unwrap();
     claimed.run.id.to_string()
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sprongus::core::json::Json;
 use sprongus::core::names::WorkerId;
-use sprongus::core::run::{ClaimRequest, Due, Hold, NewRun};
+use sprongus::core::run::{ClaimRequest, Due, NewRun};
 use sprongus::{Runs, RunsExt};
 use tokio::sync::mpsc;
 
@@ -107,7 +107,7 @@ async fn wait_for_work(
         let Ok(claimed) = runs.claim(request).await else { return };
         let at = Instant::now();
         for claimed in claimed {
-            let hold = Hold { id: claimed.run.id, worker_id: worker.clone(), epoch: claimed.lease.epoch };
+            let hold = claimed.hold();
             if runs.succeed(&hold, None, None).await.is_err() || picked.send((hold.id, at)).is_err() {
                 return;
             }

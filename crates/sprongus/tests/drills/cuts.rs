@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use sprongus::core::ids::StepId;
 use sprongus::core::json::Json;
+use sprongus::core::lease::LeaseToken;
 use sprongus::core::names::WorkspaceId;
 use sprongus::core::retention::Retention;
 use sprongus::core::run::{Answer, ClaimRequest, Hold, NewRun};
@@ -152,28 +153,28 @@ impl Stage {
         let attempts = if begin == Begin::Failed { 1 } else { 3 };
         let run = NewRun { max_attempts: Some(attempts), ..NewRun::new("note", Json::empty_object()) };
         let id = runs.enqueue_one(run).await.unwrap().run.id;
-        let hold = Hold { id, worker_id: "worker".parse().unwrap(), epoch: 1 };
-        let stage = Self { runs, hold };
+        let hold = Hold { id, worker_id: "worker".parse().unwrap(), epoch: 1, token: LeaseToken::default() };
+        let mut stage = Self { runs, hold };
         match begin {
             Begin::Queued => {}
-            Begin::Held => stage.claim().await.unwrap(),
+            Begin::Held => stage.hold = stage.claim().await.unwrap(),
             Begin::Failed => {
-                stage.claim().await.unwrap();
+                stage.hold = stage.claim().await.unwrap();
                 stage.runs.fail(&stage.hold, "no", true).await.unwrap();
             }
             Begin::Waiting => {
-                stage.claim().await.unwrap();
+                stage.hold = stage.claim().await.unwrap();
                 Verb::Wait.carry_out(&stage).await.unwrap();
             }
         }
         stage
     }
 
-    async fn claim(&self) -> Result<()> {
+    async fn claim(&self) -> Result<Hold> {
         let request = ClaimRequest::new(self.hold.worker_id.clone(), 1);
         let claimed = self.runs.claim(request).await?;
         assert_eq!(claimed.len(), 1, "somebody else has it");
-        Ok(())
+        Ok(claimed[0].hold())
     }
 
     fn step(&self, kind: StepType, status: StepStatus) -> StepReport {
@@ -229,7 +230,7 @@ impl Verb {
         match self {
             Self::Enqueue => runs.enqueue_one(new()).await.map(drop),
             Self::EnqueueTogether => runs.enqueue(vec![new(), new()], Batch::AllOrNothing).await.map(drop),
-            Self::Claim => stage.claim().await,
+            Self::Claim => stage.claim().await.map(drop),
             Self::Heartbeat => runs.heartbeat(vec![hold.clone()], None).await?.remove(0).map(drop),
             Self::Succeed => {
                 runs.succeed(hold, Some(Json::from_value(json!({"n": 1}))), None).await.map(drop)

@@ -7,6 +7,7 @@ use sprongus::RunsExt;
 use sprongus::core::ErrorCode;
 use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
+use sprongus::core::lease::LeaseToken;
 use sprongus::core::names::WorkerId;
 use sprongus::core::run::{Hold, NewRun, Outcome};
 
@@ -82,7 +83,9 @@ fn every_run_ends_and_none_is_lost(backing: Backing) {
 /// What a worker that is dead held at its end.
 fn dropped(history: &History, worker: &WorkerId) -> impl Iterator<Item = Hold> {
     let held = history.held_by(worker.as_str()).into_iter();
-    held.map(|(id, epoch)| Hold { id, worker_id: worker.clone(), epoch })
+    // Its token died with it.
+    let token = LeaseToken::default;
+    held.map(move |(id, epoch)| Hold { id, worker_id: worker.clone(), epoch, token: token() })
 }
 
 fn failed_by_the_rules(history: &History, run: RunId) -> bool {

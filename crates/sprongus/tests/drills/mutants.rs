@@ -15,21 +15,23 @@ struct Mutant {
     tests: &'static [&'static str],
 }
 
-const MUTANTS: [Mutant; 4] = [
+const MUTANTS: [Mutant; 5] = [
     Mutant {
         name: "the epoch check",
-        changes: &[
-            (
-                "crates/sprongus-core/src/rules/mod.rs",
-                "let own = run.epoch == hold.epoch && run.claimed_by.as_ref() == Some(&hold.worker_id);",
-                "let own = run.claimed_by.as_ref() == Some(&hold.worker_id);",
-            ),
-            (
-                "crates/sprongus-core/src/rules/mod.rs",
-                "Permit::Closing | Permit::Repeat(_) if run.epoch == hold.epoch => Ok(Standing::LetGo),",
-                "Permit::Closing | Permit::Repeat(_) => Ok(Standing::LetGo),",
-            ),
-        ],
+        changes: &[(
+            "crates/sprongus-core/src/rules/mod.rs",
+            "let proven = run.epoch == hold.epoch && run.lease_hash",
+            "let proven = run.lease_hash",
+        )],
+        tests: &["-p", "sprongus-sqlite", "--test", "conformance"],
+    },
+    Mutant {
+        name: "the lease token check",
+        changes: &[(
+            "crates/sprongus-core/src/rules/mod.rs",
+            "let proven = run.epoch == hold.epoch && run.lease_hash.is_some_and(|hash| hash == hold.token.hash());",
+            "let proven = run.epoch == hold.epoch;",
+        )],
         tests: &["-p", "sprongus-sqlite", "--test", "conformance"],
     },
     Mutant {

@@ -14,7 +14,7 @@ use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
 use sprongus::core::list::ListFilter;
 use sprongus::core::names::{WorkerId, WorkspaceId};
-use sprongus::core::run::{ClaimRequest, Due, Hold, NewRun};
+use sprongus::core::run::{ClaimRequest, Due, NewRun};
 use sprongus::core::state::State;
 use sprongus::core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 use sprongus::core::store::Batch;
@@ -165,7 +165,7 @@ async fn live(runs: &dyn Runs) -> Told {
     };
     assert_eq!(claim("working", 100).await.len(), 100);
     let claimed = claim("stepping", 1).await.pop().unwrap();
-    let hold = Hold { id: claimed.run.id, worker_id: worker.clone(), epoch: claimed.lease.epoch };
+    let hold = claimed.hold();
     for status in [StepStatus::Running, StepStatus::Completed] {
         let step = |ordinal| StepReport {
             ordinal,

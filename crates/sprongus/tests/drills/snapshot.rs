@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sprongus::Runs;
 use sprongus::core::json::Json;
 use sprongus::core::names::WorkerId;
-use sprongus::core::run::{ClaimRequest, NewRun, Outcome, Report};
+use sprongus::core::run::{ClaimRequest, NewRun, Outcome};
 use sprongus::core::store::Batch;
 use tokio_postgres::{Client, NoTls};
 
@@ -82,12 +82,8 @@ async fn work(runs: &dyn Runs, time: Duration) -> [Vec<f64>; 2] {
             let claimed = runs.claim(request.clone()).await.unwrap();
             took.push(asked.elapsed().as_secs_f64());
             assert_eq!(claimed.len(), TOGETHER);
-            let report = |id, epoch| Report {
-                id,
-                epoch,
-                outcome: Outcome::Succeed { result: None, output_ref: None },
-            };
-            let reports = claimed.iter().map(|one| report(one.run.id, one.lease.epoch)).collect();
+            let outcome = Outcome::Succeed { result: None, output_ref: None };
+            let reports = claimed.iter().map(|one| one.hold().report(outcome.clone())).collect();
             for done in runs.finish(&worker, reports).await.unwrap() {
                 done.unwrap();
             }

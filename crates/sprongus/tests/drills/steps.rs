@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sprongus::Runs;
 use sprongus::core::json::Json;
 use sprongus::core::names::WorkerId;
-use sprongus::core::run::{ClaimRequest, Hold, NewRun, Outcome, Report};
+use sprongus::core::run::{ClaimRequest, Hold, NewRun, Outcome};
 use sprongus::core::step::{Phase, StepReport, StepStatus, StepType};
 use sprongus::core::store::Batch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -81,7 +81,7 @@ async fn held(runs: &dyn Runs, number: u32) -> Hold {
     let mut request = ClaimRequest::new(worker, 1);
     (request.kinds, request.lease) = (Some(vec!["stepping".parse().unwrap()]), Duration::from_secs(3_600));
     let claimed = runs.claim(request).await.unwrap().pop().unwrap();
-    Hold { id: claimed.run.id, worker_id: claimed.lease.worker_id, epoch: claimed.lease.epoch }
+    claimed.hold()
 }
 
 /// Begins and ends one step after another, as a worker tells of them: at once.
@@ -127,9 +127,8 @@ async fn claim(runs: &dyn Runs, span: Duration, took: &mut Vec<f64>) {
         let claimed = runs.claim(request.clone()).await.unwrap();
         took.push(asked.elapsed().as_secs_f64());
         assert_eq!(claimed.len(), TOGETHER);
-        let outcome = || Outcome::Succeed { result: None, output_ref: None };
-        let report = |id, epoch| Report { id, epoch, outcome: outcome() };
-        let reports = claimed.iter().map(|one| report(one.run.id, one.lease.epoch)).collect();
+        let outcome = Outcome::Succeed { result: None, output_ref: None };
+        let reports = claimed.iter().map(|one| one.hold().report(outcome.clone())).collect();
         for done in runs.finish(&worker, reports).await.unwrap() {
             done.unwrap();
         }

@@ -6,6 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sprongus::RunsExt;
 use sprongus::core::ErrorCode;
+use sprongus::core::lease::LeaseToken;
 use sprongus::core::run::{Hold, Outcome};
 
 use crate::backing::{Backing, on_both};
@@ -49,7 +50,7 @@ fn round(backing: Backing, outlives: bool, nap: Duration) -> u32 {
     );
     let run = field.enqueue("note", 1, |run| run)[0];
     let stopped = field.worker(&["--lease", "1s"]);
-    let hold = Hold { id: run, worker_id: stopped.id(), epoch: 1 };
+    let hold = Hold { id: run, worker_id: stopped.id(), epoch: 1, token: LeaseToken::default() };
     eventually("it is executed", LIMIT, || field.journal().find(run, 1, "start").is_some());
     let pid = field.journal().find(run, 1, "start").unwrap().pid;
     let history = field.history();

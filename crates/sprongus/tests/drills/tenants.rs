@@ -1,11 +1,13 @@
 //! Two tenants whose calls go over one connection, in turns: nothing of the one is in an answer to the other, errors included, and
 //! a statement that forgets to say for whom it is sees nothing. The control takes the policies away.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
+use sprongus::core::lease::LeaseToken;
 use sprongus::core::list::ListFilter;
 use sprongus::core::names::WorkspaceId;
 use sprongus::core::run::{ClaimRequest, Hold, NewRun};
@@ -26,6 +28,8 @@ struct Tenant {
     runs: Arc<dyn Runs>,
     name: &'static str,
     other: &'static str,
+    /// The token of each run it claimed.
+    leases: Mutex<HashMap<RunId, LeaseToken>>,
 }
 
 #[test]
@@ -47,7 +51,7 @@ fn nothing_of_the_one_is_told_to_the_other() {
             let caller = Caller::new(workspace.clone(), name);
             store.create_workspace(&caller, &workspace).await.unwrap();
             let runs = RunsService::new(Arc::clone(&store)).for_caller(caller);
-            let tenant = Arc::new(Tenant { runs, name, other });
+            let tenant = Arc::new(Tenant { runs, name, other, leases: Mutex::default() });
             for _ in 0..CALLERS {
                 let (tenant, chance) = (Arc::clone(&tenant), chance.fork());
                 tasks.push(tokio::spawn(async move {
@@ -84,7 +88,8 @@ impl Tenant {
         let (mine, any) =
             (RunId::from_bits(number * 2 + owned), RunId::from_bits(number * 2 + chance.u128(0..2)));
         let worker = "a-worker".parse().unwrap();
-        let hold = Hold { id: any, worker_id: "a-worker".parse().unwrap(), epoch: 1 };
+        let token = self.leases.lock().unwrap().get(&any).cloned().unwrap_or_default();
+        let hold = Hold { id: any, worker_id: "a-worker".parse().unwrap(), epoch: 1, token };
         match chance.u32(0..12) {
             0..3 => {
                 let keyed = chance.bool().then(|| format!("key-{number}"));
@@ -100,7 +105,12 @@ impl Tenant {
                 self.look(&page);
             }
             5 => self.look(&runs.find_by_key(&format!("key-{number}")).await),
-            6 => self.look(&runs.claim(ClaimRequest::new(worker, 3)).await),
+            6 => {
+                let claimed = runs.claim(ClaimRequest::new(worker, 3)).await;
+                let told = claimed.iter().flatten().map(|one| (one.run.id, one.lease.token.clone()));
+                self.leases.lock().unwrap().extend(told);
+                self.look(&claimed);
+            }
             7 => self.look(&runs.succeed(&hold, Some(Json::from_value(json!(self.name))), None).await),
             8 => self.look(&runs.fail(&hold, self.name, true).await),
             9 => self.look(&runs.heartbeat(vec![hold], None).await),

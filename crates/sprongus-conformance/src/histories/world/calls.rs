@@ -2,6 +2,7 @@
 
 use sprongus_core::artifact::{FileName, NewFile};
 use sprongus_core::ids::RunId;
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::list::ListFilter;
 use sprongus_core::names::{Kind, WorkerId};
 use sprongus_core::retention::Retention;
@@ -19,7 +20,8 @@ use crate::fixture::hold_of;
 #[derive(Clone)]
 pub(in crate::histories) enum Call {
     Enqueue(Vec<Prepared>, Batch),
-    Claim(ClaimRequest),
+    /// And the token that what it gives is held under.
+    Claim(ClaimRequest, LeaseToken),
     Heartbeat(Vec<Hold>, Option<Duration>),
     Finish(WorkerId, Vec<DrawnReport>),
     Change(RunId, Change),
@@ -52,8 +54,8 @@ impl World {
                 made.extend(answers.iter().flatten().flatten().map(|inserted| inserted.applied.run.id));
                 telling::each(&answers, telling::inserted)
             }
-            Call::Claim(request) => {
-                let answer = store.claim(caller, request).await;
+            Call::Claim(request, token) => {
+                let answer = store.claim(caller, request, token).await;
                 holds.extend(answer.iter().flat_map(|answer| &answer.claimed).map(hold_of));
                 telling::one(&answer, telling::claim)
             }
@@ -128,7 +130,7 @@ impl World {
                 self.made.push(id);
             }
         }
-        if let Call::Claim(request) = call
+        if let Call::Claim(request, _) = call
             && request.claim_id.is_some()
             && !told.holds.is_empty()
         {

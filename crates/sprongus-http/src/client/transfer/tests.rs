@@ -12,7 +12,8 @@ use sprongus_core::Runs;
 use sprongus_core::token::TokenSecret;
 
 fn hold() -> Hold {
-    Hold { id: RunId::new(), worker_id: "w".parse().unwrap(), epoch: 1 }
+    let token = sprongus_core::lease::LeaseToken::given("spl_x");
+    Hold { id: RunId::new(), worker_id: "w".parse().unwrap(), epoch: 1, token }
 }
 
 fn name() -> ArtifactName {

@@ -30,7 +30,8 @@ pub fn add(path: &str, operation: &mut Map<String, Value>) {
     if is_written || is_report || path.ends_with(":approve") || path.ends_with(":reject") {
         codes.push(if is_report { ErrorCode::LeaseLost } else { ErrorCode::IllegalTransition });
     }
-    if path == "/v1/workspaces/{id}" || path == "/v1/agent-tasks" {
+    // What goes by a name may be somebody else's.
+    if ["/v1/workspaces/{id}", "/v1/agent-tasks", "/v1/runs:claim", "/v1/workers/{id}"].contains(&path) {
         codes.push(ErrorCode::Conflict);
     }
     let may_wait = path.ends_with("/news") || path.ends_with("stream") || path == "/v1/runs:claim";

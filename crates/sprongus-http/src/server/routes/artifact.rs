@@ -54,6 +54,7 @@ pub async fn list(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> Answer {
         ("name" = String, Path, description = "A relative path; its `/` may be written as `%2F` or as it is", min_length = 1, max_length = 255, example = "out/report.md"),
         ("workerId" = String, Query, description = "The worker"),
         ("epoch" = u64, Query, description = "Under which claim"),
+        ("Sprongus-Lease-Token" = String, Header, description = "The token that the claim gave"),
     ),
     request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The bytes; `Content-Type` is kept with them"),
     responses((
@@ -66,9 +67,10 @@ pub async fn put(
     Worker(asker): Worker,
     ArtifactOf(id, name): ArtifactOf,
     uri: Uri,
+    headers: HeaderMap,
     upload: Upload,
 ) -> Result<Response, NotKept> {
-    let hold = query::hold(id, &uri)?;
+    let hold = query::hold(id, &uri, &headers)?;
     let (witness, runs) = (upload.witness(), asker.runs());
     let upload = upload.looked_at_again(asker);
     let kept = runs.put_artifact(&hold, &name, &upload.content_type, upload.body).await;

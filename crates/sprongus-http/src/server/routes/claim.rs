@@ -54,7 +54,8 @@ pub struct ClaimedRunsBody {
 
 /// Claim due runs
 ///
-/// Waits up to `waitMs` for some. The same `claimId` again gives the same runs, as long as they are held.
+/// Waits up to `waitMs` for some. The same `claimId` again, by the same worker with the same API token, gives the same runs, as long as they
+/// are held, under a new lease token; the one before is void.
 #[utoipa::path(
     post, path = "/v1/runs:claim", tag = "work", operation_id = "claimRuns", request_body = ClaimBody,
     responses((status = 200, description = "The runs, each with the hold on it", body = ClaimedRunsBody)),
@@ -136,12 +137,7 @@ async fn wait_for_work(
 
 async fn give_back(runs: &dyn Runs, request: &ClaimRequest, unheard: &[Claimed]) {
     let held = unheard.iter().filter(|claimed| !claimed.cleanup);
-    let release = |claimed: &Claimed| Report {
-        id: claimed.run.id,
-        epoch: claimed.lease.epoch,
-        outcome: Outcome::Release,
-    };
-    let reports: Vec<Report> = held.map(release).collect();
+    let reports: Vec<Report> = held.map(|claimed| claimed.hold().report(Outcome::Release)).collect();
     if reports.is_empty() {
         return;
     }

@@ -17,6 +17,6 @@ use crate::wire::run::RunBody;
     security(("token" = ["runs:work"]))
 )]
 pub async fn cleaned(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<CleanedBody>) -> Answer {
-    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch };
+    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
     Ok(json(&asker.runs().cleaned(&hold, body.gone_at).await?))
 }

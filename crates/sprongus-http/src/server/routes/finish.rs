@@ -27,7 +27,7 @@ use crate::wire::{Answers, MAX_BATCH_BODY_BYTES};
     security(("token" = ["runs:work"]))
 )]
 pub async fn succeed(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<SucceedBody>) -> Answer {
-    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch };
+    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
     Ok(json(&asker.runs().succeed(&hold, body.result.map(Json::from_value), body.output_ref).await?))
 }
 
@@ -41,7 +41,7 @@ pub async fn succeed(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Stri
     security(("token" = ["runs:work"]))
 )]
 pub async fn fail(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<FailBody>) -> Answer {
-    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch };
+    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
     let retry_in = body.retry_in_ms.map(Duration::from_millis);
     let outcome = Outcome::Fail { error: body.error, retryable: body.retryable, retry_in };
     Ok(json(&asker.runs().finish_one(&hold, outcome).await?))
@@ -55,7 +55,7 @@ pub async fn fail(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<
     security(("token" = ["runs:work"]))
 )]
 pub async fn release(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<ReleaseBody>) -> Answer {
-    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch };
+    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
     Ok(json(&asker.runs().release(&hold).await?))
 }
 

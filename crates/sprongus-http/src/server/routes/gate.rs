@@ -20,7 +20,7 @@ use crate::wire::run::RunBody;
     security(("token" = ["runs:work"]))
 )]
 pub async fn wait(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<WaitBody>) -> Answer {
-    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch };
+    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
     let timeout = body.approval.timeout_ms.map(Duration::from_millis);
     Ok(json(&asker.runs().wait(&hold, body.step_id, timeout).await?))
 }

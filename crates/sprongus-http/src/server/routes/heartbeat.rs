@@ -12,7 +12,7 @@ use crate::server::answer::{Answer, json};
 use crate::server::auth::Worker;
 use crate::server::body::Strict;
 use crate::server::path::RunOf;
-use crate::wire::report::{BeatBody, HeartbeatBody, HeartbeatsBody};
+use crate::wire::report::{BeatBody, HeartbeatBody, HeartbeatsBody, HeldBody};
 use crate::wire::{Answers, MAX_BATCH_BODY_BYTES};
 
 /// Lengthen a lease
@@ -23,7 +23,7 @@ use crate::wire::{Answers, MAX_BATCH_BODY_BYTES};
     security(("token" = ["runs:work"]))
 )]
 pub async fn one(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<HeartbeatBody>) -> Answer {
-    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch };
+    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
     let answers = asker.runs().heartbeat(vec![hold], body.lease_ms.map(Duration::from_millis)).await?;
     let missing = || Err(Error::internal("a heartbeat had no answer"));
     let beat: Beat = answers.into_iter().next().unwrap_or_else(missing)?;
@@ -82,8 +82,13 @@ pub async fn many(
     Strict(body): Strict<HeartbeatsBody, MAX_BATCH_BODY_BYTES>,
 ) -> Answer {
     let ids: Vec<RunId> = body.runs.iter().map(|held| held.id).collect();
-    let hold = |id, epoch| Hold { id, worker_id: body.worker_id.clone(), epoch };
-    let holds = body.runs.iter().map(|held| hold(held.id, held.epoch)).collect();
+    let hold = |run: HeldBody| Hold {
+        id: run.id,
+        worker_id: body.worker_id.clone(),
+        epoch: run.epoch,
+        token: run.lease_token,
+    };
+    let holds = body.runs.into_iter().map(hold).collect();
     let answers = asker.runs().heartbeat(holds, body.lease_ms.map(Duration::from_millis)).await?;
     let items = ids.into_iter().zip(answers).map(|(id, answer): (RunId, Result<Beat>)| {
         let answer = match answer {

@@ -31,7 +31,7 @@ pub async fn log(
     State(shared): State<Arc<Shared>>,
     Strict(body): Strict<LogBody, MAX_BATCH_BODY_BYTES>,
 ) -> Answer {
-    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch };
+    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
     let now = shared.service.store().now().await?;
     let lines = body.lines.into_iter().map(|line| line.into_line(body.step.as_deref(), now)).collect();
     let runs = asker.runs();
@@ -49,7 +49,8 @@ pub async fn log(
     security(("token" = ["runs:work"]))
 )]
 pub async fn step(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<StepUpdateBody>) -> Answer {
-    let hold = Hold { id, worker_id: body.worker_id.clone(), epoch: body.epoch };
+    let hold =
+        Hold { id, worker_id: body.worker_id.clone(), epoch: body.epoch, token: body.lease_token.clone() };
     let runs = asker.runs();
     let ordinal = match body.ordinal {
         Some(ordinal) => ordinal,
@@ -80,7 +81,7 @@ pub async fn record(
     State(shared): State<Arc<Shared>>,
     Strict(body): Strict<RecordBody, MAX_BATCH_BODY_BYTES>,
 ) -> Answer {
-    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch };
+    let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
     let now = shared.service.store().now().await?;
     let mut steps = Vec::with_capacity(body.steps.len());
     for (index, step) in body.steps.into_iter().enumerate() {

@@ -2,7 +2,7 @@
 //! the next.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use sprongus_core::artifact::FileName;
 use sprongus_core::error::FieldError;
@@ -25,6 +25,7 @@ use crate::wire::words::Binary;
         ("id" = String, Path, description = "The run"),
         ("workerId" = String, Query, description = "The worker"),
         ("epoch" = u64, Query, description = "Under which claim"),
+        ("Sprongus-Lease-Token" = String, Header, description = "The token that the claim gave"),
     ),
     request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The bytes"),
     responses((status = 204, description = "It is kept")),
@@ -34,9 +35,10 @@ pub async fn put(
     Worker(asker): Worker,
     RunOf(id): RunOf,
     uri: Uri,
+    headers: HeaderMap,
     upload: Upload,
 ) -> Result<StatusCode, NotKept> {
-    let hold = query::hold(id, &uri)?;
+    let hold = query::hold(id, &uri, &headers)?;
     let (witness, runs) = (upload.witness(), asker.runs());
     let upload = upload.looked_at_again(asker);
     let kept = runs.keep_workdir(&hold, upload.body).await;
@@ -53,12 +55,13 @@ pub async fn put(
         ("id" = String, Path, description = "The run"),
         ("workerId" = String, Query, description = "The worker"),
         ("epoch" = u64, Query, description = "Under which claim"),
+        ("Sprongus-Lease-Token" = String, Header, description = "The token that the claim gave"),
     ),
     responses((status = 200, description = "The bytes", body = inline(Binary), content_type = "application/octet-stream")),
     security(("token" = ["runs:work"]))
 )]
-pub async fn get(Worker(asker): Worker, RunOf(id): RunOf, uri: Uri) -> Answer {
-    let hold = query::hold(id, &uri)?;
+pub async fn get(Worker(asker): Worker, RunOf(id): RunOf, uri: Uri, headers: HeaderMap) -> Answer {
+    let hold = query::hold(id, &uri, &headers)?;
     let Some(body) = asker.runs().workdir(&hold).await? else {
         let none = FieldError { pointer: WORKDIR_POINTER.to_owned(), message: "none is kept".to_owned() };
         let error = missing(&FileName::Workdir).with_fields(vec![none]);
@@ -79,12 +82,18 @@ pub async fn get(Worker(asker): Worker, RunOf(id): RunOf, uri: Uri) -> Answer {
         ("id" = String, Path, description = "The run"),
         ("workerId" = String, Query, description = "The worker"),
         ("epoch" = u64, Query, description = "Under which claim"),
+        ("Sprongus-Lease-Token" = String, Header, description = "The token that the claim gave"),
     ),
     responses((status = 204, description = "None is kept any more")),
     security(("token" = ["runs:work"]))
 )]
-pub async fn delete(Worker(asker): Worker, RunOf(id): RunOf, uri: Uri) -> Answer<Response> {
-    let hold = query::hold(id, &uri)?;
+pub async fn delete(
+    Worker(asker): Worker,
+    RunOf(id): RunOf,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let hold = query::hold(id, &uri, &headers)?;
     asker.runs().drop_workdir(&hold).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

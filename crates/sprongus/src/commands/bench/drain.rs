@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use sprongus_core::lease::LeaseToken;
 use sprongus_core::names::WorkerId;
-use sprongus_core::run::{ClaimRequest, Outcome, Report};
+use sprongus_core::run::{ClaimRequest, Outcome};
 use sprongus_core::store::DrawnReport;
 use sprongus_core::{Error, Result};
 use sprongus_worker::{RunContext, Shutdown, Worker, WorkerOptions};
@@ -53,15 +54,14 @@ pub(super) async fn by_loop(bench: &Bench, count: u32) -> Result<Duration> {
     let mut left = count;
     let began = Instant::now();
     while left > 0 {
-        let claimed = bench.store.claim(&bench.caller, &request).await?.claimed;
+        let claimed = bench.store.claim(&bench.caller, &request, &LeaseToken::generate()?).await?.claimed;
         if claimed.is_empty() {
             return Err(Error::internal("runs are missing from the queue"));
         }
         let outcome = Outcome::Succeed { result: None, output_ref: None };
-        let reports = claimed.iter().map(|claimed| DrawnReport {
-            report: Report { id: claimed.run.id, epoch: claimed.lease.epoch, outcome: outcome.clone() },
-            draw: 0.5,
-        });
+        let reports = claimed
+            .iter()
+            .map(|claimed| DrawnReport { report: claimed.hold().report(outcome.clone()), draw: 0.5 });
         let reports = reports.collect();
         for ended in bench.store.finish(&bench.caller, &worker, reports).await? {
             ended?;

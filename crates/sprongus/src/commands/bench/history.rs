@@ -109,8 +109,7 @@ async fn calls(bench: &Bench) -> Result<[Duration; 4]> {
     let listed = began.elapsed();
 
     for claimed in claimed {
-        let (id, worker_id, epoch) = (claimed.run.id, claimed.lease.worker_id, claimed.lease.epoch);
-        bench.runs.succeed(&sprongus_core::run::Hold { id, worker_id, epoch }, None, None).await?;
+        bench.runs.succeed(&claimed.hold(), None, None).await?;
     }
     Ok([enqueued, taken, got, listed])
 }
