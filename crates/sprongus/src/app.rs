@@ -1,7 +1,9 @@
 //! What every command is given: the options, what was found around the process, and where to print.
 
+use std::path::PathBuf;
+
 use sprongus_core::{Error, Result};
-use sprongus_worker::declaration::{Declaration, DeclarationFault};
+use sprongus_worker::declaration::{Declaration, DeclarationFault, find_upward};
 
 use crate::cli::Globals;
 use crate::connect::{self, Access, Connection, Place, Target, Wish};
@@ -48,20 +50,22 @@ impl App {
         Ok(connection)
     }
 
+    /// The nearest `sprongus.toml`. The command of a run stands in its work directory, which is none of the project's folders: it is
+    /// told the project's folder.
+    fn declaration_file(&self) -> Result<Option<PathBuf>> {
+        if let Some(path) = trust::project(&self.around)? {
+            return Ok(Some(path));
+        }
+        let folder = self.around.run.as_ref().and_then(|run| run.project_folder.as_deref());
+        folder.and_then(find_upward).map(|path| trust::believed(path, &self.around)).transpose()
+    }
+
     /// The nearest `sprongus.toml`, for those who need a few of its kinds: a fault in another kind does not stop them.
     ///
     /// # Errors
     /// `validation`, with file, line and column, for a fault outside of the kinds; `forbidden` as [`App::declaration`].
     pub fn usable_declaration(&self) -> Result<Option<Declaration>> {
-        // The command of a run stands in its work directory, which is none of the project's folders.
-        let of_run = || find_upward(self.around.run.as_ref()?.project_folder.as_deref()?);
-        let path = match trust::project(&self.around)? {
-            Some(path) => path,
-            None => match of_run() {
-                Some(path) => trust::believed(path, &self.around)?,
-                None => return Ok(None),
-            },
-        };
+        let Some(path) = self.declaration_file()? else { return Ok(None) };
         Declaration::load_usable(&path).map(Some).map_err(|fault| refused(&fault))
     }
 
@@ -81,15 +85,7 @@ impl App {
     /// # Errors
     /// `validation`, with file, line and column; `forbidden` when another user could have written it.
     pub fn declaration(&self) -> Result<Option<Declaration>> {
-        // The command of a run stands in its work directory, which is none of the project's folders.
-        let of_run = || find_upward(self.around.run.as_ref()?.project_folder.as_deref()?);
-        let path = match trust::project(&self.around)? {
-            Some(path) => path,
-            None => match of_run() {
-                Some(path) => trust::believed(path, &self.around)?,
-                None => return Ok(None),
-            },
-        };
+        let Some(path) = self.declaration_file()? else { return Ok(None) };
         let loaded = Declaration::load(&path);
         loaded.map(Some).map_err(|fault| refused(&fault))
     }

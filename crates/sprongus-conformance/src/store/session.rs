@@ -57,7 +57,7 @@ pub async fn sessions_go_when_they_are_over(f: Fixture) {
     for (hash, is_there) in [(&short, false), (&long, true), (&newest, true), (&foreign, true)] {
         assert_eq!(f.store.session(hash).await.unwrap().is_some(), is_there);
     }
-    f.store.delete_workspace(&other.caller.workspace).await.unwrap();
+    f.store.delete_workspace(&f.caller, &other.caller.workspace).await.unwrap();
     assert_eq!(f.store.session(&foreign).await.unwrap(), None);
     let hash = SessionSecret::generate().unwrap().hash();
     let error = refused(f.store.open_session(&theirs, &hash, f.now().plus(HOUR)).await);
