@@ -227,6 +227,7 @@ const OPEN: [(&str, &str); 6] = [
 fn what_is_open_is_open_to_everybody() {
     play(|| async {
         let scene = Scene::new().await;
+        runs(&scene).await;
         for sort in sorts(&scene).await {
             let bearer = format!("Bearer {}", sort.token);
             for (method, path) in OPEN {

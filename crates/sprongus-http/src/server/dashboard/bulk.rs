@@ -90,6 +90,8 @@ pub struct Done {
 
 /// Asks, or does what was asked about.
 pub async fn act(posted: Posted) -> Shown {
+    // Who may not is told so before what is wrong with the form.
+    posted.require(sprongus_core::token::Scope::Write)?;
     let verb = match posted.fields.text("act") {
         Some("cancel") => Verb::Cancel,
         Some("retry") => Verb::Retry,
@@ -104,7 +106,6 @@ pub async fn act(posted: Posted) -> Shown {
         posted.require_write(chosen.len())?;
         return done(&posted.viewer, verb, &chosen).await;
     }
-    posted.require(sprongus_core::token::Scope::Write)?;
     ask(&posted.viewer, verb, &chosen).await
 }
 
