@@ -247,11 +247,9 @@ fn the_runner_jobs_speak_their_own_words() {
             let page = scene.get(&format!("/runner-jobs{query}")).await.is(200);
             assert_eq!(page["data"].as_array().unwrap().len(), count, "{query}: {page}");
         }
-        scene
-            .post("/v1/runs:claim", json!({"workerId": "w", "limit": 1, "kinds": ["agent.review"]}))
-            .await
-            .is(200);
-        let step = json!({"workerId": "w", "epoch": 1, "name": "ask", "phase": "execution", "type": "ai_action", "status": "completed", "tokensIn": 5, "tokensOut": 7});
+        let claim = json!({"workerId": "w", "limit": 1, "kinds": ["agent.review"]});
+        let token = scene.post("/v1/runs:claim", claim).await.is(200)["data"][0]["lease"]["token"].clone();
+        let step = json!({"workerId": "w", "epoch": 1, "leaseToken": token, "name": "ask", "phase": "execution", "type": "ai_action", "status": "completed", "tokensIn": 5, "tokensOut": 7});
         scene.post(&format!("/v1/runs/{id}:step"), step).await.is(200);
         let detail = scene.get(&format!("/runner-jobs/{id}")).await.is(200);
         assert_eq!((&detail["status"], &detail["runnerId"]), (&json!("RUNNING"), &json!("w")));
