@@ -27,7 +27,7 @@ command = ["sh", "-c", '''
     for name in /proc/$PPID/fd/*; do cat "$name" | rev; done
     dd if=/proc/$PPID/mem bs=1 count=1 && echo memory
     env | rev
-    tr '\0' '\n' < /proc/self/environ | grep -c SPRONGUS_RUN_ID
+    tr '\0' '\n' < /proc/$$/environ | grep -c SPRONGUS_RUN_ID
 ''', "sh", "{{ input.file }}"]
 "#;
 
@@ -141,7 +141,7 @@ fn a_command_that_shuts_its_folders_leaves_no_secret_behind() {
     let kind = |name: &str, folders: &str| {
         format!("[kinds.{name}]\nsecrets = ['env/HANDED_OUT']\ncommand = ['sh', '-c', '{shut} {folders}']\n")
     };
-    let place = Unprivileged::new(&(kind("inner", ".") + &kind("outer", ". ..")));
+    let place = Unprivileged::new(&(kind("inner", ".") + &kind("outer", ".. .")));
     let attempts = format!("home/sprongus-{}/attempts", user());
     let dead = format!("{attempts}/left-1-x");
     // What a worker that was killed left: shut, and with a secret.
