@@ -111,8 +111,9 @@ pub(super) fn read(
 }
 
 fn variables(node: &Node<'_, '_>, scope: Scope<'_>) -> Result<BTreeMap<String, EnvValue>, DeclarationFault> {
-    let fields =
-        node.fields("a table such as { MODE = \"fast\", SMTP_PASSWORD = \"secret://env/SMTP_PASSWORD\" }")?;
+    let expected =
+        "expected a table such as { MODE = \"fast\", SMTP_PASSWORD = \"secret://env/SMTP_PASSWORD\" }";
+    let fields = node.fields("a table").map_err(|_| node.fault(expected))?;
     let entries = fields.entries();
     if entries.len() > MOST_VARIABLES {
         return Err(
@@ -149,7 +150,9 @@ fn check_name(name: &str) -> Result<(), String> {
 }
 
 fn value(name: &str, node: &Node<'_, '_>, scope: Scope<'_>) -> Result<EnvValue, DeclarationFault> {
-    let text = node.text("a text, or a reference such as \"secret://env/NAME\"")?;
+    // What stands there without quotes may be a password all the same, so it is not shown.
+    let expected = "expected a text, or a reference such as \"secret://env/NAME\"";
+    let text = node.text("a text").map_err(|_| node.fault(expected))?;
     if let Some(reference) = SecretRef::parse(text) {
         refuse_own(reference).map_err(|why| node.fault(why))?;
         return Ok(EnvValue::Secret(text.to_owned()));

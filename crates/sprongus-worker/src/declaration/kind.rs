@@ -117,7 +117,8 @@ pub(super) fn read(
 }
 
 fn secrets(node: &Node<'_, '_>) -> Result<SecretNames, DeclarationFault> {
-    let items = node.items("an array such as [\"env/SMTP_PASSWORD\", \"file/deploy.key\"]")?;
+    let expected = "expected an array such as [\"env/SMTP_PASSWORD\", \"file/deploy.key\"]";
+    let items = node.items("an array").map_err(|_| node.fault(expected))?;
     if items.len() > MOST_SECRETS {
         return Err(node.fault(format!("expected at most {MOST_SECRETS} secrets, found {}", items.len())));
     }
