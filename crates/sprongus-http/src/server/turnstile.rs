@@ -48,11 +48,14 @@ impl Turn {
     }
 }
 
+/// A claim's name is its own within a workspace and an API token.
+type NamedClaim = (WorkspaceId, Option<TokenId>, ClaimId);
+
 /// The rows of a server.
 #[derive(Default)]
 pub struct Turnstiles {
     rows: Mutex<HashMap<Work, Arc<Row<()>>>>,
-    names: Mutex<HashMap<(WorkspaceId, Option<TokenId>, ClaimId), Arc<Name>>>,
+    names: Mutex<HashMap<NamedClaim, Arc<Name>>>,
 }
 
 impl Turnstiles {
