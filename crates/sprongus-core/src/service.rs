@@ -1,6 +1,7 @@
 //! [`Runs`] over a store: check what is asked, ask the store, tell the subscribers. Rules are in [`crate::rules`], SQL in the
 //! stores; what is left is this.
 
+mod admin;
 mod figures;
 mod files;
 mod subscribers;
@@ -14,15 +15,14 @@ use serde_json::json;
 
 use crate::admin::Admin;
 use crate::artifact::{Artifact, ArtifactName, Blobs, ByteRange, ByteStream, Download, FileName, StoredFile};
-use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace};
+use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
-use crate::ids::{RunId, StepId, TokenId};
+use crate::ids::{RunId, StepId};
 use crate::lease::LeaseToken;
 use crate::list::{ListFilter, Page};
-use crate::names::{Kind, ProjectId, WorkerId, WorkspaceId};
-use crate::operator::{OperatorEvent, OperatorFilter};
+use crate::names::{Kind, ProjectId, WorkerId};
 use crate::retention::{Pruned, Retention};
 use crate::rules::enqueue::{MAX_BATCH, refuse_secrets};
 use crate::rules::{self, Act};
@@ -31,7 +31,6 @@ use crate::runs::{Caller, Runs};
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::store::{Batch, Change, DrawnReport, Inserted, Store};
 use crate::time::Timestamp;
-use crate::token::{MadeToken, NewToken, Token, TokenSecret};
 use crate::waiting::OpenGate;
 use files::{Files, seen};
 use subscribers::Subscribers;
@@ -456,47 +455,5 @@ impl Runs for CallerRuns {
     async fn create_agent_task(&self, task: NewAgentTask) -> Result<AgentTask> {
         let task = task.checked(&self.caller)?;
         self.store().create_agent_task(&self.caller, &task).await
-    }
-}
-
-#[async_trait]
-impl Admin for CallerRuns {
-    async fn workspaces(&self) -> Result<Vec<Workspace>> {
-        self.store().workspaces().await
-    }
-
-    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
-        refuse_secrets(&[("/id", &json!(id))])?;
-        self.store().create_workspace(&self.caller, id).await
-    }
-
-    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
-        if *id == WorkspaceId::local() {
-            return Err(Error::new(ErrorCode::Conflict, format!("the workspace {id} cannot be deleted"))
-                .with_hint("every database has it, and its admins operate the server"));
-        }
-        self.store().delete_workspace(&self.caller, id).await?;
-        self.sweep_behind().await;
-        Ok(())
-    }
-
-    async fn tokens(&self) -> Result<Vec<Token>> {
-        self.store().tokens(&self.caller).await
-    }
-
-    async fn create_token(&self, token: NewToken) -> Result<MadeToken> {
-        let token = token.checked()?;
-        refuse_secrets(&[("/name", &json!(token.name))])?;
-        let secret = TokenSecret::generate()?;
-        let token = self.store().create_token(&self.caller, TokenId::new(), &token, &secret.hash()).await?;
-        Ok(MadeToken { token, secret })
-    }
-
-    async fn revoke_token(&self, id: TokenId) -> Result<Token> {
-        self.store().revoke_token(&self.caller, id).await
-    }
-
-    async fn operator_events(&self, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
-        self.store().operator_events(&self.caller, filter).await
     }
 }

@@ -132,9 +132,9 @@ pub struct HeldBody {
     pub id: RunId,
     /// Under which claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// The token that the claim gave. Without the right one this item is `lease_lost`.
     #[serde(default)]
-    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = false))]
     pub lease_token: LeaseToken,
 }
 
@@ -232,9 +232,9 @@ pub struct ReportBody {
     pub id: RunId,
     /// Under which claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// The token that the claim gave. Without the right one this item is `lease_lost`.
     #[serde(default)]
-    #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
+    #[cfg_attr(feature = "server", schema(value_type = String, required = false))]
     pub lease_token: LeaseToken,
     /// How it ended.
     pub outcome: OutcomeName,

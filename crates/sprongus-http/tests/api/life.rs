@@ -16,7 +16,14 @@ fn a_run_is_made_watched_and_worked_on() {
             (&run["state"], &run["result"], &run["input"]),
             (&json!("queued"), &Value::Null, &json!({"path": "a.md"}))
         );
-        assert_eq!(scene.get(&format!("/v1/runs/{id}")).await.is(200), run);
+        // Whoever looks is told what it waits for; whoever enqueues is not.
+        let mut seen = scene.get(&format!("/v1/runs/{id}")).await.is(200);
+        assert_eq!(
+            (&seen["waiting"]["reason"], seen["waiting"]["workers"].is_null()),
+            (&json!("worker"), false)
+        );
+        seen["waiting"] = Value::Null;
+        assert_eq!(seen, run);
 
         let claim = json!({"workerId": "w", "limit": 5, "kinds": ["script.pull"], "leaseMs": 5000});
         let claimed = scene.post("/v1/runs:claim", claim).await.is(200)["data"][0].clone();

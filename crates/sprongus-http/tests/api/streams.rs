@@ -43,7 +43,11 @@ impl Listener {
             line.clear();
             reader.read_line(&mut line).await.unwrap();
         }
-        Self { reader, last: last.unwrap_or_default().to_owned() }
+        let mut listener = Self { reader, last: String::new() };
+        let start = listener.next().await.expect("the place where it starts");
+        assert_eq!((start.name.as_str(), start.data), ("start", json!({})));
+        assert!(last.is_none_or(|last| start.id == last), "it starts where the client was: {}", start.id);
+        listener
     }
 
     /// The next message; none at the end of the stream.
@@ -137,6 +141,20 @@ fn a_run_is_followed_to_its_end_and_resumed_in_the_middle() {
         assert_eq!(again.next().await, None, "the stream ends with the run");
         let headers = [("Last-Event-ID", end[1].id.as_str())];
         scene.ask_with(&scene.all, "GET", &path, &headers, None).await.is(204);
+    });
+}
+
+#[test]
+fn a_quiet_stream_tells_its_place_so_that_nothing_is_missed_before_the_first_event() {
+    play(|| async {
+        let scene = Scene::new().await;
+        scene.enqueue("before").await;
+        let quiet = Listener::open(scene.address, &scene.all, "/v1/stream", None).await;
+        let place = quiet.last.clone();
+        drop(quiet);
+        let missed = scene.enqueue("meanwhile").await;
+        let mut again = Listener::open(scene.address, &scene.all, "/v1/stream", Some(&place)).await;
+        assert_eq!(again.take(1).await[0].data["runId"], missed);
     });
 }
 

@@ -262,7 +262,7 @@ fn mtime(stat: &Stat) -> (u64, u64) {
     }
 }
 
-#[allow(clippy::useless_conversion, reason = "the field has another type on other systems")]
+#[expect(clippy::useless_conversion, reason = "the field has another type on other systems")]
 fn nanoseconds(stat: &Stat) -> u64 {
     u64::try_from(stat.st_mtime_nsec).unwrap_or(0)
 }

@@ -48,16 +48,7 @@ fn typescript(scene: &Scene, generate: &mut Command, client: &str, program: &str
         "--ignoreDeprecations",
         "5.0",
     ]);
-    check.args([
-        "--lib",
-        "es2022,dom,dom.iterable",
-        "--types",
-        "",
-        "--outDir",
-        "compiled",
-        "main.ts",
-        client,
-    ]);
+    check.args(["--lib", "es2022,dom,dom.iterable", "--outDir", "compiled", "main.ts", client]);
     printed(check.output().expect("tsc"));
     let out = printed(scene.command(tool("node")).arg("compiled/main.js").output().expect("node"));
     is_enqueued_by(scene, &out);

@@ -105,11 +105,13 @@ fn weak_durability_and_a_role_that_passes_by_row_level_security() {
 fn aged(sandbox: &Sandbox) {
     match sandbox.database() {
         Some(database) => {
-            let aged = "UPDATE sprongus.run_queue SET run_at = run_at - interval '1 hour'";
+            let aged = "UPDATE sprongus.run_queue
+                 SET run_at = run_at - interval '1 hour', due_since = due_since - interval '1 hour'";
             Server::shared().execute(database, aged).unwrap();
         }
         None => {
-            let aged = "UPDATE runs SET run_at = strftime('%Y-%m-%dT%H:%M:%fZ', run_at, '-1 hour')";
+            let aged = "UPDATE runs SET run_at = strftime('%Y-%m-%dT%H:%M:%fZ', run_at, '-1 hour'),
+                 due_at = strftime('%Y-%m-%dT%H:%M:%fZ', due_at, '-1 hour')";
             assert_eq!(rusqlite::Connection::open(sandbox.file()).unwrap().execute(aged, []).unwrap(), 2);
         }
     }

@@ -38,6 +38,8 @@ pub fn spell(owner: &str, name: &str, schema: &mut Value) {
         spelt.retain(|_, part| !part.is_null());
         if is_text && !spelt.contains_key("enum") {
             spelt.entry("pattern").or_insert_with(|| json!(pattern));
+            let is_uuid = spelt.get("format").is_some_and(|format| format == "uuid");
+            let example = if is_uuid { "0199d3a4-91e4-74f1-9a2c-3f0e5b6c7d8e" } else { example };
             spelt.entry("example").or_insert_with(|| json!(example));
         }
     }

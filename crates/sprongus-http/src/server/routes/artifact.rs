@@ -54,7 +54,7 @@ pub async fn list(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> Answer {
         ("name" = String, Path, description = "A relative path; its `/` may be written as `%2F` or as it is", min_length = 1, max_length = 255, example = "out/report.md"),
         ("workerId" = String, Query, description = "The worker"),
         ("epoch" = u64, Query, description = "Under which claim"),
-        ("Sprongus-Lease-Token" = String, Header, description = "The token that the claim gave"),
+        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The token that the claim gave; without the right one it is `lease_lost`"),
     ),
     request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The bytes; `Content-Type` is kept with them"),
     responses((

@@ -25,7 +25,7 @@ use crate::wire::words::Binary;
         ("id" = String, Path, description = "The run"),
         ("workerId" = String, Query, description = "The worker"),
         ("epoch" = u64, Query, description = "Under which claim"),
-        ("Sprongus-Lease-Token" = String, Header, description = "The token that the claim gave"),
+        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The token that the claim gave; without the right one it is `lease_lost`"),
     ),
     request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The bytes"),
     responses((status = 204, description = "It is kept")),
@@ -55,7 +55,7 @@ pub async fn put(
         ("id" = String, Path, description = "The run"),
         ("workerId" = String, Query, description = "The worker"),
         ("epoch" = u64, Query, description = "Under which claim"),
-        ("Sprongus-Lease-Token" = String, Header, description = "The token that the claim gave"),
+        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The token that the claim gave; without the right one it is `lease_lost`"),
     ),
     responses((status = 200, description = "The bytes", body = inline(Binary), content_type = "application/octet-stream")),
     security(("token" = ["runs:work"]))
@@ -82,7 +82,7 @@ pub async fn get(Worker(asker): Worker, RunOf(id): RunOf, uri: Uri, headers: Hea
         ("id" = String, Path, description = "The run"),
         ("workerId" = String, Query, description = "The worker"),
         ("epoch" = u64, Query, description = "Under which claim"),
-        ("Sprongus-Lease-Token" = String, Header, description = "The token that the claim gave"),
+        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The token that the claim gave; without the right one it is `lease_lost`"),
     ),
     responses((status = 204, description = "None is kept any more")),
     security(("token" = ["runs:work"]))

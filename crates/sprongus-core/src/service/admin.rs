@@ -1,0 +1,57 @@
+//! [`Admin`] over a store: what an operator asks.
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::CallerRuns;
+use crate::admin::Admin;
+use crate::directory::Workspace;
+use crate::error::{Error, ErrorCode, Result};
+use crate::ids::TokenId;
+use crate::list::Page;
+use crate::names::WorkspaceId;
+use crate::operator::{OperatorEvent, OperatorFilter};
+use crate::rules::enqueue::refuse_secrets;
+use crate::token::{MadeToken, NewToken, Token, TokenSecret};
+
+#[async_trait]
+impl Admin for CallerRuns {
+    async fn workspaces(&self) -> Result<Vec<Workspace>> {
+        self.store().workspaces().await
+    }
+
+    async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
+        refuse_secrets(&[("/id", &json!(id))])?;
+        self.store().create_workspace(&self.caller, id).await
+    }
+
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
+        if *id == WorkspaceId::local() {
+            return Err(Error::new(ErrorCode::Conflict, format!("the workspace {id} cannot be deleted"))
+                .with_hint("every database has it, and its admins operate the server"));
+        }
+        self.store().delete_workspace(&self.caller, id).await?;
+        self.sweep_behind().await;
+        Ok(())
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>> {
+        self.store().tokens(&self.caller).await
+    }
+
+    async fn create_token(&self, token: NewToken) -> Result<MadeToken> {
+        let token = token.checked()?;
+        refuse_secrets(&[("/name", &json!(token.name))])?;
+        let secret = TokenSecret::generate()?;
+        let token = self.store().create_token(&self.caller, TokenId::new(), &token, &secret.hash()).await?;
+        Ok(MadeToken { token, secret })
+    }
+
+    async fn revoke_token(&self, id: TokenId) -> Result<Token> {
+        self.store().revoke_token(&self.caller, id).await
+    }
+
+    async fn operator_events(&self, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
+        self.store().operator_events(&self.caller, filter).await
+    }
+}
