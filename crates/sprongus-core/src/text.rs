@@ -63,16 +63,21 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 pub fn in_short(error: &str, max_chars: usize) -> String {
     let mut lines = error.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();
-    let Some(last) = lines.next_back() else { return excerpt(first, max_chars) };
+    let Some(last) = lines.next_back() else { return clip(first, max_chars) };
     let both = format!("{first}: {last}");
-    if both.chars().count() <= max_chars { excerpt(&both, max_chars) } else { excerpt(last, max_chars) }
+    if both.chars().count() <= max_chars { clip(&both, max_chars) } else { clip(last, max_chars) }
 }
 
-/// The beginning of `text` on one line, escaped as by [`printable`] (line feeds and tabs too), at most `max_chars`
-/// characters long and never over [`MAX_EXCERPT_CHARS`]; it ends in `…` if there was more.
+/// [`clip`] for what an error message quotes of a request: never over [`MAX_EXCERPT_CHARS`].
 #[must_use]
 pub fn excerpt(text: &str, max_chars: usize) -> String {
-    let max = max_chars.min(MAX_EXCERPT_CHARS);
+    clip(text, max_chars.min(MAX_EXCERPT_CHARS))
+}
+
+/// The beginning of `text` on one line, escaped as by [`printable`] (line feeds and tabs too), at most `max_chars` characters long; it
+/// ends in `…` if there was more.
+#[must_use]
+pub fn clip(text: &str, max_chars: usize) -> String {
     let mut out = String::new();
     let (mut used, mut fits) = (0, 0);
     for c in text.chars() {
@@ -83,15 +88,15 @@ pub fn excerpt(text: &str, max_chars: usize) -> String {
             out.push(c)
         }
         used += out[before..].chars().count();
-        if used > max {
+        if used > max_chars {
             out.truncate(fits);
-            if max > 0 {
+            if max_chars > 0 {
                 out.push('…');
             }
             return out;
         }
         // The ellipsis needs a character, so a cut goes back to where one was still free.
-        if used < max {
+        if used < max_chars {
             fits = out.len();
         }
     }

@@ -86,5 +86,6 @@ fn an_error_in_short_says_why() {
     assert_eq!(in_short(error, 96), "step \"command\" exited with 78: bad address");
     assert_eq!(in_short(error, 20), "bad address");
     assert_eq!(in_short("one line", 96), "one line");
+    assert_eq!(in_short(&"x".repeat(120), 96).chars().count(), 96, "as much as there is room for");
     assert_eq!(in_short("", 96), "");
 }

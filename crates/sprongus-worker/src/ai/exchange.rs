@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Response;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::Value;
-use sprongus_core::text::excerpt;
+use sprongus_core::text::clip;
 use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
@@ -74,7 +74,7 @@ pub(super) async fn exchange(
     }
     let heard = hear(connection, dialect, &mut response, talk).await;
     // Masked before it is cut: half a key is not seen for one.
-    let shown = |why: String| excerpt(&talk.log.masks().text(&why), refusal::SHOWN);
+    let shown = |why: String| clip(&talk.log.masks().text(&why), refusal::SHOWN);
     let heard = heard.map_err(|trouble| match trouble {
         Trouble::Passing { why, wait } => Trouble::Passing { why: shown(why), wait },
         Trouble::Lasting { why, refused } => Trouble::Lasting { why: shown(why), refused },

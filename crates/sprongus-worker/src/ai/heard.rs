@@ -1,7 +1,7 @@
 //! What one response has told so far, and how it ended.
 
 use serde_json::Value;
-use sprongus_core::text::excerpt;
+use sprongus_core::text::clip;
 
 use super::exchange::Trouble;
 use super::refusal::{cannot_pass, one_line, words_of};
@@ -199,11 +199,11 @@ impl Heard {
     /// How the answer ended; none when it was broken off.
     pub(super) fn ending(&self) -> Option<Ending> {
         if !self.refusal.is_empty() {
-            return Some(Ending::Refused(excerpt(&one_line(&self.refusal), SHOWN)));
+            return Some(Ending::Refused(clip(&one_line(&self.refusal), SHOWN)));
         }
         let Some(reason) = &self.finish_reason else { return self.done.then(|| self.answered(false)) };
         let is = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(reason));
-        let told = || excerpt(reason, 64);
+        let told = || clip(reason, 64);
         Some(if is(WHOLE) {
             self.answered(false)
         } else if is(TOOLS) {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
-use sprongus_core::text::excerpt;
+use sprongus_core::text::clip;
 use tokio::time::timeout;
 
 use super::connection::Connection;
@@ -42,7 +42,7 @@ pub(super) async fn read(connection: &Connection, mut response: Response, masks:
         None => page(&text),
     };
     // Masked before it is cut: half a key is not seen for one.
-    let message = excerpt(&masks.text(&message), SHOWN);
+    let message = clip(&masks.text(&message), SHOWN);
     let colon = if message.is_empty() { "" } else { ": " };
     let why = format!("the model server answered {status}{colon}{message}");
     let used_up = parsed.as_ref().is_some_and(is_used_up);
