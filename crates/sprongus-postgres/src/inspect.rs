@@ -62,8 +62,9 @@ pub async fn inspect(url: &str, options: &Options) -> sprongus_core::Result<(Vec
 
 async fn look(url: &str, options: &Options) -> Result<(Vec<Fault>, Vec<KeptBytes>)> {
     let client = migrate::connect(&open::config(url, &options.schema)?).await?;
-    open::check(&client, options).await?;
+    // First, since the check asks for the settings of a store's session.
     begin(&client, &options.schema).await?;
+    open::check(&client, options).await?;
     let (mut faults, mut kept) = (Vec::new(), Vec::new());
     for row in client.query(WORKSPACES, &[]).await? {
         let workspace: String = row.try_get(0)?;
