@@ -1,13 +1,14 @@
 //! What every command is given: the options, what was found around the process, and where to print.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use sprongus_core::{Error, Result};
 use sprongus_worker::declaration::{Declaration, DeclarationFault, find_upward};
 
 use crate::cli::Globals;
 use crate::connect::{self, Access, Connection, Place, Target, Wish};
-use crate::render::screen::Screen;
+use crate::render::screen::{Format, Screen};
 use crate::surroundings::Surroundings;
 use crate::trust;
 
@@ -19,6 +20,8 @@ pub struct App {
     pub around: Surroundings,
     /// Where to print.
     pub screen: Screen,
+    /// What is noted once the command has succeeded: with `--json`, stderr holds nothing but the problem document of an error.
+    pub noted_at_end: OnceLock<String>,
 }
 
 impl App {
@@ -45,7 +48,12 @@ impl App {
         let is_own = connection.place.why == connect::Why::User && matches!(access, Access::Creating);
         let is_other = connection.place.why == connect::Why::Variable("DATABASE_URL");
         if is_other || is_own || self.globals.verbose > 0 {
-            self.screen.note(&format!("using {}", connection.place));
+            let note = format!("using {}", connection.place);
+            if self.screen.format == Format::Json && self.globals.verbose == 0 && !is_other {
+                self.noted_at_end.get_or_init(|| note);
+            } else {
+                self.screen.note(&note);
+            }
         }
         Ok(connection)
     }

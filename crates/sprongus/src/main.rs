@@ -23,6 +23,7 @@ mod version;
 mod work;
 
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{CommandFactory, FromArgMatches};
 
@@ -58,13 +59,16 @@ fn main() -> ExitCode {
         Ok(around) => around,
         Err(error) => return conclude(&screen, Err(Failure::Refused(error))).into(),
     };
-    let app = App { globals: cli.globals, around, screen };
+    let app = App { globals: cli.globals, around, screen, noted_at_end: OnceLock::new() };
     let outcome = runtime(&cli.command).map_err(Failure::from).and_then(|runtime| {
         let outcome = runtime.block_on(commands::run(cli.command, &app));
         // A thread that still waits for stdin must not hold up the exit.
         runtime.shutdown_background();
         outcome
     });
+    if let (Ok(_), Some(note)) = (&outcome, app.noted_at_end.get()) {
+        app.screen.note(note);
+    }
     conclude(&app.screen, outcome).into()
 }
 

@@ -112,6 +112,11 @@ fn with_json_an_error_is_one_problem_document(backing: Backing) {
     let pointers: Vec<&Value> =
         problem["errors"].as_array().unwrap().iter().map(|error| &error["pointer"]).collect();
     assert_eq!(pointers, ["/kind", "/priority"]);
+    if backing == Backing::File {
+        // What was chosen without being named is noted where it did some good.
+        let made = sandbox.line("--json runs enqueue a").exits(0);
+        assert!(made.err.contains("using ") && made.err.contains("the user's own"), "{}", made.err);
+    }
 }
 
 sessions! {

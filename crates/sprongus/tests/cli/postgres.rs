@@ -322,7 +322,8 @@ fn played(backing: Backing) -> Vec<String> {
         });
         let words: Vec<String> = words.collect();
         let done = sandbox.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
-        let mut text = format!("$ {line}\n{}--\n{}-- {:?}", done.out, done.err, done.code);
+        let text = format!("$ {line}\n{}--\n{}-- {:?}", done.out, done.err, done.code);
+        let mut text = text.replace(sandbox.path().to_str().unwrap(), "<folder>");
         for found in id.find_iter(&text).map(|found| found.as_str().to_owned()).collect::<Vec<_>>() {
             if !ids.contains(&found) {
                 ids.push(found);

@@ -119,9 +119,11 @@ impl Client {
                 self.post("/v1/runs:claim", &json!({"workerId": worker, "kinds": ["told"], "limit": 1}));
             let run = &Self::document(&claimed)["data"][0];
             let (id, epoch) = (run["id"].as_str().unwrap(), &run["lease"]["epoch"]);
+            let token = run["lease"]["token"].as_str().unwrap();
             let with = |mut body: Value| {
                 body["workerId"] = json!(worker);
                 body["epoch"] = epoch.clone();
+                body["leaseToken"] = json!(token);
                 body
             };
             let path = |verb: &str| format!("/v1/runs/{id}:{verb}");
@@ -136,9 +138,11 @@ impl Client {
                     out.add(format!("{name} in {verb}"), answer);
                 }
             }
+            let mut head = self.allowed().to_vec();
+            head.push(format!("sprongus-lease-token: {token}"));
             let artifact = self.ask(
                 &format!("PUT /v1/runs/{id}/artifacts/{}?workerId={worker}&epoch={epoch}", percent(&secret)),
-                &self.allowed(),
+                &head,
                 PRIVATE,
             );
             out.add(format!("{name} as an artifact's name"), artifact);
