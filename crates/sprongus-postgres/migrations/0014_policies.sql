@@ -15,7 +15,7 @@ DECLARE
 BEGIN
     FOREACH tenant IN ARRAY ARRAY['projects', 'agent_tasks', 'runs', 'run_queue', 'run_timers', 'run_steps', 'run_events', 'run_logs',
         'run_artifacts', 'api_tokens', 'workers', 'kinds', 'claims', 'pruning', 'workspaces', 'run_minutes', 'run_totals', 'run_spans',
-        'rolled_up', 'run_recent']
+        'rolled_up', 'run_recent', 'operator_events']
     LOOP
         EXECUTE format(
             $policy$

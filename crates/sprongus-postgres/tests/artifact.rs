@@ -108,7 +108,10 @@ async fn the_servers_role_takes_artifacts_of_the_workspace_it_names_alone() {
     scene.store.expect_blob("l/1", later).await.unwrap();
     scene.store.put_file(&scene.caller, &hold, file("l/1")).await.unwrap();
     let other = scene.other().await;
-    for (workspace, taken) in [("other", 0), ("", 0), ("default", 1)] {
+    other.batch_execute("SET sprongus.workspace_id = ''").await.unwrap();
+    let unnamed = other.execute("DELETE FROM run_artifacts", &[]).await.unwrap_err();
+    assert_eq!(unnamed.code().unwrap().code(), "42704", "without a workspace nothing is answered");
+    for (workspace, taken) in [("other", 0), ("default", 1)] {
         let named = format!("SET sprongus.workspace_id = '{workspace}'");
         other.batch_execute(&named).await.unwrap();
         assert_eq!(other.execute("DELETE FROM run_artifacts", &[]).await.unwrap(), taken, "{workspace:?}");

@@ -95,7 +95,7 @@ fn dies_in(backing: Backing, victim: &str) {
         let all = steps.iter().filter(|step| step["attempt"] == attempt && step["name"] == name);
         all.map(|step| step["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(shown(1, victim), ["running"], "{victim}: the dead attempt is shown as it was left");
+    assert_eq!(shown(1, victim), ["failed"], "{victim}: a step that nobody can end any more has failed");
     for (place, (_, name, _, more)) in STEPS.iter().enumerate() {
         let again = if place < order && !more.is_empty() { "skipped" } else { "completed" };
         assert_eq!(shown(2, name), [again], "{name}, with the worker dead in {victim}");

@@ -108,11 +108,16 @@ impl Listener {
         Self { lines }
     }
 
-    /// What the next message holds; none when there is none within the time, or the stream has ended.
+    /// What the next event holds; none when there is none within the time, or the stream has ended.
     pub async fn next(&mut self, within: Duration) -> Option<Value> {
+        let mut is_start = false;
         loop {
             let line = tokio::time::timeout(within, self.lines.next_line()).await.ok()?.ok()??;
-            if let Some(data) = line.strip_prefix("data: ") {
+            if let Some(name) = line.strip_prefix("event: ") {
+                is_start = name == "start";
+            } else if let Some(data) = line.strip_prefix("data: ")
+                && !is_start
+            {
                 return Some(serde_json::from_str(data).unwrap());
             }
         }
