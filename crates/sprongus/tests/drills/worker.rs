@@ -90,7 +90,13 @@ impl WorkerProcess {
         let stderr = self.stderr();
         // That there was a dead worker, and that it is root's, is the drill's doing.
         let is_usual = |line: &str| {
-            let usual = [" INFO ", "a dead worker left", "warning: running as root", " serves "];
+            let usual = [
+                " INFO ",
+                "a dead worker left",
+                "warning: running as root",
+                " serves ",
+                "stopped by SIGTERM",
+            ];
             usual.iter().any(|words| line.contains(words))
         };
         let complaint = stderr.lines().find(|line| !is_usual(line));
