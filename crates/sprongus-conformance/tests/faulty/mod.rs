@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -80,7 +80,7 @@ impl Faulty {
     /// The token with which a report gets in here.
     fn at(&self, door: Door, id: RunId, token: &mut LeaseToken) {
         if self.fault == Fault::IgnoresTheToken(door)
-            && let Some(right) = self.told.lock().unwrap().get(&id)
+            && let Some(right) = self.told.lock().unwrap_or_else(PoisonError::into_inner).get(&id)
         {
             *token = right.clone();
         }
@@ -133,7 +133,13 @@ impl Store for Faulty {
         if self.fault == Fault::KeepsTheTokenBefore
             && let Some(name) = &request.claim_id
         {
-            token = self.first.lock().unwrap().entry(name.clone()).or_insert(token).clone();
+            token = self
+                .first
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(name.clone())
+                .or_insert(token)
+                .clone();
         }
         let mut request = request.clone();
         if self.fault == Fault::ExceedsTheLimit {
@@ -141,7 +147,7 @@ impl Store for Faulty {
         }
         let answer = self.inner.claim(caller, &request, &token).await?;
         let told = answer.claimed.iter().map(|claimed| (claimed.run.id, claimed.lease.token.clone()));
-        self.told.lock().unwrap().extend(told);
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
         Ok(answer)
     }
 

@@ -30,11 +30,13 @@ pub async fn write(url: &str, snapshot: &str, file: &Path) -> Result<()> {
     program.envs(sprongus_postgres::program_environment(url)?);
     program.env_remove("PGOPTIONS").env_remove("PGSERVICE").env("LC_ALL", "C");
     program.stdin(Stdio::null()).stdout(out).stderr(Stdio::piped()).kill_on_drop(true);
-    let running = program.spawn().map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::new(ErrorCode::Unavailable, "pg_dump is not on the PATH").with_hint(
-            "install Postgres' client programs, of the server's version or later (Debian: postgresql-client)",
-        ),
-        _ => Error::new(ErrorCode::Unavailable, "pg_dump cannot be started").with_source(error),
+    let running = program.spawn().map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            return Error::new(ErrorCode::Unavailable, "pg_dump is not on the PATH").with_hint(
+                "install Postgres' client programs, of the server's version or later (Debian: postgresql-client)",
+            );
+        }
+        Error::new(ErrorCode::Unavailable, "pg_dump cannot be started").with_source(error)
     })?;
     let ended = running.wait_with_output().await;
     let ended = ended.map_err(|error| Error::internal("pg_dump cannot be waited for").with_source(error))?;
