@@ -173,7 +173,7 @@ pub fn connect(path: &Path, durability: Durability) -> Result<Connection> {
 /// The migrations a file lacks, without applying them.
 ///
 /// # Errors
-/// As [`open`] without making or migrating the file.
+/// As [`Sqlite::open`](crate::Sqlite::open) without making or migrating the file.
 pub fn pending(file: &Path) -> Result<Vec<migrate::Migration>> {
     if !file.exists() {
         return Ok(migrate::MIGRATIONS.to_vec());
