@@ -138,6 +138,8 @@ async fn sql_and_rust_make_the_same_run() {
         let mut mine = found.run;
         let late = mine.run_at.since(mine.created_at);
         assert!(late == made.run_at.since(made.created_at) || matches!(request.due, Due::At(_)));
+        let due = mine.due_at.since(mine.created_at);
+        assert!(due == made.due_at.since(made.created_at) || matches!(request.due, Due::At(_)));
         let events = scene.runs.events(mine.id, 0, 9).await.unwrap();
         let theirs = scene.runs.events(made.id, 0, 9).await.unwrap();
         assert_eq!(
@@ -150,7 +152,8 @@ async fn sql_and_rust_make_the_same_run() {
         }
         mine.id = made.id;
         mine.idempotency_key.clone_from(&made.idempotency_key);
-        (mine.created_at, mine.updated_at, mine.run_at) = (made.created_at, made.updated_at, made.run_at);
+        (mine.created_at, mine.updated_at) = (made.created_at, made.updated_at);
+        (mine.run_at, mine.due_at) = (made.run_at, made.due_at);
         assert_eq!(mine, made);
     }
     let worker = "worker".parse().unwrap();

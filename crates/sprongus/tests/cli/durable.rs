@@ -1,7 +1,7 @@
 //! Signals, restarts, what commands leave behind, and runs that ask for others.
 
 use std::io::Read as _;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -25,6 +25,17 @@ fn signal(child: &Child, signal: Signal) {
 fn lives(pid: &str) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim()));
     status.is_ok_and(|status| !status.lines().any(|line| line.starts_with("State:") && line.contains('Z')))
+}
+
+/// A command that hears a hang-up, also where the tests themselves were started so that they do not (`nohup`).
+fn hearing_hang_ups(sandbox: &Sandbox, words: &[&str]) -> Command {
+    let plain = sandbox.command(words);
+    let mut command = Command::new("/usr/bin/env");
+    command.arg("--default-signal=HUP").arg(plain.get_program()).args(plain.get_args());
+    command.current_dir(sandbox.path()).env_clear();
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
 /// `sleep` that says where it is.
@@ -52,7 +63,7 @@ fn a_hang_up_stops_a_worker_in_order_and_is_named() {
         let sandbox = Sandbox::new();
         let pid = slow(&sandbox);
         let id = if words[0] == "worker" { sandbox.enqueue("slow") } else { String::new() };
-        let child = sandbox.command(words).spawn().unwrap();
+        let child = hearing_hang_ups(&sandbox, words).spawn().unwrap();
         let process = read(&pid);
         signal(&child, Signal::HUP);
         let done = finished(child);
@@ -76,7 +87,8 @@ fn a_server_says_what_stopped_it() {
     for (stop, name) in [(Signal::HUP, "SIGHUP"), (Signal::TERM, "SIGTERM")] {
         let sandbox = Sandbox::new();
         let file = sandbox.file().display().to_string();
-        let child = sandbox.command(&["serve", "--listen", "127.0.0.1:0", "--db", &file]).spawn().unwrap();
+        let words = ["serve", "--listen", "127.0.0.1:0", "--db", &file];
+        let child = hearing_hang_ups(&sandbox, &words).spawn().unwrap();
         eventually("it has begun", || sandbox.path().join("data/sprongus/runs.db.token").exists());
         std::thread::sleep(Duration::from_millis(500));
         signal(&child, stop);
@@ -90,7 +102,7 @@ fn a_hang_up_that_was_ignored_stays_ignored() {
     let sandbox = Sandbox::new();
     slow(&sandbox);
     let plain = sandbox.command(&["worker"]);
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     command
         .args(["-c", "trap '' HUP; exec \"$0\" worker"])
         .arg(plain.get_program())
