@@ -209,12 +209,11 @@ fn as_the_first_process_of_a_container_a_worker_waits_for_orphans() {
     let script = format!("for i in 1 2 3; do env -i setsid -f {}/{name} 0.2; done", sandbox.path().display());
     sandbox.write("sprongus.toml", format!("[kinds.k]\ncommand = [\"sh\", \"-c\", \"{script}\"]\n"));
     let plain = sandbox.command(&["worker"]);
-    let mut command = std::process::Command::new("unshare");
+    let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]).arg(plain.get_program()).arg("worker");
     command.current_dir(sandbox.path()).env_clear();
     command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let probe =
-        std::process::Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "true"]).output();
+    let probe = Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "true"]).output();
     if !probe.is_ok_and(|probe| probe.status.success()) {
         eprintln!("no namespaces here: not tried");
         return;
@@ -227,7 +226,7 @@ fn as_the_first_process_of_a_container_a_worker_waits_for_orphans() {
         });
     }
     let count = || {
-        let processes = std::process::Command::new("ps").args(["-eo", "stat=,comm="]).output().unwrap();
+        let processes = Command::new("ps").args(["-eo", "stat=,comm="]).output().unwrap();
         let listed = String::from_utf8_lossy(&processes.stdout).into_owned();
         listed.lines().filter(|line| line.contains(&name[..name.len().min(15)])).count()
     };
