@@ -139,7 +139,9 @@ fn a_command_reads_no_credential_of_its_worker() {
 fn a_command_that_shuts_its_folders_leaves_no_secret_behind() {
     let shut = "grep -q resolved-value $SPRONGUS_INPUT && mkdir -p m/d && echo x > m/d/f && chmod 555 m/d m && chmod 000";
     let kind = |name: &str, folders: &str| {
-        format!("[kinds.{name}]\nsecrets = ['env/HANDED_OUT']\ncommand = ['sh', '-c', '{shut} {folders}']\n")
+        format!(
+            "[kinds.{name}]\nmax_attempts = 1\nsecrets = ['env/HANDED_OUT']\ncommand = ['sh', '-c', '{shut} {folders}']\n"
+        )
     };
     let place = Unprivileged::new(&(kind("inner", ".") + &kind("outer", ".. .")));
     let attempts = format!("home/sprongus-{}/attempts", user());
@@ -156,7 +158,8 @@ fn a_command_that_shuts_its_folders_leaves_no_secret_behind() {
         let mut command = place.command(&["runs", "enqueue", kind, "--work", "--input", input]);
         command.env("HANDED_OUT", "a-resolved-value");
         command.env("SPRONGUS_DATABASE_URL", place.path("home/runs.db"));
-        finished(command.spawn().unwrap()).exits(0);
+        // One that shuts the folder of its output has lost what it reported, which is a failure.
+        finished(command.spawn().unwrap()).exits(if kind == "inner" { 0 } else { 10 });
         let names: Vec<_> =
             fs::read_dir(&attempts).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert!(names.is_empty(), "{kind}: {names:?}");
