@@ -17,9 +17,9 @@ use sprongus_core::step::Stream;
 use tokio::time::sleep;
 
 use crate::duration::format_duration;
+use crate::execution::recorder::now;
 use crate::process::{Head, LineCutter, StepOutput};
-use crate::recorder::now;
-use crate::step_log::StepLog;
+use crate::steps::log::StepLog;
 use exchange::{Trouble, exchange};
 use heard::{Ending, Heard};
 use retries::Retries;

@@ -1,6 +1,13 @@
 //! One execution of one run, from its start to what is to be reported of it. What is executed is behind [`Execute`]: a
 //! Rust handler or a declared pipeline.
 
+pub(crate) mod active_run;
+pub(crate) mod once;
+pub(crate) mod recorder;
+pub(crate) mod transient;
+pub(crate) mod upload;
+pub(crate) mod waiting;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -17,9 +24,9 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::held::Held;
+use crate::execution::active_run::Held;
+use crate::execution::recorder::{now, repeated};
 use crate::process::StopReason;
-use crate::recorder::{now, repeated};
 use crate::workdir::NoRoom;
 
 /// What every execution of a worker has at hand.

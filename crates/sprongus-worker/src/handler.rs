@@ -1,74 +1,24 @@
 //! Kinds that a Rust program executes itself: typed input, any output, and what becomes of errors and panics.
 
+pub(crate) mod artifact_body;
+pub(crate) mod context;
+pub(crate) mod error;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sprongus_core::json::{self, Json};
 use sprongus_core::run::Outcome;
 
-use crate::context::RunContext;
 use crate::execution::{Execute, Executing, Execution, Work, caught};
+use crate::handler::context::RunContext;
+use crate::handler::error::HandlerError;
 use crate::process::{GRACE, StopReason};
 use crate::secrets::names::SecretNames;
 use crate::secrets::{Masks, may_refer, resolve};
-
-/// Why a handler did not do its work. Any error becomes one with `?`, and may be retried; say [`permanent`] where another
-/// attempt would meet the same end.
-///
-/// [`permanent`]: HandlerError::permanent
-pub struct HandlerError {
-    message: String,
-    retryable: bool,
-    retry_in: Option<Duration>,
-}
-
-impl HandlerError {
-    /// What a handler is given when its run has begun to wait: whatever it does with it, this execution is over.
-    pub(crate) fn waits(gate: &str) -> Self {
-        Self::retryable(format!("the run waits for an approval at {gate:?}"))
-    }
-
-    /// A failure that another attempt may not meet.
-    pub fn retryable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retryable: true, retry_in: None }
-    }
-
-    /// A failure that every attempt would meet.
-    pub fn permanent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retryable: false, retry_in: None }
-    }
-
-    /// How long to wait before the next attempt, instead of the default backoff; at most 24 h.
-    #[must_use]
-    pub fn retry_in(mut self, wait: Duration) -> Self {
-        self.retry_in = Some(wait.min(sprongus_core::rules::finish::MAX_RETRY_IN));
-        self
-    }
-}
-
-/// An error with its causes, as one line.
-impl<E: std::error::Error> From<E> for HandlerError {
-    fn from(error: E) -> Self {
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            message = format!("{message}: {inner}");
-            cause = inner.source();
-        }
-        Self::retryable(message)
-    }
-}
-
-impl fmt::Debug for HandlerError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.retryable { "retryable" } else { "permanent" };
-        write!(out, "{kind}: {}", self.message)
-    }
-}
 
 /// A function as the executor of a kind.
 pub(crate) struct Handler<F, I> {

@@ -3,56 +3,29 @@
 //! [`Worker`] is the door: make one over [`Runs`](sprongus_core::Runs), tell it its kinds, and run it with a [`Shutdown`].
 //! It knows no database; over HTTP it is the same worker.
 //!
-//! Read `work` first, the loop, then `slot` and `execution`, and behind it `handler` or `pipeline`.
+//! Read `run_loop` first, then `run_loop::slot` and `execution`, and behind it `handler` or `steps`.
 
 mod ai;
-mod ai_step;
-mod approval_step;
-mod artifact_body;
-mod artifact_step;
-mod attempt;
-mod carried;
-mod child_runs;
-mod claiming;
-mod command_spec;
-mod command_step;
-mod context;
 pub mod declaration;
 pub mod duration;
-mod ended;
 mod execution;
 mod handler;
-mod held;
-mod lease;
 pub mod leftovers;
-mod once;
-pub mod output_file;
-mod pace;
-mod passing;
-mod pipeline;
-mod probation;
 pub mod process;
-mod recorder;
-mod report;
-mod restore;
+mod run_loop;
 mod secrets;
-mod shutdown;
 mod size;
-mod slot;
-mod spill;
-mod step_log;
+mod steps;
 pub mod template;
-mod upload;
-mod waiting;
-mod work;
 mod workdir;
 mod worker;
 
-pub use artifact_body::ArtifactBody;
-pub use context::RunContext;
 pub use declaration::Declaration;
-pub use handler::HandlerError;
-pub use shutdown::Shutdown;
-pub use waiting::Approval;
+pub use execution::waiting::Approval;
+pub use handler::artifact_body::ArtifactBody;
+pub use handler::context::RunContext;
+pub use handler::error::HandlerError;
+pub use run_loop::shutdown::Shutdown;
+pub use steps::command::output_file::LARGEST_OUTPUT_FILE;
 pub use workdir::check_default_scratch;
 pub use worker::{MAX_CONCURRENCY, Summary, Worker, WorkerOptions};

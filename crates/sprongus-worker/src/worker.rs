@@ -14,15 +14,16 @@ use sprongus_core::rules::claim::check_lease;
 use sprongus_core::run::ClaimRequest;
 use sprongus_core::runs::Runs;
 
-use crate::context::RunContext;
 use crate::declaration::Declaration;
 use crate::execution::{Execute, Tools};
-use crate::handler::{Handler, HandlerError};
+use crate::handler::Handler;
+use crate::handler::context::RunContext;
+use crate::handler::error::HandlerError;
 use crate::leftovers::kill_leftovers;
-use crate::pipeline::Pipeline;
+use crate::run_loop::Shift;
+use crate::run_loop::shutdown::Shutdown;
 use crate::secrets::names::SecretNames;
-use crate::shutdown::Shutdown;
-use crate::work::Shift;
+use crate::steps::pipeline::Pipeline;
 use crate::workdir::abandoned::remove_abandoned;
 use crate::workdir::{self, default_scratch, try_out};
 

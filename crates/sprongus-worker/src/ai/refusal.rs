@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::exchange::Trouble;
 use crate::declaration::{Dialect, MaxTokensField};
-use crate::recorder::now;
+use crate::execution::recorder::now;
 use crate::secrets::Masks;
 
 /// How much of a refusal is read, and how much is shown.

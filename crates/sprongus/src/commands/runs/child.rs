@@ -8,7 +8,7 @@ use sprongus_core::ids::RunId;
 use sprongus_core::rules::enqueue::prepare;
 use sprongus_core::run::NewRun;
 use sprongus_core::{Error, ErrorCode, Result, request};
-use sprongus_worker::output_file::LARGEST_OUTPUT_FILE;
+use sprongus_worker::LARGEST_OUTPUT_FILE;
 
 use crate::app::App;
 use crate::exit::Exit;

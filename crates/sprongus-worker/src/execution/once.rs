@@ -1,0 +1,34 @@
+//! Steps with `once = true`: what completed under an earlier claim of the run is not repeated.
+//!
+//! The step of the present attempt is recorded as `skipped`, with the output of the one that ran, because that is what
+//! happened: nothing ran. What is reused is the output as it is kept, in which secrets and e-mail addresses are masked.
+
+use std::collections::HashMap;
+
+use sprongus_core::error::Result;
+use sprongus_core::runs::Runs;
+use sprongus_core::step::{Step, StepStatus};
+
+use crate::execution::active_run::Held;
+use crate::execution::recorder::repeated;
+
+/// The outputs of the steps that need not run again, by name, of those that are `once`.
+///
+/// # Errors
+/// When the store cannot say.
+pub(crate) async fn completed(
+    runs: &dyn Runs,
+    held: &Held,
+    once: impl Fn(&str) -> bool,
+) -> Result<HashMap<String, String>> {
+    // Under its first claim a run has no earlier steps.
+    if held.hold.epoch <= 1 {
+        return Ok(HashMap::new());
+    }
+    let steps = repeated(held, || runs.steps(held.hold.id)).await?;
+    let wanted = |step: &Step| {
+        step.epoch < held.hold.epoch && step.status == StepStatus::Completed && once(&step.name)
+    };
+    let done = steps.into_iter().filter(wanted).map(|step| (step.name, step.output.unwrap_or_default()));
+    Ok(done.collect())
+}

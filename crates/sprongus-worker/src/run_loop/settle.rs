@@ -1,0 +1,131 @@
+//! What becomes of an execution that is over, and of the answer to its report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sprongus_core::error::{Error, ErrorCode};
+use sprongus_core::run::{Outcome, Run};
+use sprongus_core::state::State;
+
+use super::Shift;
+use crate::execution::active_run::Held;
+use crate::execution::{Left, Over};
+use crate::run_loop::lease::Standing;
+use crate::run_loop::report::{Pending, Sent, Settled, settle};
+
+impl Shift {
+    pub(super) fn executed(&mut self, over: Over) {
+        let Over { held, took, left, executed } = over;
+        if executed {
+            took.into_iter().for_each(|took| self.pace.executed(took));
+        }
+        match left {
+            Left::Report(outcome) => self.report(Pending::new(held, outcome, took)),
+            Left::NoRoom(why) => {
+                self.lacks_room(&why);
+                self.report(Pending::new(held, Outcome::Release, None));
+            }
+            Left::Closed => {
+                self.leases.let_go(held.hold.id, held.hold.epoch);
+                self.summary.canceled += u64::from(!held.cleanup);
+                ended(&held, took, if held.cleanup { "cleaned" } else { "canceled" });
+            }
+            Left::Waiting => {
+                // It may have come back to us already, under another epoch.
+                self.leases.let_go(held.hold.id, held.hold.epoch);
+                self.summary.waiting += 1;
+                ended(&held, took, "waiting");
+            }
+            Left::Lost => {
+                let lost = self.leases.let_go(held.hold.id, held.hold.epoch);
+                self.lose(lost);
+                ended(&held, took, "lease_lost");
+            }
+        }
+    }
+
+    pub(super) fn report(&mut self, pending: Pending) {
+        // A claim that was lost meanwhile has no report to make.
+        if let Some(lease) = self.leases.get(pending.held.hold.id, pending.held.hold.epoch) {
+            lease.standing = Standing::Reporting;
+            self.reports.push(pending);
+        } else {
+            ended(&pending.held, pending.took, "lease_lost");
+        }
+    }
+
+    pub(super) fn settle(&mut self, sent: Sent) {
+        let Sent { reports, answers } = sent;
+        let (mut answers, failure) = match answers {
+            Ok(answers) => (answers.into_iter(), None),
+            Err(error) => (Vec::new().into_iter(), Some(error)),
+        };
+        self.reports.answered(failure.as_ref());
+        if let Some(error) = &failure
+            && (error.retryable() || reports.len() > 1)
+        {
+            self.put_back(error, reports);
+            return;
+        }
+        self.reports_refused = None;
+        for mut pending in reports {
+            let answer = answers.next().unwrap_or_else(|| Err(unanswered(failure.as_ref())));
+            match settle(&mut pending, answer) {
+                Settled::Taken(run) => self.taken(&pending, &run),
+                // Its run may have been called off while the report was on its way: then this is still to be told.
+                Settled::Refused => self.close(pending.held, pending.took),
+                Settled::Again => self.report(pending),
+            }
+        }
+    }
+
+    /// A call that failed as a whole says nothing about any one of its reports.
+    fn put_back(&mut self, error: &Error, reports: Vec<Pending>) {
+        if self.reports_refused.replace(error.code()) != Some(error.code()) {
+            tracing::warn!(
+                code = %error.code(), error = error.message(), reports = reports.len(), "reports failed, they are repeated"
+            );
+        }
+        reports.into_iter().for_each(|pending| self.report(pending));
+    }
+
+    fn taken(&mut self, pending: &Pending, run: &Run) {
+        let held = &pending.held;
+        self.leases.let_go(held.hold.id, held.hold.epoch);
+        let (count, outcome) = match (&pending.outcome, run.state) {
+            (Outcome::Succeed { .. }, _) => (&mut self.summary.succeeded, "succeeded"),
+            (Outcome::Release, _) => (&mut self.summary.released, "released"),
+            (Outcome::Fail { .. }, State::Queued) => (&mut self.summary.retried, "retried"),
+            (Outcome::Fail { .. }, State::Running | State::Succeeded | State::Failed | State::Canceled) => {
+                (&mut self.summary.failed, "failed")
+            }
+        };
+        *count += 1;
+        ended(held, pending.took, outcome);
+    }
+
+    pub(super) fn lose(&mut self, lost: impl IntoIterator<Item = Arc<Held>>) {
+        for held in lost {
+            self.summary.lost += 1;
+            tracing::warn!(
+                run = %held.hold.id, kind = %held.kind, epoch = held.hold.epoch, "lease lost, the run is dropped"
+            );
+        }
+    }
+}
+
+/// Why one report of a call that failed as a whole has no answer.
+fn unanswered(failure: Option<&Error>) -> Error {
+    match failure {
+        Some(error) => Error::new(error.code(), error.message()),
+        None => Error::new(ErrorCode::Unavailable, "a report had no answer"),
+    }
+}
+
+fn ended(held: &Held, took: Option<Duration>, outcome: &'static str) {
+    let elapsed_ms = took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    tracing::info!(
+        run = %held.hold.id, kind = %held.kind, attempt = held.attempt, epoch = held.hold.epoch,
+        worker = %held.hold.worker_id, outcome, elapsed_ms, "run ended"
+    );
+}

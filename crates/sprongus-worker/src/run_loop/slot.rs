@@ -1,0 +1,67 @@
+//! The slots of a worker: each takes the next waiting run when it has ended one, without asking the loop first, so short
+//! runs follow one another as fast as they are claimed.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sprongus_core::names::Kind;
+use sprongus_core::run::{Claimed, Outcome};
+use tokio::sync::mpsc;
+
+use crate::execution::active_run::Held;
+use crate::execution::{Execute, Left, Over, Tools, Work, execute};
+use crate::process::StopReason;
+use crate::run_loop::News;
+
+/// After so many runs that never waited for anything a slot lets others have its thread.
+const IN_A_ROW: usize = 64;
+
+pub(crate) type Waiting = VecDeque<(Claimed, Arc<Held>)>;
+
+/// What slots and loop share.
+pub(crate) struct Slots {
+    pub(crate) tools: Arc<Tools>,
+    kinds: HashMap<Kind, Arc<dyn Execute>>,
+    waiting: Mutex<Waiting>,
+    news: mpsc::UnboundedSender<News>,
+}
+
+impl Slots {
+    pub(crate) fn new(
+        tools: Tools,
+        kinds: HashMap<Kind, Arc<dyn Execute>>,
+        news: mpsc::UnboundedSender<News>,
+    ) -> Arc<Self> {
+        Arc::new(Self { tools: Arc::new(tools), kinds, waiting: Mutex::default(), news })
+    }
+
+    /// The runs that were claimed and are not begun. Not to be kept over an await.
+    pub(crate) fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Executes until nothing waits any more.
+    pub(crate) async fn work(self: Arc<Self>) {
+        for row in 1_usize.. {
+            let next = self.waiting().pop_front();
+            let Some((claimed, held)) = next else { break };
+            // The loop has let go of it already.
+            if held.stopped() == Some(StopReason::LeaseLost) {
+                continue;
+            }
+            let over = match self.kinds.get(&held.kind) {
+                Some(executor) => {
+                    let Claimed { run, resume, .. } = claimed;
+                    let work = Work { run, held, tools: Arc::clone(&self.tools), resume };
+                    execute(Arc::clone(executor), work).await
+                }
+                None => Over { held, took: None, left: Left::Report(Outcome::Release), executed: false },
+            };
+            let _ = self.news.send(News::Over(over));
+            if row.is_multiple_of(IN_A_ROW) {
+                tokio::task::yield_now().await;
+            }
+        }
+        let _ = self.news.send(News::Free);
+    }
+}

@@ -1,0 +1,257 @@
+//! One command of a pipeline, of a step or of a gate: started with what the contract promises it, its lines shipped masked, its output file
+//! followed while it runs.
+
+mod child_runs;
+pub(crate) mod output_file;
+pub(crate) mod spec;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sprongus_core::step::Stream;
+use sprongus_core::text::printable;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+
+use crate::declaration::{CommandTemplate, Phase, StepAction, StepDeclaration};
+use crate::execution::recorder::{Recorder, now};
+use crate::process::{self, CommandSpec, Ending, OutputLine, Status, StopReason};
+use crate::secrets::Masks;
+use crate::steps::attempt::{Attempt, Place};
+use crate::steps::command::child_runs::{ChildRuns, Refused};
+use crate::steps::command::output_file::{OutputEntry, OutputFile, Outputs};
+use crate::steps::command::spec::prepare;
+use crate::steps::log::StepLog;
+use crate::steps::outcome::{Ended, Over, Trouble};
+
+/// How often a command's output file is looked at.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Lines on the way from a command to the recorder.
+const IN_FLIGHT: usize = 256;
+
+/// How much of the end of what it printed goes into the error; and of stdout's where stderr has something to say.
+const TAIL_LINES: usize = 20;
+const TAIL_BYTES: usize = 2 * 1024;
+const LESS_TAIL_LINES: usize = 3;
+const LESS_TAIL_BYTES: usize = 512;
+
+/// Executes a step, or a gate, that runs a command.
+pub(crate) async fn execute(
+    attempt: &mut Attempt,
+    step: &StepDeclaration,
+    command: &CommandTemplate,
+    place: &Place<'_>,
+    deadline: Option<Instant>,
+    stop: watch::Receiver<Option<StopReason>>,
+) -> Ended {
+    if let Err(why) = attempt.hand_out(command, place.tools.secrets.as_deref()) {
+        return Ended::failed(attempt.trouble(step, &why, false));
+    }
+    let (spec, file) = match prepare(attempt, step, command, place, deadline) {
+        Ok(ready) => ready,
+        Err((why, retryable)) => return Ended::failed(attempt.trouble(step, &why, retryable)),
+    };
+    let around = Surroundings { step: &step.name, recorder: place.recorder, masks: &attempt.masks };
+    let children = ChildRuns::new(&step.name, place, &attempt.masks, attempt.project.as_ref());
+    let mut log = StepLog::new(step, place, &attempt.masks, &attempt.budget);
+    let left = run(spec, file, around, children, &mut log, stop).await;
+    log.end().await;
+    attempt.take(step, left, deadline)
+}
+
+impl Attempt {
+    /// Takes over what a command left, and judges its end.
+    fn take(&mut self, step: &StepDeclaration, left: Left, deadline: Option<Instant>) -> Ended {
+        let Left { ending, outputs, refused, tail } = left;
+        match ending.gone_at {
+            Some(gone_at) => self.gone_at = Some(now().minus(gone_at.elapsed())),
+            None => tracing::warn!(step = step.name, "a process could not be ended"),
+        }
+        // What CLEANUP writes is about putting away; the result is the work's.
+        if step.phase != Phase::Cleanup {
+            self.said.result = outputs.result.or(self.said.result.take());
+            self.said.output_ref = outputs.output_ref.or(self.said.output_ref.take());
+        }
+        let mut trouble = (!ending.status.is_success()).then(|| self.judge(step, &ending.status, deadline));
+        if let Some(trouble) = trouble.as_mut().filter(|_| !tail.is_empty()) {
+            trouble.error = format!("{}\n{tail}", trouble.error);
+        }
+        // What a command that ended well has told its worker, and what the worker could not take: its step has not done what it was to do.
+        if trouble.is_none()
+            && let Some(problem) = outputs.lost
+        {
+            let why = format!("what it reported is lost: $SPRONGUS_OUTPUT {problem}");
+            trouble = Some(self.trouble(step, &why, true));
+        }
+        if let (None, Some(Refused { why, retryable })) = (&trouble, refused) {
+            trouble =
+                Some(self.trouble(step, &format!("a run that it asked for was refused: {why}"), retryable));
+        }
+        Ended { output: Some(ending.output), trouble, ..Ended::default() }
+    }
+
+    fn judge(&self, step: &StepDeclaration, status: &Status, deadline: Option<Instant>) -> Trouble {
+        let name = &step.name;
+        let what = match step.action {
+            StepAction::Gate(_) => format!("gate {name:?} did not pass: its command"),
+            StepAction::Command(_) | StepAction::AiAction(_) | StepAction::Artifact(_) => {
+                format!("step {name:?}")
+            }
+        };
+        let error = match status {
+            Status::Exited(code) => format!("{what} exited with {code}"),
+            Status::Signaled(signal) => format!("{what} was killed by signal {signal}"),
+            Status::CouldNotStart(fault) => self.masks.text(&format!("{what} {fault}")),
+            Status::TimedOut => return self.timed_out(step, deadline),
+            Status::Stopped(reason) => return self.stopped(step, *reason),
+        };
+        Trouble { error, retryable: !status.is_permanent(), over: Over::No }
+    }
+}
+
+/// What a command left.
+struct Left {
+    ending: Ending,
+    outputs: Outputs,
+    /// A run that it asked for in vain.
+    refused: Option<Refused>,
+    /// The end of what it printed, masked.
+    tail: String,
+}
+
+/// What a command needs of its attempt.
+struct Surroundings<'a> {
+    step: &'a str,
+    recorder: &'a Recorder,
+    masks: &'a Masks,
+}
+
+/// Runs the command to its end.
+async fn run(
+    spec: CommandSpec,
+    mut output: OutputFile,
+    around: Surroundings<'_>,
+    mut children: ChildRuns<'_>,
+    log: &mut StepLog<'_>,
+    stop: watch::Receiver<Option<StopReason>>,
+) -> Left {
+    let (lines, inbox) = mpsc::channel(IN_FLIGHT);
+    let mut tail = Tails::default();
+    let mut unread = VecDeque::new();
+    let ending = {
+        let ship = ship_lines(inbox, log, &mut tail);
+        let follow = follow(&mut output, &mut unread, &around, &mut children);
+        tokio::select! {
+            (ending, ()) = async { tokio::join!(process::run(spec, lines, stop), ship) } => ending,
+            never = follow => match never {},
+        }
+    };
+    let (entries, outputs) = output.finish();
+    unread.extend(entries);
+    tell(&mut unread, &around, &mut children).await;
+    children.send().await;
+    Left { ending, outputs, refused: children.refused(), tail: tail.text() }
+}
+
+async fn follow(
+    output: &mut OutputFile,
+    unread: &mut VecDeque<OutputEntry>,
+    around: &Surroundings<'_>,
+    children: &mut ChildRuns<'_>,
+) -> std::convert::Infallible {
+    loop {
+        sleep(LOOK).await;
+        unread.extend(output.poll());
+        tell(unread, around, children).await;
+        children.send().await;
+    }
+}
+
+/// May be dropped and called again: what is not told yet is still there.
+async fn tell(entries: &mut VecDeque<OutputEntry>, around: &Surroundings<'_>, children: &mut ChildRuns<'_>) {
+    while let Some(entry) = entries.front() {
+        match entry {
+            OutputEntry::Child(text) => children.push(text).await,
+            OutputEntry::Progress(percent) => around.recorder.progress(u32::from(*percent), None),
+            OutputEntry::Fault(fault) => {
+                around.recorder.say(Some(around.step), around.masks.text(&fault.to_string())).await;
+            }
+            OutputEntry::Result(_) | OutputEntry::OutputRef(_) => {}
+        }
+        entries.pop_front();
+    }
+}
+
+async fn ship_lines(mut inbox: mpsc::Receiver<OutputLine>, log: &mut StepLog<'_>, tails: &mut Tails) {
+    let mut batch = Vec::new();
+    while inbox.recv_many(&mut batch, IN_FLIGHT).await > 0 {
+        for OutputLine { stream, text, at, continued, redraws } in batch.drain(..) {
+            let stream = match stream {
+                process::Stream::Stdout => Stream::Stdout,
+                process::Stream::Stderr => Stream::Stderr,
+            };
+            let Some(part) = log.join(stream, text, continued) else { continue };
+            tails.push(stream, &part.text, redraws);
+            log.write(stream, now().minus(at.elapsed()), part).await;
+        }
+    }
+}
+
+/// The last lines of both streams. A reason is as often printed as it is written to stderr; where both have lines, stderr's come last and
+/// have most of the room.
+#[derive(Default)]
+struct Tails {
+    stdout: Tail,
+    stderr: Tail,
+}
+
+impl Tails {
+    fn push(&mut self, stream: Stream, line: &str, redraws: bool) {
+        match stream {
+            Stream::Stderr => self.stderr.push(line, redraws),
+            Stream::Stdout | Stream::System => self.stdout.push(line, redraws),
+        }
+    }
+
+    fn text(self) -> String {
+        let stderr = self.stderr.text(TAIL_LINES, TAIL_BYTES);
+        let (lines, bytes) = if stderr.is_empty() {
+            (TAIL_LINES, TAIL_BYTES)
+        } else {
+            (LESS_TAIL_LINES, LESS_TAIL_BYTES.min(TAIL_BYTES.saturating_sub(stderr.len())))
+        };
+        let stdout = self.stdout.text(lines, bytes);
+        [stdout, stderr].into_iter().filter(|tail| !tail.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// The last lines of a stream, within bounds.
+#[derive(Default)]
+struct Tail(VecDeque<String>);
+
+impl Tail {
+    fn push(&mut self, line: &str, redraws: bool) {
+        // Of a progress bar only its last state was to be seen.
+        if redraws {
+            self.0.pop_back();
+        }
+        if self.0.len() == TAIL_LINES {
+            self.0.pop_front();
+        }
+        let end = line.floor_char_boundary(TAIL_BYTES);
+        self.0.push_back(line[..end].to_owned());
+    }
+
+    fn text(mut self, lines: usize, bytes: usize) -> String {
+        let length = |lines: &VecDeque<String>| lines.iter().map(|line| line.len() + 1).sum::<usize>();
+        while self.0.len() > lines || (length(&self.0) > bytes && self.0.len() > 1) {
+            self.0.pop_front();
+        }
+        if length(&self.0) > TAIL_BYTES + 1 || bytes == 0 {
+            return String::new();
+        }
+        let lines: Vec<_> = self.0.into();
+        printable(lines.join("\n").trim_end()).into_owned()
+    }
+}
