@@ -7,6 +7,7 @@
 mod connection;
 mod events;
 mod exchange;
+mod failure;
 mod heard;
 mod question;
 mod refusal;
@@ -20,7 +21,8 @@ use crate::duration::format_duration;
 use crate::execution::recorder::now;
 use crate::process::{Head, LineCutter, StepOutput};
 use crate::steps::log::StepLog;
-use exchange::{Trouble, exchange};
+use exchange::exchange;
+use failure::CallFailure;
 use heard::{Ending, Heard};
 use retries::Retries;
 
@@ -111,7 +113,7 @@ impl<'l, 'a> Conversation<'l, 'a> {
                         None => return Err(Fault { error: why, retryable: true }),
                     }
                 }
-                Err(Trouble::Lasting { why, refused }) => {
+                Err(CallFailure::Permanent { why, refused }) => {
                     match refused.and_then(|refused| refusal::without(dialect, &refused)) {
                         // It was not answered, so it cost nothing; a few such steps lead to the end.
                         Some(other) => {
@@ -122,7 +124,7 @@ impl<'l, 'a> Conversation<'l, 'a> {
                         None => return Err(Fault::lasting(why)),
                     }
                 }
-                Err(Trouble::Passing { why, wait }) => match retries.next(wait) {
+                Err(CallFailure::Transient { why, wait }) => match retries.next(wait) {
                     Some(pause) => (why, pause),
                     None => return Err(Fault { error: why, retryable: true }),
                 },

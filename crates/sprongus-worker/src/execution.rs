@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::execution::active_run::Held;
+use crate::execution::active_run::ActiveRun;
 use crate::execution::recorder::{now, repeated};
 use crate::process::StopReason;
 use crate::workdir::NoRoom;
@@ -41,7 +41,7 @@ pub(crate) struct Tools {
 /// A run to execute.
 pub(crate) struct Work {
     pub(crate) run: Run,
-    pub(crate) held: Arc<Held>,
+    pub(crate) active: Arc<ActiveRun>,
     pub(crate) tools: Arc<Tools>,
     /// The passed gate behind which it carries on.
     pub(crate) resume: Option<Resume>,
@@ -94,7 +94,7 @@ pub(crate) trait Execute: Send + Sync {
 
 /// What is left to do about a run that was executed.
 #[derive(Debug)]
-pub(crate) enum Left {
+pub(crate) enum FollowUp {
     /// Report this.
     Report(Outcome),
     /// Give it back: this worker has no room for it.
@@ -107,7 +107,7 @@ pub(crate) enum Left {
     Lost,
 }
 
-impl Left {
+impl FollowUp {
     /// What it came to, in a word.
     fn outcome(&self) -> &'static str {
         match self {
@@ -123,67 +123,67 @@ impl Left {
 
 /// An execution that is over.
 #[derive(Debug)]
-pub(crate) struct Over {
-    pub(crate) held: Arc<Held>,
+pub(crate) struct Executed {
+    pub(crate) active: Arc<ActiveRun>,
     /// How long it was executed, if it was.
     pub(crate) took: Option<Duration>,
-    pub(crate) left: Left,
+    pub(crate) follow_up: FollowUp,
     /// Whether it was executed just now, or only closed.
     pub(crate) executed: bool,
 }
 
 /// Executes `work`, in a span that goes on from whoever enqueued the run.
-pub(crate) async fn execute(executor: Arc<dyn Execute>, work: Work) -> Over {
-    let (run, held) = (&work.run, &work.held);
+pub(crate) async fn execute(executor: Arc<dyn Execute>, work: Work) -> Executed {
+    let (run, active) = (&work.run, &work.active);
     let span = tracing::info_span!(
-        "run", otel.name = %format_args!("run {}", held.kind), otel.kind = "consumer", otel.status_code = Empty, run = %run.id,
-        kind = %held.kind, attempt = held.attempt, epoch = held.hold.epoch, worker = %held.hold.worker_id,
-        workspace = %run.workspace_id, cleanup = held.cleanup, outcome = Empty
+        "run", otel.name = %format_args!("run {}", active.kind), otel.kind = "consumer", otel.status_code = Empty, run = %run.id,
+        kind = %active.kind, attempt = active.attempt, epoch = active.hold.epoch, worker = %active.hold.worker_id,
+        workspace = %run.workspace_id, cleanup = active.cleanup, outcome = Empty
     );
     sprongus_trace::go_on_from(&span, run.traceparent.as_deref());
     let over = in_span(executor, work).instrument(span.clone()).await;
-    span.record("outcome", over.left.outcome());
-    if matches!(over.left, Left::Report(Outcome::Fail { .. }) | Left::Lost) {
+    span.record("outcome", over.follow_up.outcome());
+    if matches!(over.follow_up, FollowUp::Report(Outcome::Fail { .. }) | FollowUp::Lost) {
         span.record("otel.status_code", "ERROR");
     }
     over
 }
 
 /// Executes `work`; tells its start and, of a run that has ended meanwhile, that it is cleaned up.
-async fn in_span(executor: Arc<dyn Execute>, work: Work) -> Over {
-    let (held, runs) = (Arc::clone(&work.held), Arc::clone(&work.tools.runs));
+async fn in_span(executor: Arc<dyn Execute>, work: Work) -> Executed {
+    let (active, runs) = (Arc::clone(&work.active), Arc::clone(&work.tools.runs));
     let started = Instant::now();
     tracing::info!(
-        run = %held.hold.id, kind = %held.kind, attempt = held.attempt, epoch = held.hold.epoch,
-        worker = %held.hold.worker_id, cleanup = held.cleanup, "run started"
+        run = %active.hold.id, kind = %active.kind, attempt = active.attempt, epoch = active.hold.epoch,
+        worker = %active.hold.worker_id, cleanup = active.cleanup, "run started"
     );
     let execution = match look_again(&work.run.input) {
-        Err(error) if !held.cleanup => Execution::failed(error.message().to_owned(), false),
+        Err(error) if !active.cleanup => Execution::failed(error.message().to_owned(), false),
         Err(_) | Ok(()) => caught(async move { executor.execute(work).await })
             .await
             .unwrap_or_else(|panic| Execution::failed(format!("the executor panicked: {panic}"), true)),
     };
     let took = Some(started.elapsed());
-    let left = match (execution.end, held.stopped()) {
-        (End::Waits, _) => Left::Waiting,
-        (End::Report(_) | End::NoRoom(_), Some(StopReason::LeaseLost)) => Left::Lost,
+    let follow_up = match (execution.end, active.stopped()) {
+        (End::Waits, _) => FollowUp::Waiting,
+        (End::Report(_) | End::NoRoom(_), Some(StopReason::LeaseLost)) => FollowUp::Lost,
         (End::Report(_) | End::NoRoom(_), Some(StopReason::Canceled)) => {
-            close(runs.as_ref(), &held, execution.gone_at).await
+            close(runs.as_ref(), &active, execution.gone_at).await
         }
-        (End::Report(_) | End::NoRoom(_), Some(StopReason::Shutdown) | None) if held.cleanup => {
-            close(runs.as_ref(), &held, execution.gone_at).await
+        (End::Report(_) | End::NoRoom(_), Some(StopReason::Shutdown) | None) if active.cleanup => {
+            close(runs.as_ref(), &active, execution.gone_at).await
         }
-        (End::Report(outcome), Some(StopReason::Shutdown) | None) => Left::Report(outcome),
-        (End::NoRoom(why), Some(StopReason::Shutdown) | None) => Left::NoRoom(why),
+        (End::Report(outcome), Some(StopReason::Shutdown) | None) => FollowUp::Report(outcome),
+        (End::NoRoom(why), Some(StopReason::Shutdown) | None) => FollowUp::NoRoom(why),
     };
-    Over { held, took, left, executed: true }
+    Executed { active, took, follow_up, executed: true }
 }
 
 /// Tells that an ended run's CLEANUP is done.
-pub(crate) async fn close(runs: &dyn Runs, held: &Held, gone_at: Timestamp) -> Left {
-    match repeated(held, || runs.cleaned(&held.hold, gone_at)).await {
-        Ok(_) => Left::Closed,
-        Err(_) => Left::Lost,
+pub(crate) async fn close(runs: &dyn Runs, active: &ActiveRun, gone_at: Timestamp) -> FollowUp {
+    match repeated(active, || runs.cleaned(&active.hold, gone_at)).await {
+        Ok(_) => FollowUp::Closed,
+        Err(_) => FollowUp::Lost,
     }
 }
 

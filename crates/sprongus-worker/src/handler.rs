@@ -46,7 +46,7 @@ where
         let secrets = Arc::clone(&self.secrets);
         Box::pin(async move {
             // A handler puts its things away itself, before it ends; there is nothing left to do for a run that has.
-            if work.held.cleanup {
+            if work.active.cleanup {
                 return Execution::of(Outcome::Release);
             }
             let (input, masks) = match read_input::<I>(&work, &secrets) {
@@ -57,7 +57,7 @@ where
             let answer = tokio::select! {
                 biased;
                 answer = caught(call(function, context.clone(), input)) => Some(answer),
-                () = context.held().until_out_of_patience(GRACE) => None,
+                () = context.active().until_out_of_patience(GRACE) => None,
                 () = context.until_waited_out(GRACE) => None,
             };
             context.end().await;
@@ -110,7 +110,7 @@ fn spell<O: Serialize>(output: &O, masks: &Masks) -> Result<Option<Json>, Handle
 type Answer = Result<Result<Option<Json>, HandlerError>, String>;
 
 fn outcome(context: &RunContext, answer: Option<Answer>) -> Outcome {
-    let going_down = context.held().stopped() == Some(StopReason::Shutdown);
+    let going_down = context.active().stopped() == Some(StopReason::Shutdown);
     let masks = context.masks();
     match answer {
         Some(Ok(Ok(result))) => {

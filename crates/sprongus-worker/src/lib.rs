@@ -26,6 +26,7 @@ pub use handler::artifact_body::ArtifactBody;
 pub use handler::context::RunContext;
 pub use handler::error::HandlerError;
 pub use run_loop::shutdown::Shutdown;
+pub use run_loop::summary::Summary;
 pub use steps::command::output_file::LARGEST_OUTPUT_FILE;
 pub use workdir::check_default_scratch;
-pub use worker::{MAX_CONCURRENCY, Summary, Worker, WorkerOptions};
+pub use worker::{MAX_CONCURRENCY, Worker, WorkerOptions};

@@ -21,6 +21,7 @@ mod settle;
 pub(crate) mod shutdown;
 mod slot;
 mod stop;
+pub(crate) mod summary;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use sprongus_core::runs::Runs;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::execution::{Execute, Over, Tools};
+use crate::execution::{Execute, Executed, Tools};
 use crate::run_loop::claiming::Claims;
 use crate::run_loop::lease::{Answer, Leases};
 use crate::run_loop::pace::Pace;
@@ -43,8 +44,8 @@ use crate::run_loop::report::{Pending, Reports, Sent};
 use crate::run_loop::shutdown::Stage;
 use crate::run_loop::slot::Slots;
 use crate::workdir::NoRoom;
-use crate::worker::Summary;
 use room::Room;
+use summary::Summary;
 
 /// The most runs in one claim.
 const CLAIM: usize = 500;
@@ -58,7 +59,7 @@ const LONGEST_AHEAD: Duration = Duration::from_secs(1);
 /// Something that happened.
 pub(crate) enum News {
     Claimed(Claims),
-    Over(Over),
+    Executed(Executed),
     /// A slot found nothing more to execute.
     Free,
     Sent(Sent),
@@ -174,7 +175,7 @@ impl Shift {
     fn hear(&mut self, news: News) {
         match news {
             News::Claimed(claims) => self.take(claims),
-            News::Over(over) => self.executed(over),
+            News::Executed(over) => self.executed(over),
             News::Free => self.executing -= 1,
             News::Sent(sent) => self.settle(sent),
             News::Beaten(sent, answers) => {
@@ -216,7 +217,7 @@ impl Shift {
         self.look_for_room(now);
         let given_up = self.leases.fence(now);
         self.lose(given_up);
-        let oldest = self.slots.waiting().front().map(|(_, held)| now.duration_since(held.since));
+        let oldest = self.slots.waiting().front().map(|(_, active)| now.duration_since(active.since));
         if oldest.is_some_and(|age| age >= LONGEST_AHEAD) {
             self.pace.slow_down();
             self.release_waiting();
@@ -254,11 +255,11 @@ impl Shift {
                 self.has_claimed = true;
                 let may_stay = self.probation.may_stay(&runs, Instant::now());
                 for claimed in runs {
-                    let held = self.leases.take(&claimed, claims.asked);
+                    let active = self.leases.take(&claimed, claims.asked);
                     if may_stay || !is_on_probation(&claimed) {
-                        self.slots.waiting().push_back((claimed, held));
+                        self.slots.waiting().push_back((claimed, active));
                     } else {
-                        self.report(Pending::new(held, Outcome::Release, None));
+                        self.report(Pending::new(active, Outcome::Release, None));
                     }
                 }
             }

@@ -22,6 +22,7 @@ use crate::handler::error::HandlerError;
 use crate::leftovers::kill_leftovers;
 use crate::run_loop::Shift;
 use crate::run_loop::shutdown::Shutdown;
+use crate::run_loop::summary::Summary;
 use crate::secrets::names::SecretNames;
 use crate::steps::pipeline::Pipeline;
 use crate::workdir::abandoned::remove_abandoned;
@@ -71,27 +72,6 @@ impl Default for WorkerOptions {
 
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// What a worker did, run by run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Summary {
-    /// Ended well.
-    pub succeeded: u64,
-    /// Failed, with another attempt to come.
-    pub retried: u64,
-    /// Failed for good.
-    pub failed: u64,
-    /// Called off, and cleaned up here.
-    pub canceled: u64,
-    /// Given back, their attempts with them.
-    pub released: u64,
-    /// Let go at a gate, to wait for an answer.
-    pub waiting: u64,
-    /// Lost: the lease ended before the report was taken.
-    pub lost: u64,
 }
 
 /// Claims runs of the kinds it knows, and executes them.

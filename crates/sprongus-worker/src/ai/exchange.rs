@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::events::{Event, Events, TooLong};
+use super::failure::CallFailure;
 use super::heard::{Ending, broken_off};
 use super::{Conversation, refusal};
 use crate::declaration::Dialect;
@@ -27,32 +28,13 @@ const LONGEST_DOCUMENT: usize = 32 * 1024 * 1024;
 const AFTER_ALL: Duration = Duration::from_secs(2);
 const AFTER_ANSWER: Duration = Duration::from_secs(10);
 
-/// Why a response is of no use.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// Another try may do better, after the time that the server asked for.
-    Passing { why: String, wait: Option<Duration> },
-    /// Another try would meet the same end, unless it is asked otherwise: the server's whole answer, if it refused the request.
-    Lasting { why: String, refused: Option<String> },
-}
-
-impl Trouble {
-    pub(super) fn passing(why: impl Into<String>) -> Self {
-        Self::Passing { why: why.into(), wait: None }
-    }
-
-    pub(super) fn lasting(why: impl Into<String>) -> Self {
-        Self::Lasting { why: why.into(), refused: None }
-    }
-}
-
 /// Asks once, and hears the answer to its end.
 pub(super) async fn exchange(
     connection: &Connection,
     dialect: Dialect,
     body: String,
     talk: &mut Conversation<'_, '_>,
-) -> Result<Ending, Trouble> {
+) -> Result<Ending, CallFailure> {
     let mut request = connection
         .client
         .post(connection.url.clone())
@@ -65,7 +47,10 @@ pub(super) async fn exchange(
     let mut response = match timeout(connection.idle, request.send()).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
-            return Err(Trouble::passing(format!("the model server cannot be reached: {}", told(error))));
+            return Err(CallFailure::transient(format!(
+                "the model server cannot be reached: {}",
+                told(error)
+            )));
         }
         Err(_) => return Err(silent(connection)),
     };
@@ -76,15 +61,17 @@ pub(super) async fn exchange(
     // Masked before it is cut: half a key is not seen for one.
     let shown = |why: String| clip(&talk.log.masks().text(&why), refusal::SHOWN);
     let heard = heard.map_err(|trouble| match trouble {
-        Trouble::Passing { why, wait } => Trouble::Passing { why: shown(why), wait },
-        Trouble::Lasting { why, refused } => Trouble::Lasting { why: shown(why), refused },
+        CallFailure::Transient { why, wait } => CallFailure::Transient { why: shown(why), wait },
+        CallFailure::Permanent { why, refused } => CallFailure::Permanent { why: shown(why), refused },
     });
     match heard {
         // What comes after the end of an answer, or not, does not take from it.
-        Err(Trouble::Passing { why, wait }) => talk.heard.ending().ok_or(Trouble::Passing { why, wait }),
-        Err(lasting @ Trouble::Lasting { .. }) => Err(lasting),
+        Err(CallFailure::Transient { why, wait }) => {
+            talk.heard.ending().ok_or(CallFailure::Transient { why, wait })
+        }
+        Err(lasting @ CallFailure::Permanent { .. }) => Err(lasting),
         Ok(()) => talk.heard.ending().ok_or_else(|| {
-            Trouble::passing(match talk.heard.content.is_empty() {
+            CallFailure::transient(match talk.heard.content.is_empty() {
                 true => "the model server answered without an answer",
                 false => "the answer broke off",
             })
@@ -126,7 +113,7 @@ async fn hear(
     dialect: Dialect,
     response: &mut Response,
     talk: &mut Conversation<'_, '_>,
-) -> Result<(), Trouble> {
+) -> Result<(), CallFailure> {
     let mut begin = Vec::new();
     let form = loop {
         if let Some(form) = form(response, &begin) {
@@ -143,7 +130,7 @@ async fn hear(
     while let Some(chunk) = chunk(connection, response, connection.idle).await? {
         begin.extend_from_slice(&chunk);
         if begin.len() > LONGEST_DOCUMENT {
-            return Err(Trouble::lasting("the model server sent a document of more than 32 MiB"));
+            return Err(CallFailure::permanent("the model server sent a document of more than 32 MiB"));
         }
         if form == Form::Compressed {
             break;
@@ -151,11 +138,13 @@ async fn hear(
     }
     match form {
         Form::Compressed => {
-            Err(Trouble::lasting("the model server answered compressed, which it was not asked for"))
+            Err(CallFailure::permanent("the model server answered compressed, which it was not asked for"))
         }
         Form::Page => {
             let said = refusal::page(&String::from_utf8_lossy(&begin));
-            Err(Trouble::lasting(format!("the model server answered with a page, is base_url right? {said}")))
+            Err(CallFailure::permanent(format!(
+                "the model server answered with a page, is base_url right? {said}"
+            )))
         }
         Form::Json | Form::Lines | Form::Stream => {
             let Ok(document) = serde_json::from_slice::<Value>(&begin) else { return Err(not_one(&begin)) };
@@ -166,20 +155,20 @@ async fn hear(
             heard(talk, |heard| heard.take_json(&document)).await?;
             talk.heard.close();
             let why = "the model server answered with JSON that is no answer of an OpenAI-compatible API";
-            if usable { Ok(()) } else { Err(Trouble::lasting(why)) }
+            if usable { Ok(()) } else { Err(CallFailure::permanent(why)) }
         }
     }
 }
 
 /// A document that is not one of JSON: its beginning only, or many of them.
-fn not_one(bytes: &[u8]) -> Trouble {
+fn not_one(bytes: &[u8]) -> CallFailure {
     let first = bytes.trim_ascii_start().split(|&byte| byte == b'\n').next().unwrap_or_default();
     match serde_json::from_slice::<Value>(first) {
         Ok(first) if first.get("error").is_some_and(|error| !error.is_null()) => broken_off(&first),
-        Ok(_) => Trouble::lasting(
+        Ok(_) => CallFailure::permanent(
             "the model server answered in lines of JSON, which no OpenAI-compatible API does; is base_url right?",
         ),
-        Err(_) => Trouble::passing("the answer broke off"),
+        Err(_) => CallFailure::transient("the answer broke off"),
     }
 }
 
@@ -188,10 +177,10 @@ async fn chunk(
     connection: &Connection,
     response: &mut Response,
     patience: Duration,
-) -> Result<Option<bytes::Bytes>, Trouble> {
+) -> Result<Option<bytes::Bytes>, CallFailure> {
     match timeout(patience, response.chunk()).await {
         Ok(Ok(chunk)) => Ok(chunk),
-        Ok(Err(error)) => Err(Trouble::passing(format!("the answer broke off: {}", told(error)))),
+        Ok(Err(error)) => Err(CallFailure::transient(format!("the answer broke off: {}", told(error)))),
         Err(_) => Err(silent(connection)),
     }
 }
@@ -202,9 +191,9 @@ async fn hear_stream(
     response: &mut Response,
     begin: Vec<u8>,
     talk: &mut Conversation<'_, '_>,
-) -> Result<(), Trouble> {
+) -> Result<(), CallFailure> {
     let (mut events, mut bytes) = (Events::default(), begin.len());
-    let too_long = |_: TooLong| Trouble::lasting("the model server sent an event of more than 8 MiB");
+    let too_long = |_: TooLong| CallFailure::permanent("the model server sent an event of more than 8 MiB");
     // When the answer had ended.
     let mut finished: Option<Instant> = None;
     for event in events.push(&begin).map_err(too_long)? {
@@ -228,7 +217,7 @@ async fn hear_stream(
         };
         bytes += chunk.len();
         if bytes > MOST_BYTES {
-            return Err(Trouble::lasting("the model server sent more than 1 GiB"));
+            return Err(CallFailure::permanent("the model server sent more than 1 GiB"));
         }
         for event in events.push(&chunk).map_err(too_long)? {
             take(talk, &event).await?;
@@ -237,7 +226,7 @@ async fn hear_stream(
     Ok(())
 }
 
-async fn take(talk: &mut Conversation<'_, '_>, event: &Event) -> Result<(), Trouble> {
+async fn take(talk: &mut Conversation<'_, '_>, event: &Event) -> Result<(), CallFailure> {
     if event.is_error {
         let told = serde_json::from_slice(&event.data);
         let words = || Value::from(String::from_utf8_lossy(&event.data).into_owned());
@@ -249,8 +238,8 @@ async fn take(talk: &mut Conversation<'_, '_>, event: &Event) -> Result<(), Trou
 /// Prints what `take` added to the answer.
 async fn heard(
     talk: &mut Conversation<'_, '_>,
-    take: impl FnOnce(&mut super::heard::Heard) -> Result<usize, Trouble>,
-) -> Result<(), Trouble> {
+    take: impl FnOnce(&mut super::heard::Heard) -> Result<usize, CallFailure>,
+) -> Result<(), CallFailure> {
     let begin = take(&mut talk.heard)?;
     if begin < talk.heard.content.len() {
         let piece = talk.heard.content[begin..].to_owned();
@@ -259,8 +248,8 @@ async fn heard(
     Ok(())
 }
 
-pub(super) fn silent(connection: &Connection) -> Trouble {
-    Trouble::passing(format!("the model server was silent for {}", format_duration(connection.idle)))
+pub(super) fn silent(connection: &Connection) -> CallFailure {
+    CallFailure::transient(format!("the model server was silent for {}", format_duration(connection.idle)))
 }
 
 /// An error with its causes, as one line.

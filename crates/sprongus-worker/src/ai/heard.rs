@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sprongus_core::text::clip;
 
-use super::exchange::Trouble;
+use super::failure::CallFailure;
 use super::refusal::{cannot_pass, one_line, words_of};
 
 /// The longest answer.
@@ -104,7 +104,7 @@ pub(super) struct Heard {
 
 impl Heard {
     /// Takes an event; gives back where in the content its own begins.
-    pub(super) fn take(&mut self, event: &[u8]) -> Result<usize, Trouble> {
+    pub(super) fn take(&mut self, event: &[u8]) -> Result<usize, CallFailure> {
         let event = event.trim_ascii();
         // An empty event keeps the connection alive.
         if event.is_empty() {
@@ -115,13 +115,13 @@ impl Heard {
             return Ok(self.content.len());
         }
         let Ok(chunk) = serde_json::from_slice::<Value>(event) else {
-            return Err(Trouble::passing("the model server sent an event that is not understood"));
+            return Err(CallFailure::transient("the model server sent an event that is not understood"));
         };
         self.take_json(&chunk)
     }
 
     /// Takes a piece of an answer, or a whole one. Every field may be missing: servers differ in all of them.
-    pub(super) fn take_json(&mut self, chunk: &Value) -> Result<usize, Trouble> {
+    pub(super) fn take_json(&mut self, chunk: &Value) -> Result<usize, CallFailure> {
         let begin = self.content.len();
         if let Some(error) = error_of(chunk) {
             return Err(broken_off(error));
@@ -156,7 +156,7 @@ impl Heard {
             ["reasoning_content", "reasoning", "reasoning_details", "thinking"].into_iter().any(is_there);
         self.has_tools |= ["tool_calls", "function_call"].into_iter().any(is_there);
         if self.content.len() > LONGEST_CONTENT || self.refusal.len() > LONGEST_CONTENT {
-            return Err(Trouble::lasting("the answer is longer than 4 MiB"));
+            return Err(CallFailure::permanent("the answer is longer than 4 MiB"));
         }
         Ok(begin)
     }
@@ -246,7 +246,7 @@ fn error_of(chunk: &Value) -> Option<&Value> {
 }
 
 /// What an error in place of an answer means.
-pub(super) fn broken_off(error: &Value) -> Trouble {
+pub(super) fn broken_off(error: &Value) -> CallFailure {
     let why = format!("the model server broke off: {}", words_of(error));
-    if cannot_pass(error) { Trouble::lasting(why) } else { Trouble::passing(why) }
+    if cannot_pass(error) { CallFailure::permanent(why) } else { CallFailure::transient(why) }
 }

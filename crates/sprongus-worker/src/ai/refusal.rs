@@ -9,7 +9,7 @@ use sprongus_core::text::clip;
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use super::exchange::Trouble;
+use super::failure::CallFailure;
 use crate::declaration::{Dialect, MaxTokensField};
 use crate::execution::recorder::now;
 use crate::secrets::Masks;
@@ -19,10 +19,10 @@ const READ: usize = 64 * 1024;
 pub(super) const SHOWN: usize = 500;
 
 /// Reads a response whose status says that there is no answer.
-pub(super) async fn read(connection: &Connection, mut response: Response, masks: &Masks) -> Trouble {
+pub(super) async fn read(connection: &Connection, mut response: Response, masks: &Masks) -> CallFailure {
     let status = response.status();
     if status.is_redirection() {
-        return Trouble::lasting(format!(
+        return CallFailure::permanent(format!(
             "the model server answered {status}: a redirect is not followed, for it could carry the key elsewhere; \
              set base_url to where it leads"
         ));
@@ -47,10 +47,10 @@ pub(super) async fn read(connection: &Connection, mut response: Response, masks:
     let why = format!("the model server answered {status}{colon}{message}");
     let used_up = parsed.as_ref().is_some_and(is_used_up);
     if may_pass(status) && !used_up {
-        return Trouble::Passing { why, wait };
+        return CallFailure::Transient { why, wait };
     }
     let is_about_the_request = matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY);
-    Trouble::Lasting { why, refused: is_about_the_request.then(|| text.into_owned()) }
+    CallFailure::Permanent { why, refused: is_about_the_request.then(|| text.into_owned()) }
 }
 
 fn may_pass(status: StatusCode) -> bool {

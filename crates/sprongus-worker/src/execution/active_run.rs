@@ -16,7 +16,7 @@ use crate::process::StopReason;
 
 /// A run that this worker holds under one claim.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct ActiveRun {
     pub(crate) hold: Hold,
     pub(crate) kind: Kind,
     pub(crate) attempt: u32,
@@ -29,7 +29,7 @@ pub(crate) struct Held {
     leaving: AtomicBool,
 }
 
-impl Held {
+impl ActiveRun {
     pub(crate) fn of(claimed: &Claimed) -> Self {
         Self {
             hold: claimed.hold(),

@@ -9,7 +9,7 @@ use sprongus_core::error::Result;
 use sprongus_core::runs::Runs;
 use sprongus_core::step::{Step, StepStatus};
 
-use crate::execution::active_run::Held;
+use crate::execution::active_run::ActiveRun;
 use crate::execution::recorder::repeated;
 
 /// The outputs of the steps that need not run again, by name, of those that are `once`.
@@ -18,16 +18,16 @@ use crate::execution::recorder::repeated;
 /// When the store cannot say.
 pub(crate) async fn completed(
     runs: &dyn Runs,
-    held: &Held,
+    active: &ActiveRun,
     once: impl Fn(&str) -> bool,
 ) -> Result<HashMap<String, String>> {
     // Under its first claim a run has no earlier steps.
-    if held.hold.epoch <= 1 {
+    if active.hold.epoch <= 1 {
         return Ok(HashMap::new());
     }
-    let steps = repeated(held, || runs.steps(held.hold.id)).await?;
+    let steps = repeated(active, || runs.steps(active.hold.id)).await?;
     let wanted = |step: &Step| {
-        step.epoch < held.hold.epoch && step.status == StepStatus::Completed && once(&step.name)
+        step.epoch < active.hold.epoch && step.status == StepStatus::Completed && once(&step.name)
     };
     let done = steps.into_iter().filter(wanted).map(|step| (step.name, step.output.unwrap_or_default()));
     Ok(done.collect())

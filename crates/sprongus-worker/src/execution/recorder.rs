@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::execution::active_run::Held;
+use crate::execution::active_run::ActiveRun;
 use crate::execution::transient::{may_pass, pause};
 use crate::process::StopReason;
 
@@ -72,10 +72,10 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Starts shipping for `held`.
-    pub(crate) fn start(runs: Arc<dyn Runs>, held: Arc<Held>) -> Self {
+    /// Starts shipping for `active`.
+    pub(crate) fn start(runs: Arc<dyn Runs>, active: Arc<ActiveRun>) -> Self {
         let (entries, inbox) = mpsc::channel(BACKLOG);
-        let task = tokio::spawn(ship(runs, held, inbox));
+        let task = tokio::spawn(ship(runs, active, inbox));
         Self { entries, task: Mutex::new(Some(task)), dropped: AtomicU64::new(0) }
     }
 
@@ -137,7 +137,7 @@ pub(crate) fn said(step: Option<&str>, text: impl Into<String>) -> LogLine {
     LogLine { stream: Stream::System, at: now(), step: step.map(str::to_owned), text: text.into() }
 }
 
-async fn ship(runs: Arc<dyn Runs>, held: Arc<Held>, mut inbox: mpsc::Receiver<Entry>) {
+async fn ship(runs: Arc<dyn Runs>, active: Arc<ActiveRun>, mut inbox: mpsc::Receiver<Entry>) {
     let mut batch = Vec::new();
     let mut patience = PATIENCE;
     loop {
@@ -155,8 +155,8 @@ async fn ship(runs: Arc<dyn Runs>, held: Arc<Held>, mut inbox: mpsc::Receiver<En
             }
         }
         let last = parcel.last;
-        if held.stopped() != Some(StopReason::LeaseLost) {
-            let delivered = deliver(runs.as_ref(), &held, parcel, patience).await;
+        if active.stopped() != Some(StopReason::LeaseLost) {
+            let delivered = deliver(runs.as_ref(), &active, parcel, patience).await;
             // Each parcel's own patience would add up.
             patience = if delivered { PATIENCE } else { Duration::ZERO };
         }
@@ -189,42 +189,46 @@ impl Parcel {
 }
 
 /// Ships a parcel; whoever waits for it is told by the drop of it. Says whether its steps and lines were not given up.
-async fn deliver(runs: &dyn Runs, held: &Held, parcel: Parcel, patience: Duration) -> bool {
+async fn deliver(runs: &dyn Runs, active: &ActiveRun, parcel: Parcel, patience: Duration) -> bool {
     let mut delivered = true;
     if !parcel.steps.is_empty() || !parcel.lines.is_empty() {
-        let record = || runs.record(&held.hold, parcel.steps.clone(), parcel.lines.clone());
-        if let Err(error) = repeated_within(held, patience, record).await {
+        let record = || runs.record(&active.hold, parcel.steps.clone(), parcel.lines.clone());
+        if let Err(error) = repeated_within(active, patience, record).await {
             if error.code() == ErrorCode::LeaseLost {
                 // Nothing that is done from here on counts, and somebody else may be about to do it.
-                held.stop(StopReason::LeaseLost);
+                active.stop(StopReason::LeaseLost);
             } else {
                 tracing::warn!(
-                    run = %held.hold.id, code = %error.code(), error = error.message(), "steps and log lines were refused, they are lost"
+                    run = %active.hold.id, code = %error.code(), error = error.message(), "steps and log lines were refused, they are lost"
                 );
                 delivered = false;
             }
         }
     }
     if let Some((percent, message)) = parcel.progress {
-        let progress = || runs.progress(&held.hold, percent, message.clone());
+        let progress = || runs.progress(&active.hold, percent, message.clone());
         // A run that was called off takes no progress, but is still ours to clean up: no sign of a lost lease.
-        if let Err(error) = repeated_within(held, patience, progress).await {
-            tracing::debug!(run = %held.hold.id, code = %error.code(), "a progress was refused");
+        if let Err(error) = repeated_within(active, patience, progress).await {
+            tracing::debug!(run = %active.hold.id, code = %error.code(), "a progress was refused");
         }
     }
     delivered
 }
 
 /// Makes a call until it is answered, for as long as the run is held: what refuses it, but for the call itself, may pass.
-pub(crate) async fn repeated<T, F>(held: &Held, call: impl FnMut() -> F) -> Result<T>
+pub(crate) async fn repeated<T, F>(active: &ActiveRun, call: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    repeated_within(held, Duration::MAX, call).await
+    repeated_within(active, Duration::MAX, call).await
 }
 
 /// The same; but a call that is refused, and not only unanswered, for as long as `patience` is given up.
-async fn repeated_within<T, F>(held: &Held, patience: Duration, mut call: impl FnMut() -> F) -> Result<T>
+async fn repeated_within<T, F>(
+    active: &ActiveRun,
+    patience: Duration,
+    mut call: impl FnMut() -> F,
+) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
@@ -246,12 +250,12 @@ where
             }
             if told.replace(error.code()) != Some(error.code()) {
                 tracing::warn!(
-                    run = %held.hold.id, code = %error.code(), error = error.message(), "a report on a run was refused, it is repeated"
+                    run = %active.hold.id, code = %error.code(), error = error.message(), "a report on a run was refused, it is repeated"
                 );
             }
         }
         tokio::select! {
-            () = held.until_lost() => return Err(Error::new(ErrorCode::LeaseLost, "the lease ran out")),
+            () = active.until_lost() => return Err(Error::new(ErrorCode::LeaseLost, "the lease ran out")),
             () = sleep(wait) => {}
         }
     }

@@ -13,7 +13,7 @@ use sprongus_core::error::{Error, ErrorCode, Result};
 use sprongus_core::runs::Runs;
 use tokio::time::{Instant, sleep};
 
-use crate::execution::active_run::Held;
+use crate::execution::active_run::ActiveRun;
 use crate::execution::recorder::Recorder;
 use crate::execution::transient::may_pass;
 use crate::process::StopReason;
@@ -39,7 +39,7 @@ pub(crate) type Told<'a> = Option<(&'a Recorder, &'a str)>;
 /// lost.
 pub(crate) async fn keep(
     runs: &dyn Runs,
-    held: &Held,
+    active: &ActiveRun,
     name: &ArtifactName,
     content_type: &str,
     body: impl Fn() -> ByteStream,
@@ -50,13 +50,13 @@ pub(crate) async fn keep(
     loop {
         let answer = tokio::select! {
             biased;
-            () = held.until_lost() => return Err(lost()),
-            answer = runs.put_artifact(&held.hold, name, content_type, body()) => answer,
+            () = active.until_lost() => return Err(lost()),
+            answer = runs.put_artifact(&active.hold, name, content_type, body()) => answer,
         };
         match answer {
             Err(error) if may_pass(error.code()) && begun.elapsed() < PATIENCE => {
                 if pause == FIRST_PAUSE {
-                    tracing::warn!(run = %held.hold.id, code = %error.code(), why = error.message(), "an artifact is not kept yet");
+                    tracing::warn!(run = %active.hold.id, code = %error.code(), why = error.message(), "an artifact is not kept yet");
                     if let Some((recorder, step)) = told {
                         let line =
                             format!("[a file is not kept yet, it is tried again: {}]", error.message());
@@ -66,13 +66,13 @@ pub(crate) async fn keep(
             }
             Err(error) if error.code() == ErrorCode::LeaseLost => {
                 // Nothing that is done from here on counts, and somebody else may be about to do it.
-                held.stop(StopReason::LeaseLost);
+                active.stop(StopReason::LeaseLost);
                 return Err(error);
             }
             answer => return answer,
         }
         tokio::select! {
-            () = held.until_lost() => return Err(lost()),
+            () = active.until_lost() => return Err(lost()),
             () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
         }
     }

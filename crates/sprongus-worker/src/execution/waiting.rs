@@ -8,7 +8,7 @@ use sprongus_core::ids::StepId;
 use sprongus_core::run::Gate;
 use sprongus_core::runs::Runs;
 
-use crate::execution::active_run::Held;
+use crate::execution::active_run::ActiveRun;
 use crate::execution::recorder::repeated;
 use crate::process::StopReason;
 
@@ -36,19 +36,19 @@ impl Approval {
 /// Lets go of the run at the step. When this is answered well, the run is not ours any more, and that is no loss.
 ///
 /// # Errors
-/// Why it does not wait. When it was called off or is lost, that is noted in `held`.
+/// Why it does not wait. When it was called off or is lost, that is noted in `active`.
 pub(crate) async fn wait(
     runs: &dyn Runs,
-    held: &Held,
+    active: &ActiveRun,
     step: StepId,
     timeout: Option<Duration>,
 ) -> Result<(), Error> {
-    held.leaves(true);
-    let answer = repeated(held, || runs.wait(&held.hold, step, timeout)).await;
+    active.leaves(true);
+    let answer = repeated(active, || runs.wait(&active.hold, step, timeout)).await;
     if let Err(error) = answer {
-        held.leaves(false);
+        active.leaves(false);
         if error.code() == ErrorCode::LeaseLost {
-            learn_why(runs, held).await;
+            learn_why(runs, active).await;
         }
         return Err(error);
     }
@@ -56,14 +56,14 @@ pub(crate) async fn wait(
 }
 
 /// A run that takes no word of us was called off, and is still ours to clean up; or it is somebody else's.
-pub(crate) async fn learn_why(runs: &dyn Runs, held: &Held) {
+pub(crate) async fn learn_why(runs: &dyn Runs, active: &ActiveRun) {
     let beat = async || {
-        let answers = runs.heartbeat(vec![held.hold.clone()], None).await?;
+        let answers = runs.heartbeat(vec![active.hold.clone()], None).await?;
         answers.into_iter().next().unwrap_or_else(|| Err(Error::internal("a heartbeat had no answer")))
     };
-    match repeated(held, beat).await {
-        Ok(beat) if beat.cancel => held.stop(StopReason::Canceled),
+    match repeated(active, beat).await {
+        Ok(beat) if beat.cancel => active.stop(StopReason::Canceled),
         Ok(_) => {}
-        Err(_) => held.stop(StopReason::LeaseLost),
+        Err(_) => active.stop(StopReason::LeaseLost),
     }
 }

@@ -18,7 +18,7 @@ use sprongus_core::run::Resume;
 use sprongus_core::step::{LogLine, Phase, Step, StepReport, StepStatus, StepType, Stream};
 use tokio::sync::{OnceCell, watch};
 
-use crate::execution::active_run::Held;
+use crate::execution::active_run::ActiveRun;
 use crate::execution::once::completed;
 use crate::execution::recorder::{Recorder, now, said};
 use crate::execution::transient::may_pass;
@@ -35,7 +35,7 @@ use crate::secrets::Masks;
 pub struct RunContext(Arc<Inner>);
 
 struct Inner {
-    held: Arc<Held>,
+    active: Arc<ActiveRun>,
     tools: Arc<Tools>,
     masks: Masks,
     /// Started with the first word: most handlers say none.
@@ -58,11 +58,11 @@ struct Inner {
 
 impl RunContext {
     pub(crate) fn new(work: Work, masks: Masks) -> Self {
-        let Work { held, tools, run: _, resume } = work;
+        let Work { active, tools, run: _, resume } = work;
         // Those of the steps before the gate are taken.
         let steps = resume.iter().flat_map(|resume| &resume.steps).map(|step| step.ordinal + 1).max();
         Self(Arc::new(Inner {
-            held,
+            active,
             tools,
             masks,
             recorder: OnceLock::new(),
@@ -81,25 +81,25 @@ impl RunContext {
     /// for those that must happen once a run.
     #[must_use]
     pub fn run_id(&self) -> RunId {
-        self.0.held.hold.id
+        self.0.active.hold.id
     }
 
     /// The claim this execution is under; grows with each one.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        self.0.held.hold.epoch
+        self.0.active.hold.epoch
     }
 
     /// The attempt, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.0.held.attempt
+        self.0.active.attempt
     }
 
     /// The run's kind.
     #[must_use]
     pub fn kind(&self) -> &Kind {
-        &self.0.held.kind
+        &self.0.active.kind
     }
 
     /// Tells how far the run is, 0 to 100 percent. Told often, only the latest is kept.
@@ -151,8 +151,8 @@ impl RunContext {
             return serde_json::from_str(&text).map_err(unfit);
         }
         let told = self.next(name, StepType::Command)?;
-        let Inner { tools, held, done, .. } = &*self.0;
-        let done = done.get_or_try_init(|| completed(tools.runs.as_ref(), held, |_| true)).await?;
+        let Inner { tools, active, done, .. } = &*self.0;
+        let done = done.get_or_try_init(|| completed(tools.runs.as_ref(), active, |_| true)).await?;
         if let Some(text) = done.get(name) {
             let output = serde_json::from_str(text).map_err(unfit)?;
             self.recorder().step(told(StepStatus::Skipped, Some(text.clone()))).await;
@@ -204,12 +204,12 @@ impl RunContext {
             self.recorder().step(step).await;
             return Ok(approval);
         }
-        let Inner { tools, held, waits, .. } = &*self.0;
+        let Inner { tools, active, waits, .. } = &*self.0;
         let step = self.next(name, StepType::Gate)?(StepStatus::Running, None);
-        let id = StepId::of(held.hold.id, held.hold.epoch, step.ordinal);
+        let id = StepId::of(active.hold.id, active.hold.epoch, step.ordinal);
         self.recorder().step(step).await;
         self.recorder().flush().await;
-        wait(tools.runs.as_ref(), held, id, timeout).await?;
+        wait(tools.runs.as_ref(), active, id, timeout).await?;
         waits.send_replace(true);
         Err(HandlerError::waits(name))
     }
@@ -285,29 +285,29 @@ impl RunContext {
         let name: ArtifactName =
             name.parse().map_err(|error: Error| HandlerError::permanent(error.message()))?;
         let body = body.into().open().await?;
-        let Inner { tools, held, output_ref, .. } = &*self.0;
+        let Inner { tools, active, output_ref, .. } = &*self.0;
         let kind = upload::content_type(&name);
-        let kept = upload::keep(tools.runs.as_ref(), held, &name, &kind, || body.stream(), None);
+        let kept = upload::keep(tools.runs.as_ref(), active, &name, &kind, || body.stream(), None);
         let artifact = kept.await.map_err(|error| {
             let why = format!("{name} cannot be kept: {}", error.message());
             let may_pass = may_pass(error.code()) || error.code() == ErrorCode::LeaseLost;
             if may_pass { HandlerError::retryable(why) } else { HandlerError::permanent(why) }
         })?;
         let mut output_ref = output_ref.lock().unwrap_or_else(PoisonError::into_inner);
-        output_ref.get_or_insert_with(|| name.reference(held.hold.id));
+        output_ref.get_or_insert_with(|| name.reference(active.hold.id));
         Ok(artifact)
     }
 
     /// Ends when the run is to stop: it was canceled, the worker shuts down, or the lease is lost. A handler that has not
     /// ended five seconds later is dropped at its next await; when the lease is lost, at once.
     pub async fn canceled(&self) {
-        self.0.held.until_stopped().await;
+        self.0.active.until_stopped().await;
     }
 
     /// Whether the run is to stop.
     #[must_use]
     pub fn is_canceled(&self) -> bool {
-        self.0.held.stopped().is_some()
+        self.0.active.stopped().is_some()
     }
 
     /// Names where the run's outcome lies, for its `outputRef`.
@@ -316,16 +316,16 @@ impl RunContext {
     }
 
     fn recorder(&self) -> &Recorder {
-        let Inner { recorder, tools, held, .. } = &*self.0;
-        recorder.get_or_init(|| Recorder::start(Arc::clone(&tools.runs), Arc::clone(held)))
+        let Inner { recorder, tools, active, .. } = &*self.0;
+        recorder.get_or_init(|| Recorder::start(Arc::clone(&tools.runs), Arc::clone(active)))
     }
 
     pub(crate) fn masks(&self) -> &Masks {
         &self.0.masks
     }
 
-    pub(crate) fn held(&self) -> &Held {
-        &self.0.held
+    pub(crate) fn active(&self) -> &ActiveRun {
+        &self.0.active
     }
 
     pub(crate) fn take_output_ref(&self) -> Option<String> {
@@ -365,6 +365,6 @@ fn told(
 
 impl fmt::Debug for RunContext {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_tuple("RunContext").field(&self.0.held.hold).finish()
+        out.debug_tuple("RunContext").field(&self.0.active.hold).finish()
     }
 }

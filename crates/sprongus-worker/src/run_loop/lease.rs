@@ -15,7 +15,7 @@ use sprongus_core::run::{Beat, Claimed, Hold};
 use sprongus_core::runs::Runs;
 use tokio::time::{Instant, timeout};
 
-use crate::execution::active_run::Held;
+use crate::execution::active_run::ActiveRun;
 use crate::process::StopReason;
 
 /// Which part of a lease may pass without a renewal before the run is given up.
@@ -36,7 +36,7 @@ pub(crate) enum Standing {
 
 #[derive(Debug)]
 pub(crate) struct Lease {
-    pub(crate) held: Arc<Held>,
+    pub(crate) active: Arc<ActiveRun>,
     pub(crate) standing: Standing,
     renewed: Instant,
     length: Duration,
@@ -61,30 +61,30 @@ impl Leases {
     }
 
     /// Takes a claimed run; `asked` is when the claim was first sent.
-    pub(crate) fn take(&mut self, claimed: &Claimed, asked: Instant) -> Arc<Held> {
-        let held = Arc::new(Held::of(claimed));
+    pub(crate) fn take(&mut self, claimed: &Claimed, asked: Instant) -> Arc<ActiveRun> {
+        let active = Arc::new(ActiveRun::of(claimed));
         let length = Duration::from_millis(claimed.lease.lease_ms);
-        let lease = Lease { held: Arc::clone(&held), standing: Standing::Open, renewed: asked, length };
+        let lease = Lease { active: Arc::clone(&active), standing: Standing::Open, renewed: asked, length };
         // The run came back to us under a new epoch: what we still do under the old one must end.
-        if let Some(old) = self.all.insert(held.hold.id, lease) {
-            old.held.stop(StopReason::LeaseLost);
+        if let Some(old) = self.all.insert(active.hold.id, lease) {
+            old.active.stop(StopReason::LeaseLost);
         }
-        held
+        active
     }
 
     /// The lease of exactly this claim.
     pub(crate) fn get(&mut self, id: RunId, epoch: u64) -> Option<&mut Lease> {
-        self.all.get_mut(&id).filter(|lease| lease.held.hold.epoch == epoch)
+        self.all.get_mut(&id).filter(|lease| lease.active.hold.epoch == epoch)
     }
 
     /// Lets go of exactly this claim.
-    pub(crate) fn let_go(&mut self, id: RunId, epoch: u64) -> Option<Arc<Held>> {
+    pub(crate) fn let_go(&mut self, id: RunId, epoch: u64) -> Option<Arc<ActiveRun>> {
         self.get(id, epoch)?;
-        self.all.remove(&id).map(|lease| lease.held)
+        self.all.remove(&id).map(|lease| lease.active)
     }
 
     pub(crate) fn stop_all(&self, reason: StopReason) {
-        self.all.values().for_each(|lease| lease.held.stop(reason));
+        self.all.values().for_each(|lease| lease.active.stop(reason));
     }
 
     /// How often to beat.
@@ -96,12 +96,12 @@ impl Leases {
     /// The holds to beat for: all but those that came or were renewed just now.
     pub(crate) fn due(&self, now: Instant, pace: Duration) -> Vec<Hold> {
         let stale = |lease: &&Lease| now.saturating_duration_since(lease.renewed) >= pace / 2;
-        self.all.values().filter(stale).map(|lease| lease.held.hold.clone()).collect()
+        self.all.values().filter(stale).map(|lease| lease.active.hold.clone()).collect()
     }
 
     /// Takes a heartbeat's answers; `sent` is when it was asked. Says whether the worker should drain, and which claims
     /// are lost.
-    pub(crate) fn renew(&mut self, sent: Instant, answers: Vec<Answer>) -> (bool, Vec<Arc<Held>>) {
+    pub(crate) fn renew(&mut self, sent: Instant, answers: Vec<Answer>) -> (bool, Vec<Arc<ActiveRun>>) {
         let (mut drain, mut lost) = (false, Vec::new());
         for (hold, answer) in answers {
             let Some(lease) = self.get(hold.id, hold.epoch) else { continue };
@@ -111,7 +111,7 @@ impl Leases {
                     lease.length = Duration::from_millis(beat.lease_ms);
                     drain |= beat.drain;
                     if beat.cancel {
-                        lease.held.stop(StopReason::Canceled);
+                        lease.active.stop(StopReason::Canceled);
                     }
                 }
                 // A report on the way, or the word that it waits at a gate, may have let go of the run already; its own answer
@@ -119,9 +119,9 @@ impl Leases {
                 Err(error)
                     if error.code() == ErrorCode::LeaseLost
                         && lease.standing != Standing::Reporting
-                        && !lease.held.is_leaving() =>
+                        && !lease.active.is_leaving() =>
                 {
-                    lease.held.stop(StopReason::LeaseLost);
+                    lease.active.stop(StopReason::LeaseLost);
                     lost.extend(self.let_go(hold.id, hold.epoch));
                 }
                 Err(_) => {}
@@ -132,17 +132,17 @@ impl Leases {
 
     /// Gives up what could not be renewed in time. A report is harmless when it comes late, so what is only waiting for
     /// one to be answered is held to the end.
-    pub(crate) fn fence(&mut self, now: Instant) -> Vec<Arc<Held>> {
+    pub(crate) fn fence(&mut self, now: Instant) -> Vec<Arc<ActiveRun>> {
         let given_up = |lease: &Lease| {
-            let held = match lease.standing {
+            let active = match lease.standing {
                 Standing::Open => lease.length.mul_f64(FENCE),
                 Standing::Reporting => lease.length,
             };
-            now.saturating_duration_since(lease.renewed) >= held
+            now.saturating_duration_since(lease.renewed) >= active
         };
         let gone: Vec<_> =
-            self.all.extract_if(|_, lease| given_up(lease)).map(|(_, lease)| lease.held).collect();
-        gone.iter().for_each(|held| held.stop(StopReason::LeaseLost));
+            self.all.extract_if(|_, lease| given_up(lease)).map(|(_, lease)| lease.active).collect();
+        gone.iter().for_each(|active| active.stop(StopReason::LeaseLost));
         gone
     }
 }

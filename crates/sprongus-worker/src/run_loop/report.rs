@@ -14,7 +14,7 @@ use sprongus_core::run::{Outcome, Run};
 use sprongus_core::runs::Runs;
 use tokio::time::Instant;
 
-use crate::execution::active_run::Held;
+use crate::execution::active_run::ActiveRun;
 use crate::execution::transient::{is_fault_of_content, may_pass, pause};
 
 /// The most reports in one call.
@@ -26,7 +26,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 /// A report that waits for its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
-    pub(crate) held: Arc<Held>,
+    pub(crate) active: Arc<ActiveRun>,
     pub(crate) outcome: Outcome,
     /// How long the execution took; none where nothing was executed.
     pub(crate) took: Option<Duration>,
@@ -38,8 +38,8 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(crate) fn new(held: Arc<Held>, outcome: Outcome, took: Option<Duration>) -> Self {
-        Self { held, outcome, took, tries: 0, not_before: None, refused: None }
+    pub(crate) fn new(active: Arc<ActiveRun>, outcome: Outcome, took: Option<Duration>) -> Self {
+        Self { active, outcome, took, tries: 0, not_before: None, refused: None }
     }
 }
 
@@ -131,7 +131,7 @@ impl Reports {
 
 /// Sends a batch.
 pub(crate) async fn send(runs: Arc<dyn Runs>, worker: WorkerId, reports: Vec<Pending>) -> Sent {
-    let report = |pending: &Pending| pending.held.hold.report(pending.outcome.clone());
+    let report = |pending: &Pending| pending.active.hold.report(pending.outcome.clone());
     let answers = runs.finish(&worker, reports.iter().map(report).collect()).await;
     Sent { reports, answers }
 }
@@ -150,7 +150,7 @@ pub(crate) fn settle(report: &mut Pending, answer: Result<Run>) -> Settled {
         return Settled::Refused;
     }
     tracing::error!(
-        run = %report.held.hold.id, kind = %report.held.kind, code = %error.code(), error = error.message(),
+        run = %report.active.hold.id, kind = %report.active.kind, code = %error.code(), error = error.message(),
         "a report was refused"
     );
     match report.outcome {
@@ -171,7 +171,7 @@ impl Pending {
         if !error.retryable() && self.refused != Some(error.code()) {
             self.refused = Some(error.code());
             tracing::error!(
-                run = %self.held.hold.id, kind = %self.held.kind, code = %error.code(), error = error.message(),
+                run = %self.active.hold.id, kind = %self.active.kind, code = %error.code(), error = error.message(),
                 "a report was refused, it is repeated while the lease lasts"
             );
         }

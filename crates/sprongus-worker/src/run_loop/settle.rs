@@ -8,49 +8,49 @@ use sprongus_core::run::{Outcome, Run};
 use sprongus_core::state::State;
 
 use super::Shift;
-use crate::execution::active_run::Held;
-use crate::execution::{Left, Over};
+use crate::execution::active_run::ActiveRun;
+use crate::execution::{Executed, FollowUp};
 use crate::run_loop::lease::Standing;
 use crate::run_loop::report::{Pending, Sent, Settled, settle};
 
 impl Shift {
-    pub(super) fn executed(&mut self, over: Over) {
-        let Over { held, took, left, executed } = over;
+    pub(super) fn executed(&mut self, over: Executed) {
+        let Executed { active, took, follow_up, executed } = over;
         if executed {
             took.into_iter().for_each(|took| self.pace.executed(took));
         }
-        match left {
-            Left::Report(outcome) => self.report(Pending::new(held, outcome, took)),
-            Left::NoRoom(why) => {
+        match follow_up {
+            FollowUp::Report(outcome) => self.report(Pending::new(active, outcome, took)),
+            FollowUp::NoRoom(why) => {
                 self.lacks_room(&why);
-                self.report(Pending::new(held, Outcome::Release, None));
+                self.report(Pending::new(active, Outcome::Release, None));
             }
-            Left::Closed => {
-                self.leases.let_go(held.hold.id, held.hold.epoch);
-                self.summary.canceled += u64::from(!held.cleanup);
-                ended(&held, took, if held.cleanup { "cleaned" } else { "canceled" });
+            FollowUp::Closed => {
+                self.leases.let_go(active.hold.id, active.hold.epoch);
+                self.summary.canceled += u64::from(!active.cleanup);
+                ended(&active, took, if active.cleanup { "cleaned" } else { "canceled" });
             }
-            Left::Waiting => {
+            FollowUp::Waiting => {
                 // It may have come back to us already, under another epoch.
-                self.leases.let_go(held.hold.id, held.hold.epoch);
+                self.leases.let_go(active.hold.id, active.hold.epoch);
                 self.summary.waiting += 1;
-                ended(&held, took, "waiting");
+                ended(&active, took, "waiting");
             }
-            Left::Lost => {
-                let lost = self.leases.let_go(held.hold.id, held.hold.epoch);
+            FollowUp::Lost => {
+                let lost = self.leases.let_go(active.hold.id, active.hold.epoch);
                 self.lose(lost);
-                ended(&held, took, "lease_lost");
+                ended(&active, took, "lease_lost");
             }
         }
     }
 
     pub(super) fn report(&mut self, pending: Pending) {
         // A claim that was lost meanwhile has no report to make.
-        if let Some(lease) = self.leases.get(pending.held.hold.id, pending.held.hold.epoch) {
+        if let Some(lease) = self.leases.get(pending.active.hold.id, pending.active.hold.epoch) {
             lease.standing = Standing::Reporting;
             self.reports.push(pending);
         } else {
-            ended(&pending.held, pending.took, "lease_lost");
+            ended(&pending.active, pending.took, "lease_lost");
         }
     }
 
@@ -73,7 +73,7 @@ impl Shift {
             match settle(&mut pending, answer) {
                 Settled::Taken(run) => self.taken(&pending, &run),
                 // Its run may have been called off while the report was on its way: then this is still to be told.
-                Settled::Refused => self.close(pending.held, pending.took),
+                Settled::Refused => self.close(pending.active, pending.took),
                 Settled::Again => self.report(pending),
             }
         }
@@ -90,8 +90,8 @@ impl Shift {
     }
 
     fn taken(&mut self, pending: &Pending, run: &Run) {
-        let held = &pending.held;
-        self.leases.let_go(held.hold.id, held.hold.epoch);
+        let active = &pending.active;
+        self.leases.let_go(active.hold.id, active.hold.epoch);
         let (count, outcome) = match (&pending.outcome, run.state) {
             (Outcome::Succeed { .. }, _) => (&mut self.summary.succeeded, "succeeded"),
             (Outcome::Release, _) => (&mut self.summary.released, "released"),
@@ -101,14 +101,14 @@ impl Shift {
             }
         };
         *count += 1;
-        ended(held, pending.took, outcome);
+        ended(active, pending.took, outcome);
     }
 
-    pub(super) fn lose(&mut self, lost: impl IntoIterator<Item = Arc<Held>>) {
-        for held in lost {
+    pub(super) fn lose(&mut self, lost: impl IntoIterator<Item = Arc<ActiveRun>>) {
+        for active in lost {
             self.summary.lost += 1;
             tracing::warn!(
-                run = %held.hold.id, kind = %held.kind, epoch = held.hold.epoch, "lease lost, the run is dropped"
+                run = %active.hold.id, kind = %active.kind, epoch = active.hold.epoch, "lease lost, the run is dropped"
             );
         }
     }
@@ -122,10 +122,10 @@ fn unanswered(failure: Option<&Error>) -> Error {
     }
 }
 
-fn ended(held: &Held, took: Option<Duration>, outcome: &'static str) {
+fn ended(active: &ActiveRun, took: Option<Duration>, outcome: &'static str) {
     let elapsed_ms = took.map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     tracing::info!(
-        run = %held.hold.id, kind = %held.kind, attempt = held.attempt, epoch = held.hold.epoch,
-        worker = %held.hold.worker_id, outcome, elapsed_ms, "run ended"
+        run = %active.hold.id, kind = %active.kind, attempt = active.attempt, epoch = active.hold.epoch,
+        worker = %active.hold.worker_id, outcome, elapsed_ms, "run ended"
     );
 }

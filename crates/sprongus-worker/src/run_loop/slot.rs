@@ -8,15 +8,15 @@ use sprongus_core::names::Kind;
 use sprongus_core::run::{Claimed, Outcome};
 use tokio::sync::mpsc;
 
-use crate::execution::active_run::Held;
-use crate::execution::{Execute, Left, Over, Tools, Work, execute};
+use crate::execution::active_run::ActiveRun;
+use crate::execution::{Execute, Executed, FollowUp, Tools, Work, execute};
 use crate::process::StopReason;
 use crate::run_loop::News;
 
 /// After so many runs that never waited for anything a slot lets others have its thread.
 const IN_A_ROW: usize = 64;
 
-pub(crate) type Waiting = VecDeque<(Claimed, Arc<Held>)>;
+pub(crate) type Waiting = VecDeque<(Claimed, Arc<ActiveRun>)>;
 
 /// What slots and loop share.
 pub(crate) struct Slots {
@@ -44,20 +44,25 @@ impl Slots {
     pub(crate) async fn work(self: Arc<Self>) {
         for row in 1_usize.. {
             let next = self.waiting().pop_front();
-            let Some((claimed, held)) = next else { break };
+            let Some((claimed, active)) = next else { break };
             // The loop has let go of it already.
-            if held.stopped() == Some(StopReason::LeaseLost) {
+            if active.stopped() == Some(StopReason::LeaseLost) {
                 continue;
             }
-            let over = match self.kinds.get(&held.kind) {
+            let over = match self.kinds.get(&active.kind) {
                 Some(executor) => {
                     let Claimed { run, resume, .. } = claimed;
-                    let work = Work { run, held, tools: Arc::clone(&self.tools), resume };
+                    let work = Work { run, active, tools: Arc::clone(&self.tools), resume };
                     execute(Arc::clone(executor), work).await
                 }
-                None => Over { held, took: None, left: Left::Report(Outcome::Release), executed: false },
+                None => Executed {
+                    active,
+                    took: None,
+                    follow_up: FollowUp::Report(Outcome::Release),
+                    executed: false,
+                },
             };
-            let _ = self.news.send(News::Over(over));
+            let _ = self.news.send(News::Executed(over));
             if row.is_multiple_of(IN_A_ROW) {
                 tokio::task::yield_now().await;
             }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{News, Shift};
-use crate::execution::active_run::Held;
+use crate::execution::active_run::ActiveRun;
 use crate::execution::recorder::now;
-use crate::execution::{Over, close};
+use crate::execution::{Executed, close};
 use crate::process::StopReason;
 use crate::run_loop::report::Pending;
 use crate::run_loop::shutdown::Stage;
@@ -79,33 +79,33 @@ impl Shift {
     /// Gives back what was claimed ahead. A CLEANUP is handed out only once, so it is kept and done.
     pub(super) fn release_waiting(&mut self) {
         let (kept, released) =
-            std::mem::take(&mut *self.slots.waiting()).into_iter().partition(|(_, held)| held.cleanup);
+            std::mem::take(&mut *self.slots.waiting()).into_iter().partition(|(_, active)| active.cleanup);
         *self.slots.waiting() = kept;
         let released: Waiting = released;
-        for (_, held) in released {
-            self.report(Pending::new(held, Outcome::Release, None));
+        for (_, active) in released {
+            self.report(Pending::new(active, Outcome::Release, None));
         }
     }
 
     /// Closes what was called off before it was begun.
     pub(super) fn put_away_stopped(&mut self) {
         let mut stopped = Vec::new();
-        self.slots.waiting().retain(|(_, held)| {
-            let put_away = !held.cleanup && held.stopped() == Some(StopReason::Canceled);
+        self.slots.waiting().retain(|(_, active)| {
+            let put_away = !active.cleanup && active.stopped() == Some(StopReason::Canceled);
             if put_away {
-                stopped.push(Arc::clone(held));
+                stopped.push(Arc::clone(active));
             }
             !put_away
         });
-        stopped.into_iter().for_each(|held| self.close(held, None));
+        stopped.into_iter().for_each(|active| self.close(active, None));
     }
 
     /// Tells that nothing of an ended run is left here.
-    pub(super) fn close(&self, held: Arc<Held>, took: Option<Duration>) {
+    pub(super) fn close(&self, active: Arc<ActiveRun>, took: Option<Duration>) {
         let runs = Arc::clone(&self.runs);
         self.spawn(async move {
-            let left = close(runs.as_ref(), &held, now()).await;
-            News::Over(Over { held, took, left, executed: false })
+            let follow_up = close(runs.as_ref(), &active, now()).await;
+            News::Executed(Executed { active, took, follow_up, executed: false })
         });
     }
 }

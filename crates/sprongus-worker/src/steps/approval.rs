@@ -7,61 +7,58 @@ use sprongus_core::error::ErrorCode;
 use sprongus_core::ids::StepId;
 use sprongus_core::step::StepStatus;
 
-use crate::declaration::StepDeclaration;
 use crate::execution::recorder::repeated;
 use crate::execution::transient::may_pass;
 use crate::execution::waiting::{learn_why, wait};
 use crate::process::StopReason;
-use crate::steps::attempt::{Attempt, Place, report};
-use crate::steps::outcome::{Ended, Trouble};
+use crate::steps::attempt::Attempt;
+use crate::steps::context::StepContext;
+use crate::steps::outcome::{StepFailure, StepOutcome};
 use crate::workdir::pack::{LeftOut, PackFault, pack};
 
 /// Lets the run wait at the step. Answers nothing when it does, and otherwise why it does not.
 pub(crate) async fn execute(
-    attempt: &mut Attempt,
-    step: &StepDeclaration,
+    attempt: &Attempt,
     timeout: Option<Duration>,
-    place: &Place<'_>,
-) -> Option<Ended> {
-    let (held, recorder) = (place.held, place.recorder);
+    context: &StepContext<'_>,
+) -> Option<StepOutcome> {
+    let step = context.step;
+    let (active, recorder) = (context.active, context.recorder);
     // Whoever looks at a run that waits must find the step it waits at.
     recorder.flush().await;
-    // From here on one may be kept, whatever is heard of it.
-    attempt.kept = true;
     let left_out = tokio::select! {
-        kept = keep(attempt, step, place) => match kept {
+        kept = keep(attempt, context) => match kept {
             Ok(left_out) => left_out,
-            Err(trouble) => return Some(Ended::failed(trouble)),
+            Err(trouble) => return Some(StepOutcome::failed(trouble)),
         },
-        () = held.until_called_off() => return Some(Ended::failed(called_off(attempt, step, place))),
+        () = active.until_called_off() => return Some(StepOutcome::failed(called_off(attempt, context))),
     };
     let lines: Vec<_> = left_out.lines().map(|line| attempt.masks.text(&line)).collect();
     if !lines.is_empty() {
         // Whoever is asked looks at the step, and so does whoever misses something behind it.
-        let told = report(step, StepStatus::Running, Some(lines.join("\n")));
-        recorder.step(told).await;
+        context.record(StepStatus::Running, Some(lines.join("\n"))).await;
     }
     for line in lines {
         recorder.say(Some(&step.name), line).await;
     }
     recorder.flush().await;
-    let id = StepId::of(held.hold.id, held.hold.epoch, step.ordinal);
-    let answer = wait(place.tools.runs.as_ref(), held, id, timeout).await;
+    let id = StepId::of(active.hold.id, active.hold.epoch, step.ordinal);
+    let answer = wait(context.tools.runs.as_ref(), active, id, timeout).await;
     let error = answer.err()?;
-    Some(Ended::failed(if error.code() == ErrorCode::LeaseLost {
-        called_off(attempt, step, place)
+    Some(StepOutcome::failed(if error.code() == ErrorCode::LeaseLost {
+        called_off(attempt, context)
     } else {
-        attempt.trouble(step, &format!("cannot wait: {}", error.message()), true)
+        attempt.failure(context.step, &format!("cannot wait: {}", error.message()), true)
     }))
 }
 
 /// Keeps the work directory, however often its bytes have to be brought.
-async fn keep(attempt: &Attempt, step: &StepDeclaration, place: &Place<'_>) -> Result<LeftOut, Trouble> {
-    let (held, runs) = (place.held, &place.tools.runs);
+async fn keep(attempt: &Attempt, context: &StepContext<'_>) -> Result<LeftOut, StepFailure> {
+    let (active, runs) = (context.active, &context.tools.runs);
     let state = serde_json::to_vec(&attempt.carried()).unwrap_or_default();
     let bring = || async {
-        let packing = pack(place.folders.work(), state.clone());
-        let answer = runs.keep_workdir(&held.hold, packing.body).await;
+        let packing = pack(context.folders.work(), state.clone());
+        let answer = runs.keep_workdir(&active.hold, packing.body).await;
         let packed = packing.task.await;
         match (answer, packed) {
             (Ok(()), Ok(Ok(left_out))) => Ok(Ok(left_out)),
@@ -77,20 +74,20 @@ async fn keep(attempt: &Attempt, step: &StepDeclaration, place: &Place<'_>) -> R
             (Err(error), Ok(_)) => Err(error),
         }
     };
-    match repeated(held, bring).await {
+    match repeated(active, bring).await {
         Ok(Ok(left_out)) => Ok(left_out),
-        Ok(Err(why)) => Err(attempt.trouble(step, &why, false)),
+        Ok(Err(why)) => Err(attempt.failure(context.step, &why, false)),
         Err(error) if error.code() == ErrorCode::LeaseLost => {
-            learn_why(runs.as_ref(), held).await;
-            Err(called_off(attempt, step, place))
+            learn_why(runs.as_ref(), active).await;
+            Err(called_off(attempt, context))
         }
         Err(error) => {
             let why = format!("the work directory cannot be kept: {}", error.message());
-            Err(attempt.trouble(step, &why, may_pass(error.code())))
+            Err(attempt.failure(context.step, &why, may_pass(error.code())))
         }
     }
 }
 
-fn called_off(attempt: &Attempt, step: &StepDeclaration, place: &Place<'_>) -> Trouble {
-    attempt.stopped(step, place.held.stopped().unwrap_or(StopReason::LeaseLost))
+fn called_off(attempt: &Attempt, context: &StepContext<'_>) -> StepFailure {
+    attempt.stopped(context.step, context.active.stopped().unwrap_or(StopReason::LeaseLost))
 }

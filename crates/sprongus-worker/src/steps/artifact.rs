@@ -10,16 +10,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sprongus_core::artifact::ArtifactName;
-use tokio::sync::watch;
-use tokio::time::Instant;
 
-use crate::declaration::{ArtifactDeclaration, StepDeclaration};
+use crate::declaration::ArtifactDeclaration;
 use crate::execution::transient::may_pass;
 use crate::execution::upload;
 use crate::process::{Head, StopReason};
-use crate::steps::ai_action::{passed, stopped};
-use crate::steps::attempt::{Attempt, Place};
-use crate::steps::outcome::Ended;
+use crate::steps::attempt::Attempt;
+use crate::steps::context::StepContext;
+use crate::steps::outcome::StepOutcome;
 use pattern::Pattern;
 use walk::Found;
 
@@ -40,52 +38,44 @@ struct Keeping {
     list: String,
 }
 
-/// Executes the step. `deadline` is the end of the whole attempt's time, or of CLEANUP's; the step's own `timeout` counts
-/// besides. It ends soon after `stop` has a reason.
+/// Executes the step.
 pub(crate) async fn execute(
-    attempt: &mut Attempt,
-    step: &StepDeclaration,
+    attempt: &Attempt,
     declared: &ArtifactDeclaration,
-    place: &Place<'_>,
-    deadline: Option<Instant>,
-    stop: watch::Receiver<Option<StopReason>>,
-) -> Ended {
-    let until = [step.timeout.map(|limit| Instant::now() + limit), deadline].into_iter().flatten().min();
+    context: &StepContext<'_>,
+) -> StepOutcome {
+    let step = context.step;
     let mut keeping = Keeping::default();
     let kept = tokio::select! {
         biased;
-        reason = stopped(stop) => Kept::Stopped(reason),
-        () = passed(until) => Kept::TimedOut,
-        kept = keep_all(attempt, step, declared, place, &mut keeping) => kept,
+        reason = context.until_stopped() => Kept::Stopped(reason),
+        () = context.until_timed_out() => Kept::TimedOut,
+        kept = keep_all(attempt, declared, context, &mut keeping) => kept,
     };
     let Keeping { first, list } = keeping;
     let mut output = Head::default();
     output.push(list.as_bytes());
-    let trouble = match kept {
+    let failure = match kept {
         Kept::All => None,
-        Kept::Failed { why, retryable } => Some(attempt.trouble(step, &why, retryable)),
-        Kept::TimedOut => Some(attempt.timed_out(step, deadline)),
+        Kept::Failed { why, retryable } => Some(attempt.failure(step, &why, retryable)),
+        Kept::TimedOut => Some(attempt.timed_out(step, context.deadline)),
         Kept::Stopped(reason) => Some(attempt.stopped(step, reason)),
     };
-    // What a command named comes first; of artifacts the run's first one.
-    if let (None, None, Some(name)) = (&trouble, &attempt.said.output_ref, first) {
-        attempt.said.output_ref = Some(name.reference(place.held.hold.id));
-    }
-    Ended { output: Some(output.output()), trouble, ..Ended::default() }
+    let output = Some(output.output());
+    StepOutcome { output, first_artifact: first, failure, ..StepOutcome::default() }
 }
 
 async fn keep_all(
     attempt: &Attempt,
-    step: &StepDeclaration,
     declared: &ArtifactDeclaration,
-    place: &Place<'_>,
+    context: &StepContext<'_>,
     keeping: &mut Keeping,
 ) -> Kept {
-    let patterns = match patterns(attempt, step, declared, place) {
+    let patterns = match patterns(attempt, declared, context) {
         Ok(patterns) => patterns,
         Err(why) => return Kept::Failed { why, retryable: false },
     };
-    let work = place.folders.work();
+    let work = context.folders.work();
     let found = tokio::task::spawn_blocking(move || walk::find(&work, &patterns)).await;
     let Found { files, left_out } = match found {
         Ok(Ok(found)) => found,
@@ -94,7 +84,7 @@ async fn keep_all(
     };
     for left in left_out {
         let line = attempt.masks.text(&format!("[left out: {left}]"));
-        place.recorder.say(Some(&step.name), line).await;
+        context.recorder.say(Some(&context.step.name), line).await;
     }
     // A name is shown as it is, so one that is masked would point at nothing.
     if files.iter().any(|name| attempt.masks.are_in(name.as_str())) {
@@ -102,7 +92,7 @@ async fn keep_all(
         return Kept::Failed { why, retryable: false };
     }
     for name in files {
-        if let Err(failed) = keep(place, &step.name, name, keeping).await {
+        if let Err(failed) = keep(context, name, keeping).await {
             return failed;
         }
     }
@@ -111,11 +101,10 @@ async fn keep_all(
 
 fn patterns(
     attempt: &Attempt,
-    step: &StepDeclaration,
     declared: &ArtifactDeclaration,
-    place: &Place<'_>,
+    context: &StepContext<'_>,
 ) -> Result<Vec<Pattern>, String> {
-    let names = attempt.names(step, place);
+    let names = attempt.names(context.step, context.active);
     let of = |template: &crate::template::Template| {
         let pieces = template.pieces(&names).map_err(|fault| fault.to_string())?;
         Pattern::of(&pieces).map_err(|fault| fault.to_string())
@@ -123,9 +112,9 @@ fn patterns(
     declared.paths.iter().map(of).collect()
 }
 
-async fn keep(place: &Place<'_>, step: &str, name: ArtifactName, keeping: &mut Keeping) -> Result<(), Kept> {
+async fn keep(context: &StepContext<'_>, name: ArtifactName, keeping: &mut Keeping) -> Result<(), Kept> {
     let opened = {
-        let (work, name) = (place.folders.work(), name.clone());
+        let (work, name) = (context.folders.work(), name.clone());
         tokio::task::spawn_blocking(move || walk::open(&work, Path::new(name.as_str()))).await
     };
     let file: Arc<File> = match opened.map_err(std::io::Error::other).flatten() {
@@ -136,10 +125,10 @@ async fn keep(place: &Place<'_>, step: &str, name: ArtifactName, keeping: &mut K
             return Err(Kept::Failed { why, retryable: true });
         }
     };
-    let runs = place.tools.runs.as_ref();
+    let runs = context.tools.runs.as_ref();
     let body = || upload::bytes_of(Arc::clone(&file));
-    let told = Some((place.recorder, step));
-    match upload::keep(runs, place.held, &name, &upload::content_type(&name), body, told).await {
+    let told = Some((context.recorder, context.step.name.as_str()));
+    match upload::keep(runs, context.active, &name, &upload::content_type(&name), body, told).await {
         Ok(artifact) => {
             // Writing to a string cannot fail.
             let _ = writeln!(keeping.list, "{} {}", artifact.name, artifact.size);

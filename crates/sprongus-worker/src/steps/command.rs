@@ -10,19 +10,20 @@ use std::time::Duration;
 
 use sprongus_core::step::Stream;
 use sprongus_core::text::printable;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 
-use crate::declaration::{CommandTemplate, Phase, StepAction, StepDeclaration};
-use crate::execution::recorder::{Recorder, now};
-use crate::process::{self, CommandSpec, Ending, OutputLine, Status, StopReason};
+use crate::declaration::{CommandTemplate, StepAction};
+use crate::execution::recorder::now;
+use crate::process::{self, CommandSpec, Ending, OutputLine, Status};
 use crate::secrets::Masks;
-use crate::steps::attempt::{Attempt, Place};
+use crate::steps::attempt::Attempt;
 use crate::steps::command::child_runs::{ChildRuns, Refused};
 use crate::steps::command::output_file::{OutputEntry, OutputFile, Outputs};
 use crate::steps::command::spec::prepare;
+use crate::steps::context::StepContext;
 use crate::steps::log::StepLog;
-use crate::steps::outcome::{Ended, Over, Trouble};
+use crate::steps::outcome::{FailureScope, StepFailure, StepOutcome};
 
 /// How often a command's output file is looked at.
 const LOOK: Duration = Duration::from_millis(300);
@@ -38,80 +39,75 @@ const LESS_TAIL_BYTES: usize = 512;
 
 /// Executes a step, or a gate, that runs a command.
 pub(crate) async fn execute(
-    attempt: &mut Attempt,
-    step: &StepDeclaration,
+    attempt: &Attempt,
     command: &CommandTemplate,
-    place: &Place<'_>,
-    deadline: Option<Instant>,
-    stop: watch::Receiver<Option<StopReason>>,
-) -> Ended {
-    if let Err(why) = attempt.hand_out(command, place.tools.secrets.as_deref()) {
-        return Ended::failed(attempt.trouble(step, &why, false));
-    }
-    let (spec, file) = match prepare(attempt, step, command, place, deadline) {
+    context: &StepContext<'_>,
+) -> StepOutcome {
+    let step = context.step;
+    let (spec, file) = match prepare(attempt, command, context) {
         Ok(ready) => ready,
-        Err((why, retryable)) => return Ended::failed(attempt.trouble(step, &why, retryable)),
+        Err((why, retryable)) => return StepOutcome::failed(attempt.failure(step, &why, retryable)),
     };
-    let around = Surroundings { step: &step.name, recorder: place.recorder, masks: &attempt.masks };
-    let children = ChildRuns::new(&step.name, place, &attempt.masks, attempt.project.as_ref());
-    let mut log = StepLog::new(step, place, &attempt.masks, &attempt.budget);
-    let left = run(spec, file, around, children, &mut log, stop).await;
+    let mut log = StepLog::new(context, &attempt.masks, &attempt.budget);
+    let children = ChildRuns::new(context, &attempt.masks, attempt.project.as_ref());
+    let finished = run(spec, file, context, &attempt.masks, children, &mut log).await;
     log.end().await;
-    attempt.take(step, left, deadline)
+    judge(attempt, context, finished)
 }
 
-impl Attempt {
-    /// Takes over what a command left, and judges its end.
-    fn take(&mut self, step: &StepDeclaration, left: Left, deadline: Option<Instant>) -> Ended {
-        let Left { ending, outputs, refused, tail } = left;
-        match ending.gone_at {
-            Some(gone_at) => self.gone_at = Some(now().minus(gone_at.elapsed())),
-            None => tracing::warn!(step = step.name, "a process could not be ended"),
-        }
-        // What CLEANUP writes is about putting away; the result is the work's.
-        if step.phase != Phase::Cleanup {
-            self.said.result = outputs.result.or(self.said.result.take());
-            self.said.output_ref = outputs.output_ref.or(self.said.output_ref.take());
-        }
-        let mut trouble = (!ending.status.is_success()).then(|| self.judge(step, &ending.status, deadline));
-        if let Some(trouble) = trouble.as_mut().filter(|_| !tail.is_empty()) {
-            trouble.error = format!("{}\n{tail}", trouble.error);
-        }
-        // What a command that ended well has told its worker, and what the worker could not take: its step has not done what it was to do.
-        if trouble.is_none()
-            && let Some(problem) = outputs.lost
-        {
-            let why = format!("what it reported is lost: $SPRONGUS_OUTPUT {problem}");
-            trouble = Some(self.trouble(step, &why, true));
-        }
-        if let (None, Some(Refused { why, retryable })) = (&trouble, refused) {
-            trouble =
-                Some(self.trouble(step, &format!("a run that it asked for was refused: {why}"), retryable));
-        }
-        Ended { output: Some(ending.output), trouble, ..Ended::default() }
+/// What comes of what a command left.
+fn judge(attempt: &Attempt, context: &StepContext<'_>, finished: Finished) -> StepOutcome {
+    let step = context.step;
+    let Finished { ending, outputs, refused, tail } = finished;
+    let gone_at = ending.gone_at.map(|gone_at| now().minus(gone_at.elapsed()));
+    if gone_at.is_none() {
+        tracing::warn!(step = step.name, "a process could not be ended");
     }
+    let mut failure = (!ending.status.is_success()).then(|| failure(attempt, context, &ending.status));
+    if let Some(failure) = failure.as_mut().filter(|_| !tail.is_empty()) {
+        failure.error = format!("{}\n{tail}", failure.error);
+    }
+    // What a command that ended well has told its worker, and what the worker could not take: its step has not done what it was to do.
+    if failure.is_none()
+        && let Some(problem) = outputs.lost
+    {
+        let why = format!("what it reported is lost: $SPRONGUS_OUTPUT {problem}");
+        failure = Some(attempt.failure(step, &why, true));
+    }
+    if let (None, Some(Refused { why, retryable })) = (&failure, refused) {
+        let why = format!("a run that it asked for was refused: {why}");
+        failure = Some(attempt.failure(step, &why, retryable));
+    }
+    StepOutcome {
+        output: Some(ending.output),
+        result: outputs.result,
+        output_ref: outputs.output_ref,
+        gone_at,
+        failure,
+        ..StepOutcome::default()
+    }
+}
 
-    fn judge(&self, step: &StepDeclaration, status: &Status, deadline: Option<Instant>) -> Trouble {
-        let name = &step.name;
-        let what = match step.action {
-            StepAction::Gate(_) => format!("gate {name:?} did not pass: its command"),
-            StepAction::Command(_) | StepAction::AiAction(_) | StepAction::Artifact(_) => {
-                format!("step {name:?}")
-            }
-        };
-        let error = match status {
-            Status::Exited(code) => format!("{what} exited with {code}"),
-            Status::Signaled(signal) => format!("{what} was killed by signal {signal}"),
-            Status::CouldNotStart(fault) => self.masks.text(&format!("{what} {fault}")),
-            Status::TimedOut => return self.timed_out(step, deadline),
-            Status::Stopped(reason) => return self.stopped(step, *reason),
-        };
-        Trouble { error, retryable: !status.is_permanent(), over: Over::No }
-    }
+fn failure(attempt: &Attempt, context: &StepContext<'_>, status: &Status) -> StepFailure {
+    let (step, name) = (context.step, &context.step.name);
+    let what = match step.action {
+        StepAction::Gate(_) => format!("gate {name:?} did not pass: its command"),
+        StepAction::Command(_) | StepAction::AiAction(_) | StepAction::Artifact(_) => {
+            format!("step {name:?}")
+        }
+    };
+    let error = match status {
+        Status::Exited(code) => format!("{what} exited with {code}"),
+        Status::Signaled(signal) => format!("{what} was killed by signal {signal}"),
+        Status::CouldNotStart(fault) => attempt.masks.text(&format!("{what} {fault}")),
+        Status::TimedOut => return attempt.timed_out(step, context.deadline),
+        Status::Stopped(reason) => return attempt.stopped(step, *reason),
+    };
+    StepFailure { error, retryable: !status.is_permanent(), scope: FailureScope::Step }
 }
 
 /// What a command left.
-struct Left {
+struct Finished {
     ending: Ending,
     outputs: Outputs,
     /// A run that it asked for in vain.
@@ -120,62 +116,63 @@ struct Left {
     tail: String,
 }
 
-/// What a command needs of its attempt.
-struct Surroundings<'a> {
-    step: &'a str,
-    recorder: &'a Recorder,
-    masks: &'a Masks,
-}
-
 /// Runs the command to its end.
 async fn run(
     spec: CommandSpec,
     mut output: OutputFile,
-    around: Surroundings<'_>,
+    context: &StepContext<'_>,
+    masks: &Masks,
     mut children: ChildRuns<'_>,
     log: &mut StepLog<'_>,
-    stop: watch::Receiver<Option<StopReason>>,
-) -> Left {
+) -> Finished {
     let (lines, inbox) = mpsc::channel(IN_FLIGHT);
     let mut tail = Tails::default();
     let mut unread = VecDeque::new();
     let ending = {
         let ship = ship_lines(inbox, log, &mut tail);
-        let follow = follow(&mut output, &mut unread, &around, &mut children);
+        let follow = follow(&mut output, &mut unread, context, masks, &mut children);
+        let command = process::run(spec, lines, context.stop.clone());
         tokio::select! {
-            (ending, ()) = async { tokio::join!(process::run(spec, lines, stop), ship) } => ending,
+            (ending, ()) = async { tokio::join!(command, ship) } => ending,
             never = follow => match never {},
         }
     };
     let (entries, outputs) = output.finish();
     unread.extend(entries);
-    tell(&mut unread, &around, &mut children).await;
+    pass_on(&mut unread, context, masks, &mut children).await;
     children.send().await;
-    Left { ending, outputs, refused: children.refused(), tail: tail.text() }
+    Finished { ending, outputs, refused: children.refused(), tail: tail.text() }
 }
 
 async fn follow(
     output: &mut OutputFile,
     unread: &mut VecDeque<OutputEntry>,
-    around: &Surroundings<'_>,
+    context: &StepContext<'_>,
+    masks: &Masks,
     children: &mut ChildRuns<'_>,
 ) -> std::convert::Infallible {
     loop {
         sleep(LOOK).await;
         unread.extend(output.poll());
-        tell(unread, around, children).await;
+        pass_on(unread, context, masks, children).await;
         children.send().await;
     }
 }
 
-/// May be dropped and called again: what is not told yet is still there.
-async fn tell(entries: &mut VecDeque<OutputEntry>, around: &Surroundings<'_>, children: &mut ChildRuns<'_>) {
+/// May be dropped and called again: what was not passed on yet is still there.
+async fn pass_on(
+    entries: &mut VecDeque<OutputEntry>,
+    context: &StepContext<'_>,
+    masks: &Masks,
+    children: &mut ChildRuns<'_>,
+) {
     while let Some(entry) = entries.front() {
         match entry {
             OutputEntry::Child(text) => children.push(text).await,
-            OutputEntry::Progress(percent) => around.recorder.progress(u32::from(*percent), None),
+            OutputEntry::Progress(percent) => context.recorder.progress(u32::from(*percent), None),
             OutputEntry::Fault(fault) => {
-                around.recorder.say(Some(around.step), around.masks.text(&fault.to_string())).await;
+                let step = Some(context.step.name.as_str());
+                context.recorder.say(step, masks.text(&fault.to_string())).await;
             }
             OutputEntry::Result(_) | OutputEntry::OutputRef(_) => {}
         }

@@ -7,10 +7,9 @@ use sprongus_core::redact::LineEnds;
 use sprongus_core::step::{LogLine, Stream};
 use sprongus_core::time::Timestamp;
 
-use crate::declaration::StepDeclaration;
 use crate::process::OutputBudget;
 use crate::secrets::Masks;
-use crate::steps::attempt::Place;
+use crate::steps::context::StepContext;
 use crate::steps::spill::{Spill, Spilled, artifact_name};
 
 /// Pieces of a line are joined up to here, so that a secret on a seam is seen. A longer line is masked in parts; of it the log
@@ -19,8 +18,7 @@ const LONGEST_JOINED: usize = 64 * 1024;
 
 /// The way of one step's lines.
 pub(crate) struct StepLog<'a> {
-    step: &'a StepDeclaration,
-    place: &'a Place<'a>,
+    context: &'a StepContext<'a>,
     masks: &'a Masks,
     budget: &'a OutputBudget,
     stdout: Line,
@@ -53,14 +51,9 @@ pub(crate) struct Part {
 }
 
 impl<'a> StepLog<'a> {
-    pub(crate) fn new(
-        step: &'a StepDeclaration,
-        place: &'a Place<'a>,
-        masks: &'a Masks,
-        budget: &'a OutputBudget,
-    ) -> Self {
+    pub(crate) fn new(context: &'a StepContext<'a>, masks: &'a Masks, budget: &'a OutputBudget) -> Self {
         let (stdout, stderr) = (Line::default(), Line::default());
-        Self { step, place, masks, budget, stdout, stderr, spill: None, lines: 0, bytes: 0 }
+        Self { context, masks, budget, stdout, stderr, spill: None, lines: 0, bytes: 0 }
     }
 
     pub(crate) fn masks(&self) -> &'a Masks {
@@ -69,7 +62,7 @@ impl<'a> StepLog<'a> {
 
     /// A word of the worker's own about the step; masked here.
     pub(crate) async fn say(&self, text: &str) {
-        self.place.recorder.say(Some(&self.step.name), self.masks.text(text)).await;
+        self.context.recorder.say(Some(&self.context.step.name), self.masks.text(text)).await;
     }
 
     /// Takes a piece of a line, and gives back what is ready to be written.
@@ -111,8 +104,8 @@ impl<'a> StepLog<'a> {
         self.line(stream).begun = (!whole).then_some(goal);
         match (goal, begun) {
             (Goal::Log, None) => {
-                let step = Some(self.step.name.clone());
-                self.place.recorder.line(LogLine { stream, at, step, text }).await;
+                let step = Some(self.context.step.name.clone());
+                self.context.recorder.line(LogLine { stream, at, step, text }).await;
             }
             // The log cuts a line before its first part ends.
             (Goal::Log, Some(_)) => {}
@@ -128,9 +121,9 @@ impl<'a> StepLog<'a> {
     }
 
     async fn begin_spill(&self) -> Result<Spill, String> {
-        let Self { step, place, .. } = self;
+        let StepContext { step, folders, .. } = self.context;
         let made = match artifact_name(&step.name, step.ordinal) {
-            Ok(name) => Spill::create(place.folders.spill(step.ordinal), name.clone())
+            Ok(name) => Spill::create(folders.spill(step.ordinal), name.clone())
                 .await
                 .map(|spill| (spill, name))
                 .map_err(|error| format!("no file can be made for it: {}", error.kind())),
@@ -150,13 +143,13 @@ impl<'a> StepLog<'a> {
 
     /// Keeps what was spilled, and says how much there was. That it could not be kept is no fault of the step.
     pub(crate) async fn end(self) {
-        let Self { step, place, masks, lines, bytes, spill, .. } = self;
+        let Self { context, masks, lines, bytes, spill, .. } = self;
+        let StepContext { step, active, tools, recorder, .. } = context;
         let Some(spill) = spill else { return };
-        let say = |text: String| place.recorder.say(Some(&step.name), masks.text(&text));
+        let say = |text: String| recorder.say(Some(&step.name), masks.text(&text));
         say(format!("[output total: {bytes} bytes in {lines} lines]")).await;
         let Ok(spill) = spill else { return };
-        let Spilled { name, kept, lost, fault, answer } =
-            spill.keep(place.tools.runs.as_ref(), place.held).await;
+        let Spilled { name, kept, lost, fault, answer } = spill.keep(tools.runs.as_ref(), active).await;
         match answer {
             Ok(()) => say(format!("[the artifact {name} keeps {kept} bytes of it]")).await,
             Err(error) => {

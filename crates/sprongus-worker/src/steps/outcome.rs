@@ -1,78 +1,74 @@
-//! How one step of an attempt ended, whatever its type: what every executor of a step answers.
+//! What comes of a step, whatever its type: what every executor of a step answers.
 
-use tokio::time::Instant;
+use sprongus_core::artifact::ArtifactName;
+use sprongus_core::step::{Phase, StepReport, StepStatus, StepType};
+use sprongus_core::time::Timestamp;
 
-use crate::declaration::{Phase, StepDeclaration};
-use crate::duration::format_duration;
-use crate::process::{StepOutput, StopReason};
-use crate::steps::attempt::Attempt;
+use crate::declaration::{self, StepAction, StepDeclaration};
+use crate::process::StepOutput;
 
 /// How a step ended.
 #[derive(Debug, Default)]
-pub(crate) struct Ended {
-    /// What later steps see of it, as it is: it is masked, cut and recorded by [`Attempt`].
+pub(crate) struct StepOutcome {
+    /// What later steps see of it, as it is: it is masked, cut and recorded behind the executor.
     pub(crate) output: Option<StepOutput>,
     /// Tokens given to a model.
     pub(crate) tokens_in: Option<u64>,
     /// Tokens a model gave back.
     pub(crate) tokens_out: Option<u64>,
+    /// The run's result, where the step named one, as text.
+    pub(crate) result: Option<String>,
+    /// The run's `outputRef`, where the step named one.
+    pub(crate) output_ref: Option<String>,
+    /// The first artifact that was kept.
+    pub(crate) first_artifact: Option<ArtifactName>,
+    /// When its last process was gone.
+    pub(crate) gone_at: Option<Timestamp>,
     /// Why it did not complete; none when it did.
-    pub(crate) trouble: Option<Trouble>,
+    pub(crate) failure: Option<StepFailure>,
+}
+
+impl StepOutcome {
+    /// A step that did nothing.
+    pub(crate) fn failed(failure: StepFailure) -> Self {
+        Self { failure: Some(failure), ..Self::default() }
+    }
 }
 
 /// Why a step did not complete.
 #[derive(Debug)]
-pub(crate) struct Trouble {
+pub(crate) struct StepFailure {
     /// The run's error, masked.
     pub(crate) error: String,
     pub(crate) retryable: bool,
-    pub(crate) over: Over,
+    pub(crate) scope: FailureScope,
 }
 
-/// Whether a step after a failed one may run.
+/// What a failure ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Over {
-    /// Where the declaration says that the run goes on.
-    No,
-    /// The whole attempt's time is up.
-    OutOfTime,
-    /// It was stopped from outside.
+pub(crate) enum FailureScope {
+    /// The step; with `continue_on_error` the attempt goes on.
+    Step,
+    /// The attempt: its time is up.
+    Attempt,
+    /// The attempt, which was stopped from outside.
     Stopped,
 }
 
-impl Ended {
-    /// A step that did nothing.
-    pub(crate) fn failed(trouble: Trouble) -> Self {
-        Self { trouble: Some(trouble), ..Self::default() }
-    }
-}
-
-impl Attempt {
-    /// A step's own failure; `why` is masked here.
-    pub(crate) fn trouble(&self, step: &StepDeclaration, why: &str, retryable: bool) -> Trouble {
-        let error = self.masks.text(&format!("step {:?}: {why}", step.name));
-        Trouble { error, retryable, over: Over::No }
-    }
-
-    /// The failure of a step whose time was up: its own, or the whole attempt's when `deadline` has passed.
-    pub(crate) fn timed_out(&self, step: &StepDeclaration, deadline: Option<Instant>) -> Trouble {
-        let name = &step.name;
-        let whole = deadline.is_some_and(|end| Instant::now() >= end) && step.phase != Phase::Cleanup;
-        let (error, over) = match self.kind.timeout.filter(|_| whole) {
-            Some(limit) => {
-                (format!("timed out after {}, in step {name:?}", format_duration(limit)), Over::OutOfTime)
-            }
-            None => {
-                let limit = step.timeout.map(|limit| format!(" after {}", format_duration(limit)));
-                (format!("step {name:?} timed out{}", limit.unwrap_or_default()), Over::No)
-            }
-        };
-        Trouble { error, retryable: true, over }
-    }
-
-    /// The end of a step that was stopped from outside.
-    pub(crate) fn stopped(&self, step: &StepDeclaration, reason: StopReason) -> Trouble {
-        let error = format!("step {:?} was stopped: {reason}", step.name);
-        Trouble { error, retryable: true, over: Over::Stopped }
-    }
+/// A step as it is recorded.
+pub(crate) fn report(step: &StepDeclaration, status: StepStatus, output: Option<String>) -> StepReport {
+    let phase = match step.phase {
+        declaration::Phase::Setup => Phase::Setup,
+        declaration::Phase::Execution => Phase::Execution,
+        declaration::Phase::Validation => Phase::Validation,
+        declaration::Phase::Cleanup => Phase::Cleanup,
+    };
+    let kind = match step.action {
+        StepAction::Command(_) => StepType::Command,
+        StepAction::AiAction(_) => StepType::AiAction,
+        StepAction::Gate(_) => StepType::Gate,
+        StepAction::Artifact(_) => StepType::Artifact,
+    };
+    let (ordinal, name) = (step.ordinal, step.name.clone());
+    StepReport { ordinal, name, phase, kind, status, output, tokens_in: None, tokens_out: None }
 }

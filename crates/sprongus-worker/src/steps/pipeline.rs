@@ -1,5 +1,5 @@
 //! A kind declared in `sprongus.toml`, as an executor: what is made ready before its steps, and what is reported after
-//! them. The steps themselves are in [`crate::steps::attempt`].
+//! them. The steps themselves are in [`crate::steps::sequence`].
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,9 +18,11 @@ use crate::execution::{End, Execute, Executing, Execution, Work};
 use crate::leftovers::{self, Stray};
 use crate::process::StopReason;
 use crate::secrets::{Resolved, resolve};
-use crate::steps::attempt::{Attempt, Place, Verdict};
+use crate::steps::attempt::Attempt;
 use crate::steps::command::spec::check_arguments;
+use crate::steps::context::AttemptContext;
 use crate::steps::restore::{self, NotRestored, drop_kept, gate_of};
+use crate::steps::sequence::{self, Verdict};
 use crate::template::{RunNames, TemplateContext, TemplateFault};
 use crate::workdir::{NoRoom, Workdir};
 
@@ -47,7 +49,7 @@ impl Execute for Pipeline {
     fn execute(&self, work: Work) -> Executing {
         let Self { kind, project_dir } = self.clone();
         Box::pin(async move {
-            let recorder = Recorder::start(Arc::clone(&work.tools.runs), Arc::clone(&work.held));
+            let recorder = Recorder::start(Arc::clone(&work.tools.runs), Arc::clone(&work.active));
             let execution = match ready(&kind, &project_dir, &work, &recorder).await {
                 Ok((attempt, folders)) => {
                     let mut execution = run(&kind, &work, &recorder, attempt, &folders).await;
@@ -58,7 +60,7 @@ impl Execute for Pipeline {
                     execution
                 }
                 // Nothing was begun, and what waits for it behind a gate stays where it is.
-                Err(NotReady { no_room: Some(why), .. }) if !work.held.cleanup => {
+                Err(NotReady { no_room: Some(why), .. }) if !work.active.cleanup => {
                     recorder.say(None, format!("given back: {why}")).await;
                     Execution { end: End::NoRoom(why), gone_at: crate::execution::recorder::now() }
                 }
@@ -86,7 +88,7 @@ const STRAYS_GRACE: Duration = Duration::from_secs(1);
 
 /// Ends what the attempt's commands have left running outside of their groups, and names it; whether there was anything.
 async fn end_strays(work: &Work, recorder: &Recorder, folders: &Workdir) -> bool {
-    let lost = work.held.stopped() == Some(StopReason::LeaseLost);
+    let lost = work.active.stopped() == Some(StopReason::LeaseLost);
     let (input, grace) = (folders.input(), if lost { Duration::ZERO } else { STRAYS_GRACE });
     let ended = tokio::task::spawn_blocking(move || leftovers::end_strays(&input, grace)).await;
     let ended = ended.unwrap_or_default();
@@ -143,11 +145,11 @@ async fn ready(
     let done = earlier(kind, work).await?;
     let mut attempt = Attempt::new(Arc::clone(kind), project_dir.to_owned(), asked, input, masks, done);
     for command in certain.into_iter().filter_map(|step| step.action.command()) {
-        attempt.hand_out(command, folder).map_err(for_good)?;
+        attempt.hand_out_to(command, folder).map_err(for_good)?;
     }
     attempt.project.clone_from(&work.run.project_id);
     let folders =
-        Workdir::make(&work.tools.scratch, &work.held.hold, &attempt.text).await.map_err(|error| {
+        Workdir::make(&work.tools.scratch, &work.active.hold, &attempt.text).await.map_err(|error| {
             let why = NoRoom::of(&error);
             NotReady { error: why.to_string(), retryable: true, no_room: Some(why) }
         })?;
@@ -162,14 +164,14 @@ async fn ready(
 
 /// Whether the run was called off while it waited at a gate.
 fn waited(work: &Work) -> bool {
-    work.held.cleanup && work.run.gate.as_ref().is_some_and(|gate| !gate.resumed)
+    work.active.cleanup && work.run.gate.as_ref().is_some_and(|gate| !gate.resumed)
 }
 
 /// Whether an execution before this one may have kept a work directory that nobody wants any more.
 fn may_have_kept(kind: &KindDeclaration, work: &Work) -> bool {
     let asks =
         |step: &StepDeclaration| matches!(step.action, StepAction::Gate(GateDeclaration::Approval { .. }));
-    work.held.hold.epoch > 1 && kind.steps.iter().any(asks)
+    work.active.hold.epoch > 1 && kind.steps.iter().any(asks)
 }
 
 async fn earlier(kind: &KindDeclaration, work: &Work) -> Result<HashMap<String, String>, NotReady> {
@@ -177,7 +179,7 @@ async fn earlier(kind: &KindDeclaration, work: &Work) -> Result<HashMap<String, 
         return Ok(HashMap::new());
     }
     let once = |name: &str| kind.steps.iter().any(|step| step.once && step.name == name);
-    once::completed(work.tools.runs.as_ref(), &work.held, once).await.map_err(|error| NotReady {
+    once::completed(work.tools.runs.as_ref(), &work.active, once).await.map_err(|error| NotReady {
         error: format!("the steps of earlier attempts cannot be read: {}", error.message()),
         retryable: error.code() != ErrorCode::NotFound,
         no_room: None,
@@ -237,14 +239,14 @@ async fn run(
     mut attempt: Attempt,
     folders: &Workdir,
 ) -> Execution {
-    let held = &work.held;
-    let place = Place { held, tools: &work.tools, recorder, folders };
-    let verdict = if held.cleanup { Verdict::Stopped } else { attempt.work(&place).await };
+    let active = &work.active;
+    let context = AttemptContext { active, tools: &work.tools, recorder, folders };
+    let verdict = if active.cleanup { Verdict::Stopped } else { sequence::work(&mut attempt, context).await };
     if matches!(verdict, Verdict::Waits) {
         return Execution::waits();
     }
-    if held.stopped() != Some(StopReason::LeaseLost) {
-        attempt.clean_up(&place).await;
+    if active.stopped() != Some(StopReason::LeaseLost) {
+        sequence::clean_up(&mut attempt, context).await;
         if attempt.kept {
             drop_kept(work).await;
         }
@@ -256,7 +258,7 @@ async fn run(
         Verdict::Failed { error, retryable } => {
             let shape = kind.backoff;
             let (base, factor, max, jitter) = (shape.base, shape.factor, shape.max, shape.jitter);
-            let wait = Backoff { base, factor, max, jitter }.wait(held.attempt, fastrand::f64());
+            let wait = Backoff { base, factor, max, jitter }.wait(active.attempt, fastrand::f64());
             Outcome::Fail { error, retryable, retry_in: Some(wait) }
         }
     };

@@ -3,7 +3,7 @@
 //! Behind a passed gate the attempt goes on with the step after it; a run that was called off while it waited is put back
 //! for its CLEANUP alone.
 
-mod carried;
+pub(crate) mod carried;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,8 @@ use crate::declaration::{GateDeclaration, KindDeclaration, StepAction, StepDecla
 use crate::execution::Work;
 use crate::execution::recorder::{Recorder, repeated};
 use crate::execution::waiting::Approval;
-use crate::steps::attempt::{Attempt, report};
+use crate::steps::attempt::Attempt;
+use crate::steps::outcome::report;
 use crate::steps::restore::carried::Carried;
 use crate::workdir::unpack::{UnpackFault, unpack};
 use crate::workdir::{NoRoom, Workdir};
@@ -84,14 +85,9 @@ pub(crate) async fn behind(
         for_now("the work directory that was kept at the gate is not there any more".to_owned())
     })?;
     drop_kept(work).await;
-    attempt.carry_on(carried);
-    take_outputs(attempt, &resume.steps);
-    // Until it was passed the gate's output was what could not be kept.
-    attempt.left_out = attempt.outputs.remove(&gate.name);
     let passed = passed(&resume.gate);
     recorder.step(report(gate, StepStatus::Completed, Some(attempt.masks.known(&passed)))).await;
-    attempt.outputs.insert(gate.name.clone(), passed);
-    attempt.behind = Some(gate.ordinal);
+    attempt.carry_on(gate, passed, carried, &resume.steps);
     Ok(folders)
 }
 
@@ -106,9 +102,9 @@ pub(crate) async fn for_cleanup(
     work: &Work,
     recorder: &Recorder,
 ) -> Result<Workdir, NotRestored> {
-    let steps = repeated(&work.held, || work.tools.runs.steps(work.run.id)).await;
+    let steps = repeated(&work.active, || work.tools.runs.steps(work.run.id)).await;
     let of_attempt = |step: &Step| step.attempt == work.run.attempt;
-    take_outputs(attempt, &steps.unwrap_or_default().into_iter().filter(of_attempt).collect::<Vec<_>>());
+    attempt.take_outputs(&steps.unwrap_or_default().into_iter().filter(of_attempt).collect::<Vec<_>>());
     match place_back(folders, attempt, work).await {
         Ok((folders, _)) => Ok(folders),
         Err(NotRestored { error, .. }) => {
@@ -120,15 +116,9 @@ pub(crate) async fn for_cleanup(
 
 /// Lets go of what was kept. That it is kept longer than needed is no reason to fail anything.
 pub(crate) async fn drop_kept(work: &Work) {
-    if let Err(error) = repeated(&work.held, || work.tools.runs.drop_workdir(&work.held.hold)).await {
+    if let Err(error) = repeated(&work.active, || work.tools.runs.drop_workdir(&work.active.hold)).await {
         tracing::warn!(run = %work.run.id, code = %error.code(), "a kept work directory is not let go");
     }
-}
-
-/// What the steps printed, as it is kept.
-fn take_outputs(attempt: &mut Attempt, steps: &[Step]) {
-    let output = |step: &Step| Some((step.name.clone(), step.output.clone()?));
-    attempt.outputs.extend(steps.iter().filter_map(output));
 }
 
 /// Unpacks what was kept, if anything was, however often its bytes have to be asked for.
@@ -137,15 +127,16 @@ async fn place_back(
     attempt: &Attempt,
     work: &Work,
 ) -> Result<(Workdir, Option<Carried>), NotRestored> {
-    let (held, runs) = (&work.held, &work.tools.runs);
+    let (active, runs) = (&work.active, &work.tools.runs);
     let mut tries = 0;
     loop {
         tries += 1;
-        let kept = repeated(held, || runs.workdir(&held.hold)).await.map_err(|error| unreachable(&error))?;
+        let kept =
+            repeated(active, || runs.workdir(&active.hold)).await.map_err(|error| unreachable(&error))?;
         let Some(body) = kept else { return Ok((folders, None)) };
         let unpacked = tokio::select! {
             unpacked = unpack(body, folders.work()) => unpacked,
-            () = held.until_lost() => return Err(unreachable(&Error::new(ErrorCode::LeaseLost, "the lease ran out"))),
+            () = active.until_lost() => return Err(unreachable(&Error::new(ErrorCode::LeaseLost, "the lease ran out"))),
         };
         match unpacked {
             Ok(state) => {
@@ -178,7 +169,7 @@ fn unreachable(error: &Error) -> NotRestored {
 }
 
 async fn make(attempt: &Attempt, work: &Work) -> Result<Workdir, NotRestored> {
-    let made = Workdir::make(&work.tools.scratch, &work.held.hold, &attempt.text).await;
+    let made = Workdir::make(&work.tools.scratch, &work.active.hold, &attempt.text).await;
     made.map_err(|error| {
         let why = NoRoom::of(&error);
         NotRestored { error: why.to_string(), retryable: true, no_room: Some(why) }

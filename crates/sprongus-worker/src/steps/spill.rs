@@ -15,7 +15,7 @@ use sprongus_core::runs::Runs;
 use sprongus_core::step::Stream;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::execution::active_run::Held;
+use crate::execution::active_run::ActiveRun;
 use crate::execution::upload;
 use crate::process::StopReason;
 
@@ -107,17 +107,17 @@ impl Spill {
     }
 
     /// Keeps the file as an artifact.
-    pub(crate) async fn keep(mut self, runs: &dyn Runs, held: &Held) -> Spilled {
+    pub(crate) async fn keep(mut self, runs: &dyn Runs, active: &ActiveRun) -> Spilled {
         self.flush().await;
         let Self { path, name, kept, lost, fault, .. } = self;
-        let answer = upload(runs, held, &name, &path).await;
+        let answer = upload(runs, active, &name, &path).await;
         // What is left goes with the attempt's folder; a long pipeline need not wait for that.
         let _ = tokio::fs::remove_file(&path).await;
         Spilled { name, kept, lost, fault, answer }
     }
 }
 
-async fn upload(runs: &dyn Runs, held: &Held, name: &ArtifactName, path: &Path) -> Result<()> {
+async fn upload(runs: &dyn Runs, active: &ActiveRun, name: &ArtifactName, path: &Path) -> Result<()> {
     let unreadable =
         |error: io::Error| sprongus_core::Error::internal(format!("cannot be read again: {}", error.kind()));
     let open = {
@@ -127,14 +127,14 @@ async fn upload(runs: &dyn Runs, held: &Held, name: &ArtifactName, path: &Path) 
     let file = Arc::new(open.map_err(io::Error::other).flatten().map_err(unreadable)?);
     let keep = upload::keep(
         runs,
-        held,
+        active,
         name,
         "text/plain; charset=utf-8",
         || upload::bytes_of(Arc::clone(&file)),
         None,
     );
     let going_down = async {
-        let mut stop = held.watch();
+        let mut stop = active.watch();
         let _ = stop.wait_for(|reason| *reason == Some(StopReason::Shutdown)).await;
         tokio::time::sleep(AT_SHUTDOWN).await;
     };

@@ -16,12 +16,11 @@ use sprongus_core::runs::RunsExt as _;
 use crate::execution::recorder::repeated;
 use crate::execution::transient::is_fault_of_content;
 use crate::secrets::Masks;
-use crate::steps::attempt::Place;
+use crate::steps::context::StepContext;
 
 /// The children that a command has asked for.
 pub(crate) struct ChildRuns<'a> {
-    step: &'a str,
-    place: &'a Place<'a>,
+    context: &'a StepContext<'a>,
     masks: &'a Masks,
     project: Option<&'a ProjectId>,
     /// Those that were not answered yet, the first of them perhaps asked for already.
@@ -44,12 +43,11 @@ impl Refused {
 
 impl<'a> ChildRuns<'a> {
     pub(crate) fn new(
-        step: &'a str,
-        place: &'a Place<'a>,
+        context: &'a StepContext<'a>,
         masks: &'a Masks,
         project: Option<&'a ProjectId>,
     ) -> Self {
-        Self { step, place, masks, project, waiting: VecDeque::new(), refused: None }
+        Self { context, masks, project, waiting: VecDeque::new(), refused: None }
     }
 
     /// Takes a line's value.
@@ -82,7 +80,7 @@ impl<'a> ChildRuns<'a> {
     /// Enqueues what waits. May be dropped and called again: what was on its way then is asked for again, and found.
     pub(crate) async fn send(&mut self) {
         while let Some(run) = self.waiting.front().cloned() {
-            let (kind, runs) = (run.kind.clone(), &self.place.tools.runs);
+            let (kind, runs) = (run.kind.clone(), &self.context.tools.runs);
             let ask = || async {
                 match runs.enqueue_one(run.clone()).await {
                     // What this worker may not do it will hardly be allowed while the step waits.
@@ -94,7 +92,7 @@ impl<'a> ChildRuns<'a> {
                     answer => answer.map(Ok),
                 }
             };
-            let answer = repeated(self.place.held, ask).await.flatten();
+            let answer = repeated(self.context.active, ask).await.flatten();
             match answer {
                 Ok(made) => {
                     let text = format!("[enqueued run {} of kind {kind}]", made.run.id);
@@ -115,7 +113,7 @@ impl<'a> ChildRuns<'a> {
     }
 
     async fn say(&self, text: &str) {
-        self.place.recorder.say(Some(self.step), self.masks.text(text)).await;
+        self.context.recorder.say(Some(&self.context.step.name), self.masks.text(text)).await;
     }
 
     /// The first that was refused, if one was. What was not sent is lost.

@@ -5,46 +5,46 @@ use std::path::Path;
 
 use tokio::time::Instant;
 
-use crate::declaration::{CommandTemplate, EnvValue, KindDeclaration, Stdin, StepDeclaration};
+use crate::declaration::{CommandTemplate, EnvValue, KindDeclaration, Stdin};
 use crate::leftovers::LeftoverSpec;
 use crate::process::CommandSpec;
-use crate::steps::attempt::{Attempt, Place};
+use crate::steps::attempt::Attempt;
 use crate::steps::command::output_file::OutputFile;
+use crate::steps::context::StepContext;
 use crate::template::{TemplateContext, TemplateFault};
 
 /// A step's command; why there can be none, and whether there may be one at another time. The secrets that it is handed must
 /// have been resolved ([`Attempt::hand_out`]).
 pub(crate) fn prepare(
     attempt: &Attempt,
-    step: &StepDeclaration,
     command: &CommandTemplate,
-    place: &Place<'_>,
-    deadline: Option<Instant>,
+    context: &StepContext<'_>,
 ) -> Result<(CommandSpec, OutputFile), (String, bool)> {
     let for_good = |why: String| (why, false);
-    let hold = &place.held.hold;
+    let StepContext { step, active, tools, folders, .. } = context;
+    let hold = &active.hold;
     let id = hold.id.to_string();
-    let names = attempt.names(step, place);
+    let names = attempt.names(step, active);
     let argv = command.render(&names).map_err(|fault| for_good(fault.to_string()))?;
     if attempt.masks.any() {
-        let shown = attempt.shown_names(step, place);
+        let shown = attempt.shown_names(step, active);
         check_arguments(&attempt.kind, command, &argv, &shown).map_err(for_good)?;
     }
     let given = given(attempt, command, &names).map_err(|fault| for_good(fault.to_string()))?;
-    let file = OutputFile::create(place.folders.output(step.ordinal))
+    let file = OutputFile::create(folders.output(step.ordinal))
         .map_err(|error| (format!("no output file can be made: {error}"), true))?;
-    let work = place.folders.work();
+    let work = folders.work();
     let around = command.environment();
     let cwd = around.cwd.as_ref().map_or_else(|| work.clone(), |cwd| attempt.project_dir.join(cwd));
     let mut spec = CommandSpec::new(argv, cwd);
     let path = |path: &Path| path.to_string_lossy().into_owned();
     spec.env = [
         ("SPRONGUS_RUN_ID", id.clone()),
-        ("SPRONGUS_KIND", place.held.kind.to_string()),
-        ("SPRONGUS_ATTEMPT", place.held.attempt.to_string()),
+        ("SPRONGUS_KIND", active.kind.to_string()),
+        ("SPRONGUS_ATTEMPT", active.attempt.to_string()),
         ("SPRONGUS_EPOCH", hold.epoch.to_string()),
         ("SPRONGUS_STEP", step.name.clone()),
-        ("SPRONGUS_INPUT", path(&place.folders.input())),
+        ("SPRONGUS_INPUT", path(&folders.input())),
         ("SPRONGUS_OUTPUT", path(file.path())),
         ("SPRONGUS_PROJECT_DIR", path(&attempt.project_dir)),
         ("SPRONGUS_WORKDIR", path(&work)),
@@ -56,9 +56,9 @@ pub(crate) fn prepare(
         Stdin::Input => Some(attempt.text.clone()),
         Stdin::Nothing => None,
     };
-    let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+    let left = context.deadline.map(|end| end.saturating_duration_since(Instant::now()));
     spec.timeout = [step.timeout, left].into_iter().flatten().min();
-    let folder = place.tools.scratch.join("leftovers");
+    let folder = tools.scratch.join("leftovers");
     spec.leftover = Some(LeftoverSpec { folder, run_id: id.clone(), epoch: hold.epoch });
     Ok((spec, file))
 }
