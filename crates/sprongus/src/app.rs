@@ -6,18 +6,18 @@ use std::sync::OnceLock;
 use sprongus_core::{Error, Result};
 use sprongus_worker::declaration::{Declaration, DeclarationFault, find_upward};
 
-use crate::cli::Globals;
+use crate::cli::globals::Globals;
 use crate::connect::{self, Access, Connection, Place, Target, Wish};
+use crate::env::Environment;
+use crate::env::trust;
 use crate::render::screen::{Format, Screen};
-use crate::surroundings::Surroundings;
-use crate::trust;
 
 /// One start of the command line.
 pub struct App {
     /// The options that every command takes.
     pub globals: Globals,
     /// What was found around the process.
-    pub around: Surroundings,
+    pub around: Environment,
     /// Where to print.
     pub screen: Screen,
     /// What is noted once the command has succeeded: with `--json`, stderr holds nothing but the problem document of an error.

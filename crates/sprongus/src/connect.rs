@@ -2,7 +2,6 @@
 
 pub mod artifacts;
 pub mod credentials;
-mod file;
 mod place;
 pub mod scratch;
 
@@ -17,10 +16,9 @@ use sprongus_http::client::RunsClient;
 use sprongus_postgres::Postgres;
 use sprongus_sqlite::{Options, Sqlite};
 
-pub use file::{FileFacts, look};
-pub use place::{Address, Place, Target, Why, Wish, choose};
+pub use place::{Place, Target, Why, Wish, choose};
 
-use crate::surroundings::{Hidden, Surroundings};
+use crate::env::{Environment, Hidden};
 
 /// What a command needs of the place it goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +81,7 @@ impl Migration {
 pub async fn connect(
     wish: &Wish,
     workspace: Option<&str>,
-    around: &Surroundings,
+    around: &Environment,
     access: Access,
 ) -> Result<Connection> {
     let workspace: Option<WorkspaceId> = workspace.map(str::parse).transpose()?;
@@ -116,7 +114,7 @@ pub async fn connect(
 ///
 /// # Errors
 /// `unauthenticated` where none is known.
-pub fn client(url: &str, workspace: Option<WorkspaceId>, around: &Surroundings) -> Result<RunsClient> {
+pub fn client(url: &str, workspace: Option<WorkspaceId>, around: &Environment) -> Result<RunsClient> {
     let token = match &around.token {
         Some(Hidden(token)) => TokenSecret::parse(token)
             .map_err(|error| error.with_hint("SPRONGUS_TOKEN holds no whole token; correct or unset it"))?,
@@ -132,7 +130,7 @@ pub fn client(url: &str, workspace: Option<WorkspaceId>, around: &Surroundings) 
     RunsClient::new(url, &token, &options)
 }
 
-async fn open(place: &Place, wish: &Wish, around: &Surroundings, access: Access) -> Result<Arc<dyn Store>> {
+async fn open(place: &Place, wish: &Wish, around: &Environment, access: Access) -> Result<Arc<dyn Store>> {
     match &place.target {
         Target::File(path) => {
             // A file that somebody named is not made, and not migrated either, by a command that expects runs in it.
@@ -149,7 +147,7 @@ async fn open(place: &Place, wish: &Wish, around: &Surroundings, access: Access)
 }
 
 /// How this process uses Postgres.
-fn postgres(around: &Surroundings) -> Result<sprongus_postgres::Options> {
+fn postgres(around: &Environment) -> Result<sprongus_postgres::Options> {
     let durability = match around.postgres_durability.as_deref() {
         None | Some("power_cut") => sprongus_postgres::Durability::PowerCut,
         Some("as_configured") => sprongus_postgres::Durability::AsConfigured,
@@ -167,7 +165,7 @@ fn postgres(around: &Surroundings) -> Result<sprongus_postgres::Options> {
 /// As [`connect`]; `validation` for a role where there are none.
 pub async fn migrate(
     wish: &Wish,
-    around: &Surroundings,
+    around: &Environment,
     role: Option<&str>,
     dry_run: bool,
 ) -> Result<(Place, Vec<Migration>)> {
@@ -204,7 +202,7 @@ pub async fn migrate(
 ///
 /// # Errors
 /// As [`connect`]; `validation` for a server.
-pub async fn inspect(place: &Place, around: &Surroundings) -> Result<(Vec<Fault>, Vec<KeptBytes>)> {
+pub async fn inspect(place: &Place, around: &Environment) -> Result<(Vec<Fault>, Vec<KeptBytes>)> {
     let found = match &place.target {
         Target::Server(_) => {
             return Err(Error::validation(

@@ -1,5 +1,7 @@
 //! The exit codes of the command line. Scripts depend on them: a number is never given another meaning.
 
+pub mod failure;
+
 use std::process::ExitCode;
 
 use sprongus_core::ErrorCode;

@@ -3,22 +3,12 @@
 mod app;
 mod cli;
 mod commands;
-mod confirm;
 mod connect;
-mod credential;
-mod declared;
+mod env;
 mod exit;
-mod failure;
-mod follow;
-mod frame;
-mod input;
 mod render;
-mod run_ref;
 mod running;
-mod surroundings;
 mod telemetry;
-mod times;
-mod trust;
 mod version;
 mod work;
 
@@ -28,12 +18,13 @@ use std::sync::OnceLock;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::app::App;
-use crate::cli::{Cli, Command};
+use crate::cli::Cli;
+use crate::commands::Command;
+use crate::env::Environment;
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
+use crate::exit::failure::{Failure, Outcome};
 use crate::render::fault;
 use crate::render::screen::Screen;
-use crate::surroundings::Surroundings;
 
 /// The writer thread frees what other threads made, and SQLite takes and gives back page by page: glibc made about
 /// one system call a commit of it.
@@ -54,8 +45,8 @@ fn main() -> ExitCode {
         return commands::storyboard::run(args);
     }
     let screen = Screen::new(&cli.globals);
-    credential::shield();
-    let around = match Surroundings::look() {
+    env::credential::shield();
+    let around = match Environment::read() {
         Ok(around) => around,
         Err(error) => return conclude(&screen, Err(Failure::Refused(error))).into(),
     };

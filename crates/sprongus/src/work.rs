@@ -9,7 +9,7 @@ use sprongus_core::run::Run;
 use sprongus_core::{Error, Result, Runs};
 use sprongus_worker::{Declaration, Shutdown, Summary, Worker, WorkerOptions};
 
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 
 /// What a worker is told.
 #[derive(Clone, Debug, Default)]

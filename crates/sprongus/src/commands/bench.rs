@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::connect::scratch::{Scratch, measured};
 use crate::connect::{self, Access, Target};
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
+use crate::exit::failure::{Failure, Outcome};
 
 /// What to measure, and how much.
 #[derive(Debug, clap::Args)]

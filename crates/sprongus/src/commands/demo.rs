@@ -1,12 +1,12 @@
 //! `demo`: the main job on real input, start to finish, through the same calls as every other command.
 //!
-//! A screenplay is pulled and a storyboard kept in step with it, in a folder of its own. [`stage`] lays the folder out,
-//! [`acts`] play, [`telling`] says what is seen. Nothing here is a shortcut: what an act announces is what a person would
+//! A screenplay is pulled and a storyboard kept in step with it, in a folder of its own. [`folder`] lays the folder out,
+//! [`scenario`] is what happens, [`narration`] says what is seen. Nothing here is a shortcut: what an act announces is what a person would
 //! type, and the runs it leaves are there for `sprongus runs` afterwards.
 
-mod acts;
-mod stage;
-mod telling;
+mod folder;
+mod narration;
+mod scenario;
 
 use std::path::PathBuf;
 
@@ -15,13 +15,13 @@ use sprongus_core::names::WorkspaceId;
 
 use crate::app::App;
 use crate::connect::{self, Access, Wish};
+use crate::env::Environment;
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
+use crate::exit::failure::{Failure, Outcome};
 use crate::render::screen::Format;
-use crate::surroundings::Surroundings;
 use crate::telemetry;
-use acts::Demo;
-use stage::Stage;
+use folder::DemoFolder;
+use scenario::Demo;
 
 /// Where.
 #[derive(Debug, clap::Args)]
@@ -42,17 +42,17 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     if app.screen.verbose > 0 {
         telemetry::log(&app.screen);
     }
-    let stage = Stage::open(&args.folder, &app.around.folder)?;
-    for kept in stage.set(&app.screen)? {
+    let folder = DemoFolder::open(&args.folder, &app.around.folder)?;
+    for kept in folder.set(&app.screen)? {
         app.screen.note(&format!("you had changed {}; it is kept as {}", kept.was, kept.is));
     }
     let place =
-        Surroundings { folder: stage.folder.clone(), user: app.around.user.clone(), ..Default::default() };
+        Environment { folder: folder.folder.clone(), user: app.around.user.clone(), ..Default::default() };
     let connection =
         connect::connect(&Wish::default(), app.globals.workspace.as_deref(), &place, Access::Creating)
             .await?;
-    let mut demo = Demo::new(&app.screen, &stage, connection.runs);
-    match play(&mut demo, app, &stage).await {
+    let mut demo = Demo::new(&app.screen, &folder, connection.runs);
+    match play(&mut demo, app, &folder).await {
         // The run that was followed went back to a queue that nobody else serves.
         Err(Failure::Interrupted(_)) => {
             app.screen.note("stopped; `sprongus demo` begins anew");
@@ -62,11 +62,11 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     }
 }
 
-async fn play(demo: &mut Demo<'_>, app: &App, stage: &Stage) -> Outcome {
+async fn play(demo: &mut Demo<'_>, app: &App, folder: &DemoFolder) -> Outcome {
     if app.screen.format == Format::People {
-        app.screen.text(&telling::title(stage))?;
+        app.screen.text(&narration::title(folder))?;
     }
-    for act in acts::ACTS {
+    for act in scenario::ACTS {
         let exit = demo.play(act).await?;
         if exit != Exit::Done {
             return Ok(exit);
@@ -74,7 +74,7 @@ async fn play(demo: &mut Demo<'_>, app: &App, stage: &Stage) -> Outcome {
     }
     if app.screen.format == Format::People {
         let (retried, history) = demo.retried_run().await?;
-        app.screen.text(&telling::end(stage, retried, &history, app.around.names_a_database()))?;
+        app.screen.text(&narration::end(folder, retried, &history, app.around.names_a_database()))?;
     }
     Ok(Exit::Done)
 }

@@ -1,13 +1,15 @@
 //! `gates`: the inbox of approvals.
 
+pub mod answer;
+
 use sprongus_core::list::ListFilter;
 use sprongus_core::text::excerpt;
 
-use super::runs::filter::FilterArgs;
+use super::runs::select::filter::FilterArgs;
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 use crate::render::age::ago;
 use crate::render::screen::Format;
 use crate::render::table::Table;

@@ -1,28 +1,23 @@
 //! `runs`: one file a command.
 
-mod answer;
 mod approve;
 mod artifacts;
-mod batch;
 mod cancel;
-mod child;
-mod chosen;
-mod enqueue;
+pub mod enqueue;
 mod events;
-pub mod filter;
 mod list;
 mod logs;
 mod prune;
 mod reject;
 mod retry;
-mod served;
+pub mod select;
 mod stats;
 mod status;
 mod steps;
 mod tail;
 
 use crate::app::App;
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 
 /// What to do with runs.
 #[derive(Debug, clap::Subcommand)]

@@ -13,12 +13,13 @@ use sprongus_worker::declaration::{Declaration, RateLimitDeclaration};
 use tokio::net::TcpListener;
 
 use crate::app::App;
+use crate::cli::times;
 use crate::connect::{Access, Wish};
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 use crate::telemetry::Telemetry;
+use crate::version;
 use crate::work::{self, Wishes};
-use crate::{times, version};
 
 /// How.
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,6 @@
 //! `top`: depth, workers and running runs, drawn anew every second until somebody leaves.
 
-mod stage;
+mod terminal;
 
 use std::io::{self, IsTerminal};
 use std::pin::pin;
@@ -10,14 +10,14 @@ use sprongus_core::{Error, Runs};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::app::App;
+use crate::cli::times;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
-use crate::frame::Frame;
+use crate::exit::failure::Outcome;
 use crate::render::screen::Format;
+use crate::render::top::frame::Frame;
 use crate::render::top::{Size, lines};
-use crate::times;
-use stage::{Happened, Stage};
+use terminal::{Happened, Terminal};
 
 /// What would be seen anew more often than this keeps the database busy for nobody.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -86,11 +86,11 @@ async fn objects(app: &App, runs: &dyn Runs, every: Duration) -> Outcome {
 /// On the terminal. A database that is away for a while is said below the last frame, and looked for again.
 async fn live(runs: &dyn Runs, every: Duration) -> Outcome {
     let mut frame = Frame::look(runs).await?;
-    let mut stage = Stage::enter()?;
+    let mut terminal = Terminal::enter()?;
     let mut ticks = ticks(every);
     let mut trouble: Option<Error> = None;
     loop {
-        stage.draw(&frame, trouble.as_ref())?;
+        terminal.draw(&frame, trouble.as_ref())?;
         let mut next = pin!(async {
             ticks.tick().await;
             Frame::look(runs).await
@@ -98,10 +98,10 @@ async fn live(runs: &dyn Runs, every: Duration) -> Outcome {
         let looked = loop {
             tokio::select! {
                 biased;
-                happened = stage.happens() => match happened {
+                happened = terminal.happens() => match happened {
                     Happened::Quit => return Ok(Exit::Done),
                     Happened::Interrupted => return Ok(Exit::Interrupted),
-                    Happened::Resized => stage.draw(&frame, trouble.as_ref())?,
+                    Happened::Resized => terminal.draw(&frame, trouble.as_ref())?,
                 },
                 looked = &mut next => break looked,
             }

@@ -7,11 +7,11 @@ use sprongus_core::Error;
 use sprongus_core::names::{Kind, WorkerId};
 
 use crate::app::App;
+use crate::cli::times;
 use crate::connect::{Access, Wish};
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 use crate::telemetry::Telemetry;
-use crate::times;
 use crate::work::{self, Wishes};
 
 /// How.

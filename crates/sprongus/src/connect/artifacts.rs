@@ -12,8 +12,8 @@ use sprongus_core::{Error, Result, RunsService};
 use sprongus_worker::declaration::ArtifactsDeclaration;
 
 use super::place::Target;
-use crate::surroundings::{Hidden, Surroundings};
-use crate::trust;
+use crate::env::trust;
+use crate::env::{Environment, Hidden};
 
 /// The variable that names a place.
 const VARIABLE: &str = "SPRONGUS_ARTIFACTS";
@@ -60,7 +60,7 @@ impl fmt::Display for Why {
 ///
 /// # Errors
 /// `validation`: what is named is no place this program knows, or `[artifacts]` cannot be read.
-pub fn choose(target: &Target, around: &Surroundings) -> Result<Keeping> {
+pub fn choose(target: &Target, around: &Environment) -> Result<Keeping> {
     let project = trust::project(around)?;
     let declared = project.as_deref().map(ArtifactsDeclaration::load).transpose().map_err(|fault| {
         Error::validation(fault.to_string()).with_hint("correct the file; `sprongus doctor` checks it too")
@@ -109,7 +109,7 @@ fn folder_of(path: &Path) -> &Path {
 
 /// The service with its place for artifacts. What is wrong with the place is told when an artifact is asked for: whoever looks at
 /// a run's state needs none.
-pub fn keep(service: RunsService, target: &Target, around: &Surroundings) -> RunsService {
+pub fn keep(service: RunsService, target: &Target, around: &Environment) -> RunsService {
     match choose(target, around) {
         Ok(keeping) => service.with_blobs(sprongus_artifacts::open(&keeping.place), keeping.max_bytes),
         Err(error) => service.with_blobs(Arc::new(Nowhere(error)), MAX_ARTIFACT_BYTES),
@@ -156,17 +156,17 @@ mod tests {
         Target::Postgres("postgres://h/d".to_owned())
     }
 
-    fn chosen(target: &Target, around: &Surroundings) -> (String, Why, u64) {
+    fn chosen(target: &Target, around: &Environment) -> (String, Why, u64) {
         let keeping = choose(target, around).unwrap();
         (keeping.place.to_string(), keeping.why, keeping.max_bytes)
     }
 
     #[test]
     fn artifacts_lie_beside_the_runs_unless_somebody_says_otherwise() {
-        let outside = Surroundings {
+        let outside = Environment {
             folder: PathBuf::from("/nowhere/at/all"),
             data_folder: Some(PathBuf::from("/home/ada/.local/share")),
-            ..Surroundings::default()
+            ..Environment::default()
         };
         let gib = 1 << 30;
         let beside = "/nowhere/at/all/data/artifacts".to_owned();
@@ -178,7 +178,7 @@ mod tests {
         let path = folder.path().join("sprongus.toml");
         let below = folder.path().join("a/b");
         std::fs::create_dir_all(&below).unwrap();
-        let mut inside = Surroundings { folder: below, ..outside };
+        let mut inside = Environment { folder: below, ..outside };
         let at = |inside: &str| folder.path().join(inside).display().to_string();
         std::fs::write(&path, "[artifacts]\nmax_size = \"1kB\"\n").unwrap();
         assert_eq!(chosen(&file(), &inside), (at("a/b/data/artifacts"), Why::Database, 1_000));
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_place_that_is_none_names_who_named_it_and_tells_no_password() {
         let folder = tempfile::tempdir().unwrap();
-        let mut around = Surroundings { folder: folder.path().to_owned(), ..Surroundings::default() };
+        let mut around = Environment { folder: folder.path().to_owned(), ..Environment::default() };
         std::fs::write(folder.path().join("sprongus.toml"), "[artifacts]\nurl = \"ftp://u:hunter2@h\"\n")
             .unwrap();
         let error = choose(&file(), &around).unwrap_err();

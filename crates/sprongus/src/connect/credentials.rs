@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sprongus_core::token::TokenSecret;
 use sprongus_core::{Error, ErrorCode, Result};
 
-use crate::surroundings::Surroundings;
+use crate::env::Environment;
 
 /// By which names a machine calls itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -18,7 +18,7 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 ///
 /// # Errors
 /// `validation` where there is no home folder.
-pub fn path(around: &Surroundings) -> Result<PathBuf> {
+pub fn path(around: &Environment) -> Result<PathBuf> {
     let folder = around.config_folder.as_ref().ok_or_else(|| {
         Error::validation("there is no home folder to keep a token in")
             .with_hint("set SPRONGUS_TOKEN instead")
@@ -30,7 +30,7 @@ pub fn path(around: &Surroundings) -> Result<PathBuf> {
 ///
 /// # Errors
 /// `validation` when the file is there and cannot be read; `forbidden` when others may read or write it.
-pub fn find(around: &Surroundings, url: &str) -> Result<Option<TokenSecret>> {
+pub fn find(around: &Environment, url: &str) -> Result<Option<TokenSecret>> {
     let Ok(path) = path(around) else { return Ok(None) };
     let found = read(&path)?.remove(&name_of(url));
     found.map(|token| TokenSecret::parse(&token).map_err(|_| damaged(&path))).transpose()
@@ -40,7 +40,7 @@ pub fn find(around: &Surroundings, url: &str) -> Result<Option<TokenSecret>> {
 ///
 /// # Errors
 /// `unavailable` when it cannot be written.
-pub fn keep(around: &Surroundings, url: &str, token: &TokenSecret) -> Result<PathBuf> {
+pub fn keep(around: &Environment, url: &str, token: &TokenSecret) -> Result<PathBuf> {
     let path = path(around)?;
     let mut all = read(&path)?;
     all.insert(name_of(url), token.expose().to_owned());
@@ -122,8 +122,7 @@ mod tests {
     #[test]
     fn a_token_is_kept_for_its_owner_alone_and_found_by_any_name_of_this_machine() {
         let folder = tempfile::tempdir().unwrap();
-        let around =
-            Surroundings { config_folder: Some(folder.path().to_owned()), ..Surroundings::default() };
+        let around = Environment { config_folder: Some(folder.path().to_owned()), ..Environment::default() };
         let (here, there) = (TokenSecret::generate().unwrap(), TokenSecret::generate().unwrap());
         assert_eq!(find(&around, "http://localhost:3000").unwrap(), None);
         let path = keep(&around, "http://127.0.0.1:3000", &here).unwrap();

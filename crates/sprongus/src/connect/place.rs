@@ -7,8 +7,9 @@ use sprongus_core::text::{excerpt, printable};
 use sprongus_core::{Error, Result};
 
 use super::Access;
-use crate::surroundings::Surroundings;
-use crate::trust;
+use crate::env::Environment;
+use crate::env::address::Address;
+use crate::env::trust;
 
 /// What the options say.
 #[derive(Clone, Debug, Default)]
@@ -19,22 +20,6 @@ pub struct Wish {
     pub remote: Option<Option<String>>,
     /// `--no-listen`.
     pub no_listen: bool,
-}
-
-/// What names a database, as it was written. It may hold a password: only the place it names is ever shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Address(String);
-
-impl From<String> for Address {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Address(…)")
-    }
 }
 
 /// Why a place was chosen.
@@ -122,7 +107,7 @@ impl Place {
 /// # Errors
 /// `validation`: what is named is no database this program knows; `forbidden`: it lies beside a `sprongus.toml` that another user could
 /// have written.
-pub fn choose(wish: &Wish, around: &Surroundings, access: Access) -> Result<Place> {
+pub fn choose(wish: &Wish, around: &Environment, access: Access) -> Result<Place> {
     if let Some(url) = &wish.remote {
         if access == Access::Serving {
             return Err(Error::validation("--remote: this command needs the database itself")
@@ -254,13 +239,13 @@ fn path(text: &str, named_by: &str) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::surroundings::InsideRun;
+    use crate::env::InsideRun;
 
-    fn around() -> Surroundings {
-        Surroundings {
+    fn around() -> Environment {
+        Environment {
             folder: PathBuf::from("/nowhere/at/all"),
             data_folder: Some(PathBuf::from("/home/ada/.local/share")),
-            ..Surroundings::default()
+            ..Environment::default()
         }
     }
 
@@ -268,7 +253,7 @@ mod tests {
         Some(Address(text.to_owned()))
     }
 
-    fn chosen(wish: &Wish, around: &Surroundings, access: Access) -> (String, Why) {
+    fn chosen(wish: &Wish, around: &Environment, access: Access) -> (String, Why) {
         let place = choose(wish, around, access).unwrap();
         (place.target.to_string(), place.why)
     }
@@ -318,7 +303,7 @@ mod tests {
     fn inside_a_run_only_what_is_named_is_chosen() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("sprongus.toml"), "").unwrap();
-        let mut around = Surroundings { folder: folder.path().to_owned(), ..around() };
+        let mut around = Environment { folder: folder.path().to_owned(), ..around() };
         around.run = Some(InsideRun::default());
         for access in [Access::Creating, Access::Existing, Access::Working] {
             let refused = choose(&Wish::default(), &around, access).unwrap_err();
@@ -343,7 +328,7 @@ mod tests {
         std::fs::write(&declaration, "").unwrap();
         let below = folder.path().join("a/b");
         std::fs::create_dir_all(&below).unwrap();
-        let around = Surroundings { folder: below, ..around() };
+        let around = Environment { folder: below, ..around() };
         let place = choose(&Wish::default(), &around, Access::Existing).unwrap();
         assert_eq!(place.target, Target::File(folder.path().join(".sprongus/runs.db")));
         assert_eq!(place.why, Why::Project(declaration));

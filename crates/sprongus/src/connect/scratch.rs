@@ -11,12 +11,12 @@ use sprongus_sqlite::{Options, Sqlite};
 
 use super::artifacts;
 use super::place::Target;
-use crate::surroundings::Surroundings;
+use crate::env::Environment;
 
 /// Where measuring makes its databases.
 pub struct Scratch {
     room: Room,
-    around: Surroundings,
+    around: Environment,
 }
 
 enum Room {
@@ -31,7 +31,7 @@ impl Scratch {
     ///
     /// # Errors
     /// `unavailable` when no folder can be made there; `validation` for a folder on a server.
-    pub fn make(named: Option<&Target>, folder: Option<&Path>, around: &Surroundings) -> Result<Self> {
+    pub fn make(named: Option<&Target>, folder: Option<&Path>, around: &Environment) -> Result<Self> {
         let around = around.clone();
         if let Some(Target::Postgres(url)) = named {
             if folder.is_some() {
@@ -127,7 +127,7 @@ impl Scratch {
 ///
 /// # Errors
 /// As [`super::connect`].
-pub async fn measured(target: &Target, around: &Surroundings) -> Result<RunsService> {
+pub async fn measured(target: &Target, around: &Environment) -> Result<RunsService> {
     let store: Arc<dyn Store> = match target {
         Target::File(path) => Arc::new(Sqlite::open(path, Options::default())?),
         Target::Postgres(url) => Arc::new(Postgres::connect(url, super::postgres(around)?).await?),

@@ -7,8 +7,8 @@ use sprongus_core::list::Page;
 use sprongus_core::redact::redact;
 use sprongus_core::time::{Clock, SystemClock, Timestamp};
 
-use crate::cli::Globals;
-use crate::failure::Outcome;
+use crate::cli::globals::Globals;
+use crate::exit::failure::Outcome;
 
 /// For whom to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! A frame of `top`: a line of totals, then depth by kind, workers, and what runs, in as many lines as there is room for.
 
+pub mod frame;
+
 use std::time::Duration;
 
 use sprongus_core::directory::KindStats;
@@ -11,7 +13,7 @@ use super::clip::clip;
 use super::plural::plural;
 use super::style::{ATTENTION, BAD, BOLD, DIM, GOOD, paint};
 use super::table::{Cell, Table};
-use crate::frame::{Frame, Running, Working};
+use crate::render::top::frame::{Frame, Running, Working};
 
 /// How much room there is.
 #[derive(Clone, Copy, Debug)]

@@ -3,10 +3,10 @@
 use sprongus_core::ids::StepId;
 use sprongus_core::run::Answer;
 
-use super::answer;
 use crate::app::App;
-use crate::failure::Outcome;
-use crate::run_ref::RunRef;
+use crate::commands::gates::answer;
+use crate::commands::runs::select::run_ref::RunRef;
+use crate::exit::failure::Outcome;
 
 /// Which run.
 #[derive(Debug, clap::Args)]

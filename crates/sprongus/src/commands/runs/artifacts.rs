@@ -12,12 +12,12 @@ use sprongus_core::list::Page;
 use sprongus_core::text::printable;
 
 use crate::app::App;
+use crate::commands::runs::select::run_ref::RunRef;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 use crate::render::artifacts::table;
 use crate::render::screen::Format;
-use crate::run_ref::RunRef;
 use folder::Folder;
 
 /// Which run, and where to.

@@ -2,11 +2,11 @@
 
 use sprongus_core::state::State;
 
-use super::chosen::{self, ChosenArgs, Report, Verb};
+use super::select::chosen::{self, ChosenArgs, Report, Verb};
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 
 const CANCEL: Verb = Verb { name: "cancel", states: &[State::Queued, State::Running] };
 

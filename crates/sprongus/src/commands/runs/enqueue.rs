@@ -1,5 +1,9 @@
 //! `runs enqueue`: asks for a run, or for many; with `--wait` follows it, with `--work` executes it here too.
 
+mod batch;
+mod child;
+pub mod declared;
+
 use std::time::Duration;
 
 use sprongus_core::run::{Due, Enqueue, Enqueued, NewRun, Run};
@@ -8,20 +12,21 @@ use sprongus_core::time::Timestamp;
 use sprongus_core::{Error, Result, Runs, RunsExt};
 use sprongus_worker::declaration::Declaration;
 
-use super::filter::tag;
-use super::served::{self, Remedy};
-use super::{batch, child};
+use super::select::filter::tag;
 use crate::app::App;
+use crate::cli::input;
+use crate::cli::times;
+use crate::commands::follow::no_worker_hint::{self, Remedy};
+use crate::commands::follow::{Limits, PATIENCE, Show, to_the_end};
+use crate::commands::runs::select::run_ref;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
-use crate::follow::{Limits, PATIENCE, Show, to_the_end};
+use crate::exit::failure::Outcome;
 use crate::render::fault;
 use crate::render::plural::plural;
 use crate::render::run::{ending, line};
 use crate::render::screen::Format;
-use crate::run_ref;
-use crate::{declared, input, times, work};
+use crate::work;
 
 /// Requests in one transaction.
 const BATCH: usize = 1_000;
@@ -104,7 +109,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     if args.child {
         return child::hand_over(request, app);
     }
-    let unknown = served::unknown(declaration.as_ref(), &request.kind);
+    let unknown = no_worker_hint::unknown(declaration.as_ref(), &request.kind);
     let crew = if args.work { Some(work::crew(declaration, &request.kind)?) } else { None };
     for warning in crew.iter().flat_map(work::Crew::warnings) {
         app.screen.note(&format!("warning: {warning}"));
@@ -117,7 +122,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     }
     if !args.wait && !args.work {
         app.screen.answer(&run, &run.id.to_string(), || line(&run))?;
-        served::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork, unknown.as_ref()).await?;
+        no_worker_hint::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork, unknown.as_ref()).await?;
         return Ok(Exit::Done);
     }
     let show = if app.screen.format == Format::People { Show::Lines } else { Show::Nothing };
@@ -127,12 +132,12 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let limits = Limits { timeout: args.timeout, patience: args.patience.unwrap_or(PATIENCE) };
     let ended = match crew {
         Some(crew) => {
-            served::note(app, runs.as_ref(), &run, Remedy::Here, unknown.as_ref()).await?;
+            no_worker_hint::note(app, runs.as_ref(), &run, Remedy::Here, unknown.as_ref()).await?;
             let following = to_the_end(&app.screen, runs.as_ref(), run.id, limits, show);
             work::beside(crew, runs.clone(), following).await?
         }
         None => {
-            served::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork, unknown.as_ref()).await?;
+            no_worker_hint::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork, unknown.as_ref()).await?;
             to_the_end(&app.screen, runs.as_ref(), run.id, limits, show).await?
         }
     };
@@ -207,8 +212,8 @@ async fn many(requests: Vec<NewRun>, declaration: Option<&Declaration>, app: &Ap
         app.screen.text(&format!("enqueued {}{before}\n", plural(made, "run")))?;
     }
     if let Some(run) = latest {
-        let unknown = served::unknown(declaration, run.kind.as_str());
-        served::note(app, runs.as_ref(), &run, Remedy::Worker, unknown.as_ref()).await?;
+        let unknown = no_worker_hint::unknown(declaration, run.kind.as_str());
+        no_worker_hint::note(app, runs.as_ref(), &run, Remedy::Worker, unknown.as_ref()).await?;
     }
     Ok(Exit::Done)
 }

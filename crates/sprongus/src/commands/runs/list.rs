@@ -2,11 +2,11 @@
 
 use sprongus_core::list::ListFilter;
 
-use super::filter::FilterArgs;
+use super::select::filter::FilterArgs;
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 use crate::render::run::table;
 use crate::render::screen::Format;
 

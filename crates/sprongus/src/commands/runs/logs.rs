@@ -8,13 +8,13 @@ use sprongus_core::ids::RunId;
 use sprongus_core::step::NumberedLine;
 
 use crate::app::App;
+use crate::commands::follow::LONGEST_LOOK;
+use crate::commands::runs::select::run_ref::RunRef;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
-use crate::follow::LONGEST_LOOK;
+use crate::exit::failure::Outcome;
 use crate::render::history::Logged;
 use crate::render::screen::Format;
-use crate::run_ref::RunRef;
 
 /// Which run, and which part of its log.
 #[derive(Debug, clap::Args)]

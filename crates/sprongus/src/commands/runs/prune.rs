@@ -7,7 +7,7 @@ use sprongus_core::state::State;
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 
 /// How.
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 use crate::render::stats::block;
 
 /// How.

@@ -7,12 +7,12 @@ use sprongus_core::state::State;
 use sprongus_core::{Result, Runs};
 
 use crate::app::App;
+use crate::commands::runs::select::run_ref::RunRef;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 use crate::render::run::{LastRelease, Released, block};
 use crate::render::screen::Format;
-use crate::run_ref::RunRef;
 
 /// Which run.
 #[derive(Debug, clap::Args)]

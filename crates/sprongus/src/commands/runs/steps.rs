@@ -3,11 +3,11 @@
 use sprongus_core::list::Page;
 
 use crate::app::App;
+use crate::commands::runs::select::run_ref::RunRef;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::exit::failure::Outcome;
 use crate::render::steps::table;
-use crate::run_ref::RunRef;
 
 /// Which run.
 #[derive(Debug, clap::Args)]

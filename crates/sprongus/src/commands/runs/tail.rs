@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::served::{self, Remedy};
 use crate::app::App;
+use crate::cli::times;
+use crate::commands::follow::no_worker_hint::{self, Remedy};
+use crate::commands::follow::{Limits, PATIENCE, Show, to_the_end};
+use crate::commands::runs::select::run_ref::RunRef;
 use crate::connect::Access;
 use crate::exit::Exit;
-use crate::failure::Outcome;
-use crate::follow::{Limits, PATIENCE, Show, to_the_end};
+use crate::exit::failure::Outcome;
 use crate::render::run::ending;
 use crate::render::screen::Format;
-use crate::run_ref::RunRef;
-use crate::times;
 
 /// Which run, and for how long.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let runs = app.connect(Access::Existing).await?.runs;
     let id = args.id.find(app, runs.as_ref()).await?;
     let run = runs.get(id).await?;
-    served::note(app, runs.as_ref(), &run, Remedy::Worker, None).await?;
+    no_worker_hint::note(app, runs.as_ref(), &run, Remedy::Worker, None).await?;
     let limits = Limits { timeout: args.timeout, patience: args.patience.unwrap_or(PATIENCE) };
     let run = to_the_end(&app.screen, runs.as_ref(), id, limits, Show::stream(&app.screen)).await?;
     if app.screen.format == Format::People {

@@ -1,0 +1,257 @@
+//! The acts, in the order in which a storyboard comes about.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+use sprongus_core::event::{Event, EventType};
+use sprongus_core::follow::{MAX_NEWS, ReadSoFar};
+use sprongus_core::ids::RunId;
+use sprongus_core::json::Json;
+use sprongus_core::run::{Enqueue, Enqueued, NewRun, Run};
+use sprongus_core::state::State;
+use sprongus_core::{Error, Result, Runs, RunsExt};
+use sprongus_worker::declaration::{Declaration, FILE_NAME};
+use storyboard::Spreadsheet;
+
+use super::folder::{DemoFolder, EditorLock};
+use super::narration;
+use crate::commands::follow::{Limits, Show, to_the_end};
+use crate::commands::runs::enqueue::declared;
+use crate::exit::Exit;
+use crate::exit::failure::Outcome;
+use crate::render::run::{ending, line};
+use crate::render::screen::{Format, Screen};
+use crate::work;
+
+const PULL: &str = "script.pull";
+const SYNC: &str = "sync.storyboard";
+
+/// The column a person adds to the board, and what is written there.
+const COLUMN: &str = "notes";
+const NOTES: [(&str, &str); 2] = [("sc-3", "long lens, no boat"), ("sc-5", "rolls: ask the baker")];
+
+/// An act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// The script is pulled while somebody edits it.
+    Pull,
+    /// The same is asked for again.
+    Again,
+    /// The board is made.
+    Sync,
+    /// Script and board have both been edited.
+    Revise,
+}
+
+/// In this order.
+pub const ACTS: [Act; 4] = [Act::Pull, Act::Again, Act::Sync, Act::Revise];
+
+impl Act {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Pull => "Pull the script while its writer has it open: one attempt fails, the next is made",
+            Self::Again => "Ask again under the same key: the same run answers, and nothing is made",
+            Self::Sync => "Sync the storyboard: a table with a row for each scene",
+            Self::Revise => {
+                "The script is revised, and somebody adds notes to the table: sync again, the notes stay"
+            }
+        }
+    }
+}
+
+/// The demo, and what it remembers from one act to the next.
+pub struct Demo<'a> {
+    screen: Screen,
+    folder: &'a DemoFolder,
+    runs: Arc<dyn Runs>,
+    key: String,
+    pulled: Option<RunId>,
+}
+
+/// What an act came to, for programs.
+#[derive(Serialize)]
+struct Told<'a> {
+    act: usize,
+    title: &'static str,
+    commands: Vec<String>,
+    /// Whether it made its runs, or found one.
+    created: bool,
+    runs: &'a [Run],
+}
+
+impl<'a> Demo<'a> {
+    /// A demo that has not begun.
+    pub fn new(screen: &Screen, folder: &'a DemoFolder, runs: Arc<dyn Runs>) -> Self {
+        // A key of its own, so that a second demo does not get the first one's run.
+        let key = format!("draft-{}", screen.now());
+        Self { screen: screen.indented(), folder, runs, key, pulled: None }
+    }
+
+    /// Plays one act.
+    pub async fn play(&mut self, act: Act) -> Outcome {
+        let requests = match act {
+            Act::Pull | Act::Again => vec![NewRun { idempotency_key: Some(self.key.clone()), ..pull() }],
+            Act::Sync => vec![sync()],
+            Act::Revise => vec![pull(), sync()],
+        };
+        let commands: Vec<String> = requests.iter().map(narration::command).collect();
+        if self.is_for_people() {
+            self.screen.outdented().text(&narration::heading(number(act), act.title()))?;
+            self.before(act)?;
+            self.screen.text(&narration::commands(&commands))?;
+        }
+        let mut lock = if act == Act::Pull { Some(self.folder.open_in_editor()?) } else { None };
+        if act == Act::Revise {
+            self.write_notes()?;
+            self.folder.revise()?;
+        }
+        let (mut ended, mut created) = (Vec::new(), true);
+        for request in requests {
+            let (run, outcome) = self.work(request, lock.take()).await?;
+            created &= outcome == Enqueue::Created;
+            let exit = Exit::of_run(run.state);
+            ended.push(run);
+            if exit != Exit::Done {
+                self.tell(act, commands, created, &ended)?;
+                return Ok(exit);
+            }
+        }
+        if act == Act::Pull {
+            self.pulled = ended.first().map(|run| run.id);
+        }
+        self.tell(act, commands, created, &ended)?;
+        Ok(Exit::Done)
+    }
+
+    /// Enqueues a run, executes it here, and follows it to its end; a lock goes when an attempt has failed for it.
+    async fn work(&self, mut request: NewRun, lock: Option<EditorLock>) -> Outcome<(Run, Enqueue)> {
+        let declaration = Declaration::load(&self.folder.path(FILE_NAME));
+        let declaration = declaration.map_err(|fault| Error::validation(fault.to_string()))?;
+        declared::apply(Some(&declaration), &mut request)?;
+        let crew = work::crew(Some(declaration), &request.kind)?;
+        let Enqueued { run, outcome } = self.runs.enqueue_one(request).await?;
+        if self.is_for_people() {
+            self.screen.text(&line(&run))?;
+        }
+        if run.state.is_final() {
+            return Ok((run, outcome));
+        }
+        let show = if self.is_for_people() { Show::Lines } else { Show::Nothing };
+        let limits = Limits { timeout: None, patience: Duration::ZERO };
+        let following = to_the_end(&self.screen, self.runs.as_ref(), run.id, limits, show);
+        let mut working = pin!(work::beside(crew, self.runs.clone(), following));
+        let mut closing = pin!(close_when_retried(self.runs.as_ref(), run.id, lock));
+        let ended = tokio::select! {
+            ended = &mut working => ended?,
+            closed = &mut closing => {
+                closed?;
+                working.await?
+            }
+        };
+        if self.is_for_people() {
+            self.screen.text(&ending(&ended))?;
+        }
+        Ok((ended, outcome))
+    }
+
+    fn is_for_people(&self) -> bool {
+        self.screen.format == Format::People
+    }
+
+    /// What happens outside of any command.
+    fn before(&self, act: Act) -> Outcome<()> {
+        let aside = match act {
+            Act::Pull => {
+                "an editor's lock lies beside screenplay.fountain, and goes when an attempt has failed"
+            }
+            Act::Revise => {
+                "two scenes change, one is cut, one is new; storyboard.csv has got a column `notes`"
+            }
+            Act::Again | Act::Sync => return Ok(()),
+        };
+        self.screen.text(&narration::aside(aside))
+    }
+
+    fn tell(&self, act: Act, commands: Vec<String>, created: bool, runs: &[Run]) -> Outcome<()> {
+        match self.screen.format {
+            Format::Json => {
+                self.screen.json(&Told { act: number(act), title: act.title(), commands, created, runs })?;
+            }
+            Format::Quiet => {
+                let ids = runs.iter().map(|run| format!("{}\n", run.id));
+                self.screen.text(&ids.collect::<String>())?;
+            }
+            Format::People if runs.iter().all(|run| run.state == State::Succeeded) => {
+                self.screen.text(&self.seen(act)?)?;
+            }
+            Format::People => {}
+        }
+        Ok(())
+    }
+
+    /// What there is to see at the end of an act.
+    fn seen(&self, act: Act) -> Result<String> {
+        Ok(match act {
+            Act::Pull => String::new(),
+            Act::Again => narration::aside("the same id: it had been asked for, and it was done"),
+            Act::Sync => {
+                narration::board(&self.board()?.rows(["scene", "heading", "cast", "eighths", "status"]))
+            }
+            Act::Revise => {
+                let page = std::fs::read_to_string(self.folder.path("storyboard.md")).unwrap_or_default();
+                let mut rows = self.board()?.rows(["scene", "heading", "status", COLUMN]);
+                rows.retain(|row| !row[3].is_empty());
+                narration::page(&page) + &narration::notes(&rows)
+            }
+        })
+    }
+
+    fn board(&self) -> Result<Spreadsheet> {
+        Spreadsheet::open(&self.folder.path("storyboard.csv"))
+            .map_err(|error| Error::validation(error.to_string()))
+    }
+
+    fn write_notes(&self) -> Result<()> {
+        let mut board = self.board()?;
+        NOTES.iter().for_each(|(scene, note)| board.write(scene, COLUMN, note));
+        board.save().map_err(|error| Error::validation(error.to_string()))
+    }
+
+    /// The run of the first act, and its history.
+    pub async fn retried_run(&self) -> Result<(RunId, Vec<Event>)> {
+        let id = self.pulled.ok_or_else(|| Error::internal("the first act has not been played"))?;
+        Ok((id, self.runs.events(id, 0, MAX_NEWS).await?))
+    }
+}
+
+/// Lets the writer close the script as soon as an attempt has failed for it.
+async fn close_when_retried(runs: &dyn Runs, id: RunId, lock: Option<EditorLock>) -> Result<()> {
+    let Some(lock) = lock else { return Ok(()) };
+    let mut read = ReadSoFar::default();
+    loop {
+        let news = runs.follow(id, read, Duration::from_secs(30)).await?;
+        let is_retried = news.events.iter().any(|event| event.kind == EventType::RetryScheduled);
+        if is_retried || news.run.state.is_final() {
+            drop(lock);
+            return Ok(());
+        }
+        read = news.read;
+    }
+}
+
+fn number(act: Act) -> usize {
+    ACTS.iter().position(|other| *other == act).map_or(0, |place| place + 1)
+}
+
+fn pull() -> NewRun {
+    let input = Json::from_value(json!({"path": "screenplay.fountain"}));
+    NewRun { kind: PULL.to_owned(), input: Some(input), ..NewRun::default() }
+}
+
+fn sync() -> NewRun {
+    let input = Json::from_value(json!({"scenes": "scenes.json"}));
+    NewRun { kind: SYNC.to_owned(), input: Some(input), ..NewRun::default() }
+}

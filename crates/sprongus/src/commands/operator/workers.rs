@@ -1,0 +1,80 @@
+//! `workers`: those that are alive.
+
+use sprongus_core::directory::Worker;
+use sprongus_core::list::Page;
+use sprongus_core::names::WorkerId;
+use sprongus_core::text::excerpt;
+
+use crate::app::App;
+use crate::connect::Access;
+use crate::exit::Exit;
+use crate::exit::failure::Outcome;
+use crate::render::age::ago;
+use crate::render::style::{ATTENTION, GOOD};
+use crate::render::table::{Cell, Table};
+
+/// What to do with them.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// The workers seen in the last 15 seconds
+    List,
+    /// Tell a worker to stop claiming; it finishes what it is running
+    Drain {
+        /// The worker
+        id: WorkerId,
+    },
+}
+
+/// Does it.
+pub async fn run(command: Command, app: &App) -> Outcome {
+    let now = app.screen.now();
+    match command {
+        Command::List => {
+            let runs = app.connect(Access::Existing).await?.runs;
+            let page = Page { data: runs.workers().await?, next_cursor: None };
+            app.screen.list(
+                &page,
+                |worker| worker.id.to_string(),
+                || {
+                    let mut table =
+                        Table::new(["ID", "STATE", "HOST", "PID", "CONCURRENCY", "KINDS", "SEEN", "VERSION"]);
+                    for worker in &page.data {
+                        table.row([
+                            worker.id.as_str().into(),
+                            state(worker),
+                            excerpt(worker.host.as_deref().unwrap_or("-"), 32).into(),
+                            worker.pid.map_or_else(|| "-".into(), Cell::number),
+                            Cell::number(worker.concurrency),
+                            kinds(worker).into(),
+                            ago(worker.seen_at, now).into(),
+                            excerpt(&worker.version, 24).into(),
+                        ]);
+                    }
+                    table.render("No workers are running. Start one with `sprongus worker`.")
+                },
+            )?;
+        }
+        Command::Drain { id } => {
+            let runs = app.connect(Access::Existing).await?.runs;
+            runs.drain_worker(&id).await?;
+            let workers = runs.workers().await?;
+            let worker = workers.into_iter().find(|worker| worker.id == id);
+            app.screen.answer(&worker, id.as_str(), || format!("worker {id} is draining\n"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn state(worker: &Worker) -> Cell {
+    if worker.draining { Cell::styled("draining", ATTENTION) } else { Cell::styled("claiming", GOOD) }
+}
+
+fn kinds(worker: &Worker) -> String {
+    match &worker.kinds {
+        None => "any".to_owned(),
+        Some(kinds) => {
+            let names = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(",");
+            excerpt(&names, 48)
+        }
+    }
+}
