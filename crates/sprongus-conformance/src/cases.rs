@@ -207,6 +207,11 @@ macro_rules! for_each_case {
             service {
                 subscribers_hear_the_domain_events_in_order,
             }
+            write_set {
+                a_set_of_several_runs_is_written_whole,
+                a_rule_that_refuses_writes_nothing,
+                a_rule_decides_over_its_callers_runs_alone,
+            }
             table {
                 every_verb_in_every_state_does_what_the_table_says,
                 a_foreign_hold_is_refused_in_every_state,

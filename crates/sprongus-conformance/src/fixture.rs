@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use sprongus_core::command::RunCommand;
 use sprongus_core::event::{Event, EventType};
 use sprongus_core::ids::{RunId, StepId, TokenId};
 use sprongus_core::json::Json;
@@ -13,7 +14,7 @@ use sprongus_core::names::{WorkerId, WorkspaceId};
 use sprongus_core::rules::enqueue::prepare;
 use sprongus_core::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Hold, NewRun, Outcome, Run};
 use sprongus_core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Inserted, Store};
+use sprongus_core::store::{Batch, ClaimAnswer, DrawnReport, Inserted, Store};
 use sprongus_core::time::{Clock, Timestamp};
 use sprongus_core::{Caller, Error, Result};
 
@@ -85,6 +86,11 @@ pub fn success(result: serde_json::Value) -> Outcome {
 /// A failure that may be retried at once.
 pub fn failure(error: &str) -> Outcome {
     Outcome::Fail { error: error.to_owned(), retryable: true, retry_in: Some(Duration::ZERO) }
+}
+
+/// A failure that ends the run.
+pub fn failed_for_good(error: &str) -> Outcome {
+    Outcome::Fail { error: error.to_owned(), retryable: false, retry_in: None }
 }
 
 /// The hold a claim gave.
@@ -200,36 +206,36 @@ impl Fixture {
         )
     }
 
-    /// A rare verb.
-    pub async fn change(&self, id: RunId, change: Change) -> Result<Applied> {
-        self.store.change(&self.caller, id, change).await
+    /// Carries out a command.
+    pub async fn apply(&self, id: RunId, command: RunCommand) -> Result<Applied> {
+        self.store.apply(&self.caller, id, command).await
     }
 
     /// Calls a run off.
     pub async fn cancel(&self, id: RunId) -> Result<Applied> {
-        self.change(id, Change::Cancel).await
+        self.apply(id, RunCommand::Cancel).await
     }
 
     /// Gives a run another budget.
     pub async fn retry(&self, id: RunId) -> Result<Applied> {
-        self.change(id, Change::Retry { if_epoch: None }).await
+        self.apply(id, RunCommand::Retry { if_epoch: None }).await
     }
 
     /// Lets go of a run until somebody answers at its step 0.
     pub async fn wait(&self, hold: &Hold, timeout: Option<Duration>) -> Result<Applied> {
         let step_id = StepId::of(hold.id, hold.epoch, 0);
-        self.change(hold.id, Change::Wait { hold: hold.clone(), step_id, timeout }).await
+        self.apply(hold.id, RunCommand::Wait { hold: hold.clone(), step_id, timeout }).await
     }
 
     /// Answers whatever gate the run waits at.
     pub async fn answer(&self, id: RunId, answer: Answer, comment: Option<&str>) -> Result<Applied> {
         let comment = comment.map(str::to_owned);
-        self.change(id, Change::Answer { step_id: None, answer, comment }).await
+        self.apply(id, RunCommand::Answer { step_id: None, answer, comment }).await
     }
 
     /// Tells that a CLEANUP is done.
     pub async fn cleaned(&self, hold: &Hold) -> Result<Applied> {
-        self.change(hold.id, Change::Cleaned { hold: hold.clone(), gone_at: self.now() }).await
+        self.apply(hold.id, RunCommand::Cleaned { hold: hold.clone(), gone_at: self.now() }).await
     }
 
     /// Records steps and lines.

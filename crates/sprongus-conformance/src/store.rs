@@ -26,6 +26,7 @@ pub mod tenants;
 pub mod token;
 pub mod waiting;
 pub mod wake;
+pub mod write_set;
 
 /// Every state and every verb.
 pub use crate::table;

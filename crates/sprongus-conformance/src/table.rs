@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sprongus_core::command::RunCommand;
 use sprongus_core::ids::StepId;
 use sprongus_core::lease::LeaseToken;
 use sprongus_core::run::{Answer, ClaimRequest, Hold, Outcome};
 use sprongus_core::state::{Permit, State, Verb, permit};
 use sprongus_core::step::StepStatus;
-use sprongus_core::store::Change;
 use sprongus_core::{Error, ErrorCode};
 
 use crate::fixture::{Fixture, failure, forged, hold_of, of_kind, refused, step, success, worker};
@@ -84,8 +84,8 @@ async fn set(f: &Fixture, scene: Scene) -> Hold {
         }
         Waiting | Passed => {
             let step_id = StepId::of(hold.id, hold.epoch, 9);
-            let wait = Change::Wait { hold: hold.clone(), step_id, timeout: None };
-            f.change(hold.id, wait).await.unwrap();
+            let wait = RunCommand::Wait { hold: hold.clone(), step_id, timeout: None };
+            f.apply(hold.id, wait).await.unwrap();
             if scene == Passed {
                 f.answer(hold.id, Answer::Approved, None).await.unwrap();
             }
@@ -137,9 +137,9 @@ async fn use_verb(f: &Fixture, verb: Verb, hold: &Hold) -> Result<State, Error> 
         Verb::Release => f.finish(hold, Outcome::Release).await.map(drop),
         Verb::Wait => f.wait(hold, None).await.map(drop),
         Verb::Progress => {
-            f.change(id, Change::Progress { hold: held(), percent: 50, message: None }).await.map(drop)
+            f.apply(id, RunCommand::Progress { hold: held(), percent: 50, message: None }).await.map(drop)
         }
-        Verb::Cleaned => f.change(id, Change::Cleaned { hold: held(), gone_at: f.now() }).await.map(drop),
+        Verb::Cleaned => f.apply(id, RunCommand::Cleaned { hold: held(), gone_at: f.now() }).await.map(drop),
         Verb::Cancel => f.cancel(id).await.map(drop),
         Verb::Retry => f.retry(id).await.map(drop),
         Verb::Approve => f.answer(id, Answer::Approved, None).await.map(drop),

@@ -38,13 +38,13 @@ fn a_store_that_ignores_the_epoch_is_found() {
 #[test]
 fn a_store_that_ignores_the_lease_token_is_found() {
     is_found(Fault::IgnoresTheToken(Door::Finish));
-    is_found(Fault::IgnoresTheToken(Door::Change));
+    is_found(Fault::IgnoresTheToken(Door::Command));
 }
 
 #[test]
 fn a_store_that_ignores_the_lease_token_at_any_door_is_found() {
-    use Door::{Change, DropFile, Finish, Heartbeat, PutFile, Record};
-    for door in [Heartbeat, Finish, Change, Record, PutFile, DropFile] {
+    use Door::{Command, DropFile, Finish, Heartbeat, PutFile, Record};
+    for door in [Heartbeat, Finish, Command, Record, PutFile, DropFile] {
         is_found_by(Fault::IgnoresTheToken(door), store::lease::nothing_is_reported_without_the_claims_token);
     }
 }

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod artifact;
 pub mod audit;
+pub mod command;
 mod cursor;
 pub mod directory;
 pub mod error;

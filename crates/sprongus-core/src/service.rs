@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::admin::Admin;
 use crate::artifact::{Artifact, ArtifactName, Blobs, ByteRange, ByteStream, Download, FileName, StoredFile};
+use crate::command::RunCommand;
 use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::Event;
@@ -29,7 +30,7 @@ use crate::rules::{self, Act};
 use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
 use crate::runs::{Caller, Runs};
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
-use crate::store::{Batch, Change, DrawnReport, Inserted, Store};
+use crate::store::{Batch, DrawnReport, Inserted, Store};
 use crate::time::Timestamp;
 use crate::waiting::OpenGate;
 use files::{Files, seen};
@@ -137,8 +138,8 @@ impl CallerRuns {
         run
     }
 
-    async fn change(&self, id: RunId, change: Change) -> Result<Run> {
-        Ok(self.tell(self.store().change(&self.caller, id, change).await?))
+    async fn apply(&self, id: RunId, command: RunCommand) -> Result<Run> {
+        Ok(self.tell(self.store().apply(&self.caller, id, command).await?))
     }
 
     /// Deletes the bytes that a call has just left without a row. The call itself is done, so it does not fail with this: what
@@ -262,11 +263,11 @@ impl Runs for CallerRuns {
     }
 
     async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<Run> {
-        self.change(hold.id, Change::Wait { hold: hold.clone(), step_id, timeout }).await
+        self.apply(hold.id, RunCommand::Wait { hold: hold.clone(), step_id, timeout }).await
     }
 
     async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<Run> {
-        self.change(hold.id, Change::Progress { hold: hold.clone(), percent, message }).await
+        self.apply(hold.id, RunCommand::Progress { hold: hold.clone(), percent, message }).await
     }
 
     async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()> {
@@ -310,15 +311,15 @@ impl Runs for CallerRuns {
     }
 
     async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
-        self.change(hold.id, Change::Cleaned { hold: hold.clone(), gone_at }).await
+        self.apply(hold.id, RunCommand::Cleaned { hold: hold.clone(), gone_at }).await
     }
 
     async fn cancel(&self, id: RunId) -> Result<Run> {
-        self.change(id, Change::Cancel).await
+        self.apply(id, RunCommand::Cancel).await
     }
 
     async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<Run> {
-        self.change(id, Change::Retry { if_epoch }).await
+        self.apply(id, RunCommand::Retry { if_epoch }).await
     }
 
     async fn answer(
@@ -328,7 +329,7 @@ impl Runs for CallerRuns {
         answer: Answer,
         comment: Option<String>,
     ) -> Result<Run> {
-        self.change(id, Change::Answer { step_id, answer, comment }).await
+        self.apply(id, RunCommand::Answer { step_id, answer, comment }).await
     }
 
     async fn get(&self, id: RunId) -> Result<Run> {

@@ -14,17 +14,19 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::artifact::{Artifact, FileName, NewFile, StoredFile};
 use crate::audit::{AuditFilter, AuditPage};
+use crate::command::RunCommand;
 use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace};
 use crate::error::Result;
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
-use crate::ids::{RunId, StepId, TokenId};
+use crate::ids::{RunId, TokenId};
 use crate::lease::LeaseToken;
 use crate::list::{ListFilter, Page};
 use crate::metric::Metric;
@@ -33,8 +35,8 @@ use crate::operator::{OperatorEvent, OperatorFilter};
 use crate::retention::{Pruned, Retention};
 use crate::rollup::{Minute, Totals};
 use crate::rules::enqueue::Prepared;
-use crate::rules::{self, Act, Decision};
-use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueue, Hold, Report, Run};
+use crate::rules::{Act, WriteSet};
+use crate::run::{Applied, Beat, ClaimRequest, Claimed, Enqueue, Hold, Report, Run};
 use crate::runs::Caller;
 use crate::session::Sessions;
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
@@ -51,73 +53,8 @@ pub enum Batch {
     AllOrNothing,
 }
 
-/// A rare verb with what it needs. A store reads the run, asks [`Change::decide`], and writes what it answers only if the run is
-/// still the one it read.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// Call it off.
-    Cancel,
-    /// Once more.
-    Retry {
-        /// Only at this epoch.
-        if_epoch: Option<u64>,
-    },
-    /// Answer its gate.
-    Answer {
-        /// The step that waits.
-        step_id: Option<StepId>,
-        /// The answer.
-        answer: Answer,
-        /// What is said with it.
-        comment: Option<String>,
-    },
-    /// Wait at a gate.
-    Wait {
-        /// Who holds it.
-        hold: Hold,
-        /// The step that waits.
-        step_id: StepId,
-        /// For how long.
-        timeout: Option<Duration>,
-    },
-    /// Tell how far it is.
-    Progress {
-        /// Who holds it.
-        hold: Hold,
-        /// Percent done.
-        percent: u32,
-        /// For people.
-        message: Option<String>,
-    },
-    /// Its CLEANUP is done.
-    Cleaned {
-        /// Who holds it.
-        hold: Hold,
-        /// When its process was gone.
-        gone_at: Timestamp,
-    },
-}
-
-impl Change {
-    /// Asks the rule. `waits_at` is the step of the run's present epoch that its gate names, where the run waits at one.
-    ///
-    /// # Errors
-    /// The rule's refusal.
-    pub fn decide(&self, run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Result<Decision> {
-        match self {
-            Self::Cancel => rules::cancel::cancel(run, waits_at, act),
-            Self::Retry { if_epoch } => rules::retry::retry(run, *if_epoch, act),
-            Self::Answer { step_id, answer, comment } => {
-                rules::gate::answer(run, *step_id, *answer, comment.as_deref(), waits_at, act)
-            }
-            Self::Wait { hold, step_id, timeout } => rules::gate::wait(run, hold, *step_id, *timeout, act),
-            Self::Progress { hold, percent, message } => {
-                rules::progress::progress(run, hold, *percent, message.as_deref(), act)
-            }
-            Self::Cleaned { hold, gone_at } => rules::cleaned::cleaned(run, hold, *gone_at, act),
-        }
-    }
-}
+/// A rule over several runs. It may be asked again, of the runs as they stand then, when a transaction has to be repeated.
+pub type Rule = Arc<dyn Fn(&BTreeMap<RunId, Run>, Act<'_>) -> Result<WriteSet> + Send + Sync>;
 
 /// What an enqueue did for one item.
 #[derive(Clone, Debug, PartialEq)]
@@ -227,8 +164,14 @@ pub trait Store: Sessions {
         reports: Vec<DrawnReport>,
     ) -> Result<Vec<Result<Applied>>>;
 
-    /// A rare verb.
-    async fn change(&self, caller: &Caller, id: RunId, change: Change) -> Result<Applied>;
+    /// Carries out a command: reads the run, asks [`RunCommand::decide`] and writes what it answers.
+    async fn apply(&self, caller: &Caller, id: RunId, command: RunCommand) -> Result<Applied>;
+
+    /// Asks a rule about several runs, read under their locks, and writes what it answers in the same transaction. Of `ids`, those
+    /// that do not exist or that the caller may not touch are left out. Answers what was written.
+    ///
+    /// The verbs of single runs have methods of their own; this is for rules that decide over many.
+    async fn decide(&self, caller: &Caller, ids: &[RunId], rule: Rule) -> Result<WriteSet>;
 
     /// Writes steps and log lines under a hold, together.
     async fn record(

@@ -12,8 +12,8 @@ use sprongus_core::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::change::{missing, present};
 use crate::fault::Result;
+use crate::load::{missing, present};
 use crate::read::with_run;
 use crate::rows::{self, Reader, number, run_columns};
 use crate::session::{Database, News, PRESENT, Params, Session};
@@ -35,9 +35,6 @@ pub const WORKDIRS: &str = "
 const PUT: &str = "
     INSERT INTO run_artifacts (workspace_id, run_id, name, size, sha256, content_type, location, created_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-/// Lets go of the kept work directories of several runs.
-pub const DROP_WORKDIRS: &str =
-    "DELETE FROM run_artifacts WHERE workspace_id = $1 AND run_id = ANY ($2) AND name = $3";
 const DROP: &str = "DELETE FROM run_artifacts WHERE workspace_id = $1 AND run_id = $2 AND name = $3";
 const EXPECT: &str = "INSERT INTO unwanted_blobs (location, due_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const LOCK_DUE: &str = "SELECT due_at FROM unwanted_blobs WHERE location = $1 FOR UPDATE";

@@ -14,9 +14,9 @@ use sprongus_core::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::change::present;
 use crate::claim::projects as narrowed;
 use crate::fault::Result;
+use crate::load::present;
 use crate::operator::commit;
 use crate::rows::{Reader, written};
 use crate::session::{Database, PRESENT, Params};

@@ -311,8 +311,8 @@ async fn answered(
         return Ok(Some(Err(unknown_agent_task(id))));
     }
     if said.is_made && later.remove(&uuid(request.id.to_bits())) {
-        let change = enqueue(request, &caller.workspace, Act { now: said.now, actor });
-        let applied = Applied { run: change.run, events: change.events };
+        let set = enqueue(request, &caller.workspace, Act { now: said.now, actor });
+        let applied = set.into_made()?;
         return Ok(Some(Ok(Inserted { applied, outcome: Enqueue::Created })));
     }
     let found = find(session, caller, request, later, ending).await?;

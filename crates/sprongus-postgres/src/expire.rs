@@ -6,16 +6,16 @@ use sprongus_core::event::Event;
 use sprongus_core::ids::RunId;
 use sprongus_core::rules::expire::expire;
 use sprongus_core::rules::schedule::schedule;
-use sprongus_core::rules::{Act, Change, SYSTEM};
+use sprongus_core::rules::{Act, SYSTEM, WriteSet};
 use sprongus_core::run::Run;
 use sprongus_core::runs::Caller;
 use uuid::Uuid;
 
-use crate::change::{lock_in, waiting_steps};
 use crate::fault::Result;
+use crate::load::{lock_in, waiting_steps};
 use crate::session::{Database, Params};
 use crate::values::Time;
-use crate::writing::{Writing, timer};
+use crate::write_set::{Writer, timer};
 
 /// The reminders due, oldest first, taken; another that is at it takes others.
 const TAKE_DUE: &str = "
@@ -114,7 +114,7 @@ pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u3
     let steps = waiting_steps(&session, caller, runs.values()).await?;
     let act = Act { now, actor: SYSTEM };
     let mut seen = HashSet::new();
-    let mut moved: Vec<(&Run, Option<Change>)> = Vec::new();
+    let mut moved: Vec<(&Run, WriteSet)> = Vec::new();
     for due in &due {
         let id = RunId::from_bits(due.id.as_u128());
         // A reminder of an epoch gone by is dropped: whoever claimed the run since has set one of his own.
@@ -125,23 +125,23 @@ pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u3
             moved.push((run, expire(run, steps.get(&id), act)));
         }
     }
-    let mut writing = Writing::new(&caller.workspace, now);
-    for (run, change) in &moved {
-        if let Some(change) = change {
-            writing.change(run, change)?;
+    let mut writer = Writer::new(&caller.workspace, now);
+    for (run, set) in &moved {
+        writer.write(&runs, set)?;
+        if !set.is_empty() {
             continue;
         }
         if schedule(run, now).ready {
-            writing.queue(run);
+            writer.queue(run);
         }
         if let Some(Time(at)) = timer(run, now) {
-            writing.remind(run, Time(at.max(now.plus(SOON))));
+            writer.remind(run, Time(at.max(now.plus(SOON))));
         }
     }
     put_back(&session, caller, &later).await?;
-    writing.commit(session, &[]).await?;
-    let events = moved.into_iter().filter_map(|(_, change)| change).flat_map(|change| change.events);
-    Ok((u32::try_from(due.len()).unwrap_or(u32::MAX), events.collect()))
+    writer.commit(session, &[]).await?;
+    let events = moved.iter().flat_map(|(_, set)| set.events().cloned()).collect();
+    Ok((u32::try_from(due.len()).unwrap_or(u32::MAX), events))
 }
 
 /// What one call took too many of.

@@ -11,19 +11,19 @@ use sprongus_core::json::Json;
 use sprongus_core::lease::LeaseHash;
 use sprongus_core::names::WorkerId;
 use sprongus_core::rules::finish::finish;
-use sprongus_core::rules::{Act, Change, Decision};
+use sprongus_core::rules::{Act, WriteSet};
 use sprongus_core::run::{Applied, Hold, Outcome, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::DrawnReport;
 use sprongus_core::{Error, Result as CoreResult};
 
-use crate::change::{lock, missing};
 use crate::claim::projects;
 use crate::fault::Result;
+use crate::load::{lock, missing};
 use crate::rows::{self, number, run_columns};
 use crate::session::{Database, Params};
 use crate::values::{JsonText, uuid};
-use crate::writing::Writing;
+use crate::write_set::Writer;
 
 pub(crate) const SUCCEED: &str = concat!(
     "WITH present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
@@ -143,13 +143,6 @@ fn succeeded(run: &Run, actor: String) -> Event {
     }
 }
 
-/// What became of a run within one transaction, report by report.
-enum Stage {
-    Refused(Error),
-    Unchanged(Run),
-    Changed(Run, Box<Change>),
-}
-
 /// The reports put before the rule, one transaction for as many as name different runs.
 async fn ask(database: &Database, caller: &Caller, told: &[&Told]) -> Result<Vec<CoreResult<Applied>>> {
     let mut answers = Vec::with_capacity(told.len());
@@ -168,30 +161,23 @@ async fn ask_once(database: &Database, caller: &Caller, told: &[&Told]) -> Resul
     let ids: Vec<RunId> = told.iter().map(|told| told.id()).collect();
     let mut session = database.session().await?;
     let (mut runs, now) = lock(database, &mut session, caller, &ids).await?;
-    let stages: Vec<Stage> = told
+    let decided: Vec<CoreResult<WriteSet>> = told
         .iter()
         .map(|told| {
-            let run = runs.remove(&told.id()).filter(|run| caller.may_touch(run.project_id.as_ref()));
-            let Some(run) = run else { return Stage::Refused(missing(told.id())) };
+            let run = runs.get(&told.id()).filter(|run| caller.may_touch(run.project_id.as_ref()));
+            let run = run.ok_or_else(|| missing(told.id()))?;
             let DrawnReport { report, draw } = &told.report;
-            match finish(&run, &told.hold(), &report.outcome, *draw, Act { now, actor: &told.actor }) {
-                Ok(Decision::Change(change)) => Stage::Changed(run, change),
-                Ok(Decision::Unchanged) => Stage::Unchanged(run),
-                Err(refused) => Stage::Refused(refused),
-            }
+            finish(run, &told.hold(), &report.outcome, *draw, Act { now, actor: &told.actor })
         })
         .collect();
-    let mut writing = Writing::new(&caller.workspace, now);
-    for stage in &stages {
-        if let Stage::Changed(run, change) = stage {
-            writing.change(run, change)?;
-        }
+    let mut writer = Writer::new(&caller.workspace, now);
+    for set in decided.iter().flatten() {
+        writer.write(&runs, set)?;
     }
-    writing.commit(session, &[]).await?;
-    let answers = stages.into_iter().map(|stage| match stage {
-        Stage::Refused(error) => Err(error),
-        Stage::Unchanged(run) => Ok(Applied { run, events: Vec::new() }),
-        Stage::Changed(_, change) => Ok(Applied { run: change.run, events: change.events }),
+    writer.commit(session, &[]).await?;
+    let answers = told.iter().zip(decided).map(|(told, set)| {
+        let run = runs.remove(&told.id()).ok_or_else(|| missing(told.id()));
+        Ok(set?.into_applied(run?))
     });
     Ok(answers.collect())
 }

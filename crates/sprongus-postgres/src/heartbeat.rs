@@ -12,13 +12,13 @@ use sprongus_core::runs::Caller;
 use sprongus_core::{Error, Result as CoreResult};
 use uuid::Uuid;
 
-use crate::change::{lock, missing};
 use crate::claim::projects;
 use crate::fault::Result;
+use crate::load::{lock, missing};
 use crate::rows::{millis, number};
 use crate::session::{Database, Params};
 use crate::values::{Time, uuid};
-use crate::writing::Writing;
+use crate::write_set::Writer;
 
 /// A lease that grows leaves its timer alone: it fires early and is put off.
 pub(crate) const EXTEND: &str = "
@@ -97,7 +97,7 @@ async fn ask(
     let mut session = database.session().await?;
     let (runs, now) = lock(database, &mut session, caller, &ids).await?;
     let act = Act { now, actor: &caller.actor };
-    let mut writing = Writing::new(&caller.workspace, now);
+    let mut writer = Writer::new(&caller.workspace, now);
     let (mut set, mut leases, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for hold in holds {
         let run = runs.get(&hold.id).filter(|run| caller.may_touch(run.project_id.as_ref()));
@@ -110,13 +110,13 @@ async fn ask(
             leases.push(millis(extension.lease));
             ends.push(Time(extension.lease_expires_at));
             if run.lease_expires_at.is_some_and(|end| extension.lease_expires_at < end) {
-                writing.remind(run, Time(extension.lease_expires_at));
+                writer.remind(run, Time(extension.lease_expires_at));
             }
             extension.beat
         });
         beats.insert(hold.id, beat);
     }
     let workspace = caller.workspace.as_str();
-    writing.commit(session, &[(SET_LEASES, &[&workspace, &set, &leases, &ends])]).await?;
+    writer.commit(session, &[(SET_LEASES, &[&workspace, &set, &leases, &ends])]).await?;
     Ok(beats)
 }

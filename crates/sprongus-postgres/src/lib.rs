@@ -8,8 +8,8 @@
 
 mod artifact;
 mod audit;
-mod change;
 mod claim;
+mod command;
 mod directory;
 mod enqueue;
 mod enqueue_in;
@@ -21,6 +21,7 @@ mod health;
 mod heartbeat;
 mod inspect;
 mod list;
+mod load;
 mod migrate;
 mod open;
 mod operator;
@@ -43,7 +44,7 @@ mod token;
 mod values;
 mod waiting;
 mod wake;
-mod writing;
+mod write_set;
 mod youth;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,7 @@ use async_trait::async_trait;
 use sprongus_core::Result;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::audit::{AuditFilter, AuditPage};
+use sprongus_core::command::RunCommand;
 use sprongus_core::directory::{
     AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -68,11 +70,12 @@ use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::{OperatorEvent, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
+use sprongus_core::rules::WriteSet;
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::store::{Batch, ClaimAnswer, DrawnReport, Health, Inserted, Rule, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::{NewToken, Token};
@@ -239,19 +242,17 @@ impl Store for Postgres {
         self.finishes.put(caller, told.collect()).await
     }
 
-    async fn change(&self, caller: &Caller, id: RunId, change: Change) -> Result<Applied> {
+    async fn apply(&self, caller: &Caller, id: RunId, command: RunCommand) -> Result<Applied> {
         self.marks.forget(caller);
-        // Another retry grants another budget, so one that may have been granted is not asked for again.
-        let repeatable = match change {
-            Change::Retry { if_epoch: None } | Change::Answer { step_id: None, .. } => Repeatable::No,
-            Change::Cancel
-            | Change::Retry { if_epoch: Some(_) }
-            | Change::Answer { step_id: Some(_), .. }
-            | Change::Wait { .. }
-            | Change::Progress { .. }
-            | Change::Cleaned { .. } => Repeatable::Yes,
-        };
-        repeat(repeatable, |is_repeat| change::run(&self.database, caller, id, &change, is_repeat)).await
+        repeat(command::repeatable(&command), |is_repeat| {
+            command::run(&self.database, caller, id, &command, is_repeat)
+        })
+        .await
+    }
+
+    async fn decide(&self, caller: &Caller, ids: &[RunId], rule: Rule) -> Result<WriteSet> {
+        self.marks.forget(caller);
+        repeat(Repeatable::No, |_| command::decide(&self.database, caller, ids, &rule)).await
     }
 
     async fn record(

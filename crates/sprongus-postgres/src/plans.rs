@@ -11,7 +11,7 @@ use sprongus_throwaway::Database;
 use tokio_postgres::Client;
 
 use crate::migrate::connect;
-use crate::{Options, audit, change, list, migrate, open, prune, read, recent, stream};
+use crate::{Options, audit, command, list, migrate, open, prune, read, recent, stream};
 
 /// The policy lets the planner take a workspace for small, so that it may rather sort a few thousand events than walk; by the same
 /// conditions on the same index.
@@ -165,7 +165,7 @@ async fn a_runs_own_events_are_found_by_its_key_in_a_young_database_too() {
         let of_run =
             scene.plan(read::EVENTS, "text, uuid, bigint, bigint", &format!("'default', {id}, 0, 9")).await;
         let values = format!("{id}, 9, '', '', '{{}}'");
-        let last = scene.plan(change::TOLD_LAST, "uuid, bigint, text, text, jsonb", &values).await;
+        let last = scene.plan(command::TOLD_LAST, "uuid, bigint, text, text, jsonb", &values).await;
         for plan in [of_run, last] {
             assert!(plan.contains("run_events_pkey"), "full: {is_full}:\n{plan}");
         }

@@ -7,9 +7,9 @@ use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
 
-use crate::change::present;
 use crate::claim::projects;
 use crate::fault::Result;
+use crate::load::present;
 use crate::operator::commit;
 use crate::session::{Database, PRESENT, Params};
 use crate::values::Time;

@@ -8,9 +8,9 @@ use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step};
 use tokio_postgres::Row;
 
-use crate::change::missing;
 use crate::enqueue::{BY_ID, BY_KEY};
 use crate::fault::Result;
+use crate::load::missing;
 use crate::rows::{self, event_columns, number, step_columns};
 use crate::session::{Database, Params};
 use crate::values::uuid;

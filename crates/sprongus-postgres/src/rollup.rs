@@ -10,9 +10,9 @@ use sprongus_core::stream::StreamPosition;
 use sprongus_core::time::Timestamp;
 use tokio_postgres::types::ToSql;
 
-use crate::change::present;
 use crate::directory::{all, known_workspace, now};
 use crate::fault::Result;
+use crate::load::present;
 use crate::operator::commit;
 use crate::recent::{self, Columns};
 use crate::rows::{self, Reader, event_columns, number};

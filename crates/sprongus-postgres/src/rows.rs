@@ -22,9 +22,9 @@ use crate::values::{Spelled, Time};
 pub(crate) use event::event_columns;
 pub use event::{EventRows, event};
 pub(crate) use run::run_columns;
-pub use run::{cleanup_word, run, run_from};
-pub use step::step;
+pub use run::{LastingColumns, RunColumns, due_since, run, run_from};
 pub(crate) use step::step_columns;
+pub use step::{PUT_STEPS, StepColumns, step};
 
 /// A value of ours as JSON for a column.
 pub fn written(value: &impl Serialize) -> CoreResult<String> {

@@ -10,9 +10,9 @@ use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
 use tokio_postgres::Row;
 
-use crate::change::present;
 use crate::claim::projects;
 use crate::fault::Result;
+use crate::load::present;
 use crate::recent;
 use crate::rows::Reader;
 use crate::session::{Database, PRESENT, Params};

@@ -73,6 +73,19 @@ impl ToSql for JsonText<'_> {
     to_sql_checked!();
 }
 
+/// The same, of text that is nobody else's.
+#[derive(Clone, Debug)]
+pub struct JsonString(pub String);
+
+impl ToSql for JsonString {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Fallible<IsNull> {
+        JsonText(&self.0).to_sql(kind, out)
+    }
+
+    accepts!(JSONB);
+    to_sql_checked!();
+}
+
 /// The text of a `jsonb`: Postgres' own spelling, with its order of keys and of digits.
 #[derive(Clone, Copy, Debug)]
 pub struct Spelled<'a>(pub &'a str);

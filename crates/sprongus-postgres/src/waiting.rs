@@ -12,7 +12,7 @@ use crate::fault::Result;
 use crate::rows::Reader;
 use crate::session::{Database, Params};
 use crate::values::{Time, uuid};
-use crate::writing::rank;
+use crate::write_set::rank;
 
 /// What is held has a timer at the end of its lease, and no lease is longer than an hour: what is due later is a delay. The clock is
 /// asked in a subquery, as in `list.rs`.

@@ -9,8 +9,8 @@ use sprongus_core::run::{Hold, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::time::Timestamp;
 
-use crate::change::load;
 use crate::fault::Told;
+use crate::load::load;
 use crate::rows;
 use crate::writer::Tx;
 
@@ -69,12 +69,6 @@ pub fn drop_file(tx: &Tx<'_>, caller: &Caller, hold: &Hold, name: &FileName) -> 
     let run = load(tx.connection, caller, hold.id)??;
     record::admit(&run, hold, Act { now: tx.now, actor: &caller.actor })?;
     tx.connection.prepare_cached(DROP).told()?.execute((hold.id.to_string(), name.as_str())).told()?;
-    Ok(())
-}
-
-/// Lets go of a run's kept work directory, if one is kept.
-pub fn drop_workdir(tx: &Tx<'_>, id: RunId) -> Result<()> {
-    tx.connection.prepare_cached(DROP).told()?.execute((id.to_string(), FileName::WORKDIR)).told()?;
     Ok(())
 }
 

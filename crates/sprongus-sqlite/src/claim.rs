@@ -1,19 +1,22 @@
 //! Claim: the due runs of the kinds served, by priority, due time and id, each taken once.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension};
 use sprongus_core::Result;
 use sprongus_core::ids::RunId;
 use sprongus_core::lease::LeaseToken;
 use sprongus_core::names::Kind;
 use sprongus_core::rules::claim::Remembered;
-use sprongus_core::rules::{Act, claim};
+use sprongus_core::rules::{Act, WriteSet, claim};
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::ClaimAnswer;
-use sprongus_core::time::Timestamp;
+use sprongus_core::time::{Clock, Timestamp};
 
 use crate::fault::Told;
 use crate::rows::{self, run_columns, step_columns};
+use crate::write_set::write;
 use crate::writer::Tx;
 use crate::{artifact, enqueue, expire};
 
@@ -42,8 +45,25 @@ const FORGET: &str = "DELETE FROM claims WHERE claimed_at < ?1";
 /// How long a named claim can be repeated.
 const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(3_600);
 
+/// The two halves of a claim, a look without the write lock and the claim itself, each with what it needs.
+#[expect(clippy::type_complexity, reason = "a name for it would say no more")]
+pub fn halves(
+    clock: &Arc<dyn Clock>,
+    caller: &Caller,
+    request: &ClaimRequest,
+    token: &LeaseToken,
+) -> (
+    impl FnMut(&Connection) -> Result<Option<ClaimAnswer>> + Send + 'static,
+    impl FnMut(&Tx<'_>) -> Result<ClaimAnswer> + Send + 'static,
+) {
+    let (caller, request, token) = (caller.clone(), request.clone(), token.clone());
+    let (looker, looked, clock) = (caller.clone(), request.clone(), Arc::clone(clock));
+    let look = move |connection: &Connection| look(connection, &looker, &looked, clock.now());
+    (look, move |tx: &Tx<'_>| run(tx, &caller, &request, &token))
+}
+
 /// Says without the write lock that there is nothing to claim, so that idle workers never stand in a writer's way.
-pub fn look(
+fn look(
     connection: &Connection,
     caller: &Caller,
     request: &ClaimRequest,
@@ -61,7 +81,7 @@ pub fn look(
 }
 
 /// Moves due timers, then takes what is ready.
-pub fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, token: &LeaseToken) -> Result<ClaimAnswer> {
+fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, token: &LeaseToken) -> Result<ClaimAnswer> {
     let (_, mut events) = expire::run(tx, caller, expire::MOST_TIMERS)?;
     if let Some((whose, given)) = replay(tx.connection, caller, request)? {
         whose.check(caller, request)?;
@@ -73,15 +93,16 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, token: &LeaseTo
     for candidate in candidates(tx.connection, caller, request, request.limit)? {
         let run =
             tx.connection.prepare_cached(BY_ROWID).told()?.query_row([candidate.rowid], rows::run).told()?;
-        let Some(change) = claim::claim(&run, request, hash, act) else { continue };
-        rows::update_run(tx, &change.run)?;
-        rows::insert_events(tx, &change.events)?;
-        events.extend(change.events);
+        let Some(taken) = claim::claim(&run, request, hash, act) else { continue };
+        let set = WriteSet::from(taken);
+        write(tx, &set)?;
+        let taken = set.into_applied(run.clone());
+        events.extend(taken.events);
         let (steps, keeps_workdir) = match run.resuming() {
-            Some(_) => (carry_steps(tx, &change.run)?, artifact::keeps_workdir(tx.connection, &change.run)?),
+            Some(_) => (carry_steps(tx, &taken.run)?, artifact::keeps_workdir(tx.connection, &taken.run)?),
             None => (Vec::new(), false),
         };
-        claimed.extend(claim::handed(change.run, token, steps, keeps_workdir));
+        claimed.extend(claim::handed(taken.run, token, steps, keeps_workdir));
     }
     remember(tx, caller, request, &claimed)?;
     let next_due_in = match claimed.is_empty() {

@@ -13,6 +13,7 @@ use sprongus_core::{Error, Result};
 
 use crate::fault::Told;
 use crate::rows::{self, run_columns};
+use crate::write_set::write_unless_taken;
 use crate::writer::Tx;
 
 const WORKSPACE: &str = "SELECT 1 FROM workspaces WHERE id = ?1";
@@ -57,16 +58,14 @@ fn insert(tx: &Tx<'_>, caller: &Caller, request: &Prepared) -> Result<Result<Ins
     {
         return Ok(replayed(found, caller, request));
     }
-    let change = enqueue(request, &caller.workspace, Act { now: tx.now, actor: &caller.actor });
-    if !rows::insert_run(tx, &change.run)? {
+    let set = enqueue(request, &caller.workspace, Act { now: tx.now, actor: &caller.actor });
+    if !write_unless_taken(tx, &set)? {
         return Ok(match find(tx, BY_ID, (request.id.to_string(), caller.workspace.as_str()))? {
             Some(found) => replayed(found, caller, request),
             None => Err(taken()),
         });
     }
-    rows::insert_events(tx, &change.events)?;
-    let applied = Applied { run: change.run, events: change.events };
-    Ok(Ok(Inserted { applied, outcome: Enqueue::Created }))
+    Ok(Ok(Inserted { applied: set.into_made()?, outcome: Enqueue::Created }))
 }
 
 fn replayed(found: Run, caller: &Caller, request: &Prepared) -> Result<Inserted> {

@@ -10,9 +10,10 @@ use sprongus_core::run::Run;
 use sprongus_core::runs::Caller;
 use sprongus_core::time::Timestamp;
 
-use crate::change;
 use crate::fault::Told;
+use crate::load;
 use crate::rows::{self, run_columns};
+use crate::write_set::write;
 use crate::writer::Tx;
 
 pub(crate) const DUE_TIMERS: &str = concat!(
@@ -38,19 +39,16 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)
     };
     let mut written = Vec::new();
     for run in &due {
-        let waits_at = change::waits_at(tx.connection, run)?;
-        match expire(run, waits_at.as_ref(), Act { now: tx.now, actor: SYSTEM }) {
-            Some(change) => {
-                change::put(tx, &change)?;
-                written.extend(change.events);
-            }
-            None => {
-                let Schedule { ready, timer_at } = schedule(run, tx.now);
-                let timer_at = timer_at.map(|time| time.to_string());
-                let mut park = tx.connection.prepare_cached(PARK).told()?;
-                park.execute((run.id.to_string(), ready, timer_at)).told()?;
-            }
+        let waits_at = load::waits_at(tx.connection, run)?;
+        let set = expire(run, waits_at.as_ref(), Act { now: tx.now, actor: SYSTEM });
+        if set.is_empty() {
+            let Schedule { ready, timer_at } = schedule(run, tx.now);
+            let timer_at = timer_at.map(|time| time.to_string());
+            let mut park = tx.connection.prepare_cached(PARK).told()?;
+            park.execute((run.id.to_string(), ready, timer_at)).told()?;
         }
+        write(tx, &set)?;
+        written.extend(set.events().cloned());
     }
     Ok((u32::try_from(due.len()).unwrap_or(u32::MAX), written))
 }

@@ -8,7 +8,8 @@ use sprongus_core::run::Applied;
 use sprongus_core::runs::Caller;
 use sprongus_core::store::DrawnReport;
 
-use crate::change::{load, write};
+use crate::load::load;
+use crate::write_set::write;
 use crate::writer::Tx;
 
 /// Ends each execution.
@@ -24,7 +25,10 @@ pub fn run(
         let hold = report.hold(worker);
         let answer = match load(tx.connection, caller, report.id)? {
             Ok(run) => match finish(&run, &hold, &report.outcome, *draw, act) {
-                Ok(decision) => Ok(write(tx, run, decision)?),
+                Ok(set) => {
+                    write(tx, &set)?;
+                    Ok(set.into_applied(run))
+                }
                 Err(refused) => Err(refused),
             },
             Err(missing) => Err(missing),

@@ -9,8 +9,8 @@ use sprongus_core::rules::heartbeat::heartbeat;
 use sprongus_core::run::{Beat, Hold};
 use sprongus_core::runs::Caller;
 
-use crate::change::load;
 use crate::fault::Told;
+use crate::load::load;
 use crate::rows;
 use crate::writer::Tx;
 

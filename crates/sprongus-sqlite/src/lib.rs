@@ -7,8 +7,8 @@
 
 mod artifact;
 mod audit;
-mod change;
 mod claim;
+mod command;
 mod directory;
 mod enqueue;
 mod expire;
@@ -17,6 +17,7 @@ mod finish;
 mod health;
 mod heartbeat;
 mod inspect;
+mod load;
 mod migrate;
 mod open;
 mod operator;
@@ -37,6 +38,7 @@ mod stream;
 mod token;
 mod waiting;
 mod wake;
+mod write_set;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -49,6 +51,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::audit::{AuditFilter, AuditPage};
+use sprongus_core::command::RunCommand;
 use sprongus_core::directory::{
     AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -62,11 +65,12 @@ use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::{OperatorEvent, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
+use sprongus_core::rules::WriteSet;
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::store::{Batch, ClaimAnswer, DrawnReport, Health, Inserted, Rule, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::{NewToken, Token};
@@ -81,7 +85,7 @@ pub use probe::bare_commits;
 use place::Place;
 use readers::Readers;
 use wake::Watch;
-use writer::{Tx, Writer};
+use writer::Writer;
 
 /// A database of runs in one file.
 pub struct Sqlite {
@@ -115,23 +119,6 @@ impl Sqlite {
         reading.await.map_err(|error| Error::internal("a read was broken off").with_source(error))?
     }
 
-    /// The two halves of a claim, each with what it needs.
-    #[expect(clippy::type_complexity, reason = "a name for it would say no more")]
-    fn claiming(
-        &self,
-        caller: &Caller,
-        request: &ClaimRequest,
-        token: &LeaseToken,
-    ) -> (
-        impl FnMut(&Connection) -> Result<Option<ClaimAnswer>> + Send + 'static,
-        impl FnMut(&Tx<'_>) -> Result<ClaimAnswer> + Send + 'static,
-    ) {
-        let (caller, request, token) = (caller.clone(), request.clone(), token.clone());
-        let (looker, looked, clock) = (caller.clone(), request.clone(), Arc::clone(&self.readers.clock));
-        let look = move |connection: &Connection| claim::look(connection, &looker, &looked, clock.now());
-        (look, move |tx: &Tx<'_>| claim::run(tx, &caller, &request, &token))
-    }
-
     fn watch(&self) -> Option<&Watch> {
         let start = || {
             let connection = open::connect(&self.readers.file, self.readers.durability);
@@ -161,7 +148,7 @@ impl Store for Sqlite {
         request: &ClaimRequest,
         token: &LeaseToken,
     ) -> Result<ClaimAnswer> {
-        let (look, write) = self.claiming(caller, request, token);
+        let (look, write) = claim::halves(&self.readers.clock, caller, request, token);
         self.writer.look_then_write(look, write).await
     }
 
@@ -173,7 +160,7 @@ impl Store for Sqlite {
         seen: u64,
         longest: Duration,
     ) -> Result<ClaimAnswer> {
-        let (look, write) = self.claiming(caller, request, token);
+        let (look, write) = claim::halves(&self.readers.clock, caller, request, token);
         match self.writer.write_once_wanted(look, write, self.changed(seen, longest)).await? {
             Some(answer) => Ok(answer),
             None => self.claim(caller, request, token).await,
@@ -200,9 +187,14 @@ impl Store for Sqlite {
         self.writer.write(move |tx| finish::run(tx, &caller, &worker, &reports)).await
     }
 
-    async fn change(&self, caller: &Caller, id: RunId, change: Change) -> Result<Applied> {
+    async fn apply(&self, caller: &Caller, id: RunId, command: RunCommand) -> Result<Applied> {
         let caller = caller.clone();
-        self.writer.write(move |tx| change::run(tx, &caller, id, &change)).await
+        self.writer.write(move |tx| command::run(tx, &caller, id, &command)).await
+    }
+
+    async fn decide(&self, caller: &Caller, ids: &[RunId], rule: Rule) -> Result<WriteSet> {
+        let (caller, ids) = (caller.clone(), ids.to_vec());
+        self.writer.write(move |tx| command::decide(tx, &caller, &ids, &rule)).await
     }
 
     async fn record(

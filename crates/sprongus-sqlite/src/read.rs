@@ -14,9 +14,9 @@ use sprongus_core::step::{LogLine, NumberedLine, Step};
 use sprongus_core::time::Timestamp;
 use sprongus_core::waiting::Reason;
 
-use crate::change::load;
 use crate::enqueue::BY_KEY;
 use crate::fault::Told;
+use crate::load::load;
 use crate::rows::{self, event_columns, run_columns, step_columns};
 
 pub(crate) const STEPS: &str =

@@ -8,22 +8,14 @@ use sprongus_core::runs::Caller;
 use sprongus_core::step::{LogLine, Step, StepReport};
 use sprongus_core::{Error, Result};
 
-use crate::change::load;
 use crate::fault::Told;
+use crate::load::load;
 use crate::rows::{self, step_columns};
+use crate::write_set::write_beside;
 use crate::writer::Tx;
 
 const STEPS_OF_EPOCH: &str =
     concat!("SELECT ", step_columns!(), " FROM run_steps WHERE run_id = ?1 AND epoch = ?2 ORDER BY ordinal");
-const PUT_STEP: &str = concat!(
-    "INSERT INTO run_steps (",
-    step_columns!(),
-    ", duration_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-     ON CONFLICT (run_id, epoch, ordinal) DO UPDATE SET phase = excluded.phase, name = excluded.name,
-        type = excluded.type, status = excluded.status, output = excluded.output, tokens_in = excluded.tokens_in,
-        tokens_out = excluded.tokens_out, started_at = excluded.started_at, completed_at = excluded.completed_at,
-        duration_ms = excluded.duration_ms"
-);
 const TOLD: &str = "UPDATE runs SET last_seq = ?2, updated_at = ?3 WHERE id = ?1";
 const LAST_CHUNK: &str = "SELECT first + lines FROM run_logs WHERE run_id = ?1 ORDER BY first DESC LIMIT 1";
 const PUT_CHUNK: &str =
@@ -49,37 +41,13 @@ pub fn run(
         let rows = select.query_map((hold.id.to_string(), rows::number(hold.epoch)), rows::step).told()?;
         rows.collect::<rusqlite::Result<_>>().told()?
     };
-    let (change, steps) = record::steps(&run, hold, &recorded, steps, act)?;
-    steps.iter().try_for_each(|step| put_step(tx, step))?;
-    if !change.events.is_empty() {
-        let (id, seq) = (run.id.to_string(), rows::number(change.run.last_seq));
+    let told = record::steps(&run, hold, &recorded, steps, act)?;
+    if !told.events.is_empty() {
+        let (id, seq) = (run.id.to_string(), rows::number(told.run.last_seq));
         tx.connection.prepare_cached(TOLD).told()?.execute((id, seq, tx.now.to_string())).told()?;
-        rows::insert_events(tx, &change.events)?;
     }
-    Ok(change.events)
-}
-
-/// Puts a step over what is recorded of it.
-pub fn put_step(tx: &Tx<'_>, step: &Step) -> Result<()> {
-    let params = rusqlite::params![
-        step.id.to_string(),
-        step.run_id.to_string(),
-        rows::number(step.epoch),
-        step.attempt,
-        step.ordinal,
-        step.phase.as_str(),
-        step.name,
-        step.kind.as_str(),
-        step.status.as_str(),
-        step.output,
-        step.tokens_in.map(rows::number),
-        step.tokens_out.map(rows::number),
-        step.started_at.map(|time| time.to_string()),
-        step.completed_at.map(|time| time.to_string()),
-        step.duration().map(rows::millis),
-    ];
-    tx.connection.prepare_cached(PUT_STEP).told()?.execute(params).told()?;
-    Ok(())
+    write_beside(tx, &told)?;
+    Ok(told.events)
 }
 
 fn put_lines(tx: &Tx<'_>, run: &Run, lines: &[LogLine]) -> Result<()> {

@@ -21,8 +21,8 @@ pub(crate) use event::event_columns;
 pub use event::{event, event_from, insert_events};
 pub(crate) use run::run_columns;
 pub use run::{insert_run, run, update_run};
-pub use step::step;
 pub(crate) use step::step_columns;
+pub use step::{put_step, step};
 
 type Read<T> = rusqlite::Result<T>;
 

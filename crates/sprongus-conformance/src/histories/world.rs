@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sprongus_core::Caller;
 use sprongus_core::artifact::{FileName, NewFile};
+use sprongus_core::command::RunCommand;
 use sprongus_core::directory::WorkerInfo;
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::json::Json;
@@ -14,7 +15,7 @@ use sprongus_core::names::{Kind, WorkerId, WorkspaceId};
 use sprongus_core::retention::{KindRetention, Retention};
 use sprongus_core::rules::enqueue::prepare;
 use sprongus_core::run::{Answer, ClaimRequest, Due, Hold, NewRun, Outcome};
-use sprongus_core::store::{Batch, Change, DrawnReport, Store};
+use sprongus_core::store::{Batch, DrawnReport, Store};
 use sprongus_core::time::Clock;
 
 use super::operation::{Asked, End, Operation};
@@ -141,30 +142,33 @@ impl World {
             Operation::Wait { hold, ordinal, timeout } => {
                 let hold = self.hold(*hold)?;
                 let step_id = StepId::of(hold.id, hold.epoch, *ordinal);
-                Call::Change(hold.id, Change::Wait { hold, step_id, timeout: timeout.map(seconds) })
+                Call::Command(hold.id, RunCommand::Wait { hold, step_id, timeout: timeout.map(seconds) })
             }
             Operation::Answer { run, approve, named } => {
                 let id = self.run(*run)?;
                 let held = self.holds.iter().rev().find(|hold| hold.id == id);
                 let step_id = held.filter(|_| *named).map(|hold| StepId::of(id, hold.epoch, 0));
                 let answer = if *approve { Answer::Approved } else { Answer::Rejected };
-                Call::Change(id, Change::Answer { step_id, answer, comment: Some("so be it".to_owned()) })
+                Call::Command(
+                    id,
+                    RunCommand::Answer { step_id, answer, comment: Some("so be it".to_owned()) },
+                )
             }
-            Operation::Cancel { run } => Call::Change(self.run(*run)?, Change::Cancel),
+            Operation::Cancel { run } => Call::Command(self.run(*run)?, RunCommand::Cancel),
             Operation::Retry { run, epoch } => {
                 let id = self.run(*run)?;
                 let last = self.holds.iter().rev().find(|hold| hold.id == id).map_or(0, |hold| hold.epoch);
                 let if_epoch = epoch.map(|before| last.saturating_sub(before.into()));
-                Call::Change(id, Change::Retry { if_epoch })
+                Call::Command(id, RunCommand::Retry { if_epoch })
             }
             Operation::Cleaned { hold } => {
                 let hold = self.hold(*hold)?;
-                Call::Change(hold.id, Change::Cleaned { hold, gone_at: self.clock.now() })
+                Call::Command(hold.id, RunCommand::Cleaned { hold, gone_at: self.clock.now() })
             }
             Operation::Progress { hold, percent, message } => {
                 let hold = self.hold(*hold)?;
                 let message = message.then(|| "on the way".to_owned());
-                Call::Change(hold.id, Change::Progress { hold, percent: *percent, message })
+                Call::Command(hold.id, RunCommand::Progress { hold, percent: *percent, message })
             }
             Operation::Record { hold, steps, lines } => {
                 let steps = steps.iter().map(|(ordinal, status)| step(*ordinal, "work", *status));

@@ -81,12 +81,12 @@ impl Tenant {
         let row = self.rows.get_mut(&id)?;
         let before = row.run.epoch;
         let resumes = row.run.resuming().is_some();
-        let change = claim(&row.run, request, token.hash(), act)?;
-        let steps = if resumes { row.carry(before, change.run.epoch) } else { Vec::new() };
+        let taken = claim(&row.run, request, token.hash(), act)?;
+        let steps = if resumes { row.carry(before, taken.run.epoch) } else { Vec::new() };
         let keeps_workdir = resumes && row.keeps_workdir();
-        let run = change.run.clone();
-        events.extend(change.events.iter().cloned());
-        self.write(change, act.now);
+        let run = taken.run.clone();
+        events.extend(taken.events.iter().cloned());
+        self.write(taken.into(), act.now);
         handed(run, token, steps, keeps_workdir)
     }
 
@@ -123,13 +123,13 @@ impl Tenant {
             .collect();
         let mut events = Vec::new();
         for &id in &due {
-            match self.rows.get(&id).and_then(|row| expire(&row.run, row.waits_at(), act)) {
-                Some(change) => {
-                    events.extend(change.events.iter().cloned());
-                    self.write(change, now);
-                }
-                None => self.place(id, now),
+            let Some(row) = self.rows.get(&id) else { continue };
+            let set = expire(&row.run, row.waits_at(), act);
+            if set.is_empty() {
+                self.place(id, now);
             }
+            events.extend(set.events().cloned());
+            self.write(set, now);
         }
         (u32::try_from(due.len()).unwrap_or(u32::MAX), events)
     }

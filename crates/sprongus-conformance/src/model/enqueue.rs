@@ -55,12 +55,9 @@ impl Tenant {
         if is_foreign {
             return Err(taken());
         }
-        let change = enqueue(request, &self.id, act);
-        let applied = Applied { run: change.run.clone(), events: change.events.clone() };
-        if let Some(key) = &request.idempotency_key {
-            self.keys.insert(key.clone(), request.id);
-        }
-        self.write(change, act.now);
+        let set = enqueue(request, &self.id, act);
+        let applied = set.clone().into_made()?;
+        self.write(set, act.now);
         Ok(Inserted { applied, outcome: Enqueue::Created })
     }
 

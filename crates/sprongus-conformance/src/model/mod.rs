@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::audit::{AuditFilter, AuditPage};
+use sprongus_core::command::RunCommand;
 use sprongus_core::directory::{
     AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -25,11 +26,11 @@ use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::{OperatorAct, OperatorEvent, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals, admit};
-use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::Prepared;
+use sprongus_core::rules::{Act, WriteSet};
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::store::{Batch, ClaimAnswer, DrawnReport, Health, Inserted, Rule, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::{Clock, Timestamp};
 use sprongus_core::token::{NewToken, Token};
@@ -156,9 +157,14 @@ impl Store for Model {
         })
     }
 
-    async fn change(&self, caller: &Caller, id: RunId, change: Change) -> Result<Applied> {
+    async fn apply(&self, caller: &Caller, id: RunId, command: RunCommand) -> Result<Applied> {
         let act = self.present(caller);
-        self.write(caller, |tenant| tenant.change(caller, id, &change, act))
+        self.write(caller, |tenant| tenant.command(caller, id, &command, act))
+    }
+
+    async fn decide(&self, caller: &Caller, ids: &[RunId], rule: Rule) -> Result<WriteSet> {
+        let act = self.present(caller);
+        self.write(caller, |tenant| tenant.decide(caller, ids, &rule, act))
     }
 
     async fn record(

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use sprongus_core::command::RunCommand;
 use sprongus_core::event::Event;
 use sprongus_core::ids::RunId;
 use sprongus_core::names::WorkerId;
-use sprongus_core::rules::{self, Act, Decision};
+use sprongus_core::rules::{self, Act, WriteSet};
 use sprongus_core::run::{Applied, Beat, Hold};
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Change, DrawnReport};
+use sprongus_core::store::{DrawnReport, Rule};
 use sprongus_core::{Caller, Result};
 
 use super::tables::Tenant;
@@ -41,31 +42,39 @@ impl Tenant {
         let report = &drawn.report;
         let hold = report.hold(worker);
         let run = &self.row(caller, report.id)?.run;
-        let decision = rules::finish::finish(run, &hold, &report.outcome, drawn.draw, act)?;
-        self.apply(caller, report.id, decision, act)
+        let set = rules::finish::finish(run, &hold, &report.outcome, drawn.draw, act)?;
+        self.apply(caller, report.id, set, act)
     }
 
-    pub(super) fn change(
+    pub(super) fn command(
         &mut self,
         caller: &Caller,
         id: RunId,
-        change: &Change,
+        command: &RunCommand,
         act: Act<'_>,
     ) -> Result<Applied> {
         let row = self.row(caller, id)?;
-        let decision = change.decide(&row.run, row.waits_at(), act)?;
-        self.apply(caller, id, decision, act)
+        let set = command.decide(&row.run, row.waits_at(), act)?;
+        self.apply(caller, id, set, act)
     }
 
-    fn apply(&mut self, caller: &Caller, id: RunId, decision: Decision, act: Act<'_>) -> Result<Applied> {
-        match decision {
-            Decision::Unchanged => Ok(Applied { run: self.row(caller, id)?.run.clone(), events: Vec::new() }),
-            Decision::Change(change) => {
-                let applied = Applied { run: change.run.clone(), events: change.events.clone() };
-                self.write(*change, act.now);
-                Ok(applied)
-            }
-        }
+    pub(super) fn decide(
+        &mut self,
+        caller: &Caller,
+        ids: &[RunId],
+        rule: &Rule,
+        act: Act<'_>,
+    ) -> Result<WriteSet> {
+        let found = ids.iter().filter_map(|&id| Some((id, self.row(caller, id).ok()?.run.clone())));
+        let set = rule(&found.collect(), act)?;
+        self.write(set.clone(), act.now);
+        Ok(set)
+    }
+
+    fn apply(&mut self, caller: &Caller, id: RunId, set: WriteSet, act: Act<'_>) -> Result<Applied> {
+        let before = self.row(caller, id)?.run.clone();
+        self.write(set.clone(), act.now);
+        Ok(set.into_applied(before))
     }
 
     pub(super) fn record(
@@ -78,12 +87,10 @@ impl Tenant {
     ) -> Result<Vec<Event>> {
         let row = self.row(caller, hold.id)?;
         let recorded: Vec<Step> = row.steps_of(hold.epoch);
-        let (change, steps) = rules::record::steps(&row.run, hold, &recorded, reports, act)?;
-        let events = change.events.clone();
-        let attempt = change.run.attempt;
-        self.write(change, act.now);
+        let told = rules::record::steps(&row.run, hold, &recorded, reports, act)?;
+        let (events, attempt) = (told.events.clone(), told.run.attempt);
+        self.write(told.into(), act.now);
         if let Some(row) = self.rows.get_mut(&hold.id) {
-            row.steps.extend(steps.into_iter().map(|step| ((step.epoch, step.ordinal), step)));
             let mut seq = row.lines.last().map_or(0, |line| line.seq);
             row.lines.extend(rules::record::kept(lines).into_iter().map(|line| {
                 seq += 1;

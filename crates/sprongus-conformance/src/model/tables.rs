@@ -10,10 +10,10 @@ use sprongus_core::ids::{RunId, TokenId};
 use sprongus_core::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::OperatorEvent;
 use sprongus_core::rollup::{Counts, Totals};
-use sprongus_core::rules::Change;
 use sprongus_core::rules::artifact::is_done_with_workdir;
 use sprongus_core::rules::claim::Remembered;
 use sprongus_core::rules::schedule::{Schedule, schedule};
+use sprongus_core::rules::{Transition, WriteSet};
 use sprongus_core::run::Run;
 use sprongus_core::step::{NumberedLine, Step};
 use sprongus_core::stream::StreamPosition;
@@ -143,11 +143,24 @@ impl Tenant {
         row.ok_or_else(|| Error::not_found(format_args!("run: {id}")))
     }
 
-    /// Writes a change: the run, its events, its place in the indexes.
-    pub(super) fn write(&mut self, change: Change, now: Timestamp) {
-        let id = change.run.id;
+    /// Writes a set as it is.
+    pub(super) fn write(&mut self, set: WriteSet, now: Timestamp) {
+        let WriteSet { new_runs, transitions } = set;
+        for new in new_runs {
+            self.keys.extend(new.run.idempotency_key.clone().map(|key| (key, new.run.id)));
+            self.write_one(new, now);
+        }
+        for transition in transitions {
+            self.write_one(transition, now);
+        }
+    }
+
+    /// The run, its events and steps, its place in the indexes.
+    pub(super) fn write_one(&mut self, transition: Transition, now: Timestamp) {
+        let Transition { run, events, steps } = transition;
+        let id = run.id;
         let row = self.rows.entry(id).or_insert_with(|| Row {
-            run: change.run.clone(),
+            run: run.clone(),
             events: Vec::new(),
             places: Vec::new(),
             steps: BTreeMap::new(),
@@ -156,9 +169,9 @@ impl Tenant {
             ready_at: None,
             timer_at: None,
         });
-        row.run = change.run;
-        row.steps.extend(change.step.map(|step| ((step.epoch, step.ordinal), step)));
-        for event in change.events {
+        row.run = run;
+        row.steps.extend(steps.into_iter().map(|step| ((step.epoch, step.ordinal), step)));
+        for event in events {
             self.streamed += 1;
             row.places.push(self.streamed);
             row.events.push(event);

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sprongus_core::command::RunCommand;
 use sprongus_core::event::EventType;
 use sprongus_core::ids::StepId;
 use sprongus_core::run::Answer;
 use sprongus_core::state::State;
 use sprongus_core::step::StepStatus;
-use sprongus_core::store::Change;
 use sprongus_core::{Caller, ErrorCode};
 
 use crate::fixture::{Fixture, hold_of, of_kind, refused, step};
@@ -31,22 +31,22 @@ pub async fn a_run_that_waits_is_held_by_nobody_and_not_claimed(f: Fixture) {
 pub async fn an_approval_lets_the_run_go_on_and_is_given_once(f: Fixture) {
     let hold = f.held(of_kind("work")).await;
     f.wait(&hold, None).await.unwrap();
-    let say = |answer| Change::Answer {
+    let say = |answer| RunCommand::Answer {
         step_id: Some(StepId::of(hold.id, 1, 0)),
         answer,
         comment: Some("well".to_owned()),
     };
-    let first = f.change(hold.id, say(Answer::Approved)).await.unwrap();
+    let first = f.apply(hold.id, say(Answer::Approved)).await.unwrap();
     assert_eq!(first.run.state, State::Queued);
     let gate = first.run.gate.clone().unwrap();
     assert_eq!((gate.by.as_deref(), gate.comment.as_deref()), (Some("tester"), Some("well")));
-    let again = f.change(hold.id, say(Answer::Approved)).await.unwrap();
+    let again = f.apply(hold.id, say(Answer::Approved)).await.unwrap();
     assert_eq!((again.run, again.events.len()), (first.run, 0));
-    assert_eq!(refused(f.change(hold.id, say(Answer::Rejected)).await).code(), ErrorCode::IllegalTransition);
+    assert_eq!(refused(f.apply(hold.id, say(Answer::Rejected)).await).code(), ErrorCode::IllegalTransition);
     let claimed = f.take_one("w2").await;
     assert_eq!((claimed.run.attempt, claimed.run.epoch), (1, 2));
     assert!(
-        f.change(hold.id, say(Answer::Approved)).await.unwrap().events.is_empty(),
+        f.apply(hold.id, say(Answer::Approved)).await.unwrap().events.is_empty(),
         "still the same answer"
     );
     assert_eq!(f.told(hold.id).await[2..], [EventType::Waiting, EventType::Approved, EventType::Started]);
@@ -92,8 +92,8 @@ pub async fn what_does_not_wait_is_not_answered(f: Fixture) {
     assert_eq!(error.message(), "cannot reject: the run is running and does not wait");
     f.wait(&hold, None).await.unwrap();
     let step_id = Some(StepId::of(run.id, 1, 7));
-    let elsewhere = Change::Answer { step_id, answer: Answer::Approved, comment: None };
-    assert_eq!(refused(f.change(run.id, elsewhere).await).code(), ErrorCode::IllegalTransition);
+    let elsewhere = RunCommand::Answer { step_id, answer: Answer::Approved, comment: None };
+    assert_eq!(refused(f.apply(run.id, elsewhere).await).code(), ErrorCode::IllegalTransition);
     assert!(f.get(run.id).await.waiting_for().is_some());
 }
 
@@ -102,11 +102,11 @@ pub async fn an_answer_does_not_meet_the_next_gate(f: Fixture) {
     let hold = f.held(of_kind("work")).await;
     f.wait(&hold, None).await.unwrap();
     let step_id = Some(StepId::of(hold.id, 1, 0));
-    let approve = Change::Answer { step_id, answer: Answer::Approved, comment: None };
-    f.change(hold.id, approve.clone()).await.unwrap();
+    let approve = RunCommand::Answer { step_id, answer: Answer::Approved, comment: None };
+    f.apply(hold.id, approve.clone()).await.unwrap();
     let hold = hold_of(&f.take_one("w2").await);
     f.wait(&hold, None).await.unwrap();
-    assert_eq!(refused(f.change(hold.id, approve).await).code(), ErrorCode::IllegalTransition);
+    assert_eq!(refused(f.apply(hold.id, approve).await).code(), ErrorCode::IllegalTransition);
     assert!(f.get(hold.id).await.waiting_for().is_some());
 }
 
@@ -117,12 +117,12 @@ pub async fn two_answers_at_once_are_one_answer(f: Fixture) {
         let hold = f.held(of_kind("work")).await;
         f.wait(&hold, None).await.unwrap();
         let step_id = Some(StepId::of(hold.id, 1, 0));
-        let say = |answer| Change::Answer { step_id, answer, comment: Some("because".to_owned()) };
+        let say = |answer| RunCommand::Answer { step_id, answer, comment: Some("because".to_owned()) };
         let second = if round % 2 == 0 { Answer::Approved } else { Answer::Rejected };
         let people = [("ada", Answer::Approved), ("bob", second)].map(|(name, answer)| {
             let (f, change) = (f.clone(), say(answer));
             let caller = Caller::new(f.caller.workspace.clone(), name);
-            tokio::spawn(async move { f.store.change(&caller, hold.id, change).await })
+            tokio::spawn(async move { f.store.apply(&caller, hold.id, change).await })
         });
         let [one, other] = people;
         let answers = [one.await.unwrap(), other.await.unwrap()];
@@ -205,7 +205,7 @@ pub async fn the_step_of_a_later_gate_ends_with_its_run(f: Fixture) {
     .await
     .unwrap();
     let step_id = StepId::of(hold.id, hold.epoch, 1);
-    f.change(hold.id, Change::Wait { hold: hold.clone(), step_id, timeout: None }).await.unwrap();
+    f.apply(hold.id, RunCommand::Wait { hold: hold.clone(), step_id, timeout: None }).await.unwrap();
     f.answer(hold.id, Answer::Rejected, Some("no")).await.unwrap();
     let steps = f.store.steps(&f.caller, hold.id).await.unwrap();
     let statuses: Vec<StepStatus> = steps.iter().map(|step| step.status).collect();

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::artifact::{FileName, NewFile};
+use sprongus_core::command::RunCommand;
 use sprongus_core::ids::StepId;
 use sprongus_core::lease::LeaseToken;
 use sprongus_core::run::{Answer, ClaimRequest, Claimed, Hold, Outcome};
 use sprongus_core::step::StepStatus;
-use sprongus_core::store::Change;
 use sprongus_core::{Error, ErrorCode};
 
 use crate::fixture::{
@@ -45,11 +45,11 @@ async fn every_report(f: &Fixture, hold: &Hold) -> Vec<Result<(), Error>> {
         f.beat(hold).await.map(drop),
         f.record(hold, vec![step(0, "s", StepStatus::Running)], vec![]).await.map(drop),
         f.record(hold, vec![], vec![line("x", f.now())]).await.map(drop),
-        f.change(id, Change::Progress { hold: held(), percent: 7, message: None }).await.map(drop),
+        f.apply(id, RunCommand::Progress { hold: held(), percent: 7, message: None }).await.map(drop),
         f.store.put_file(&f.caller, hold, a_file(&location, name.clone())).await.map(drop),
         f.store.put_file(&f.caller, hold, a_file(&location, FileName::Workdir)).await.map(drop),
         f.store.drop_file(&f.caller, hold, &name).await,
-        f.change(id, Change::Wait { hold: held(), step_id, timeout: None }).await.map(drop),
+        f.apply(id, RunCommand::Wait { hold: held(), step_id, timeout: None }).await.map(drop),
         f.cleaned(hold).await.map(drop),
         f.finish(hold, success(json!("forged"))).await.map(drop),
         f.finish(hold, failure("forged")).await.map(drop),

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use sprongus_core::ErrorCode;
+use sprongus_core::command::RunCommand;
 use sprongus_core::event::EventType;
 use sprongus_core::follow::ReadSoFar;
 use sprongus_core::ids::StepId;
 use sprongus_core::run::{Hold, Outcome};
 use sprongus_core::step::{StepReport, StepStatus};
-use sprongus_core::store::Change;
 
 use crate::fixture::{Fixture, hold_of, line, of_kind, refused, step};
 
@@ -97,7 +97,7 @@ pub async fn progress_is_told_when_it_changes(f: Fixture) {
     let hold = f.held(of_kind("work")).await;
     let progress = |percent, message: Option<&str>| {
         let message = message.map(str::to_owned);
-        f.change(hold.id, Change::Progress { hold: hold.clone(), percent, message })
+        f.apply(hold.id, RunCommand::Progress { hold: hold.clone(), percent, message })
     };
     assert_eq!(progress(40, None).await.unwrap().run.progress, 40);
     assert!(progress(40, None).await.unwrap().events.is_empty());
@@ -115,8 +115,8 @@ pub async fn a_stale_holder_records_nothing(f: Fixture) {
     for hold in [&old, &stranger] {
         let answer = f.record(hold, vec![step(0, "x", StepStatus::Running)], vec![line("x", f.now())]).await;
         assert_eq!(refused(answer).code(), ErrorCode::LeaseLost);
-        let change = Change::Progress { hold: hold.clone(), percent: 9, message: None };
-        assert_eq!(refused(f.change(hold.id, change).await).code(), ErrorCode::LeaseLost);
+        let change = RunCommand::Progress { hold: hold.clone(), percent: 9, message: None };
+        assert_eq!(refused(f.apply(hold.id, change).await).code(), ErrorCode::LeaseLost);
     }
     assert!(f.store.steps(&f.caller, new.id).await.unwrap().is_empty());
     assert!(f.store.logs(&f.caller, new.id, 0, 10).await.unwrap().is_empty());

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::ErrorCode;
+use sprongus_core::command::RunCommand;
 use sprongus_core::event::EventType;
 use sprongus_core::run::{NewRun, Outcome};
 use sprongus_core::state::State;
-use sprongus_core::store::Change;
 
 use crate::fixture::{Fixture, hold_of, of_kind, refused, success};
 
@@ -33,7 +33,7 @@ pub async fn a_retry_starts_over_under_the_same_epoch(f: Fixture) {
 pub async fn a_retry_at_an_epoch_is_granted_once(f: Fixture) {
     let hold = f.held(of_kind("work")).await;
     f.finish(&hold, for_good()).await.unwrap();
-    let retry = |epoch| f.change(hold.id, Change::Retry { if_epoch: Some(epoch) });
+    let retry = |epoch| f.apply(hold.id, RunCommand::Retry { if_epoch: Some(epoch) });
     assert_eq!(refused(retry(0).await).code(), ErrorCode::Conflict);
     let first = retry(1).await.unwrap();
     let again = retry(1).await.unwrap();

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sprongus_core::command::RunCommand;
 use sprongus_core::follow::ReadSoFar;
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::list::ListFilter;
 use sprongus_core::retention::Retention;
 use sprongus_core::run::{Answer, Enqueue, Hold, NewRun};
 use sprongus_core::step::StepStatus;
-use sprongus_core::store::{Batch, Change};
+use sprongus_core::store::Batch;
 use sprongus_core::{Error, ErrorCode};
 
 use super::artifact::{named, written};
@@ -22,16 +23,16 @@ async fn every_verb(f: &Fixture, hold: &Hold) -> Vec<Error> {
     let step_id = StepId::of(id, hold.epoch, 0);
     let comment = Some("c".to_owned());
     let changes = [
-        Change::Cancel,
-        Change::Retry { if_epoch: None },
-        Change::Answer { step_id: None, answer: Answer::Rejected, comment },
-        Change::Wait { hold: held(), step_id, timeout: None },
-        Change::Progress { hold: held(), percent: 1, message: None },
-        Change::Cleaned { hold: held(), gone_at: f.now() },
+        RunCommand::Cancel,
+        RunCommand::Retry { if_epoch: None },
+        RunCommand::Answer { step_id: None, answer: Answer::Rejected, comment },
+        RunCommand::Wait { hold: held(), step_id, timeout: None },
+        RunCommand::Progress { hold: held(), percent: 1, message: None },
+        RunCommand::Cleaned { hold: held(), gone_at: f.now() },
     ];
     let mut errors = Vec::new();
     for change in changes {
-        errors.push(refused(f.change(id, change).await));
+        errors.push(refused(f.apply(id, change).await));
     }
     errors.push(refused(f.beat(hold).await));
     errors.push(refused(f.finish(hold, success(json!(1))).await));

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use sprongus_conformance::Model;
 use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::audit::{AuditFilter, AuditPage};
+use sprongus_core::command::RunCommand;
 use sprongus_core::directory::{
     AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace,
 };
@@ -22,11 +23,12 @@ use sprongus_core::names::{ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::operator::{OperatorEvent, OperatorEventType, OperatorFilter};
 use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rollup::{Minute, Totals};
+use sprongus_core::rules::WriteSet;
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::session::{Session, Sessions};
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
-use sprongus_core::store::{Batch, Change, ClaimAnswer, DrawnReport, Health, Inserted, Store};
+use sprongus_core::store::{Batch, ClaimAnswer, DrawnReport, Health, Inserted, Rule, Store};
 use sprongus_core::stream::{StreamPosition, Streamed};
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::{NewToken, Token};
@@ -57,7 +59,7 @@ pub enum Fault {
 pub enum Door {
     Heartbeat,
     Finish,
-    Change,
+    Command,
     Record,
     PutFile,
     DropFile,
@@ -177,14 +179,18 @@ impl Store for Faulty {
         self.inner.finish(caller, worker, reports).await
     }
 
-    async fn change(&self, caller: &Caller, id: RunId, change: Change) -> Result<Applied> {
-        let mut change = change;
-        if let Change::Wait { hold, .. } | Change::Progress { hold, .. } | Change::Cleaned { hold, .. } =
-            &mut change
+    async fn apply(&self, caller: &Caller, id: RunId, mut command: RunCommand) -> Result<Applied> {
+        if let RunCommand::Wait { hold, .. }
+        | RunCommand::Progress { hold, .. }
+        | RunCommand::Cleaned { hold, .. } = &mut command
         {
-            self.at(Door::Change, id, &mut hold.token);
+            self.at(Door::Command, id, &mut hold.token);
         }
-        self.inner.change(caller, id, change).await
+        self.inner.apply(caller, id, command).await
+    }
+
+    async fn decide(&self, caller: &Caller, ids: &[RunId], rule: Rule) -> Result<WriteSet> {
+        self.inner.decide(caller, ids, rule).await
     }
 
     async fn record(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Act, CLOSING_LEASE, Change, Decision};
+use super::{Act, CLOSING_LEASE, Transition, WriteSet};
 use crate::error::{ErrorCode, Result};
 use crate::event::EventType;
 use crate::run::Run;
@@ -14,15 +14,15 @@ use crate::step::Step;
 ///
 /// # Errors
 /// `illegal_transition` when the run has succeeded or failed.
-pub fn cancel(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Result<Decision> {
+pub fn cancel(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Result<WriteSet> {
     match permit(run.state, Verb::Cancel) {
         Permit::To(_) => {}
-        Permit::Already => return Ok(Decision::Unchanged),
+        Permit::Already => return Ok(WriteSet::default()),
         Permit::Holding(_) | Permit::Closing | Permit::Repeat(_) | Permit::Refused(_) => {
             return Err(refusal(ErrorCode::IllegalTransition, Verb::Cancel, run.state));
         }
     }
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     let next = &mut change.run;
     next.state = State::Canceled;
     next.finished_at = Some(act.now);

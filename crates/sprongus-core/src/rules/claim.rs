@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Act, CLOSING_LEASE, Change};
+use super::{Act, CLOSING_LEASE, Transition};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::ids::{StepId, TokenId};
@@ -52,7 +52,7 @@ pub fn check_lease(lease: Duration) -> Result<()> {
 }
 
 /// Gives the run to whoever asks, if it is there to be given; `hash` is that of the token they are told.
-pub fn claim(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Option<Change> {
+pub fn claim(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Option<Transition> {
     match run.state {
         State::Queued if run.is_due(act.now) && !is_expired(run, act.now) => {
             Some(start(run, request, hash, act))
@@ -72,9 +72,9 @@ pub fn owes_cleanup(run: &Run) -> bool {
     run.state.is_final() && run.cleanup == Cleanup::Owed && run.lease_expires_at.is_none()
 }
 
-fn start(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Change {
+fn start(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Transition {
     let resuming = run.resuming().is_some();
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     let next = &mut change.run;
     hold(next, request, request.lease, hash, act);
     next.state = State::Running;
@@ -95,8 +95,8 @@ fn start(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Ch
     change
 }
 
-fn hand_out(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Change {
-    let mut change = Change::of(run);
+fn hand_out(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Transition {
+    let mut change = Transition::of(run);
     let next = &mut change.run;
     hold(next, request, request.lease.min(CLOSING_LEASE), hash, act);
     next.closing_until = Some(act.now.plus(CLOSING_LEASE));

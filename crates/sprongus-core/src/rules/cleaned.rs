@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::finish::digest;
-use super::{Act, Change, Decision, Standing, lease_lost, stand};
+use super::{Act, Standing, Transition, WriteSet, lease_lost, stand};
 use crate::error::Result;
 use crate::event::EventType;
 use crate::run::{Cleanup, Hold, Run};
@@ -14,14 +14,14 @@ use crate::time::Timestamp;
 ///
 /// # Errors
 /// `lease_lost` when the caller does not hold the closing lease.
-pub fn cleaned(run: &Run, hold: &Hold, gone_at: Timestamp, act: Act<'_>) -> Result<Decision> {
+pub fn cleaned(run: &Run, hold: &Hold, gone_at: Timestamp, act: Act<'_>) -> Result<WriteSet> {
     let report = digest("cleaned", hold, "");
     match stand(run, hold, Verb::Cleaned, act.now)? {
         Standing::Closes => {}
-        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(Decision::Unchanged),
+        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(WriteSet::default()),
         Standing::LetGo | Standing::Holds => return Err(lease_lost(run, hold, act.now)),
     }
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     let next = &mut change.run;
     next.cleanup = Cleanup::None;
     next.lease_expires_at = None;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Act, Change};
+use super::{Act, Transition, WriteSet};
 use crate::error::{Error, ErrorCode, FieldError, Result};
 use crate::event::EventType;
 use crate::ids::RunId;
@@ -163,7 +163,7 @@ pub fn look_again(input: &Json) -> Result<()> {
 }
 
 /// Makes the run.
-pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> Change {
+pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> WriteSet {
     let run_at = match request.due {
         Due::Now => act.now,
         Due::At(time) => time.max(act.now),
@@ -210,9 +210,9 @@ pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> Cha
         waiting: None,
     };
     let delayed = (run_at > act.now).then_some(run_at);
-    let mut change = Change { run, events: Vec::with_capacity(1), step: None };
-    change.tell(EventType::Enqueued, act, json!({"kind": request.kind, "runAt": delayed}));
-    change
+    let mut new = Transition { run, events: Vec::with_capacity(1), steps: Vec::new() };
+    new.tell(EventType::Enqueued, act, json!({"kind": request.kind, "runAt": delayed}));
+    WriteSet::making(new)
 }
 
 /// Whether `found`, which has the request's key or id, was made by the same request.

@@ -5,26 +5,27 @@ use serde_json::json;
 
 use super::claim::is_expired;
 use super::finish::{end, requeue};
-use super::{Act, Change, MAX_CRASHES};
+use super::{Act, MAX_CRASHES, Transition, WriteSet};
 use crate::event::EventType;
 use crate::run::Run;
 use crate::state::State;
 use crate::step::Step;
 
-/// Brings a run up to the present. `None`: nothing of it is due, only its place in the store's indexes may have to move. The step it
-/// waits at, if it was recorded, is `waits_at`.
-pub fn expire(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Option<Change> {
-    match run.state {
+/// Brings a run up to the present. An empty set: nothing of it is due, only its place in the store's indexes may have to move. The step
+/// it waits at, if it was recorded, is `waits_at`.
+pub fn expire(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> WriteSet {
+    let due = match run.state {
         State::Queued => gate_ran_out(run, waits_at, act).or_else(|| unstarted_too_long(run, act)),
         State::Running => lease_ran_out(run, act),
         State::Failed | State::Canceled => closing_ran_out(run, act),
         State::Succeeded => None,
-    }
+    };
+    due.map(WriteSet::from).unwrap_or_default()
 }
 
-fn lease_ran_out(run: &Run, act: Act<'_>) -> Option<Change> {
+fn lease_ran_out(run: &Run, act: Act<'_>) -> Option<Transition> {
     run.lease_expires_at.filter(|&end| end <= act.now)?;
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     let next = &mut change.run;
     next.crashes += 1;
     let (attempt, most, crashes) = (run.attempt, run.max_attempts, next.crashes);
@@ -51,20 +52,20 @@ fn lease_ran_out(run: &Run, act: Act<'_>) -> Option<Change> {
 }
 
 /// The state stays; the run only stops being held, so that its CLEANUP can be handed out.
-fn closing_ran_out(run: &Run, act: Act<'_>) -> Option<Change> {
+fn closing_ran_out(run: &Run, act: Act<'_>) -> Option<Transition> {
     run.lease_expires_at.filter(|&end| end <= act.now)?;
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     change.run.lease_expires_at = None;
     change.run.closing_until = None;
     change.run.lease_hash = None;
     Some(change)
 }
 
-fn gate_ran_out(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Option<Change> {
+fn gate_ran_out(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Option<Transition> {
     let gate = run.waiting_for()?;
     gate.until.filter(|&until| until <= act.now)?;
     let step_id = gate.step_id;
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     change.fail_step(waits_at, act);
     end(&mut change.run, State::Failed, act);
     let error = "nobody answered the gate in time";
@@ -74,9 +75,9 @@ fn gate_ran_out(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Option<Chan
     Some(change)
 }
 
-fn unstarted_too_long(run: &Run, act: Act<'_>) -> Option<Change> {
+fn unstarted_too_long(run: &Run, act: Act<'_>) -> Option<Transition> {
     let expire_at = run.expire_at.filter(|_| is_expired(run, act.now))?;
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     end(&mut change.run, State::Failed, act);
     let error = format!("no worker started it before {expire_at}");
     let payload = json!({"error": error, "reason": "expired"});

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::backoff::Backoff;
-use super::{Act, Change, Decision, Standing, lease_lost, stand};
+use super::{Act, Standing, Transition, WriteSet, lease_lost, stand};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::json::Json;
@@ -106,7 +106,7 @@ fn mask_texts(value: &mut Value) -> bool {
 ///
 /// # Errors
 /// `lease_lost` when the caller does not hold the run; `conflict` when it succeeded before with another result.
-pub fn finish(run: &Run, hold: &Hold, outcome: &Outcome, draw: f64, act: Act<'_>) -> Result<Decision> {
+pub fn finish(run: &Run, hold: &Hold, outcome: &Outcome, draw: f64, act: Act<'_>) -> Result<WriteSet> {
     match outcome {
         Outcome::Succeed { result, output_ref } => {
             succeed(run, hold, result.as_ref(), output_ref.as_deref(), act)
@@ -127,7 +127,7 @@ fn succeed(
     result: Option<&Json>,
     output_ref: Option<&str>,
     act: Act<'_>,
-) -> Result<Decision> {
+) -> Result<WriteSet> {
     match stand(run, hold, Verb::Succeed, act.now)? {
         Standing::Holds => {}
         Standing::Closes => return Err(lease_lost(run, hold, act.now)),
@@ -136,12 +136,12 @@ fn succeed(
                 return Err(lease_lost(run, hold, act.now));
             }
             if run.result.as_ref() == result && run.output_ref.as_deref() == output_ref {
-                return Ok(Decision::Unchanged);
+                return Ok(WriteSet::default());
             }
             return Err(Error::new(ErrorCode::Conflict, "the run has succeeded with another result"));
         }
     }
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     let next = &mut change.run;
     end(next, State::Succeeded, act);
     next.lease_hash = run.lease_hash;
@@ -163,14 +163,14 @@ fn fail(
     retry_in: Option<Duration>,
     draw: f64,
     act: Act<'_>,
-) -> Result<Decision> {
+) -> Result<WriteSet> {
     let report = digest("fail", hold, error);
     match stand(run, hold, Verb::Fail, act.now)? {
         Standing::Holds => {}
-        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(Decision::Unchanged),
+        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(WriteSet::default()),
         Standing::LetGo | Standing::Closes => return Err(lease_lost(run, hold, act.now)),
     }
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     let next = &mut change.run;
     next.error = Some(error.to_owned());
     next.cleanup = Cleanup::None;
@@ -198,14 +198,14 @@ fn fail(
     Ok(change.into())
 }
 
-fn release(run: &Run, hold: &Hold, act: Act<'_>) -> Result<Decision> {
+fn release(run: &Run, hold: &Hold, act: Act<'_>) -> Result<WriteSet> {
     let report = digest("release", hold, "");
     match stand(run, hold, Verb::Release, act.now)? {
         Standing::Holds => {}
-        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(Decision::Unchanged),
+        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(WriteSet::default()),
         Standing::LetGo | Standing::Closes => return Err(lease_lost(run, hold, act.now)),
     }
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     let next = &mut change.run;
     requeue(next, act);
     next.attempt = run.attempt.saturating_sub(1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::finish::{digest, end, requeue};
-use super::{Act, Change, Decision, Standing, lease_lost, stand};
+use super::{Act, Standing, Transition, WriteSet, lease_lost, stand};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::ids::StepId;
@@ -29,14 +29,14 @@ pub fn wait(
     step_id: StepId,
     timeout: Option<Duration>,
     act: Act<'_>,
-) -> Result<Decision> {
+) -> Result<WriteSet> {
     let report = digest("wait", hold, &step_id.to_string());
     match stand(run, hold, Verb::Wait, act.now)? {
         Standing::Holds => {}
-        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(Decision::Unchanged),
+        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(WriteSet::default()),
         Standing::LetGo | Standing::Closes => return Err(lease_lost(run, hold, act.now)),
     }
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     let next = &mut change.run;
     requeue(next, act);
     next.last_report = Some(report);
@@ -61,7 +61,7 @@ pub fn answer(
     comment: Option<&str>,
     waits_at: Option<&Step>,
     act: Act<'_>,
-) -> Result<Decision> {
+) -> Result<WriteSet> {
     // Masked before it is cut: half a secret is not seen for one.
     let comment = comment.map(|text| truncate(&redact(&printable(text)), MAX_COMMENT_BYTES).into_owned());
     if answer == Answer::Rejected && comment.as_deref().unwrap_or_default().trim().is_empty() {
@@ -74,7 +74,7 @@ pub fn answer(
     let gate = run.gate.as_ref().filter(|gate| step_id.is_none_or(|id| id == gate.step_id));
     let Some(gate) = gate else { return Err(not_waiting(run, verb)) };
     match gate.answer {
-        Some(given) if given == answer && step_id.is_some() => return Ok(Decision::Unchanged),
+        Some(given) if given == answer && step_id.is_some() => return Ok(WriteSet::default()),
         Some(_) => return Err(not_waiting(run, verb)),
         None if run.waiting_for().is_none() => return Err(not_waiting(run, verb)),
         None => {}
@@ -83,7 +83,7 @@ pub fn answer(
         return Err(Error::new(ErrorCode::IllegalTransition, "the gate's time is over"));
     }
     let step_id = gate.step_id;
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     if let Some(gate) = &mut change.run.gate {
         gate.answer = Some(answer);
         gate.by = Some(act.actor.to_owned());

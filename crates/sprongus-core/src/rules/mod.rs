@@ -1,7 +1,7 @@
 //! The rules: what each verb makes of a run, as pure functions in the order they happen to one.
 //!
-//! A rule is given the run, the request, the present and who acts; it answers with the whole next run and the events to
-//! write beside it, or refuses. It reads no clock, touches no store and knows no transaction. A store may carry a rule's guard
+//! A rule is given the run, the request, the present and who acts; it answers with a [`WriteSet`] (whole next runs, with their
+//! events), or refuses. It reads no clock, touches no store and knows no transaction. A store may carry a rule's guard
 //! in its SQL for speed; the conformance suite then holds that statement to the rule.
 
 pub mod artifact;
@@ -18,19 +18,16 @@ pub mod progress;
 pub mod record;
 pub mod retry;
 pub mod schedule;
+mod write_set;
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::error::{Error, ErrorCode, Result};
-use crate::event::{Event, EventType};
-use crate::ids::StepId;
-use crate::json::Json;
 use crate::run::{Hold, Run};
 use crate::state::{Permit, State, Verb, permit, refusal};
-use crate::step::{Step, StepStatus};
 use crate::time::Timestamp;
+
+pub use write_set::{Transition, WriteSet};
 
 /// The actor of what nobody asked for: a lease that ran out, a run that expired.
 pub const SYSTEM: &str = "system";
@@ -48,65 +45,6 @@ pub struct Act<'a> {
     pub now: Timestamp,
     /// Who acts.
     pub actor: &'a str,
-}
-
-/// What a rule decided: the whole next run, and what goes into its history.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// The run after the change.
-    pub run: Run,
-    /// The events of the change, with their places.
-    pub events: Vec<Event>,
-    /// The step that the change ends: of a run that ended while it waited there.
-    pub step: Option<Step>,
-}
-
-impl Change {
-    fn of(run: &Run) -> Self {
-        Self { run: run.clone(), events: Vec::with_capacity(1), step: None }
-    }
-
-    fn tell(&mut self, kind: EventType, act: Act<'_>, payload: Value) {
-        self.tell_of(None, kind, act, payload);
-    }
-
-    /// Ends the step at which a run waited, together with the run.
-    fn fail_step(&mut self, waits_at: Option<&Step>, act: Act<'_>) {
-        if let Some(step) = waits_at.filter(|step| !step.status.is_final()) {
-            let step = Step { status: StepStatus::Failed, completed_at: Some(act.now), ..step.clone() };
-            record::tell(self, &step, act);
-            self.step = Some(step);
-        }
-    }
-
-    fn tell_of(&mut self, step_id: Option<StepId>, kind: EventType, act: Act<'_>, payload: Value) {
-        self.run.last_seq += 1;
-        self.run.updated_at = act.now;
-        self.events.push(Event {
-            run_id: self.run.id,
-            step_id,
-            seq: self.run.last_seq,
-            kind,
-            at: act.now,
-            actor: act.actor.to_owned(),
-            payload: Json::from_value(payload),
-        });
-    }
-}
-
-/// A change, or the finding that there is nothing to change.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Decision {
-    /// The run already is what the verb would make it.
-    Unchanged,
-    /// Write this.
-    Change(Box<Change>),
-}
-
-impl From<Change> for Decision {
-    fn from(change: Change) -> Self {
-        Self::Change(Box::new(change))
-    }
 }
 
 /// How a caller stands to a run it reports on.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Act, Change, Decision, Standing, lease_lost, stand};
+use super::{Act, Standing, Transition, WriteSet, lease_lost, stand};
 use crate::error::{Error, Result};
 use crate::event::EventType;
 use crate::redact::redact;
@@ -23,7 +23,7 @@ pub fn progress(
     percent: u32,
     message: Option<&str>,
     act: Act<'_>,
-) -> Result<Decision> {
+) -> Result<WriteSet> {
     let percent = u8::try_from(percent).ok().filter(|&percent| percent <= 100);
     let Some(percent) = percent else { return Err(Error::validation("progress must be 0 to 100")) };
     match stand(run, hold, Verb::Progress, act.now)? {
@@ -31,10 +31,10 @@ pub fn progress(
         Standing::LetGo | Standing::Closes => return Err(lease_lost(run, hold, act.now)),
     }
     if run.progress == percent && message.is_none() {
-        return Ok(Decision::Unchanged);
+        return Ok(WriteSet::default());
     }
     let message = message.map(|text| truncate(&redact(&printable(text)), MAX_MESSAGE_BYTES).into_owned());
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     change.run.progress = percent;
     change.tell(EventType::Progressed, act, json!({"progress": percent, "message": message}));
     Ok(change.into())

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::json;
 
-use super::{Act, Change, Standing, lease_lost, stand};
+use super::{Act, Standing, Transition, lease_lost, stand};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::ids::StepId;
@@ -77,7 +77,7 @@ pub fn admit(run: &Run, hold: &Hold, act: Act<'_>) -> Result<()> {
 }
 
 /// Puts `reports` over the steps recorded under the same epoch. Each change of a step's status is one event; the same
-/// report again changes nothing. Answers the run's change and the steps as they now stand.
+/// report again changes nothing. Of the run nothing but its history changes.
 ///
 /// # Errors
 /// `lease_lost` as [`admit`].
@@ -87,24 +87,25 @@ pub fn steps(
     recorded: &[Step],
     reports: &[StepReport],
     act: Act<'_>,
-) -> Result<(Change, Vec<Step>)> {
+) -> Result<Transition> {
     admit(run, hold, act)?;
-    let mut change = Change::of(run);
-    let mut steps: Vec<Step> = Vec::with_capacity(reports.len());
+    let mut change = Transition::of(run);
+    change.steps.reserve(reports.len());
     for report in reports {
-        let known = steps.iter().rev().chain(recorded).find(|step| step.ordinal == report.ordinal).cloned();
+        let known =
+            change.steps.iter().rev().chain(recorded).find(|step| step.ordinal == report.ordinal).cloned();
         let step = put(run, hold, known.as_ref(), report, act);
         if known.as_ref().map(|step| step.status) != Some(step.status) {
             tell(&mut change, &step, act);
         }
-        steps.retain(|other| other.ordinal != step.ordinal);
-        steps.push(step);
+        change.steps.retain(|other| other.ordinal != step.ordinal);
+        change.steps.push(step);
     }
-    Ok((change, steps))
+    Ok(change)
 }
 
 /// Tells how a step stands now.
-pub(super) fn tell(change: &mut Change, step: &Step, act: Act<'_>) {
+pub(super) fn tell(change: &mut Transition, step: &Step, act: Act<'_>) {
     let Some(kind) = event_of(step.status) else { return };
     let duration = step.duration().map(|taken| u64::try_from(taken.as_millis()).unwrap_or(u64::MAX));
     let mut payload = json!({

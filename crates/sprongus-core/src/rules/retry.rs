@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::finish::requeue;
-use super::{Act, Change, Decision};
+use super::{Act, Transition, WriteSet};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::run::Run;
@@ -17,11 +17,11 @@ const REPORT: &str = "retry";
 ///
 /// # Errors
 /// `illegal_transition` unless the run has failed or was canceled; `conflict` when it is past `if_epoch`.
-pub fn retry(run: &Run, if_epoch: Option<u64>, act: Act<'_>) -> Result<Decision> {
+pub fn retry(run: &Run, if_epoch: Option<u64>, act: Act<'_>) -> Result<WriteSet> {
     match permit(run.state, Verb::Retry) {
         Permit::To(_) => {}
         Permit::Repeat(_) if if_epoch == Some(run.epoch) && run.last_report.as_deref() == Some(REPORT) => {
-            return Ok(Decision::Unchanged);
+            return Ok(WriteSet::default());
         }
         Permit::Holding(_) | Permit::Closing | Permit::Already | Permit::Repeat(_) | Permit::Refused(_) => {
             return Err(refusal(ErrorCode::IllegalTransition, Verb::Retry, run.state));
@@ -33,7 +33,7 @@ pub fn retry(run: &Run, if_epoch: Option<u64>, act: Act<'_>) -> Result<Decision>
         let message = format!("the run is at epoch {}, not {epoch}", run.epoch);
         return Err(Error::new(ErrorCode::Conflict, message));
     }
-    let mut change = Change::of(run);
+    let mut change = Transition::of(run);
     let next = &mut change.run;
     next.attempt = 0;
     next.crashes = 0;

@@ -14,10 +14,13 @@ use super::record::admit;
 use super::retry::retry;
 use super::schedule::{Schedule, schedule};
 use super::*;
+use crate::ids::StepId;
+use crate::json::Json;
 use crate::lease::{LeaseHash, LeaseToken};
 use crate::names::{WorkerId, WorkspaceId};
 use crate::run::{Answer, ClaimRequest, Cleanup, NewRun, Outcome};
 use crate::runs::Caller;
+use crate::step::Step;
 use crate::step::{Phase, StepReport, StepStatus, StepType};
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -32,7 +35,7 @@ fn worker(name: &str) -> WorkerId {
 
 fn queued(most: u32) -> Run {
     let new = NewRun { max_attempts: Some(most), ..NewRun::new("work", Json::empty_object()) };
-    enqueue(&prepare(&new, None).unwrap(), &WorkspaceId::local(), at(0)).run
+    one(enqueue(&prepare(&new, None).unwrap(), &WorkspaceId::local(), at(0))).run
 }
 
 /// The token that the claim which makes `epoch` tells.
@@ -40,7 +43,7 @@ fn token(epoch: u64) -> LeaseToken {
     LeaseToken::given(format!("token {epoch}"))
 }
 
-fn claim(run: &Run, worker: &WorkerId, lease: Duration, act: Act<'_>) -> Option<Change> {
+fn claim(run: &Run, worker: &WorkerId, lease: Duration, act: Act<'_>) -> Option<Transition> {
     let request = ClaimRequest { lease, ..ClaimRequest::new(worker.clone(), 1) };
     claim::claim(run, &request, token(run.epoch + 1).hash(), act)
 }
@@ -59,11 +62,21 @@ fn held() -> (Run, Hold) {
     claimed(&queued(3), 0)
 }
 
-fn after(decision: Result<Decision>) -> Run {
-    match decision.unwrap() {
-        Decision::Change(change) => change.run,
-        Decision::Unchanged => panic!("nothing changed"),
-    }
+fn after(decided: Result<WriteSet>) -> Run {
+    one(decided.unwrap()).run
+}
+
+/// The one run that a set writes.
+fn one(set: WriteSet) -> Transition {
+    let mut all = set.new_runs.into_iter().chain(set.transitions);
+    let only = all.next().expect("something is written");
+    assert_eq!(all.next(), None, "one run");
+    only
+}
+
+/// A run once time has done its part.
+fn expired(run: &Run, act: Act<'_>) -> Transition {
+    one(expire(run, None, act))
 }
 
 fn code<T: std::fmt::Debug>(answer: Result<T>) -> ErrorCode {
@@ -96,8 +109,8 @@ fn epoch_worker_token_and_expiry_each_fence_alone() {
     assert!(heartbeat(&run, &hold, None, at(29)).is_ok());
     assert_eq!(code(heartbeat(&run, &hold, None, at(30))), ErrorCode::LeaseLost, "its last instant is over");
     assert_eq!(code(finish(&run, &hold, &succeed(), 0.0, at(30))), ErrorCode::LeaseLost);
-    assert!(expire(&run, None, at(29)).is_none());
-    assert!(expire(&run, None, at(30)).is_some(), "lost and refused at the same instant");
+    assert!(expire(&run, None, at(29)).is_empty());
+    assert!(!expire(&run, None, at(30)).is_empty(), "lost and refused at the same instant");
 }
 
 #[test]
@@ -119,7 +132,7 @@ fn the_last_attempt_or_the_third_crash_ends_a_lost_run() {
     let lost = |most, crashes| {
         let (mut run, _) = claimed(&queued(most), 0);
         run.crashes = crashes;
-        expire(&run, None, at(30)).unwrap().run
+        expired(&run, at(30)).run
     };
     assert_eq!(lost(2, 0).state, State::Queued);
     assert_eq!(lost(1, 0).state, State::Failed, "one attempt is never run twice");
@@ -146,7 +159,7 @@ fn a_cleanup_is_handed_out_once_under_a_new_epoch() {
     let (run, hold) = held();
     let canceled = after(cancel(&run, None, at(1)));
     assert!(claim(&canceled, &worker("v"), LEASE, at(2)).is_none(), "its holder is there");
-    let alone = expire(&canceled, None, at(30)).unwrap();
+    let alone = expired(&canceled, at(30));
     assert!(alone.events.is_empty());
     let given = claim(&alone.run, &worker("v"), hour_long(), at(31)).unwrap();
     assert!(given.events.is_empty());
@@ -154,7 +167,7 @@ fn a_cleanup_is_handed_out_once_under_a_new_epoch() {
     assert_eq!((given.state, given.epoch, given.attempt), (State::Canceled, 2, 1));
     assert_eq!(given.lease, CLOSING_LEASE);
     assert_eq!(code(cleaned(&given, &old, at(32).now, at(32))), ErrorCode::LeaseLost);
-    let alone = expire(&given, None, at(631)).unwrap().run;
+    let alone = expired(&given, at(631)).run;
     assert!(claim(&alone, &worker("u"), LEASE, at(632)).is_none());
     let own = self::hold(&given, "v");
     assert_eq!(after(cleaned(&given, &own, at(40).now, at(40))).cleanup, Cleanup::None);
@@ -168,7 +181,7 @@ fn hour_long() -> Duration {
 fn a_repeat_is_the_same_report_by_the_same_hold_not_claimed_since() {
     let (run, hold) = held();
     let failed = after(finish(&run, &hold, &fail("a"), 0.0, at(1)));
-    assert_eq!(finish(&failed, &hold, &fail("a"), 0.9, at(99)).unwrap(), Decision::Unchanged);
+    assert_eq!(finish(&failed, &hold, &fail("a"), 0.9, at(99)).unwrap(), WriteSet::default());
     assert_eq!(code(finish(&failed, &hold, &fail("b"), 0.0, at(2))), ErrorCode::LeaseLost);
     assert_eq!(code(finish(&failed, &hold, &Outcome::Release, 0.0, at(2))), ErrorCode::LeaseLost);
     let other = Hold { worker_id: worker("other"), ..hold.clone() };
@@ -177,7 +190,7 @@ fn a_repeat_is_the_same_report_by_the_same_hold_not_claimed_since() {
     assert_eq!(code(finish(&again, &hold, &fail("a"), 0.0, at(4))), ErrorCode::LeaseLost);
 
     let done = after(finish(&run, &hold, &succeed(), 0.0, at(1)));
-    assert_eq!(finish(&done, &hold, &succeed(), 0.0, at(99)).unwrap(), Decision::Unchanged);
+    assert_eq!(finish(&done, &hold, &succeed(), 0.0, at(99)).unwrap(), WriteSet::default());
     let another = Outcome::Succeed { result: Some(Json::empty_object()), output_ref: None };
     assert_eq!(code(finish(&done, &hold, &another, 0.0, at(2))), ErrorCode::Conflict);
     assert_eq!(code(finish(&done, &other, &succeed(), 0.0, at(2))), ErrorCode::LeaseLost);
@@ -200,15 +213,15 @@ fn a_report_is_repeated_with_its_token_alone_and_not_once_the_run_has_gone_on() 
         _ => wait(run, hold, step_id, None, at(2)),
     };
     for (number, run) in let_go.iter().enumerate() {
-        assert_eq!(repeat(run, &hold, number).unwrap(), Decision::Unchanged, "{number}");
+        assert_eq!(repeat(run, &hold, number).unwrap(), WriteSet::default(), "{number}");
         for token in [LeaseToken::default(), token(2)] {
             let foreign = Hold { token, ..hold.clone() };
             assert_eq!(code(repeat(run, &foreign, number)), ErrorCode::LeaseLost, "{number}");
         }
     }
-    let lost = expire(&run, None, at(30)).unwrap().run;
+    let lost = expired(&run, at(30)).run;
     assert_eq!(lost.lease_hash, None, "a lost lease leaves nothing to repeat");
-    let canceled = expire(&after(cancel(&run, None, at(1))), None, at(60)).unwrap().run;
+    let canceled = expired(&after(cancel(&run, None, at(1))), at(60)).run;
     assert_eq!(canceled.lease_hash, None, "nor does a closing lease");
     assert_eq!(after(retry(&canceled, None, at(61))).lease_hash, None);
 }
@@ -222,7 +235,7 @@ fn a_run_that_was_claimed_before_there_were_tokens_is_lost_and_claimed_again() {
         assert_eq!(code(heartbeat(&old, &hold, None, at(1))), ErrorCode::LeaseLost);
         assert_eq!(code(finish(&old, &hold, &succeed(), 0.0, at(1))), ErrorCode::LeaseLost);
     }
-    let lost = expire(&old, None, at(30)).unwrap().run;
+    let lost = expired(&old, at(30)).run;
     let (again, hold) = claimed(&lost, 31);
     assert!(heartbeat(&again, &hold, None, at(32)).is_ok());
 }
@@ -253,7 +266,7 @@ fn a_retry_resets_the_counts_and_keeps_the_epoch() {
     let again = after(retry(&failed, Some(1), at(2)));
     assert_eq!((again.attempt, again.crashes, again.epoch), (0, 0, 1));
     assert_eq!((&again.error, again.finished_at), (&None, None));
-    assert_eq!(retry(&again, Some(1), at(3)).unwrap(), Decision::Unchanged);
+    assert_eq!(retry(&again, Some(1), at(3)).unwrap(), WriteSet::default());
     assert_eq!(code(retry(&again, None, at(3))), ErrorCode::IllegalTransition);
     assert_eq!(code(retry(&again, Some(0), at(3))), ErrorCode::IllegalTransition);
     assert_eq!(code(retry(&run, Some(1), at(3))), ErrorCode::IllegalTransition, "running");
@@ -272,7 +285,7 @@ fn a_gate_keeps_the_attempt_and_takes_one_answer() {
     let passed = after(answer(&waiting, Some(step_id), Answer::Approved, None, None, at(30)));
     assert_eq!(
         answer(&passed, Some(step_id), Answer::Approved, None, None, at(3)).unwrap(),
-        Decision::Unchanged
+        WriteSet::default()
     );
     assert_eq!(
         code(answer(&passed, None, Answer::Approved, None, None, at(3))),
@@ -280,7 +293,7 @@ fn a_gate_keeps_the_attempt_and_takes_one_answer() {
     );
     let (again, _) = claimed(&passed, 32);
     assert_eq!((again.attempt, again.epoch), (1, 2));
-    let lost = expire(&again, None, at(100)).unwrap().run;
+    let lost = expired(&again, at(100)).run;
     assert_eq!(claimed(&lost, 101).0.attempt, 2, "a gate is passed once");
 }
 
@@ -296,7 +309,7 @@ fn a_kept_work_directory_is_wanted_until_no_cleanup_needs_it() {
     }
     let own = self::hold(&given, "v");
     assert!(is_done_with_workdir(&after(cleaned(&given, &own, at(4).now, at(4)))));
-    assert!(is_done_with_workdir(&expire(&given, None, at(40)).unwrap().run), "nobody is given it again");
+    assert!(is_done_with_workdir(&expired(&given, at(40)).run), "nobody is given it again");
     let passed = after(answer(&waiting, None, Answer::Approved, None, None, at(2)));
     let (run, hold) = claimed(&passed, 3);
     assert!(is_done_with_workdir(&after(finish(&run, &hold, &succeed(), 0.0, at(4)))));
@@ -317,22 +330,21 @@ fn a_carried_step_keeps_its_id() {
         tokens_in: None,
         tokens_out: None,
     };
-    let (_, steps) = record::steps(&run, &hold, &[], &[report(StepStatus::Running)], at(1)).unwrap();
+    let steps = record::steps(&run, &hold, &[], &[report(StepStatus::Running)], at(1)).unwrap().steps;
     let id = steps[0].id;
     let waiting = after(wait(&run, &hold, id, None, at(2)));
     let (run, hold) = claimed(&after(answer(&waiting, None, Answer::Approved, None, None, at(3))), 4);
     let carried: Vec<_> = steps.into_iter().map(|step| Step { epoch: 2, ..step }).collect();
-    let (change, steps) =
-        record::steps(&run, &hold, &carried, &[report(StepStatus::Completed)], at(5)).unwrap();
-    assert_eq!((steps[0].id, steps[0].epoch), (id, 2));
+    let change = record::steps(&run, &hold, &carried, &[report(StepStatus::Completed)], at(5)).unwrap();
+    assert_eq!((change.steps[0].id, change.steps[0].epoch), (id, 2));
     assert_eq!(change.events[0].step_id, Some(id));
-    assert_eq!(claim::carried(&run, steps).len(), 1);
+    assert_eq!(claim::carried(&run, change.steps).len(), 1);
 }
 
 #[test]
 fn a_run_is_ready_or_has_a_time_to_look_again() {
     let new = NewRun { expire_at: Some(at(50).now), ..NewRun::new("work", Json::empty_object()) };
-    let run = enqueue(&prepare(&new, None).unwrap(), &WorkspaceId::local(), at(0)).run;
+    let run = one(enqueue(&prepare(&new, None).unwrap(), &WorkspaceId::local(), at(0))).run;
     let due = |run: &Run, second| schedule(run, at(second).now);
     assert_eq!(due(&run, 0), Schedule { ready: true, timer_at: Some(at(50).now) });
     let delayed = Run { run_at: at(20).now, ..run.clone() };
@@ -340,11 +352,11 @@ fn a_run_is_ready_or_has_a_time_to_look_again() {
     assert_eq!(due(&delayed, 20), Schedule { ready: true, timer_at: Some(at(50).now) });
     let late = Run { run_at: at(70).now, ..run.clone() };
     assert_eq!(due(&late, 0), Schedule { ready: false, timer_at: Some(at(50).now) });
-    assert!(expire(&run, None, at(49)).is_none());
-    assert_eq!(expire(&run, None, at(50)).unwrap().run.state, State::Failed);
+    assert!(expire(&run, None, at(49)).is_empty());
+    assert_eq!(expired(&run, at(50)).run.state, State::Failed);
     let (started, _) = claimed(&run, 1);
     assert_eq!(due(&started, 1), Schedule { ready: false, timer_at: Some(at(31).now) });
-    let lost = expire(&started, None, at(60)).unwrap().run;
+    let lost = expired(&started, at(60)).run;
     assert_eq!(due(&lost, 60), Schedule { ready: true, timer_at: None }, "once started it does not expire");
     let done = after(cancel(&run, None, at(1)));
     assert_eq!(due(&done, 1), Schedule { ready: false, timer_at: None });

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sprongus_core::event::Event;
 use sprongus_core::ids::RunId;
 use sprongus_core::lease::LeaseToken;
-use sprongus_core::rules::{Act, Change, claim};
+use sprongus_core::rules::{Act, Transition, WriteSet, claim};
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::step::Step;
@@ -14,12 +14,12 @@ use uuid::Uuid;
 
 use super::{kinds, marks, picked, projects};
 use crate::artifact;
-use crate::change::lock_in;
 use crate::fault::Result;
+use crate::load::lock_in;
 use crate::rows::{self, number, step_columns};
 use crate::session::{Database, Params, Session};
 use crate::values::{Time, uuid};
-use crate::writing::Writing;
+use crate::write_set::Writer;
 
 macro_rules! pick {
     ($with:literal, $picked:expr) => {
@@ -56,34 +56,31 @@ pub async fn run(
     let ids = pick(&mut session, caller, request).await?;
     let (runs, now) = lock_in(database, &session, caller, &ids).await?;
     let (act, hash) = (Act { now, actor: &caller.actor }, token.hash());
-    let taken: Vec<(&Run, Change)> = ids
-        .iter()
-        .filter_map(|id| runs.get(id))
-        .filter_map(|run| Some((run, claim::claim(run, request, hash, act)?)))
-        .collect();
-    let (mut steps, workdirs) = carry(&session, caller, &taken).await?;
-    let mut writing = Writing::new(&caller.workspace, now);
-    for (run, change) in &taken {
-        writing.change(run, change)?;
-    }
-    let given: Vec<Uuid> = taken.iter().map(|(run, _)| uuid(run.id.to_bits())).collect();
-    let epochs: Vec<i64> = taken.iter().map(|(_, change)| number(change.run.epoch)).collect();
+    let taken = ids.iter().filter_map(|id| runs.get(id));
+    let taken = taken.filter_map(|run| claim::claim(run, request, hash, act)).collect();
+    let set = WriteSet { transitions: taken, ..WriteSet::default() };
+    let taken = &set.transitions;
+    let (mut steps, workdirs) = carry(&session, caller, &runs, taken).await?;
+    let mut writer = Writer::new(&caller.workspace, now);
+    writer.write(&runs, &set)?;
+    let given: Vec<Uuid> = taken.iter().map(|taken| uuid(taken.run.id.to_bits())).collect();
+    let epochs: Vec<i64> = taken.iter().map(|taken| number(taken.run.epoch)).collect();
     let (workspace, worker, now) = (caller.workspace.as_str(), request.worker_id.as_str(), Time(now));
     match request.claim_id.as_ref().filter(|_| !taken.is_empty()) {
         Some(claim_id) => {
             let token_id = caller.token_id.map(|id| uuid(id.to_bits()));
             let remember: Params<'_> =
                 &[&workspace, &claim_id.as_str(), &worker, &now, &given, &epochs, &token_id];
-            writing.commit(session, &[(REMEMBER, remember)]).await?;
+            writer.commit(session, &[(REMEMBER, remember)]).await?;
         }
-        None => writing.commit(session, &[]).await?,
+        None => writer.commit(session, &[]).await?,
     }
     let mut claimed = Vec::with_capacity(taken.len());
-    for (_, change) in taken {
-        events.extend(change.events);
-        let carried = steps.remove(&change.run.id).unwrap_or_default();
-        let keeps_workdir = workdirs.contains(&change.run.id);
-        claimed.extend(claim::handed(change.run, token, carried, keeps_workdir));
+    for taken in set.transitions {
+        events.extend(taken.events);
+        let carried = steps.remove(&taken.run.id).unwrap_or_default();
+        let keeps_workdir = workdirs.contains(&taken.run.id);
+        claimed.extend(claim::handed(taken.run, token, carried, keeps_workdir));
     }
     Ok(claimed)
 }
@@ -107,11 +104,14 @@ async fn pick(session: &mut Session, caller: &Caller, request: &ClaimRequest) ->
 async fn carry(
     session: &Session,
     caller: &Caller,
-    taken: &[(&Run, Change)],
+    before: &HashMap<RunId, Run>,
+    taken: &[Transition],
 ) -> Result<(HashMap<RunId, Vec<Step>>, Vec<RunId>)> {
-    let behind_gates = taken.iter().filter(|(run, _)| run.resuming().is_some());
+    let is_behind_gate =
+        |taken: &&Transition| before.get(&taken.run.id).is_some_and(|run| run.resuming().is_some());
+    let behind_gates = taken.iter().filter(is_behind_gate);
     let (ids, epochs): (Vec<Uuid>, Vec<i64>) =
-        behind_gates.map(|(_, change)| (uuid(change.run.id.to_bits()), number(change.run.epoch))).unzip();
+        behind_gates.map(|taken| (uuid(taken.run.id.to_bits()), number(taken.run.epoch))).unzip();
     let mut steps: HashMap<RunId, Vec<Step>> = HashMap::new();
     if ids.is_empty() {
         return Ok((steps, Vec::new()));

@@ -3,19 +3,25 @@
 
 use std::time::Duration;
 
-use sprongus_core::Error;
 use sprongus_core::ids::RunId;
 use sprongus_core::lease::LeaseHash;
 use sprongus_core::run::{Cleanup, Run};
+use sprongus_core::{Error, Result as CoreResult};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
-use super::Reader;
+use super::{Reader, millis, number, small, written};
 use crate::fault::Result;
+use crate::values::{JsonString, JsonText, Time, uuid};
 
 /// The columns of a run; `lasting` and `changing` for one of the two lists.
 macro_rules! run_columns {
     (lasting) => {
-        "id, workspace_id, project_id, agent_task_id, kind, input, priority, max_attempts, idempotency_key, \
+        concat!("id, workspace_id, ", $crate::rows::run_columns!(lasting but the key))
+    };
+    (lasting but the key) => {
+        "project_id, agent_task_id, kind, input, priority, max_attempts, idempotency_key, \
          fingerprint, tags, traceparent, created_at"
     };
     (changing) => {
@@ -104,10 +110,165 @@ fn cleanup(word: &str) -> Result<Cleanup> {
 }
 
 /// A cleanup as it is kept.
-pub fn cleanup_word(cleanup: Cleanup) -> &'static str {
+fn cleanup_word(cleanup: Cleanup) -> &'static str {
     match cleanup {
         Cleanup::None => "none",
         Cleanup::Owed => "owed",
         Cleanup::HandedOut => "handed_out",
     }
+}
+
+/// Runs as the columns of one statement: their ids, and what changes of them, in the order of [`run_columns`].
+pub struct RunColumns<'a> {
+    pub ids: Vec<Uuid>,
+    states: Vec<&'static str>,
+    progress: Vec<i16>,
+    attempts: Vec<i32>,
+    crashes: Vec<i32>,
+    gates: Vec<Option<JsonString>>,
+    run_at: Vec<Time>,
+    due_since: Vec<Option<Time>>,
+    expire_at: Vec<Option<Time>>,
+    results: Vec<Option<JsonText<'a>>>,
+    output_refs: Vec<Option<&'a str>>,
+    errors: Vec<Option<&'a str>>,
+    epochs: Vec<i64>,
+    claimed_by: Vec<Option<&'a str>>,
+    claimed_at: Vec<Option<Time>>,
+    leases: Vec<i64>,
+    lease_ends: Vec<Option<Time>>,
+    closing: Vec<Option<Time>>,
+    cleanups: Vec<&'static str>,
+    reports: Vec<Option<&'a str>>,
+    seqs: Vec<i64>,
+    started: Vec<Option<Time>>,
+    finished: Vec<Option<Time>>,
+    updated: Vec<Time>,
+    hashes: Vec<Option<&'a [u8]>>,
+}
+
+impl<'a> RunColumns<'a> {
+    /// The columns of these runs.
+    pub fn of(runs: &[&'a Run]) -> CoreResult<Self> {
+        let gate =
+            |run: &&Run| -> CoreResult<_> { Ok(run.gate.as_ref().map(written).transpose()?.map(JsonString)) };
+        Ok(Self {
+            ids: runs.iter().map(|run| uuid(run.id.to_bits())).collect(),
+            states: runs.iter().map(|run| run.state.as_str()).collect(),
+            progress: runs.iter().map(|run| i16::from(run.progress)).collect(),
+            attempts: runs.iter().map(|run| small(run.attempt)).collect(),
+            crashes: runs.iter().map(|run| small(run.crashes)).collect(),
+            gates: runs.iter().map(gate).collect::<CoreResult<_>>()?,
+            run_at: runs.iter().map(|run| Time(run.run_at)).collect(),
+            due_since: runs.iter().map(|run| due_since(run)).collect(),
+            expire_at: runs.iter().map(|run| run.expire_at.map(Time)).collect(),
+            results: runs
+                .iter()
+                .map(|run| run.result.as_ref().map(|result| JsonText(result.as_str())))
+                .collect(),
+            output_refs: runs.iter().map(|run| run.output_ref.as_deref()).collect(),
+            errors: runs.iter().map(|run| run.error.as_deref()).collect(),
+            epochs: runs.iter().map(|run| number(run.epoch)).collect(),
+            claimed_by: runs.iter().map(|run| run.claimed_by.as_ref().map(|id| id.as_str())).collect(),
+            claimed_at: runs.iter().map(|run| run.claimed_at.map(Time)).collect(),
+            leases: runs.iter().map(|run| millis(run.lease)).collect(),
+            lease_ends: runs.iter().map(|run| run.lease_expires_at.map(Time)).collect(),
+            closing: runs.iter().map(|run| run.closing_until.map(Time)).collect(),
+            cleanups: runs.iter().map(|run| cleanup_word(run.cleanup)).collect(),
+            reports: runs.iter().map(|run| run.last_report.as_deref()).collect(),
+            seqs: runs.iter().map(|run| number(run.last_seq)).collect(),
+            started: runs.iter().map(|run| run.started_at.map(Time)).collect(),
+            finished: runs.iter().map(|run| run.finished_at.map(Time)).collect(),
+            updated: runs.iter().map(|run| Time(run.updated_at)).collect(),
+            hashes: runs.iter().map(|run| run.lease_hash.as_ref().map(LeaseHash::as_bytes)).collect(),
+        })
+    }
+
+    /// What a statement over them takes.
+    pub fn params<'b>(&'b self, workspace: &'b &str) -> Vec<&'b (dyn ToSql + Sync)> {
+        vec![
+            workspace,
+            &self.ids,
+            &self.states,
+            &self.progress,
+            &self.attempts,
+            &self.crashes,
+            &self.gates,
+            &self.run_at,
+            &self.due_since,
+            &self.expire_at,
+            &self.results,
+            &self.output_refs,
+            &self.errors,
+            &self.epochs,
+            &self.claimed_by,
+            &self.claimed_at,
+            &self.leases,
+            &self.lease_ends,
+            &self.closing,
+            &self.cleanups,
+            &self.reports,
+            &self.seqs,
+            &self.started,
+            &self.finished,
+            &self.updated,
+            &self.hashes,
+        ]
+    }
+}
+
+/// The same of what never changes of them, but for their key.
+pub struct LastingColumns<'a> {
+    projects: Vec<Option<&'a str>>,
+    tasks: Vec<Option<&'a str>>,
+    kinds: Vec<&'a str>,
+    inputs: Vec<JsonText<'a>>,
+    priorities: Vec<i16>,
+    most: Vec<i32>,
+    keys: Vec<Option<&'a str>>,
+    fingerprints: Vec<&'a str>,
+    tags: Vec<JsonString>,
+    traces: Vec<Option<&'a str>>,
+    made: Vec<Time>,
+}
+
+impl<'a> LastingColumns<'a> {
+    /// The columns of these runs.
+    pub fn of(runs: &[&'a Run]) -> CoreResult<Self> {
+        Ok(Self {
+            projects: runs.iter().map(|run| run.project_id.as_ref().map(|id| id.as_str())).collect(),
+            tasks: runs.iter().map(|run| run.agent_task_id.as_ref().map(|id| id.as_str())).collect(),
+            kinds: runs.iter().map(|run| run.kind.as_str()).collect(),
+            inputs: runs.iter().map(|run| JsonText(run.input.as_str())).collect(),
+            priorities: runs.iter().map(|run| i16::from(run.priority)).collect(),
+            most: runs.iter().map(|run| small(run.max_attempts)).collect(),
+            keys: runs.iter().map(|run| run.idempotency_key.as_deref()).collect(),
+            fingerprints: runs.iter().map(|run| run.fingerprint.as_str()).collect(),
+            tags: runs.iter().map(|run| Ok(JsonString(written(&run.tags)?))).collect::<CoreResult<_>>()?,
+            traces: runs.iter().map(|run| run.traceparent.as_deref()).collect(),
+            made: runs.iter().map(|run| Time(run.created_at)).collect(),
+        })
+    }
+
+    /// What a statement over them takes.
+    pub fn params(&self) -> [&(dyn ToSql + Sync); 11] {
+        [
+            &self.projects,
+            &self.tasks,
+            &self.kinds,
+            &self.inputs,
+            &self.priorities,
+            &self.most,
+            &self.keys,
+            &self.fingerprints,
+            &self.tags,
+            &self.traces,
+            &self.made,
+        ]
+    }
+}
+
+/// Since when a run is due, where that is not `run_at`, as it is kept.
+pub fn due_since(run: &Run) -> Option<Time> {
+    (run.due_at != run.run_at).then_some(Time(run.due_at))
 }

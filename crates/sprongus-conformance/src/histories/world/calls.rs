@@ -1,6 +1,7 @@
 //! Calls on a store: put, told as text, and learnt from.
 
 use sprongus_core::artifact::{FileName, NewFile};
+use sprongus_core::command::RunCommand;
 use sprongus_core::ids::RunId;
 use sprongus_core::lease::LeaseToken;
 use sprongus_core::list::ListFilter;
@@ -9,7 +10,7 @@ use sprongus_core::retention::Retention;
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::run::{ClaimRequest, Hold};
 use sprongus_core::step::{LogLine, StepReport};
-use sprongus_core::store::{Batch, Change, DrawnReport, Store};
+use sprongus_core::store::{Batch, DrawnReport, Store};
 use sprongus_core::time::Timestamp;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub(in crate::histories) enum Call {
     Claim(ClaimRequest, LeaseToken),
     Heartbeat(Vec<Hold>, Option<Duration>),
     Finish(WorkerId, Vec<DrawnReport>),
-    Change(RunId, Change),
+    Command(RunId, RunCommand),
     Record(Hold, Vec<StepReport>, Vec<LogLine>),
     /// When the bytes are to be deleted without a row, if they are expected at all.
     Put(Hold, Option<Timestamp>, NewFile),
@@ -66,8 +67,8 @@ impl World {
             Call::Finish(worker, reports) => {
                 telling::each(&store.finish(caller, worker, reports.clone()).await, telling::applied)
             }
-            Call::Change(id, change) => {
-                telling::one(&store.change(caller, *id, change.clone()).await, telling::applied)
+            Call::Command(id, command) => {
+                telling::one(&store.apply(caller, *id, command.clone()).await, telling::applied)
             }
             Call::Record(hold, steps, lines) => {
                 let answer = store.record(caller, hold, steps.clone(), lines.clone()).await;

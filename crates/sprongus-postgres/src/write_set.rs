@@ -1,25 +1,29 @@
-//! What rules decided, on its way into the tables: the runs that change, their events, and their places in the queue and among the
-//! timers, each as the columns of one statement. However many runs change, the statements are as many as the tables.
+//! What rules decided, on its way into the tables: the runs that are made and that change, their events, and their places in the
+//! queue and among the timers, each as the columns of one statement. However many runs there are, the statements are as many as the
+//! tables.
 
+use std::collections::{HashMap, HashSet};
+
+use sprongus_core::Error;
 use sprongus_core::artifact::FileName;
-use sprongus_core::event::Event;
-use sprongus_core::lease::LeaseHash;
+use sprongus_core::ids::RunId;
 use sprongus_core::names::WorkspaceId;
-use sprongus_core::rules::Change;
 use sprongus_core::rules::artifact::is_done_with_workdir;
 use sprongus_core::rules::schedule::schedule;
+use sprongus_core::rules::{Transition, WriteSet};
 use sprongus_core::run::{Cleanup, Run};
 use sprongus_core::state::State;
 use sprongus_core::step::Step;
 use sprongus_core::time::Timestamp;
 use uuid::Uuid;
 
-use crate::artifact::DROP_WORKDIRS;
 use crate::fault::Result;
-use crate::record::{PUT_STEPS, StepColumns};
-use crate::rows::{EventRows, cleanup_word, event_columns, millis, number, run_columns, small, written};
+use crate::rows::{
+    EventRows, LastingColumns, PUT_STEPS, RunColumns, StepColumns, due_since, event_columns, number,
+    run_columns,
+};
 use crate::session::{News, Params, Session};
-use crate::values::{JsonText, Time, uuid};
+use crate::values::{Time, uuid};
 
 const UPDATE_RUNS: &str = concat!(
     "UPDATE runs r SET (",
@@ -37,6 +41,23 @@ const UPDATE_RUNS: &str = concat!(
     ")
      WHERE r.workspace_id = $1 AND r.id = t.id"
 );
+/// A new run, whole: the columns that change in the order of [`UPDATE_RUNS`], those that do not behind them.
+const INSERT_RUNS: &str = concat!(
+    "INSERT INTO runs (workspace_id, id, ",
+    run_columns!(changing),
+    ", ",
+    run_columns!(lasting but the key),
+    ", ended_as) SELECT $1, t.*, CASE WHEN t.state IN ('failed', 'canceled') THEN t.state END FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::integer[], $6::integer[], $7::jsonb[],
+        $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::jsonb[], $12::text[], $13::text[], $14::bigint[],
+        $15::text[], $16::timestamptz[], $17::bigint[], $18::timestamptz[], $19::timestamptz[], $20::text[], $21::text[],
+        $22::bigint[], $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::bytea[], $27::text[], $28::text[],
+        $29::text[], $30::jsonb[], $31::smallint[], $32::integer[], $33::text[], $34::text[], $35::jsonb[], $36::text[],
+        $37::timestamptz[]) AS t (id, ",
+    run_columns!(changing),
+    ", ",
+    run_columns!(lasting but the key),
+    ")"
+);
 const INSERT_EVENTS: &str = concat!(
     "INSERT INTO run_events (workspace_id, ",
     event_columns!(),
@@ -51,6 +72,8 @@ const QUEUE: &str = "
     INSERT INTO run_queue (workspace_id, kind, rank, run_at, id, project_id, plain, due_since)
     SELECT $1, * FROM unnest($2::text[], $3::smallint[], $4::timestamptz[], $5::uuid[], $6::text[], $7::boolean[], $8::timestamptz[])
     ON CONFLICT DO NOTHING";
+const DROP_WORKDIRS: &str =
+    "DELETE FROM run_artifacts WHERE workspace_id = $1 AND run_id = ANY ($2) AND name = $3";
 const SET_TIMERS: &str = "
     INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs)
     SELECT $1, due_at, array_agg(id), array_agg(epoch)
@@ -91,22 +114,22 @@ pub fn timer(run: &Run, now: Timestamp) -> Option<Time> {
     schedule(run, now).timer_at.or(never).map(Time)
 }
 
-/// Since when a run is due, where that is not `run_at`, as it is kept.
-fn due_since(run: &Run) -> Option<Time> {
-    (run.due_at != run.run_at).then_some(Time(run.due_at))
+/// Whether the run may stand in the queue.
+fn may_be_queued(run: &Run) -> bool {
+    match run.state {
+        State::Queued => true,
+        State::Failed | State::Canceled => run.cleanup == Cleanup::Owed,
+        State::Running | State::Succeeded => false,
+    }
 }
 
-#[derive(Default)]
-struct Changed<'a> {
-    runs: Vec<&'a Run>,
-    gates: Vec<Option<String>>,
-}
-
-/// Changes of runs of one workspace, to be committed together.
-pub struct Writing<'a> {
+/// Sets of one workspace, to be written and committed together.
+pub struct Writer<'a> {
     workspace: &'a WorkspaceId,
     now: Timestamp,
-    changed: Changed<'a>,
+    made: Vec<&'a Run>,
+    changed: Vec<&'a Run>,
+    written: HashSet<RunId>,
     events: EventRows<'a>,
     unqueued: Keys<'a>,
     queued: Keys<'a>,
@@ -118,13 +141,15 @@ pub struct Writing<'a> {
     done_with_workdirs: Vec<Uuid>,
 }
 
-impl<'a> Writing<'a> {
+impl<'a> Writer<'a> {
     /// Nothing yet.
     pub fn new(workspace: &'a WorkspaceId, now: Timestamp) -> Self {
         Self {
             workspace,
             now,
-            changed: Changed::default(),
+            made: Vec::new(),
+            changed: Vec::new(),
+            written: HashSet::new(),
             events: EventRows::default(),
             unqueued: Keys::default(),
             queued: Keys::default(),
@@ -137,37 +162,60 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// What a rule made of `before`.
-    pub fn change(&mut self, before: &'a Run, change: &'a Change) -> Result<()> {
-        let after = &change.run;
-        self.changed.gates.push(after.gate.as_ref().map(written).transpose()?);
-        self.changed.runs.push(after);
-        self.tell(after, &change.events);
-        self.steps.extend(&change.step);
+    /// What a rule made of the runs `before`, which are locked.
+    ///
+    /// # Errors
+    /// `internal` for a run that is not locked, or that is written a second time: one statement writes it once.
+    pub fn write(&mut self, before: &'a HashMap<RunId, Run>, set: &'a WriteSet) -> Result<()> {
+        let WriteSet { new_runs, transitions } = set;
+        for new in new_runs {
+            self.once(&new.run)?;
+            self.made.push(&new.run);
+            self.place(None, new);
+        }
+        for transition in transitions {
+            let run = before.get(&transition.run.id);
+            let run = run.ok_or_else(|| Error::internal("a rule changed a run that is not locked"))?;
+            self.once(run)?;
+            self.changed.push(&transition.run);
+            self.place(Some(run), transition);
+        }
+        Ok(())
+    }
+
+    fn once(&mut self, run: &Run) -> Result<()> {
+        match self.written.insert(run.id) {
+            true => Ok(()),
+            false => Err(Error::internal("a run was changed twice in one write").into()),
+        }
+    }
+
+    /// What is written beside a run's row.
+    fn place(&mut self, before: Option<&'a Run>, transition: &'a Transition) {
+        let after = &transition.run;
+        self.tell(transition);
         if is_done_with_workdir(after) {
             self.done_with_workdirs.push(uuid(after.id.to_bits()));
         }
-        let was_live = match before.state {
-            State::Queued => true,
-            State::Failed | State::Canceled => before.cleanup == Cleanup::Owed,
-            State::Running | State::Succeeded => false,
-        };
-        if was_live {
+        if let Some(before) = before.filter(|before| may_be_queued(before)) {
             self.unqueued.push(before);
         }
         if schedule(after, self.now).ready {
             self.queue(after);
         }
         let due = timer(after, self.now);
-        if after.epoch != before.epoch || due != timer(before, self.now) {
-            due.into_iter().for_each(|due| self.remind(after, due));
+        let is_set =
+            before.is_some_and(|before| after.epoch == before.epoch && due == timer(before, self.now));
+        if let Some(due) = due.filter(|_| !is_set) {
+            self.remind(after, due);
         }
-        Ok(())
     }
 
-    /// Events of a run.
-    pub fn tell(&mut self, run: &Run, events: &'a [Event]) {
+    /// The events and the steps of a run whose row is written otherwise.
+    pub fn tell(&mut self, transition: &'a Transition) {
+        let Transition { run, events, steps } = transition;
         events.iter().for_each(|event| self.events.push(event, Time(run.created_at)));
+        self.steps.extend(steps);
     }
 
     /// The run can be claimed.
@@ -188,65 +236,10 @@ impl<'a> Writing<'a> {
     /// Writes it all, with `more`, and commits.
     pub async fn commit(self, session: Session, more: &[(&str, Params<'_>)]) -> Result<()> {
         let workspace = self.workspace.as_str();
-        let runs = self.changed.runs;
-        macro_rules! column {
-            (|$run:ident| $value:expr) => {
-                runs.iter().map(|$run| $value).collect::<Vec<_>>()
-            };
-        }
-        let ids = column!(|run| uuid(run.id.to_bits()));
-        let states = column!(|run| run.state.as_str());
-        let progress = column!(|run| i16::from(run.progress));
-        let attempts = column!(|run| small(run.attempt));
-        let crashes = column!(|run| small(run.crashes));
-        let gates: Vec<_> = self.changed.gates.iter().map(|gate| gate.as_deref().map(JsonText)).collect();
-        let run_at = column!(|run| Time(run.run_at));
-        let due = column!(|run| due_since(run));
-        let expire_at = column!(|run| run.expire_at.map(Time));
-        let results = column!(|run| run.result.as_ref().map(|result| JsonText(result.as_str())));
-        let output_refs = column!(|run| run.output_ref.as_deref());
-        let errors = column!(|run| run.error.as_deref());
-        let epochs = column!(|run| number(run.epoch));
-        let claimed_by = column!(|run| run.claimed_by.as_ref().map(|id| id.as_str()));
-        let claimed_at = column!(|run| run.claimed_at.map(Time));
-        let leases = column!(|run| millis(run.lease));
-        let lease_ends = column!(|run| run.lease_expires_at.map(Time));
-        let closing = column!(|run| run.closing_until.map(Time));
-        let cleanups = column!(|run| cleanup_word(run.cleanup));
-        let reports = column!(|run| run.last_report.as_deref());
-        let seqs = column!(|run| number(run.last_seq));
-        let started = column!(|run| run.started_at.map(Time));
-        let finished = column!(|run| run.finished_at.map(Time));
-        let updated = column!(|run| Time(run.updated_at));
-        let hashes = column!(|run| run.lease_hash.as_ref().map(LeaseHash::as_bytes));
-        let changed: Params<'_> = &[
-            &workspace,
-            &ids,
-            &states,
-            &progress,
-            &attempts,
-            &crashes,
-            &gates,
-            &run_at,
-            &due,
-            &expire_at,
-            &results,
-            &output_refs,
-            &errors,
-            &epochs,
-            &claimed_by,
-            &claimed_at,
-            &leases,
-            &lease_ends,
-            &closing,
-            &cleanups,
-            &reports,
-            &seqs,
-            &started,
-            &finished,
-            &updated,
-            &hashes,
-        ];
+        let (made, changed) = (RunColumns::of(&self.made)?, RunColumns::of(&self.changed)?);
+        let (lasting, ids) = (LastingColumns::of(&self.made)?, changed.ids.len());
+        let made: Vec<_> = made.params(&workspace).into_iter().chain(lasting.params()).collect();
+        let changed = changed.params(&workspace);
         let told = &self.events;
         let events: Params<'_> = &[
             &workspace,
@@ -278,7 +271,8 @@ impl<'a> Writing<'a> {
         let workdirs: Params<'_> = &[&workspace, &self.done_with_workdirs, &FileName::WORKDIR];
         let all = [
             (UNQUEUE, unqueued, gone.ids.len()),
-            (UPDATE_RUNS, changed, ids.len()),
+            (INSERT_RUNS, &made[..], self.made.len()),
+            (UPDATE_RUNS, &changed[..], ids),
             (INSERT_EVENTS, events, told.runs.len()),
             (QUEUE, queued, here.ids.len()),
             (SET_TIMERS, timers, self.timers.1.len()),

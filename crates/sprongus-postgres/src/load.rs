@@ -1,15 +1,12 @@
-//! A rare verb: read the run under its lock, ask the rule, write.
+//! Runs as they stand, under their locks, for the rule that is to be asked.
 
 use std::collections::HashMap;
 
 use sprongus_core::Error;
-use sprongus_core::event::Event;
 use sprongus_core::ids::RunId;
-use sprongus_core::rules::{Act, Decision};
-use sprongus_core::run::{Applied, Run};
+use sprongus_core::run::Run;
 use sprongus_core::runs::Caller;
 use sprongus_core::step::Step;
-use sprongus_core::store::Change;
 use sprongus_core::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -17,8 +14,7 @@ use uuid::Uuid;
 use crate::fault::Result;
 use crate::rows::{self, number, run_columns, step_columns};
 use crate::session::{Database, PRESENT, Params, Session};
-use crate::values::{JsonText, Time, uuid};
-use crate::writing::Writing;
+use crate::values::{Time, uuid};
 
 /// A claim locks a place in the queue first and the run after it; whoever might take a run out of the queue does so too, or the two
 /// would wait for each other. Locked within, so that each run's place is looked up: a plan for a join began with the whole queue.
@@ -38,60 +34,6 @@ const WAITS_AT: &str = concat!(
     " FROM run_steps JOIN unnest($2::uuid[], $3::bigint[], $4::uuid[]) AS gate (gate_run, gate_epoch, gate_step)
         ON run_id = gate_run AND epoch = gate_epoch AND id = gate_step WHERE workspace_id = $1"
 );
-pub(crate) const TOLD_LAST: &str = "
-    SELECT 1 FROM run_events WHERE run_id = $1 AND seq = $2 AND type = $3 AND actor = $4 AND payload = $5";
-
-/// Carries out the verb. Progress alone may be told again; of a call that is made once more because its connection broke
-/// (`is_repeat`), the run's last event says whether it was heard.
-pub async fn run(
-    database: &Database,
-    caller: &Caller,
-    id: RunId,
-    change: &Change,
-    is_repeat: bool,
-) -> Result<Applied> {
-    let mut session = database.session().await?;
-    let (mut runs, now) = lock(database, &mut session, caller, &[id]).await?;
-    let run = match runs.remove(&id).filter(|run| caller.may_touch(run.project_id.as_ref())) {
-        Some(run) => run,
-        None => {
-            session.roll_back().await?;
-            return Err(missing(id).into());
-        }
-    };
-    let waits_at = waiting_steps(&session, caller, [&run]).await?.remove(&id);
-    let decision = match change.decide(&run, waits_at.as_ref(), Act { now, actor: &caller.actor }) {
-        Ok(Decision::Change(change)) => change,
-        Ok(Decision::Unchanged) => {
-            session.roll_back().await?;
-            return Ok(Applied { run, events: Vec::new() });
-        }
-        Err(refused) => {
-            session.roll_back().await?;
-            return Err(refused.into());
-        }
-    };
-    if is_repeat
-        && matches!(change, Change::Progress { .. })
-        && was_told(&session, &run, decision.events.last()).await?
-    {
-        session.roll_back().await?;
-        return Ok(Applied { run, events: Vec::new() });
-    }
-    let mut writing = Writing::new(&caller.workspace, now);
-    writing.change(&run, &decision)?;
-    writing.commit(session, &[]).await?;
-    Ok(Applied { run: decision.run, events: decision.events })
-}
-
-/// Whether the last event of a run says what `event` would.
-async fn was_told(session: &Session, run: &Run, event: Option<&Event>) -> Result<bool> {
-    let Some(event) = event else { return Ok(false) };
-    let (id, seq) = (uuid(run.id.to_bits()), number(run.last_seq));
-    let (kind, actor, payload) =
-        (event.kind.as_str(), event.actor.as_str(), JsonText(event.payload.as_str()));
-    Ok(!session.ask(TOLD_LAST, &[&id, &seq, &kind, &actor, &payload]).await?.is_empty())
-}
 
 /// That there is no such run, or none the caller may know of.
 pub fn missing(id: RunId) -> Error {
