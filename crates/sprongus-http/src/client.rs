@@ -14,6 +14,7 @@ mod ask;
 mod connection;
 mod enqueue;
 mod failure;
+mod limits;
 mod reading;
 mod runs;
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod report;
 pub mod retention;
 pub mod run;
 pub mod runner_job;
+pub mod step;
 pub mod token;
 pub mod waiting;
 #[cfg(feature = "server")]

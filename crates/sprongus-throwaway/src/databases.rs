@@ -10,11 +10,6 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 use crate::failure::{Doing as _, Failure, Result};
 use crate::server::Server;
 
-/// The roles of the tests. None but `postgres` is a superuser, for those pass by every check that is to be tested.
-pub(crate) const ROLES: &str = "
-    CREATE ROLE sprongus_owner LOGIN NOSUPERUSER NOBYPASSRLS CREATEDB;
-    CREATE ROLE sprongus_app LOGIN PASSWORD 'app' NOSUPERUSER NOBYPASSRLS NOCREATEDB;";
-
 /// How long a template may be in use by somebody who is just leaving it.
 const LEFT_WITHIN: Duration = Duration::from_secs(20);
 

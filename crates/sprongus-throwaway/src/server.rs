@@ -11,7 +11,6 @@ use rustix::process::Signal;
 
 use crate::account::Account;
 use crate::binaries::Binaries;
-use crate::databases::ROLES;
 use crate::failure::{Failure, Result};
 use crate::folders::{Folders, Unguarded};
 use crate::postmaster::Postmaster;
@@ -30,6 +29,11 @@ const ADMISSION: &str = "local all all trust
 local replication all trust
 host all all 127.0.0.1/32 scram-sha-256
 ";
+
+/// The roles of the tests. None but `postgres` is a superuser, for those pass by every check that is to be tested.
+const ROLES: &str = "
+    CREATE ROLE sprongus_owner LOGIN NOSUPERUSER NOBYPASSRLS CREATEDB;
+    CREATE ROLE sprongus_app LOGIN PASSWORD 'app' NOSUPERUSER NOBYPASSRLS NOCREATEDB;";
 
 /// A Postgres server. It is stopped and its folders are removed when this is dropped, and when the process is gone.
 #[derive(Debug)]

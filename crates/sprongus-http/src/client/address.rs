@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 use sprongus_core::{Error, Result};
 
@@ -76,4 +77,12 @@ fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     let is_local_name = host == "localhost" || host.ends_with(".localhost");
     is_local_name || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// What needs no escape within a path. A colon does: a verb stands behind one.
+pub const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A name as one segment of a path.
+pub fn segment(name: &str) -> String {
+    utf8_percent_encode(name, IN_A_PATH).to_string()
 }

@@ -10,8 +10,8 @@ use sprongus_core::token::{MadeToken, NewToken, Token};
 use sprongus_core::{Admin, ErrorCode, Result};
 
 use super::RunsClient;
+use super::address::segment;
 use super::ask::Ask;
-use super::runs::segment;
 use crate::wire::List;
 use crate::wire::directory::{NewWorkspaceBody, WorkspaceBody};
 use crate::wire::operator::OperatorEventBody;

@@ -14,10 +14,8 @@ use sprongus_core::{Error, Result};
 
 use super::RunsClient;
 use super::failure::{self, Failure, Fate, Refused};
+use super::limits::ANSWER;
 use crate::wire::REPLAYED_HEADER;
-
-/// How long an answer may take, beyond a wait that was asked for.
-pub const ANSWER: Duration = Duration::from_secs(30);
 
 /// The most bytes of an answer where nothing else is said.
 const LARGEST: usize = 64 << 20;

@@ -13,11 +13,8 @@ use sprongus_core::{Error, ErrorCode, Result};
 
 use super::Options;
 use super::address::Address;
-use super::transfer::IDLE as IDLE_TRANSFER;
+use super::limits::{CONNECT, TRANSFER_IDLE};
 use crate::wire::WORKSPACE_HEADER;
-
-/// How long a connection may take to be made.
-pub const CONNECT: Duration = Duration::from_secs(5);
 
 /// How often an idle connection is probed, so that one whose other end is gone is noticed while a claim waits on it.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -46,7 +43,7 @@ pub struct Connections {
 pub fn build(address: &Address, token: &TokenSecret, options: &Options) -> Result<Connections> {
     let (tls, headers) = (tls(address)?, headers(token, options)?);
     let client = |unheard| client(address, tls.clone(), headers.clone(), options, unheard);
-    Ok(Connections { calls: client(UNHEARD)?, transfers: client(IDLE_TRANSFER)? })
+    Ok(Connections { calls: client(UNHEARD)?, transfers: client(TRANSFER_IDLE)? })
 }
 
 fn client(

@@ -7,8 +7,7 @@ use std::time::Duration;
 use sprongus_core::text::printable;
 use sprongus_core::{Error, ErrorCode};
 
-use super::ask::ANSWER;
-use super::connection::CONNECT;
+use super::limits::{ANSWER, CONNECT};
 use crate::problem::{ItemProblem, Problem, code_of_status};
 
 /// How long repeats go on.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use serde::Serialize;
 use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
 use sprongus_core::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
@@ -22,6 +22,7 @@ use sprongus_core::time::Timestamp;
 use sprongus_core::waiting::OpenGate;
 use sprongus_core::{ErrorCode, Result, Runs};
 
+use super::address::segment;
 use super::ask::Ask;
 use super::{RunsClient, enqueue, reading, transfer, work};
 use crate::wire::artifact::ArtifactBody;
@@ -30,22 +31,14 @@ use crate::wire::directory::{
     WorkerAnswerBody, WorkerBody, WorkerWordBody,
 };
 use crate::wire::gate::{ApproveBody, RejectBody, RetryBody};
-use crate::wire::history::StepBody;
 use crate::wire::report::{ApprovalBody, ClaimBody, CleanedBody, ProgressBody, WaitBody};
 use crate::wire::retention::{PruneBody, PrunedBody};
 use crate::wire::run::{ClaimedBody, RunBody};
+use crate::wire::step::StepBody;
 use crate::wire::{Answers, List, millis};
 
 /// How long retention may take: it goes on until nothing is left to take.
 const PRUNING: Duration = Duration::from_secs(600);
-
-/// What needs no escape within a path. A colon does: a verb stands behind one.
-pub const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// A name as one segment of a path.
-pub fn segment(name: &str) -> String {
-    utf8_percent_encode(name, IN_A_PATH).to_string()
-}
 
 impl RunsClient {
     /// A verb of one run.

@@ -7,7 +7,6 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -22,15 +21,13 @@ use sprongus_core::{Error, ErrorCode, Result};
 use tokio::time::{Instant, sleep_until};
 
 use super::RunsClient;
+use super::address::IN_A_PATH;
 use super::ask::{Ask, Reply};
 use super::failure;
-use super::runs::IN_A_PATH;
+use super::limits::TRANSFER_IDLE;
 use crate::pause::Pause;
 use crate::wire::artifact::ArtifactBody;
 use crate::wire::{CREATED_AT_HEADER, LEASE_TOKEN_HEADER, WORKDIR_POINTER};
-
-/// How long no byte may move.
-pub const IDLE: Duration = Duration::from_secs(60);
 
 /// What needs no escape in a path of several segments.
 const IN_PATHS: &AsciiSet = &IN_A_PATH.remove(b'/');
@@ -156,7 +153,7 @@ async fn upload(client: &RunsClient, ask: &Ask, content_type: &str, body: ByteSt
     };
     let answered = tokio::select! {
         answered = answering => answered,
-        () = stands_still(&passage) => Err(failure::too_late(client.host(), IDLE)),
+        () = stands_still(&passage) => Err(failure::too_late(client.host(), TRANSFER_IDLE)),
     };
     let mut passage = locked(&passage);
     passage.is_over = true;
@@ -177,7 +174,7 @@ fn locked(passage: &Mutex<Passage>) -> std::sync::MutexGuard<'_, Passage> {
 /// Waits until nothing has moved for too long.
 async fn stands_still(passage: &Mutex<Passage>) {
     loop {
-        let end = locked(passage).moved + IDLE;
+        let end = locked(passage).moved + TRANSFER_IDLE;
         if Instant::now() >= end {
             return;
         }
@@ -216,7 +213,13 @@ impl Stream for Leaving {
 
 fn arriving(client: &RunsClient, response: Response, left: Option<u64>) -> ByteStream {
     let body = Box::pin(response.bytes_stream());
-    Box::pin(Arriving { body, left, pause: Pause::new(IDLE), host: client.host().to_owned(), is_over: false })
+    Box::pin(Arriving {
+        body,
+        left,
+        pause: Pause::new(TRANSFER_IDLE),
+        host: client.host().to_owned(),
+        is_over: false,
+    })
 }
 
 /// Bytes on their way from the server.

@@ -3,6 +3,7 @@
 
 mod enums;
 mod refusals;
+pub mod route;
 mod spelling;
 
 use std::sync::LazyLock;
@@ -51,7 +52,7 @@ use crate::wire::words::{
         directory::pause_kind, directory::resume_kind, directory::workspaces, directory::create_workspace,
         directory::delete_workspace, token::tokens, token::create, token::revoke, token::own, audit::list, prune::prune,
         runner_jobs::create, runner_jobs::list, runner_jobs::get, runner_jobs::cancel, runner_jobs::retry,
-        health::livez, health::readyz, metrics::metrics, health::openapi, health::errors,
+        health::livez, health::readyz, metrics::metrics, route::openapi, health::errors,
     ),
     components(schemas(
         StateName, ReasonName, PhaseName, StepTypeName, StepStatusName, StreamName, ScopeName, SortName, OperatorEventName, GateAnswer, CodeName, FieldFault,

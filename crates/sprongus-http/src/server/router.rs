@@ -15,7 +15,7 @@ use super::routes::{
     artifact, audit, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, metrics,
     progress, prune, read, record, retry, runner_jobs, stats, stream, token, workdir,
 };
-use super::{Shared, context, dashboard, upload};
+use super::{Shared, context, dashboard, openapi, upload};
 
 /// The routes. A verb behind a colon (`/v1/runs/{id}:cancel`) stands here as a segment with an `@`; see [`super::path`].
 #[rustfmt::skip]
@@ -74,13 +74,13 @@ pub fn router(shared: Arc<Shared>, hosts: Hosts) -> Router {
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
-        .route("/openapi.json", get(health::openapi))
+        .route("/openapi.json", get(openapi::route::openapi))
         .route("/errors", get(health::errors))
         .merge(dashboard::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(hosts, hosts::layer))
-        .layer(from_fn_with_state(Arc::clone(&shared), context::layer))
+        .layer(from_fn_with_state(Arc::clone(&shared), context::layer::layer))
         .with_state(shared)
 }
 
@@ -95,7 +95,7 @@ pub fn metrics_alone(shared: Arc<Shared>, hosts: Hosts) -> Router {
         .fallback(nothing_else)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(hosts, hosts::layer))
-        .layer(from_fn_with_state(Arc::clone(&shared), context::layer))
+        .layer(from_fn_with_state(Arc::clone(&shared), context::layer::layer))
         .with_state(shared)
 }
 

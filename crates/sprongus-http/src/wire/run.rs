@@ -14,7 +14,7 @@ use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
 
 use super::given;
-use super::history::StepBody;
+use super::step::StepBody;
 use super::waiting::WaitingBody;
 #[cfg(feature = "server")]
 use super::words::{PassedGate, StateName};

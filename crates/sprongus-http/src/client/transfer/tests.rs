@@ -6,6 +6,8 @@ use futures_util::stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use std::time::Duration;
+
 use super::*;
 use crate::client::Options;
 use sprongus_core::Runs;
@@ -190,7 +192,7 @@ async fn what_does_not_move_ends_and_what_moves_does_not() {
     let began = Instant::now();
     let moving = async {
         for _ in 0..5 {
-            tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+            tokio::time::sleep(TRANSFER_IDLE - Duration::from_secs(1)).await;
             locked(&passage).moved = Instant::now();
         }
         std::future::pending::<()>().await;
@@ -199,22 +201,27 @@ async fn what_does_not_move_ends_and_what_moves_does_not() {
         () = stands_still(&passage) => {}
         () = moving => {}
     }
-    assert_eq!(began.elapsed(), 5 * (IDLE - Duration::from_secs(1)) + IDLE);
+    assert_eq!(began.elapsed(), 5 * (TRANSFER_IDLE - Duration::from_secs(1)) + TRANSFER_IDLE);
 
     let slow = stream::unfold((), |()| async {
-        tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+        tokio::time::sleep(TRANSFER_IDLE - Duration::from_secs(1)).await;
         Some((reqwest::Result::Ok(Bytes::from_static(b"x")), ()))
     });
     let body = Box::pin(slow.take(3).chain(stream::pending()));
-    let mut arriving =
-        Arriving { body, left: None, pause: Pause::new(IDLE), host: "host".to_owned(), is_over: false };
+    let mut arriving = Arriving {
+        body,
+        left: None,
+        pause: Pause::new(TRANSFER_IDLE),
+        host: "host".to_owned(),
+        is_over: false,
+    };
     for _ in 0..3 {
         arriving.next().await.unwrap().unwrap();
         // Nobody asks for a while: that is not the server's fault.
-        tokio::time::sleep(2 * IDLE).await;
+        tokio::time::sleep(2 * TRANSFER_IDLE).await;
     }
     let began = Instant::now();
     let error = poll_fn(|context| arriving.poll_next_unpin(context)).await.unwrap().unwrap_err();
-    assert_eq!((error.kind(), began.elapsed()), (io::ErrorKind::TimedOut, IDLE));
+    assert_eq!((error.kind(), began.elapsed()), (io::ErrorKind::TimedOut, TRANSFER_IDLE));
     assert_eq!(error.to_string(), "no byte came from host in 60 s");
 }

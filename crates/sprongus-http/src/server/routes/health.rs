@@ -1,16 +1,16 @@
-//! `GET /livez`, `/readyz`, `/openapi.json`, `/errors`.
+//! `GET /livez`, `/readyz`, `/errors`.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sprongus_core::{Error, ErrorCode};
 
+use crate::server::Shared;
 use crate::server::answer::{Answer, json};
-use crate::server::{Shared, openapi, part};
 use crate::wire::health::ReadyBody;
 
 /// That the process lives.
@@ -57,24 +57,6 @@ pub async fn readyz(State(shared): State<Arc<Shared>>) -> Answer {
         schema: health.schema,
         durable: health.durable,
     }))
-}
-
-/// This document
-#[utoipa::path(
-    get, path = "/openapi.json", tag = "health", operation_id = "openapi",
-    params(("If-None-Match" = Option<String>, Header, description = "Nothing if one of these is its `ETag`")),
-    responses(
-        (status = 200, description = "OpenAPI 3.1", body = Object, headers(("ETag" = String, description = "Names the bytes"))),
-        (status = 304, description = "It is the one of `If-None-Match`"),
-    ),
-    security(())
-)]
-pub async fn openapi(headers: HeaderMap) -> Response {
-    let tag = [(header::ETAG, openapi::etag()), (header::CACHE_CONTROL, "no-cache")];
-    if part::is_known(&headers, openapi::etag()) {
-        return (StatusCode::NOT_MODIFIED, tag).into_response();
-    }
-    (tag, [(header::CONTENT_TYPE, "application/json")], openapi::text()).into_response()
 }
 
 /// What each error code means

@@ -18,8 +18,9 @@ use crate::server::path::RunOf;
 use crate::server::query::{self, Query};
 use crate::server::{Shared, feed};
 use crate::wire::List;
-use crate::wire::history::{EventBody, LineBody, NewsBody, StepBody};
+use crate::wire::history::{EventBody, LineBody, NewsBody};
 use crate::wire::run::RunBody;
+use crate::wire::step::StepBody;
 use crate::wire::waiting::OpenGateBody;
 use crate::wire::words::{ReasonName, SortName, StateName};
 
