@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::caller::Caller;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::TokenId;
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::rules::enqueue::{out_of_reach, refuse_secrets, taken};
-use crate::runs::Caller;
 use crate::state::State;
 use crate::time::Timestamp;
 

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod artifact;
 pub mod audit;
+pub mod caller;
 pub mod command;
 mod cursor;
 pub mod directory;
@@ -43,6 +44,7 @@ pub mod waiting;
 
 pub use admin::Admin;
 pub use artifact::Blobs;
+pub use caller::Caller;
 pub use error::{Error, ErrorCode, Result};
-pub use runs::{Caller, Runs, RunsExt};
+pub use runs::{Runs, RunsExt};
 pub use service::RunsService;

@@ -11,7 +11,7 @@ use crate::ids::RunId;
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkspaceId};
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::waiting::Reason;
+use crate::waiting::reason::Reason;
 
 /// The most runs on a page.
 pub const MAX_PAGE: u32 = 100;

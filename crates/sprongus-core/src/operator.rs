@@ -12,6 +12,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::caller::Caller;
 use crate::cursor;
 use crate::directory::{KindSetting, Project, Workspace};
 use crate::error::{Error, Result};
@@ -20,7 +21,6 @@ use crate::json::Json;
 use crate::list::{Page, check_limit};
 use crate::names::{Kind, WorkerId, WorkspaceId};
 use crate::retention::{Pruned, Retention};
-use crate::runs::Caller;
 use crate::time::Timestamp;
 use crate::token::Token;
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::caller::Caller;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::{Event, EventType};
 use crate::recent::{self, Recent};
-use crate::runs::Caller;
 use crate::time::Timestamp;
 
 /// How long minutes are kept: a week, and the day that is charted beside it.

@@ -13,7 +13,7 @@ use crate::lease::{LeaseHash, LeaseToken};
 use crate::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::waiting::Waiting;
+use crate::waiting::reason::Waiting;
 
 /// How a run's CLEANUP stands: whether an execution left something that still has to be put away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

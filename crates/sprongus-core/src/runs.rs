@@ -13,10 +13,10 @@ use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Wor
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::follow::{News, ReadSoFar};
-use crate::ids::{RunId, StepId, TokenId};
+use crate::ids::{RunId, StepId};
 use crate::json::Json;
 use crate::list::{ListFilter, Page};
-use crate::names::{Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::names::{Kind, ProjectId, WorkerId};
 use crate::retention::{Pruned, Retention};
 use crate::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Outcome, Report, Run};
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
@@ -24,39 +24,7 @@ use crate::store::Batch;
 use crate::time::Timestamp;
 use crate::waiting::OpenGate;
 
-/// Who asks. Every call has a caller; no method takes a workspace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The workspace everything happens in.
-    pub workspace: WorkspaceId,
-    /// Who is written into events.
-    pub actor: String,
-    /// The token it came with; none where it came without a server. A token's name is free text, its id is not.
-    pub token_id: Option<TokenId>,
-    /// The projects it may touch; none means all, and runs without a project too.
-    pub projects: Option<Vec<ProjectId>>,
-    /// Whether a run that a call changes is answered with its `input`, `result`, `error` and `output_ref`; else they are left out. A
-    /// claim is always answered whole.
-    pub sees_content: bool,
-    /// The trace the call belongs to (W3C `traceparent`).
-    pub traceparent: Option<String>,
-}
-
-impl Caller {
-    /// Somebody who may touch all of a workspace.
-    pub fn new(workspace: WorkspaceId, actor: impl Into<String>) -> Self {
-        let (token_id, projects, traceparent) = (None, None, None);
-        Self { workspace, actor: actor.into(), token_id, projects, sees_content: true, traceparent }
-    }
-
-    /// Whether it may touch what belongs to `project`.
-    pub fn may_touch(&self, project: Option<&ProjectId>) -> bool {
-        match &self.projects {
-            None => true,
-            Some(projects) => project.is_some_and(|project| projects.contains(project)),
-        }
-    }
-}
+pub use crate::caller::Caller;
 
 /// Everything anyone may ask of the runs of one workspace.
 #[async_trait]

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::admin::Admin;
 use crate::artifact::{Artifact, ArtifactName, Blobs, ByteRange, ByteStream, Download, FileName, StoredFile};
+use crate::caller::Caller;
 use crate::command::RunCommand;
 use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
 use crate::error::{Error, ErrorCode, Result};
@@ -28,7 +29,7 @@ use crate::retention::{Pruned, Retention};
 use crate::rules::enqueue::{MAX_BATCH, refuse_secrets};
 use crate::rules::{self, Act};
 use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
-use crate::runs::{Caller, Runs};
+use crate::runs::Runs;
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::store::{Batch, DrawnReport, Inserted, Store};
 use crate::time::Timestamp;

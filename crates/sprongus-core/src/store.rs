@@ -21,6 +21,7 @@ use async_trait::async_trait;
 
 use crate::artifact::{Artifact, FileName, NewFile, StoredFile};
 use crate::audit::{AuditFilter, AuditPage};
+use crate::caller::Caller;
 use crate::command::RunCommand;
 use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace};
 use crate::error::Result;
@@ -37,7 +38,6 @@ use crate::rollup::{Minute, Totals};
 use crate::rules::enqueue::Prepared;
 use crate::rules::{Act, WriteSet};
 use crate::run::{Applied, Beat, ClaimRequest, Claimed, Enqueue, Hold, Report, Run};
-use crate::runs::Caller;
 use crate::session::Sessions;
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::stream::{StreamPosition, Streamed};

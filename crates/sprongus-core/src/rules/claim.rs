@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Act, CLOSING_LEASE, Transition};
+use crate::caller::Caller;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::ids::{StepId, TokenId};
 use crate::lease::{LeaseHash, LeaseToken};
 use crate::names::WorkerId;
 use crate::run::{ClaimRequest, Claimed, Cleanup, Lease, Resume, Run};
-use crate::runs::Caller;
 use crate::state::State;
 use crate::step::Step;
 use crate::time::Timestamp;

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Act, Transition, WriteSet};
+use crate::caller::Caller;
 use crate::error::{Error, ErrorCode, FieldError, Result};
 use crate::event::EventType;
 use crate::ids::RunId;
 use crate::json::{Json, MAX_INPUT_BYTES};
 use crate::names::{AgentTaskId, Kind, ProjectId, WorkspaceId};
 use crate::run::{ClaimRequest, Cleanup, Due, NewRun, Run};
-use crate::runs::Caller;
 use crate::secrets;
 use crate::state::State;
 use crate::time::Timestamp;

@@ -14,12 +14,12 @@ use super::record::admit;
 use super::retry::retry;
 use super::schedule::{Schedule, schedule};
 use super::*;
+use crate::caller::Caller;
 use crate::ids::StepId;
 use crate::json::Json;
 use crate::lease::{LeaseHash, LeaseToken};
 use crate::names::{WorkerId, WorkspaceId};
 use crate::run::{Answer, ClaimRequest, Cleanup, NewRun, Outcome};
-use crate::runs::Caller;
 use crate::step::Step;
 use crate::step::{Phase, StepReport, StepStatus, StepType};
 

@@ -13,12 +13,12 @@ use sha2::{Digest, Sha256};
 use crate::artifact::{
     Artifact, ArtifactName, Blobs, ByteRange, ByteStream, FileName, MAX_UPLOAD, NewFile, StoredFile,
 };
+use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::ids::RunId;
 use crate::rules::Act;
 use crate::rules::artifact::{check_content_type, put, too_large};
 use crate::run::Hold;
-use crate::runs::Caller;
 use crate::store::Store;
 
 /// Places asked for in one go when bytes are deleted.
