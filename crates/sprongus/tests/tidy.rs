@@ -2,11 +2,29 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot set itself up has failed")]
 
+#[path = "tidy/circles.rs"]
+mod circles;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lines of a source file, tests aside.
 const LONGEST: usize = 500;
+
+/// Source files of a folder's own.
+const MOST_FILES: usize = 15;
+
+/// Folders that hold more still; each that goes is a step forward, none may be added.
+const CROWDED: [&str; 8] = [
+    "crates/sprongus-core/src",
+    "crates/sprongus-core/src/rules",
+    "crates/sprongus-http/src/server",
+    "crates/sprongus-http/src/server/dashboard",
+    "crates/sprongus-http/src/server/routes",
+    "crates/sprongus-http/src/wire",
+    "crates/sprongus-postgres/src",
+    "crates/sprongus-sqlite/src",
+];
 
 /// Lines of ARCHITECTURE.md.
 const LONGEST_TOUR: usize = 250;
@@ -77,6 +95,28 @@ fn a_file_can_be_read_in_one_sitting() {
         (lines > LONGEST).then(|| format!("{name}: {lines} lines"))
     });
     none(&long.collect::<Vec<_>>(), "over 500 lines; cut it where it has two subjects");
+}
+
+#[test]
+fn there_is_no_circle_between_files() {
+    none(
+        &circles::circles(&sources()),
+        "files that know each other; move what both need into a third one, or what one decides into the other",
+    );
+}
+
+#[test]
+fn a_folder_can_be_taken_in_at_a_glance() {
+    let mut folders: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    for (name, _) in sources().into_iter().filter(|(name, _)| !is_test(name) && name.contains("/src/")) {
+        let folder = Path::new(&name).parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+        *folders.entry(folder).or_default() += 1;
+    }
+    let found = folders
+        .into_iter()
+        .filter(|(folder, files)| *files > MOST_FILES && !CROWDED.iter().any(|known| folder == known));
+    let found: Vec<String> = found.map(|(folder, files)| format!("{folder}: {files} files")).collect();
+    none(&found, "over 15 files in a folder; group them by what they are about");
 }
 
 #[test]
