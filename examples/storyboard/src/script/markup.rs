@@ -16,6 +16,11 @@ impl Line {
         self.text.trim().is_empty() && self.notes.is_empty()
     }
 
+    /// What stands behind a note; after one that begins the line, without the space that sets it apart.
+    fn behind_note<'t>(&self, text: &'t str) -> &'t str {
+        if self.text.trim().is_empty() { text.trim_start_matches([' ', '\t']) } else { text }
+    }
+
     /// Nothing but notes.
     pub(crate) fn is_note(&self) -> bool {
         self.text.trim().is_empty() && !self.notes.is_empty()
@@ -37,7 +42,7 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|&c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
-/// Drops `/* … */`; an opening without an end is text.
+/// Drops `/* … */`, and the lines that held nothing else: they are not blank ones. An opening without an end is text.
 pub(crate) fn without_boneyard(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
@@ -45,6 +50,14 @@ pub(crate) fn without_boneyard(text: &str) -> String {
         let Some((_, behind)) = after.split_once("*/") else { break };
         kept.push_str(before);
         rest = behind;
+        let line = kept.rfind('\n').map_or(0, |end| end + 1);
+        if kept[line..].trim().is_empty() {
+            rest = behind.trim_start_matches([' ', '\t']);
+            if let Some(next) = rest.strip_prefix('\n') {
+                kept.truncate(line);
+                rest = next;
+            }
+        }
     }
     kept.push_str(rest);
     kept
@@ -64,7 +77,7 @@ pub(crate) fn lift(text: &str, marks: Notes) -> Vec<Line> {
             if let Some((note, behind)) = after.split_once(marks.close) {
                 line.text.push_str(before);
                 line.notes.push(note.trim().to_owned());
-                rest = behind;
+                rest = line.behind_note(behind);
                 continue;
             }
             if at < unclosed {
@@ -77,7 +90,7 @@ pub(crate) fn lift(text: &str, marks: Notes) -> Vec<Line> {
                     line.text.push_str(before);
                     line.notes.push(note.join("\n").trim().to_owned());
                     at = end;
-                    rest = behind;
+                    rest = line.behind_note(behind);
                 }
                 Err(searched) => {
                     unclosed = searched;
@@ -129,12 +142,26 @@ mod tests {
     #[test]
     fn several_notes_on_a_line() {
         let lines = lift("[[1]] x [[2]][[3", FOUNTAIN);
-        assert_eq!(lines[0].text, " x [[3");
+        assert_eq!(lines[0].text, "x [[3");
         assert_eq!(lines[0].notes, ["1", "2"]);
     }
 
     #[test]
     fn an_open_boneyard_is_text() {
         assert_eq!(without_boneyard("a /* b */ c /* d"), "a  c /* d");
+    }
+
+    #[test]
+    fn a_line_of_nothing_but_boneyard_is_no_blank_line() {
+        for (text, kept) in [
+            ("a\n/* b */\nc", "a\nc"),
+            ("a\n  /* b\n\nc */ \t\nd", "a\nd"),
+            ("/* a *//* b */\nc", "c"),
+            ("a\n\n/* b */\n\nc", "a\n\n\nc"),
+            ("a\n  /* b */ c", "a\n  c"),
+            ("a /* b */\nc", "a \nc"),
+        ] {
+            assert_eq!(without_boneyard(text), kept, "{text:?}");
+        }
     }
 }

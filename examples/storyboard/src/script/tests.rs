@@ -120,6 +120,8 @@ fn marks_decide_what_a_line_is() {
         ("THE PHONE RINGS.\n[[sfx]]\n\nHe wakes.", &["THE PHONE RINGS.", "He wakes."]),
         ("CUT TO:\n[[check]]\n\nEnd.", &["End."]),
         ("CUT TO: [[check]]\n\nEnd.", &["End."]),
+        ("[[sfx]] He wakes.\n\n /* cut */ He rises.", &["He wakes.", " He rises."]),
+        ("One.\n/* cut\n\nhere */\nTwo.", &["One.\nTwo."]),
     ] {
         let (found, _, characters) = below(text);
         assert_eq!(found, action, "{text:?}");
@@ -127,6 +129,7 @@ fn marks_decide_what_a_line_is() {
     }
     let (_, notes, characters) = below("MARA\n[[softly?]]\nHello.\n");
     assert_eq!((notes, characters), (vec!["softly?".to_owned()], vec!["MARA".to_owned()]));
+    assert_eq!(below("MARA\n/* softly */\nHello.\n").2, ["MARA"]);
 }
 
 #[test]
