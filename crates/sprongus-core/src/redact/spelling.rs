@@ -22,15 +22,23 @@ pub(super) fn spellings(text: &str, at: usize, mut found: impl FnMut(char, usize
                     found('\'', at + quoted.len());
                 }
             }
+            // Between words of which one or both were quoted, as a shell traces them.
+            if bytes.get(at + 1) == Some(&b' ') {
+                found(' ', at + 2);
+                if bytes.get(at + 2) == Some(&b'\'') {
+                    found(' ', at + 3);
+                }
+            }
         }
-        '"' if bytes.get(at + 1) == Some(&b'"') => found('"', at + 2),
+        ' ' if bytes.get(at + 1) == Some(&b'\'') => found(' ', at + 2),
+        '"' | '$' if bytes.get(at + 1) == bytes.get(at) => found(raw, at + 2),
         _ => {}
     }
 }
 
 /// Whether another spelling than the character itself may begin with `byte`.
 pub(super) const fn begins_spelling(byte: u8) -> bool {
-    matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'+' | b'\r' | b'\'' | b'"')
+    matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'+' | b'\r' | b'\'' | b'"' | b'$')
 }
 
 /// Where a terminal's control sequence that begins at `at`, escaped or not, ends; it prints nothing.
@@ -73,6 +81,9 @@ fn percent(text: &str, at: usize, found: &mut impl FnMut(char, usize)) {
     }
     if after > at {
         escaped(text, at, after, found);
+    }
+    if bytes.get(at + 1) == Some(&b'%') {
+        found('%', at + 2);
     }
     let mut end = at + 1;
     while bytes[end..].starts_with(b"25") {
@@ -163,6 +174,7 @@ fn escaped(text: &str, at: usize, after: usize, found: &mut impl FnMut(char, usi
             None
         }
         'x' | '0'..='7' => {
+            braced(bytes, after, found);
             hex_bytes(bytes, at, c_byte, found);
             None
         }
@@ -208,11 +220,7 @@ fn unicode(bytes: &[u8], at: usize, found: &mut impl FnMut(char, usize)) {
         return tell(hex(bytes, at + 1, 8), at + 9);
     }
     if bytes.get(at + 1) == Some(&b'{') {
-        let digits = bytes[at + 2..].iter().take(6).take_while(|byte| byte.is_ascii_hexdigit()).count();
-        if bytes.get(at + 2 + digits) == Some(&b'}') {
-            tell(hex(bytes, at + 2, digits), at + 3 + digits);
-        }
-        return;
+        return braced(bytes, at, found);
     }
     let Some(unit) = hex(bytes, at + 1, 4) else { return };
     if !(0xd800..0xdc00).contains(&unit) {
@@ -224,6 +232,19 @@ fn unicode(bytes: &[u8], at: usize, found: &mut impl FnMut(char, usize)) {
         && let Some(second @ 0xdc00..0xe000) = hex(bytes, low + 1, 4)
     {
         tell(Some(0x1_0000 + ((unit - 0xd800) << 10) + (second - 0xdc00)), low + 5);
+    }
+}
+
+/// `{fc}` behind the letter at `at`: `\u{fc}` of Rust and JavaScript, `\x{fc}` of Perl.
+fn braced(bytes: &[u8], at: usize, found: &mut impl FnMut(char, usize)) {
+    if bytes.get(at + 1) != Some(&b'{') {
+        return;
+    }
+    let digits = bytes[at + 2..].iter().take(6).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    if bytes.get(at + 2 + digits) == Some(&b'}')
+        && let Some(letter) = hex(bytes, at + 2, digits).and_then(char::from_u32)
+    {
+        found(letter, at + 3 + digits);
     }
 }
 

@@ -30,6 +30,7 @@ fn ways(letter: char) -> Vec<String> {
         unicode(&|unit| format!("\\u{unit:04X}")),
         unicode(&|unit| format!("\\\\u{unit:04x}")),
         format!("\\u{{{code:x}}}"),
+        format!("\\x{{{code:X}}}"),
         format!("&#{code};"),
         format!("&#x{code:X};"),
         json.replace('\\', "\\\\"),
@@ -40,12 +41,13 @@ fn ways(letter: char) -> Vec<String> {
         ways.push(format!("\\{letter}"));
     }
     match letter {
-        ' ' => ways.push("+".to_owned()),
+        ' ' => ways.extend(["+", "' '", "' ", " '"].map(str::to_owned)),
         '"' => ways.extend(["&quot;", "\"\"", "%5C%22"].map(str::to_owned)),
         '\'' => ways.extend(["'\\''", "'\"'\"'", "''", "&apos;"].map(str::to_owned)),
         '<' => ways.push("&lt;".to_owned()),
         '>' => ways.push("&gt;".to_owned()),
         '&' => ways.extend(["&amp;", "&amp;amp;"].map(str::to_owned)),
+        '$' | '%' => ways.push(format!("{letter}{letter}")),
         'ü' => ways.extend(["%FC", "\\xfc", "%u00FC", "%5Cu00fc"].map(str::to_owned)),
         _ => {}
     }
@@ -84,6 +86,9 @@ fn what_programs_make_of_a_value_is_masked() {
         ("a&b<c>d'e", "a&amp;b&lt;c&gt;d&#39;e"),
         ("p@ss word", "p%40ss+word"),
         ("p@ss word", "p%2540ss%2520word"),
+        ("a $word of-it b", r"'a' '$word' of-it b"),
+        ("grün€wald", r"gr\x{fc}n\x{20ac}wald"),
+        ("pa$$w0rd-100%", "pa$$$$w0rd-100%%"),
     ] {
         let masked = redactor(&[value]).redact(printed).into_owned();
         let rest = masked.replace("[secret]", "");
@@ -245,13 +250,18 @@ fn what_only_ends_like_a_credential_stays() {
 /// Counted and not timed: texts that values begin in everywhere and end in nowhere, or that are full of escapes.
 #[test]
 fn a_hostile_text_costs_no_more_than_its_length() {
-    let redactor = redactor(&[&("a".repeat(120) + "b"), &("\\".repeat(12) + "b"), &("%25".repeat(8) + "b")]);
+    let redactor = redactor(&[
+        &("a".repeat(120) + "b"),
+        &("\\".repeat(12) + "b"),
+        &("%25".repeat(8) + "b"),
+        &("$".repeat(12) + "b"),
+    ]);
     let cost = |piece: &str, bytes: usize| {
         let mut hits = Hits::default();
         redactor.values.find(&piece.repeat(bytes / piece.len()), &mut hits);
         hits.steps
     };
-    for piece in ["a", "\\", "%25", "25", "\\u0061", "&amp;", "YWFh", "a\u{1b}[0m", "\n", "a\n"] {
+    for piece in ["a", "\\", "%25", "25", "$", "%", "\\u0061", "&amp;", "YWFh", "a\u{1b}[0m", "\n", "a\n"] {
         let (short, long) = (cost(piece, 1024), cost(piece, 8 * 1024));
         assert!(long <= short.max(1) * 16, "{piece}: {short} steps, {long} for eight times as much");
         assert!(long <= 8 * 1024 * 128 * 4, "{piece}: {long} steps");
