@@ -28,6 +28,9 @@ const LONGEST_DOCUMENT: usize = 32 * 1024 * 1024;
 const AFTER_ALL: Duration = Duration::from_secs(2);
 const AFTER_ANSWER: Duration = Duration::from_secs(10);
 
+/// What may stand before a text, and is no part of it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Asks once, and hears the answer to its end.
 pub(super) async fn exchange(
     connection: &Connection,
@@ -123,6 +126,13 @@ async fn hear(
             Some(chunk) => begin.extend_from_slice(&chunk),
             None => return Ok(()),
         }
+        if begin.starts_with(BYTE_ORDER_MARK) {
+            begin.drain(..BYTE_ORDER_MARK.len());
+        }
+        // Servers keep a connection alive by blank lines while they think.
+        if begin.iter().all(u8::is_ascii_whitespace) {
+            begin.clear();
+        }
     };
     if form == Form::Stream {
         return hear_stream(connection, dialect, response, begin, talk).await;
@@ -194,8 +204,8 @@ async fn hear_stream(
 ) -> Result<(), CallFailure> {
     let (mut events, mut bytes) = (Events::default(), begin.len());
     let too_long = |_: TooLong| CallFailure::permanent("the model server sent an event of more than 8 MiB");
-    // When the answer had ended.
-    let mut finished: Option<Instant> = None;
+    // When the answer had ended, and how much of it there was: some servers tell a reason with every piece.
+    let mut finished: Option<(Instant, usize)> = None;
     for event in events.push(&begin).map_err(too_long)? {
         take(talk, &event).await?;
     }
@@ -203,7 +213,13 @@ async fn hear_stream(
         let mut patience = connection.idle;
         if talk.heard.is_finished() {
             let all = talk.heard.usage.is_some() || !dialect.stream_options;
-            let end = *finished.get_or_insert_with(Instant::now) + if all { AFTER_ALL } else { AFTER_ANSWER };
+            let told = talk.heard.content.len();
+            let since = match finished {
+                Some((since, before)) if before == told => since,
+                Some(_) | None => Instant::now(),
+            };
+            finished = Some((since, told));
+            let end = since + if all { AFTER_ALL } else { AFTER_ANSWER };
             patience = patience.min(end.saturating_duration_since(Instant::now()));
             if patience.is_zero() {
                 return Ok(());

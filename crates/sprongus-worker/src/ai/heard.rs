@@ -126,15 +126,21 @@ impl Heard {
         if let Some(error) = error_of(chunk) {
             return Err(broken_off(error));
         }
-        if let Some(usage) = chunk.get("usage").filter(|usage| !usage.is_null()) {
+        let choice = chunk.get("choices").and_then(|choices| choices.get(0));
+        // With the choice at Moonshot, in a corner of its own at Groq.
+        let usage = [Some(chunk), choice, chunk.get("x_groq")].into_iter().flatten();
+        if let Some(usage) = usage.filter_map(|place| place.get("usage")).find(|usage| usage.is_object()) {
             self.usage = Some(usage.clone());
         }
-        let Some(choice) = chunk.get("choices").and_then(|choices| choices.get(0)) else { return Ok(begin) };
+        let Some(choice) = choice else { return Ok(begin) };
         if let Some(error) = choice.get("error").filter(|error| !error.is_null()) {
             return Err(broken_off(error));
         }
-        // Some servers send an empty reason with every piece.
-        let reason = choice.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty());
+        // Where other servers have none yet, some send an empty reason or the word.
+        let reason = choice
+            .get("finish_reason")
+            .and_then(Value::as_str)
+            .filter(|reason| !matches!(*reason, "" | "null"));
         self.finish_reason = reason.map(str::to_owned).or(self.finish_reason.take());
         let told = ["delta", "message"]
             .into_iter()

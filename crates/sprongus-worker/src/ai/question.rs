@@ -40,7 +40,14 @@ impl Question<'_> {
     pub(super) fn body(&self, dialect: Dialect, misfit: Option<&Misfit>) -> String {
         let message = |role: &str, content: &str| json!({"role": role, "content": content});
         let mut messages: Vec<_> = self.system.iter().map(|text| message("system", text)).collect();
-        messages.push(message("user", &self.prompt));
+        let told = self.schema.filter(|_| !dialect.response_format).map(|schema| {
+            let prompt = &self.prompt;
+            format!(
+                "{prompt}\n\nAnswer with JSON that fits this schema and nothing else:\n{}",
+                schema.document()
+            )
+        });
+        messages.push(message("user", told.as_deref().unwrap_or(&self.prompt)));
         if let Some(misfit) = misfit {
             if misfit.answer.len() <= LONGEST_SHOWN {
                 messages.push(message("assistant", &misfit.answer));
@@ -64,7 +71,7 @@ impl Question<'_> {
         if let Some(max_tokens) = self.max_tokens {
             body[dialect.max_tokens.as_str()] = json!(max_tokens);
         }
-        if let Some(schema) = self.schema {
+        if let Some(schema) = self.schema.filter(|_| dialect.response_format) {
             let mut format = json!({"name": "answer", "schema": schema.document()});
             if dialect.strict {
                 format["strict"] = json!(true);

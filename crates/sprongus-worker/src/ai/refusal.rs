@@ -68,8 +68,14 @@ pub(super) fn without(dialect: Dialect, refused: &str) -> Option<Dialect> {
     if dialect.max_tokens == MaxTokensField::MaxTokens && names(&["max_completion_tokens"]) {
         return Some(Dialect { max_tokens: MaxTokensField::MaxCompletionTokens, ..dialect });
     }
-    if dialect.strict && names(&["strict", "additionalProperties", "response_format", "json_schema"]) {
-        return Some(Dialect { strict: false, ..dialect });
+    if dialect.response_format {
+        if dialect.strict && names(&["strict", "additionalProperties", "response_format", "json_schema"]) {
+            return Some(Dialect { strict: false, ..dialect });
+        }
+        // Many servers know `response_format`, and no schema in it.
+        if names(&["response_format", "json_schema"]) {
+            return Some(Dialect { response_format: false, ..dialect });
+        }
     }
     None
 }

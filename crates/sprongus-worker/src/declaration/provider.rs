@@ -10,7 +10,7 @@ use super::fault::DeclarationFault;
 use super::node::{Fields, Node};
 use crate::secrets::names::refuse_own;
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "base_url",
     "model",
     "api_key",
@@ -19,6 +19,7 @@ const KEYS: [&str; 8] = [
     "stream_options",
     "max_tokens_field",
     "strict",
+    "response_format",
 ];
 
 /// How long nothing may come, where nothing is declared.
@@ -57,6 +58,8 @@ pub struct Dialect {
     pub max_tokens: MaxTokensField,
     /// Whether a schema is sent as `strict`.
     pub strict: bool,
+    /// Whether a schema is sent as `response_format`. Otherwise it is a part of the prompt.
+    pub response_format: bool,
 }
 
 /// The name of the most tokens of an answer.
@@ -125,6 +128,7 @@ fn dialect(fields: &Fields<'_, '_>) -> Result<Dialect, DeclarationFault> {
             .transpose()?
             .unwrap_or(MaxTokensField::MaxTokens),
         strict: flag("strict")?.unwrap_or(true),
+        response_format: flag("response_format")?.unwrap_or(true),
     })
 }
 

@@ -133,6 +133,50 @@ async fn content_comes_as_a_list_and_in_large_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mark_blank_lines_and_empty_reasons_take_nothing_from_an_answer() {
+    let blank = || Reply::stream().bytes("\u{feff}").bytes("\n\n  \n");
+    let (_, step, _, _) = ask(vec![blank().content("who").content("le").finish("stop").done()], "").await;
+    assert_eq!(step.output.as_deref(), Some("whole"));
+    let marked =
+        Reply::stream().bytes("\u{feff}data: {\"choices\": [{\"delta\": {\"content\": \"who\"}}]}\n\n");
+    let (_, step, _, _) = ask(vec![marked.content("le").finish("stop").done()], "").await;
+    assert_eq!(step.output.as_deref(), Some("whole"));
+    let document = format!(
+        "\u{feff}\n{{\"choices\": [{{\"message\": {{\"content\": \"whole\"}}, \"finish_reason\": \"stop\"}}], {COUNTED}}}"
+    );
+    let (_, step, _, _) = ask(vec![self::document("application/json", &document)], "").await;
+    assert_eq!(step.output.as_deref(), Some("whole"));
+
+    // A reason that is none, and one that comes with each piece, however slowly they come.
+    for reason in [json!(""), json!("null"), json!(null), json!("stop")] {
+        let piece = |reply: Reply, text: &str| {
+            reply
+                .event(&json!({"choices": [{"delta": {"content": text}, "finish_reason": reason}]}))
+                .wait(1_200)
+        };
+        let slow = ["w", "h", "o", "l"].iter().fold(Reply::stream(), |reply, text| piece(reply, text));
+        let counted = slow.usage(json!({"prompt_tokens": 1, "completion_tokens": 2}));
+        let (run, step, _, _) = ask(vec![piece(counted, "e").finish("stop").done()], "").await;
+        assert_eq!((run.state, step.output.as_deref()), (State::Succeeded, Some("whole")), "{reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_counted_wherever_they_are_told() {
+    let usage = json!({"prompt_tokens": 3, "completion_tokens": 4});
+    let finish = |more: Value| {
+        let mut last = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
+        last.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Reply::stream().content("whole").event(&last).done()
+    };
+    let of_choice = json!({"choices": [{"delta": {}, "finish_reason": "stop", "usage": usage}]});
+    for last in [json!({"usage": usage}), json!({"x_groq": {"usage": usage}}), of_choice] {
+        let (_, step, _, _) = ask(vec![finish(last.clone())], "").await;
+        assert_eq!((step.tokens_in, step.tokens_out), (Some(3), Some(4)), "{last}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_stays_open_behind_the_answer_is_left() {
     let pings = |reply: Reply| (0..60).fold(reply, |reply, _| reply.wait(200).bytes(": ping\n\n"));
     let counted = json!({"prompt_tokens": "3", "completion_tokens": 4.0});
@@ -176,6 +220,22 @@ async fn what_a_server_refuses_by_name_is_left_out_once() {
     assert!(asked[2].get("max_tokens").is_none());
     let strict = |body: &Value| body["response_format"]["json_schema"].get("strict").cloned();
     assert_eq!((strict(&asked[2]), strict(&asked[3])), (Some(json!(true)), None));
+
+    // One that knows no schema in it at all.
+    let unknown = r#"{"error": {"message": "This response_format type is unavailable now"}}"#;
+    let whole = Reply::stream().content("{\"n\": 1}").finish("stop").done();
+    let replies = vec![refuse("400 Bad Request", unknown), refuse("400 Bad Request", unknown), whole];
+    let (run, _, log, server) = ask(replies, "schema = \"answer.json\"").await;
+    assert_eq!(run.state, State::Succeeded, "{log:?}");
+    let asked: Vec<_> = server.asked().into_iter().map(|asked| asked.body).collect();
+    let prompt = |body: &Value| body["messages"].as_array().unwrap().last().unwrap()["content"].clone();
+    assert!(asked[1]["response_format"].is_object() && asked[2].get("response_format").is_none());
+    assert!(!prompt(&asked[1]).as_str().unwrap().contains("schema"));
+    let told = prompt(&asked[2]);
+    assert!(
+        told.as_str().unwrap().contains("fits this schema and nothing else:\n{\"properties\":"),
+        "{told}"
+    );
 
     // The same once more is the end, and what names nothing of ours too.
     let extra = r#"{"error": {"message": "stream_options: unknown field"}}"#;
