@@ -50,6 +50,9 @@ pub fn is_missing(error: &object_store::Error) -> bool {
 
 /// The answer when a file or folder at `place` fails.
 pub fn of_file(doing: Doing, place: &str, error: &io::Error) -> Error {
+    if doing == Doing::Reading && error.kind() == io::ErrorKind::NotFound {
+        return nothing();
+    }
     unavailable(doing, &error.kind().to_string(), place)
 }
 

@@ -1,21 +1,24 @@
 //! Artifacts in a folder: for its owner alone, on the disk when they are answered, and gone without a trace when deleted.
 
-use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
+mod staged;
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use object_store::local::LocalFileSystem;
-use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore as _};
 use rustix::fs::Access;
 use sprongus_core::artifact::{Blobs, ByteStream};
 use sprongus_core::{Error, Result};
 
 use crate::fault::{self, Doing};
-use crate::{key, upload};
+use crate::key;
+use crate::upload::Parts;
+use staged::{Staged, sync};
 
 /// How much is read at once: each read waits for a thread, so that pieces of a few KiB would cost more than the reading.
 const PIECE: u64 = 256 << 10;
@@ -63,42 +66,34 @@ impl Folder {
             done.map_err(|error| Error::internal("a thread for files broke off").with_source(error))?;
         done.map_err(|error| self.fault(doing, &error))
     }
-
-    fn store(&self, doing: Doing) -> Result<LocalFileSystem> {
-        if doing == Doing::Reading && !self.root.exists() {
-            return Err(fault::nothing());
-        }
-        let store = LocalFileSystem::new_with_prefix(&self.root);
-        let store = store.map_err(|error| fault::of_store(doing, &self.place(), &error))?;
-        // Without it a file is answered when the system has it in memory: a power cut would leave a row without its bytes.
-        Ok(store.with_fsync(true))
-    }
 }
 
 #[async_trait]
 impl Blobs for Folder {
     async fn put(&self, key: &str, body: ByteStream) -> Result<()> {
-        let path = key::path(key)?;
+        key::path(key)?;
         let below = PathBuf::from(key);
-        let folder = below.clone();
-        self.blocking(Doing::Writing, move |root| make_folders(root, &folder)).await?;
-        upload::write(&self.store(Doing::Writing)?, &path, body, &self.place()).await?;
-        // The folders keep others out already; this holds for a file that is moved out of them.
-        let owner_alone = Permissions::from_mode(0o600);
-        self.blocking(Doing::Writing, move |root| fs::set_permissions(root.join(below), owner_alone)).await
+        let mut staged = self.blocking(Doing::Writing, move |root| stage(root, &below)).await?;
+        let mut parts = Parts::of(body);
+        while let Some(part) = parts.next().await? {
+            let write = move |_: &Path| staged.write(&part).map(|()| staged);
+            staged = self.blocking(Doing::Writing, write).await?;
+        }
+        self.blocking(Doing::Writing, move |_| staged.finish()).await
     }
 
     async fn get(&self, key: &str, range: Range<u64>) -> Result<ByteStream> {
-        let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
-        let found = self.store(Doing::Reading)?.get_opts(&key::path(key)?, options).await;
-        let found = found.map_err(|error| fault::of_store(Doing::Reading, &self.place(), &error))?;
-        if found.range != range {
+        key::path(key)?;
+        let below = PathBuf::from(key);
+        let open = move |root: &Path| {
+            let file = File::open(root.join(below))?;
+            Ok((file.metadata()?.len(), file))
+        };
+        let (size, file) = self.blocking(Doing::Reading, open).await?;
+        if range.end > size {
             return Err(fault::unavailable(Doing::Reading, "the file is shorter than it was", &self.place()));
         }
-        match found.payload {
-            GetResultPayload::File(file, _) => Ok(read(file, range)),
-            GetResultPayload::Stream(_) => Err(Error::internal("a file came as a stream")),
-        }
+        Ok(read(file, range))
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
@@ -109,6 +104,20 @@ impl Blobs for Folder {
 
     fn place(&self) -> String {
         self.root.display().to_string()
+    }
+}
+
+/// Makes room for a file below `root`.
+fn stage(root: &Path, file: &Path) -> io::Result<Staged> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    loop {
+        make_folders(root, file)?;
+        // What another process that was killed has left there has a number too.
+        match Staged::create(root.join(file), NUMBER.fetch_add(1, Ordering::Relaxed)) {
+            // Somebody who deletes its neighbour has just taken the folder away.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) => {}
+            staged => return staged,
+        }
     }
 }
 
@@ -128,7 +137,7 @@ fn make_folders(root: &Path, file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Deletes the file, what an upload that was killed left of it (`<file>#<number>`, says `object_store`), and the folders that are
+/// Deletes the file, what an upload that was killed left of it (`<file>#<number>`), and the folders that are
 /// empty then, so that deleted runs leave nothing behind.
 fn delete(root: &Path, file: &Path) -> io::Result<()> {
     let Some(folder) = root.join(file).parent().map(Path::to_owned) else { return Ok(()) };
@@ -162,10 +171,6 @@ fn gone(done: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
-}
-
 fn read(file: File, range: Range<u64>) -> ByteStream {
     Box::pin(futures_util::stream::try_unfold((file, range), |(file, range)| async move {
         if range.is_empty() {
@@ -176,11 +181,10 @@ fn read(file: File, range: Range<u64>) -> ByteStream {
     }))
 }
 
-fn read_piece(mut file: File, range: Range<u64>) -> io::Result<(Bytes, (File, Range<u64>))> {
+fn read_piece(file: File, range: Range<u64>) -> io::Result<(Bytes, (File, Range<u64>))> {
     let wanted = PIECE.min(range.end - range.start);
     let mut piece = vec![0; usize::try_from(wanted).unwrap_or_default()];
-    file.seek(SeekFrom::Start(range.start))?;
-    file.read_exact(&mut piece)?;
+    file.read_exact_at(&mut piece, range.start)?;
     Ok((piece.into(), (file, range.start + wanted..range.end)))
 }
 

@@ -1,8 +1,8 @@
 //! Where the bytes of artifacts lie: in a folder, or in a bucket of an S3-compatible store.
 //!
-//! Both are [`Blobs`] over the crate `object_store`: `upload` writes either of them, one part of 8 MiB in memory at a time. `folder`
-//! adds what an object store on files does not promise (who may read it, and that nothing is left of what was deleted), `bucket` the
-//! way to a server. Which artifacts there are, and which bytes are to be deleted, the stores of runs know; nothing is listed here.
+//! Both are [`Blobs`], and have one part of 8 MiB in memory at a time (`upload`). `folder` promises what an object store on files does not:
+//! who may read it, holes for zeros, and that nothing is left of what was deleted. `bucket` is the crate `object_store` on the way to a
+//! server. Which artifacts there are, and which bytes are to be deleted, the stores of runs know; nothing is listed here.
 //!
 //! A call that is dropped while its very last request is on its way may leave bytes behind, as a lost connection may. They are
 //! found all the same: a location is noted in the store before its bytes are written, and swept when no row came to refer to it.

@@ -19,8 +19,8 @@ pub const PART: usize = 8 << 20;
 /// `unavailable`, or what ended the body.
 pub async fn write(store: &dyn ObjectStore, path: &Path, body: ByteStream, place: &str) -> Result<()> {
     let fault = |error| fault::of_store(Doing::Writing, place, &error);
-    let mut parts = Parts { body, kept: Bytes::new(), is_over: false };
-    let first = parts.next().await?;
+    let mut parts = Parts::of(body);
+    let first = parts.next().await?.unwrap_or_default();
     if parts.is_over {
         // One request instead of three.
         return store.put(path, PutPayload::from(first)).await.map(|_| ()).map_err(fault);
@@ -35,32 +35,36 @@ pub async fn write(store: &dyn ObjectStore, path: &Path, body: ByteStream, place
     }
 }
 
-/// A body in parts of one size.
-struct Parts {
+/// A body in parts of one size; the last one may be shorter.
+pub struct Parts {
     body: ByteStream,
     kept: Bytes,
     is_over: bool,
 }
 
 impl Parts {
-    /// The next part; a shorter one, or none at all, is the last.
-    async fn next(&mut self) -> Result<Bytes> {
+    pub fn of(body: ByteStream) -> Self {
+        Self { body, kept: Bytes::new(), is_over: false }
+    }
+
+    /// The next part; none at the end.
+    ///
+    /// # Errors
+    /// What ended the body.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
         let mut part = BytesMut::new();
-        loop {
+        while part.len() < PART && !self.is_over {
             let taken = self.kept.split_to(self.kept.len().min(PART - part.len()));
             part.extend_from_slice(&taken);
-            if part.len() == PART {
-                return Ok(part.freeze());
-            }
-            match self.body.next().await {
-                Some(Ok(bytes)) => self.kept = bytes,
-                Some(Err(error)) => return Err(fault::of_body(error)),
-                None => {
-                    self.is_over = true;
-                    return Ok(part.freeze());
+            if part.len() < PART {
+                match self.body.next().await {
+                    Some(Ok(bytes)) => self.kept = bytes,
+                    Some(Err(error)) => return Err(fault::of_body(error)),
+                    None => self.is_over = true,
                 }
             }
         }
+        Ok(Some(part.freeze()).filter(|part| !part.is_empty()))
     }
 }
 
@@ -75,10 +79,10 @@ impl Upload {
         fault: impl Fn(object_store::Error) -> Error,
     ) -> Result<()> {
         let Some(upload) = &mut self.0 else { return Ok(()) };
-        let mut part = first;
-        while !part.is_empty() {
-            upload.put_part(PutPayload::from(part)).await.map_err(&fault)?;
-            part = if parts.is_over { Bytes::new() } else { parts.next().await? };
+        let mut part = Some(first);
+        while let Some(bytes) = part {
+            upload.put_part(PutPayload::from(bytes)).await.map_err(&fault)?;
+            part = parts.next().await?;
         }
         upload.complete().await.map_err(&fault)?;
         self.0 = None;

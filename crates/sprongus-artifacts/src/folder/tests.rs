@@ -1,4 +1,4 @@
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +11,7 @@ use sprongus_core::ids::RunId;
 use tempfile::TempDir;
 
 use super::*;
+use crate::upload;
 
 /// A folder that is not made yet, in one that is.
 struct Scene {
@@ -152,6 +153,34 @@ async fn a_large_artifact_is_never_whole_in_memory() {
         }
     }
     assert_eq!(at, 50 * CHUNK);
+}
+
+#[tokio::test]
+async fn zeros_take_no_room() {
+    let scene = Scene::new();
+    let key = key();
+    let zeros = Bytes::from(vec![0; 1 << 20]);
+    let pieces = [vec![zeros.clone(); 20], vec![Bytes::from("in the middle")], vec![zeros; 12]].concat();
+    let whole = pieces.concat();
+    scene.folder.put(&key, body(pieces.into_iter().map(Ok).collect())).await.unwrap();
+    let metadata = fs::metadata(scene.file(&key)).unwrap();
+    assert_eq!(metadata.len(), whole.len() as u64);
+    assert!(metadata.blocks() * 512 <= 256 << 10, "{} blocks", metadata.blocks());
+    assert!(read_all(scene.folder.get(&key, 0..metadata.len()).await.unwrap()).await == whole);
+}
+
+#[tokio::test]
+async fn what_another_process_left_is_in_nobodys_way() {
+    let scene = Scene::new();
+    let key = key();
+    scene.folder.put(&key, of("one")).await.unwrap();
+    for number in 0..100 {
+        fs::write(scene.file(&format!("{key}#{number}")), "half").unwrap();
+    }
+    scene.folder.put(&key, of("two")).await.unwrap();
+    assert_eq!(fs::read(scene.file(&key)).unwrap(), b"two");
+    scene.folder.delete(&key).await.unwrap();
+    assert_eq!(scene.files(), Vec::<PathBuf>::new());
 }
 
 #[tokio::test]

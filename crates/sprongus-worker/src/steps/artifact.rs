@@ -4,6 +4,7 @@
 mod pattern;
 mod walk;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
@@ -36,6 +37,19 @@ struct Keeping {
     first: Option<ArtifactName>,
     /// One `name size` a line.
     list: String,
+    /// What matches and is not kept, and why.
+    left_out: BTreeSet<String>,
+}
+
+impl Keeping {
+    /// What came of it, as the step's output: its last line says what is missing, for that is what people see first.
+    fn output(&self, failure: Option<&str>) -> String {
+        let left_out: Vec<_> = self.left_out.iter().map(String::as_str).collect();
+        let left_out = (!left_out.is_empty()).then(|| format!("left out: {}", left_out.join("; ")));
+        let lines =
+            [Some(self.list.trim_end()).filter(|list| !list.is_empty()), left_out.as_deref(), failure];
+        lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// Executes the step.
@@ -52,9 +66,13 @@ pub(crate) async fn execute(
         () = context.until_timed_out() => Kept::TimedOut,
         kept = keep_all(attempt, declared, context, &mut keeping) => kept,
     };
-    let Keeping { first, list } = keeping;
+    let why = match &kept {
+        Kept::Failed { why, .. } => Some(why.as_str()),
+        Kept::All | Kept::TimedOut | Kept::Stopped(_) => None,
+    };
     let mut output = Head::default();
-    output.push(list.as_bytes());
+    output.push(keeping.output(why).as_bytes());
+    let first_artifact = keeping.first;
     let failure = match kept {
         Kept::All => None,
         Kept::Failed { why, retryable } => Some(attempt.failure(step, &why, retryable)),
@@ -62,7 +80,7 @@ pub(crate) async fn execute(
         Kept::Stopped(reason) => Some(attempt.stopped(step, reason)),
     };
     let output = Some(output.output());
-    StepOutcome { output, first_artifact: first, failure, ..StepOutcome::default() }
+    StepOutcome { output, first_artifact, failure, ..StepOutcome::default() }
 }
 
 async fn keep_all(
@@ -82,7 +100,8 @@ async fn keep_all(
         Ok(Err(fault)) => return Kept::Failed { why: fault.to_string(), retryable: fault.may_pass() },
         Err(error) => return Kept::Failed { why: error.to_string(), retryable: true },
     };
-    for left in left_out {
+    keeping.left_out = left_out;
+    for left in &keeping.left_out {
         let line = attempt.masks.text(&format!("[left out: {left}]"));
         context.recorder.say(Some(&context.step.name), line).await;
     }

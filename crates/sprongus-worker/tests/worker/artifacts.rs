@@ -98,14 +98,21 @@ async fn files_are_kept_under_their_relative_paths() {
 async fn a_pattern_without_a_file_fails_the_step_and_says_what_is_there_instead() {
     for (paths, why) in [
         (r#"["nothing.md"]"#, "no file matches nothing.md"),
-        (r#"["a.md", "*.pdf"]"#, "no file matches *.pdf"),
+        (r#"["*.pdf", "a.md"]"#, "no file matches *.pdf; nothing is kept, not even the 1 file that matches"),
+        (
+            r#"["*.md", "b.txt", "*.pdf"]"#,
+            "no file matches *.pdf; nothing is kept, not even the 2 files that match",
+        ),
         (r#"["no/such/*.md"]"#, "no file matches no/such/*.md"),
         (r#"["out"]"#, "no file matches out: it is a folder; out/** means the files in it"),
         (r#"["a.md/*"]"#, "no file matches a.md/*: a.md is no folder"),
         (r#"["link.md"]"#, "no file matches link.md: link.md is left out, a symlink"),
     ] {
-        let (scene, run) = keep("mkdir out; echo a > a.md; ln -s a.md link.md", paths, json!({})).await;
+        let (scene, run) =
+            keep("mkdir out; echo a > a.md; echo b > b.txt; ln -s a.md link.md", paths, json!({})).await;
         assert_eq!(run.error, Some(format!("step \"keep\": {why}")), "{paths}");
+        let output = step(&scene, run.id, "keep").await.output;
+        assert_eq!(output.unwrap().lines().last(), Some(why), "where people look: {paths}");
         assert_eq!(
             names(&scene, run.id).await,
             Vec::<String>::new(),
@@ -170,6 +177,13 @@ async fn only_regular_files_are_read() {
     ] {
         assert!(log.contains(&format!("[left out: {left}]")), "{left} in {log:?}");
     }
+    let output = step(&scene, run.id, "keep").await.output.unwrap();
+    let (kept, left_out) = output.split_once('\n').unwrap();
+    assert_eq!(kept, "a.md 2");
+    assert!(
+        left_out.starts_with("left out: b\\u{a}c.md, ") && left_out.contains("; pipe.md, a FIFO; "),
+        "{left_out}"
+    );
     scene.end().await;
     let (scene, run) = keep("mkfifo pipe.md", r#"["pipe.md"]"#, json!({})).await;
     assert_eq!(

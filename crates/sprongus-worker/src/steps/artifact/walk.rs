@@ -37,11 +37,19 @@ pub(super) struct Found {
 /// Why they mean nothing that could be kept.
 #[derive(Debug)]
 pub(super) enum WalkFault {
-    Nothing { pattern: String, instead: Option<String> },
+    /// A pattern means no file; that many files the others mean, which are not kept either.
+    Nothing {
+        pattern: String,
+        instead: Option<String>,
+        others: usize,
+    },
     TooManyFiles,
     TooManySeen,
     TooDeep(String),
-    Unreadable { path: String, kind: io::ErrorKind },
+    Unreadable {
+        path: String,
+        kind: io::ErrorKind,
+    },
 }
 
 impl WalkFault {
@@ -57,9 +65,16 @@ impl WalkFault {
 impl fmt::Display for WalkFault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nothing { pattern, instead: None } => write!(out, "no file matches {pattern}"),
-            Self::Nothing { pattern, instead: Some(what) } => {
-                write!(out, "no file matches {pattern}: {what}")
+            Self::Nothing { pattern, instead, others } => {
+                write!(out, "no file matches {pattern}")?;
+                if let Some(what) = instead {
+                    write!(out, ": {what}")?;
+                }
+                match others {
+                    0 => Ok(()),
+                    1 => out.write_str("; nothing is kept, not even the 1 file that matches"),
+                    _ => write!(out, "; nothing is kept, not even the {others} files that match"),
+                }
             }
             Self::TooManyFiles => {
                 write!(out, "more than {MAX_ARTIFACTS} files match: keep an archive of them instead")
@@ -80,14 +95,20 @@ impl fmt::Display for WalkFault {
 pub(super) fn find(folder: &Path, patterns: &[Pattern]) -> Result<Found, WalkFault> {
     let root = open_folder(CWD, folder).map_err(|error| unreadable("the work directory", error))?;
     let mut walk = Walk { found: Found::default(), matched: 0, instead: None, seen: 0 };
+    let mut missing = None;
     for pattern in patterns {
         (walk.matched, walk.instead) = (0, None);
         walk.pattern(&root, pattern)?;
         if walk.matched == 0 {
-            return Err(WalkFault::Nothing { pattern: pattern.to_string(), instead: walk.instead });
+            missing.get_or_insert((pattern.to_string(), walk.instead.take()));
         }
     }
-    Ok(walk.found)
+    match missing {
+        Some((pattern, instead)) => {
+            Err(WalkFault::Nothing { pattern, instead, others: walk.found.files.len() })
+        }
+        None => Ok(walk.found),
+    }
 }
 
 /// Opens the regular file at the relative `path` below `folder`.
