@@ -60,6 +60,10 @@ impl Workdir {
         Ok(made)
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(crate) fn work(&self) -> PathBuf {
         self.root.join("work")
     }

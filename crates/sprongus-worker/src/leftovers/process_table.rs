@@ -1,6 +1,7 @@
 //! What `/proc` knows of processes. Where there is no `/proc`, nobody is known.
 
 use std::fs;
+use std::path::PathBuf;
 
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,11 @@ impl Member {
     /// becoming another program (execve) has none until the kernel has laid out the new one's.
     pub(super) fn environment(&self) -> Vec<u8> {
         fs::read(format!("/proc/{}/environ", self.id)).unwrap_or_default()
+    }
+
+    /// Where it works; nothing of another user's process.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        fs::read_link(format!("/proc/{}/cwd", self.id)).ok()
     }
 
     /// Its program's name, for people.

@@ -2,6 +2,8 @@
 //! were started with says whose they are.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -11,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::AFTER_KILL;
 use super::orphans::{is_adopting, reap};
-use super::process_table::{descendants, living};
+use super::process_table::{Member, descendants, living};
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
@@ -19,15 +21,13 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 /// one.
 const WITHOUT_ENVIRONMENT: Duration = Duration::from_millis(500);
 
-/// Ends the processes that were started with one of these as `$SPRONGUS_INPUT`, the inputs of attempts whose worker is dead; how many
-/// there were. One that changed its own environment is not found.
-pub(crate) fn kill_strays(inputs: &[PathBuf]) -> usize {
-    let inputs =
-        inputs.iter().map(|input| [b"SPRONGUS_INPUT=", input.as_os_str().as_bytes()].concat()).collect();
+/// Ends the processes that were started in attempts with these folders, whose worker is dead; how many there were. One that changed its
+/// own environment is not found: without a worker to adopt it, where it works may be where somebody looks around.
+pub(crate) fn kill_strays(attempts: &[PathBuf]) -> usize {
     let (mut ended, began) = (HashSet::new(), Instant::now());
     // One that forks meanwhile is found the next time.
     loop {
-        let look = look(&inputs);
+        let look = look(attempts);
         let patience = match (look.killed.is_empty(), look.unknown) {
             (false, _) => AFTER_KILL,
             (true, true) => WITHOUT_ENVIRONMENT,
@@ -49,9 +49,16 @@ pub(crate) struct Stray {
 }
 
 /// Ends what the commands of an attempt that is over have left outside of their groups, as `setsid` does: TERM, and KILL after `grace`.
-/// They are told by `input`, the attempt's `$SPRONGUS_INPUT`; one that changed its own environment is not found.
-pub(crate) fn end_strays(input: &Path, grace: Duration) -> BTreeSet<Stray> {
-    let inputs = HashSet::from([[b"SPRONGUS_INPUT=", input.as_os_str().as_bytes()].concat()]);
+/// They are told by the attempt's folder, in their environment or, where orphans are adopted, as the place where they work: many a
+/// service writes its title over its environment. One that has neither is not found.
+pub(crate) fn end_strays(attempt: &Path, grace: Duration) -> BTreeSet<Stray> {
+    let attempts = [attempt.to_owned()];
+    // The system knows a folder without the links that lead to it.
+    let resolved = fs::canonicalize(attempt).unwrap_or_else(|_| attempt.to_owned());
+    let is_one = |member: &Member, environment: &[u8]| {
+        names(environment, &attempts)
+            || is_adopting() && member.folder().is_some_and(|folder| folder.starts_with(&resolved))
+    };
     let (mut ended, mut asked, began) = (BTreeSet::new(), HashSet::new(), Instant::now());
     loop {
         let patience = grace + AFTER_KILL;
@@ -60,14 +67,14 @@ pub(crate) fn end_strays(input: &Path, grace: Duration) -> BTreeSet<Stray> {
         let mut alive = false;
         for member in members {
             let environment = member.environment();
-            // Among our own descendants one that is only becoming a program may be one of them yet.
-            unknown |= is_adopting() && environment.is_empty() && member.has_program();
-            if !names(&environment, &inputs) {
+            if !is_one(&member, &environment) {
+                // Among our own descendants one that is only becoming a program may be one of them yet.
+                unknown |= is_adopting() && environment.is_empty() && member.has_program();
                 continue;
             }
             let Some(pid) = member.pid() else { continue };
             let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-            if !names(&member.environment(), &inputs) {
+            if !is_one(&member, &member.environment()) {
                 continue;
             }
             alive = true;
@@ -97,26 +104,32 @@ struct Look {
     unknown: bool,
 }
 
-fn look(inputs: &HashSet<Vec<u8>>) -> Look {
+fn look(attempts: &[PathBuf]) -> Look {
     let mut look = Look::default();
     for member in living() {
         let environment = member.environment();
         look.unknown |= environment.is_empty() && member.has_program();
-        if !names(&environment, inputs) {
+        if !names(&environment, attempts) {
             continue;
         }
         // Opened first and asked again: the number cannot come to mean another process in between.
         let Some(pid) = member.pid() else { continue };
         let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        if names(&member.environment(), inputs) && pidfd_send_signal(&process, Signal::KILL).is_ok() {
+        if names(&member.environment(), attempts) && pidfd_send_signal(&process, Signal::KILL).is_ok() {
             look.killed.push(pid);
         }
     }
     look
 }
 
-fn names(environment: &[u8], inputs: &HashSet<Vec<u8>>) -> bool {
-    environment.split(|byte| *byte == 0).any(|variable| inputs.contains(variable))
+/// Whether a variable of ours, such as `$SPRONGUS_INPUT`, leads into one of these folders. Others may: a person may look around there.
+fn names(environment: &[u8], attempts: &[PathBuf]) -> bool {
+    environment.split(|byte| *byte == 0).any(|variable| {
+        let Some(variable) = variable.strip_prefix(b"SPRONGUS_") else { return false };
+        let Some(equals) = variable.iter().position(|byte| *byte == b'=') else { return false };
+        let value = Path::new(OsStr::from_bytes(&variable[equals + 1..]));
+        attempts.iter().any(|attempt| value != attempt && value.starts_with(attempt))
+    })
 }
 
 #[cfg(test)]
@@ -126,34 +139,51 @@ mod tests {
 
     use super::*;
 
-    fn start(input: &Path) -> Child {
-        Command::new("sleep").arg("60").env("SPRONGUS_INPUT", input).spawn().unwrap()
+    fn start(attempt: &Path) -> Child {
+        Command::new("sleep").arg("60").env("SPRONGUS_INPUT", attempt.join("input.json")).spawn().unwrap()
+    }
+
+    #[test]
+    fn any_variable_of_ours_leads_to_the_attempt_and_no_other_does() {
+        let names = |variable: &str| names(format!("A=1\0{variable}\0B=2\0").as_bytes(), &["/at/one".into()]);
+        for variable in ["SPRONGUS_INPUT=/at/one/input.json", "SPRONGUS_WORKDIR=/at/one/work"] {
+            assert!(names(variable), "{variable}");
+        }
+        for variable in [
+            "PWD=/at/one/work",
+            "SPRONGUS_INPUT=/at/one-more/input.json",
+            "SPRONGUS_X=/at/one",
+            "SPRONGUS_INPUT",
+        ] {
+            assert!(!names(variable), "{variable}");
+        }
     }
 
     #[test]
     fn what_left_its_group_is_asked_to_end_and_then_made_to() {
-        let input = PathBuf::from("/of another attempt/input.json");
+        let attempt = PathBuf::from("/of another attempt");
         for (script, grace, signal) in [
             ("exec sleep 60", Duration::from_secs(10), Signal::TERM),
             ("trap '' TERM; while true; do sleep 0.1; done", Duration::from_millis(300), Signal::KILL),
         ] {
             let mut command = Command::new("sh");
-            let mut child = command.args(["-c", script]).env("SPRONGUS_INPUT", &input).spawn().unwrap();
+            let mut child =
+                command.args(["-c", script]).env("SPRONGUS_WORKDIR", attempt.join("work")).spawn().unwrap();
             thread::sleep(Duration::from_millis(200));
             let waited = thread::spawn(move || child.wait().unwrap());
-            let ended = end_strays(&input, grace);
+            let ended = end_strays(&attempt, grace);
             assert_eq!(waited.join().unwrap().signal(), Some(signal.as_raw()), "{script}");
             assert!(ended.iter().any(|stray| stray.name == "sleep" || stray.name == "sh"), "{ended:?}");
         }
-        assert_eq!(end_strays(&input, Duration::ZERO), BTreeSet::new());
+        assert_eq!(end_strays(&attempt, Duration::ZERO), BTreeSet::new());
     }
 
     #[test]
     fn finds_one_that_has_only_just_become_a_program() {
-        let input = PathBuf::from("/of an attempt/input.json");
+        let attempt = PathBuf::from("/of an attempt");
         for _ in 0..200 {
-            let mut child = start(&input);
-            assert_eq!(kill_strays(std::slice::from_ref(&input)), 1);
+            let mut child = start(&attempt);
+            assert_eq!(kill_strays(std::slice::from_ref(&attempt)), 1);
             assert_eq!(child.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
         }
     }

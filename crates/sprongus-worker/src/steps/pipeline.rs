@@ -89,8 +89,8 @@ const STRAYS_GRACE: Duration = Duration::from_secs(1);
 /// Ends what the attempt's commands have left running outside of their groups, and names it; whether there was anything.
 async fn end_strays(work: &Work, recorder: &Recorder, folders: &Workdir) -> bool {
     let lost = work.active.stopped() == Some(StopReason::LeaseLost);
-    let (input, grace) = (folders.input(), if lost { Duration::ZERO } else { STRAYS_GRACE });
-    let ended = tokio::task::spawn_blocking(move || leftovers::end_strays(&input, grace)).await;
+    let (root, grace) = (folders.root().to_owned(), if lost { Duration::ZERO } else { STRAYS_GRACE });
+    let ended = tokio::task::spawn_blocking(move || leftovers::end_strays(&root, grace)).await;
     let ended = ended.unwrap_or_default();
     for Stray { pid, name } in &ended {
         let name = printable(name);

@@ -35,8 +35,8 @@ pub(crate) fn remove_abandoned(attempts: &Path) -> io::Result<usize> {
             tracing::warn!(place = %path.display(), %error, "what a dead worker left cannot be removed");
         }
     }
-    let inputs: Vec<_> = abandoned.iter().map(|(path, _)| path.join("input.json")).collect();
-    let ended = kill_strays(&inputs);
+    let folders: Vec<_> = abandoned.iter().map(|(path, _)| path.clone()).collect();
+    let ended = kill_strays(&folders);
     if ended > 0 {
         tracing::warn!(place = %attempts.display(), processes = ended, "ended what a dead worker left");
     }
@@ -151,7 +151,7 @@ mod tests {
         assert!(!goes.wait().unwrap().success());
         assert!(stays.try_wait().unwrap().is_none());
         drop(lock);
-        assert!(kill_strays(&[living.join("input.json")]) > 0);
+        assert!(kill_strays(&[living]) > 0);
         stays.wait().unwrap();
     }
 

@@ -235,3 +235,19 @@ fn as_the_first_process_of_a_container_a_worker_waits_for_orphans() {
     kill_process(Pid::from_child(&worker), Signal::KILL).unwrap();
     finished(worker);
 }
+
+#[test]
+fn what_hides_its_environment_is_found_where_it_works() {
+    let sandbox = Sandbox::new();
+    let script = "for hide in '-i' '-u SPRONGUS_INPUT' '-u SPRONGUS_WORKDIR'; do env $hide setsid -f sleep 600; done; \
+                  echo $SPRONGUS_WORKDIR > result; echo result=$(cat result | wc -l) >> $SPRONGUS_OUTPUT";
+    sandbox.write("sprongus.toml", format!("[kinds.k]\ncommand = [\"sh\", \"-c\", \"{script}\"]\n"));
+    let id = sandbox.run(&["-q", "runs", "enqueue", "k", "--work"]).exits(0).out;
+    let log = sandbox.run(&["runs", "logs", id.trim()]).exits(0).out;
+    let ended: Vec<_> = log.lines().filter(|line| line.contains("[ended sleep (process ")).collect();
+    assert_eq!(ended.len(), 3, "{log}");
+    for line in ended {
+        let pid = line.split_once("(process ").and_then(|(_, rest)| rest.split_once(')')).unwrap().0;
+        assert!(!std::path::Path::new("/proc").join(pid).exists(), "{line}");
+    }
+}
