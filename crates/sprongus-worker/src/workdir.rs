@@ -12,10 +12,13 @@
 
 pub(crate) mod abandoned;
 mod bounds;
+mod content;
+mod header;
 mod holes;
 pub(crate) mod pack;
 mod pipe;
 mod remove;
+mod source;
 pub(crate) mod unpack;
 
 use std::fmt;

@@ -19,6 +19,8 @@ use tar::{Builder, EntryType, Header};
 use tokio::task::JoinHandle;
 
 use super::bounds::{DEEPEST, LONGEST_PATH, MOST_BYTES, STATE, WORK, stays_inside, weight};
+use super::content::{Exactly, Noting};
+use super::header::{fill, header, mtime};
 use super::holes::{Map, Pieces, SPARSE};
 use super::pipe::{Pipe, pipe};
 
@@ -206,7 +208,7 @@ impl Packer {
             let content = io::Cursor::new(map.head()).chain(Pieces::new(File::from(file), map));
             return self.put(header, &path, None, content);
         }
-        let content = Exactly { file: File::from(file), left: size };
+        let content = Exactly::new(File::from(file), size);
         self.put(header(EntryType::Regular, stat.st_mode, size, mtime(&stat)), path, None, content)
     }
 
@@ -229,99 +231,20 @@ impl Packer {
             target.filter(|target| fill(&mut fields.linkname, target)).map(|it| (EntryType::GNULongLink, it));
         for (kind, text) in [long_path, long_target].into_iter().flatten() {
             let text = [text, b"\0"].concat();
-            let mut extension = self::header(kind, 0o600, text.len() as u64, (0, 0));
+            let mut extension = super::header::header(kind, 0o600, text.len() as u64, (0, 0));
             fill(&mut extension.as_old_mut().name, b"././@LongLink");
             extension.set_cksum();
             self.tar.append(&extension, text.as_slice()).map_err(unread)?;
         }
         header.set_cksum();
         let mut failed = None;
-        let content = Noting { content, failed: &mut failed };
+        let content = Noting::new(content, &mut failed);
         match (self.tar.append(&header, content), failed) {
             (Ok(()), _) => Ok(()),
             (Err(_), Some(error)) => {
                 Err(PackFault::Unreadable { path: String::from_utf8_lossy(path).into_owned(), error })
             }
             (Err(error), None) => Err(unread(error)),
-        }
-    }
-}
-
-/// Copies as much as fits; says whether that is not all.
-fn fill(field: &mut [u8; 100], text: &[u8]) -> bool {
-    let fits = text.len().min(field.len());
-    field[..fits].copy_from_slice(&text[..fits]);
-    fits < text.len()
-}
-
-/// Seconds and nanoseconds; what is older than 1970 is of its first instant.
-fn mtime(stat: &Stat) -> (u64, u64) {
-    match u64::try_from(stat.st_mtime) {
-        Ok(seconds) => (seconds, nanoseconds(stat)),
-        Err(_) => (0, 0),
-    }
-}
-
-#[expect(clippy::useless_conversion, reason = "the field has another type on other systems")]
-fn nanoseconds(stat: &Stat) -> u64 {
-    u64::try_from(stat.st_mtime_nsec).unwrap_or(0)
-}
-
-/// The nanoseconds of its time are where a tar has a file's ctime, which is nothing that could be put back.
-fn header(kind: EntryType, mode: u32, size: u64, (seconds, nanoseconds): (u64, u64)) -> Header {
-    let mut header = Header::new_gnu();
-    header.set_entry_type(kind);
-    // No set-user-id over a gate.
-    header.set_mode(mode & 0o777);
-    header.set_size(size);
-    header.set_mtime(seconds);
-    if let Some(gnu) = header.as_gnu_mut() {
-        gnu.set_ctime(nanoseconds);
-    }
-    header.set_uid(0);
-    header.set_gid(0);
-    header
-}
-
-/// A file's content in the length that its header promises, though the file may change meanwhile.
-struct Exactly {
-    file: File,
-    left: u64,
-}
-
-impl Read for Exactly {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.file.read(&mut buffer[..most])?;
-        let read = if read == 0 && most > 0 {
-            buffer[..most].fill(0);
-            most
-        } else {
-            read
-        };
-        self.left -= read as u64;
-        Ok(read)
-    }
-}
-
-/// Notes a failure to read, to tell it from one to write.
-struct Noting<'a, R> {
-    content: R,
-    failed: &'a mut Option<io::Error>,
-}
-
-impl<R: Read> Read for Noting<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.content.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let kind = error.kind();
-                    *self.failed = Some(error);
-                    return Err(kind.into());
-                }
-                read => return read,
-            }
         }
     }
 }

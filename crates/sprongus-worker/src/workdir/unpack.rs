@@ -14,21 +14,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::{Buf as _, Bytes};
 use rustix::fs::{
-    AtFlags, Mode, OFlags, Timespec, Timestamps, fchmod, futimens, mkdirat, open, openat, symlinkat,
-    utimensat,
+    AtFlags, Mode, OFlags, Timestamps, fchmod, futimens, mkdirat, open, openat, symlinkat, utimensat,
 };
 use rustix::io::Errno;
 use sprongus_core::artifact::ByteStream;
 use tar::{Archive, Entry};
-use tokio::sync::mpsc;
 
 use super::bounds::{DEEPEST, LONGEST_PATH, MOST_BYTES, STATE, WORK, stays_inside, weight};
+use super::header::{field, mode, times};
 use super::holes::{Map, SPARSE};
-
-/// Pieces on their way.
-const IN_FLIGHT: usize = 4;
+use super::source::Source;
 
 const BUFFER: usize = 64 * 1024;
 
@@ -57,44 +53,12 @@ impl fmt::Display for UnpackFault {
 }
 
 /// Unpacks into the folder `work`, which exists and is empty; answers the state beside it.
-pub(crate) async fn unpack(mut body: ByteStream, work: PathBuf) -> Result<Vec<u8>, UnpackFault> {
-    let (pieces, inbox) = mpsc::channel(IN_FLIGHT);
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let source = Source { inbox, piece: Bytes::new(), interrupted: Arc::clone(&interrupted) };
+pub(crate) async fn unpack(body: ByteStream, work: PathBuf) -> Result<Vec<u8>, UnpackFault> {
+    let (source, feed) = Source::of(body);
+    let interrupted = source.interrupted();
     let task = tokio::task::spawn_blocking(move || Unpacker::new(&work, interrupted)?.all(source));
-    while let Some(piece) = std::future::poll_fn(|context| body.as_mut().poll_next(context)).await {
-        let last = piece.is_err();
-        if pieces.send(piece).await.is_err() || last {
-            break;
-        }
-    }
-    drop(pieces);
+    feed.await;
     task.await.map_err(|error| UnpackFault::Local(io::Error::other(error.to_string())))?
-}
-
-/// The stream, on a thread that may block.
-struct Source {
-    inbox: mpsc::Receiver<io::Result<Bytes>>,
-    piece: Bytes,
-    interrupted: Arc<AtomicBool>,
-}
-
-impl Read for Source {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.inbox.blocking_recv() {
-                Some(Ok(piece)) => self.piece = piece,
-                Some(Err(error)) => {
-                    self.interrupted.store(true, Ordering::Relaxed);
-                    return Err(error);
-                }
-                None => return Ok(0),
-            }
-        }
-        let taken = self.piece.len().min(buffer.len());
-        self.piece.copy_to_slice(&mut buffer[..taken]);
-        Ok(taken)
-    }
 }
 
 struct Unpacker {
@@ -161,7 +125,7 @@ impl Unpacker {
                         b'0' => self.file(&mut entry, size, &parent, last)?,
                         b'5' => {
                             folder(&parent, last)?;
-                            self.folders.push((name.clone(), mode(&entry), times(&entry)));
+                            self.folders.push((name.clone(), mode(entry.header()), times(entry.header())));
                         }
                         b'2' => {
                             let target = target.take();
@@ -170,7 +134,8 @@ impl Unpacker {
                                 return Err(foreign("a link leads out of it"));
                             }
                             symlinkat(OsStr::from_bytes(&target), &parent, last).map_err(refused)?;
-                            let set = utimensat(&parent, last, &times(&entry), AtFlags::SYMLINK_NOFOLLOW);
+                            let set =
+                                utimensat(&parent, last, &times(entry.header()), AtFlags::SYMLINK_NOFOLLOW);
                             set.map_err(|error| UnpackFault::Local(error.into()))?;
                         }
                         _ => return Err(foreign("it holds something else than files, folders and links")),
@@ -298,8 +263,8 @@ fn new_file(parent: &OwnedFd, name: &OsStr) -> Result<File> {
 /// Gives a file its mode and its time.
 fn finish(file: &File, entry: &Entry<'_, impl Read>) -> Result<()> {
     let local = |error: Errno| UnpackFault::Local(error.into());
-    fchmod(file.as_fd(), mode(entry)).map_err(local)?;
-    futimens(file.as_fd(), &times(entry)).map_err(local)
+    fchmod(file.as_fd(), mode(entry.header())).map_err(local)?;
+    futimens(file.as_fd(), &times(entry.header())).map_err(local)
 }
 
 /// Makes a folder that can be filled, whatever its mode is to be.
@@ -309,25 +274,6 @@ fn folder(parent: &OwnedFd, name: &OsStr) -> Result<()> {
         Err(Errno::EXIST) => openat(parent, name, FOLDER, Mode::empty()).map(drop).map_err(refused),
         made => made.map_err(refused),
     }
-}
-
-fn times(entry: &Entry<'_, impl Read>) -> Timestamps {
-    let header = entry.header();
-    let seconds = header.mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0);
-    // Not there in what an earlier version has packed.
-    let nanoseconds = header.as_gnu().and_then(|gnu| gnu.ctime().ok()).filter(|nanos| *nanos < 1_000_000_000);
-    #[expect(clippy::cast_possible_wrap, reason = "less than a second")]
-    let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.unwrap_or(0) as _ };
-    Timestamps { last_access: time, last_modification: time }
-}
-
-fn mode(entry: &Entry<'_, impl Read>) -> Mode {
-    Mode::from_raw_mode(entry.header().mode().unwrap_or(0o600) & 0o777)
-}
-
-/// A header's field, up to its NUL.
-fn field(field: &[u8; 100]) -> Vec<u8> {
-    field.iter().copied().take_while(|byte| *byte != 0).collect()
 }
 
 /// The path of an entry below the work directory, part by part; and whether it is of a file with holes.
