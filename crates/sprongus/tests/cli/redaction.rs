@@ -9,6 +9,8 @@ mod planted;
 
 use std::process::{Command, Stdio};
 
+use sprongus::core::lease::PREFIX as LEASE_TOKEN;
+
 use crate::backing::{Backing, Served};
 use crate::sandbox::{Done, Sandbox, finished};
 use crate::traces::{Collector, terminate, until};
@@ -155,7 +157,9 @@ fn nothing_secret_comes_out(backing: Backing) {
     }
     assert!(told.0[0].1.contains("\"level\":\"DEBUG\"") && told.0[0].1.contains("refused"));
     out.0.extend(told.0.iter().cloned());
-    out.holds_none(&[SECRET, TOKEN, &token]);
+    // Runs were claimed, by a worker of ours and by a client.
+    assert!(out.0.iter().any(|(place, text)| place.contains("/events") && text.contains("run.started")));
+    out.holds_none(&[SECRET, TOKEN, &token, LEASE_TOKEN]);
     told.holds_none(&[PRIVATE, PHONE]);
 
     // The search finds what is there, and every shape is one that the layer knows.

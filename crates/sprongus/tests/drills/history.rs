@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use sprongus::core::ids::RunId;
+use sprongus::core::lease::LeaseToken;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::backing::Place;
@@ -61,6 +62,21 @@ impl History {
                     == 0
             }
         }
+    }
+
+    /// Gives a claim this token in place of its own, which its worker alone knows, so that a late report can bring the one that was good
+    /// until the lease was lost. Answers whether it was not lost yet.
+    pub fn replace_token(&self, id: RunId, epoch: u64, token: &LeaseToken) -> bool {
+        let hash: String = token.hash().as_bytes().iter().map(|byte| format!("{byte:02X}")).collect();
+        let hash = match self.0 {
+            Source::File(_) => format!("X'{hash}'"),
+            Source::Postgres(..) => format!("decode('{hash}', 'hex')"),
+        };
+        let key = self.key(id);
+        let sql = format!(
+            "UPDATE runs SET lease_hash = {hash} WHERE id = {key} AND epoch = {epoch} AND lease_hash IS NOT NULL RETURNING 1"
+        );
+        !self.ask(&sql).is_empty()
     }
 
     /// The rows that a question gives.

@@ -82,10 +82,12 @@ fn every_run_ends_and_none_is_lost(backing: Backing) {
 
 /// What a worker that is dead held at its end.
 fn dropped(history: &History, worker: &WorkerId) -> impl Iterator<Item = Hold> {
-    let held = history.held_by(worker.as_str()).into_iter();
-    // Its token died with it.
-    let token = LeaseToken::default;
-    held.map(move |(id, epoch)| Hold { id, worker_id: worker.clone(), epoch, token: token() })
+    history.held_by(worker.as_str()).into_iter().map(move |(id, epoch)| {
+        let token = LeaseToken::generate().unwrap();
+        // Where a successor was quicker, its own has replaced the lost one already.
+        history.replace_token(id, epoch, &token);
+        Hold { id, worker_id: worker.clone(), epoch, token }
+    })
 }
 
 fn failed_by_the_rules(history: &History, run: RunId) -> bool {

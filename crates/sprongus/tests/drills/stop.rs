@@ -50,11 +50,13 @@ fn round(backing: Backing, outlives: bool, nap: Duration) -> u32 {
     );
     let run = field.enqueue("note", 1, |run| run)[0];
     let stopped = field.worker(&["--lease", "1s"]);
-    let hold = Hold { id: run, worker_id: stopped.id(), epoch: 1, token: LeaseToken::default() };
+    let token = LeaseToken::generate().unwrap();
+    let hold = Hold { id: run, worker_id: stopped.id(), epoch: 1, token };
     eventually("it is executed", LIMIT, || field.journal().find(run, 1, "start").is_some());
     let pid = field.journal().find(run, 1, "start").unwrap().pid;
     let history = field.history();
     stop_between_commits(&stopped, &history);
+    assert!(history.replace_token(run, 1, &hold.token), "nobody else has claimed it yet");
 
     let winner = field.worker(&["--lease", "1s"]);
     eventually("another finishes it", LIMIT, || history.state(run) == "succeeded");

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
+use sprongus::core::lease::PREFIX as LEASE_TOKEN;
 
 use super::Out;
 use super::planted::{PHONE, PRIVATE, secrets};
@@ -120,6 +121,7 @@ impl Client {
             let run = &Self::document(&claimed)["data"][0];
             let (id, epoch) = (run["id"].as_str().unwrap(), &run["lease"]["epoch"]);
             let token = run["lease"]["token"].as_str().unwrap();
+            assert!(token.starts_with(LEASE_TOKEN), "what is searched for");
             let with = |mut body: Value| {
                 body["workerId"] = json!(worker);
                 body["epoch"] = epoch.clone();
