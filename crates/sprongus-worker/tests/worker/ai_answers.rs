@@ -147,17 +147,17 @@ async fn a_mark_blank_lines_and_empty_reasons_take_nothing_from_an_answer() {
     let (_, step, _, _) = ask(vec![self::document("application/json", &document)], "").await;
     assert_eq!(step.output.as_deref(), Some("whole"));
 
-    // A reason that is none, and one that comes with each piece, however slowly they come.
+    // A reason that is none, and one that comes with each piece, however long they take in all.
     for reason in [json!(""), json!("null"), json!(null), json!("stop")] {
+        let counted = Reply::stream().usage(json!({"prompt_tokens": 1, "completion_tokens": 2}));
         let piece = |reply: Reply, text: &str| {
-            reply
-                .event(&json!({"choices": [{"delta": {"content": text}, "finish_reason": reason}]}))
-                .wait(1_200)
+            let choice = json!({"delta": {"content": text}, "finish_reason": reason});
+            reply.event(&json!({"choices": [choice]})).wait(150)
         };
-        let slow = ["w", "h", "o", "l"].iter().fold(Reply::stream(), |reply, text| piece(reply, text));
-        let counted = slow.usage(json!({"prompt_tokens": 1, "completion_tokens": 2}));
-        let (run, step, _, _) = ask(vec![piece(counted, "e").finish("stop").done()], "").await;
-        assert_eq!((run.state, step.output.as_deref()), (State::Succeeded, Some("whole")), "{reason}");
+        let letters: Vec<String> = ('a'..='p').map(String::from).collect();
+        let whole = letters.iter().fold(counted, |reply, text| piece(reply, text));
+        let (run, step, log, _) = ask(vec![whole.finish("stop").done()], "").await;
+        assert_eq!((run.state, step.output), (State::Succeeded, Some(letters.concat())), "{reason}: {log:?}");
     }
 }
 
