@@ -131,7 +131,7 @@ pub async fn until(
     worker.run(shutdown).await
 }
 
-/// Ends at Ctrl-C, SIGTERM or SIGHUP.
+/// Ends at Ctrl-C, SIGTERM, SIGHUP or SIGQUIT.
 pub async fn interrupted() {
     match Shutdown::on_signals() {
         Ok(shutdown) => shutdown.told().await,

@@ -36,7 +36,7 @@ impl Shutdown {
         Self::default()
     }
 
-    /// A handle that SIGTERM, SIGINT and SIGHUP use: the first drains, the second stops. A SIGHUP that was ignored when the program
+    /// A handle that SIGTERM, SIGINT, SIGHUP and SIGQUIT use: the first drains, the second stops. A SIGHUP that was ignored when the program
     /// started, as `nohup` has it, stays ignored. Needs a tokio runtime.
     ///
     /// # Errors
@@ -45,6 +45,7 @@ impl Shutdown {
         let shutdown = Self::new();
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut quit = signal(SignalKind::quit())?;
         let mut hang_up = if ignores_hang_up() { None } else { Some(signal(SignalKind::hangup())?) };
         let told = shutdown.clone();
         tokio::spawn(async move {
@@ -52,6 +53,7 @@ impl Shutdown {
                 let name = tokio::select! {
                     _ = terminate.recv() => "SIGTERM",
                     _ = interrupt.recv() => "SIGINT",
+                    _ = quit.recv() => "SIGQUIT",
                     () = next(hang_up.as_mut()) => "SIGHUP",
                 };
                 tracing::info!(signal = name, "told to stop");

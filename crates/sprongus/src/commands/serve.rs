@@ -25,7 +25,7 @@ use crate::work::{self, Wishes};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The first start on a database without tokens makes one for you, and says where it is. \
-                        SIGTERM, SIGHUP or Ctrl-C stops it: requests under way are answered first."
+                        SIGTERM, SIGHUP, SIGQUIT or Ctrl-C stops it: requests under way are answered first."
 )]
 pub struct Args {
     /// Where to listen; other machines reach it only if told so, and then behind TLS

@@ -17,7 +17,7 @@ use crate::work::{self, Wishes};
 /// How.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The first SIGTERM, SIGHUP or Ctrl-C stops claiming and lets what runs end within the grace; the second, or the \
+    after_help = "The first SIGTERM, SIGHUP, SIGQUIT or Ctrl-C stops claiming and lets what runs end within the grace; the second, or the \
                         end of the grace, stops processes and gives their runs back."
 )]
 pub struct Args {

@@ -84,7 +84,7 @@ fn a_hang_up_stops_a_worker_in_order_and_is_named() {
 
 #[test]
 fn a_server_says_what_stopped_it() {
-    for (stop, name) in [(Signal::HUP, "SIGHUP"), (Signal::TERM, "SIGTERM")] {
+    for (stop, name) in [(Signal::HUP, "SIGHUP"), (Signal::TERM, "SIGTERM"), (Signal::QUIT, "SIGQUIT")] {
         let sandbox = Sandbox::new();
         let file = sandbox.file().display().to_string();
         let words = ["serve", "--listen", "127.0.0.1:0", "--db", &file];
