@@ -133,6 +133,7 @@ macro_rules! for_each_api_case {
                 a_run_lives_its_whole_life,
                 a_run_is_canceled_cleaned_retried_and_released,
                 pruning_takes_everything_that_is_due,
+                pruning_doubts_a_clock_that_jumped,
                 pruning_knows_the_limits_of_kinds,
             }
             looking {

@@ -1,5 +1,5 @@
 //! How long ended runs are kept, in all and by kind, and what letting go of them took. When it is done, and in what batches, is a
-//! store's and the housekeeping's.
+//! store's and the housekeeping's; whether the clock may be believed by which they go, `service/clock.rs` says.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -70,6 +70,17 @@ impl Retention {
         let own = self.own_cutoffs(state, now).get(kind.as_str()).copied();
         own.or_else(|| self.cutoff(state, now))
     }
+}
+
+/// How retention is applied when somebody asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PruneMode {
+    /// Counts, and takes nothing.
+    DryRun,
+    /// Takes, unless [`clock_gap`](crate::service::clock::clock_gap) finds a reason to doubt the clock.
+    Checked,
+    /// Takes: somebody has looked at the clock.
+    Confirmed,
 }
 
 /// What retention took, or would take.

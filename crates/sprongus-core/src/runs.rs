@@ -17,7 +17,7 @@ use crate::ids::{RunId, StepId};
 use crate::json::Json;
 use crate::list::{ListFilter, Page};
 use crate::names::{Kind, ProjectId, WorkerId};
-use crate::retention::{Pruned, Retention};
+use crate::retention::{PruneMode, Pruned, Retention};
 use crate::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Outcome, Report, Run};
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::store::Batch;
@@ -121,8 +121,9 @@ pub trait Runs: Send + Sync + 'static {
     /// The figures.
     async fn stats(&self) -> Result<Stats>;
 
-    /// Takes what retention lets go, or counts it in a dry run.
-    async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Pruned>;
+    /// Takes what retention lets go, or counts it. In [`PruneMode::Checked`] it is `conflict` when there is something to take and the
+    /// clock may be wrong.
+    async fn prune(&self, retention: &Retention, mode: PruneMode) -> Result<Pruned>;
 
     /// A worker's word that it lives; answers whether it should stop claiming.
     async fn see_worker(&self, worker: &WorkerInfo) -> Result<bool>;

@@ -2,6 +2,7 @@
 //! stores; what is left is this.
 
 mod admin;
+pub mod clock;
 mod figures;
 mod files;
 mod subscribers;
@@ -25,7 +26,7 @@ use crate::ids::{RunId, StepId};
 use crate::lease::LeaseToken;
 use crate::list::{ListFilter, Page};
 use crate::names::{Kind, ProjectId, WorkerId};
-use crate::retention::{Pruned, Retention};
+use crate::retention::{PruneMode, Pruned, Retention};
 use crate::rules::enqueue::{MAX_BATCH, refuse_secrets};
 use crate::rules::{self, Act};
 use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
@@ -285,7 +286,7 @@ impl Runs for CallerRuns {
         content_type: &str,
         body: ByteStream,
     ) -> Result<Artifact> {
-        refuse_secrets(&[("/name", &json!(name))])?;
+        refuse_secrets(&[("/name", &json!(name)), ("/contentType", &json!(content_type))])?;
         let file = self.put_file(hold, FileName::Artifact(name.clone()), content_type, body).await?;
         Ok(seen(hold.id, name.clone(), file))
     }
@@ -396,14 +397,21 @@ impl Runs for CallerRuns {
         self.store().stats(&self.caller).await
     }
 
-    async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Pruned> {
+    async fn prune(&self, retention: &Retention, mode: PruneMode) -> Result<Pruned> {
+        let batch = |dry_run| self.store().prune(&self.caller, retention, PRUNE_BATCH, dry_run);
+        if mode == PruneMode::DryRun {
+            return batch(true).await;
+        }
+        if mode == PruneMode::Checked
+            && let Some(gap) = clock::clock_gap(self.store(), &self.caller).await?
+        {
+            let runs = batch(true).await?.total();
+            return if runs == 0 { Ok(Pruned::default()) } else { Err(gap.refusal(runs)) };
+        }
         let mut total = Pruned::default();
         loop {
-            let batch = self.store().prune(&self.caller, retention, PRUNE_BATCH, dry_run).await?;
+            let batch = batch(false).await?;
             total.add_all(&batch);
-            if dry_run {
-                return Ok(total);
-            }
             if batch.total() == 0 {
                 self.sweep_behind().await;
                 return Ok(total);
@@ -438,6 +446,10 @@ impl Runs for CallerRuns {
     }
 
     async fn pause_kind(&self, kind: &Kind, paused: bool) -> Result<KindSetting> {
+        // What is there already may be resumed.
+        if paused {
+            refuse_secrets(&[("/kind", &json!(kind))])?;
+        }
         self.store().pause_kind(&self.caller, kind, paused).await
     }
 

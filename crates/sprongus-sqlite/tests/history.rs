@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use sprongus_core::json::Json;
 use sprongus_core::names::WorkspaceId;
-use sprongus_core::retention::Retention;
+use sprongus_core::retention::{PruneMode, Retention};
 use sprongus_core::run::NewRun;
 use sprongus_core::{Caller, Runs, RunsExt, RunsService};
 use sprongus_sqlite::{Options, Sqlite};
@@ -83,7 +83,7 @@ async fn a_run_goes_by_retention_or_with_its_workspace_only() {
     }
     let retention = Retention::new(Duration::ZERO, Duration::ZERO);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(runs.prune(&retention, false).await.unwrap().runs.values().sum::<u64>(), 1);
+    assert_eq!(runs.prune(&retention, PruneMode::Checked).await.unwrap().runs.values().sum::<u64>(), 1);
     let left = |table: &str| -> i64 {
         connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     };

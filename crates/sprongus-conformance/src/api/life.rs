@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use sprongus_core::event::EventType;
 use sprongus_core::ids::StepId;
-use sprongus_core::retention::{KindRetention, Pruned, Retention};
+use sprongus_core::retention::{KindRetention, PruneMode, Pruned, Retention};
 use sprongus_core::run::{Answer, Enqueue};
 use sprongus_core::state::State;
 use sprongus_core::step::StepStatus;
@@ -85,10 +85,37 @@ pub async fn pruning_takes_everything_that_is_due(api: Api) {
     let answers = api.runs.finish(&worker("w"), reports.collect()).await.unwrap();
     assert!(answers.iter().all(Result::is_ok));
     api.clock.turn(Duration::from_secs(31 * 86_400));
-    for (dry_run, wanted) in [(true, 1_000), (false, 1_000), (false, 0)] {
-        let pruned = api.runs.prune(&Retention::default(), dry_run).await.unwrap();
-        assert_eq!(pruned.runs.values().sum::<u64>(), wanted);
+    for (mode, wanted) in
+        [(PruneMode::DryRun, 1_000), (PruneMode::Confirmed, 1_000), (PruneMode::Confirmed, 0)]
+    {
+        let pruned = api.runs.prune(&Retention::default(), mode).await.unwrap();
+        assert_eq!(pruned.total(), wanted);
     }
+}
+
+/// A clock that jumped takes nothing unless somebody has looked at it.
+pub async fn pruning_doubts_a_clock_that_jumped(api: Api) {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let id = api.runs.enqueue_one(of_kind("work")).await.unwrap().run.id;
+    api.runs.cancel(id).await.unwrap();
+    api.clock.turn(DAY * 50);
+    let retention = Retention::default();
+    let prune = |mode| api.runs.prune(&retention, mode);
+    assert_eq!(prune(PruneMode::Checked).await.unwrap().total(), 0, "there is nothing to doubt it for");
+    api.clock.turn(DAY * 50);
+    // What is made by the wrong clock does not speak for it.
+    api.runs.enqueue_one(of_kind("work")).await.unwrap();
+    let error = refused(prune(PruneMode::Checked).await);
+    assert_eq!(error.code(), ErrorCode::Conflict);
+    assert!(error.message().contains("100 days after the last run"), "{error}");
+    assert!(error.hint().contains("--yes") && error.hint().contains("confirmClock"), "{}", error.hint());
+    assert_eq!(prune(PruneMode::DryRun).await.unwrap().total(), 1, "and it is still there");
+    api.clock.turn(DAY * 2);
+    assert_eq!(prune(PruneMode::Checked).await.unwrap().total(), 1, "the days go on");
+    let id = api.runs.enqueue_one(of_kind("work")).await.unwrap().run.id;
+    api.runs.cancel(id).await.unwrap();
+    api.clock.turn(DAY * 100);
+    assert_eq!(prune(PruneMode::Confirmed).await.unwrap().total(), 1);
 }
 
 /// Limits of kinds are taken along, and what went is told kind by kind.
@@ -103,8 +130,8 @@ pub async fn pruning_knows_the_limits_of_kinds(api: Api) {
     let retention = Retention { kinds, ..Retention::default() };
     let mut gone = Pruned::default();
     gone.add("mail", State::Canceled, 1);
-    for dry_run in [true, false] {
-        assert_eq!(api.runs.prune(&retention, dry_run).await.unwrap(), gone);
+    for mode in [PruneMode::DryRun, PruneMode::Checked] {
+        assert_eq!(api.runs.prune(&retention, mode).await.unwrap(), gone);
     }
-    assert_eq!(api.runs.prune(&retention, false).await.unwrap(), Pruned::default());
+    assert_eq!(api.runs.prune(&retention, PruneMode::Checked).await.unwrap(), Pruned::default());
 }

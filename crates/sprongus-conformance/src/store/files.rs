@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::artifact::{ArtifactName, ByteRange, ByteStream};
-use sprongus_core::retention::Retention;
+use sprongus_core::retention::{PruneMode, Retention};
 use sprongus_core::run::Hold;
 use sprongus_core::{ErrorCode, Runs, RunsExt, RunsService};
 
@@ -181,12 +181,12 @@ pub async fn bytes_go_with_the_call_that_takes_their_row(f: Fixture) {
     stage.f.turn(Duration::from_secs(60));
     let retention = Retention::new(Duration::ZERO, Duration::ZERO);
     blobs.stick(true);
-    runs.prune(&retention, true).await.unwrap();
-    assert_eq!(runs.prune(&retention, false).await.unwrap().runs.values().sum::<u64>(), 1);
+    runs.prune(&retention, PruneMode::DryRun).await.unwrap();
+    assert_eq!(runs.prune(&retention, PruneMode::Checked).await.unwrap().runs.values().sum::<u64>(), 1);
     assert_eq!(refused(stage.service.sweep().await).code(), ErrorCode::Unavailable);
     assert_eq!(stage.f.store.unwanted_blobs(10).await.unwrap(), blobs.keys());
     blobs.stick(false);
-    runs.prune(&retention, false).await.unwrap();
+    runs.prune(&retention, PruneMode::Checked).await.unwrap();
     assert!(blobs.keys().is_empty());
 
     let other = stage.f.tenant("other").await;

@@ -12,7 +12,7 @@ use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{ClaimId, Kind, ProjectId, WorkerId};
-use sprongus_core::retention::{Pruned, Retention};
+use sprongus_core::retention::{PruneMode, Pruned, Retention};
 use sprongus_core::rules::claim::MAX_CLAIM;
 use sprongus_core::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
 use sprongus_core::state::State;
@@ -221,9 +221,9 @@ impl Runs for RunsClient {
     }
 
     /// Not repeated when its outcome is not known: a repeat would count what is left.
-    async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Pruned> {
-        let ask = Ask::post("/v1/runs:prune", &PruneBody::new(retention, dry_run))?.waiting(PRUNING);
-        Ok(self.ask::<PrunedBody>(if dry_run { ask } else { ask.once() }).await?.into())
+    async fn prune(&self, retention: &Retention, mode: PruneMode) -> Result<Pruned> {
+        let ask = Ask::post("/v1/runs:prune", &PruneBody::new(retention, mode))?.waiting(PRUNING);
+        Ok(self.ask::<PrunedBody>(if mode == PruneMode::DryRun { ask } else { ask.once() }).await?.into())
     }
 
     async fn see_worker(&self, worker: &WorkerInfo) -> Result<bool> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sprongus_core::names::Kind;
-use sprongus_core::retention::{KindRetention, Pruned, Retention};
+use sprongus_core::retention::{KindRetention, PruneMode, Pruned, Retention};
 use sprongus_core::state::State;
 
 use super::millis;
@@ -28,6 +28,9 @@ pub struct PruneBody {
     /// Counts, and takes nothing.
     #[serde(default)]
     pub dry_run: bool,
+    /// Takes, though the clock may be wrong.
+    #[serde(default)]
+    pub confirm_clock: bool,
 }
 
 /// How long the ended runs of a kind are kept; what is left out is as for all kinds.
@@ -45,14 +48,24 @@ pub struct KindRetentionBody {
 
 impl PruneBody {
     /// The request for a retention.
-    pub fn new(retention: &Retention, dry_run: bool) -> Self {
+    pub fn new(retention: &Retention, mode: PruneMode) -> Self {
         let kinds = retention.kinds.iter().map(|(kind, own)| {
             let (succeeded_ms, failed_ms) = (own.succeeded.map(millis), own.failed.map(millis));
             (kind.clone(), KindRetentionBody { succeeded_ms, failed_ms })
         });
         let kinds = kinds.collect();
         let (succeeded_ms, failed_ms) = (Some(millis(retention.succeeded)), Some(millis(retention.failed)));
-        Self { succeeded_ms, failed_ms, kinds, dry_run }
+        let (dry_run, confirm_clock) = (mode == PruneMode::DryRun, mode == PruneMode::Confirmed);
+        Self { succeeded_ms, failed_ms, kinds, dry_run, confirm_clock }
+    }
+
+    /// How it is applied.
+    pub fn mode(&self) -> PruneMode {
+        match (self.dry_run, self.confirm_clock) {
+            (true, _) => PruneMode::DryRun,
+            (false, false) => PruneMode::Checked,
+            (false, true) => PruneMode::Confirmed,
+        }
     }
 
     /// How long runs are kept.

@@ -11,7 +11,7 @@ use sprongus_core::directory::NewAgentTask;
 use sprongus_core::event::EventType;
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::list::ListFilter;
-use sprongus_core::retention::Retention;
+use sprongus_core::retention::{PruneMode, Retention};
 use sprongus_core::run::{Answer, ClaimRequest, Enqueue, Hold, NewRun};
 use sprongus_core::state::State;
 use sprongus_core::step::StepStatus;
@@ -219,7 +219,7 @@ async fn what_would_be_done_twice_is_not_repeated() {
         Box::pin(async { stage.runs.record(&hold, vec![], lines).await.err() }),
         Box::pin(async { stage.runs.progress(&hold, 50, Some("half".to_owned())).await.err() }),
         Box::pin(async { stage.runs.create_token(new).await.err() }),
-        Box::pin(async { stage.runs.prune(&Retention::default(), false).await.err() }),
+        Box::pin(async { stage.runs.prune(&Retention::default(), PruneMode::Checked).await.err() }),
     ];
     for call in calls {
         stage.proxy.lose(1, 0);

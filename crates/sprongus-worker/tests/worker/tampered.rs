@@ -20,7 +20,7 @@ use sprongus_core::follow::{News, ReadSoFar};
 use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::list::{ListFilter, Page};
 use sprongus_core::names::{Kind, ProjectId, WorkerId};
-use sprongus_core::retention::{Pruned, Retention};
+use sprongus_core::retention::{PruneMode, Pruned, Retention};
 use sprongus_core::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
 use sprongus_core::runs::Runs;
 use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
@@ -271,8 +271,8 @@ impl Runs for Tampered {
         self.inner.stats().await
     }
 
-    async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Pruned> {
-        self.inner.prune(retention, dry_run).await
+    async fn prune(&self, retention: &Retention, mode: PruneMode) -> Result<Pruned> {
+        self.inner.prune(retention, mode).await
     }
 
     async fn see_worker(&self, worker: &WorkerInfo) -> Result<bool> {

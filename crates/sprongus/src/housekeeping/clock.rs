@@ -1,23 +1,20 @@
 //! Whether the clock may be believed by what cannot be undone. A machine that starts with a wrong date, or a clock that is set wrong by
 //! hand, makes every run look old enough to be deleted.
 //!
-//! What speaks for a clock: there is nothing from before today by it; the last run from before today is at most two days older than
-//! today; or this process has seen a whole day go by, with its own clock that nobody sets. Other work that looks at the clock needs no
-//! such care: a run that expired or timed out can be retried, a lease that ran out too early is fenced, an upload whose bytes were swept is refused.
+//! What speaks for a clock is in [`clock_gap`]; otherwise it is believed when this process has seen a whole day go by, with its own clock
+//! that nobody sets. Other work that looks at the clock needs no such care: a run that expired or timed out can be retried, a lease that
+//! ran out too early is fenced, an upload whose bytes were swept is refused.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use sprongus_core::list::ListFilter;
+use sprongus_core::service::clock::{ClockGap, clock_gap};
 use sprongus_core::store::Store;
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Caller, Result};
 use tokio::time::Instant;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
-
-/// How far back from today the last run before it may be.
-const GAP: Duration = Duration::from_secs(2 * 24 * 3_600);
 
 /// How far the two clocks may drift apart in between, such as while the machine sleeps, before the watch begins anew.
 const DRIFT: Duration = Duration::from_secs(3_600);
@@ -45,17 +42,13 @@ impl Witness {
             Watched::NotYet => false,
             Watched::Anew => true,
         };
-        let today = now.minus(DAY);
-        let before = ListFilter { before: Some(today), limit: 1, ..ListFilter::default() };
-        let last = store.list(caller, &before).await?.data.pop();
-        match last.map(|run| today.since(run.created_at)).filter(|gap| *gap > GAP) {
+        match clock_gap(store, caller).await? {
             None => {
                 self.prove();
                 Ok(true)
             }
-            Some(gap) => {
+            Some(ClockGap { now, days }) => {
                 if is_new {
-                    let days = gap.as_secs() / DAY.as_secs() + 1;
                     tracing::warn!(
                         workspace = %caller.workspace, %now,
                         "retention waits for a day: the clock is {days} days ahead of the last run before today; check that it is right"

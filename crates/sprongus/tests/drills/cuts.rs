@@ -9,7 +9,7 @@ use sprongus::core::ids::StepId;
 use sprongus::core::json::Json;
 use sprongus::core::lease::LeaseToken;
 use sprongus::core::names::WorkspaceId;
-use sprongus::core::retention::Retention;
+use sprongus::core::retention::{PruneMode, Retention};
 use sprongus::core::run::{Answer, ClaimRequest, Hold, NewRun};
 use sprongus::core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 use sprongus::core::store::Batch;
@@ -258,7 +258,7 @@ impl Verb {
                 runs.stats().await?;
                 runs.find_by_key("key").await.map(drop)
             }
-            Self::Prune => runs.prune(&Retention::default(), false).await.map(drop),
+            Self::Prune => runs.prune(&Retention::default(), PruneMode::Checked).await.map(drop),
             Self::Administer => {
                 runs.pause_kind(&"note".parse().unwrap(), true).await?;
                 runs.create_project(&"p".parse().unwrap()).await.map(drop)

@@ -34,6 +34,9 @@ pub fn add(path: &str, operation: &mut Map<String, Value>) {
     if ["/v1/workspaces/{id}", "/v1/agent-tasks", "/v1/runs:claim", "/v1/workers/{id}"].contains(&path) {
         codes.push(ErrorCode::Conflict);
     }
+    if path.ends_with(":prune") {
+        codes.push(ErrorCode::Conflict);
+    }
     let may_wait = path.ends_with("/news") || path.ends_with("stream") || path == "/v1/runs:claim";
     if is_written || may_wait {
         codes.push(ErrorCode::RateLimited);

@@ -6,11 +6,14 @@ use crate::server::body::Optional;
 use crate::wire::retention::{PruneBody, PrunedBody};
 
 /// Take what retention lets go, or count it
+///
+/// Where the last run from before today is more than two days older than today, the clock may be wrong: that is `conflict` unless
+/// `confirmClock` says that somebody has looked at it.
 #[utoipa::path(
     post, path = "/v1/runs:prune", tag = "administration", operation_id = "pruneRuns", request_body(content = Option<PruneBody>),
     responses((status = 200, description = "Runs by the state they ended in, in all and kind by kind", body = PrunedBody)),
     security(("token" = ["admin"]))
 )]
 pub async fn prune(Operator(asker): Operator, Optional(body): Optional<PruneBody>) -> Answer {
-    Ok(json(&asker.runs().prune(&body.retention(), body.dry_run).await?))
+    Ok(json(&asker.runs().prune(&body.retention(), body.mode()).await?))
 }

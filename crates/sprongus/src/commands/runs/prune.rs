@@ -1,10 +1,14 @@
 //! `runs prune`: takes the ended runs that retention lets go.
 
 use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
 
+use sprongus_core::ErrorCode;
+use sprongus_core::retention::PruneMode;
 use sprongus_core::state::State;
 
 use crate::app::App;
+use crate::confirm;
 use crate::connect::Access;
 use crate::exit::Exit;
 use crate::exit::failure::Outcome;
@@ -15,13 +19,32 @@ pub struct Args {
     /// Count them, kind by kind, and take none
     #[arg(long)]
     pub dry_run: bool,
+    /// Take them even where the clock may be wrong; do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Takes them, or counts them.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let declared = app.declaration()?.map(|declaration| declaration.retention.or_default());
     let runs = app.connect(Access::Existing).await?.runs;
-    let pruned = runs.prune(&declared.unwrap_or_default(), args.dry_run).await?;
+    let retention = declared.unwrap_or_default();
+    let mode = match (args.dry_run, args.yes) {
+        (true, _) => PruneMode::DryRun,
+        (false, true) => PruneMode::Confirmed,
+        (false, false) => PruneMode::Checked,
+    };
+    let pruned = match runs.prune(&retention, mode).await {
+        // The clock may be wrong; without a terminal the hint says what to do.
+        Err(error) if error.code() == ErrorCode::Conflict && io::stdin().is_terminal() => {
+            if !confirm::ask(app, &format!("{}. Delete them?", error.message()), false)? {
+                app.screen.note("nothing was deleted");
+                return Ok(Exit::Done);
+            }
+            runs.prune(&retention, PruneMode::Confirmed).await?
+        }
+        answer => answer?,
+    };
     app.screen.answer(&pruned, "", || {
         let verb = if args.dry_run { "would take" } else { "took" };
         let mut text = format!("{verb} {}\n", counts(&pruned.runs));
