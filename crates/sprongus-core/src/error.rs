@@ -115,7 +115,7 @@ impl ErrorCode {
             Self::Conflict => facts("conflict", "Conflict", 409, 4, false, "read what is there, then decide again"),
             Self::PayloadTooLarge => facts("payload_too_large", "Payload too large", 413, 2, false, "keep large data elsewhere and pass a reference to it"),
             Self::UnsupportedMediaType => facts("unsupported_media_type", "Unsupported media type", 415, 2, false, "send `Content-Type: application/json`"),
-            Self::Malformed => facts("malformed", "Malformed JSON", 400, 2, false, "send one JSON value with unique keys, no NUL, at most 64 levels deep"),
+            Self::Malformed => facts("malformed", "Malformed request", 400, 2, false, "send one JSON value with unique keys, no NUL, at most 64 levels deep"),
             Self::Validation => facts("validation", "Invalid value", 422, 2, false, "correct the values named"),
             Self::IdempotencyKeyReused => facts("idempotency_key_reused", "Idempotency key reused", 422, 4, false, "use another key for another request"),
             Self::SecretInInput => facts("secret_in_input", "Secret in input", 422, 2, false, "pass a reference such as `secret://env/NAME`; the worker resolves it"),

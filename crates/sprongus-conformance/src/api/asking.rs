@@ -9,7 +9,7 @@ use sprongus_core::directory::NewAgentTask;
 use sprongus_core::json::Json;
 use sprongus_core::list::ListFilter;
 use sprongus_core::run::{ClaimRequest, NewRun, Outcome};
-use sprongus_core::step::{StepReport, StepStatus};
+use sprongus_core::step::{LogLine, StepReport, StepStatus};
 
 use super::Api;
 use crate::blobs::body;
@@ -87,9 +87,25 @@ pub async fn a_name_that_is_a_secret_is_refused_and_not_repeated(api: Api) {
     let name = format!("report-{secret}.txt").parse().unwrap();
     let kept = api.runs.put_artifact(&hold, &name, "text/plain", body(&[b"x"])).await;
     assert_eq!(refused(kept).code(), ErrorCode::SecretInInput);
+    let media_type = format!("text/{secret}");
+    let kept = api.runs.put_artifact(&hold, &"a.txt".parse().unwrap(), &media_type, body(&[b"x"])).await;
+    assert_eq!(refused(kept).code(), ErrorCode::SecretInInput);
     assert!(api.runs.artifacts(hold.id).await.unwrap().is_empty());
     let named = api.runs.record(&hold, vec![step(0, &secret, StepStatus::Running)], vec![]).await;
     assert_eq!(refused(named).code(), ErrorCode::SecretInInput);
+    let of_step = |name: &str| LogLine { step: Some(name.to_owned()), ..line("said", api.clock.now()) };
+    for (name, code) in [
+        (secret.as_str(), ErrorCode::SecretInInput),
+        ("a\nb", ErrorCode::Validation),
+        ("a\u{1b}b", ErrorCode::Validation),
+    ] {
+        let lines = vec![of_step("fine"), of_step(name)];
+        assert_eq!(refused(api.runs.record(&hold, vec![], lines).await).code(), code);
+    }
+    assert!(api.runs.logs(hold.id, 0, 10).await.unwrap().is_empty());
+    let kind = secret.parse().unwrap();
+    assert_eq!(refused(api.runs.pause_kind(&kind, true).await).code(), ErrorCode::SecretInInput);
+    assert!(api.runs.kinds().await.unwrap().is_empty());
 }
 
 /// A worker of somebody else's masks nothing: what looks like a secret is masked as it is kept.

@@ -253,8 +253,10 @@ pub fn unknown_agent_task(id: &AgentTaskId) -> Error {
 /// The refusal of a request from a caller who is narrowed to other projects.
 pub fn out_of_reach(project: Option<&ProjectId>) -> Error {
     match project {
-        Some(project) => Error::not_found(format_args!("project: {project}")),
-        None => Error::validation("this token is narrowed to projects: name one"),
+        Some(project) => Error::not_found(format_args!("project: {project}"))
+            .with_hint("`sprongus projects list` shows those of this token"),
+        None => Error::validation("this token is narrowed to projects: name one")
+            .with_hint("say --project, or projectId over HTTP"),
     }
 }
 

@@ -31,22 +31,35 @@ pub const MAX_TOKENS: u64 = 1_000_000_000;
 ///
 /// # Errors
 /// `validation`: too many at once, a step without a printable name of 1 to 128 bytes, or one with more than [`MAX_TOKENS`];
-/// `secret_in_input`: a step's name looks like a secret.
+/// `secret_in_input`: a step's name looks like a secret. A line's step is checked likewise.
 pub fn check(steps: &[StepReport], lines: &[LogLine]) -> Result<()> {
     if steps.len() > MAX_RECORDS || lines.len() > MAX_RECORDS {
         return Err(Error::validation(format!("at most {MAX_RECORDS} lines or steps in one call")));
     }
+    let mut last = None;
+    for name in lines.iter().filter_map(|line| line.step.as_deref()) {
+        // Lines of one step come together.
+        if last != Some(name) {
+            check_name(name)?;
+            last = Some(name);
+        }
+    }
     for step in steps {
-        let name = &step.name;
-        if name.is_empty() || name.len() > 128 || matches!(printable(name), Cow::Owned(_)) {
-            return Err(Error::validation("a step's name must be 1 to 128 bytes of printable text"));
-        }
-        if !matching_rules(name).is_empty() {
-            return Err(Error::new(ErrorCode::SecretInInput, "the name of a step holds a secret"));
-        }
+        check_name(&step.name)?;
         if step.tokens_in.max(step.tokens_out) > Some(MAX_TOKENS) {
             return Err(Error::validation(format!("a step's tokens must be {MAX_TOKENS} at most")));
         }
+    }
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let is_plain = !name.contains(['\n', '\t']) && matches!(printable(name), Cow::Borrowed(_));
+    if name.is_empty() || name.len() > 128 || !is_plain {
+        return Err(Error::validation("a step's name must be 1 to 128 bytes of printable text"));
+    }
+    if !matching_rules(name).is_empty() {
+        return Err(Error::new(ErrorCode::SecretInInput, "the name of a step holds a secret"));
     }
     Ok(())
 }

@@ -132,7 +132,9 @@ pub fn log(line: &LogLine) -> String {
         Stream::Stderr => paint(ATTENTION, "err |"),
         Stream::System => paint(DIM, "sys |"),
     };
-    format!("{}  {stream} {}\n", paint(DIM, clock(line.at)), printable(&line.text))
+    let begin = format!("{}  {stream}", paint(DIM, clock(line.at)));
+    // A line of somebody else's worker may hold several, and none of them must pass for an event.
+    printable(&line.text).split('\n').map(|text| format!("{begin} {text}\n")).collect()
 }
 
 /// An event's payload, read for people.
@@ -150,5 +152,20 @@ impl Said {
 
     fn number(&self, name: &str) -> u64 {
         self.0.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sprongus_core::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn no_line_of_a_log_passes_for_an_event() {
+        let text = "x\n13:00:00Z  ✓ succeeded in 1s".to_owned();
+        let line = LogLine { stream: Stream::Stdout, at: Timestamp::from_millis(0), step: None, text };
+        let shown = anstream::adapter::strip_str(&log(&line)).to_string();
+        assert_eq!(shown, "00:00:00Z  out | x\n00:00:00Z  out | 13:00:00Z  ✓ succeeded in 1s\n");
     }
 }
