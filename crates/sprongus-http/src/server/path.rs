@@ -4,12 +4,13 @@
 //! segment of such a path is turned into a segment of its own before it looks, and the verb is marked so that nobody can name it
 //! otherwise.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request};
-use axum::http::Uri;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
+use axum::http::{Method, Uri};
 use sprongus_core::Error;
 use sprongus_core::artifact::ArtifactName;
 use sprongus_core::ids::RunId;
@@ -29,18 +30,11 @@ const WITH_VERBS: [(&str, Option<&str>); 2] = [("/v1/runs/", None), ("/v1/worker
 /// Splits a verb off.
 pub fn split_verb(mut request: Request) -> Request {
     let uri = request.uri();
-    let found = WITH_VERBS.iter().find_map(|(base, only)| Some((uri.path().strip_prefix(base)?, only)));
-    let Some((below, only)) = found else { return request };
-    let rewritten = if below.contains('/') {
-        // A segment with the mark is nothing of ours but behind a colon.
-        let forged = below.split('/').nth(1).is_some_and(|segment| segment.starts_with(MARK));
-        forged.then(|| NOWHERE.to_owned())
-    } else {
-        below.rsplit_once(':').filter(|(_, verb)| only.is_none_or(|only| only == *verb)).map(|(id, verb)| {
-            let base = &uri.path()[..uri.path().len() - below.len()];
-            format!("{base}{id}/{MARK}{verb}")
-        })
-    };
+    let path = if request.method() == Method::POST { plain_colons(uri.path()) } else { uri.path().into() };
+    let rewritten = split(&path).or(match path {
+        Cow::Owned(path) => Some(path),
+        Cow::Borrowed(_) => None,
+    });
     if let Some(path) = rewritten {
         let with_query = match uri.query() {
             Some(query) => format!("{path}?{query}"),
@@ -51,6 +45,29 @@ pub fn split_verb(mut request: Request) -> Request {
         }
     }
     request
+}
+
+/// The path with its colons as they are: some clients escape the one before a verb. What a path names is decoded in any case. Only verbs
+/// are posted there; for other methods an escaped colon belongs to a worker's id, such as `a:drain`.
+fn plain_colons(path: &str) -> Cow<'_, str> {
+    if path.starts_with("/v1/") && path.contains("%3") {
+        Cow::Owned(path.replace("%3A", ":").replace("%3a", ":"))
+    } else {
+        Cow::Borrowed(path)
+    }
+}
+
+/// The path that the router knows, where it is another one.
+fn split(path: &str) -> Option<String> {
+    let (below, only) = WITH_VERBS.iter().find_map(|(base, only)| Some((path.strip_prefix(base)?, only)))?;
+    if below.contains('/') {
+        // A segment with the mark is nothing of ours but behind a colon.
+        let forged = below.split('/').nth(1).is_some_and(|segment| segment.starts_with(MARK));
+        return forged.then(|| NOWHERE.to_owned());
+    }
+    let (id, verb) = below.rsplit_once(':').filter(|(_, verb)| only.is_none_or(|only| only == *verb))?;
+    let base = &path[..path.len() - below.len()];
+    Some(format!("{base}{id}/{MARK}{verb}"))
 }
 
 /// The run a path names.
@@ -101,26 +118,38 @@ mod tests {
 
     use super::*;
 
-    fn split(path: &str) -> String {
-        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+    fn routed(method: Method, path: &str) -> String {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         split_verb(request).uri().to_string()
+    }
+
+    fn posted(path: &str) -> String {
+        routed(Method::POST, path)
     }
 
     #[test]
     fn a_verb_is_split_off_and_cannot_be_forged() {
-        assert_eq!(split("/v1/runs/01A:cancel"), "/v1/runs/01A/@cancel");
-        assert_eq!(split("/v1/runs/01A:cancel?x=1"), "/v1/runs/01A/@cancel?x=1");
-        assert_eq!(split("/v1/workers/a:1:drain"), "/v1/workers/a:1/@drain");
-        assert_eq!(split("/v1/runs/01A/@cancel"), NOWHERE);
+        assert_eq!(posted("/v1/runs/01A:cancel"), "/v1/runs/01A/@cancel");
+        assert_eq!(posted("/v1/runs/01A:cancel?x=1"), "/v1/runs/01A/@cancel?x=1");
+        assert_eq!(posted("/v1/workers/a:1:drain"), "/v1/workers/a:1/@drain");
+        assert_eq!(posted("/v1/runs/01A/@cancel"), NOWHERE);
+        assert_eq!(posted("/v1/runs/01A%3Acancel?x=%3A"), "/v1/runs/01A/@cancel?x=%3A");
+        assert_eq!(posted("/v1/workers/a%3a1%3Adrain"), "/v1/workers/a:1/@drain");
+        assert_eq!(posted("/v1/runs%3Aclaim"), "/v1/runs:claim");
+        assert_eq!(posted("/v1/runs/01A/%3A@cancel"), "/v1/runs/01A/:@cancel");
         for same in [
             "/v1/runs:claim",
             "/v1/runs",
             "/v1/workers/a:1",
             "/v1/runs/01A/logs",
             "/v1/runs/01A/artifacts/a:b",
+            "/v1/runs/01A%253Acancel",
             "/x/y:z",
+            "/runs/01A%3Acancel",
         ] {
-            assert_eq!(split(same), same);
+            assert_eq!(posted(same), same);
         }
+        let named = "/v1/workers/a%3Adrain";
+        assert_eq!(routed(Method::DELETE, named), named, "a worker may be called a:drain");
     }
 }

@@ -330,3 +330,22 @@ fn what_stands_around_the_runs_is_made_and_seen() {
         assert_eq!((&ready["status"], &ready["durable"]), (&json!("ok"), &json!(true)));
     });
 }
+
+#[test]
+fn a_verb_may_be_named_behind_an_escaped_colon() {
+    play(|| async {
+        let scene = Scene::new().await;
+        let id = scene.enqueue("a").await;
+        let claim = json!({"workerId": "w:1", "limit": 1});
+        assert_eq!(scene.post("/v1/runs%3Aclaim", claim).await.is(200)["data"][0]["id"], json!(id));
+        assert_eq!(
+            scene.post(&format!("/v1/runs/{id}%3acancel"), json!({})).await.is(200)["state"],
+            "canceled"
+        );
+        let worker = json!({"kinds": null, "host": "h", "pid": 1, "version": "1", "concurrency": 1});
+        scene.ask(&scene.all, "PUT", "/v1/workers/w%3A2", Some(worker)).await.is(200);
+        assert_eq!(scene.post("/v1/workers/w%3A2%3Adrain", json!({})).await.status, 204);
+        scene.ask(&scene.all, "DELETE", "/v1/workers/w%3A2", None).await.is(204);
+        scene.post(&format!("/v1/runs/{id}%253Acancel"), json!({})).await.refuses(405, "method_not_allowed");
+    });
+}
