@@ -18,6 +18,7 @@ mod charts;
 mod figures;
 mod form;
 mod headers;
+mod history;
 mod html;
 mod kinds;
 mod live;

@@ -18,8 +18,8 @@ use sprongus_core::text::excerpt;
 use sprongus_core::time::Timestamp;
 use sprongus_core::token::Scope;
 
+use super::history::{EVERYTHING, particulars};
 use super::html::{Html, render};
-use super::run::particulars;
 use super::screen::{Fragment, Section, Shown, outer_all, screen, timely};
 use super::session::Viewer;
 use super::when::{When, number};
@@ -30,9 +30,6 @@ const PAGE: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// Bytes of a name; none that does something is longer.
 const LONGEST_ACTOR: usize = 256;
-
-/// The word for whatever there is. What is not asked for is everything but how far runs have come, of which a busy run tells at each step.
-const EVERYTHING: &str = "everything";
 
 /// The word for what operators did: events of their own, for admins alone.
 const OPERATORS: &str = "operators";

@@ -71,21 +71,23 @@ pub struct Outcome {
     pub text: String,
 }
 
+/// The runs that were asked about too.
+pub struct More {
+    /// How many.
+    pub left: String,
+    /// What the form carries that goes on with them.
+    pub fields: Vec<(&'static str, String)>,
+}
+
 #[derive(Template)]
 #[template(path = "bulk_done.html")]
-pub struct Done {
-    /// What was done.
-    pub title: &'static str,
-    /// To how many.
-    pub done: usize,
-    /// How many refused.
-    pub refused: usize,
-    /// Each of them.
-    pub outcomes: Vec<Outcome>,
-    /// The form that goes on with the next ones.
-    pub more: Option<Vec<(&'static str, String)>>,
-    /// Of the session.
-    pub form_token: String,
+struct Done<'a> {
+    title: &'static str,
+    done: usize,
+    refused: usize,
+    outcomes: Vec<Outcome>,
+    more: Option<More>,
+    form_token: &'a str,
 }
 
 /// Asks, or does what was asked about.
@@ -181,10 +183,17 @@ async fn done(viewer: &Viewer, verb: Verb, chosen: &BTreeMap<RunId, u64>) -> Sho
     let runs = viewer.asker.runs();
     let one = |(&id, &epoch): (&RunId, &u64)| apply(runs.as_ref(), verb, id, epoch);
     let outcomes = timely(async { Ok(join_all(chosen.iter().map(one)).await) }).await?;
+    shown(viewer, verb, outcomes, None)
+}
+
+/// The page that says what came of it.
+///
+/// # Errors
+/// `internal`.
+pub fn shown(viewer: &Viewer, verb: Verb, outcomes: Vec<Outcome>, more: Option<More>) -> Shown {
     let done = outcomes.iter().filter(|outcome| outcome.is_done).count();
-    let title = verb.done();
-    let (refused, form_token) = (outcomes.len() - done, viewer.form_token.clone());
-    let main = render(&Done { title, done, refused, outcomes, more: None, form_token })?;
+    let (title, refused) = (verb.done(), outcomes.len() - done);
+    let main = render(&Done { title, done, refused, outcomes, more, form_token: &viewer.form_token })?;
     Ok(screen(viewer, Section::Runs, title, None, &main)?)
 }
 

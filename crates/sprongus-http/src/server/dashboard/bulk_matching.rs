@@ -1,83 +1,93 @@
 //! Cancelling or retrying all runs that a list's filters match: counted and asked about first, then done a page at a time, each page by a
 //! click of its own, so that no call takes longer than a hundred runs do.
 
+use std::fmt;
+
 use axum::http::Uri;
+use form_urlencoded::Serializer;
 use futures_util::future::join_all;
 use sprongus_core::list::{ListFilter, MAX_PAGE};
 use sprongus_core::state::State;
+use sprongus_core::time::Timestamp;
 use sprongus_core::token::Scope;
 use sprongus_core::{Error, ErrorCode, Result, Runs};
 
 use super::answering::Question;
-use super::bulk::{Done, Outcome, Verb, apply};
+use super::bulk::{self, More, Outcome, Verb, apply};
 use super::form::Posted;
-use super::html::render;
 use super::runs::Wanted;
-use super::screen::{Section, Shown, screen, timely};
+use super::screen::{Section, Shown, timely};
+use super::when::number;
 use crate::server::answer::bad_field;
 
 /// Pages that are counted at most.
-const PAGES: usize = 10;
+const PAGES: usize = 100;
 
 /// Asks, or does the next page of what was asked about.
 pub async fn act(posted: Posted, verb: Verb) -> Shown {
     posted.require(Scope::Write)?;
     let query = posted.fields.text("filter").unwrap_or_default().to_owned();
-    let mut filter = read(&posted, verb, &query).await?;
+    let now = timely(posted.viewer.shared.service.store().now()).await?;
+    let mut filter = read(verb, &query, now)?;
     let runs = posted.viewer.asker.runs();
     if posted.fields.text("sure") != Some("yes") {
-        let (count, is_all) = timely(count(runs.as_ref(), filter)).await?;
-        if count == 0 {
+        // What is made after the question was asked is not what it is about.
+        let before = filter.before.map_or(now, |before| before.min(now));
+        filter.before = Some(before);
+        let count = timely(count(runs.as_ref(), filter)).await?;
+        if count.runs == 0 {
             return Err(nothing(verb).into());
         }
-        let more = if is_all { "" } else { " or more" };
-        let noun = if count == 1 && is_all { "run matches" } else { "runs match" };
         let (title, text, button) = verb.words();
         let about = if query.is_empty() { "all runs".to_owned() } else { query.clone() };
+        let noun = if count.is_one() { "run matches" } else { "runs match" };
         let question = Question {
             title,
-            about: vec![(about, format!("{count}{more} {noun}"))],
+            about: vec![(about, format!("{count} {noun}"))],
             text,
             action: "/runs/bulk".to_owned(),
             button,
             is_dangerous: verb == Verb::Cancel,
             back: format!("/runs?{query}"),
-            fields: vec![
-                ("sure", "yes".to_owned()),
-                ("act", verb.act_on_all().to_owned()),
-                ("filter", query),
-            ],
+            fields: confirmed(verb, until(&query, before)),
         };
         return question.ask(&posted.viewer, Section::Runs);
     }
-    filter.cursor = posted.fields.text("cursor").filter(|cursor| !cursor.is_empty()).map(str::to_owned);
+    filter.cursor = posted.fields.text("cursor").map(str::to_owned);
     let page = timely(runs.list(&filter)).await?;
     posted.require_write(page.data.len())?;
     let outcomes: Vec<Outcome> = timely(async {
         Ok(join_all(page.data.iter().map(|run| apply(runs.as_ref(), verb, run.id, run.epoch))).await)
     })
     .await?;
-    let done = outcomes.iter().filter(|outcome| outcome.is_done).count();
-    let more = page.next_cursor.map(|cursor| {
-        vec![
-            ("sure", "yes".to_owned()),
-            ("act", verb.act_on_all().to_owned()),
-            ("filter", query),
-            ("cursor", cursor),
-        ]
-    });
-    let title = verb.done();
-    let refused = outcomes.len() - done;
-    let form_token = posted.viewer.form_token.clone();
-    let main = render(&Done { title, done, refused, outcomes, more, form_token })?;
-    Ok(screen(&posted.viewer, Section::Runs, title, None, &main)?)
+    let more = match page.next_cursor {
+        None => None,
+        Some(cursor) => {
+            let rest = ListFilter { cursor: Some(cursor.clone()), ..filter };
+            let left = timely(count(runs.as_ref(), rest)).await?;
+            let mut fields = confirmed(verb, query);
+            fields.push(("cursor", cursor));
+            (left.runs > 0).then(|| More { left: left.to_string(), fields })
+        }
+    };
+    bulk::shown(&posted.viewer, verb, outcomes, more)
+}
+
+/// What the answer yes carries.
+fn confirmed(verb: Verb, query: String) -> Vec<(&'static str, String)> {
+    vec![("sure", "yes".to_owned()), ("act", verb.act_on_all().to_owned()), ("filter", query)]
+}
+
+/// The filters, narrowed to runs that were made before `time`.
+fn until(query: &str, time: Timestamp) -> String {
+    let given = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "before");
+    Serializer::new(String::new()).extend_pairs(given).append_pair("before", &time.to_string()).finish()
 }
 
 /// The filter of the list, narrowed to the states that the verb is of use in.
-async fn read(posted: &Posted, verb: Verb, query: &str) -> Result<ListFilter> {
+fn read(verb: Verb, query: &str, now: Timestamp) -> Result<ListFilter> {
     let uri: Uri =
         format!("/runs?{query}").parse().map_err(|_| bad_field("/filter", "not a list's filters"))?;
-    let now = timely(posted.viewer.shared.service.store().now()).await?;
     let wanted = Wanted::read(&uri, now)?;
     let mut filter = ListFilter { limit: MAX_PAGE, cursor: None, ..wanted.filter()? };
     let of_use = match verb {
@@ -95,18 +105,36 @@ async fn read(posted: &Posted, verb: Verb, query: &str) -> Result<ListFilter> {
     Ok(filter)
 }
 
-/// How many match, and whether that is all of them.
-async fn count(runs: &dyn Runs, mut filter: ListFilter) -> Result<(usize, bool)> {
-    let mut count = 0;
+/// How many runs match.
+struct Count {
+    runs: u64,
+    /// Whether those are all; the rest were not counted.
+    is_whole: bool,
+}
+
+impl Count {
+    fn is_one(&self) -> bool {
+        self.runs == 1 && self.is_whole
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}{}", number(self.runs), if self.is_whole { "" } else { " or more" })
+    }
+}
+
+async fn count(runs: &dyn Runs, mut filter: ListFilter) -> Result<Count> {
+    let mut found = 0;
     for _ in 0..PAGES {
         let page = runs.list(&filter).await?;
-        count += page.data.len();
+        found += page.data.len() as u64;
         match page.next_cursor {
             Some(cursor) => filter.cursor = Some(cursor),
-            None => return Ok((count, true)),
+            None => return Ok(Count { runs: found, is_whole: true }),
         }
     }
-    Ok((count, false))
+    Ok(Count { runs: found, is_whole: false })
 }
 
 fn nothing(verb: Verb) -> Error {

@@ -20,6 +20,7 @@ use sprongus_core::ids::RunId;
 use sprongus_core::token::Scope;
 use tokio::time::Instant;
 
+use super::history::What;
 use super::runs::Wanted;
 use super::screen::{Fragment, Shown, timely};
 use super::session::{RunAt, Viewer};
@@ -217,6 +218,7 @@ impl Page {
 struct RunPage {
     viewer: Viewer,
     id: RunId,
+    what: What,
     read: ReadSoFar,
     watch: Watch,
     sent: Sent,
@@ -229,15 +231,25 @@ struct RunPage {
 pub async fn run(viewer: Viewer, RunAt(id): RunAt, uri: Uri) -> Shown {
     viewer.asker.require(Scope::Read)?;
     // The last line that the page has.
-    let mut query = Query::read(&uri, &["after"])?;
+    let mut query = Query::read(&uri, &["after", "what"])?;
     let lines = query.number("after").unwrap_or(0);
+    let what = query.one("what").unwrap_or_default();
     query.end()?;
     let place = place(&viewer)?;
     let watch = watch(&viewer).await?;
     let run = timely(viewer.asker.runs().get(id)).await?;
     let read = ReadSoFar { events: run.last_seq, lines };
-    let page =
-        RunPage { viewer, id, read, watch, sent: Sent::default(), last: None, is_over: false, _place: place };
+    let page = RunPage {
+        viewer,
+        id,
+        what,
+        read,
+        watch,
+        sent: Sent::default(),
+        last: None,
+        is_over: false,
+        _place: place,
+    };
     Ok(sse::response(chunks(page)))
 }
 
@@ -271,7 +283,7 @@ impl Looking for RunPage {
         self.last = Some(Instant::now());
         self.read = news.read;
         let mut out = String::new();
-        match run::fragments(&self.viewer, &news.run).await {
+        match run::fragments(&self.viewer, &news.run, self.what).await {
             Ok(fragments) => self.sent.write(&mut out, fragments),
             Err(error) => tracing::debug!(?error, "a page is not fresh"),
         }

@@ -2,9 +2,6 @@
 
 use askama::Template;
 use axum::http::Uri;
-use form_urlencoded::Serializer;
-use sprongus_core::event::{Event, EventType};
-use sprongus_core::follow::MAX_NEWS;
 use sprongus_core::run::Run;
 use sprongus_core::state::State;
 use sprongus_core::step::{NumberedLine, Step};
@@ -13,6 +10,7 @@ use sprongus_core::time::Timestamp;
 use sprongus_core::token::Scope;
 use sprongus_core::{Result, Runs};
 
+use super::history::{EventsPart, What};
 use super::html::{Html, render};
 use super::runs::RunRow;
 use super::screen::{Fragment, Section, Shown, outer_all, screen, timely};
@@ -20,18 +18,11 @@ use super::session::{RunAt, Viewer};
 use super::standing::{Why, is_to_be_retried, why};
 use super::timeline::{Bar, bars};
 use super::when::{When, bytes, number, span};
-use super::{artifacts, log, tree};
+use super::{artifacts, history, log, tree};
 use crate::server::query::Query;
 
-/// Events shown, the newest of all.
-const EVENTS: usize = 200;
-
-/// Pages of events that are read at most to find as many.
-const PAGES: usize = 10;
-
-/// Bytes of a step's output that are shown, and of an event's particulars.
+/// Bytes of a step's output that are shown.
 const OUTPUT: usize = 8 * 1024;
-const PAYLOAD: usize = 1_024;
 
 #[derive(Template)]
 #[template(path = "run.html")]
@@ -45,6 +36,8 @@ struct Page {
     last: u64,
     step: String,
     steps: Vec<String>,
+    /// The word for the events that are shown; empty for the usual ones.
+    what: String,
 }
 
 #[derive(Template)]
@@ -137,32 +130,19 @@ struct ArtifactRow {
     created: When,
 }
 
-#[derive(Template)]
-#[template(path = "run_events.html")]
-struct EventsPart {
-    rows: Vec<EventRow>,
-    is_cut: bool,
-}
-
-struct EventRow {
-    seq: u64,
-    name: &'static str,
-    at: When,
-    actor: String,
-    payload: String,
-}
-
 /// The page.
 pub async fn page(viewer: Viewer, RunAt(id): RunAt, uri: Uri) -> Shown {
     viewer.asker.require(Scope::Read)?;
-    let query = Query::read(&uri, &["step"])?;
+    let mut query = Query::read(&uri, &["step", "what"])?;
+    let what = query.one::<What>("what").unwrap_or_default();
+    let word = query.text("what").unwrap_or_default().to_owned();
     let chosen = query.text("step").unwrap_or_default().to_owned();
     query.end()?;
     let runs = viewer.asker.runs();
     let step = Some(chosen.as_str()).filter(|step| !step.is_empty());
     let reading = async {
         let run = runs.get(id).await?;
-        let fragments = read(&viewer, runs.as_ref(), &run).await?;
+        let fragments = read(&viewer, runs.as_ref(), &run, what).await?;
         let (lines, last) = log::end(runs.as_ref(), id, step).await?;
         let names = step_names(&runs.steps(id).await?, &lines);
         Ok((run, fragments, lines, last, names))
@@ -179,8 +159,9 @@ pub async fn page(viewer: Viewer, RunAt(id): RunAt, uri: Uri) -> Shown {
         last,
         step: chosen,
         steps,
+        what: word,
     })?;
-    let live = format!("/live/runs/{id}");
+    let live = format!("/live{}", what.path(id, ""));
     let title = format!("{} · {}", run.kind, run.state);
     Ok(screen(&viewer, Section::Runs, &title, Some(&live), &main)?)
 }
@@ -199,20 +180,27 @@ fn step_names(steps: &[Step], lines: &[NumberedLine]) -> Vec<String> {
 ///
 /// # Errors
 /// Those of what is read.
-pub async fn fragments(viewer: &Viewer, run: &Run) -> Result<Vec<Fragment>> {
-    timely(read(viewer, viewer.asker.runs().as_ref(), run)).await
+pub async fn fragments(viewer: &Viewer, run: &Run, what: What) -> Result<Vec<Fragment>> {
+    timely(read(viewer, viewer.asker.runs().as_ref(), run, what)).await
 }
 
-async fn read(viewer: &Viewer, runs: &dyn Runs, run: &Run) -> Result<Vec<Fragment>> {
+async fn read(viewer: &Viewer, runs: &dyn Runs, run: &Run, what: What) -> Result<Vec<Fragment>> {
     // News of a run do not tell what it waits for.
     let looked_up = match run.state {
         State::Queued if run.waiting.is_none() => Some(runs.get(run.id).await?),
         State::Queued | State::Running | State::Succeeded | State::Failed | State::Canceled => None,
     };
     let run = looked_up.as_ref().unwrap_or(run);
-    let (steps, (events, is_cut), workers, now) = tokio::try_join!(
+    let everything = async {
+        match what {
+            What::ButProgress => Ok(None),
+            What::Everything => history::read(runs, run, what).await.map(Some),
+        }
+    };
+    let (steps, history, everything, workers, now) = tokio::try_join!(
         runs.steps(run.id),
-        history(runs, run),
+        history::read(runs, run, What::ButProgress),
+        everything,
         runs.workers(),
         viewer.shared.service.store().now(),
     )?;
@@ -253,41 +241,19 @@ async fn read(viewer: &Viewer, runs: &dyn Runs, run: &Run) -> Result<Vec<Fragmen
         result: run.result.as_ref().map(tree::tree).transpose()?,
         id: run.id.to_string(),
     };
+    let timeline = TimelinePart { bars: bars(&history.events, &steps, now), is_cut: history.is_cut };
     Ok(vec![
         Fragment::new("head", &head)?,
         Fragment::new("gate", &gate)?,
-        Fragment::new("timeline", &TimelinePart { bars: bars(&events, &steps, now), is_cut })?,
-        Fragment::new("steps", &steps_part(&steps, now))?,
+        Fragment::new("timeline", &timeline)?,
+        Fragment::new("steps", &steps_part(&steps, what, now))?,
         Fragment::new("data", &data)?,
         Fragment::new("artifacts", &artifacts_part(kept, now))?,
         Fragment::new(
             "events",
-            &EventsPart { rows: events.iter().rev().map(|it| event_row(it, now)).collect(), is_cut },
+            &EventsPart::new(everything.as_ref().unwrap_or(&history), run.id, what, now),
         )?,
     ])
-}
-
-/// The newest events, progress left out: a run that tells it often would show nothing else. And whether there are more.
-async fn history(runs: &dyn Runs, run: &Run) -> Result<(Vec<Event>, bool)> {
-    let (mut kept, mut before): (Vec<Event>, u64) = (Vec::new(), run.last_seq.saturating_add(1));
-    for _ in 0..PAGES {
-        let after = before.saturating_sub(1 + u64::from(MAX_NEWS));
-        let limit = u32::try_from(before - 1 - after).unwrap_or(MAX_NEWS);
-        if limit == 0 {
-            break;
-        }
-        let mut page = runs.events(run.id, after, limit).await?;
-        page.retain(|event| event.kind != EventType::Progressed);
-        page.append(&mut kept);
-        kept = page;
-        before = after + 1;
-        if kept.len() > EVENTS {
-            break;
-        }
-    }
-    let surplus = kept.len().saturating_sub(EVENTS);
-    kept.drain(..surplus);
-    Ok((kept, surplus > 0 || before > 1))
 }
 
 fn pair(tokens_in: Option<u64>, tokens_out: Option<u64>) -> Option<(String, String)> {
@@ -295,15 +261,11 @@ fn pair(tokens_in: Option<u64>, tokens_out: Option<u64>) -> Option<(String, Stri
     is_there.then(|| (number(tokens_in.unwrap_or(0)), number(tokens_out.unwrap_or(0))))
 }
 
-fn steps_part(steps: &[Step], now: Timestamp) -> StepsPart {
+fn steps_part(steps: &[Step], what: What, now: Timestamp) -> StepsPart {
     let sum = |of: fn(&Step) -> Option<u64>| steps.iter().filter_map(of).reduce(u64::saturating_add);
     let rows = steps.iter().map(|step| StepRow {
         id: step.id.to_string(),
-        log: format!(
-            "/runs/{}?{}#h-log",
-            step.run_id,
-            Serializer::new(String::new()).append_pair("step", &step.name).finish()
-        ),
+        log: format!("{}#h-log", what.path(step.run_id, &step.name)),
         attempt: step.attempt,
         phase: step.phase.as_str(),
         name: step.name.clone(),
@@ -333,22 +295,4 @@ fn artifacts_part(kept: Result<Vec<sprongus_core::artifact::Artifact>>, now: Tim
         created: When::new(artifact.created_at, now),
     });
     ArtifactsPart { rows: rows.collect(), is_unread }
-}
-
-fn event_row(event: &Event, now: Timestamp) -> EventRow {
-    EventRow {
-        seq: event.seq,
-        name: event.kind.as_str(),
-        at: When::new(event.at, now),
-        actor: event.actor.clone(),
-        payload: particulars(event, PAYLOAD),
-    }
-}
-
-/// What an event tells beside its name, cut to so many bytes; empty where that is nothing.
-pub fn particulars(event: &Event, longest: usize) -> String {
-    match event.payload.as_str() {
-        "{}" => String::new(),
-        payload => truncate(payload, longest).into_owned(),
-    }
 }

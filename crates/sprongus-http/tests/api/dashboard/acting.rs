@@ -1,5 +1,7 @@
 //! What can be done from the dashboard, each through the form that offers it.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sprongus_core::token::Scope;
 
@@ -114,6 +116,34 @@ fn many_are_asked_about_by_name_and_then_done_each_alone() {
         ] {
             assert_eq!(browser.post("/runs/bulk", &bad).await.status, status, "{bad:?}");
         }
+    });
+}
+
+#[test]
+fn all_that_match_are_counted_first_and_what_is_made_later_is_left_alone() {
+    play(|| async {
+        let scene = Scene::new().await;
+        let runs = vec![json!({"kind": "a"}); 130];
+        scene.post("/v1/runs:batch", json!({"runs": runs})).await.is(201);
+        let other = scene.enqueue("b").await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let browser = Browser::of(&scene, &scene.all).await;
+        let asked = browser.post("/runs/bulk", &[("act", "cancel_all"), ("filter", "kind=a")]).await;
+        let page = well_made("/runs/bulk", &asked);
+        assert!(page.contains("130 runs match"), "{page}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let late = scene.enqueue("a").await;
+        let filter = hidden(&page, "filter").unwrap().replace("&amp;", "&");
+        let sure = [("act", "cancel_all"), ("sure", "yes"), ("filter", filter.as_str())];
+        let page = well_made("/runs/bulk", &browser.post("/runs/bulk", &sure).await);
+        assert!(page.contains("Canceled: 100") && page.contains("30 more to do"), "{page}");
+        let cursor = hidden(&page, "cursor").unwrap();
+        let next = sure.into_iter().chain([("cursor", cursor.as_str())]).collect::<Vec<_>>();
+        let page = well_made("/runs/bulk", &browser.post("/runs/bulk", &next).await);
+        assert!(page.contains("Canceled: 30") && !page.contains("more to do"), "{page}");
+        assert_eq!([state(&scene, &late).await, state(&scene, &other).await], ["queued", "queued"]);
+        let none = [("act", "retry_all"), ("filter", "state=queued")];
+        assert_eq!(browser.post("/runs/bulk", &none).await.status, 409);
     });
 }
 

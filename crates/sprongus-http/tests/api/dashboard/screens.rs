@@ -95,6 +95,9 @@ async fn every_screen(scene: Scene) {
         &["hello log", "oh no", "fetched it", "1,200 tokens in, 34 out", "Attempt 1 on w", "Cancel…"],
     );
     assert!(!run.contains("run.progressed"), "progress is left out of the history");
+    let everything = browser.page(&format!("/runs/{}?what=everything&step=fetch", runs.running)).await;
+    let live = format!("data-live=\"/live/runs/{}?what=everything\"", runs.running);
+    shows(&everything, &["run.progressed", "Hide it", "Attempt 1 on w", &live]);
     let queued = browser.page(&format!("/runs/{}", runs.queued)).await;
     shows(
         &queued,
