@@ -1,7 +1,6 @@
 //! What every command is given: the options, what was found around the process, and where to print.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
 use sprongus_core::{Error, Result};
 use sprongus_worker::declaration::{Declaration, DeclarationFault, find_upward};
@@ -10,7 +9,7 @@ use crate::cli::globals::Globals;
 use crate::connect::{self, Access, Connection, Place, Target, Wish};
 use crate::env::Environment;
 use crate::env::trust;
-use crate::render::screen::{Format, Screen};
+use crate::render::screen::Screen;
 
 /// One start of the command line.
 pub struct App {
@@ -20,8 +19,6 @@ pub struct App {
     pub around: Environment,
     /// Where to print.
     pub screen: Screen,
-    /// What is noted once the command has succeeded: with `--json`, stderr holds nothing but the problem document of an error.
-    pub noted_at_end: OnceLock<String>,
 }
 
 impl App {
@@ -49,10 +46,9 @@ impl App {
         let is_other = connection.place.why == connect::Why::Variable("DATABASE_URL");
         if is_other || is_own || self.globals.verbose > 0 {
             let note = format!("using {}", connection.place);
-            if self.screen.format == Format::Json && self.globals.verbose == 0 && !is_other {
-                self.noted_at_end.get_or_init(|| note);
-            } else {
-                self.screen.note(&note);
+            match access {
+                Access::Serving | Access::Working => self.screen.note_now(&note),
+                Access::Existing | Access::Creating => self.screen.note(&note),
             }
         }
         Ok(connection)
@@ -84,7 +80,7 @@ impl App {
             Target::Postgres(_) | Target::Server(_) => None,
         };
         for warning in trust::warnings(database) {
-            self.screen.note(&format!("warning: {warning}"));
+            self.screen.note_now(&format!("warning: {warning}"));
         }
     }
 

@@ -13,7 +13,6 @@ mod version;
 mod work;
 
 use std::process::ExitCode;
-use std::sync::OnceLock;
 
 use clap::{CommandFactory, FromArgMatches};
 
@@ -50,16 +49,13 @@ fn main() -> ExitCode {
         Ok(around) => around,
         Err(error) => return conclude(&screen, Err(Failure::Refused(error))).into(),
     };
-    let app = App { globals: cli.globals, around, screen, noted_at_end: OnceLock::new() };
+    let app = App { globals: cli.globals, around, screen };
     let outcome = runtime(&cli.command).map_err(Failure::from).and_then(|runtime| {
         let outcome = runtime.block_on(commands::run(cli.command, &app));
         // A thread that still waits for stdin must not hold up the exit.
         runtime.shutdown_background();
         outcome
     });
-    if let (Ok(_), Some(note)) = (&outcome, app.noted_at_end.get()) {
-        app.screen.note(note);
-    }
     conclude(&app.screen, outcome).into()
 }
 
@@ -75,10 +71,14 @@ fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
 
 fn conclude(screen: &Screen, outcome: Outcome) -> Exit {
     match outcome {
-        Ok(exit) => exit,
+        Ok(exit) => {
+            screen.release_notes();
+            exit
+        }
         Err(Failure::ReaderGone) => Exit::Done,
         Err(Failure::Interrupted(id)) => {
-            screen.note(&format!("the run goes on; follow it with `sprongus runs tail {id}`"));
+            screen.release_notes();
+            screen.note_now(&format!("the run goes on; follow it with `sprongus runs tail {id}`"));
             Exit::Interrupted
         }
         Err(Failure::Refused(error)) => {

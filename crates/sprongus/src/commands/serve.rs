@@ -82,12 +82,12 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let housekeeping = Housekeeping::start(service.clone(), retention);
     first_token::offer(app, &service, &connection.place, &url, address.ip().is_loopback()).await?;
     if !address.ip().is_loopback() {
-        app.screen.note(
+        app.screen.note_now(
             "other machines can reach this; tokens and runs travel in the clear unless TLS stands in front",
         );
     }
     let dashboard = public_url.as_ref().map_or_else(|| url.clone(), ToString::to_string);
-    app.screen.note(&format!("dashboard {dashboard}/login"));
+    app.screen.note_now(&format!("dashboard {dashboard}/login"));
     let shutdown = work::on_signals()?;
     // As the first process of a container it gets the orphans of what others start there.
     sprongus_worker::leftovers::adopt_orphans();
@@ -118,7 +118,8 @@ pub async fn run(args: Args, app: &App) -> Outcome {
                 lease: args.lease,
                 grace: args.grace,
             };
-            let ready = |id: &WorkerId| app.screen.note(&format!("worker {id} executes what it declares"));
+            let ready =
+                |id: &WorkerId| app.screen.note_now(&format!("worker {id} executes what it declares"));
             let summary = work::until(connection.runs, declaration, wishes, shutdown.clone(), ready).await;
             // A worker that somebody drained leaves the server be.
             summary.map(|_| ())
@@ -134,7 +135,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     worked?;
     served.map_err(|error| cannot_listen(&args.listen, "--listen", &error))?;
     if let Some(signal) = shutdown.signal() {
-        app.screen.note(&format!("stopped by {signal}"));
+        app.screen.note_now(&format!("stopped by {signal}"));
     }
     Ok(Exit::Done)
 }
@@ -164,9 +165,9 @@ async fn listen_for_metrics(app: &App, text: &str) -> Result<TcpListener> {
     let whole = if is_port { format!("127.0.0.1:{text}") } else { text.to_owned() };
     let listener = listen(&whole, option).await?;
     let address = listener.local_addr().map_err(|error| cannot_listen(&whole, option, &error))?;
-    app.screen.note(&format!("metrics http://{address}/metrics, without a token"));
+    app.screen.note_now(&format!("metrics http://{address}/metrics, without a token"));
     if !address.ip().is_loopback() {
-        app.screen.note("other machines can read them: workspaces, kinds and rates");
+        app.screen.note_now("other machines can read them: workspaces, kinds and rates");
     }
     Ok(listener)
 }

@@ -57,14 +57,14 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let greeting = format!("serves {} from {}", served.join(", "), connection.place);
     let wishes =
         Wishes { concurrency: args.concurrency, kinds: args.kinds, lease: args.lease, grace: args.grace };
-    let ready = |id: &WorkerId| app.screen.note(&format!("worker {id} {greeting}; Ctrl-C stops it"));
+    let ready = |id: &WorkerId| app.screen.note_now(&format!("worker {id} {greeting}; Ctrl-C stops it"));
     // A server sweeps for the workers that are its clients.
     let _sweeping = connection.service().ok().map(|(service, _)| Housekeeping::sweeping(service.clone()));
     let shutdown = work::on_signals()?;
     let summary = work::until(connection.runs, declaration, wishes, shutdown.clone(), ready).await;
     telemetry.stop().await;
     let summary = summary?;
-    app.screen.note(&match shutdown.signal() {
+    app.screen.note_now(&match shutdown.signal() {
         Some(signal) => format!("stopped by {signal}"),
         None => "stopped: it was drained".to_owned(),
     });

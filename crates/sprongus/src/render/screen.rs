@@ -1,6 +1,7 @@
 //! Where results and notes go: results to stdout, everything else to stderr.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use sprongus_core::list::Page;
@@ -9,6 +10,9 @@ use sprongus_core::time::{Clock, SystemClock, Timestamp};
 
 use crate::cli::globals::Globals;
 use crate::exit::failure::Outcome;
+
+/// Notes for programs, until it is known whether the command succeeds.
+static HELD: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// For whom to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,11 +126,33 @@ impl Screen {
         }
     }
 
-    /// Says something on the side, with secrets and e-mail addresses masked; not when asked to be quiet.
+    /// Says something on the side, with secrets and e-mail addresses masked; not when asked to be quiet. Programs get it as
+    /// `{"note": …}` once the command has succeeded, so that the stderr of one that failed is the problem document alone.
     pub fn note(&self, text: &str) {
-        if self.format != Format::Quiet {
-            self.side(&format!("{}\n", redact(text)));
+        if self.format == Format::Json && self.verbose == 0 {
+            HELD.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+        } else {
+            self.note_now(text);
         }
+    }
+
+    /// The same at once, whatever comes of the command: it goes on for long, or is about to wait.
+    pub fn note_now(&self, text: &str) {
+        let text = redact(text);
+        match self.format {
+            Format::People => self.side(&format!("{text}\n")),
+            Format::Json => {
+                let plain = anstream::adapter::strip_str(&text).to_string();
+                self.side(&format!("{}\n", serde_json::json!({"note": plain})));
+            }
+            Format::Quiet => {}
+        }
+    }
+
+    /// Says what was held back.
+    pub fn release_notes(&self) {
+        let held = std::mem::take(&mut *HELD.lock().unwrap_or_else(PoisonError::into_inner));
+        held.iter().for_each(|text| self.note_now(text));
     }
 
     /// Puts `text` in the place of the line that stderr stands on, without colour too: moving the line is no colour.

@@ -112,10 +112,30 @@ fn with_json_an_error_is_one_problem_document(backing: Backing) {
     let pointers: Vec<&Value> =
         problem["errors"].as_array().unwrap().iter().map(|error| &error["pointer"]).collect();
     assert_eq!(pointers, ["/kind", "/priority"]);
-    if backing == Backing::File {
-        // What was chosen without being named is noted where it did some good.
-        let made = sandbox.line("--json runs enqueue a").exits(0);
-        assert!(made.err.contains("using ") && made.err.contains("the user's own"), "{}", made.err);
+    // What is noted on the way does not stand before the document of an error, and is JSON where all went well.
+    let noted = |line: &str| {
+        let notes = sandbox.line(line).exits(0).err;
+        let note =
+            |line: &str| serde_json::from_str::<Value>(line).unwrap()["note"].as_str().unwrap().to_owned();
+        notes.lines().map(note).collect::<Vec<_>>().join("\n")
+    };
+    let made = noted("--json runs enqueue a --idempotency-key k");
+    assert!(made.contains("no workers are running"), "{made}");
+    // What was chosen without being named is noted where it did some good.
+    assert_eq!(
+        made.contains("using ") && made.contains("the user's own"),
+        backing == Backing::File,
+        "{made}"
+    );
+    assert!(noted("--json runs enqueue a --idempotency-key k").contains("enqueued before"));
+    for (line, code) in [
+        ("--json runs enqueue a --wait --timeout 1ms", "timed_out"),
+        ("--json runs enqueue a --idempotency-key k --input {\"n\":1}", "idempotency_key_reused"),
+    ] {
+        let done = sandbox.line(line);
+        let problem: Value =
+            serde_json::from_str(&done.err).unwrap_or_else(|_| panic!("{line}: {}", done.err));
+        assert_eq!(problem["code"], code, "{line}");
     }
 }
 
