@@ -134,6 +134,7 @@ fn followers_outlive_a_restart_of_the_server() {
     };
     let (patient, mut hasty) = (follow("2m"), follow("1s"));
     let waiting = sandbox.command(&[&remote, "runs", "enqueue", "other", "--wait"]).spawn().unwrap();
+    let logs = sandbox.command(&[&remote, "runs", "logs", &id, "--follow"]).spawn().unwrap();
     std::thread::sleep(Duration::from_secs(2));
     served.stop();
     let mut err = String::new();
@@ -152,6 +153,8 @@ fn followers_outlive_a_restart_of_the_server() {
         assert!(done.err.contains("it answers again"), "{}", done.err);
         assert_eq!(done.out.matches("enqueued").count(), 1, "nothing is told twice: {}", done.out);
     }
+    let done = finished(logs).exits(0);
+    assert_eq!(done.err.matches("trying again for").count(), 1, "{}", done.err);
 }
 
 fn a_command_hands_a_run_to_its_worker(backing: Backing) {

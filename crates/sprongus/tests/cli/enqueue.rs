@@ -135,6 +135,8 @@ fn a_paused_kind_is_said_on_the_side(backing: Backing) {
     sandbox.line("kinds pause a").exits(0);
     let done = sandbox.line("runs enqueue a --work --timeout 300ms").exits(7);
     assert!(done.err.contains("a is paused"), "{}", done.err);
+    let done = sandbox.line("runs enqueue a").exits(0);
+    assert!(done.err.contains("a is paused") && !done.err.contains("workers"), "{}", done.err);
 }
 
 sessions! {

@@ -53,7 +53,7 @@ impl Scene {
         let words = ["-q", "serve", "--listen", "127.0.0.1:0", "--db", &file, "--public-url", &public];
         let served = Served::start(sandbox.command(&words).stderr(Stdio::null()));
         let token = std::fs::read_to_string(format!("{file}.token")).unwrap().trim().to_owned();
-        let key = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).unwrap();
+        let key = rcgen::generate_simple_self_signed([HOST.to_owned(), "localhost".to_owned()]).unwrap();
         let (certificate, key) = (key.cert.pem(), key.signing_key.serialize_pem());
         sandbox.write("runs.example.pem", &certificate);
         sandbox.write("runs.example.key", &key);
@@ -124,6 +124,26 @@ impl Scene {
         let file = self.sandbox.write("body.json", body.to_string());
         let data = format!("@{}", file.display());
         self.asked(&["-H", "Content-Type: application/json", "--data-binary", &data], path)
+    }
+
+    /// Commands go to a server whose authority they know and whose name is the one they asked for, and to no other.
+    fn has_its_certificate_checked(&self) {
+        let known = self.sandbox.path().join("runs.example.pem");
+        for (host, authorities, code) in
+            [("localhost", None, 8), ("127.0.0.1", Some(&known), 8), ("localhost", Some(&known), 0)]
+        {
+            let url = format!("https://{host}:{}", self.port);
+            let mut command = self.sandbox.command(&["--remote", &url, "runs", "list"]);
+            command.env("SPRONGUS_TOKEN", &self.token);
+            command.envs(authorities.map(|file| ("SSL_CERT_FILE", file)));
+            let done = finished(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+            assert_eq!(
+                (done.code, done.err.contains("no TLS with")),
+                (Some(code), code == 8),
+                "{host}: {}",
+                done.err
+            );
+        }
     }
 
     /// Everything that a proxy may get wrong.
@@ -248,4 +268,5 @@ fn haproxy_does_as_the_page_says() {
         command
     });
     scene.holds();
+    scene.has_its_certificate_checked();
 }

@@ -66,26 +66,29 @@ async fn unserved(
         Remedy::WorkerOrWork => ", or add `--work`",
         Remedy::Worker | Remedy::Here => "",
     };
-    if remedy != Remedy::Here {
-        let workers = runs.workers().await?;
-        let is_served = workers.iter().any(|worker| worker.serves(kind));
-        if let Some(Unknown { file, meant }) = unknown.filter(|_| !is_served) {
-            let text = format!("{} does not declare {kind}", printable(file));
-            let cancel = format!("`sprongus runs cancel {}` takes this one back", run.id);
-            return Ok(Some(match meant {
-                Some(meant) => format!("{text}; did you mean {meant}? {cancel}"),
-                None => format!("{text}, and no worker serves it"),
-            }));
-        }
-        if workers.is_empty() {
-            return Ok(Some(format!("no workers are running; start one with `sprongus worker`{or_work}")));
-        }
-        if !is_served {
-            let start = format!("start one with `sprongus worker` where it is declared{or_work}");
-            return Ok(Some(format!("no worker serves {kind}; {start}")));
-        }
+    let workers = if remedy == Remedy::Here { None } else { Some(runs.workers().await?) };
+    let is_served = workers.as_ref().is_none_or(|workers| workers.iter().any(|worker| worker.serves(kind)));
+    if let Some(Unknown { file, meant }) = unknown.filter(|_| !is_served) {
+        let text = format!("{} does not declare {kind}", printable(file));
+        let cancel = format!("`sprongus runs cancel {}` takes this one back", run.id);
+        return Ok(Some(match meant {
+            Some(meant) => format!("{text}; did you mean {meant}? {cancel}"),
+            None => format!("{text}, and no worker serves it"),
+        }));
     }
-    let is_paused = runs.kinds().await?.iter().any(|setting| setting.paused && setting.kind == *kind);
-    Ok(is_paused
-        .then(|| format!("{kind} is paused; `sprongus kinds resume {kind}` lets its runs start again")))
+    // While it is paused no worker would help.
+    if runs.kinds().await?.iter().any(|setting| setting.paused && setting.kind == *kind) {
+        let text = format!("{kind} is paused; `sprongus kinds resume {kind}` lets its runs start again");
+        return Ok(Some(text));
+    }
+    Ok(match workers {
+        Some(workers) if workers.is_empty() => {
+            Some(format!("no workers are running; start one with `sprongus worker`{or_work}"))
+        }
+        Some(_) if !is_served => {
+            let start = format!("start one with `sprongus worker` where it is declared{or_work}");
+            Some(format!("no worker serves {kind}; {start}"))
+        }
+        Some(_) | None => None,
+    })
 }

@@ -1,6 +1,7 @@
 //! `runs logs`: what a run's processes printed.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use sprongus_core::Runs;
 use sprongus_core::follow::{MAX_NEWS, ReadSoFar};
@@ -8,7 +9,8 @@ use sprongus_core::ids::RunId;
 use sprongus_core::step::NumberedLine;
 
 use crate::app::App;
-use crate::commands::follow::LONGEST_LOOK;
+use crate::cli::times;
+use crate::commands::follow::{LONGEST_LOOK, PATIENCE, Patience};
 use crate::commands::runs::select::run_ref::RunRef;
 use crate::connect::Access;
 use crate::exit::Exit;
@@ -36,6 +38,9 @@ pub struct Args {
     /// Go on with what is printed from now on, until the run ends
     #[arg(short, long)]
     pub follow: bool,
+    /// With --follow: how long a server that does not answer is asked again; 5m unless said otherwise
+    #[arg(long, value_name = "DURATION", requires = "follow", value_parser = times::span)]
+    pub patience: Option<Duration>,
 }
 
 impl Args {
@@ -65,9 +70,17 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     if !args.follow || state.is_final() {
         return Ok(Exit::Done);
     }
+    let mut patience = Patience::new(args.patience.unwrap_or(PATIENCE));
     let mut read = ReadSoFar { events: 0, lines: after };
     loop {
-        let news = runs.follow(id, read, LONGEST_LOOK).await?;
+        let news = match runs.follow(id, read, LONGEST_LOOK).await {
+            Ok(news) => news,
+            Err(error) => {
+                tokio::time::sleep(patience.spend(error, &app.screen)?).await;
+                continue;
+            }
+        };
+        patience.answered(&app.screen);
         read = news.read;
         let more = news.events.len() >= MAX_NEWS as usize || news.lines.len() >= MAX_NEWS as usize;
         let is_over = news.run.state.is_final() && !more;

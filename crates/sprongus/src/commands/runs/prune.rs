@@ -8,7 +8,7 @@ use sprongus_core::retention::PruneMode;
 use sprongus_core::state::State;
 
 use crate::app::App;
-use crate::confirm;
+use crate::commands::confirm;
 use crate::connect::Access;
 use crate::exit::Exit;
 use crate::exit::failure::Outcome;

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::connect::{self, Access, Target};
 use crate::exit::Exit;
 use crate::exit::failure::Outcome;
+use crate::render::plural::plural;
 use crate::version::VERSION;
 use bytes::Kept;
 pub use bytes::measure;
@@ -144,7 +145,7 @@ fn tell(app: &App, folder: &Path, manifest: &Manifest) -> Outcome {
     app.screen.answer(manifest, &shown, || {
         let files = &manifest.artifacts;
         let kept = match files.copied {
-            true => format!("{} with {} bytes", files.files, files.bytes),
+            true => format!("{}, {} bytes", plural(files.files, "file"), files.bytes),
             false => "not copied: they are in a bucket".to_owned(),
         };
         format!(
