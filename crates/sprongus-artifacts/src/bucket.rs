@@ -83,18 +83,18 @@ impl Bucket {
         if self.endpoint().is_some_and(|url| url.scheme() == "http") && !self.may_be_plain() {
             return Err(Error::new(
                 ErrorCode::Unavailable,
-                "artifacts cannot be kept: the bucket's server is spoken to without TLS",
+                "cannot store artifacts: the bucket's server is used without TLS",
             )
-            .with_hint("set AWS_ALLOW_HTTP=true if nobody between here and there can listen, or use https"));
+            .with_hint("use https, or set AWS_ALLOW_HTTP=true if the network is trusted"));
         }
         let retry = RetryConfig { max_retries: RETRIES, retry_timeout: PATIENCE, ..RetryConfig::default() };
         let settings = settings.clone().with_bucket_name(&self.name).with_retry(retry);
         // One deletes at a time, by the request that every server for S3 knows.
         let settings = settings.with_disable_bulk_delete(true).with_http_connector(Connector);
         settings.build().map_err(|error| {
-            let message = "artifacts cannot be kept: the bucket's server or its credentials are not named as they should be";
+            let message = "cannot store artifacts: the bucket's server or credentials are not set correctly";
             Error::new(ErrorCode::Unavailable, message)
-                .with_hint("look at AWS_ENDPOINT, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+                .with_hint("check AWS_ENDPOINT, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
                 .with_source(error)
         })
     }

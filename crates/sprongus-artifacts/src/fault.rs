@@ -22,9 +22,9 @@ pub enum Doing {
 impl fmt::Display for Doing {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::Writing => "an artifact's bytes cannot be written",
-            Self::Reading => "an artifact's bytes cannot be read",
-            Self::Deleting => "an artifact's bytes cannot be deleted",
+            Self::Writing => "cannot write an artifact",
+            Self::Reading => "cannot read an artifact",
+            Self::Deleting => "cannot delete an artifact",
         })
     }
 }
@@ -40,7 +40,7 @@ pub fn of_store(doing: Doing, place: &str, error: &object_store::Error) -> Error
 /// The answer when there are no bytes.
 pub fn nothing() -> Error {
     Error::not_found("bytes of an artifact")
-        .with_hint("`sprongus doctor` tells where artifacts are looked for")
+        .with_hint("see where artifacts are expected with `sprongus doctor`")
 }
 
 /// Whether the bytes alone are not there: a bucket that is not there is another matter.
@@ -59,7 +59,7 @@ pub fn of_file(doing: Doing, place: &str, error: &io::Error) -> Error {
 /// The answer when a place fails for a reason told in words.
 pub fn unavailable(doing: Doing, why: &str, place: &str) -> Error {
     Error::new(ErrorCode::Unavailable, format!("{doing}: {why}"))
-        .with_hint("try again in a moment; `sprongus doctor`, where artifacts are kept, looks for the cause")
+        .with_hint("try again in a moment; find the cause with `sprongus doctor` on the machine that stores artifacts")
         .with_source(format!("{why}: {place}"))
 }
 
@@ -69,7 +69,7 @@ pub fn of_body(error: io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,
         Err(error) => {
-            Error::new(ErrorCode::Unavailable, format!("an artifact's bytes broke off: {}", error.kind()))
+            Error::new(ErrorCode::Unavailable, format!("an artifact was cut off: {}", error.kind()))
                 .with_hint("send it again from the beginning")
                 .with_source(error)
         }
@@ -92,11 +92,11 @@ fn why(error: &object_store::Error) -> String {
         if let Some(error) = cause.downcast_ref::<HttpError>() {
             let kind = error.kind();
             let reached = [
-                (HttpErrorKind::Connect, "nobody answers there"),
-                (HttpErrorKind::Timeout, "no answer in time"),
+                (HttpErrorKind::Connect, "no answer from the server"),
+                (HttpErrorKind::Timeout, "timed out"),
             ];
             let reached = reached.into_iter().find(|(of, _)| *of == kind);
-            return reached.map_or("the connection broke off", |(_, text)| text).to_owned();
+            return reached.map_or("the connection was lost", |(_, text)| text).to_owned();
         }
         if let Some(error) = cause.downcast_ref::<io::Error>() {
             return error.kind().to_string();
@@ -111,7 +111,7 @@ fn why(error: &object_store::Error) -> String {
     if matches!(error, object_store::Error::NotFound { .. }) {
         return "not found".to_owned();
     }
-    "the store refuses".to_owned()
+    "the store refused it".to_owned()
 }
 
 /// The code in an answer of S3: `<Code>AccessDenied</Code>`.
@@ -134,7 +134,7 @@ mod tests {
         let body =
             "<Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>AKIAHUNTER2</AWSAccessKeyId></Error>";
         let error = of_store(Doing::Writing, "s3://ours", &refused(body));
-        assert_eq!(error.message(), "an artifact's bytes cannot be written: SignatureDoesNotMatch");
+        assert_eq!(error.message(), "cannot write an artifact: SignatureDoesNotMatch");
         assert!(!format!("{error:?}").contains("AKIA"), "{error:?}");
         let error = of_store(Doing::Writing, "s3://ours", &refused("<Code>AKIA\nHUNTER2</Code>"));
         assert!(!format!("{error:?}").contains("AKIA"), "{error:?}");

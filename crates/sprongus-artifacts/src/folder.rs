@@ -62,8 +62,7 @@ impl Folder {
     ) -> Result<T> {
         let root = self.root.clone();
         let done = tokio::task::spawn_blocking(move || work(&root)).await;
-        let done =
-            done.map_err(|error| Error::internal("a thread for files broke off").with_source(error))?;
+        let done = done.map_err(|error| Error::internal("a file task was interrupted").with_source(error))?;
         done.map_err(|error| self.fault(doing, &error))
     }
 }

@@ -21,7 +21,7 @@ pub fn path(key: &str) -> Result<Path> {
         {
             Ok(Path::from(key))
         }
-        _ => Err(Error::internal("an artifact's location is no key of a place")),
+        _ => Err(Error::internal("an artifact's location is not a valid key")),
     }
 }
 

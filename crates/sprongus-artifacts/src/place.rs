@@ -21,8 +21,7 @@ pub enum Place {
     },
 }
 
-const HINT: &str = "name a folder (a path, or file:///path) or a bucket (s3://BUCKET/PREFIX); the bucket's server and credentials \
-                    come from AWS_ENDPOINT, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+const HINT: &str = "use a folder (a path, or file:///path) or a bucket (s3://BUCKET/PREFIX); the bucket's server and credentials come from AWS_ENDPOINT, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 
 impl Place {
     /// The place that `text` names; a path that is not absolute is one below `base`.
@@ -31,7 +30,7 @@ impl Place {
     /// `validation`. The text is not repeated: somebody may have written a password into it.
     pub fn parse(text: &str, base: &Path) -> Result<Self> {
         let refused =
-            |why: &str| Err(Error::validation(format!("the place of artifacts: {why}")).with_hint(HINT));
+            |why: &str| Err(Error::validation(format!("the location of artifacts: {why}")).with_hint(HINT));
         if text.is_empty() || text.contains('\0') {
             return refused("expected a path or a URL");
         }
@@ -60,7 +59,7 @@ impl Place {
         let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = prefix.trim_end_matches('/');
         if !is_bucket_name(name) {
-            return refused("expected a bucket's name of 3 to 63 small letters, digits, dots and hyphens");
+            return refused("expected a bucket name of 3 to 63 lower-case letters, digits, dots and hyphens");
         }
         let is_part = |part: &str| {
             !matches!(part, "" | "." | "..")

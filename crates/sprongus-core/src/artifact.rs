@@ -40,8 +40,7 @@ pub struct ArtifactName(Arc<str>);
 
 impl ArtifactName {
     /// What a name looks like, for hints.
-    pub const RULE: &'static str = "a relative path such as `report.md` or `out/report.md`: at most 255 bytes, printable, \
-                                    without `\\`, without empty parts, `.` and `..`";
+    pub const RULE: &'static str = "use a relative path such as `report.md` or `out/report.md`: at most 255 printable bytes, without `\\`, empty parts, `.` or `..`";
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
@@ -63,7 +62,7 @@ impl FromStr for ArtifactName {
         if text.len() <= 255 && text.split('/').all(part) && text.chars().all(printable) {
             return Ok(Self(text.into()));
         }
-        Err(Error::validation(format!("not an artifact's name: {}", excerpt(text, 64))).with_hint(Self::RULE))
+        Err(Error::validation(format!("not an artifact name: {}", excerpt(text, 64))).with_hint(Self::RULE))
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn read<Id: FromStr<Err = Error>>(cursor: &str, list: &str) -> Option
 /// What is said of one that is not good here.
 pub(crate) fn refused() -> Error {
     Error::validation("the cursor does not belong to this list")
-        .with_hint("use `nextCursor` of the page before, with the same filters")
+        .with_hint("use `nextCursor` from the previous page, with the same filters")
 }
 
 fn bound_to(list: &str) -> String {

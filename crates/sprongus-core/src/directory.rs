@@ -165,8 +165,8 @@ impl Worker {
 
     /// The refusal of a worker's word under an id that a worker with another API token has.
     pub fn id_taken() -> Error {
-        Error::new(ErrorCode::Conflict, "the worker's id is taken")
-            .with_hint("use another worker id: one that is fresh for each start of the worker")
+        Error::new(ErrorCode::Conflict, "the worker id is already in use")
+            .with_hint("use a new worker id for each start of the worker")
     }
 
     /// Whether it would claim a run of `kind`.

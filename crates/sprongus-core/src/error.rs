@@ -17,13 +17,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// No valid token came with the call.
+    /// The token is missing, expired or revoked.
     Unauthenticated,
     /// The token does not allow this.
     Forbidden,
     /// It does not exist, or another workspace owns it.
     NotFound,
-    /// The path exists, the method does not.
+    /// The path exists, but does not support this method.
     MethodNotAllowed,
     /// The request names a host that this server does not answer to.
     Misdirected,
@@ -35,25 +35,25 @@ pub enum ErrorCode {
     Conflict,
     /// The body or the input is over its limit.
     PayloadTooLarge,
-    /// The body is of another type than asked for.
+    /// The body has an unsupported content type.
     UnsupportedMediaType,
-    /// The JSON cannot be read without doubt about its meaning.
+    /// The JSON is invalid or ambiguous.
     Malformed,
-    /// A value is outside what is allowed.
+    /// A value is not allowed.
     Validation,
-    /// The idempotency key belongs to a run with another request.
+    /// The idempotency key was already used for a different request.
     IdempotencyKeyReused,
     /// The input holds a secret instead of a reference to one.
     SecretInInput,
-    /// Too many calls.
+    /// Too many requests.
     RateLimited,
-    /// The time the caller gave ran out; the run goes on.
+    /// The caller's timeout ran out; the run continues.
     TimedOut,
     /// The store or the server cannot be reached, or is full or locked.
     Unavailable,
-    /// The database's schema is of another version than this program's.
+    /// The database schema does not match this version of the program.
     SchemaMismatch,
-    /// A fault of ours.
+    /// A bug in Sprongus.
     Internal,
 }
 
@@ -105,13 +105,13 @@ impl ErrorCode {
             ErrorFacts { name, title, status, exit, retryable, hint }
         }
         match self {
-            Self::Unauthenticated => facts("unauthenticated", "Not authenticated", 401, 6, false, "send a valid token; `sprongus login` stores one"),
-            Self::Forbidden => facts("forbidden", "Not allowed", 403, 6, false, "ask for a token with the scope named"),
-            Self::NotFound => facts("not_found", "Not found", 404, 3, false, "check the id; `sprongus runs list` shows the runs there are"),
-            Self::MethodNotAllowed => facts("method_not_allowed", "Method not allowed", 405, 2, false, "use a method the `Allow` header names"),
-            Self::Misdirected => facts("misdirected", "Misdirected request", 421, 2, false, "use localhost, or start the server with `--public-url` and the URL that people use"),
-            Self::IllegalTransition => facts("illegal_transition", "Illegal transition", 409, 4, false, "look at the run's state with `sprongus runs status`"),
-            Self::LeaseLost => facts("lease_lost", "Lease lost", 409, 5, false, "stop the work: another worker may have the run, or it has ended"),
+            Self::Unauthenticated => facts("unauthenticated", "Not authenticated", 401, 6, false, "send a valid token; store one with `sprongus login`"),
+            Self::Forbidden => facts("forbidden", "Not allowed", 403, 6, false, "use a token with the required scope"),
+            Self::NotFound => facts("not_found", "Not found", 404, 3, false, "check the id; list runs with `sprongus runs list`"),
+            Self::MethodNotAllowed => facts("method_not_allowed", "Method not allowed", 405, 2, false, "use a method listed in the `Allow` header"),
+            Self::Misdirected => facts("misdirected", "Misdirected request", 421, 2, false, "use localhost, or start the server with `--public-url` set to the URL that clients use"),
+            Self::IllegalTransition => facts("illegal_transition", "Illegal transition", 409, 4, false, "check the run's state with `sprongus runs status`"),
+            Self::LeaseLost => facts("lease_lost", "Lease lost", 409, 5, false, "stop working on it: another worker may have the run, or it has ended"),
             Self::Conflict => facts("conflict", "Conflict", 409, 4, false, "read what is there, then decide again"),
             Self::PayloadTooLarge => facts("payload_too_large", "Payload too large", 413, 2, false, "keep large data elsewhere and pass a reference to it"),
             Self::UnsupportedMediaType => facts("unsupported_media_type", "Unsupported media type", 415, 2, false, "send `Content-Type: application/json`"),
@@ -119,9 +119,9 @@ impl ErrorCode {
             Self::Validation => facts("validation", "Invalid value", 422, 2, false, "correct the values named"),
             Self::IdempotencyKeyReused => facts("idempotency_key_reused", "Idempotency key reused", 422, 4, false, "use another key for another request"),
             Self::SecretInInput => facts("secret_in_input", "Secret in input", 422, 2, false, "pass a reference such as `secret://env/NAME`; the worker resolves it"),
-            Self::RateLimited => facts("rate_limited", "Rate limited", 429, 8, true, "wait as long as `Retry-After` says"),
-            Self::TimedOut => facts("timed_out", "Timed out", 504, 7, true, "the run goes on; follow it with `sprongus runs tail`"),
-            Self::Unavailable => facts("unavailable", "Unavailable", 503, 8, true, "try again in a moment; `sprongus doctor` looks for the cause"),
+            Self::RateLimited => facts("rate_limited", "Rate limited", 429, 8, true, "retry after the time in `Retry-After`"),
+            Self::TimedOut => facts("timed_out", "Timed out", 504, 7, true, "the run continues; follow it with `sprongus runs tail`"),
+            Self::Unavailable => facts("unavailable", "Unavailable", 503, 8, true, "try again in a moment; find the cause with `sprongus doctor`"),
             Self::SchemaMismatch => facts("schema_mismatch", "Schema mismatch", 503, 9, false, "run `sprongus migrate`, or use the newer `sprongus` that wrote the database"),
             Self::Internal => facts("internal", "Internal error", 500, 1, false, "report this with the request id or the output of `-v`"),
         }

@@ -60,7 +60,7 @@ impl FromStr for IdPart {
             return Ok(Self(upper));
         }
         Err(Error::validation(format!("not a run id: {}", excerpt(text, 64))).with_hint(
-            "an id is a ULID of 26 characters, six or more of its first or last ones, or the UUID of the same 128 bits",
+            "use a ULID of 26 characters, six or more of its first or last ones, or the UUID of the same 128 bits",
         ))
     }
 }

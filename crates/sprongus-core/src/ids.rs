@@ -90,7 +90,7 @@ macro_rules! id {
             fn from_str(text: &str) -> Result<Self, Error> {
                 decode(text).map(Self).ok_or_else(|| {
                     Error::validation(format!(concat!("not ", $what, " id: {}"), excerpt(text, 64)))
-                        .with_hint("an id is a ULID of 26 characters, or the UUID of the same 128 bits")
+                        .with_hint("use a ULID of 26 characters, or the UUID of the same 128 bits")
                 })
             }
         }

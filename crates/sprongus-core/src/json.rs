@@ -140,7 +140,7 @@ impl<'de> Deserialize<'de> for Json {
 fn spell(number: f64) -> Option<Number> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 && number.abs() < EXACT {
-        #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^53 fits")]
+        #[expect(clippy::cast_possible_truncation, reason = "must be a whole number below 2^53")]
         let whole = number as i64;
         return Some(whole.into());
     }

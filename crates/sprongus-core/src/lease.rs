@@ -28,7 +28,7 @@ impl LeaseToken {
     pub fn generate() -> Result<Self> {
         let mut bytes = [0_u8; RANDOM_BYTES];
         getrandom::fill(&mut bytes).map_err(|error| {
-            Error::internal("the system gives no random bytes").with_source(error.to_string())
+            Error::internal("cannot get random bytes from the system").with_source(error.to_string())
         })?;
         let random: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self(format!("{PREFIX}{random}")))

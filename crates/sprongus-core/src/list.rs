@@ -94,10 +94,8 @@ impl ListFilter {
             && !self.states.is_empty()
             && self.states != [State::Queued]
         {
-            return Err(Error::validation(format!(
-                "only queued runs wait, so no other state waits for {reason}"
-            ))
-            .with_hint("leave the state out"));
+            return Err(Error::validation(format!("only queued runs can wait for {reason}"))
+                .with_hint("remove the state filter"));
         }
         let Some(cursor) = &self.cursor else { return Ok(None) };
         let read = cursor::read(cursor, &self.name(workspace));

@@ -93,11 +93,11 @@ impl FromStr for OperatorEventType {
     fn from_str(text: &str) -> Result<Self> {
         let known = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
         known.ok_or_else(|| {
-            let error = Error::validation("not a type of operators' events");
+            let error = Error::validation("not an operator event type");
             if text.starts_with("run.") || text.starts_with("step.") {
-                return error.with_hint("`sprongus runs events ID` shows the events of a run");
+                return error.with_hint("for the events of a run, use `sprongus runs events ID`");
             }
-            error.with_hint(format!("types are {}", Self::ALL.map(Self::as_str).join(", ")))
+            error.with_hint(format!("use one of: {}", Self::ALL.map(Self::as_str).join(", ")))
         })
     }
 }
@@ -260,7 +260,7 @@ fn told(token: &Token) -> Value {
 pub struct OperatorFilter {
     /// Of one of these types; empty for all.
     pub types: Vec<OperatorEventType>,
-    /// Done by this actor, to the letter.
+    /// Only events by this actor, exact match.
     pub actor: Option<String>,
     /// At this time or later.
     pub since: Option<Timestamp>,

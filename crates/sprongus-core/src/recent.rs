@@ -31,7 +31,7 @@ pub enum Figure {
     Failed,
     /// Runs called off, and not retried since.
     Canceled,
-    /// From due to started, of each execution.
+    /// Time from due to started, for each attempt.
     Wait,
     /// The last execution of each run that succeeded, and of each that failed in one.
     Execution,

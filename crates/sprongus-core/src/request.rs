@@ -43,15 +43,15 @@ pub fn parse(text: &[u8]) -> Result<NewRun> {
         (None, None) => Due::Now,
         (Some(time), None) => Due::At(time),
         (None, Some(millis)) => Due::After(Duration::from_millis(millis)),
-        (Some(_), Some(_)) => return Err(Error::validation("a run has either runAt or delayMs, not both")),
+        (Some(_), Some(_)) => return Err(Error::validation("use runAt or delayMs, not both")),
     };
     if let Some(tags) = fields.remove("tags").filter(|tags| !tags.is_null()) {
         run.tags = serde_json::from_value(tags)
             .map_err(|_| Error::validation("tags: expected an object of strings"))?;
     }
     if let Some(name) = fields.keys().next() {
-        return Err(Error::validation(format!("no request has a field {}", excerpt(name, 48)))
-            .with_hint(format!("the fields are {NAMES}")));
+        return Err(Error::validation(format!("unknown field: {}", excerpt(name, 48)))
+            .with_hint(format!("use: {NAMES}")));
     }
     Ok(run)
 }

@@ -25,7 +25,7 @@ pub const BOUNDS_MS: [u64; 13] =
 /// What is sorted by how long it took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Span {
-    /// From due to started, of each execution.
+    /// Time from due to started, for each attempt.
     Wait,
     /// The execution of each run that succeeded, and of each that failed.
     Execution,
@@ -109,7 +109,7 @@ pub struct Counts {
     pub failed: u64,
     /// Runs called off.
     pub canceled: u64,
-    /// Executions that failed, with another to come.
+    /// Attempts that failed and will be retried.
     pub retried: u64,
     /// Leases that ran out.
     pub lost: u64,
@@ -196,8 +196,8 @@ impl Counts {
 pub fn admit(caller: &Caller) -> Result<()> {
     match caller.projects {
         None => Ok(()),
-        Some(_) => Err(Error::new(ErrorCode::Forbidden, "figures over time are of all projects together")
-            .with_hint("ask with a token that is not narrowed to projects")),
+        Some(_) => Err(Error::new(ErrorCode::Forbidden, "figures over time cover all projects")
+            .with_hint("use a token that is not restricted to projects")),
     }
 }
 

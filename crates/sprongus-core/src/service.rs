@@ -152,8 +152,7 @@ impl CallerRuns {
 
     fn files(&self) -> Result<&Files> {
         self.service.files.as_ref().ok_or_else(|| {
-            Error::validation("no artifacts are kept here")
-                .with_hint("give the service a place for them: `with_blobs`")
+            Error::validation("no artifact store is configured").with_hint("configure one with `with_blobs`")
         })
     }
 
@@ -208,7 +207,7 @@ impl Runs for CallerRuns {
             Some(refused) => refused,
             None => made
                 .next()
-                .unwrap_or_else(|| Err(Error::internal("an item of a batch had no answer")))
+                .unwrap_or_else(|| Err(Error::internal("a batch item had no answer")))
                 .map(|Inserted { applied, outcome }| Enqueued { run: self.tell(applied), outcome }),
         });
         Ok(answers.collect())
@@ -258,7 +257,7 @@ impl Runs for CallerRuns {
             Some(refused) => refused,
             None => applied
                 .next()
-                .unwrap_or_else(|| Err(Error::internal("an item of a batch had no answer")))
+                .unwrap_or_else(|| Err(Error::internal("a batch item had no answer")))
                 .map(|applied| self.tell(applied)),
         });
         Ok(answers.collect())

@@ -47,7 +47,7 @@ impl SessionSecret {
     pub fn generate() -> Result<Self> {
         let mut bytes = [0_u8; RANDOM_DIGITS / 2];
         getrandom::fill(&mut bytes).map_err(|error| {
-            Error::internal("the system gives no random bytes").with_source(error.to_string())
+            Error::internal("cannot get random bytes from the system").with_source(error.to_string())
         })?;
         Ok(Self(hex(&bytes)))
     }

@@ -64,7 +64,7 @@ impl FromStr for State {
     fn from_str(text: &str) -> Result<Self, Error> {
         Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
             Error::validation(format!("not a state: {}", excerpt(text, 64)))
-                .with_hint("a state is queued, running, succeeded, failed or canceled; `--waiting gate` lists what waits at a gate")
+                .with_hint("use queued, running, succeeded, failed or canceled; `--waiting gate` lists runs that wait at a gate")
         })
     }
 }

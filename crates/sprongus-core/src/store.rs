@@ -94,7 +94,7 @@ pub struct Health {
     pub place: String,
     /// The schema's version.
     pub schema: u32,
-    /// Whether what is acknowledged outlives a power cut.
+    /// Whether acknowledged changes survive a power cut.
     pub durable: bool,
     /// What its durability does not cover, if anything.
     pub caveat: Option<String>,

@@ -40,8 +40,8 @@ impl FromStr for StreamPosition {
         let read =
             text.split_once('-').and_then(|(tx, pos)| Some(Self { tx: number(tx)?, pos: number(pos)? }));
         read.ok_or_else(|| {
-            Error::validation("not a place in this stream")
-                .with_hint("use the `id` of the last event of this stream, or leave it out")
+            Error::validation("not an event id of this stream")
+                .with_hint("use the `id` of the last event received from this stream, or omit it")
         })
     }
 }

@@ -73,7 +73,7 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, Error> {
         let time = text.parse::<jiff::Timestamp>().map_err(|_| {
             Error::validation(format!("not a time: {}", excerpt(text, 64)))
-                .with_hint("a time is RFC 3339 with its zone, such as 2026-11-21T09:30:00Z")
+                .with_hint("use RFC 3339 with a time zone, such as 2026-11-21T09:30:00Z")
         })?;
         Ok(Self::from_millis(time.as_millisecond()))
     }

@@ -79,7 +79,7 @@ impl FromStr for Scope {
         known.ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
             Error::validation(format!("not a scope: {}", excerpt(text, 64)))
-                .with_hint(format!("scopes are {names}"))
+                .with_hint(format!("use one of: {names}"))
         })
     }
 }
@@ -148,13 +148,13 @@ impl NewToken {
             fault("/name", format!("a name is 1 to {MAX_NAME_BYTES} bytes of printable text"));
         }
         if self.scopes.is_empty() {
-            fault("/scopes", "name at least one scope".to_owned());
+            fault("/scopes", "specify at least one scope".to_owned());
         }
         if self.projects.as_ref().is_some_and(Vec::is_empty) {
-            fault("/projects", "name at least one project, or leave it out for all".to_owned());
+            fault("/projects", "specify at least one project, or omit it for all projects".to_owned());
         }
         if self.projects.is_some() && self.scopes.contains(&Scope::Admin) {
-            fault("/projects", "a token with the scope admin cannot be narrowed to projects".to_owned());
+            fault("/projects", "a token with the scope admin cannot be restricted to projects".to_owned());
         }
         if self.expires_in.is_some_and(|life| life.is_zero() || life > MAX_EXPIRY) {
             fault("/expiresInMs", "a token lasts from a millisecond to ten years".to_owned());
@@ -180,7 +180,7 @@ impl TokenSecret {
     pub fn generate() -> Result<Self> {
         let mut bytes = [0_u8; RANDOM_DIGITS / 2];
         getrandom::fill(&mut bytes).map_err(|error| {
-            Error::internal("the system gives no random bytes").with_source(error.to_string())
+            Error::internal("cannot get random bytes from the system").with_source(error.to_string())
         })?;
         let random = hex(&bytes);
         Ok(Self(format!("{PREFIX}{random}{:08x}", checksum(&random))))

@@ -206,7 +206,7 @@ function connect() {
   it.addEventListener("signed-out", () => {
     isOver = true;
     disconnect();
-    tell("Signed out: load the page again", "off");
+    tell("Signed out: reload the page", "off");
   });
   it.addEventListener("error", () => {
     if (source !== it) return;
@@ -227,8 +227,8 @@ function countTicked() {
   const ticked = boxes.filter((box) => box.checked).length;
   all.checked = ticked > 0 && ticked === boxes.length;
   all.indeterminate = ticked > 0 && ticked < boxes.length;
-  all.setAttribute("aria-label", "choose all of this page");
-  say(document.querySelector("[data-chosen]"), ticked ? `${ticked} chosen:` : "Choose all");
+  all.setAttribute("aria-label", "select all on this page");
+  say(document.querySelector("[data-chosen]"), ticked ? `${ticked} selected:` : "Select all");
 }
 
 document.addEventListener("change", (event) => {

@@ -129,7 +129,7 @@ fn agent_task(row: &Row) -> Result<AgentTask> {
 pub fn only<T>(rows: Vec<Vec<Row>>, read: impl Fn(&Row) -> Result<T>) -> Result<T> {
     match rows.last().and_then(|rows| rows.first()) {
         Some(row) => read(row),
-        None => Err(Error::internal("a row that was just made is not there").into()),
+        None => Err(Error::internal("a row that was just created is missing").into()),
     }
 }
 
@@ -311,7 +311,7 @@ pub async fn drain_worker(database: &Database, caller: &Caller, worker: &WorkerI
     let Some(before) = rows.first().and_then(|rows| rows.first()) else {
         session.roll_back().await?;
         return Err(Error::not_found(format_args!("worker: {worker}"))
-            .with_hint("`sprongus workers list` shows them")
+            .with_hint("list them with `sprongus workers list`")
             .into());
     };
     commit(session, caller, OperatorAct::worker_drained(worker, before.try_get(0)?), now).await

@@ -124,7 +124,7 @@ pub async fn each(
             }
         }
     }
-    let lost = || Err(Error::internal("an item of a batch had no answer"));
+    let lost = || Err(Error::internal("a batch item had no answer"));
     Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect())
 }
 
@@ -185,7 +185,7 @@ async fn make(
     for &request in asked {
         let place = places.get(&request.1.id).copied();
         let found = place.and_then(|place| Some((said.get(place)?, once.get(place)?)));
-        let (&said, first) = found.ok_or_else(|| Error::internal("an item of a batch had no answer"))?;
+        let (&said, first) = found.ok_or_else(|| Error::internal("a batch item had no answer"))?;
         all.push(of_its_own(session, caller, request, first, said, ending).await?);
     }
     Ok(all)
@@ -214,7 +214,7 @@ async fn of_its_own(
             session.transact(&caller.workspace, &[(KNOWN, params)]).await?.pop().unwrap_or_default()
         }
     };
-    let row = rows.first().ok_or_else(|| Error::internal("an item of a batch had no answer"))?;
+    let row = rows.first().ok_or_else(|| Error::internal("a batch item had no answer"))?;
     Ok(Said { is_project_known: row.try_get(0)?, is_task_known: row.try_get(1)?, ..said })
 }
 
@@ -322,7 +322,7 @@ async fn answered(
 /// That nobody made the caller's workspace, or that it is gone.
 pub fn unknown_workspace(caller: &Caller) -> Error {
     Error::not_found(format_args!("workspace: {}", caller.workspace))
-        .with_hint("`sprongus workspaces create` makes one")
+        .with_hint("create it with `sprongus workspaces create`")
 }
 
 async fn find(

@@ -94,8 +94,9 @@ fn has_io(error: &tokio_postgres::Error) -> bool {
 
 /// The server cannot be reached, or not any more.
 pub fn unreachable(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Fault {
-    let told = Error::new(ErrorCode::Unavailable, "the database cannot be reached").with_source(error);
-    let told = told.with_hint("check that Postgres runs and that host and port are right; then try again");
+    let told = Error::new(ErrorCode::Unavailable, "cannot reach the database").with_source(error);
+    let told =
+        told.with_hint("check that Postgres is running and that host and port are correct, then try again");
     Fault { error: told, again: Again::Unknown }
 }
 
@@ -108,22 +109,21 @@ fn refused(error: tokio_postgres::Error) -> Fault {
     let (code, message, hint) = match (error.to_string().as_str(), cause.as_deref()) {
         (_, Some("password missing")) => (
             ErrorCode::Unauthenticated,
-            "the database asks for a password",
-            "put it into the URL: postgres://user:password@host/database; PGPASSWORD and .pgpass are not read",
+            "the database requires a password",
+            "add it to the URL: postgres://user:password@host/database; PGPASSWORD and .pgpass are not read",
         ),
         ("authentication error", _) => (
             ErrorCode::Unauthenticated,
-            "the database does not let this user in",
+            "the database rejected this user",
             "check user and password in the URL, and pg_hba.conf on the server",
         ),
         (NO_TLS, _) => (
             ErrorCode::Unavailable,
-            "no encrypted connection to the database can be made",
-            "check that the server takes TLS, and that its certificate is for this host and from an authority of this \
-             system or of SSL_CERT_FILE",
+            "cannot open an encrypted connection to the database",
+            "check that the server supports TLS, and that its certificate matches this host and is signed by an authority of this system or of SSL_CERT_FILE",
         ),
         (text, _) if OUT_OF_STEP.contains(&text) => {
-            let told = Error::new(ErrorCode::Unavailable, "the database's answers are out of step");
+            let told = Error::new(ErrorCode::Unavailable, "the database's responses are out of sequence");
             return Fault { error: told.with_hint(POOLERS).with_source(error), again: Again::Unknown };
         }
         _ => return unreadable(error),
@@ -132,14 +132,14 @@ fn refused(error: tokio_postgres::Error) -> Fault {
 }
 
 /// Where everything about poolers is said.
-pub const POOLERS: &str = "a pooler may stand in between: docs/postgres.md#poolers";
+pub const POOLERS: &str = "there may be a pooler in between: docs/postgres.md#poolers";
 
 /// What tokio-postgres says of an answer that is not one to what it asked.
 const OUT_OF_STEP: [&str; 2] = ["unexpected message from server", "error parsing response from server"];
 
 /// What came back is nothing this version wrote, or what was sent nothing the server takes.
 fn unreadable(error: tokio_postgres::Error) -> Fault {
-    Error::internal("the database holds what this version cannot read").with_source(error).into()
+    Error::internal("the database contains data that this version cannot read").with_source(error).into()
 }
 
 /// What a SQLSTATE means to a caller; none where it can only be a fault of ours.
@@ -155,29 +155,32 @@ fn meaning(state: &SqlState) -> Option<(ErrorCode, &'static str, &'static str, A
         "3D000" => (
             NotFound,
             "no such database on this server",
-            "make it with createdb, or name another one",
+            "create it with createdb, or use another one",
             Again::No,
         ),
         // insufficient_privilege
         "42501" => {
-            let hint = "let the database's owner run `sprongus migrate --role ROLE` for this role";
-            (Forbidden, "the database role may not do this", hint, Again::No)
+            let hint = "have the database's owner run `sprongus migrate --role ROLE` for this role";
+            (Forbidden, "the database role lacks the permission", hint, Again::No)
         }
         // invalid_schema_name, undefined_table, undefined_function, undefined_column
         "3F000" | "42P01" | "42883" | "42703" => {
-            (SchemaMismatch, "the database has no schema of sprongus, or another one", "", Again::No)
+            (SchemaMismatch, "the database has no sprongus schema, or another one", "", Again::No)
         }
         // undefined_object: what a policy says where the workspace was not named in this session.
-        "42704" => (Unavailable, "the session lost the name of its workspace", POOLERS, Again::Elsewhere),
+        "42704" => (Unavailable, "the session lost its workspace setting", POOLERS, Again::Elsewhere),
         // disk_full
         "53100" => {
             let hint = "free some space on the server, then try again";
             (Unavailable, "the database's disk is full", hint, Again::No)
         }
         // read_only_sql_transaction: after a failover another session may reach the new primary.
-        "25006" => {
-            (Unavailable, "the database is read-only", "name the primary, not a standby", Again::Elsewhere)
-        }
+        "25006" => (
+            Unavailable,
+            "the database is read-only",
+            "connect to the primary, not a standby",
+            Again::Elsewhere,
+        ),
         // idle_in_transaction_session_timeout, transaction_timeout
         "25P03" | "25P04" => {
             let hint = "raise the server role's transaction_timeout or idle_in_transaction_session_timeout";
@@ -186,20 +189,19 @@ fn meaning(state: &SqlState) -> Option<(ErrorCode, &'static str, &'static str, A
         // in_failed_sql_transaction, as the answer to BEGIN: somebody left the session within a transaction.
         "25P02" => (Unavailable, "the session was left in a failed transaction", POOLERS, Again::Elsewhere),
         // feature_not_supported: "cached plan must not change result type", after a table was altered.
-        "0A000" => (Unavailable, "the database's tables were changed under a session", "", Again::Elsewhere),
+        "0A000" => (Unavailable, "the database's tables were changed during a session", "", Again::Elsewhere),
         // invalid_sql_statement_name, duplicate_prepared_statement
         "26000" | "42P05" => {
-            let hint = "a pooler has to pass prepared statements on (PgBouncer: 1.21 or later, max_prepared_statements \
-                        above 0): docs/postgres.md#poolers";
+            let hint = "a pooler must support prepared statements (PgBouncer: 1.21 or later, max_prepared_statements above 0): docs/postgres.md#poolers";
             (Unavailable, "the session lost its prepared statements", hint, Again::Elsewhere)
         }
         // protocol_violation: so a pooler refuses a startup parameter.
-        "08P01" => (Unavailable, "the settings of a session were refused", POOLERS, Again::Unknown),
+        "08P01" => (Unavailable, "the database rejected the session settings", POOLERS, Again::Unknown),
         // query_canceled, lock_not_available
         "57014" | "55P03" => (Unavailable, "the database took too long", "", Again::No),
         _ if class == "28" => {
             let hint = "check user and password in the URL, and pg_hba.conf on the server";
-            (Unauthenticated, "the database does not let this user in", hint, Again::No)
+            (Unauthenticated, "the database rejected this user", hint, Again::No)
         }
         _ if ["08", "53", "57", "58"].contains(&class) => {
             (Unavailable, "the database is not available", "", Again::Unknown)

@@ -82,7 +82,7 @@ pub async fn run(database: &Database, caller: &Caller, told: &[Told]) -> Result<
     let mut ended = succeed(database, caller, &usual).await?;
     let rest: Vec<&Told> = told.iter().filter(|told| !ended.contains_key(&told.id())).collect();
     let mut asked = ask(database, caller, &rest).await?.into_iter();
-    let lost = || Err(Error::internal("an item of a batch had no answer"));
+    let lost = || Err(Error::internal("a batch item had no answer"));
     let answers = told.iter().map(|told| match ended.remove(&told.id()) {
         Some(applied) => Ok(applied),
         None => asked.next().unwrap_or_else(lost),

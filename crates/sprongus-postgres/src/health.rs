@@ -86,7 +86,7 @@ async fn health(client: &Client, place: String, schema: &str, thorough: bool) ->
         amiss("tenants", format!("row-level security is not forced on {table}"), remedy);
     }
     if !finds_schema(client, schema).await? {
-        amiss("pooler", "sessions lack a setting that sprongus sends: search_path".to_owned(), POOLERS);
+        amiss("pooler", "sessions are missing a setting sent by sprongus: search_path".to_owned(), POOLERS);
     }
     if thorough {
         let (names, values): (Vec<&str>, Vec<&str>) = SETTINGS.into_iter().unzip();
@@ -94,14 +94,14 @@ async fn health(client: &Client, place: String, schema: &str, thorough: bool) ->
         let missing =
             missing.iter().map(|row| row.try_get(0)).collect::<std::result::Result<Vec<&str>, _>>()?;
         if !missing.is_empty() {
-            let text = format!("sessions lack settings that sprongus sends: {}", missing.join(", "));
+            let text = format!("sessions are missing settings sent by sprongus: {}", missing.join(", "));
             amiss("pooler", text, POOLERS);
         }
         let oldest: Option<i64> = client.query_one(OLDEST, &[]).await?.try_get(0)?;
         if let Some(age) = oldest.filter(|age| *age > LONG_OPEN) {
             let text =
-                format!("a transaction has been open for {age} s; it keeps old rows from being cleared");
-            amiss("transactions", text, "look for it in pg_stat_activity, and end it");
+                format!("a transaction has been open for {age} s and prevents the cleanup of old rows");
+            amiss("transactions", text, "find it in pg_stat_activity and end it");
         }
     }
     let version: String = client.query_one(SERVER, &[]).await?.try_get(0)?;
@@ -109,7 +109,7 @@ async fn health(client: &Client, place: String, schema: &str, thorough: bool) ->
     let durable = weak.is_none();
     let synchronous: bool = client.query_one(SYNCHRONOUS, &[]).await?.try_get(0)?;
     let caveat = (!synchronous).then(|| {
-        "of this server; synchronous_standby_names is empty, so a failover to a standby may lose the last of it".to_owned()
+        "on this server; synchronous_standby_names is empty, so a failover to a standby may lose the latest changes".to_owned()
     });
     Ok(Health {
         engine: format!("PostgreSQL {version}"),
@@ -133,12 +133,13 @@ async fn tried(database: &Database) -> Result<Vec<Fault>> {
     }
     let mut faults = Vec::new();
     if !is_named {
-        let text = "the name of the workspace does not reach the server that answers".to_owned();
+        let text = "the workspace setting does not reach the server".to_owned();
         faults.push(Fault { what: "pooler", text, remedy: POOLERS });
     }
     if is_read_only {
-        session.give_up("it is read-only");
-        let remedy = "name the primary: several hosts in the URL, and target_session_attrs=read-write";
+        session.give_up("read-only");
+        let remedy =
+            "connect to the primary: list several hosts in the URL, with target_session_attrs=read-write";
         faults.push(Fault { what: "writes", text: "the database is read-only".to_owned(), remedy });
     }
     Ok(faults)
@@ -149,10 +150,10 @@ pub fn own_metrics(database: &Database, batches: Sizes) -> Vec<Metric> {
     let pool = database.connections();
     vec![
         Metric::single("store_batch", SHARED_TRANSACTIONS, Value::Sizes(batches)),
-        Metric::now("store_connections", "Connections to the database that this process has", pool.open),
-        Metric::now("store_connections_most", "Connections that it may have", pool.most),
-        Metric::now("store_connections_idle", "Connections that nobody uses", pool.idle),
-        Metric::now("store_connections_wanted", "Callers that wait for a connection", pool.wanted),
+        Metric::now("store_connections", "Open database connections of this process", pool.open),
+        Metric::now("store_connections_most", "Maximum number of database connections", pool.most),
+        Metric::now("store_connections_idle", "Idle database connections", pool.idle),
+        Metric::now("store_connections_wanted", "Callers waiting for a connection", pool.wanted),
     ]
 }
 
@@ -167,12 +168,12 @@ pub async fn snapshots(database: &Database) -> Result<Vec<Metric>> {
     Ok(vec![
         Metric::now(
             "store_oldest_snapshot_seconds",
-            "Age of the oldest transaction that keeps dead rows from being cleared, of those this role may see",
+            "Age of the oldest visible transaction that prevents the cleanup of dead rows",
             oldest.unwrap_or(0) as f64,
         ),
         Metric::now(
             "store_oldest_snapshot_transactions",
-            "Transactions begun since the oldest snapshot that anything holds, whoever it is",
+            "Transactions started since the oldest snapshot still held",
             behind.unwrap_or(0).into(),
         ),
     ])

@@ -74,7 +74,7 @@ pub async fn run(
     }
     let rest: Vec<&Hold> = sorted.into_iter().filter(|hold| !beats.contains_key(&hold.id)).collect();
     beats.extend(ask(database, caller, &rest, lease).await?);
-    let lost = || Err(Error::internal("an item of a batch had no answer"));
+    let lost = || Err(Error::internal("a batch item had no answer"));
     let answers = holds.iter().map(|hold| {
         let drain = draining.contains(hold.worker_id.as_str());
         Ok(Beat { drain, ..beats.remove(&hold.id).unwrap_or_else(lost)? })

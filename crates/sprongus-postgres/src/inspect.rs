@@ -18,31 +18,31 @@ const ALL_KEPT: &str = "SELECT location, size, sha256 FROM run_artifacts ORDER B
 /// What must not be: each counts the runs of a workspace of which it is so and names the first.
 const CHECKS: [(&str, &str); 5] = [
     (
-        "whose history has a gap",
+        "with a gap in their history",
         "SELECT count(*), min(ulid(r.id)) FROM runs r
          LEFT JOIN (SELECT run_id, count(*) AS events, max(seq) AS last FROM run_events WHERE workspace_id = $1 GROUP BY run_id) e
              ON e.run_id = r.id
          WHERE r.workspace_id = $1 AND (coalesce(e.events, 0) <> r.last_seq OR coalesce(e.last, 0) <> r.last_seq)",
     ),
     (
-        "that are missing though their events are there",
+        "that are missing but have events",
         "SELECT count(DISTINCT e.run_id), min(ulid(e.run_id)) FROM run_events e
          WHERE e.workspace_id = $1 AND NOT EXISTS (SELECT FROM runs r WHERE r.id = e.run_id AND r.workspace_id = $1)",
     ),
     (
-        "that have ended at no time, or go on though they have ended",
+        "whose end time does not match their state",
         "SELECT count(*), min(ulid(id)) FROM runs WHERE workspace_id = $1
          AND (state IN ('succeeded', 'failed', 'canceled')) <> (finished_at IS NOT NULL)",
     ),
     (
-        "that are queued and would never be claimed",
+        "that are queued but can never be claimed",
         "SELECT count(*), min(ulid(id)) FROM runs r WHERE workspace_id = $1 AND state = 'queued' AND gate IS NULL
          AND NOT EXISTS (SELECT FROM run_queue q WHERE q.workspace_id = $1 AND q.kind = r.kind AND q.rank = 100 - r.priority
              AND q.run_at = r.run_at AND q.id = r.id)
          AND id NOT IN (SELECT unnest(run_ids) FROM run_timers WHERE workspace_id = $1)",
     ),
     (
-        "whose log has a gap",
+        "with a gap in their log",
         "SELECT count(DISTINCT run_id), min(ulid(run_id)) FROM (
             SELECT run_id, first, lag(first + lines, 1, 1::bigint) OVER (PARTITION BY run_id ORDER BY first) AS due
             FROM run_logs WHERE workspace_id = $1) AS chunks
@@ -133,15 +133,15 @@ async fn take_snapshot(url: &str, schema: &str) -> Result<Snapshot> {
     let client = migrate::connect(&open::config(url, schema)?).await?;
     let sees_all: bool = client.query_one(BYPASSES, &[]).await?.try_get(0)?;
     if !sees_all {
-        let message = "row-level security hides the rows of the tables from this role";
+        let message = "row-level security hides rows from this role";
         return Err(Error::new(ErrorCode::Forbidden, message)
-            .with_hint("back up as a superuser or as a role with BYPASSRLS that may read the schema: --db postgres://ROLE@HOST/DATABASE")
+            .with_hint("back up as a superuser, or as a role with BYPASSRLS that can read the schema: --db postgres://ROLE@HOST/DATABASE")
             .into());
     }
     let version = migrate::version(&client, schema).await?;
     if version == 0 {
-        return Err(Error::new(ErrorCode::SchemaMismatch, "the database has no schema of sprongus")
-            .with_hint("name the database that `sprongus migrate` was run on")
+        return Err(Error::new(ErrorCode::SchemaMismatch, "the database has no sprongus schema")
+            .with_hint("use the database that `sprongus migrate` was run on")
             .into());
     }
     begin(&client, schema).await?;

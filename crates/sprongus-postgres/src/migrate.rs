@@ -145,7 +145,7 @@ pub fn check_schema(schema: &str) -> sprongus_core::Result<()> {
     if is_plain {
         return Ok(());
     }
-    Err(Error::validation("a schema's name is up to 40 small letters, digits and underscores"))
+    Err(Error::validation("a schema name must be up to 40 lower-case letters, digits and underscores"))
 }
 
 /// A connection of its own, outside of any pool. It has given an answer: a pooler whose pool is full lets everybody in, and keeps them
@@ -169,9 +169,8 @@ pub const ANSWER: &str = "SELECT 1";
 
 /// There was no answer within [`CONNECT`].
 pub fn mute() -> Fault {
-    let message = format!("the database cannot be reached: no answer within {} s", CONNECT.as_secs());
-    let hint = "check that Postgres runs and that host and port are right; a pooler whose pool is full answers nobody: \
-                docs/postgres.md#poolers";
+    let message = format!("cannot reach the database: no answer within {} s", CONNECT.as_secs());
+    let hint = "check that Postgres is running and that host and port are correct; a pooler with a full pool does not answer: docs/postgres.md#poolers";
     Fault { error: Error::new(ErrorCode::Unavailable, message).with_hint(hint), again: Again::No }
 }
 
@@ -185,12 +184,12 @@ pub async fn check_server(client: &Client) -> Result<()> {
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     if number < OLDEST_SERVER {
         let message = format!("sprongus needs Postgres 15 or later; the server is {version}");
-        let hint = "upgrade the server, or name another one";
+        let hint = "upgrade the server, or use another one";
         return Err(Error::new(ErrorCode::Unavailable, message).with_hint(hint).into());
     }
     if encoding != "UTF8" {
         let message = format!("sprongus needs a database with the encoding UTF8; this one has {encoding}");
-        let hint = "make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0";
+        let hint = "create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0";
         return Err(Error::new(ErrorCode::Unavailable, message).with_hint(hint).into());
     }
     Ok(())
@@ -221,11 +220,11 @@ pub async fn version(client: &Client, schema: &str) -> Result<u32> {
         version = version.max(number);
         let Some(source) = SOURCES.iter().find(|source| source.number == number) else {
             let message =
-                format!("the database has schema {number}, this sprongus knows {} and older", latest());
+                format!("the database has schema {number}; this sprongus supports up to {}", latest());
             return Err(mismatch(message, "use the newer sprongus that migrated the database").into());
         };
         if checksum(source) != sum {
-            let message = format!("migration {number} of the database is not this sprongus's");
+            let message = format!("migration {number} in the database differs from this sprongus's");
             return Err(mismatch(message, "use the sprongus that migrated the database").into());
         }
     }
@@ -276,13 +275,13 @@ async fn lock(client: &Client) -> Result<()> {
             let program = if program.is_empty() { program } else { format!(", application {program}") };
             let holder = format!("pid {pid}, user {user}{program}");
             if Instant::now() >= until {
-                let message = format!("another session holds the lock for migrations: {holder}");
+                let message = format!("another session holds the migration lock: {holder}");
                 let hint =
                     "wait until it is done, or end it with SELECT pg_terminate_backend(pid), then try again";
                 return Err(Error::new(ErrorCode::Unavailable, message).with_hint(hint).into());
             }
             if !is_told {
-                tracing::warn!("waiting for another session that holds the lock for migrations: {holder}");
+                tracing::warn!("waiting for another session that holds the migration lock: {holder}");
                 is_told = true;
             }
         }

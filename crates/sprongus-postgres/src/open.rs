@@ -71,12 +71,11 @@ pub fn config(url: &str, schema: &str) -> sprongus_core::Result<Config> {
     let has_loose_at =
         url.matches('@').count() > 1 || url.split_once('?').is_some_and(|(_, rest)| rest.contains('@'));
     if has_loose_at {
-        return Err(Error::validation("the URL of the database has an @ too many")
-            .with_hint("write an @ within a user or a password as %40"));
+        return Err(Error::validation("the database URL has an extra @")
+            .with_hint("write an @ in a user name or password as %40"));
     }
     let mut config: Config = url.parse().map_err(|_| {
-        Error::validation("the URL of the database cannot be read")
-            .with_hint("it has the form postgres://user:password@host:5432/database")
+        Error::validation("invalid database URL").with_hint("use postgres://user:password@host:5432/database")
     })?;
     if config.get_application_name().is_none() {
         config.application_name("sprongus");
@@ -137,24 +136,24 @@ pub async fn check(client: &Client, options: &Options) -> Result<()> {
     let version = migrate::version(client, &options.schema).await?;
     let mismatch = |message: String| Error::new(ErrorCode::SchemaMismatch, message);
     if version == 0 {
-        return Err(mismatch("the database has no schema of sprongus".to_owned())
+        return Err(mismatch("the database has no sprongus schema".to_owned())
             .with_hint("run `sprongus migrate` with the same --db, as the database's owner")
             .into());
     }
     if version < migrate::latest() {
-        let message = format!("the database has schema {version}, this sprongus needs {}", migrate::latest());
+        let message = format!("the database has schema {version}; this sprongus needs {}", migrate::latest());
         return Err(mismatch(message).with_hint("run `sprongus migrate` with the same --db").into());
     }
     if !finds_schema(client, &options.schema).await? {
-        let message = "the settings of a session did not reach the database: search_path";
+        let message = "session settings did not reach the database: search_path";
         return Err(Error::new(ErrorCode::Unavailable, message).with_hint(POOLERS).into());
     }
     if options.durability == Durability::PowerCut
         && let Some(weak) = weak_setting(client).await?
     {
-        let message = format!("a power cut could lose what this server acknowledges: {weak}");
+        let message = format!("a power cut could lose changes that this server acknowledged: {weak}");
         return Err(Error::new(ErrorCode::Unavailable, message)
-            .with_hint("set it to `on` in postgresql.conf, or say SPRONGUS_POSTGRES_DURABILITY=as_configured")
+            .with_hint("set it to `on` in postgresql.conf, or set SPRONGUS_POSTGRES_DURABILITY=as_configured")
             .into());
     }
     Ok(())

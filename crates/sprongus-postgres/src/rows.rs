@@ -57,7 +57,7 @@ pub fn canonical(text: &str) -> Result<Json> {
 
 /// What does not read back.
 pub fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::internal("the database holds what this version cannot read").with_source(error)
+    Error::internal("the database contains data that this version cannot read").with_source(error)
 }
 
 /// Reads a row's values one after the other: a row of 37 columns has no room for a slip in their numbers.

@@ -75,7 +75,7 @@ impl Database {
             Box::pin(async {
                 match tokio::time::timeout(CONNECT, connection.batch_execute(ANSWER)).await {
                     Ok(answered) => answered.map_err(HookError::Backend),
-                    Err(_) => Err(HookError::message("no answer in time")),
+                    Err(_) => Err(HookError::message("timed out")),
                 }
             })
         });
@@ -87,7 +87,8 @@ impl Database {
             .create_timeout(Some(CONNECT))
             .recycle_timeout(Some(CONNECT))
             .build();
-        let pool = pool.map_err(|error| Error::internal("cannot make a pool").with_source(error))?;
+        let pool =
+            pool.map_err(|error| Error::internal("cannot create a connection pool").with_source(error))?;
         Ok(Self { pool, clock, wake })
     }
 
@@ -101,19 +102,16 @@ impl Database {
                 database: self.clone(),
             }),
             Err(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => {
-                tracing::debug!(cause = fault::cause(&error), "no session with the database can be made");
+                tracing::debug!(cause = fault::cause(&error), "cannot open a session with the database");
                 Err(error.into())
             }
             Err(
                 PoolError::PostCreateHook(HookError::Message(_)) | PoolError::Timeout(TimeoutType::Create),
             ) => Err(mute()),
             Err(PoolError::Timeout(kind)) => Err(Fault {
-                error: Error::new(
-                    ErrorCode::Unavailable,
-                    "no connection to the database became free in time",
-                )
-                .with_hint("check that Postgres answers; a larger pool may help")
-                .with_source(format!("timeout: {kind:?}")),
+                error: Error::new(ErrorCode::Unavailable, "no database connection became free in time")
+                    .with_hint("check that Postgres answers; a larger pool may help")
+                    .with_source(format!("timeout: {kind:?}")),
                 again: Again::No,
             }),
             Err(error) => Err(unreachable(error)),
@@ -190,7 +188,7 @@ impl Session {
     /// Sees to it that neither this session is used again nor one that is idle now; `cause` is for the log.
     pub fn give_up(&self, cause: &str) {
         if !self.is_spoiled.swap(true, Ordering::Relaxed) {
-            tracing::warn!(cause, "a session with the database is given up");
+            tracing::warn!(cause, "discarding a database session");
             self.database.pool.retain(|_, _| false);
         }
     }

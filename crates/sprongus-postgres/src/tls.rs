@@ -24,7 +24,7 @@ pub fn connector(config: &Config) -> sprongus_core::Result<Connector> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::internal("TLS cannot be set up").with_source(error))?;
+        .map_err(|error| Error::internal("cannot set up TLS").with_source(error))?;
     let config = match config.get_ssl_mode() {
         SslMode::Require => builder.with_root_certificates(authorities()).with_no_client_auth(),
         // Without TLS nothing of it is used.

@@ -111,7 +111,7 @@ pub async fn revoke_token(database: &Database, caller: &Caller, id: TokenId) -> 
     let Some(before) = rows.first().and_then(|rows| rows.first()).map(token).transpose()? else {
         session.roll_back().await?;
         return Err(Error::not_found(format_args!("token: {id}"))
-            .with_hint("`sprongus token list` shows them")
+            .with_hint("list them with `sprongus token list`")
             .into());
     };
     let revoked = only(rows, token)?;

@@ -137,7 +137,7 @@ async fn mute<T>(call: impl Future<Output = Result<T, Error>>) {
     };
     assert_eq!(
         (error.code(), error.message()),
-        (ErrorCode::Unavailable, "the database cannot be reached: no answer within 5 s")
+        (ErrorCode::Unavailable, "cannot reach the database: no answer within 5 s")
     );
     assert!(error.hint().contains("docs/postgres.md#poolers"), "{}", error.hint());
 }

@@ -236,7 +236,7 @@ pub fn drain_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerId) -> Result<(
     let params = (caller.workspace.as_str(), worker.as_str());
     let Some(was_draining) = maybe(tx, DRAINING, params, |row| row.get(0))? else {
         return Err(Error::not_found(format_args!("worker: {worker}"))
-            .with_hint("`sprongus workers list` shows them"));
+            .with_hint("list them with `sprongus workers list`"));
     };
     execute(tx, DRAIN, params)?;
     note(tx, caller, OperatorAct::worker_drained(worker, was_draining))

@@ -33,7 +33,7 @@ pub fn run(
 ) -> Result<Vec<Result<Inserted>>> {
     if !exists(tx, WORKSPACE, [caller.workspace.as_str()])? {
         return Err(Error::not_found(format_args!("workspace: {}", caller.workspace))
-            .with_hint("`sprongus workspaces create` makes one"));
+            .with_hint("create it with `sprongus workspaces create`"));
     }
     let mut known = HashSet::new();
     let mut answers = Vec::with_capacity(requests.len());

@@ -25,18 +25,18 @@ pub fn told(error: rusqlite::Error) -> Error {
                 "the database cannot be opened",
                 Some("check the path and the permissions of the folder"),
             ),
-            Cause::SystemIoFailure => (ErrorCode::Unavailable, "the disk does not answer as it should", None),
+            Cause::SystemIoFailure => (ErrorCode::Unavailable, "the disk returned an error", None),
             Cause::NotADatabase => (
                 ErrorCode::Unavailable,
                 "the file is not a database",
-                Some("name another file with --db, or restore a backup"),
+                Some("use another file with --db, or restore a backup"),
             ),
             Cause::DatabaseCorrupt => {
                 (ErrorCode::Unavailable, "the database is damaged", Some("restore a backup of the file"))
             }
             _ => (ErrorCode::Internal, "the database refused a statement", None),
         },
-        _ => (ErrorCode::Internal, "the database holds what this version cannot read", None),
+        _ => (ErrorCode::Internal, "the database contains data that this version cannot read", None),
     };
     let told = Error::new(code, message).with_source(error);
     match hint {

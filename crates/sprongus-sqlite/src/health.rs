@@ -31,7 +31,7 @@ pub fn health(
     if connection.is_readonly(MAIN_DB).told()? {
         faults.push(Fault {
             what: "file",
-            text: "the file can be read only".to_owned(),
+            text: "the file is read-only".to_owned(),
             remedy: "check the permissions of the file and its folder",
         });
     }
@@ -81,15 +81,18 @@ fn log(connection: &Connection, file: &Path) -> Result<Option<Fault>> {
     if held_back >= HELD_BACK {
         return Ok(Some(Fault {
             what: "log",
-            text: format!("a long reader keeps {} MiB of the write-ahead log from the file", held_back >> 20),
-            remedy: "end what reads the database, such as an open transaction of another program",
+            text: format!(
+                "a long-running reader is holding back {} MiB of the write-ahead log",
+                held_back >> 20
+            ),
+            remedy: "end the reader, such as an open transaction in another program",
         }));
     }
     let length = std::fs::metadata(log_of(file)).map_or(0, |log| log.len());
     Ok((length >= LONG_LOG).then(|| Fault {
         what: "log",
-        text: format!("the write-ahead log takes {} MiB", length >> 20),
-        remedy: "it is cut down once nothing has been written for some seconds; look for long readers",
+        text: format!("the write-ahead log has grown to {} MiB", length >> 20),
+        remedy: "it shrinks after a few seconds without writes; look for long-running readers",
     }))
 }
 
@@ -105,15 +108,15 @@ pub fn metrics(file: &Path, batches: Sizes) -> Vec<Metric> {
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len()) as f64;
     let mut metrics = vec![
         Metric::single("store_batch", SHARED_TRANSACTIONS, Value::Sizes(batches)),
-        Metric::now("store_file_bytes", "Size of the database's file", size(file)),
-        Metric::now("store_log_bytes", "Size of the log of what is not in the file yet", size(&log)),
+        Metric::now("store_file_bytes", "Size of the database file", size(file)),
+        Metric::now("store_log_bytes", "Size of the write-ahead log not yet in the file", size(&log)),
     ];
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if let Ok(disk) = rustix::fs::statvfs(folder) {
         let free = disk.f_bavail.saturating_mul(disk.f_frsize) as f64;
         metrics.push(Metric::now(
             "store_disk_free_bytes",
-            "Room on the disk that the database's file is on",
+            "Free space on the disk of the database file",
             free,
         ));
     }

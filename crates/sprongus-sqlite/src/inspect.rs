@@ -19,27 +19,27 @@ const KEPT: &str = "SELECT location, size, sha256 FROM run_artifacts ORDER BY lo
 /// What must not be: each counts the runs of which it is so and names the first.
 const CHECKS: [(&str, &str); 6] = [
     (
-        "whose history has a gap",
+        "with a gap in their history",
         "SELECT count(*), min(r.id) FROM runs r
          LEFT JOIN (SELECT run_id, count(*) AS events, max(seq) AS last FROM run_events GROUP BY run_id) e ON e.run_id = r.id
          WHERE coalesce(e.events, 0) <> r.last_seq OR coalesce(e.last, 0) <> r.last_seq",
     ),
     (
-        "that have ended at no time, or go on though they have ended",
+        "whose end time does not match their state",
         "SELECT count(*), min(id) FROM runs
          WHERE (state IN ('succeeded', 'failed', 'canceled')) <> (finished_at IS NOT NULL)",
     ),
     (
-        "that are running and held by nobody",
+        "that are running without a lease",
         "SELECT count(*), min(id) FROM runs
          WHERE state = 'running' AND (claimed_by IS NULL OR lease_expires_at IS NULL)",
     ),
     (
-        "that are queued and would never be claimed",
+        "that are queued but can never be claimed",
         "SELECT count(*), min(id) FROM runs WHERE state = 'queued' AND ready = 0 AND timer_at IS NULL AND gate IS NULL",
     ),
     (
-        "whose log has a gap",
+        "with a gap in their log",
         "SELECT count(DISTINCT run_id), min(run_id) FROM (
             SELECT run_id, first, lag(first + lines, 1, 1) OVER (PARTITION BY run_id ORDER BY first) AS due FROM run_logs)
          WHERE first <> due",
@@ -69,7 +69,7 @@ pub fn inspect(file: &Path) -> Result<Vec<Fault>> {
     }
     drop(damage);
     if let (strays @ 1.., table) = counted(&connection, STRAYS)? {
-        amiss(format!("rows that refer to rows that are missing: {strays}, such as one of {table}"));
+        amiss(format!("rows with dangling references: {strays}, such as one in {table}"));
     }
     for (what, sql) in CHECKS {
         if let (runs @ 1.., run) = counted(&connection, sql)? {

@@ -116,7 +116,7 @@ impl Sqlite {
     ) -> Result<T> {
         let readers = Arc::clone(&self.readers);
         let reading = tokio::task::spawn_blocking(move || readers.read(read));
-        reading.await.map_err(|error| Error::internal("a read was broken off").with_source(error))?
+        reading.await.map_err(|error| Error::internal("a read was interrupted").with_source(error))?
     }
 
     fn watch(&self) -> Option<&Watch> {
@@ -473,7 +473,7 @@ impl Store for Sqlite {
     async fn metrics(&self) -> Result<Vec<Metric>> {
         let (file, batches) = (self.readers.file.clone(), self.writer.batches());
         let looking = tokio::task::spawn_blocking(move || health::metrics(&file, batches));
-        looking.await.map_err(|error| Error::internal("a look was broken off").with_source(error))
+        looking.await.map_err(|error| Error::internal("a task was interrupted").with_source(error))
     }
 
     fn generation(&self) -> u64 {

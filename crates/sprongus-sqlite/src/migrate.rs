@@ -64,11 +64,10 @@ pub fn version(connection: &Connection) -> Result<u32> {
     }
     if application != APPLICATION_ID {
         return Err(Error::new(ErrorCode::SchemaMismatch, "the database belongs to another program")
-            .with_hint("name another file with --db"));
+            .with_hint("use another file with --db"));
     }
     if version > latest() {
-        let message =
-            format!("the database has schema {version}, this sprongus knows {} and older", latest());
+        let message = format!("the database has schema {version}; this sprongus supports up to {}", latest());
         return Err(Error::new(ErrorCode::SchemaMismatch, message)
             .with_hint("use the newer sprongus that wrote the database"));
     }

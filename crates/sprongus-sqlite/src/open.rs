@@ -69,7 +69,7 @@ pub fn open(path: &Path, options: &Options) -> Result<Connection> {
     }
     let version = migrate::version(&connection)?;
     if version < migrate::latest() {
-        let message = format!("the database has schema {version}, this sprongus needs {}", migrate::latest());
+        let message = format!("the database has schema {version}; this sprongus needs {}", migrate::latest());
         return Err(Error::new(ErrorCode::SchemaMismatch, message));
     }
     Ok(connection)
@@ -112,7 +112,7 @@ pub fn make(path: &Path, create: bool) -> Result<()> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             return Err(Error::validation(format!("a folder, not a database: {}", path.display()))
-                .with_hint("name a file with --db"));
+                .with_hint("use a file with --db"));
         }
         Ok(_) => return Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -120,11 +120,11 @@ pub fn make(path: &Path, create: bool) -> Result<()> {
     }
     if !create {
         return Err(Error::new(ErrorCode::NotFound, format!("no database at {}", path.display()))
-            .with_hint("`sprongus runs enqueue` makes one"));
+            .with_hint("create it with `sprongus runs enqueue`"));
     }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| unavailable("make a folder for", error))?;
+        made.map_err(|error| unavailable("create a folder for", error))?;
     }
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
@@ -151,7 +151,7 @@ pub fn connect(path: &Path, durability: Durability) -> Result<Connection> {
     if journal != "wal" {
         return Err(Error::new(
             ErrorCode::Unavailable,
-            format!("SQLite keeps no write-ahead log here: {journal}"),
+            format!("SQLite cannot use a write-ahead log here: {journal}"),
         )
         .with_hint("keep the database on a local disk"));
     }

@@ -26,8 +26,8 @@ impl Loss {
     /// What happened, in a line.
     pub fn text(self) -> &'static str {
         match self {
-            Self::Gone => "a file of the database was deleted or moved while it was in use",
-            Self::Replaced => "another file took the place of one of the database's while it was in use",
+            Self::Gone => "a database file was deleted or moved while in use",
+            Self::Replaced => "a database file was replaced while in use",
         }
     }
 
@@ -35,9 +35,9 @@ impl Loss {
     pub fn remedy(self) -> &'static str {
         match self {
             Self::Gone => {
-                "put the file back with its -wal and -shm files; or stop every process that uses it, and start again"
+                "restore the file with its -wal and -shm files, or stop every process that uses it and start again"
             }
-            Self::Replaced => "stop every process that uses the database, and start again",
+            Self::Replaced => "stop every process that uses the database, then start again",
         }
     }
 }

@@ -94,7 +94,7 @@ pub fn revoke_token(tx: &Tx<'_>, caller: &Caller, id: TokenId) -> Result<Token> 
     let mut select = tx.connection.prepare_cached(BY_ID).told()?;
     let Some(before) = select.query_row((workspace, &name), token).optional().told()? else {
         return Err(
-            Error::not_found(format_args!("token: {id}")).with_hint("`sprongus token list` shows them")
+            Error::not_found(format_args!("token: {id}")).with_hint("list them with `sprongus token list`")
         );
     };
     let params = (workspace, &name, tx.now.to_string());

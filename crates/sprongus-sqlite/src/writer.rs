@@ -384,7 +384,7 @@ fn write_apart(tx: &Tx<'_>, jobs: &mut [(bool, Box<dyn Job>)]) -> Result<()> {
 /// SQLite itself takes a whole transaction back when the disk fails; what came after would be written outside of any.
 fn check_open(tx: &Tx<'_>) -> Result<()> {
     if tx.connection.is_autocommit() {
-        return Err(Error::new(ErrorCode::Unavailable, "the database took the transaction back")
+        return Err(Error::new(ErrorCode::Unavailable, "the database rolled back the transaction")
             .with_hint("look for a full or failing disk"));
     }
     Ok(())

@@ -276,7 +276,8 @@ async fn a_file_that_was_deleted_moved_or_replaced_takes_no_run() {
             let error = refused.unwrap_err();
             assert_eq!(error.code(), ErrorCode::Unavailable, "{what}");
             assert!(
-                error.message().contains("file of the database") || error.message().contains("another file"),
+                error.message().contains("database file was deleted or moved")
+                    || error.message().contains("database file was replaced"),
                 "{what}: {error}"
             );
         }
@@ -356,7 +357,7 @@ async fn a_reader_that_holds_the_log_back_is_named() {
             .collect::<Vec<_>>()
     };
     let held = named(store.health(true).await.unwrap());
-    assert!(held.len() == 1 && held[0].contains("a long reader keeps"), "{held:?}");
+    assert!(held.len() == 1 && held[0].contains("a long-running reader is holding back"), "{held:?}");
     reader.execute_batch("COMMIT").unwrap();
     assert_eq!(named(store.health(true).await.unwrap()), Vec::<String>::new());
 }

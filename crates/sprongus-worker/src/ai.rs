@@ -76,7 +76,7 @@ impl<'l, 'a> Conversation<'l, 'a> {
                 Ok(Ending::Whole) => match question.judge(&self.heard.content) {
                     Ok(()) => {
                         if self.tokens.are_unknown() {
-                            self.log.say("[the model server told no token counts]").await;
+                            self.log.say("[the model server reported no token counts]").await;
                         }
                         return Ok(());
                     }
@@ -90,24 +90,23 @@ impl<'l, 'a> Conversation<'l, 'a> {
                 Ok(Ending::None(why)) => return Err(Fault::lasting(why)),
                 Ok(Ending::TooLong(reason)) => {
                     return Err(Fault::lasting(format!(
-                        "the answer was cut at the most tokens it may have ({reason}): raise max_tokens, or ask for less"
+                        "the answer reached its token limit ({reason}): raise max_tokens, or ask for less"
                     )));
                 }
                 Ok(Ending::Filtered(reason)) => {
-                    let error = format!("the model server's content filter ended the answer ({reason})");
+                    let error = format!("the model server's content filter stopped the answer ({reason})");
                     return Err(Fault::lasting(error));
                 }
                 Ok(Ending::Refused(words)) => {
-                    return Err(Fault::lasting(format!("the model refuses: {words}")));
+                    return Err(Fault::lasting(format!("the model refused: {words}")));
                 }
                 Ok(Ending::Unknown(reason)) => {
-                    let error = format!(
-                        "the answer ended for a reason that is not known, and may not be whole: {reason}"
-                    );
+                    let error =
+                        format!("the answer ended for an unknown reason and may be incomplete: {reason}");
                     return Err(Fault::lasting(error));
                 }
                 Ok(Ending::Broken(reason)) => {
-                    let why = format!("the model server broke off: {reason}");
+                    let why = format!("the model server stopped: {reason}");
                     match retries.next(None) {
                         Some(pause) => (why, pause),
                         None => return Err(Fault { error: why, retryable: true }),
@@ -118,7 +117,7 @@ impl<'l, 'a> Conversation<'l, 'a> {
                         // It was not answered, so it cost nothing; a few such steps lead to the end.
                         Some(other) => {
                             dialect = other;
-                            self.log.say(&format!("[asking again, otherwise: {why}]")).await;
+                            self.log.say(&format!("[retrying with other settings: {why}]")).await;
                             continue;
                         }
                         None => return Err(Fault::lasting(why)),
@@ -132,7 +131,7 @@ impl<'l, 'a> Conversation<'l, 'a> {
             let (pause, count) = (pause, retries.told());
             let when =
                 if pause.is_zero() { String::new() } else { format!(" in {}", format_duration(pause)) };
-            self.log.say(&format!("[asking again{when} ({count}): {why}]")).await;
+            self.log.say(&format!("[retrying{when} ({count}): {why}]")).await;
             sleep(pause).await;
         }
     }

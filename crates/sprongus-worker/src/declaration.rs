@@ -185,7 +185,7 @@ pub fn find_upward(from: &Path) -> Option<PathBuf> {
 /// The kind that a key names.
 fn kind_named(fields: &Fields<'_, '_>, name: &str) -> Result<Kind, DeclarationFault> {
     let problem =
-        "expected a kind's name: 1 to 128 letters, digits and . _ / -, beginning with a letter or digit";
+        "expected a kind name: 1 to 128 letters, digits and . _ / -, beginning with a letter or digit";
     name.parse().map_err(|_| fields.key_fault(name, problem))
 }
 

@@ -38,12 +38,12 @@ impl fmt::Display for DurationFault {
         match self {
             Self::Empty => f.write_str(", found nothing"),
             Self::NoUnit(number) => write!(f, ": {number} has no unit (ms, s, m, h or d)"),
-            Self::UnknownUnit(unit) => write!(f, ": {unit:?} is no unit (ms, s, m, h or d)"),
+            Self::UnknownUnit(unit) => write!(f, ": {unit:?} is not a unit (ms, s, m, h or d)"),
             Self::NotANumber(text) => write!(f, ": {text:?} does not begin with a whole number"),
             Self::Order(unit) => {
-                write!(f, ": {unit} is out of order, the greater unit comes first and each once")
+                write!(f, ": {unit} is out of order: use each unit once, largest first")
             }
-            Self::TooLong => f.write_str(": it is too long to count in milliseconds"),
+            Self::TooLong => f.write_str(": too long"),
         }
     }
 }

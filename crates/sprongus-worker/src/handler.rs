@@ -84,7 +84,7 @@ where
 
 fn read_input<I: DeserializeOwned>(work: &Work, secrets: &SecretNames) -> Result<(I, Masks), String> {
     let input = &work.run.input;
-    let unfit = |error: &dyn fmt::Display| format!("the input does not fit the handler: {error}");
+    let unfit = |error: &dyn fmt::Display| format!("the input does not match the handler: {error}");
     if may_refer(input) {
         let resolved = resolve(input, work.run.kind.as_str(), secrets, work.tools.secrets.as_deref())?;
         let masks = resolved.masks;
@@ -97,7 +97,7 @@ fn read_input<I: DeserializeOwned>(work: &Work, secrets: &SecretNames) -> Result
 }
 
 fn spell<O: Serialize>(output: &O, masks: &Masks) -> Result<Option<Json>, HandlerError> {
-    let unfit = |why: String| HandlerError::permanent(format!("the output cannot be kept as JSON: {why}"));
+    let unfit = |why: String| HandlerError::permanent(format!("cannot store the output as JSON: {why}"));
     let text = serde_json::to_vec(output).map_err(|error| unfit(error.to_string()))?;
     if text == b"null" {
         return Ok(None);

@@ -79,7 +79,7 @@ impl LeftoverRecord {
             Ok(record) => record,
             Err(error) => {
                 let folder = spec.folder.display();
-                tracing::warn!(%folder, %error, "a command cannot be noted: it stays if the worker is killed");
+                tracing::warn!(%folder, %error, "cannot record a command; if the worker is killed, it keeps running");
                 None
             }
         }
@@ -112,7 +112,7 @@ impl LeftoverRecord {
 
     pub(crate) fn remove(self) {
         if let Err(error) = fs::remove_file(&self.path) {
-            tracing::debug!(path = %self.path.display(), %error, "a command's note cannot be removed");
+            tracing::debug!(path = %self.path.display(), %error, "cannot remove the record of a command");
         }
     }
 }
@@ -149,11 +149,11 @@ pub fn kill_leftovers(folder: &Path) -> std::io::Result<Vec<KilledLeftover>> {
                 }
                 killed.extend(leftover);
             }
-            Ok(None) => tracing::warn!(path = %path.display(), "not a note of a command, left alone"),
+            Ok(None) => tracing::warn!(path = %path.display(), "skipped: not the record of a command"),
             // Its command has ended since the folder was listed, or another worker was quicker.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "a command's note cannot be read, left alone");
+                tracing::warn!(path = %path.display(), %error, "skipped: cannot read the record of a command");
             }
         }
     }
@@ -199,7 +199,7 @@ fn remove(path: &Path) {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!(path = %path.display(), %error, "a command's note cannot be removed");
+        tracing::warn!(path = %path.display(), %error, "cannot remove the record of a command");
     }
 }
 

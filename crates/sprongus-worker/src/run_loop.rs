@@ -196,7 +196,7 @@ impl Shift {
                     Err(error) if error.retryable() => {}
                     // It works all the same, but is listed nowhere.
                     Err(error) => {
-                        tracing::warn!(code = %error.code(), "the worker cannot be listed: its word is refused");
+                        tracing::warn!(code = %error.code(), "cannot register the worker: refused");
                     }
                     Ok(false) => {}
                 }
@@ -264,7 +264,7 @@ impl Shift {
                 }
             }
             Err(error) if self.at(Stage::Working) => {
-                tracing::error!(code = %error.code(), error = error.message(), "claims are refused, draining");
+                tracing::error!(code = %error.code(), error = error.message(), "claims are refused; draining");
                 self.refusal = Some(error);
                 self.drain(None);
             }

@@ -24,14 +24,14 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = text.split_at(digits);
     let unit = unit.trim_start();
     if unit.is_empty() {
-        return expected("it has no unit (B, kB, KiB, MB, MiB, GB or GiB)");
+        return expected("no unit (B, kB, KiB, MB, MiB, GB or GiB)");
     }
     let Some((_, bytes)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-        return expected("its unit is none of B, kB, KiB, MB, MiB, GB and GiB");
+        return expected("unknown unit, use B, kB, KiB, MB, MiB, GB or GiB");
     };
     match number.parse::<u64>().ok().and_then(|number| number.checked_mul(*bytes)) {
         Some(size) => Ok(size),
-        None => expected("it does not begin with a whole number that can be counted"),
+        None => expected("it must begin with a whole number"),
     }
 }
 

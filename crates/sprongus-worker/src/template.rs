@@ -66,7 +66,7 @@ impl Template {
     pub fn compile(text: &str) -> Result<Self, TemplateFault> {
         if text.len() > LARGEST_SOURCE {
             return Err(TemplateFault::syntax(
-                "longer than 16 KiB; put the data into a file or the run's input",
+                "longer than 16 KiB; put the data in a file or the run's input",
             ));
         }
         if text.contains('\0') {
@@ -164,11 +164,11 @@ impl Piece {
 impl Compiled {
     fn new(source: &str) -> Result<Self, TemplateFault> {
         if source.len() > LARGEST_EXPRESSION {
-            return Err(TemplateFault::syntax("a `{{ … }}` is longer than 1 KiB, calculate in the command"));
+            return Err(TemplateFault::syntax("a `{{ … }}` is longer than 1 KiB; calculate in the command"));
         }
         let expression =
             filters::environment().compile_expression_owned(source.to_owned()).map_err(|error| {
-                TemplateFault::syntax(format!("`{source}`: {}", error.detail().unwrap_or("not understood")))
+                TemplateFault::syntax(format!("`{source}`: {}", error.detail().unwrap_or("invalid")))
             })?;
         Ok(Self { source: source.to_owned(), expression })
     }
@@ -202,7 +202,7 @@ impl Compiled {
         let reason = match error.kind() {
             ErrorKind::UndefinedError => return self.unresolved(context),
             ErrorKind::WriteFailure => return TemplateFault::TooLarge,
-            ErrorKind::UnknownFilter => format!("unknown filter, there are {}", filters::FILTERS),
+            ErrorKind::UnknownFilter => format!("unknown filter, use one of: {}", filters::FILTERS),
             // The engine's detail of this kind quotes the operands, which are the run's input.
             ErrorKind::InvalidOperation => "these values do not allow this operation".to_owned(),
             kind => error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}")),

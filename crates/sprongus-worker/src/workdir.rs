@@ -87,7 +87,7 @@ impl Workdir {
     /// Removes everything, whatever the commands did to it: first what may hold a secret.
     pub(crate) async fn remove(mut self) {
         if let Err(error) = tokio::task::spawn_blocking(move || self.remove_now()).await {
-            tracing::warn!(%error, "a work directory cannot be removed");
+            tracing::warn!(%error, "cannot remove a work directory");
         }
     }
 
@@ -98,7 +98,7 @@ impl Workdir {
         let secrets = remove::remove_secrets(&self.folder);
         let removed = remove::remove_all(&self.root, &self.folder);
         for error in [cut, secrets, removed].into_iter().filter_map(Result::err) {
-            tracing::warn!(place = %self.root.display(), %error, "a work directory cannot be removed");
+            tracing::warn!(place = %self.root.display(), %error, "cannot remove a work directory");
         }
     }
 }
@@ -122,7 +122,7 @@ pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(path)?;
     let own = metadata.uid() == rustix::process::geteuid().as_raw();
     if !metadata.is_dir() || !own || metadata.mode() & 0o022 != 0 {
-        let problem = format!("{} is not a folder that this user alone may write", path.display());
+        let problem = format!("{} is not a folder that only this user can write to", path.display());
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
     }
     // A command of an earlier attempt may have shut it.
@@ -138,7 +138,7 @@ pub(crate) struct NoRoom(String);
 
 impl NoRoom {
     pub(crate) fn of(error: &io::Error) -> Self {
-        Self(format!("no work directory can be made: {error}"))
+        Self(format!("cannot create a work directory: {error}"))
     }
 }
 
@@ -150,7 +150,7 @@ impl fmt::Display for NoRoom {
 
 /// What to do about it.
 pub(crate) const HINT: &str =
-    "free some space there, remove what is in the way, or set TMPDIR to a folder that this user may write";
+    "free some space there, remove what is in the way, or set TMPDIR to a folder that this user can write to";
 
 /// What is written to see whether there is room: more than the largest input needs.
 const TRIED: usize = 2 << 20;

@@ -176,7 +176,7 @@ impl Worker {
     fn register(&mut self, name: &str, executor: Arc<dyn Execute>) {
         let fault = match name.parse::<Kind>() {
             Ok(kind) if self.kinds.contains_key(&kind) => {
-                Error::validation(format!("a kind that is registered twice: {kind}"))
+                Error::validation(format!("kind registered twice: {kind}"))
             }
             Ok(kind) => {
                 self.kinds.insert(kind, executor);
@@ -215,15 +215,15 @@ impl Worker {
                         run = left.run_id,
                         epoch = left.epoch,
                         gone = left.gone,
-                        "ended what a dead worker left"
+                        "killed processes left by a dead worker"
                     );
                 }
                 if removed > 0 {
-                    tracing::warn!(folders = removed, "removed the work directories that a dead worker left");
+                    tracing::warn!(folders = removed, "removed work directories left by a dead worker");
                 }
             }
             Ok(Err(error)) => tracing::warn!(%error, "the folder for work directories is not usable"),
-            Err(error) => tracing::warn!(%error, "what a dead worker left was not looked for"),
+            Err(error) => tracing::warn!(%error, "did not look for leftovers of dead workers"),
         }
         let kinds: Vec<Kind> = self.kinds.keys().cloned().collect();
         let info = WorkerInfo {
@@ -253,13 +253,13 @@ impl Worker {
         check_lease(self.options.lease)?;
         if let Some(asked) = &self.options.kinds {
             if let Some(unknown) = asked.iter().find(|kind| !self.kinds.contains_key(*kind)) {
-                return Err(Error::validation(format!("this worker does not know the kind: {unknown}"))
+                return Err(Error::validation(format!("this worker has no kind {unknown}"))
                     .with_hint("declare it in sprongus.toml, or register a handler for it"));
             }
             self.kinds.retain(|kind, _| asked.contains(kind));
         }
         if self.kinds.is_empty() {
-            return Err(Error::validation("a worker without kinds would never claim anything")
+            return Err(Error::validation("a worker needs at least one kind")
                 .with_hint("declare a kind in sprongus.toml, or register a handler"));
         }
         Ok(())

@@ -97,5 +97,5 @@ impl App {
 
 /// A fault in `sprongus.toml` as an error.
 pub fn refused(fault: &DeclarationFault) -> Error {
-    Error::validation(fault.to_string()).with_hint("correct the file; `sprongus doctor` checks it too")
+    Error::validation(fault.to_string()).with_hint("fix the file; check it with `sprongus doctor`")
 }

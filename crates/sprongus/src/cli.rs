@@ -12,7 +12,7 @@ use crate::cli::globals::Globals;
 use crate::commands::Command;
 use crate::version::VERSION;
 
-/// Durable background runs: enqueue, work, watch.
+/// Durable background runs on SQLite or Postgres
 #[derive(Debug, Parser)]
 #[command(
     name = "sprongus",

@@ -102,7 +102,7 @@ pub async fn connect(
         let known = service.store().workspaces().await?;
         if !known.iter().any(|known| known.id == workspace) {
             return Err(Error::not_found(format_args!("workspace: {workspace}"))
-                .with_hint(format!("make it with `sprongus workspaces create {workspace}`")));
+                .with_hint(format!("create it with `sprongus workspaces create {workspace}`")));
         }
     }
     let caller = Caller::new(workspace, &around.user);
@@ -116,11 +116,12 @@ pub async fn connect(
 /// `unauthenticated` where none is known.
 pub fn client(url: &str, workspace: Option<WorkspaceId>, around: &Environment) -> Result<RunsClient> {
     let token = match &around.token {
-        Some(Hidden(token)) => TokenSecret::parse(token)
-            .map_err(|error| error.with_hint("SPRONGUS_TOKEN holds no whole token; correct or unset it"))?,
+        Some(Hidden(token)) => TokenSecret::parse(token).map_err(|error| {
+            error.with_hint("SPRONGUS_TOKEN is not a complete token; correct or unset it")
+        })?,
         None => credentials::find(around, url)?.ok_or_else(|| {
-            Error::new(ErrorCode::Unauthenticated, format!("no token is known for {url}"))
-                .with_hint("`sprongus login` stores one, or set SPRONGUS_TOKEN")
+            Error::new(ErrorCode::Unauthenticated, format!("no token for {url}"))
+                .with_hint("run `sprongus login`, or set SPRONGUS_TOKEN")
         })?,
     };
     // Followers say that they ask again, and for how long they do is asked of the command (`follow/patience.rs`).
@@ -142,7 +143,7 @@ async fn open(place: &Place, wish: &Wish, around: &Environment, access: Access) 
             let options = sprongus_postgres::Options { listen: !wish.no_listen, ..postgres(around)? };
             Ok(Arc::new(Postgres::connect(url, options).await?))
         }
-        Target::Server(_) => Err(Error::internal("a server is no store")),
+        Target::Server(_) => Err(Error::internal("a server is not a store")),
     }
 }
 
@@ -153,7 +154,7 @@ fn postgres(around: &Environment) -> Result<sprongus_postgres::Options> {
         Some("as_configured") => sprongus_postgres::Durability::AsConfigured,
         Some(_) => {
             let message = "SPRONGUS_POSTGRES_DURABILITY: expected power_cut or as_configured";
-            return Err(Error::validation(message).with_hint("unset it, unless the server is one for tests"));
+            return Err(Error::validation(message).with_hint("unset it, except on a test server"));
         }
     };
     Ok(sprongus_postgres::Options { durability, ..sprongus_postgres::Options::default() })
@@ -171,10 +172,10 @@ pub async fn migrate(
 ) -> Result<(Place, Vec<Migration>)> {
     let place = choose(wish, around, Access::Serving)?;
     let made = match &place.target {
-        Target::Server(_) => return Err(Error::internal("a server is not migrated from here")),
+        Target::Server(_) => return Err(Error::internal("cannot migrate through a server")),
         Target::File(_) if role.is_some() => {
-            return Err(Error::validation("--role: a file has no roles")
-                .with_hint("name a Postgres database with --db, or leave --role out"));
+            return Err(Error::validation("--role: a SQLite file has no roles")
+                .with_hint("use a Postgres database with --db, or remove --role"));
         }
         Target::File(path) => {
             let made = if dry_run { sprongus_sqlite::pending(path) } else { sprongus_sqlite::migrate(path) };
@@ -205,10 +206,8 @@ pub async fn migrate(
 pub async fn inspect(place: &Place, around: &Environment) -> Result<(Vec<Fault>, Vec<KeptBytes>)> {
     let found = match &place.target {
         Target::Server(_) => {
-            return Err(Error::validation(
-                "integrity is checked in the database itself, not through a server",
-            )
-            .with_hint("run it on the machine that has the database, with --db"));
+            return Err(Error::validation("cannot check integrity through a server")
+                .with_hint("run it on the database's machine, with --db"));
         }
         Target::File(path) => {
             sprongus_sqlite::inspect(path).and_then(|faults| Ok((faults, sprongus_sqlite::kept_bytes(path)?)))
@@ -237,10 +236,8 @@ impl Connection {
     pub fn service(&self) -> Result<(&RunsService, &Caller)> {
         match &self.behind {
             Behind::Service { service, caller } => Ok((service, caller)),
-            Behind::Server(_) => {
-                Err(Error::validation("this needs the database itself, not a server in front of it")
-                    .with_hint("run it on the machine that has the database, with --db"))
-            }
+            Behind::Server(_) => Err(Error::validation("this needs the database itself, not a server")
+                .with_hint("run it on the database's machine, with --db")),
         }
     }
 }

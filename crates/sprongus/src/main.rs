@@ -78,7 +78,7 @@ fn conclude(screen: &Screen, outcome: Outcome) -> Exit {
         Err(Failure::ReaderGone) => Exit::Done,
         Err(Failure::Interrupted(id)) => {
             screen.release_notes();
-            screen.note_now(&format!("the run goes on; follow it with `sprongus runs tail {id}`"));
+            screen.note_now(&format!("the run continues; follow it with `sprongus runs tail {id}`"));
             Exit::Interrupted
         }
         Err(Failure::Refused(error)) => {

@@ -16,5 +16,9 @@ pub static VERSION: LazyLock<String> = LazyLock::new(|| {
 pub fn metric() -> Metric {
     let labels = vec![("version", env!("CARGO_PKG_VERSION")), ("commit", env!("SPRONGUS_COMMIT"))];
     let series = vec![Series { labels, value: Value::Now(1.0) }];
-    Metric { name: "build_info", help: "The version that runs, and the commit it is built from", series }
+    Metric {
+        name: "build_info",
+        help: "Version of the running program, and the commit it was built from",
+        series,
+    }
 }

@@ -45,12 +45,12 @@ pub fn crew(declaration: Option<Declaration>, kind: &str) -> Result<Crew> {
     let kind: Kind = kind.parse()?;
     let declaration = declaration.ok_or_else(|| {
         Error::validation(format!("--work: no sprongus.toml here or above declares {kind}"))
-            .with_hint("`sprongus init` writes a first one")
+            .with_hint("create one with `sprongus init`")
     })?;
     if !declaration.kinds.contains_key(kind.as_str()) {
         let path = declaration.path.display();
         return Err(Error::validation(format!("--work: {path} does not declare {kind}"))
-            .with_hint("declare it there, or leave --work to a machine where it is declared"));
+            .with_hint("declare it there, or use --work on a machine where it is declared"));
     }
     Ok(Crew { declaration, kind })
 }
@@ -93,8 +93,8 @@ pub async fn beside(
 /// `validation` when there is no `sprongus.toml`, or it does not declare one of them.
 pub fn declared(declaration: Option<&Declaration>, kinds: &[Kind]) -> Result<()> {
     let declaration = declaration.ok_or_else(|| {
-        Error::validation("there is no sprongus.toml here or above, so there are no kinds to execute")
-            .with_hint("`sprongus init` writes a first one")
+        Error::validation("no sprongus.toml here or above, so there are no kinds to execute")
+            .with_hint("create one with `sprongus init`")
     })?;
     for kind in kinds {
         if !declaration.kinds.contains_key(kind.as_str()) {
@@ -111,8 +111,7 @@ pub fn declared(declaration: Option<&Declaration>, kinds: &[Kind]) -> Result<()>
 /// # Errors
 /// `internal` when they cannot be listened for.
 pub fn on_signals() -> Result<Shutdown> {
-    Shutdown::on_signals()
-        .map_err(|error| Error::internal("signals cannot be listened for").with_source(error))
+    Shutdown::on_signals().map_err(|error| Error::internal("cannot listen for signals").with_source(error))
 }
 
 /// Executes the declared kinds until it is told to stop.
@@ -151,5 +150,5 @@ fn worker(runs: Arc<dyn Runs>, declaration: Declaration, wishes: Wishes) -> Work
 }
 
 fn broken_off(error: tokio::task::JoinError) -> Error {
-    Error::internal("the worker was broken off").with_source(error)
+    Error::internal("the worker stopped unexpectedly").with_source(error)
 }

@@ -191,7 +191,7 @@ fn the_storyboards_commands_do_what_its_page_says() {
     let (out, err) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
     assert!(told.status.success(), "{out}\n{err}");
     assert_eq!(out.matches("✓ succeeded").count(), 5, "{out}\n{err}");
-    assert!(out.contains("again in"), "the locked screenplay was tried again: {out}");
+    assert!(out.contains("retrying in"), "the locked screenplay was retried: {out}");
     assert!(work.join("storyboard.csv").is_file() && work.join("storyboard.md").is_file());
 }
 

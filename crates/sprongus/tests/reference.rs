@@ -60,17 +60,16 @@ Rendered from `permit` in `crates/sprongus-core/src/state.rs`; every store is he
   anything else is refused with the code named.
 - a code alone: refused. What a code means is in [errors.md](errors.md).
 
-`claim` of a failed or canceled run hands it out once more when it owes a CLEANUP and nobody holds it. `approve` and `reject` are
-for a queued run that waits at a gate; `cancel` wins over everything a worker may still report.
+`claim` returns a failed or canceled run once more when its CLEANUP is still to be done and no worker holds it. `approve` and `reject` are for a queued run that waits at a gate; `cancel` takes precedence over anything a worker may still report.
 
 ## What moves a run out of each state
 
 | state | out of it |
 | --- | --- |
 | queued | claimed by a worker; canceled; rejected at a gate; its `expireAt` passes |
-| running | its attempt succeeds, fails, is released or waits at a gate; it is canceled; its lease runs out |
+| running | its attempt succeeds, fails, is released or waits at a gate; it is canceled; its lease expires |
 | succeeded | nothing but retention, which deletes it |
-| failed, canceled | a retry, with a new budget of attempts; retention |
+| failed, canceled | a retry, with all attempts again; retention |
 ",
     );
     page
@@ -116,25 +115,25 @@ with `--json` it is the same document that the HTTP API sends (RFC 9457): `type`
     }
     page.push_str(
         "
-An error often has a more precise hint of its own than the one above. `retryable` says whether the same call may succeed later.
+Many errors have a more specific hint than the one above. `retryable` says whether the same request may succeed later.
 
 ## Exit codes
 
 | exit | means |
 | --- | --- |
 | 0 | done; the run that was followed succeeded; a question was answered no |
-| 1 | a fault of ours; from `doctor`: something is wrong |
-| 2 | usage, or input that is not allowed |
+| 1 | internal error; from `doctor`: a problem was found |
+| 2 | usage error or invalid input |
 | 3 | not found |
-| 4 | a conflict, or a state that does not allow the verb |
-| 5 | the lease is lost |
+| 4 | conflict, or the run's state does not allow the verb |
+| 5 | lease lost |
 | 6 | not authenticated, or not allowed |
-| 7 | `--timeout` ran out; the run goes on |
-| 8 | unavailable, or too many calls |
-| 9 | the database's schema is of another version |
+| 7 | `--timeout` ran out; the run continues |
+| 8 | unavailable, or too many requests |
+| 9 | the database schema does not match |
 | 10 | the run that was followed failed |
 | 11 | the run that was followed was canceled |
-| 130 | Ctrl-C while following; the run goes on |
+| 130 | Ctrl-C while following; the run continues |
 ",
     );
     page

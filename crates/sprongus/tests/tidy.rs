@@ -74,6 +74,33 @@ fn sources() -> Vec<(String, String)> {
     named.collect()
 }
 
+/// Phrases that no text for people holds; CONTRIBUTING.md has what to write instead.
+const BANNED: [&str; 23] = [
+    "said otherwise",
+    "told otherwise",
+    "goes on;",
+    "lets it go on",
+    "lets it pass",
+    "is no terminal",
+    "what is amiss",
+    "a fault of ours",
+    "given back",
+    "broke off",
+    "broken off",
+    "made anew",
+    "budget of attempts",
+    "stands in front",
+    "nobody could be",
+    "by hand of",
+    "keeping house",
+    "` makes one",
+    "` writes one",
+    "` stores one",
+    "` shows them\"",
+    "unasked",
+    "please",
+];
+
 fn is_test(name: &str) -> bool {
     name.contains("/tests/") || name.ends_with("/tests.rs") || name.contains("sprongus-conformance/")
 }
@@ -282,4 +309,47 @@ fn the_first_screen_of_the_readme_shows_the_thing() {
         "a session and the states: {screen}"
     );
     assert!(!screen.contains("!["), "no badges above the fold");
+}
+
+/// What stands between quotes in a line of code, comments left out; and the help of options, which is in their comments.
+fn texts(name: &str, line: &str) -> String {
+    let line = line.trim_start();
+    let is_help = name.ends_with("sprongus/src/cli.rs") || name.contains("sprongus/src/commands/");
+    match line.strip_prefix("///") {
+        Some(help) if is_help && !help.trim_end().ends_with('.') => help.to_owned(),
+        _ if line.starts_with("//") => String::new(),
+        _ => line.split_once('"').map_or_else(String::new, |(_, text)| text.to_owned()),
+    }
+}
+
+#[test]
+fn texts_for_people_are_plain_english() {
+    let root = root();
+    let code = sources().into_iter().filter(|(name, _)| !is_test(name) && !name.starts_with("examples/"));
+    let code = code.flat_map(|(name, text)| {
+        let lines = without_tests(&text).lines().map(|line| texts(&name, line)).collect::<Vec<_>>();
+        lines.into_iter().map(move |line| (name.clone(), line))
+    });
+    let templates = root.join("crates/sprongus-http/templates");
+    let pages = [root.join("docs"), templates].into_iter().flat_map(|folder| {
+        let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        entries.filter(|path| path.is_file()).collect::<Vec<_>>()
+    });
+    let pages = pages.chain([root.join("README.md")]).filter_map(|path| {
+        let text = fs::read_to_string(&path).ok()?;
+        let name = path.strip_prefix(&root).expect("a path below the root").display().to_string();
+        (name.ends_with(".md") || name.ends_with(".html")).then_some((name, text))
+    });
+    let pages = pages.flat_map(|(name, text)| {
+        text.lines().map(|line| (name.clone(), line.to_owned())).collect::<Vec<_>>()
+    });
+    let mut read = 0;
+    let found = code.chain(pages).filter_map(|(name, line)| {
+        read += 1;
+        let phrase = BANNED.iter().find(|phrase| line.contains(**phrase))?;
+        Some(format!("{name}: \"{phrase}\" in: {}", line.trim()))
+    });
+    let found: Vec<String> = found.collect();
+    assert!(read > 10_000, "{read} lines only: are the texts still found?");
+    none(&found, "not as a person would say it; CONTRIBUTING.md, \"Style of texts\"");
 }

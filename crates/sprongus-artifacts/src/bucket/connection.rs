@@ -53,7 +53,7 @@ fn tls(may_be_plain: bool) -> Result<ClientConfig> {
     let found = rustls_native_certs::load_native_certs();
     let (trusted, _) = authorities.add_parsable_certificates(found.certs);
     if trusted == 0 && !may_be_plain {
-        return Err(refused("no certificate authority is trusted here: install ca-certificates"));
+        return Err(refused("no trusted certificate authorities: install ca-certificates"));
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

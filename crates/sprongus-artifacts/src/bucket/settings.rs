@@ -74,8 +74,8 @@ pub fn read(variable: impl Fn(&str) -> std::result::Result<String, VarError>) ->
     }
     let is_set = |key| settings.get_config_value(&key).is_some();
     match (is_set(AmazonS3ConfigKey::AccessKeyId), is_set(AmazonS3ConfigKey::SecretAccessKey)) {
-        (true, false) => Err(refused("AWS_SECRET_ACCESS_KEY", "it is not set, and AWS_ACCESS_KEY_ID is")),
-        (false, true) => Err(refused("AWS_ACCESS_KEY_ID", "it is not set, and AWS_SECRET_ACCESS_KEY is")),
+        (true, false) => Err(refused("AWS_SECRET_ACCESS_KEY", "not set, but AWS_ACCESS_KEY_ID is")),
+        (false, true) => Err(refused("AWS_ACCESS_KEY_ID", "not set, but AWS_SECRET_ACCESS_KEY is")),
         (true, true) | (false, false) => Ok(settings),
     }
 }
@@ -87,24 +87,22 @@ fn check(value: &str, holds: Holds) -> std::result::Result<(), &'static str> {
         Holds::Address => {
             let url = reqwest::Url::parse(value).ok();
             let fits = url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-            (fits, "expected the address of a server, such as https://minio.example:9000")
+            (fits, "expected a server URL, such as https://minio.example:9000")
         }
         Holds::Flag => {
             let fits = FLAGS.iter().any(|flag| value.eq_ignore_ascii_case(flag));
             (fits, "expected true or false")
         }
-        Holds::Region => {
-            (value.bytes().all(is_region), "expected the name of a region, such as eu-central-1")
-        }
+        Holds::Region => (value.bytes().all(is_region), "expected a region, such as eu-central-1"),
         Holds::Word => (value.bytes().all(is_word), "expected printable characters without white space"),
-        Holds::Text => (!value.contains('\0'), "expected a text without NUL"),
+        Holds::Text => (!value.contains('\0'), "expected text without NUL"),
     };
     if fits { Ok(()) } else { Err(expected) }
 }
 
 fn refused(name: &str, why: &str) -> Error {
     Error::validation(format!("{name}: {why}"))
-        .with_hint("correct the variable, or unset it; docs/config.md has those that a bucket needs")
+        .with_hint("correct or unset the variable; docs/config.md lists those a bucket needs")
 }
 
 #[cfg(test)]
@@ -167,8 +165,8 @@ mod tests {
             assert!(!format!("{error:?} {}", error.hint()).contains("hunter2"), "{error:?}");
         }
         let half = told(&[("AWS_ACCESS_KEY_ID", "AKIAOURS")]).err().unwrap();
-        assert!(half.message().starts_with("AWS_SECRET_ACCESS_KEY: it is not set"), "{half}");
+        assert!(half.message().starts_with("AWS_SECRET_ACCESS_KEY: not set"), "{half}");
         let half = told(&[("AWS_SECRET_ACCESS_KEY", "hunter2")]).err().unwrap();
-        assert!(half.message().starts_with("AWS_ACCESS_KEY_ID: it is not set"), "{half}");
+        assert!(half.message().starts_with("AWS_ACCESS_KEY_ID: not set"), "{half}");
     }
 }

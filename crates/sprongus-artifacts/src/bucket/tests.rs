@@ -77,7 +77,7 @@ async fn an_upload_that_breaks_off_or_is_dropped_is_given_up() {
     let first = || Ok(Bytes::from(vec![0; upload::PART + 1]));
     let broken = Err(io::ErrorKind::ConnectionReset.into());
     let error = bucket.put(&key(), body(vec![first(), broken])).await.unwrap_err();
-    assert_eq!(error.message(), "an artifact's bytes broke off: connection reset");
+    assert_eq!(error.message(), "an artifact was cut off: connection reset");
     assert_eq!(server.uploads("ours").unwrap(), [""; 0]);
 
     let dropped = key();
@@ -114,13 +114,13 @@ async fn a_place_that_does_not_serve_is_unavailable_and_its_secret_is_not_told()
         missing.get(&key(), 0..1).await.err().unwrap(),
         missing.delete(&key()).await.unwrap_err(),
     ];
-    assert_eq!(errors[1].message(), "an artifact's bytes cannot be written: NoSuchBucket");
+    assert_eq!(errors[1].message(), "cannot write an artifact: NoSuchBucket");
 
     let url = server.url();
     drop(server);
     let gone = Bucket::on(Ok(settings(&url)), "ours", "");
     errors.push(gone.put(&key(), body(vec![Ok("a".into())])).await.unwrap_err());
-    assert_eq!(errors[4].message(), "an artifact's bytes cannot be written: nobody answers there");
+    assert_eq!(errors[4].message(), "cannot write an artifact: no answer from the server");
 
     let plain = Bucket::on(Ok(settings(&url).with_allow_http(false)), "ours", "");
     errors.push(plain.check().await.unwrap_err());

@@ -190,7 +190,7 @@ async fn a_body_that_breaks_off_leaves_nothing() {
         let broken = io::Error::from(ErrorKind::ConnectionReset);
         let key = key();
         let error = scene.folder.put(&key, body(vec![Ok(vec![0; before].into()), Err(broken)])).await;
-        assert_eq!(error.unwrap_err().message(), "an artifact's bytes broke off: connection reset");
+        assert_eq!(error.unwrap_err().message(), "an artifact was cut off: connection reset");
         assert_eq!(scene.files(), Vec::<PathBuf>::new(), "after {before} bytes");
         scene.folder.delete(&key).await.unwrap();
     }

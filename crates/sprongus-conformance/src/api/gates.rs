@@ -51,13 +51,13 @@ pub async fn an_answer_to_a_named_step_is_given_once(api: Api) {
     let elsewhere = StepId::of(id, 9, 9);
     let error = refused(api.approve(id, Some(elsewhere)).await);
     assert_eq!(error.code(), ErrorCode::IllegalTransition);
-    assert_eq!(error.message(), format!("cannot approve: the run waits at step {step}, not there"));
+    assert_eq!(error.message(), format!("cannot approve: the run is waiting at another step: {step}"));
     let run = api.approve(id, Some(step)).await.unwrap();
     assert_eq!((run.state, run.waiting_for()), (State::Queued, None));
     assert_eq!(api.approve(id, Some(step)).await.unwrap(), run);
     let rejected = api.runs.answer(id, Some(step), Answer::Rejected, Some("no".to_owned())).await;
     let error = refused(rejected);
-    assert_eq!(error.message(), "cannot reject: the run is queued and does not wait");
+    assert_eq!(error.message(), "cannot reject: not waiting at a gate: the run is queued");
     assert_eq!(api.told(id).await[2..], [EventType::Waiting, EventType::Approved]);
     let event = api.runs.events(id, 3, 1).await.unwrap().remove(0);
     assert_eq!((event.actor.as_str(), event.step_id), ("tester", Some(step)));
@@ -73,7 +73,7 @@ pub async fn an_answer_without_a_name_is_for_the_gate_of_now(api: Api) {
     api.approve(id, None).await.unwrap();
     let error = refused(api.approve(id, None).await);
     assert_eq!(error.code(), ErrorCode::IllegalTransition);
-    assert_eq!(error.message(), "cannot approve: the run is queued and does not wait");
+    assert_eq!(error.message(), "cannot approve: not waiting at a gate: the run is queued");
     let claimed = api.runs.claim_next(&worker("w2"), 1).await.unwrap().remove(0);
     let resume = claimed.resume.as_ref().unwrap();
     assert_eq!((resume.gate.step_id, resume.gate.answer), (first, Some(Answer::Approved)));
@@ -81,7 +81,7 @@ pub async fn an_answer_without_a_name_is_for_the_gate_of_now(api: Api) {
     assert_eq!((resume.steps[0].id, resume.steps[0].name.as_str()), (first, "sign-off"));
     let hold = hold_of(&claimed);
     let error = refused(api.approve(id, None).await);
-    assert_eq!(error.message(), "cannot approve: the run is running and does not wait");
+    assert_eq!(error.message(), "cannot approve: not waiting at a gate: the run is running");
     let second = StepId::of(id, hold.epoch, 1);
     api.runs.wait(&hold, second, None).await.unwrap();
     let error = refused(api.approve(id, Some(first)).await);
@@ -104,7 +104,10 @@ pub async fn a_rejection_needs_a_reason_and_ends_the_run(api: Api) {
     let run = reject(None).await.unwrap();
     assert_eq!((run.state, run.error.as_deref()), (State::Failed, Some("rejected: not like this")));
     assert_eq!(reject(Some(step)).await.unwrap(), run);
-    assert_eq!(refused(reject(None).await).message(), "cannot reject: the run is failed and does not wait");
+    assert_eq!(
+        refused(reject(None).await).message(),
+        "cannot reject: not waiting at a gate: the run is failed"
+    );
     assert_eq!(api.told(id).await[2..], [EventType::Waiting, EventType::Rejected, EventType::Failed]);
 }
 

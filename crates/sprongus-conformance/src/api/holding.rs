@@ -53,12 +53,12 @@ pub async fn a_named_claim_gives_the_same_runs_again(api: Api) {
     let again = api.runs.claim(named.clone()).await.unwrap();
     assert_eq!(bare(&again), bare(&first));
     let void = refused(api.runs.succeed(&hold_of(&first[0]), None, None).await);
-    assert_eq!(void.message(), "lease lost: the lease token is not the one that the claim gave last");
+    assert_eq!(void.message(), "lease lost: the lease token is not from the latest claim");
     api.runs.succeed(&hold_of(&again[0]), None, None).await.unwrap();
     assert_eq!(bare(&api.runs.claim(named.clone()).await.unwrap()), bare(&first[1..]));
     let other = ClaimRequest { worker_id: worker("w2"), ..named };
     let taken = refused(api.runs.claim(other).await);
-    assert_eq!((taken.code(), taken.message()), (ErrorCode::Conflict, "the claim's name is taken"));
+    assert_eq!((taken.code(), taken.message()), (ErrorCode::Conflict, "the claim id is already in use"));
     assert_eq!(
         api.runs.claim_next(&worker("w"), 9).await.unwrap().len(),
         2,
@@ -89,7 +89,7 @@ pub async fn a_stale_hold_is_good_for_nothing(api: Api) {
     let forged = forged(&hold);
     let tokenless = Hold { token: LeaseToken::default(), ..hold.clone() };
     let cases = [
-        (forged, "lease lost: the lease token is not the one that the claim gave last"),
+        (forged, "lease lost: the lease token is not from the latest claim"),
         (tokenless, "lease lost: the report has no lease token"),
         (stale, "lease lost: epoch 1 has passed, the run is at epoch 2"),
         (thief, "lease lost: another worker holds the run"),

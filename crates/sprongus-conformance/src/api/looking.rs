@@ -84,7 +84,7 @@ pub async fn steps_are_shown_in_their_order(api: Api) {
     for tokens_out in [MAX_TOKENS + 1, u64::MAX] {
         let absurd = StepReport { tokens_out: Some(tokens_out), ..step(2, "absurd", StepStatus::Completed) };
         let error = refused(api.runs.record(&hold, vec![absurd], vec![]).await);
-        let wanted = "a step's tokens must be 1000000000 at most";
+        let wanted = "a step's tokens must be at most 1000000000";
         assert_eq!((error.code(), error.message()), (ErrorCode::Validation, wanted));
     }
     assert_eq!(api.runs.steps(hold.id).await.unwrap(), steps, "nothing of it is kept");
@@ -160,7 +160,7 @@ pub async fn a_cursor_is_good_for_its_own_list_alone(api: Api) {
         let error = refused(api.runs.list(&filter).await);
         assert_eq!(error.code(), ErrorCode::Validation);
         assert_eq!(error.message(), "the cursor does not belong to this list");
-        assert_eq!(error.hint(), "use `nextCursor` of the page before, with the same filters");
+        assert_eq!(error.hint(), "use `nextCursor` from the previous page, with the same filters");
     }
 }
 

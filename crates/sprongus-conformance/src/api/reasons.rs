@@ -77,7 +77,7 @@ pub async fn a_run_says_that_it_is_put_off_or_that_its_kind_is_paused(api: Api) 
     assert!(api.runs.list(&filter).await.unwrap().data.iter().any(|run| run.id == delayed.id));
     let impossible = ListFilter { states: vec![sprongus_core::state::State::Failed], ..filter };
     let error: Error = refused(api.runs.list(&impossible).await);
-    assert_eq!(error.message(), "only queued runs wait, so no other state waits for kind_paused");
+    assert_eq!(error.message(), "only queued runs can wait for kind_paused");
 }
 
 /// The inbox of approvals holds what waits, under the name of its step, and nothing that was answered.

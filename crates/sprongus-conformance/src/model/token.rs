@@ -65,7 +65,7 @@ impl Tenant {
 
     pub(super) fn revoke_token(&mut self, caller: &Caller, id: TokenId, now: Timestamp) -> Result<Token> {
         let (token, _) = self.tokens.get_mut(&id).ok_or_else(|| {
-            Error::not_found(format_args!("token: {id}")).with_hint("`sprongus token list` shows them")
+            Error::not_found(format_args!("token: {id}")).with_hint("list them with `sprongus token list`")
         })?;
         let before = token.clone();
         token.revoked_at = token.revoked_at.or(Some(now));

@@ -127,7 +127,7 @@ pub async fn bytes_get_a_row_while_they_are_expected(f: Fixture) {
     f.store.heartbeat(&f.caller, vec![hold.clone()], lease).await.unwrap().remove(0).unwrap();
     let put = |location| f.store.put_file(&f.caller, &hold, written(named("a"), location));
     let never = refused(put("l/never").await);
-    let words = "the upload took too long, and what it wrote may be gone";
+    let words = "the upload took too long; its bytes may have been deleted";
     assert_eq!((never.code(), never.message()), (ErrorCode::Unavailable, words));
     f.store.expect_blob("l/late", f.now().plus(UPLOAD)).await.unwrap();
     f.turn(Duration::from_millis(1));
@@ -207,7 +207,7 @@ pub async fn a_run_keeps_a_thousand_artifacts(f: Fixture) {
     f.keep(&hold, FileName::Workdir, "l/workdir").await.unwrap();
     let error = refused(f.keep(&hold, named("more"), "l/more").await);
     assert_eq!(error.code(), ErrorCode::Validation);
-    assert_eq!(error.message(), "a run keeps at most 1000 artifacts");
+    assert_eq!(error.message(), "a run can have at most 1000 artifacts");
     f.keep(&hold, named("7"), "l/other").await.unwrap();
     f.keep(&hold, FileName::Workdir, "l/workdir2").await.unwrap();
     assert_eq!(f.listed(&hold).await.len(), MAX_ARTIFACTS);

@@ -87,7 +87,10 @@ pub async fn nobody_speaks_for_the_worker_of_another_api_token(f: Fixture) {
             refused(f.store.forget_worker(&stranger.caller, &worker("w1")).await),
         ];
         for error in errors {
-            assert_eq!((error.code(), error.message()), (ErrorCode::Conflict, "the worker's id is taken"));
+            assert_eq!(
+                (error.code(), error.message()),
+                (ErrorCode::Conflict, "the worker id is already in use")
+            );
         }
     }
     assert_eq!(f.store.workers(&f.caller).await.unwrap(), before);

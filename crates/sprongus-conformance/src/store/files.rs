@@ -83,7 +83,7 @@ pub async fn an_artifact_that_is_too_large_is_not_kept(f: Fixture) {
     let error = refused(stage.put("more", body(&[&most, b"1"])).await);
     assert_eq!(
         (error.code(), error.message()),
-        (ErrorCode::PayloadTooLarge, "an artifact is at most 5000 bytes")
+        (ErrorCode::PayloadTooLarge, "an artifact can have at most 5000 bytes")
     );
     assert_eq!(stage.blobs.keys(), before);
     assert_eq!(stage.runs.artifacts(stage.hold.id).await.unwrap().len(), 1);

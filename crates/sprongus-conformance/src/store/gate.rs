@@ -85,11 +85,11 @@ pub async fn what_does_not_wait_is_not_answered(f: Fixture) {
     let error = refused(f.answer(run.id, Answer::Approved, None).await);
     assert_eq!(
         (error.code(), error.message()),
-        (ErrorCode::IllegalTransition, "cannot approve: the run is queued and does not wait",)
+        (ErrorCode::IllegalTransition, "cannot approve: not waiting at a gate: the run is queued",)
     );
     let hold = hold_of(&f.take_one("w").await);
     let error = refused(f.answer(run.id, Answer::Rejected, Some("no")).await);
-    assert_eq!(error.message(), "cannot reject: the run is running and does not wait");
+    assert_eq!(error.message(), "cannot reject: not waiting at a gate: the run is running");
     f.wait(&hold, None).await.unwrap();
     let step_id = Some(StepId::of(run.id, 1, 7));
     let elsewhere = RunCommand::Answer { step_id, answer: Answer::Approved, comment: None };
@@ -149,7 +149,7 @@ pub async fn two_answers_at_once_are_one_answer(f: Fixture) {
     let error = refused(f.answer(hold.id, Answer::Approved, None).await);
     assert_eq!(
         (error.code(), error.message()),
-        (ErrorCode::IllegalTransition, "cannot approve: the run is canceled and does not wait")
+        (ErrorCode::IllegalTransition, "cannot approve: not waiting at a gate: the run is canceled")
     );
 }
 

@@ -117,7 +117,7 @@ pub async fn a_named_claim_is_for_its_own_api_token_alone(f: Fixture) {
     let before = f.get(given.run.id).await;
     for stranger in [&other, &f] {
         let error = refused(stranger.ask_to_claim(&named("w", "claim-1")).await);
-        assert_eq!((error.code(), error.message()), (ErrorCode::Conflict, "the claim's name is taken"));
+        assert_eq!((error.code(), error.message()), (ErrorCode::Conflict, "the claim id is already in use"));
     }
     assert_eq!(f.get(given.run.id).await, before);
     f.beat(&hold_of(&given)).await.expect("the hold is as it was");
@@ -135,7 +135,7 @@ pub async fn a_named_claim_gives_a_narrowed_caller_nothing_it_may_not_touch(f: F
     let all = f.claim(&named("w", "all")).await.claimed.remove(0);
     for (narrowed, name) in [("p2", "one"), ("p1", "all")] {
         let error = refused(f.narrowed(&[narrowed]).ask_to_claim(&named("w", name)).await);
-        assert_eq!((error.code(), error.message()), (ErrorCode::Conflict, "the claim's name is taken"));
+        assert_eq!((error.code(), error.message()), (ErrorCode::Conflict, "the claim id is already in use"));
     }
     f.beat(&hold_of(&one)).await.expect("the hold is as it was");
     f.beat(&hold_of(&all)).await.expect("the hold is as it was");

@@ -19,7 +19,7 @@ pub(super) fn read(text: &[u8]) -> Result<Value, JsonFault> {
         JsonFault::new(JsonFaultKind::NotUtf8, "not UTF-8").at_offset(sound, sound.len())
     })?;
     if text.trim_ascii().is_empty() {
-        return Err(JsonFault::new(JsonFaultKind::Empty, "the text is empty"));
+        return Err(JsonFault::new(JsonFaultKind::Empty, "empty text"));
     }
     if text.starts_with('\u{feff}') {
         let fault = JsonFault::new(JsonFaultKind::Syntax, "it starts with a byte order mark");
@@ -93,7 +93,7 @@ fn explain(error: &serde_json::Error) -> (JsonFaultKind, String) {
     let words = text.split(" at line ").next().unwrap_or("");
     match words {
         "number out of range" => (JsonFaultKind::Number, NUMBER.to_owned()),
-        "trailing characters" => (JsonFaultKind::Trailing, "more text after the document".to_owned()),
+        "trailing characters" => (JsonFaultKind::Trailing, "trailing text after the document".to_owned()),
         "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
             (JsonFaultKind::Surrogate, "lone surrogate".to_owned())
         }

@@ -103,7 +103,7 @@ fn a_fault_says_what_and_where() {
     assert!((13..=17).contains(&duplicate.column), "{duplicate}");
     assert_eq!(duplicate.pointer.as_deref(), Some("/é/a"));
     assert!(duplicate.to_string().ends_with(r#": duplicate key "a""#), "{duplicate}");
-    assert_eq!(fault("").to_string(), "invalid JSON: the text is empty");
+    assert_eq!(fault("").to_string(), "invalid JSON: empty text");
     assert_eq!(
         fault("[1,\n 2").to_string(),
         "invalid JSON at line 2, column 2: the text ends while parsing a list"

@@ -18,7 +18,7 @@ pub fn put(run: &Run, hold: &Hold, name: &FileName, kept: usize, act: Act<'_>) -
     admit(run, hold, act)?;
     match name {
         FileName::Artifact(_) if kept >= MAX_ARTIFACTS => {
-            Err(Error::validation(format!("a run keeps at most {MAX_ARTIFACTS} artifacts")))
+            Err(Error::validation(format!("a run can have at most {MAX_ARTIFACTS} artifacts")))
         }
         FileName::Artifact(_) | FileName::Workdir => Ok(()),
     }
@@ -38,8 +38,8 @@ pub fn is_done_with_workdir(run: &Run) -> bool {
 
 /// The refusal of what has more bytes than `most`.
 pub fn too_large(most: u64) -> Error {
-    Error::new(ErrorCode::PayloadTooLarge, format!("an artifact is at most {most} bytes"))
-        .with_hint("keep less, or raise max_size in the [artifacts] of sprongus.toml")
+    Error::new(ErrorCode::PayloadTooLarge, format!("an artifact can have at most {most} bytes"))
+        .with_hint("store less, or raise max_size under [artifacts] in sprongus.toml")
 }
 
 /// Whether written bytes may still get a row at `now`; `due` is when they are to be deleted, none where nobody expects them.
@@ -50,15 +50,15 @@ pub fn expected(due: Option<Timestamp>, now: Timestamp) -> Result<()> {
     if due.is_some_and(|due| due > now) {
         return Ok(());
     }
-    let late = "the upload took too long, and what it wrote may be gone";
-    Err(Error::new(ErrorCode::Unavailable, late).with_hint("send the bytes again"))
+    let late = "the upload took too long; its bytes may have been deleted";
+    Err(Error::new(ErrorCode::Unavailable, late).with_hint("send the artifact again"))
 }
 
 /// That a run keeps no such file.
 pub fn missing(name: &FileName) -> Error {
     match name {
         FileName::Artifact(name) => Error::not_found(format_args!("artifact: {name}"))
-            .with_hint("`sprongus runs artifacts` shows those of a run"),
+            .with_hint("list them with `sprongus runs artifacts`"),
         FileName::Workdir => Error::not_found("work directory of the run"),
     }
 }

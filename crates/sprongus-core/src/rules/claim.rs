@@ -46,7 +46,7 @@ pub fn check(request: &ClaimRequest) -> Result<()> {
 pub fn check_lease(lease: Duration) -> Result<()> {
     if lease < LEASE_RANGE.0 || lease > LEASE_RANGE.1 {
         let given = lease.as_millis();
-        return Err(Error::validation(format!("a lease lasts 1 s to 1 h, in milliseconds: {given}")));
+        return Err(Error::validation(format!("a lease must last 1 s to 1 h, in milliseconds: {given}")));
     }
     Ok(())
 }
@@ -139,8 +139,8 @@ impl Remembered {
 /// The refusal of a claim under a name that belongs to somebody else's, or to one that gave what the caller may not see. It says
 /// nothing of that claim.
 pub fn name_taken() -> Error {
-    Error::new(ErrorCode::Conflict, "the claim's name is taken")
-        .with_hint("use another claimId: one that is fresh for each claim")
+    Error::new(ErrorCode::Conflict, "the claim id is already in use")
+        .with_hint("use a new claimId for each claim")
 }
 
 /// A claim repeated by its name: the run under a new token, if it is still held under `epoch` of that claim. The token before is void.

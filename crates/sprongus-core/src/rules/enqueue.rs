@@ -254,9 +254,9 @@ pub fn unknown_agent_task(id: &AgentTaskId) -> Error {
 pub fn out_of_reach(project: Option<&ProjectId>) -> Error {
     match project {
         Some(project) => Error::not_found(format_args!("project: {project}"))
-            .with_hint("`sprongus projects list` shows those of this token"),
-        None => Error::validation("this token is narrowed to projects: name one")
-            .with_hint("say --project, or projectId over HTTP"),
+            .with_hint("`sprongus projects list` shows the projects of this token"),
+        None => Error::validation("this token is restricted to projects: name one")
+            .with_hint("use --project, or projectId over HTTP"),
     }
 }
 

@@ -38,7 +38,7 @@ fn lease_ran_out(run: &Run, act: Act<'_>) -> Option<Transition> {
     }
     end(next, State::Failed, act);
     let error = if crashes >= MAX_CRASHES {
-        format!("lost its worker {crashes} times: the run may be what ends it")
+        format!("lost its worker {crashes} times; the run may be crashing its workers")
     } else {
         format!("lost its worker on attempt {attempt} of {most}")
     };
@@ -68,7 +68,7 @@ fn gate_ran_out(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Option<Tran
     let mut change = Transition::of(run);
     change.fail_step(waits_at, act);
     end(&mut change.run, State::Failed, act);
-    let error = "nobody answered the gate in time";
+    let error = "the gate expired without an answer";
     change.run.error = Some(error.to_owned());
     let payload = json!({"error": error, "reason": "approval_timed_out"});
     change.tell_of(Some(step_id), EventType::Failed, act, payload);
@@ -79,7 +79,7 @@ fn unstarted_too_long(run: &Run, act: Act<'_>) -> Option<Transition> {
     let expire_at = run.expire_at.filter(|_| is_expired(run, act.now))?;
     let mut change = Transition::of(run);
     end(&mut change.run, State::Failed, act);
-    let error = format!("no worker started it before {expire_at}");
+    let error = format!("not started before it expired at {expire_at}");
     let payload = json!({"error": error, "reason": "expired"});
     change.run.error = Some(error);
     change.tell(EventType::Failed, act, payload);

@@ -138,7 +138,7 @@ fn succeed(
             if run.result.as_ref() == result && run.output_ref.as_deref() == output_ref {
                 return Ok(WriteSet::default());
             }
-            return Err(Error::new(ErrorCode::Conflict, "the run has succeeded with another result"));
+            return Err(Error::new(ErrorCode::Conflict, "the run already succeeded with a different result"));
         }
     }
     let mut change = Transition::of(run);

@@ -80,7 +80,7 @@ pub fn answer(
         None => {}
     }
     if gate.until.is_some_and(|until| until <= act.now) {
-        return Err(Error::new(ErrorCode::IllegalTransition, "the gate's time is over"));
+        return Err(Error::new(ErrorCode::IllegalTransition, "the gate has expired"));
     }
     let step_id = gate.step_id;
     let mut change = Transition::of(run);
@@ -112,9 +112,9 @@ fn not_waiting(run: &Run, verb: Verb) -> Error {
     let message = match run.waiting_for() {
         Some(gate) => {
             let at = gate.step_id.to_string();
-            format!("cannot {}: the run waits at step {}, not there", verb.as_str(), excerpt(&at, 64))
+            format!("cannot {}: the run is waiting at another step: {}", verb.as_str(), excerpt(&at, 64))
         }
-        None => format!("cannot {}: the run is {} and does not wait", verb.as_str(), run.state),
+        None => format!("cannot {}: not waiting at a gate: the run is {}", verb.as_str(), run.state),
     };
     Error::new(ErrorCode::IllegalTransition, message)
 }

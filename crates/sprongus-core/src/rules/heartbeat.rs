@@ -49,7 +49,7 @@ pub fn check_distinct(ids: impl IntoIterator<Item = crate::ids::RunId>) -> Resul
     let mut seen = std::collections::HashSet::new();
     for id in ids {
         if !seen.insert(id) {
-            return Err(Error::validation(format!("named twice in one call: {id}")));
+            return Err(Error::validation(format!("listed twice in one call: {id}")));
         }
     }
     Ok(())

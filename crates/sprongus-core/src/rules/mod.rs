@@ -80,7 +80,7 @@ fn stand(run: &Run, hold: &Hold, verb: Verb, now: Timestamp) -> Result<Standing>
 fn lease_lost(run: &Run, hold: &Hold, now: Timestamp) -> Error {
     let why = match run.state {
         State::Succeeded | State::Failed | State::Canceled => format!("the run is {}", run.state),
-        State::Queued => "the run is queued again".to_owned(),
+        State::Queued => "the run has been queued again".to_owned(),
         State::Running if run.epoch != hold.epoch => {
             format!("epoch {} has passed, the run is at epoch {}", hold.epoch, run.epoch)
         }
@@ -89,10 +89,10 @@ fn lease_lost(run: &Run, hold: &Hold, now: Timestamp) -> Error {
         }
         State::Running if run.lease_expires_at.is_some_and(|end| end <= now) => {
             let late = run.lease_expires_at.map(|end| now.since(end)).unwrap_or_default();
-            format!("the lease ran out {} ms ago", late.as_millis())
+            format!("the lease expired {} ms ago", late.as_millis())
         }
         State::Running if hold.token.is_absent() => "the report has no lease token".to_owned(),
-        State::Running => "the lease token is not the one that the claim gave last".to_owned(),
+        State::Running => "the lease token is not from the latest claim".to_owned(),
     };
     Error::new(ErrorCode::LeaseLost, format!("lease lost: {why}"))
 }

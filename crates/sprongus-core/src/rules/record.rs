@@ -47,7 +47,7 @@ pub fn check(steps: &[StepReport], lines: &[LogLine]) -> Result<()> {
     for step in steps {
         check_name(&step.name)?;
         if step.tokens_in.max(step.tokens_out) > Some(MAX_TOKENS) {
-            return Err(Error::validation(format!("a step's tokens must be {MAX_TOKENS} at most")));
+            return Err(Error::validation(format!("a step's tokens must be at most {MAX_TOKENS}")));
         }
     }
     Ok(())

@@ -107,31 +107,31 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "bearer_token",
-        "bearer token of an HTTP header",
+        "bearer token in an HTTP header",
         r"(?:[Bb]earer|BEARER)[ +]+([A-Za-z0-9._~+/=-]{20,})",
         &["bearer", "Bearer", "BEARER"],
     ),
     rule(
         "basic_auth",
-        "user and password of an HTTP header",
+        "user and password in an HTTP header",
         r"uthorization[^A-Za-z0-9]{1,8}[Bb]asic +([A-Za-z0-9+/=_-]{8,})",
         &["uthorization"],
     ),
     rule(
         "url_password",
-        "password in an address",
+        "password in a URL",
         r#"://[^][:space:]/?#:@"'<>]*:((?:[^][:space:]/?#@"'<>$]|\$[^][:space:]/?#@"'<>{(])[^][:space:]/?#@"'<>]*)@"#,
         &["://"],
     ),
     rule(
         "url_query",
-        "credential in the query of an address",
+        "credential in the query of a URL",
         r"[?&](?:access_token|api_key|apikey|client_secret)=([A-Za-z0-9._~%+/=-]{12,})",
         &["access_token=", "api_key=", "apikey=", "client_secret="],
     ),
     rule(
         "assigned_credential",
-        "credential assigned in a text",
+        "credential assigned in text",
         r#"(?:[Pp]assword|PASSWORD|[Pp]asswd|PASSWD|[Pp]asswort|PASSWORT|[Pp]assphrase|PASSPHRASE|[Aa]pi[_-]?[Kk]ey|API[_-]?KEY|[Ss]ecret[_-]?[Kk]ey|SECRET[_-]?KEY|[Aa]ccess[_-]?[Kk]ey|ACCESS[_-]?KEY|[Aa]ccount[_-]?[Kk]ey|[Aa]ccess[_-]?[Tt]oken|ACCESS[_-]?TOKEN|[Aa]uth[_-]?[Tt]oken|AUTH[_-]?TOKEN|[Cc]lient[_-]?[Ss]ecret|CLIENT[_-]?SECRET) ?= ?["']?([0-9][^]\[[:space:]"'<>${}()*;&,|:.\\]{3,}|[^]\[[:space:]0-9"'<>${}()*;&,|:./~\\](?:[^]\[[:space:]0-9"'<>${}()*;&,|:.\\]?[0-9][^]\[[:space:]"'<>${}()*;&,|:.\\]{2,}|[^]\[[:space:]0-9"'<>${}()*;&,|:.\\]{2,}[0-9][^]\[[:space:]"'<>${}()*;&,|:.\\]*))"#,
         &[
             "assword",
@@ -170,7 +170,7 @@ pub const RULES: &[Rule] = &[
     ),
     rule(
         "command_password",
-        "password among a command's arguments",
+        "password in command arguments",
         r#"(?:^|[^A-Za-z0-9])(?:(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)(?: +[^][:space:];|&]+)* +-p|sshpass +-p *|redis-cli(?: +[^][:space:];|&]+)* +-a +|curl(?: +[^][:space:];|&]+)* +(?:-u *|--user[ =]+)["']?[^][:space:]:"'$]+:)["']?([^]\[[:space:]"'<>${}()*;&,|\\]{3,})"#,
         &["mysql", "mariadb", "sshpass", "redis-cli", "curl"],
     ),

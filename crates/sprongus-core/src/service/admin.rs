@@ -27,8 +27,8 @@ impl Admin for CallerRuns {
 
     async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
         if *id == WorkspaceId::local() {
-            return Err(Error::new(ErrorCode::Conflict, format!("the workspace {id} cannot be deleted"))
-                .with_hint("every database has it, and its admins operate the server"));
+            return Err(Error::new(ErrorCode::Conflict, format!("cannot delete the workspace: {id}"))
+                .with_hint("every database needs it, and its admins operate the server"));
         }
         self.store().delete_workspace(&self.caller, id).await?;
         self.sweep_behind().await;

@@ -75,7 +75,7 @@ impl Files {
         let range = match range {
             None => 0..size,
             Some(range) => range.of(size).ok_or_else(|| {
-                Error::validation(format!("the range holds no byte of the artifact's {size}"))
+                Error::validation(format!("range outside the artifact: its size is {size}"))
             })?,
         };
         if range.is_empty() {

@@ -192,20 +192,20 @@ impl Waiting {
             Self::Time { until, cause, .. } => {
                 let text = match cause {
                     TimeCause::Delay => "its scheduled time",
-                    TimeCause::Backoff => "its next attempt, as the last one failed",
+                    TimeCause::Backoff => "its next attempt, after a failure",
                 };
                 (text.to_owned(), "due", *until, false)
             }
             Self::KindPaused { since, by, at } => {
                 let by = by.as_deref().map(|by| format!(" by {}", excerpt(by, 40))).unwrap_or_default();
                 let (label, time) = at.map_or(("due", *since), |at| ("paused", at));
-                (format!("its kind, which was paused{by}"), label, time, true)
+                (format!("its kind, paused{by}"), label, time, true)
             }
             Self::Worker { since, workers, place } => {
                 let text = match workers {
-                    Serving::None => "a worker: none serves its kind",
-                    Serving::Draining => "a worker: those that serve its kind are draining",
-                    Serving::AllBusy => "a worker: those that serve its kind are busy",
+                    Serving::None => "a worker: no worker serves its kind",
+                    Serving::Draining => "a worker: all that serve its kind are draining",
+                    Serving::AllBusy => "a worker: all that serve its kind are busy",
                     Serving::Available => "a worker",
                 };
                 let place = place.map(|place| format!(", number {place} in the queue")).unwrap_or_default();

@@ -24,21 +24,21 @@ impl Address {
     pub fn read(text: &str) -> Result<Self> {
         let refuse = |message: &str| {
             Err(Error::validation(message.to_owned())
-                .with_hint("name the server as `http://localhost:3000` or `https://sprongus.example.org`"))
+                .with_hint("use a URL such as `http://localhost:3000` or `https://sprongus.example.org`"))
         };
-        let Ok(url) = Url::parse(text.trim()) else { return refuse("the server's address is no URL") };
+        let Ok(url) = Url::parse(text.trim()) else { return refuse("the server address is not a URL") };
         let is_tls = match url.scheme() {
             "https" => true,
             "http" => false,
-            _ => return refuse("the server's URL does not begin with http:// or https://"),
+            _ => return refuse("the server URL must begin with http:// or https://"),
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return refuse("the server's URL holds a user or a password; the token is given apart");
+            return refuse("the server URL must not contain a user or password; pass the token separately");
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return refuse("the server's URL holds a query");
+            return refuse("the server URL must not contain a query");
         }
-        let Some(host) = url.host_str() else { return refuse("the server's URL names no host") };
+        let Some(host) = url.host_str() else { return refuse("the server URL has no host") };
         let is_loopback = is_loopback(host);
         let host = match url.port() {
             Some(port) => format!("{host}:{port}"),

@@ -131,7 +131,7 @@ impl Reply {
         if self.is_json || self.body.is_empty() {
             return Ok(());
         }
-        Err(failure::no_server(&self.host, "it answered with something else than JSON"))
+        Err(failure::no_server(&self.host, "it did not respond with JSON"))
     }
 
     /// The answer's JSON.
@@ -140,9 +140,9 @@ impl Reply {
         // What serde says quotes the value it met, which belongs in no log.
         serde_json::from_slice(&self.body).map_err(|fault| {
             let place =
-                format!("{:?} fault in line {} column {}", fault.classify(), fault.line(), fault.column());
-            Error::internal(format!("the answer of {} cannot be understood", self.host))
-                .with_hint("compare `sprongus --version` here and there: the server may be a newer one")
+                format!("{:?} error at line {} column {}", fault.classify(), fault.line(), fault.column());
+            Error::internal(format!("cannot understand the response from {}", self.host))
+                .with_hint("compare `sprongus --version` on both sides: the server may be newer")
                 .with_source(place)
         })
     }
@@ -197,10 +197,10 @@ impl RunsClient {
             if !may_repeat || since.saturating_add(pause) > failure.patience {
                 return Err(failure.into_refused(ask.is_repeatable, is_doubtful));
             }
-            tracing::debug!(path = ask.path, error = ?failure.error, ?pause, "a call failed, it is repeated");
+            tracing::debug!(path = ask.path, error = ?failure.error, ?pause, "a request failed and is being repeated");
             tokio::time::sleep(pause).await;
         }
-        Err(Error::internal("a call was repeated too often").into())
+        Err(Error::internal("a request was repeated too often").into())
     }
 
     /// What is asked, for one try.

@@ -67,7 +67,7 @@ fn client(
     #[cfg(target_os = "linux")]
     let builder = builder.tcp_user_timeout(unheard);
     let builder = if address.is_loopback() { builder.no_proxy() } else { builder };
-    builder.build().map_err(|error| Error::internal("the HTTP client cannot be set up").with_source(error))
+    builder.build().map_err(|error| Error::internal("cannot set up the HTTP client").with_source(error))
 }
 
 fn headers(token: &TokenSecret, options: &Options) -> Result<HeaderMap> {
@@ -97,13 +97,13 @@ fn tls(address: &Address) -> Result<ClientConfig> {
         let (trusted, _) = authorities.add_parsable_certificates(found.certs);
         if trusted == 0 {
             let message =
-                format!("no certificate authority is trusted here, so {} is not either", address.host());
+                format!("no trusted certificate authorities, so cannot connect to {}", address.host());
             return Err(Error::new(ErrorCode::Unavailable, message)
-                .with_hint("install ca-certificates, or name a file of authorities in SSL_CERT_FILE"));
+                .with_hint("install ca-certificates, or set SSL_CERT_FILE"));
         }
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::internal("TLS cannot be set up").with_source(error))?;
+        .map_err(|error| Error::internal("cannot set up TLS").with_source(error))?;
     Ok(config.with_root_certificates(authorities).with_no_client_auth())
 }

@@ -142,9 +142,8 @@ async fn whole(client: &RunsClient, sent: &[Sent]) -> Result<Vec<Result<Enqueued
     }
     let ask = batch(&bodies, true)?;
     if ask.size() > MAX_BATCH_BODY_BYTES {
-        let message =
-            format!("a batch that is made whole is at most {} MiB over HTTP", MAX_BATCH_BODY_BYTES >> 20);
-        return Err(Error::new(ErrorCode::PayloadTooLarge, message).with_hint("make it in parts"));
+        let message = format!("a batch over HTTP must be at most {} MiB", MAX_BATCH_BODY_BYTES >> 20);
+        return Err(Error::new(ErrorCode::PayloadTooLarge, message).with_hint("enqueue it in parts"));
     }
     match client.send(&ask).await {
         Ok(reply) => answers(sent.iter(), reply.read::<Answers<Item>>()?),

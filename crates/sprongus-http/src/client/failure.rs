@@ -79,7 +79,7 @@ impl Failure {
     pub fn into_refused(self, is_repeatable: bool, is_repeat: bool) -> Refused {
         let error = match self.fate {
             Fate::Doubtful if !is_repeatable => {
-                self.error.with_hint("it may have been done: look before you ask for it again")
+                self.error.with_hint("it may have been done; check before you repeat it")
             }
             Fate::Doubtful | Fate::NotDone | Fate::Final => self.error,
         };
@@ -93,22 +93,21 @@ fn unavailable(message: String) -> Error {
 
 /// There is an answer, but not one of ours.
 pub fn no_server(host: &str, but: &str) -> Error {
-    unavailable(format!("no sprongus server is at {host}: {but}")).with_hint(
-        "check the URL: it is that of `sprongus serve`, with the path under which a proxy shows it",
-    )
+    unavailable(format!("no sprongus server at {host}: {but}"))
+        .with_hint("check the URL: use that of `sprongus serve`, with the proxy's path if there is one")
 }
 
 /// An answer larger than is kept.
 pub fn too_large(host: &str, largest: usize) -> Failure {
-    let message = format!("the answer of {host} is over {} MiB", largest >> 20);
-    let error = Error::new(ErrorCode::PayloadTooLarge, message).with_hint("ask for less at once");
+    let message = format!("the response from {host} is over {} MiB", largest >> 20);
+    let error = Error::new(ErrorCode::PayloadTooLarge, message).with_hint("request less at once");
     Failure::new(error, Fate::Final)
 }
 
 /// No answer in time.
 pub fn too_late(host: &str, within: Duration) -> Failure {
     // Who is that slow will not be quicker for being asked twice.
-    let message = format!("{host} did not answer in time ({} s)", within.as_secs());
+    let message = format!("no response from {host} within {} s", within.as_secs());
     Failure { patience: Duration::ZERO, ..Failure::new(unavailable(message), Fate::Doubtful) }
 }
 
@@ -117,7 +116,7 @@ pub fn of_connection(host: &str, error: reqwest::Error) -> Failure {
     // The URL holds ids at most, but is noise in a message that names the host.
     let error = error.without_url();
     if error.is_builder() {
-        return Failure::of_ours(Error::internal("a request cannot be sent").with_source(error));
+        return Failure::of_ours(Error::internal("cannot send a request").with_source(error));
     }
     if error.is_connect() {
         return of_no_connection(host, error);
@@ -125,13 +124,12 @@ pub fn of_connection(host: &str, error: reqwest::Error) -> Failure {
     if error.is_timeout() {
         return too_late(host, ANSWER);
     }
-    let message = format!("the connection to {host} broke before its answer was there");
+    let message = format!("the connection to {host} was lost before it responded");
     Failure::new(unavailable(message).with_source(error), Fate::Doubtful)
 }
 
 fn of_no_connection(host: &str, error: reqwest::Error) -> Failure {
-    let running =
-        "is `sprongus serve` running there? else name another server with `--remote URL` or SPRONGUS_API_URL";
+    let running = "check that `sprongus serve` is running there, or use another server with `--remote URL` or SPRONGUS_API_URL";
     let refused = chain(&error).any(|cause| {
         cause
             .downcast_ref::<io::Error>()
@@ -140,16 +138,17 @@ fn of_no_connection(host: &str, error: reqwest::Error) -> Failure {
     let certificate =
         chain(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>()).map(ToString::to_string);
     if let Some(fault) = certificate {
-        let told = unavailable(format!("no TLS with {host}: {fault}"))
-            .with_hint("check the URL; SSL_CERT_FILE names authorities that the system does not know");
+        let told = unavailable(format!("TLS failed with {host}: {fault}")).with_hint(
+            "check the URL; set SSL_CERT_FILE for certificate authorities that the system does not know",
+        );
         return Failure::new(told.with_source(error), Fate::Final);
     }
     let (told, patience) = if refused {
-        (unavailable(format!("no server listens at {host}")).with_hint(running), PATIENCE_WITH_NOBODY)
+        (unavailable(format!("no server is listening at {host}")).with_hint(running), PATIENCE_WITH_NOBODY)
     } else if error.is_dns() {
         (unavailable(format!("no such host: {host}")).with_hint("check the URL"), PATIENCE_WITH_NOBODY)
     } else if error.is_timeout() {
-        let message = format!("{host} takes no connection within {} s", CONNECT.as_secs());
+        let message = format!("cannot connect to {host} within {} s", CONNECT.as_secs());
         (unavailable(message).with_hint(running), PATIENCE)
     } else {
         (unavailable(format!("no connection to {host}")).with_hint(running), PATIENCE)
@@ -195,17 +194,17 @@ fn of_problem(mut problem: Problem) -> Failure {
 }
 
 fn of_stranger(host: &str, status: u16) -> Failure {
-    let said = format!("{host} answered with status {status}");
+    let said = format!("{host} responded with status {status}");
     match status {
         300..=399 => {
-            let error = no_server(host, "it sends elsewhere, and a token is not sent along");
+            let error = no_server(host, "it redirects, and the token is not sent to another server");
             Failure::new(error, Fate::Final)
         }
-        404 => Failure::new(no_server(host, "it answered 404 in words that are not ours"), Fate::Final),
+        404 => Failure::new(no_server(host, "it answered 404, not as a sprongus server does"), Fate::Final),
         429 => Failure::new(Error::new(ErrorCode::RateLimited, said), Fate::NotDone),
         408 | 502..=504 => Failure::new(unavailable(said), Fate::Doubtful),
         _ => {
-            let hint = "this is no answer of a sprongus server: look at the proxy in front of it";
+            let hint = "this is not a sprongus response: check the proxy in front of the server";
             Failure::new(Error::new(code_of_status(status), said).with_hint(hint), Fate::Final)
         }
     }

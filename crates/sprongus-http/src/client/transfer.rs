@@ -76,7 +76,7 @@ pub async fn artifact(
     let response = client.open(&ask).await?;
     let told = told(id, name, response.status(), response.headers());
     let (artifact, range) =
-        told.ok_or_else(|| failure::no_server(client.host(), "it answered with something else than a file"))?;
+        told.ok_or_else(|| failure::no_server(client.host(), "it did not respond with a file"))?;
     let body = arriving(client, response, Some(range.end - range.start));
     Ok(Download { artifact, range, body })
 }
@@ -160,8 +160,7 @@ async fn upload(client: &RunsClient, ask: &Ask, content_type: &str, body: ByteSt
     match (answered, passage.broken.take()) {
         (Ok(reply), _) => Ok(reply),
         (Err(_), Some(broken)) => {
-            Err(Error::new(ErrorCode::Unavailable, "the bytes broke off before their end")
-                .with_source(broken))
+            Err(Error::new(ErrorCode::Unavailable, "the file was cut off").with_source(broken))
         }
         (Err(failure), None) => Err(failure.error),
     }
@@ -195,7 +194,7 @@ impl Stream for Leaving {
         if locked(&self.passage).is_over {
             return Poll::Ready(Some(Err(io::Error::new(
                 io::ErrorKind::BrokenPipe,
-                "nobody wants the rest",
+                "the rest is not needed",
             ))));
         }
         let next = ready!(self.body.as_mut().poll_next(context));
@@ -204,7 +203,7 @@ impl Stream for Leaving {
         if let Some(Err(broken)) = next {
             passage.broken = Some(broken);
             // The connection ends with it, so that the server keeps nothing.
-            let told = io::Error::new(io::ErrorKind::BrokenPipe, "the source broke off");
+            let told = io::Error::new(io::ErrorKind::BrokenPipe, "the source was interrupted");
             return Poll::Ready(Some(Err(told)));
         }
         Poll::Ready(next)
@@ -236,9 +235,9 @@ impl<S> Arriving<S> {
     fn fail(&mut self, kind: io::ErrorKind) -> Poll<Option<io::Result<Bytes>>> {
         self.is_over = true;
         let message = if kind == io::ErrorKind::TimedOut {
-            format!("no byte came from {} in {} s", self.host, self.pause.longest().as_secs())
+            format!("no data from {} for {} s", self.host, self.pause.longest().as_secs())
         } else {
-            format!("the connection to {} broke before the last byte was there", self.host)
+            format!("the connection to {} was lost before the end of the file", self.host)
         };
         Poll::Ready(Some(Err(io::Error::new(kind, message))))
     }

@@ -35,7 +35,7 @@ pub fn check_batch(items: usize) -> Result<()> {
 
 /// What the server should have answered.
 pub fn missing() -> Error {
-    Error::internal("an item of a batch had no answer")
+    Error::internal("a batch item had no answer")
 }
 
 /// Another error that says the same.
@@ -201,7 +201,7 @@ pub async fn record(
     let size_of_steps: usize = steps.iter().map(|step| step.get().len() + 1).sum();
     if size_of_steps > MAX_ITEMS_BYTES {
         let message = format!("steps are at most {} MiB in one call over HTTP", MAX_BATCH_BODY_BYTES >> 20);
-        return Err(Error::new(ErrorCode::PayloadTooLarge, message).with_hint("tell of fewer steps at once"));
+        return Err(Error::new(ErrorCode::PayloadTooLarge, message).with_hint("send fewer steps at once"));
     }
     let mut parts: Vec<Vec<Box<RawValue>>> =
         parts(lines.collect::<Result<Vec<_>>>()?, MAX_RECORDS).into_iter().map(|(_, lines)| lines).collect();

@@ -80,7 +80,7 @@ async fn take_in(shared: &Arc<Shared>, app: Router, listener: TcpListener, most:
             Ok((stream, _)) => stream,
             Err(error) if is_of_connection(&error) => continue,
             Err(error) => {
-                tracing::error!(%error, "no connection can be taken in");
+                tracing::error!(%error, "cannot accept a connection");
                 tokio::time::sleep(OUT_OF_SOCKETS).await;
                 continue;
             }
@@ -104,7 +104,7 @@ async fn take_in(shared: &Arc<Shared>, app: Router, listener: TcpListener, most:
     }
     drop(listener);
     if tokio::time::timeout(options.grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!("requests under way were broken off");
+        tracing::warn!("requests in progress were interrupted");
     }
     Ok(())
 }

@@ -47,7 +47,7 @@ impl IntoResponse for Refused {
 /// those the log has the code.
 pub fn log_refusal(error: &Error, what: &'static str) {
     if error.code() == ErrorCode::Internal {
-        tracing::error!(request = request_id(), what, ?error, "failed by a fault of ours");
+        tracing::error!(request = request_id(), what, ?error, "internal error");
     } else if error.code().http_status() >= 500 {
         tracing::debug!(request = request_id(), what, ?error, "refused");
     } else {
@@ -57,8 +57,8 @@ pub fn log_refusal(error: &Error, what: &'static str) {
 
 /// The answer to a client that was too slow: 408, where the code's own status speaks of the server.
 pub fn too_slow() -> Response {
-    let error = Error::new(ErrorCode::TimedOut, "the request did not come in time")
-        .with_hint("send the whole request at once");
+    let error = Error::new(ErrorCode::TimedOut, "the request took too long to arrive")
+        .with_hint("send the whole request without pauses");
     let problem =
         Problem { status: StatusCode::REQUEST_TIMEOUT.as_u16(), ..Problem::new(&error, &request_id()) };
     document(StatusCode::REQUEST_TIMEOUT, problem)
@@ -77,8 +77,8 @@ pub fn batch_refused(bad: Vec<(usize, Error)>) -> Response {
         })
     });
     let message = match bad.len() {
-        1 => "an item of the batch was refused, and none was made".to_owned(),
-        many => format!("{many} items of the batch were refused, and none was made"),
+        1 => "an item of the batch was invalid; none were enqueued".to_owned(),
+        many => format!("{many} items of the batch were invalid; none were enqueued"),
     };
     let error = Error::validation(message).with_fields(fields.collect());
     let mut problem = Problem::new(&error, &request_id());
@@ -113,7 +113,7 @@ pub fn json_of<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response
         Ok(body) => (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body)
             .into_response(),
         Err(error) => {
-            Refused(Error::internal("an answer cannot be written").with_source(error)).into_response()
+            Refused(Error::internal("cannot write the response").with_source(error)).into_response()
         }
     }
 }

@@ -111,7 +111,7 @@ impl Tokens {
             // Behind the caller's back: when it was used is not worth a wait, nor a refusal.
             tokio::spawn(async move {
                 if let Err(error) = store.use_token(&used).await {
-                    tracing::debug!(?error, "a token's use was not noted");
+                    tracing::debug!(?error, "could not record the use of a token");
                 }
             });
         }
@@ -232,7 +232,7 @@ impl Asker {
             return Ok(());
         }
         Err(Error::new(ErrorCode::Forbidden, format!("the token lacks the scope {scope}"))
-            .with_hint(format!("ask for a token with the scope {scope}")))
+            .with_hint(format!("use a token with the scope {scope}")))
     }
 
     /// Lets one more enqueue, cancel or retry in.
@@ -245,7 +245,7 @@ impl Asker {
         if taken {
             return Ok(());
         }
-        Err(Error::new(ErrorCode::RateLimited, "too many enqueues, cancels and retries by this token"))
+        Err(Error::new(ErrorCode::RateLimited, "too many enqueues, cancels and retries with this token"))
     }
 
     /// Takes the further items of a batch that was let in.
@@ -289,7 +289,7 @@ async fn workspace(headers: &HeaderMap, token: &Token, shared: &Shared) -> Resul
     let text = named.to_str().unwrap_or_default();
     let unknown = || {
         Error::not_found(format_args!("workspace: {}", shown(text)))
-            .with_hint("a token is good for one workspace; `sprongus workspaces create` makes one")
+            .with_hint("a token works in one workspace; create a workspace with `sprongus workspaces create`")
     };
     let named: WorkspaceId = text.parse().map_err(|_| unknown())?;
     if named == token.workspace_id {

@@ -54,7 +54,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Shared>> for Optional<T> {
 }
 
 fn wrong_type() -> Refused {
-    Refused(Error::new(ErrorCode::UnsupportedMediaType, "the body is not sent as plain application/json"))
+    Refused(Error::new(ErrorCode::UnsupportedMediaType, "the body must be sent as plain application/json"))
 }
 
 /// Whether the body says that it is JSON, and neither compressed nor in another character set.
@@ -83,10 +83,10 @@ pub async fn read<const MAX: usize>(request: Request, patience: Duration) -> Res
     match tokio::time::timeout(patience, reading).await {
         Ok(Ok(read)) => Ok(read.to_bytes()),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            let message = format!("a body is at most {MAX} bytes here");
+            let message = format!("the body must be at most {MAX} bytes");
             Err(Refused(Error::new(ErrorCode::PayloadTooLarge, message)).into_response())
         }
-        Ok(Err(_)) => Err(Refused(Error::new(ErrorCode::Malformed, "the body broke off")).into_response()),
+        Ok(Err(_)) => Err(Refused(Error::new(ErrorCode::Malformed, "the body was cut off")).into_response()),
         Err(_) => Err(too_slow()),
     }
 }
@@ -104,7 +104,7 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
         return Err(bad_field("", "expected an object"));
     }
     if let Some(pointer) = too_large(&value, String::new()) {
-        return Err(bad_field(pointer, "a number is 9223372036854775807 at most"));
+        return Err(bad_field(pointer, "a number must be at most 9223372036854775807"));
     }
     serde_path_to_error::deserialize(value).map_err(|fault| {
         let mut pointer = String::new();

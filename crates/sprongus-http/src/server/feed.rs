@@ -155,7 +155,7 @@ impl Feed {
     }
 
     async fn pause(&self, error: &sprongus_core::Error) {
-        tracing::debug!(?error, "the stream cannot be read");
+        tracing::debug!(?error, "cannot read the stream");
         tokio::time::sleep(POLL).await;
     }
 

@@ -66,7 +66,7 @@ impl FromStr for PublicUrl {
             Some(Self { is_https, host, port })
         });
         parsed.ok_or_else(|| {
-            Error::validation("not the URL of a server")
+            Error::validation("not a server URL")
                 .with_hint("a public URL is a scheme and a host, such as https://runs.example")
         })
     }
@@ -126,13 +126,13 @@ impl Hosts {
 
     fn check(&self, request: &Request) -> Result<()> {
         let malformed = |message: &str| {
-            Error::new(ErrorCode::Malformed, message).with_hint("send one Host header with a host and a port")
+            Error::new(ErrorCode::Malformed, message).with_hint("send one Host header with host and port")
         };
         let mut given = request.headers().get_all(header::HOST).iter();
         let named = match (given.next(), given.next()) {
             (Some(host), None) => {
                 let host = host.to_str().ok().and_then(split);
-                Some(host.ok_or_else(|| malformed("the Host header names no host"))?.0)
+                Some(host.ok_or_else(|| malformed("the Host header has no host"))?.0)
             }
             (Some(_), Some(_)) => return Err(malformed("two Host headers")),
             // HTTP/1.0 has none, as the probes of some balancers; no browser speaks it.
@@ -140,13 +140,13 @@ impl Hosts {
             (None, _) => return Err(malformed("no Host header")),
         };
         let in_target = request.uri().authority().map(|authority| {
-            split(authority.as_str()).ok_or_else(|| malformed("the request's target names no host"))
+            split(authority.as_str()).ok_or_else(|| malformed("the request target has no host"))
         });
         let in_target = in_target.transpose()?.map(|(host, _)| host);
         let Self(Some(known)) = self else { return Ok(()) };
         for host in named.iter().chain(&in_target) {
             if !known.contains(host) {
-                let message = format!("this server does not answer to the host {}", shown(host));
+                let message = format!("this server does not serve the host {}", shown(host));
                 return Err(Error::new(ErrorCode::Misdirected, message));
             }
         }

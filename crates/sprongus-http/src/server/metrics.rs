@@ -86,7 +86,7 @@ impl Metrics {
         format: Format,
     ) -> Result<String> {
         let mut told =
-            vec![Metric::now("live_pages", "Dashboard pages that are kept fresh", live_pages as f64)];
+            vec![Metric::now("live_pages", "Open dashboard pages with live updates", live_pages as f64)];
         for source in self.sources.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             told.extend(source());
         }
@@ -97,8 +97,8 @@ impl Metrics {
         let (tenants, of_store) = match asked.await {
             Ok(Ok(answered)) => answered,
             failed => {
-                let error = failed.map_or_else(|_| Some(Error::internal("no answer in time")), Result::err);
-                tracing::debug!(?error, "metrics go without the database");
+                let error = failed.map_or_else(|_| Some(Error::internal("timed out")), Result::err);
+                tracing::debug!(?error, "metrics are served without the database's figures");
                 // What it knows without a connection it tells at once.
                 let own = tokio::time::timeout(PATIENCE, service.store().metrics()).await;
                 told.extend(own.ok().and_then(Result::ok).unwrap_or_default());
@@ -114,7 +114,7 @@ impl Metrics {
     fn encoded(&self, tenants: Vec<Arc<Tenant>>, told: Vec<Metric>, format: Format) -> Result<String> {
         let mut registry = Registry::with_prefix("sprongus");
         self.requests.register(&mut registry);
-        registry.register("http_connections", "Connections that are open", self.connections.clone());
+        registry.register("http_connections", "Open connections", self.connections.clone());
         registry.register_collector(Box::new(OfRuns(tenants)));
         registry.register_collector(Box::new(Told(told)));
         let mut text = String::new();
@@ -164,7 +164,7 @@ impl Metrics {
 }
 
 const ANSWERS: &str =
-    "Whether the database answered this scrape in time: without it there is nothing of runs";
+    "Whether the database answered this scrape in time; if not, metrics of runs are missing";
 
 /// A metric of several series.
 fn family<'a>(

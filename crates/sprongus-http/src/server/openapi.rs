@@ -26,19 +26,17 @@ use crate::wire::words::{
 #[openapi(
     info(
         title = "Sprongus",
-        description = "Durable runs: enqueue them, watch them, work on them. Every error is a problem document (RFC 9457) whose \
-                       `code` is of a closed list. Lists are pages: only a `nextCursor` of null ends one. Whatever a client \
-                       may have to repeat is safe to repeat.",
+        description = "Durable background runs: enqueue, watch and execute them. Every error is a problem document (RFC 9457) with a `code` from a fixed list. Lists are paged: the last page is the one whose `nextCursor` is null. Requests that a client may have to repeat are safe to repeat.",
     ),
     tags(
-        (name = "runs", description = "Enqueue runs and look at them"),
-        (name = "work", description = "Claim runs and report on them: what a worker does"),
-        (name = "gates", description = "Answer runs that wait for a person"),
-        (name = "streams", description = "Follow what happens, as server-sent events"),
-        (name = "directory", description = "What stands around the runs"),
-        (name = "administration", description = "Tokens, workspaces, retention, kinds, workers, and the audit"),
-        (name = "runner jobs", description = "The same runs in the words of the runner jobs' design"),
-        (name = "health", description = "Whether the server lives and works"),
+        (name = "runs", description = "Enqueue and inspect runs"),
+        (name = "work", description = "Claim runs and report on them, as a worker does"),
+        (name = "gates", description = "Approve or reject runs waiting at a gate"),
+        (name = "streams", description = "Follow events as server-sent events"),
+        (name = "directory", description = "Projects, agent tasks, workers and kinds"),
+        (name = "administration", description = "Tokens, workspaces, retention, kinds, workers and the audit log"),
+        (name = "runner jobs", description = "The same runs in the runner jobs format"),
+        (name = "health", description = "Health of the server"),
     ),
     paths(
         enqueue::enqueue, enqueue::batch, read::list, read::gates, read::get, read::steps, read::events, read::logs, read::news,
@@ -89,9 +87,9 @@ fn build() -> Value {
     document["info"]["license"] = json!({"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"});
     document["info"]["contact"] = json!({"name": "Sprongus", "url": env!("CARGO_PKG_REPOSITORY")});
     document["servers"] =
-        json!([{"url": "http://127.0.0.1:3000", "description": "Where `sprongus serve` listens by default"}]);
+        json!([{"url": "http://127.0.0.1:3000", "description": "Default address of `sprongus serve`"}]);
     document["components"]["securitySchemes"] = json!({
-        "token": {"type": "http", "scheme": "bearer", "description": "A token of `sprongus token create`"}
+        "token": {"type": "http", "scheme": "bearer", "description": "A token from `sprongus token create`"}
     });
     let paths = document["paths"].as_object_mut();
     for (path, item) in paths.into_iter().flatten() {

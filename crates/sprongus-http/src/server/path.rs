@@ -93,7 +93,7 @@ impl FromRequestParts<Arc<Shared>> for ArtifactOf {
         // The name first: where the path is not even text, it is the name that is wrong.
         let text = named(parts, shared, "name").await;
         let name = text.parse().map_err(|_| {
-            let message = format!("not an artifact's name: {}", shown(&text));
+            let message = format!("not an artifact name: {}", shown(&text));
             Refused(bad_field("/name", message).with_hint(ArtifactName::RULE))
         })?;
         let RunOf(id) = RunOf::from_request_parts(parts, shared).await?;

@@ -42,15 +42,12 @@ impl Places {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let own = taken.by.get(&token).copied().unwrap_or_default();
         if own >= self.most_of_one {
-            let message = format!("this token has {own} requests waiting already");
+            let message = format!("this token already has {own} waiting requests");
             return Err(Error::new(ErrorCode::RateLimited, message)
-                .with_hint("close some of its streams and waiting calls, or use another token"));
+                .with_hint("close some of its streams or waiting requests, or use another token"));
         }
         if taken.all >= self.most {
-            return Err(Error::new(
-                ErrorCode::Unavailable,
-                "as many requests are waiting as this server allows",
-            ));
+            return Err(Error::new(ErrorCode::Unavailable, "too many waiting requests on this server"));
         }
         taken.all += 1;
         taken.by.insert(token, own + 1);

@@ -31,28 +31,28 @@ impl Query {
         let query = uri.query().unwrap_or_default();
         let decoded = percent_encoding::percent_decode_str(query).decode_utf8();
         if decoded.is_err() || decoded.is_ok_and(|text| text.contains('\0')) {
-            return Err(Error::new(ErrorCode::Malformed, "the query is not text")
+            return Err(Error::new(ErrorCode::Malformed, "the query is not valid text")
                 .with_hint("send UTF-8, percent-encoded, without NUL"));
         }
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()) {
-                return Err(Error::new(ErrorCode::Malformed, "a credential stands in the URL")
-                    .with_hint("send it as `Authorization: Bearer …`, and revoke the one that was sent"));
+                return Err(Error::new(ErrorCode::Malformed, "the URL contains a credential")
+                    .with_hint("send it as `Authorization: Bearer …`, and revoke the one in the URL"));
             }
             let repeats = known.iter().any(|it| it.strip_suffix('*') == Some(name.as_ref()));
             if !repeats && !known.contains(&name.as_ref()) {
                 let names: Vec<_> = known.iter().map(|name| name.trim_end_matches('*')).collect();
                 let hint = match names.as_slice() {
-                    [] => "this route takes none".to_owned(),
-                    names => format!("known are {}", names.join(", ")),
+                    [] => "this route takes no query parameters".to_owned(),
+                    names => format!("use: {}", names.join(", ")),
                 };
                 return Err(
                     bad_field(format!("/{}", shown(&name)), "unknown query parameter").with_hint(hint)
                 );
             }
             if !repeats && pairs.iter().any(|(other, _)| *other == name) {
-                return Err(bad_field(format!("/{name}"), "given twice"));
+                return Err(bad_field(format!("/{name}"), "given more than once"));
             }
             pairs.push((name.into_owned(), value.into_owned()));
         }
@@ -126,7 +126,7 @@ pub fn hold(id: RunId, uri: &Uri, headers: &HeaderMap) -> Result<Hold> {
     query.end()?;
     match (worker_id, epoch) {
         (Some(worker_id), Some(epoch)) => Ok(Hold { id, worker_id, epoch, token: lease_token(headers)? }),
-        (Some(_) | None, Some(_) | None) => Err(Error::internal("a hold was read in part")),
+        (Some(_) | None, Some(_) | None) => Err(Error::internal("incomplete lease in the request")),
     }
 }
 
@@ -136,7 +136,7 @@ fn lease_token(headers: &HeaderMap) -> Result<LeaseToken> {
     match (given.next(), given.next()) {
         (None, _) => Ok(LeaseToken::default()),
         (Some(token), None) => Ok(LeaseToken::given(token.to_str().unwrap_or_default())),
-        (Some(_), Some(_)) => Err(Error::validation("more than one Sprongus-Lease-Token")),
+        (Some(_), Some(_)) => Err(Error::validation("more than one Sprongus-Lease-Token header")),
     }
 }
 
@@ -200,7 +200,7 @@ fn filter(query: &mut Query) -> ListFilter {
     match query.text("sort") {
         None | Some("-createdAt") => {}
         Some("createdAt") => filter.oldest_first = true,
-        Some(_) => query.fault("sort", "sort is createdAt or -createdAt"),
+        Some(_) => query.fault("sort", "sort must be createdAt or -createdAt"),
     }
     if let Some(limit) = query.number("limit") {
         filter.limit = u32::try_from(limit).unwrap_or(u32::MAX);

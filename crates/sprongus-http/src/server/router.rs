@@ -88,7 +88,7 @@ pub fn router(shared: Arc<Shared>, hosts: Hosts) -> Router {
 pub fn metrics_alone(shared: Arc<Shared>, hosts: Hosts) -> Router {
     let nothing_else = || async {
         let error = Error::new(ErrorCode::NotFound, "no such route");
-        Refused(error.with_hint("GET /metrics is all there is here"))
+        Refused(error.with_hint("use GET /metrics, the only route here"))
     };
     Router::new()
         .route("/metrics", get(metrics::everybodys))
@@ -100,7 +100,7 @@ pub fn metrics_alone(shared: Arc<Shared>, hosts: Hosts) -> Router {
 }
 
 async fn no_such_method() -> Refused {
-    Refused(Error::new(ErrorCode::MethodNotAllowed, "this route has no such method"))
+    Refused(Error::new(ErrorCode::MethodNotAllowed, "method not allowed on this route"))
 }
 
 /// What is said where no route is: to a browser by a page, to everybody else by a problem.
@@ -110,5 +110,5 @@ async fn nowhere(headers: HeaderMap) -> Response {
     if wants_page.is_some_and(|accepts| accepts.contains("text/html")) {
         return dashboard::nowhere(error.with_hint("start from the overview"));
     }
-    Refused(error.with_hint("GET /openapi.json has every route")).into_response()
+    Refused(error.with_hint("see GET /openapi.json for all routes")).into_response()
 }

@@ -36,7 +36,7 @@ fn message(out: &mut String, name: &str, id: &str, data: &impl Serialize) {
         Ok(json) => {
             let _ = write!(out, "event: {name}\nid: {id}\ndata: {json}\n\n");
         }
-        Err(error) => tracing::error!(?error, "an event cannot be written"),
+        Err(error) => tracing::error!(?error, "cannot write an event"),
     }
 }
 
@@ -50,7 +50,7 @@ fn start(place: &str) -> String {
 /// The place after which the client wants to go on.
 pub fn last_event_id(headers: &HeaderMap) -> Result<Option<String>> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
-    let text = value.to_str().map_err(|_| Error::validation("Last-Event-ID is no id of this stream"))?;
+    let text = value.to_str().map_err(|_| Error::validation("Last-Event-ID is not an id of this stream"))?;
     Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
 }
 
@@ -78,7 +78,7 @@ pub fn place_in_run(text: &str) -> Result<ReadSoFar> {
     let read = text
         .split_once('.')
         .and_then(|(events, lines)| Some(ReadSoFar { events: number(events)?, lines: number(lines)? }));
-    read.ok_or_else(|| Error::validation("Last-Event-ID is no id of this stream"))
+    read.ok_or_else(|| Error::validation("Last-Event-ID is not an id of this stream"))
 }
 
 /// Somebody who follows one run.

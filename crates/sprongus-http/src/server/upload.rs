@@ -87,8 +87,8 @@ impl Witness {
             (Ok(kept), _) => Ok(kept),
             (Err(_), Some(Fault::Stalled)) => Err(NotKept::TooSlow),
             (Err(_), Some(Fault::BrokeOff)) => {
-                let error = Error::new(ErrorCode::Malformed, "the body broke off");
-                Err(error.with_hint("send it again, whole").into())
+                let error = Error::new(ErrorCode::Malformed, "the body was cut off");
+                Err(error.with_hint("send the whole body again").into())
             }
             (Err(_), Some(Fault::Revoked)) => Err(token::refused().into()),
             (Err(error), None) => Err(error.into()),
@@ -112,7 +112,7 @@ impl Upload {
             refused.then(|| {
                 // The first fault is the cause of all others.
                 let _ = fault.set(Fault::Revoked);
-                Err(io::Error::new(io::ErrorKind::PermissionDenied, "the token has ended"))
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, "the token has expired or was revoked"))
             })
         });
         Self { body: Box::pin(self.body.chain(last_look.filter_map(std::future::ready))), ..self }
@@ -145,11 +145,11 @@ impl FromRequest<Arc<Shared>> for Upload {
 /// Refuses what would be kept as something else than it is; answers the media type.
 fn admit(headers: &HeaderMap) -> Result<String, Error> {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        let error = Error::new(ErrorCode::UnsupportedMediaType, "the body is sent encoded");
-        return Err(error.with_hint("send the file's own bytes, without `Content-Encoding`"));
+        let error = Error::new(ErrorCode::UnsupportedMediaType, "encoded bodies are not supported");
+        return Err(error.with_hint("send the file as it is, without `Content-Encoding`"));
     }
     if headers.contains_key(header::CONTENT_RANGE) {
-        let error = Error::new(ErrorCode::Malformed, "the body is said to be a part");
+        let error = Error::new(ErrorCode::Malformed, "partial bodies are not supported");
         return Err(error.with_hint("send the whole file, without `Content-Range`"));
     }
     match headers.get(header::CONTENT_TYPE).map(|kind| kind.to_str()) {
@@ -185,7 +185,7 @@ impl Stream for Patient {
             return Poll::Ready(match next {
                 Some(Ok(bytes)) => Some(Ok(bytes)),
                 Some(Err(_)) => {
-                    self.fail(Fault::BrokeOff, io::ErrorKind::ConnectionAborted, "the client broke off")
+                    self.fail(Fault::BrokeOff, io::ErrorKind::ConnectionAborted, "the client disconnected")
                 }
                 None => None,
             });
@@ -193,7 +193,7 @@ impl Stream for Patient {
         if self.pause.poll_over(context).is_pending() {
             ready!(self.end.as_mut().poll(context));
         }
-        Poll::Ready(self.fail(Fault::Stalled, io::ErrorKind::TimedOut, "the client sends nothing"))
+        Poll::Ready(self.fail(Fault::Stalled, io::ErrorKind::TimedOut, "the client stopped sending"))
     }
 }
 

@@ -5,7 +5,7 @@ use sprongus_core::artifact::{Artifact, ArtifactName};
 use sprongus_core::ids::RunId;
 use sprongus_core::time::Timestamp;
 
-/// A file that a run keeps.
+/// An artifact: a file stored with a run.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Artifact))]
 #[serde(rename_all = "camelCase")]
@@ -13,12 +13,12 @@ pub struct ArtifactBody {
     /// The run.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub run_id: RunId,
-    /// Its name among the run's.
+    /// Name, unique within the run.
     #[cfg_attr(feature = "server", schema(value_type = String, example = "out/report.md"))]
     pub name: ArtifactName,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// The SHA-256 of its bytes, in lower-case hexadecimal.
+    /// SHA-256 of the content, in lower-case hexadecimal.
     #[cfg_attr(
         feature = "server",
         schema(
@@ -27,10 +27,10 @@ pub struct ArtifactBody {
         )
     )]
     pub sha256: String,
-    /// What it is, as a media type.
+    /// Media type.
     #[cfg_attr(feature = "server", schema(example = "text/markdown"))]
     pub content_type: String,
-    /// When it was kept.
+    /// When it was stored.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
 }

@@ -18,7 +18,7 @@ pub struct WorkspaceBody {
     /// Its name.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: WorkspaceId,
-    /// When it was made.
+    /// When it was created.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
 }
@@ -37,7 +37,7 @@ pub struct ProjectBody {
     /// Its name.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: ProjectId,
-    /// When it was made.
+    /// When it was created.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
 }
@@ -48,45 +48,45 @@ impl From<ProjectBody> for Project {
     }
 }
 
-/// Makes a workspace.
+/// Creates a workspace.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = WorkspaceRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewWorkspaceBody {
-    /// Its name: `[a-z0-9][a-z0-9-]{0,63}`.
+    /// Id: `[a-z0-9][a-z0-9-]{0,63}`.
     #[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,63}$"))]
     pub id: WorkspaceId,
 }
 
-/// Makes a project.
+/// Creates a project.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = ProjectRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewProjectBody {
-    /// Its name: `[a-z0-9][a-z0-9-]{0,63}`.
+    /// Id: `[a-z0-9][a-z0-9-]{0,63}`.
     #[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[a-z0-9][a-z0-9-]{0,63}$"))]
     pub id: ProjectId,
 }
 
-/// Makes an agent task.
+/// Creates an agent task.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = AgentTaskRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewAgentTaskBody {
-    /// Its name: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`; a new ULID when left out.
+    /// Id: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`; default: a new ULID.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"))]
     pub id: Option<AgentTaskId>,
-    /// What it is about, for people; up to 512 bytes.
+    /// Title, for people; up to 512 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// The project it belongs to; all of the workspace when left out, or the project that the token is narrowed to.
+    /// The project it belongs to; default: the whole workspace, or the project that the token is restricted to.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub project_id: Option<ProjectId>,
 }
 
-/// What runs are made for.
+/// An agent task: what runs are created for.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = AgentTask))]
 #[serde(rename_all = "camelCase")]
@@ -94,13 +94,13 @@ pub struct AgentTaskBody {
     /// Its name.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: AgentTaskId,
-    /// What it is about, for people.
+    /// Title, for people.
     pub title: Option<String>,
-    /// The project it belongs to; null for all of the workspace.
+    /// The project it belongs to; null for the whole workspace.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub project_id: Option<ProjectId>,
-    /// When it was made.
+    /// When it was created.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
 }
@@ -111,25 +111,25 @@ impl From<AgentTaskBody> for AgentTask {
     }
 }
 
-/// What a worker says of itself.
+/// A worker's description of itself.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = WorkerWord))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkerWordBody {
-    /// The kinds it serves; any when left out.
+    /// The kinds it serves; default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
     pub kinds: Option<Vec<Kind>>,
-    /// The machine it runs on; up to 255 bytes.
+    /// Host name of its machine; up to 255 bytes.
     #[cfg_attr(feature = "server", schema(max_length = 255))]
     pub host: String,
-    /// Its process there.
+    /// Process id on that machine.
     #[cfg_attr(feature = "server", schema(value_type = i64, minimum = 0, maximum = 4_294_967_295_i64))]
     pub pid: u32,
     /// Its version; up to 64 bytes.
     #[cfg_attr(feature = "server", schema(max_length = 64))]
     pub version: String,
-    /// Runs it executes at once.
+    /// Number of runs it executes at once.
     #[cfg_attr(feature = "server", schema(value_type = i64, minimum = 0, maximum = 4_294_967_295_i64))]
     pub concurrency: u32,
 }
@@ -160,36 +160,36 @@ impl From<&WorkerInfo> for WorkerWordBody {
     }
 }
 
-/// The answer to a worker's word.
+/// The response to a worker's announcement.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = WorkerAnswer))]
 pub struct WorkerAnswerBody {
-    /// It should stop claiming and finish what it holds.
+    /// Whether it should stop claiming and finish its runs.
     pub drain: bool,
 }
 
-/// A worker that lives.
+/// A live worker.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Worker))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerBody {
-    /// This start of it.
+    /// Worker id, new for each start.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: WorkerId,
     /// The kinds it serves; null for any.
     #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
     pub kinds: Option<Vec<Kind>>,
-    /// The machine it runs on; null to tokens that are narrowed to projects.
+    /// Host name of its machine; null to tokens restricted to projects.
     pub host: Option<String>,
-    /// Its process there; likewise.
+    /// Process id on that machine; likewise.
     pub pid: Option<u32>,
     /// Its version.
     pub version: String,
-    /// Runs it executes at once.
+    /// Number of runs it executes at once.
     pub concurrency: u32,
-    /// It was told to stop claiming.
+    /// Whether it has been drained: it claims nothing more.
     pub draining: bool,
-    /// When it was last heard of.
+    /// When it was last seen.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub seen_at: Timestamp,
 }
@@ -209,7 +209,7 @@ impl From<WorkerBody> for Worker {
     }
 }
 
-/// Names the kind that is paused or resumed.
+/// The kind to pause or resume.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = KindName))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -219,7 +219,7 @@ pub struct KindNameBody {
     pub kind: Kind,
 }
 
-/// A kind somebody paused or resumed.
+/// A kind that has been paused or resumed.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = KindSetting))]
 #[serde(rename_all = "camelCase")]
@@ -227,12 +227,12 @@ pub struct KindBody {
     /// The kind.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub kind: Kind,
-    /// No run of it is claimed.
+    /// Whether it is paused: its runs are not claimed.
     pub paused: bool,
-    /// Since when it is so; null if that is not known.
+    /// When this was set; null if unknown.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub changed_at: Option<Timestamp>,
-    /// Who did it.
+    /// Actor.
     pub changed_by: Option<String>,
 }
 
@@ -243,16 +243,16 @@ impl From<KindBody> for KindSetting {
     }
 }
 
-/// How one kind stands.
+/// Counts for one kind.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = KindStats))]
 #[serde(rename_all = "camelCase")]
 pub struct KindStatsBody {
-    /// Due and free to be claimed.
+    /// Due and not claimed.
     pub due: u64,
     /// Delayed or backing off.
     pub later: u64,
-    /// Waiting for an approval at a gate.
+    /// Waiting for approval at a gate.
     #[serde(default)]
     pub waiting: u64,
     /// Held by workers.
@@ -261,31 +261,31 @@ pub struct KindStatsBody {
     pub oldest_due_ms: Option<u64>,
 }
 
-/// The figures of a workspace; totals are over the last hour: sixty minutes of the clock, the present one and those before it.
+/// Figures of a workspace; totals cover the last hour: sixty clock minutes, including the current one.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Stats))]
 #[serde(rename_all = "camelCase")]
 pub struct StatsBody {
-    /// Kind by kind, those that have live runs.
+    /// Kinds with live runs.
     pub kinds: BTreeMap<String, KindStatsBody>,
     /// Runs that ended within the last hour and were not retried since, by state.
     #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, u64>))]
     pub ended_last_hour: BTreeMap<State, u64>,
-    /// Median time from due to started, of the executions begun within the last hour; times are off by a sixteenth at most.
+    /// Median time from due to started, for attempts started within the last hour; accurate to a sixteenth.
     pub wait_p50_ms: Option<u64>,
     /// 99th percentile of the same.
     pub wait_p99_ms: Option<u64>,
-    /// Median time of the last executions of the runs that succeeded or failed within the last hour.
+    /// Median duration of the last attempts of runs that succeeded or failed within the last hour.
     pub run_p50_ms: Option<u64>,
     /// 99th percentile of the same.
     pub run_p99_ms: Option<u64>,
-    /// Tokens that steps gave to models within the last hour, whatever became of their runs.
+    /// Tokens sent to models by steps within the last hour, whatever the outcome of their runs.
     #[serde(default)]
     pub tokens_in_last_hour: u64,
-    /// Tokens that models gave back within the last hour.
+    /// Tokens received from models within the last hour.
     #[serde(default)]
     pub tokens_out_last_hour: u64,
-    /// Workers heard of within 15 s.
+    /// Workers seen within the last 15 s.
     pub workers: u64,
 }
 

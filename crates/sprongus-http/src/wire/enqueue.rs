@@ -14,12 +14,12 @@ use sprongus_core::{Error, Result};
 
 use super::{given, millis, objects};
 
-/// What is asked when a run is made.
+/// A request to enqueue a run.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RunRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnqueueBody {
-    /// The caller's own id for it: the same id and request again is a replay.
+    /// An id chosen by the client; the same request with the same id is a replay.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub id: Option<RunId>,
@@ -32,41 +32,41 @@ pub struct EnqueueBody {
     /// The project it belongs to, which must exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project_id: Option<String>,
-    /// The agent task it is made for, which must exist.
+    /// The agent task it belongs to, which must exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_task_id: Option<String>,
-    /// What it works on: any JSON of 1 MiB at most, `{}` when left out. Secrets are refused; pass `secret://env/NAME` instead.
+    /// Input: any JSON up to 1 MiB; default: `{}`. Secrets are refused; pass `secret://env/NAME` instead.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     #[cfg_attr(feature = "server", schema(value_type = Value, example = json!({"path": "act-1.md"})))]
     pub input: Option<Value>,
-    /// 1 to 255 printable characters; the same key and request again is a replay. Or the header `Idempotency-Key`.
+    /// 1 to 255 printable characters; the same request with the same key is a replay. Or use the header `Idempotency-Key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(min_length = 1, max_length = 255))]
     pub idempotency_key: Option<String>,
-    /// Executions allowed, 1 to 100; 3 when left out.
+    /// Maximum number of attempts, 1 to 100; default: 3.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(minimum = 1, maximum = 100))]
     pub max_attempts: Option<u32>,
-    /// What the kind's declaration allows, used where `maxAttempts` is left out; no part of what makes two requests the same.
+    /// The kind's declared maximum, used if `maxAttempts` is omitted; ignored when requests are compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(minimum = 1, maximum = 100))]
     pub declared_max_attempts: Option<u32>,
-    /// 0 to 100, higher first; 0 when left out.
+    /// 0 to 100, higher first; default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(minimum = 0, maximum = 100))]
     pub priority: Option<u32>,
-    /// Not before this time.
+    /// Do not start before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub run_at: Option<Timestamp>,
-    /// Not before this long from now, instead of `runAt`.
+    /// Do not start before this much time has passed; instead of `runAt`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
-    /// Still unstarted at this time, it fails.
+    /// Fail the run if it has not started by this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub expire_at: Option<Timestamp>,
-    /// Up to 16 short pairs to find it by.
+    /// Up to 16 tags for filtering.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
 }
@@ -82,7 +82,7 @@ impl EnqueueBody {
             (Some(time), None) => Due::At(time),
             (None, Some(delay)) => Due::After(Duration::from_millis(delay)),
             (Some(_), Some(_)) => {
-                let message = "name runAt or delayMs, not both".to_owned();
+                let message = "use runAt or delayMs, not both".to_owned();
                 let field = FieldError { pointer: "/delayMs".to_owned(), message };
                 return Err(Error::invalid_fields(vec![field]));
             }
@@ -129,7 +129,7 @@ impl From<NewRun> for EnqueueBody {
     }
 }
 
-/// Asks for up to 1,000 runs.
+/// A request to enqueue up to 1,000 runs.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = BatchRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -138,7 +138,7 @@ pub struct BatchBody {
     #[serde(deserialize_with = "objects")]
     #[cfg_attr(feature = "server", schema(max_items = 1_000))]
     pub runs: Vec<EnqueueBody>,
-    /// All or nothing, which is the default; `false` makes what can be made and answers each item for itself.
+    /// All or nothing (default: true); `false` enqueues the valid items and answers each one separately.
     #[serde(default = "yes")]
     pub atomic: bool,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// That the server can do its work.
+/// The server is ready.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Ready))]
 pub struct ReadyBody {
@@ -10,8 +10,8 @@ pub struct ReadyBody {
     pub status: String,
     /// The database engine.
     pub engine: String,
-    /// The schema's version.
+    /// Schema version.
     pub schema: u32,
-    /// Whether what is acknowledged outlives a power cut.
+    /// Whether acknowledged changes survive a power cut.
     pub durable: bool,
 }

@@ -14,7 +14,7 @@ use super::run::RunBody;
 #[cfg(feature = "server")]
 use super::words::StreamName;
 
-/// One immutable line of a run's history.
+/// One immutable event of a run's history.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RunEvent))]
 #[serde(rename_all = "camelCase")]
@@ -28,18 +28,18 @@ pub struct EventBody {
     /// The step it belongs to, if any.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub step_id: Option<StepId>,
-    /// Its place in the run's history: 1, 2, 3, without a gap.
+    /// Position in the run's history: 1, 2, 3, without gaps.
     pub seq: u64,
-    /// What it tells.
+    /// Event type.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "server", schema(example = "run.started"))]
     pub kind: String,
-    /// When.
+    /// Time of the event.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
-    /// Who did it.
+    /// Actor.
     pub actor: String,
-    /// The particulars.
+    /// Details, depending on the type.
     pub payload: Value,
 }
 
@@ -61,16 +61,16 @@ impl EventBody {
     }
 }
 
-/// One line that a run printed.
+/// One line of a run's log.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = LogLine))]
 #[serde(rename_all = "camelCase")]
 pub struct LineBody {
-    /// Its place in the run's log: 1, 2, 3, without a gap, over all attempts.
+    /// Position in the run's log: 1, 2, 3, without gaps, over all attempts.
     pub seq: u64,
     /// The attempt that printed it.
     pub attempt: u32,
-    /// Where it was printed.
+    /// Output stream.
     #[cfg_attr(feature = "server", schema(value_type = StreamName))]
     pub stream: Stream,
     /// When the worker read it.
@@ -90,22 +90,22 @@ impl LineBody {
     }
 }
 
-/// What is new of a run.
+/// News of a run.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = News))]
 #[serde(rename_all = "camelCase")]
 pub struct NewsBody {
-    /// The run as it stands.
+    /// The current run.
     pub run: RunBody,
-    /// Events after those seen.
+    /// Events after those already seen.
     pub events: Vec<EventBody>,
-    /// Log lines after those seen.
+    /// Log lines after those already seen.
     pub lines: Vec<LineBody>,
-    /// How far one has read with these.
+    /// Position after these, for the next request.
     pub read: ReadBody,
 }
 
-/// How far one has read.
+/// A position in a run's events and log.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = ReadSoFar))]
 pub struct ReadBody {

@@ -12,7 +12,7 @@ use sprongus_core::time::Timestamp;
 #[cfg(feature = "server")]
 use super::words::OperatorEventName;
 
-/// One immutable line of the audit.
+/// One immutable entry of the audit log.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = OperatorEvent))]
 #[serde(rename_all = "camelCase")]
@@ -23,24 +23,24 @@ pub struct OperatorEventBody {
     /// The workspace whose audit it belongs to.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub workspace_id: WorkspaceId,
-    /// What was done.
+    /// Event type.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "server", schema(value_type = OperatorEventName))]
     pub kind: String,
-    /// When.
+    /// Time of the event.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
-    /// Who did it: a token's name, a local user, or `system`.
+    /// Actor: a token name, a local user, or `system`.
     pub actor: String,
-    /// The token it was done with; null where it was done without a server.
+    /// Id of the token used; null if it was done without a server.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub token_id: Option<TokenId>,
-    /// What it was done to: the id of a token, workspace or project, a kind, or a worker; null where it concerns all of a workspace.
+    /// Subject: the id of a token, workspace or project, a kind, or a worker; null if it concerns the whole workspace.
     pub subject: Option<String>,
-    /// How it was before; null for what was not there.
+    /// State before; null if it did not exist.
     #[cfg_attr(feature = "server", schema(value_type = Option<Object>))]
     pub before: Option<Value>,
-    /// How it was afterwards; null for what is gone.
+    /// State after; null if it was deleted.
     #[cfg_attr(feature = "server", schema(value_type = Option<Object>))]
     pub after: Option<Value>,
 }

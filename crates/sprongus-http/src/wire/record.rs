@@ -10,19 +10,19 @@ use super::objects;
 #[cfg(feature = "server")]
 use super::words::{PhaseName, StepStatusName, StepTypeName, StreamName};
 
-/// A line that the run's process printed.
+/// A log line of the run's process.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = LogLineRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewLineBody {
-    /// Where it was printed.
+    /// Output stream.
     #[cfg_attr(feature = "server", schema(value_type = StreamName))]
     pub stream: Stream,
-    /// When the worker read it; now when left out.
+    /// When the worker read it; default: now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub at: Option<Timestamp>,
-    /// The step that printed it, when not the one named for all lines.
+    /// The step that printed it; default: the one given for all lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
     /// The line, without its newline; cut at 16 KiB.
@@ -52,12 +52,12 @@ impl From<LogLine> for NewLineBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Log))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LogBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
     pub lease_token: LeaseToken,
@@ -70,35 +70,35 @@ pub struct LogBody {
     pub lines: Vec<NewLineBody>,
 }
 
-/// Tells how a step stands: the whole of it, each time.
+/// Reports a step: complete, each time.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = StepRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StepReportBody {
-    /// Its name, 1 to 128 printable bytes.
+    /// Name, 1 to 128 printable bytes.
     pub name: String,
-    /// When it has its turn.
+    /// Phase in which it runs.
     #[cfg_attr(feature = "server", schema(value_type = PhaseName))]
     pub phase: Phase,
     /// What it does.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "server", schema(value_type = StepTypeName))]
     pub kind: StepType,
-    /// How it stands.
+    /// Status.
     #[cfg_attr(feature = "server", schema(value_type = StepStatusName))]
     pub status: StepStatus,
-    /// Its place in the run. Left out, it is the place of the step of this name in this execution, else the next free one.
+    /// Position in the run; default: that of the step with this name in this execution, else the next free one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64))]
     pub ordinal: Option<u32>,
-    /// What it printed; cut at 64 KiB.
+    /// Output; cut at 64 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    /// Tokens given to a model.
+    /// Tokens sent to a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(maximum = 1_000_000_000_i64))]
     pub tokens_in: Option<u64>,
-    /// Tokens a model gave back.
+    /// Tokens received from a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(maximum = 1_000_000_000_i64))]
     pub tokens_out: Option<u64>,
@@ -135,44 +135,44 @@ impl From<StepReport> for StepReportBody {
     }
 }
 
-/// Tells how one step stands.
+/// Reports one step.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = StepUpdate))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StepUpdateBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
     pub lease_token: LeaseToken,
-    /// Its name, 1 to 128 printable bytes.
+    /// Name, 1 to 128 printable bytes.
     pub name: String,
-    /// When it has its turn.
+    /// Phase in which it runs.
     #[cfg_attr(feature = "server", schema(value_type = PhaseName))]
     pub phase: Phase,
     /// What it does.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "server", schema(value_type = StepTypeName))]
     pub kind: StepType,
-    /// How it stands.
+    /// Status.
     #[cfg_attr(feature = "server", schema(value_type = StepStatusName))]
     pub status: StepStatus,
-    /// Its place in the run. Left out, it is the place of the step of this name in this execution, else the next free one.
+    /// Position in the run; default: that of the step with this name in this execution, else the next free one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64))]
     pub ordinal: Option<u32>,
-    /// What it printed; cut at 64 KiB.
+    /// Output; cut at 64 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    /// Tokens given to a model.
+    /// Tokens sent to a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(maximum = 1_000_000_000_i64))]
     pub tokens_in: Option<u64>,
-    /// Tokens a model gave back.
+    /// Tokens received from a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(maximum = 1_000_000_000_i64))]
     pub tokens_out: Option<u64>,
@@ -199,12 +199,12 @@ impl StepUpdateBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RecordRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
     pub lease_token: LeaseToken,

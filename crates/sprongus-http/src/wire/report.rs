@@ -13,30 +13,30 @@ use sprongus_core::time::Timestamp;
 
 use super::{given, millis, object, objects};
 
-/// Asks for due runs.
+/// Claims due runs.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Claim))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimBody {
-    /// The worker: a name that is fresh for each start of it.
+    /// Worker id, new for each start.
     #[cfg_attr(feature = "server", schema(value_type = String, example = "build-7-4KQ2", pattern = "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$"))]
     pub worker_id: WorkerId,
-    /// The kinds it serves; any when left out.
+    /// The kinds it serves; default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
     pub kinds: Option<Vec<Kind>>,
-    /// At most so many, 1 to 1,000.
+    /// Maximum number of runs, 1 to 1,000.
     #[cfg_attr(feature = "server", schema(minimum = 1, maximum = 1_000))]
     pub limit: u32,
-    /// How long the lease lasts without a heartbeat, 1 s to 1 h; 30 s when left out.
+    /// How long the lease lasts without a heartbeat, 1 s to 1 h; default: 30 s.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(minimum = 1_000, maximum = 3_600_000))]
     pub lease_ms: Option<u64>,
-    /// How long to wait for work when there is none, up to 60 s.
+    /// How long to wait when no run is due, up to 60 s.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(maximum = 60_000))]
     pub wait_ms: Option<u64>,
-    /// The claim's own name: the same again gives the same runs.
+    /// Id of the claim; repeating it returns the same runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, example = "build-7-4KQ2-1", pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"))]
     pub claim_id: Option<ClaimId>,
@@ -68,61 +68,61 @@ impl From<ClaimRequest> for ClaimBody {
     }
 }
 
-/// Under which hold something is said.
+/// The lease under which something is reported.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Release))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReleaseBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
     pub lease_token: LeaseToken,
 }
 
-/// Lengthens a lease.
+/// Renews a lease.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Heartbeat))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeartbeatBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
     pub lease_token: LeaseToken,
-    /// How long a heartbeat holds from now on, 1 s to 1 h.
+    /// Lease duration from now on, 1 s to 1 h.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(minimum = 1_000, maximum = 3_600_000))]
     pub lease_ms: Option<u64>,
 }
 
-/// Lengthens many leases.
+/// Renews many leases.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Heartbeats))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeartbeatsBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
     /// The runs it holds, up to 1,000.
     #[serde(deserialize_with = "objects")]
     #[cfg_attr(feature = "server", schema(max_items = 1_000))]
     pub runs: Vec<HeldBody>,
-    /// How long a heartbeat holds from now on, 1 s to 1 h.
+    /// Lease duration from now on, 1 s to 1 h.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(minimum = 1_000, maximum = 3_600_000))]
     pub lease_ms: Option<u64>,
 }
 
-/// A run and the claim it is held under.
+/// A run and the claim that holds it.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Held))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -130,24 +130,24 @@ pub struct HeldBody {
     /// The run.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: RunId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one this item is `lease_lost`.
+    /// Lease token from the claim; a wrong one makes this item `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = false))]
     pub lease_token: LeaseToken,
 }
 
-/// A heartbeat's answer.
+/// The response to a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Beat))]
 #[serde(rename_all = "camelCase")]
 pub struct BeatBody {
     /// How long the lease lasts from now.
     pub lease_ms: u64,
-    /// The run was called off: stop its process and clean up.
+    /// Whether the run was canceled: stop its process and clean up.
     pub cancel: bool,
-    /// The worker should stop claiming and finish what it holds.
+    /// Whether the worker should stop claiming and finish its runs.
     pub drain: bool,
 }
 
@@ -162,20 +162,20 @@ impl From<BeatBody> for Beat {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Succeed))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SucceedBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
     pub lease_token: LeaseToken,
-    /// What it came to: any JSON of 1 MiB at most.
+    /// Result: any JSON up to 1 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     #[cfg_attr(feature = "server", schema(value_type = Value))]
     pub result: Option<Value>,
-    /// Where its outcome lies: 1 to 4,096 printable bytes.
+    /// Reference to its output: 1 to 4,096 printable bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_ref: Option<String>,
 }
@@ -185,21 +185,21 @@ pub struct SucceedBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Fail))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FailBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
     pub lease_token: LeaseToken,
-    /// Why; cut at 16 KiB.
+    /// Error message; cut at 16 KiB.
     pub error: String,
-    /// Whether another attempt may help; it may when left out.
+    /// Whether it may be retried; default: true.
     #[serde(default = "yes")]
     pub retryable: bool,
-    /// How long to wait before it, up to 24 h; the default backoff when left out.
+    /// How long to wait before the retry, up to 24 h; default: the backoff.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(maximum = 86_400_000))]
     pub retry_in_ms: Option<u64>,
@@ -218,11 +218,11 @@ pub enum OutcomeName {
     Succeed,
     /// With an error.
     Fail,
-    /// Not at all: the run goes back, its attempt with it.
+    /// Released: the run goes back to the queue without using up an attempt.
     Release,
 }
 
-/// One execution's end, within a batch.
+/// The end of one execution, within a batch.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Report))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -230,28 +230,28 @@ pub struct ReportBody {
     /// The run.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: RunId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one this item is `lease_lost`.
+    /// Lease token from the claim; a wrong one makes this item `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = false))]
     pub lease_token: LeaseToken,
     /// How it ended.
     pub outcome: OutcomeName,
-    /// With `succeed`: what it came to.
+    /// With `succeed`: the result.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     #[cfg_attr(feature = "server", schema(value_type = Value))]
     pub result: Option<Value>,
-    /// With `succeed`: where its outcome lies.
+    /// With `succeed`: reference to the output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_ref: Option<String>,
-    /// With `fail`: why.
+    /// With `fail`: the error message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// With `fail`: whether another attempt may help; it may when left out.
+    /// With `fail`: whether it may be retried; default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
-    /// With `fail`: how long to wait before it.
+    /// With `fail`: how long to wait before the retry.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(maximum = 86_400_000))]
     pub retry_in_ms: Option<u64>,
@@ -313,84 +313,84 @@ impl From<Report> for ReportBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Finish))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FinishBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// The ends, up to 1,000.
+    /// The reports, up to 1,000.
     #[serde(deserialize_with = "objects")]
     #[cfg_attr(feature = "server", schema(max_items = 1_000))]
     pub reports: Vec<ReportBody>,
 }
 
-/// Tells how far a run is.
+/// Reports progress of a run.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Progress))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProgressBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
     pub lease_token: LeaseToken,
     /// Percent done, 0 to 100.
     #[cfg_attr(feature = "server", schema(minimum = 0, maximum = 100))]
     pub progress: u32,
-    /// For people.
+    /// Message, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
-/// Tells that an ended run's CLEANUP is done.
+/// Reports that the CLEANUP of an ended run is done.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Cleaned))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CleanedBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
     pub lease_token: LeaseToken,
-    /// When its process was gone.
+    /// When its process had ended.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub gone_at: Timestamp,
 }
 
-/// Lets go of a run until somebody answers at a step.
+/// Releases a run to wait at a gate.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Wait))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WaitBody {
-    /// The worker.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// The token that the claim gave. Without the right one the report is `lease_lost`.
+    /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
     #[cfg_attr(feature = "server", schema(value_type = String, required = true))]
     pub lease_token: LeaseToken,
-    /// The step that waits.
+    /// The waiting step.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub step_id: StepId,
-    /// How the answer is waited for.
+    /// Conditions of the approval.
     #[serde(default, deserialize_with = "object")]
     pub approval: ApprovalBody,
 }
 
-/// How an answer is waited for.
+/// Conditions of an approval.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Approval))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovalBody {
-    /// After this long without an answer the run fails; never when left out.
+    /// The run fails after this long without an answer; default: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
 }

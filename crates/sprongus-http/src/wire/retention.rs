@@ -10,22 +10,22 @@ use sprongus_core::state::State;
 
 use super::millis;
 
-/// Takes what retention lets go.
+/// Deletes runs that are past their retention period.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Prune))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PruneBody {
-    /// How long runs that succeeded are kept; 30 days when left out.
+    /// How long succeeded runs are kept; default: 30 days.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub succeeded_ms: Option<u64>,
-    /// How long runs that failed or were canceled are kept; 90 days when left out.
+    /// How long failed and canceled runs are kept; default: 90 days.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_ms: Option<u64>,
-    /// Limits of their own for some kinds, by the kind's name.
+    /// Limits for single kinds, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, KindRetentionBody>))]
     pub kinds: BTreeMap<Kind, KindRetentionBody>,
-    /// Counts, and takes nothing.
+    /// Only count, delete nothing.
     #[serde(default)]
     pub dry_run: bool,
     /// Takes, though the clock may be wrong.
@@ -33,15 +33,15 @@ pub struct PruneBody {
     pub confirm_clock: bool,
 }
 
-/// How long the ended runs of a kind are kept; what is left out is as for all kinds.
+/// How long ended runs of a kind are kept; omitted values are as for all kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = KindRetention))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KindRetentionBody {
-    /// How long runs that succeeded are kept.
+    /// How long succeeded runs are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub succeeded_ms: Option<u64>,
-    /// How long runs that failed or were canceled are kept.
+    /// How long failed and canceled runs are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_ms: Option<u64>,
 }
@@ -84,14 +84,14 @@ impl PruneBody {
     }
 }
 
-/// What retention took, or would take.
+/// What was deleted, or would be.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Pruned))]
 pub struct PrunedBody {
     /// Runs by the state they ended in.
     #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, u64>))]
     pub runs: BTreeMap<State, u64>,
-    /// The same, kind by kind.
+    /// The same, by kind.
     #[cfg_attr(feature = "server", schema(value_type = BTreeMap<String, BTreeMap<String, u64>>))]
     #[serde(default)]
     pub kinds: BTreeMap<String, BTreeMap<State, u64>>,

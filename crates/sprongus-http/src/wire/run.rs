@@ -24,58 +24,58 @@ use super::words::{PassedGate, StateName};
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Run))]
 #[serde(rename_all = "camelCase")]
 pub struct RunBody {
-    /// Its name: a ULID.
+    /// Id: a ULID.
     #[cfg_attr(feature = "server", schema(value_type = String, example = "01M80754D6E7K919GRYZ8BH27Q"))]
     pub id: RunId,
-    /// The tenant.
+    /// The workspace it belongs to.
     #[cfg_attr(feature = "server", schema(value_type = String, example = "default"))]
     pub workspace_id: WorkspaceId,
-    /// The group it belongs to; null for system runs.
+    /// The project it belongs to; null for system runs.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub project_id: Option<ProjectId>,
-    /// What it was made for.
+    /// The agent task it belongs to.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub agent_task_id: Option<AgentTaskId>,
     /// What it does.
     #[cfg_attr(feature = "server", schema(value_type = String, example = "script.pull"))]
     pub kind: Kind,
-    /// What it works on: any JSON.
+    /// Input: any JSON.
     #[cfg_attr(feature = "server", schema(value_type = Value))]
     pub input: Value,
-    /// Where it stands.
+    /// State.
     #[cfg_attr(feature = "server", schema(value_type = StateName))]
     pub state: State,
     /// 0 to 100; higher is claimed first.
     #[cfg_attr(feature = "server", schema(minimum = 0, maximum = 100))]
     pub priority: u8,
-    /// Percent done, 0 to 100, as the worker last told.
+    /// Percent done, 0 to 100, as last reported.
     #[cfg_attr(feature = "server", schema(minimum = 0, maximum = 100))]
     pub progress: u8,
-    /// Executions started.
+    /// Attempts started.
     pub attempt: u32,
-    /// Executions allowed.
+    /// Maximum number of attempts.
     pub max_attempts: u32,
     /// Leases lost.
     pub crashes: u32,
-    /// The gate it waits at.
+    /// The gate it is waiting at.
     pub waiting_for: Option<WaitingForBody>,
-    /// Not claimed before this.
+    /// Not claimed before this time.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub run_at: Timestamp,
-    /// What makes a repeated enqueue give this run.
+    /// Idempotency key: a repeated enqueue with it returns this run.
     pub idempotency_key: Option<String>,
-    /// What it came to: any JSON.
+    /// Result: any JSON.
     #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "server", schema(value_type = Value))]
     pub result: Option<Value>,
-    /// Where its outcome lies.
+    /// Reference to its output.
     pub output_ref: Option<String>,
-    /// Why the last attempt failed.
+    /// Error of the last attempt.
     pub error: Option<String>,
     /// The worker that holds it, or held it when it ended.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub claimed_by: Option<WorkerId>,
-    /// When that worker took it.
+    /// When that worker claimed it.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub claimed_at: Option<Timestamp>,
     /// When the first attempt started.
@@ -87,10 +87,10 @@ pub struct RunBody {
     /// When it was enqueued.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
-    /// When it last changed; a heartbeat is no change.
+    /// When it last changed; heartbeats do not count.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub updated_at: Timestamp,
-    /// Since when it could be claimed, or from when on it can; null while it waits at a gate.
+    /// The time from which it can be claimed; null while it waits at a gate.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     #[serde(default)]
     pub due_at: Option<Timestamp>,
@@ -98,24 +98,24 @@ pub struct RunBody {
     /// nothing.
     #[serde(default)]
     pub waiting: Option<WaitingBody>,
-    /// Counts the claims. Every report carries it; a retry may name it.
+    /// Number of claims. Every report carries it; a retry may include it.
     pub epoch: u64,
-    /// Short pairs to find it by.
+    /// Tags for filtering.
     pub tags: BTreeMap<String, String>,
-    /// Still unstarted then, it fails.
+    /// The run fails if it has not started by then.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub expire_at: Option<Timestamp>,
 }
 
-/// The gate a run waits at.
+/// The gate a run is waiting at.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = WaitingFor))]
 #[serde(rename_all = "camelCase")]
 pub struct WaitingForBody {
-    /// The step that waits.
+    /// The waiting step.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub step_id: StepId,
-    /// When waiting ends and the run fails; null while it waits until it is answered.
+    /// When the gate expires and the run fails; null without a timeout.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub until: Option<Timestamp>,
 }
@@ -176,7 +176,7 @@ impl RunBody {
     }
 }
 
-/// A claimed run: the run's fields, and the hold on it.
+/// A claimed run: the run's fields and its lease.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = ClaimedRun))]
 #[serde(rename_all = "camelCase")]
@@ -184,47 +184,47 @@ pub struct ClaimedBody {
     /// The run.
     #[serde(flatten)]
     pub run: RunBody,
-    /// The hold on it.
+    /// Its lease.
     pub lease: LeaseBody,
-    /// Only its CLEANUP is wanted: it has ended.
+    /// Whether only its CLEANUP is left to do: the run has ended.
     pub cleanup: bool,
-    /// What to carry on from behind a gate.
+    /// State to resume from after a gate.
     pub resume: Option<ResumeBody>,
-    /// The trace of whoever enqueued it (W3C `traceparent`).
+    /// Trace context of the enqueue (W3C `traceparent`).
     pub traceparent: Option<String>,
 }
 
-/// A worker's hold on a run.
+/// A worker's lease of a run.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Lease))]
 #[serde(rename_all = "camelCase")]
 pub struct LeaseBody {
-    /// Who holds it.
+    /// Worker id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Under which claim.
+    /// Epoch of the claim.
     pub epoch: u64,
-    /// What every report, upload and kept work directory under this claim must bring. It is told here alone.
+    /// Lease token, required in every report and upload under this claim. Returned only here.
     #[cfg_attr(feature = "server", schema(value_type = String, example = "spl_6f1c0f0a5e3d4b7f9a2c8d1e0b4a7c36"))]
     pub token: LeaseToken,
-    /// How long it lasts without a heartbeat, on the worker's own clock, from before it sent the claim.
+    /// How long it lasts without a heartbeat, by the worker's clock, from before it sent the claim.
     pub lease_ms: u64,
-    /// When it ends by the store's clock; for people.
+    /// When it expires by the store's clock; for people.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub expires_at: Timestamp,
 }
 
-/// What an execution that carries on behind a gate is given.
+/// What an execution needs to resume after a gate.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Resume))]
 #[serde(rename_all = "camelCase")]
 pub struct ResumeBody {
     /// The steps of the attempt so far.
     pub steps: Vec<StepBody>,
-    /// The gate that was passed.
+    /// The approved gate.
     #[cfg_attr(feature = "server", schema(value_type = PassedGate))]
     pub gate: Gate,
-    /// Where the kept work directory lies.
+    /// Location of the kept work directory.
     pub workdir: Option<String>,
 }
 

@@ -12,7 +12,7 @@ use sprongus_core::time::Timestamp;
 
 use super::{given, millis};
 
-/// How a job stands.
+/// Status of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RunnerJobStatus))]
 #[serde(rename_all = "UPPERCASE")]
@@ -25,9 +25,9 @@ pub enum JobStatus {
     Running,
     /// It succeeded.
     Completed,
-    /// It was given up.
+    /// It failed.
     Failed,
-    /// It was called off.
+    /// It was canceled.
     Cancelled,
 }
 
@@ -84,14 +84,14 @@ pub struct NewJobBody {
         schema(example = "agent.review", pattern = "^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")
     )]
     pub kind: String,
-    /// The agent task it is made for, which must exist.
+    /// The agent task it belongs to, which must exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_task_id: Option<String>,
-    /// 0 to 100, higher first; 0 when left out.
+    /// 0 to 100, higher first; default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(minimum = 0, maximum = 100))]
     pub priority: Option<u32>,
-    /// What it works on: any JSON of 1 MiB at most, `{}` when left out.
+    /// Input: any JSON up to 1 MiB; default: `{}`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     #[cfg_attr(feature = "server", schema(value_type = Value))]
     pub data: Option<Value>,
@@ -116,31 +116,31 @@ impl NewJobBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RunnerJob))]
 #[serde(rename_all = "camelCase")]
 pub struct JobBody {
-    /// Its name: a UUID.
+    /// Id: a UUID.
     #[cfg_attr(feature = "server", schema(format = Uuid))]
     pub id: String,
-    /// The tenant.
+    /// The workspace it belongs to.
     pub workspace_id: String,
-    /// What it was made for.
+    /// The agent task it belongs to.
     pub agent_task_id: Option<String>,
-    /// The group it belongs to.
+    /// The project it belongs to.
     pub project_id: Option<String>,
     /// What it does.
     #[serde(rename = "type")]
     pub kind: String,
-    /// How it stands.
+    /// Status.
     pub status: JobStatus,
-    /// 0 to 100; higher is taken first.
+    /// 0 to 100; higher is claimed first.
     pub priority: u8,
     /// Percent done.
     pub progress_percent: u8,
-    /// What it works on.
+    /// Input.
     #[cfg_attr(feature = "server", schema(value_type = Value))]
     pub data: Json,
-    /// What it came to.
+    /// Result.
     #[cfg_attr(feature = "server", schema(value_type = Value))]
     pub result: Option<Json>,
-    /// Why the last attempt failed.
+    /// Error of the last attempt.
     pub error: Option<String>,
     /// The worker that holds it, or held it when it ended.
     pub runner_id: Option<String>,
@@ -187,32 +187,32 @@ impl JobBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = JobStep))]
 #[serde(rename_all = "camelCase")]
 pub struct JobStepBody {
-    /// Its name: a UUID.
+    /// Id: a UUID.
     #[cfg_attr(feature = "server", schema(format = Uuid))]
     pub id: String,
     /// The job.
     #[cfg_attr(feature = "server", schema(format = Uuid))]
     pub job_id: String,
-    /// Its place in the job.
+    /// Position in the job.
     pub ordinal: u32,
-    /// The attempt it is shown under.
+    /// The attempt it belongs to.
     pub attempt: u32,
     /// `SETUP`, `EXECUTION`, `VALIDATION` or `CLEANUP`.
     pub phase: String,
-    /// Its name in the declaration.
+    /// Name in the declaration.
     pub name: String,
     /// `COMMAND`, `AI_ACTION`, `GATE` or `ARTIFACT`.
     #[serde(rename = "type")]
     pub kind: String,
     /// `PENDING`, `RUNNING`, `COMPLETED`, `FAILED` or `SKIPPED`.
     pub status: String,
-    /// What it printed.
+    /// Output.
     pub output: Option<String>,
-    /// Tokens given to a model.
+    /// Tokens sent to a model.
     pub tokens_input: Option<u64>,
-    /// Tokens a model gave back.
+    /// Tokens received from a model.
     pub tokens_output: Option<u64>,
-    /// When it began.
+    /// When it started.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub started_at: Option<Timestamp>,
     /// When it ended.
@@ -243,12 +243,12 @@ impl From<&Step> for JobStepBody {
     }
 }
 
-/// One immutable line of a job's history.
+/// One immutable event of a job's history.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = JobEvent))]
 #[serde(rename_all = "camelCase")]
 pub struct JobEventBody {
-    /// Its name: a UUID.
+    /// Id: a UUID.
     #[cfg_attr(feature = "server", schema(format = Uuid))]
     pub id: String,
     /// The job.
@@ -257,17 +257,17 @@ pub struct JobEventBody {
     /// The step it belongs to, if any.
     #[cfg_attr(feature = "server", schema(format = Uuid))]
     pub step_id: Option<String>,
-    /// Its place in the job's history.
+    /// Position in the job's history.
     pub seq: u64,
-    /// What it tells.
+    /// Event type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// When.
+    /// Time of the event.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub timestamp: Timestamp,
-    /// Who did it.
+    /// Actor.
     pub actor: String,
-    /// The particulars.
+    /// Details, depending on the type.
     #[cfg_attr(feature = "server", schema(value_type = Value))]
     pub payload: Json,
 }
@@ -294,8 +294,8 @@ pub struct JobDetailBody {
     /// The job.
     #[serde(flatten)]
     pub job: JobBody,
-    /// Its steps, by attempt and ordinal.
+    /// Steps, by attempt and ordinal.
     pub steps: Vec<JobStepBody>,
-    /// Its events, oldest first; the first 1,000.
+    /// Events, oldest first; the first 1,000.
     pub events: Vec<JobEventBody>,
 }

@@ -8,40 +8,40 @@ use sprongus_core::time::Timestamp;
 #[cfg(feature = "server")]
 use super::words::{PhaseName, StepStatusName, StepTypeName};
 
-/// A named part of a run.
+/// A step: a named part of a run.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Step))]
 #[serde(rename_all = "camelCase")]
 pub struct StepBody {
-    /// Its name among all steps.
+    /// Step id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: StepId,
     /// The run.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub run_id: RunId,
-    /// The attempt it is shown under.
+    /// The attempt it belongs to.
     pub attempt: u32,
-    /// Its place in the run.
+    /// Position in the run.
     pub ordinal: u32,
-    /// When it has its turn.
+    /// Phase in which it runs.
     #[cfg_attr(feature = "server", schema(value_type = PhaseName))]
     pub phase: Phase,
-    /// Its name in the declaration.
+    /// Name in the declaration.
     pub name: String,
     /// What it does.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "server", schema(value_type = StepTypeName))]
     pub kind: StepType,
-    /// How it stands.
+    /// Status.
     #[cfg_attr(feature = "server", schema(value_type = StepStatusName))]
     pub status: StepStatus,
-    /// What it printed, without the trailing newline, cut at 64 KiB.
+    /// Output, without the trailing newline, cut at 64 KiB.
     pub output: Option<String>,
-    /// Tokens given to a model.
+    /// Tokens sent to a model.
     pub tokens_in: Option<u64>,
-    /// Tokens a model gave back.
+    /// Tokens received from a model.
     pub tokens_out: Option<u64>,
-    /// When it began.
+    /// When it started.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub started_at: Option<Timestamp>,
     /// When it ended.

@@ -13,22 +13,22 @@ use super::millis;
 #[cfg(feature = "server")]
 use super::words::ScopeName;
 
-/// What is asked when a token is made.
+/// A request to create a token.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = TokenRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewTokenBody {
-    /// Who will use it; the actor of the events that it causes.
+    /// Name of its user, recorded as the actor of events.
     #[cfg_attr(feature = "server", schema(example = "ci"))]
     pub name: String,
-    /// What it allows.
+    /// Scopes.
     #[cfg_attr(feature = "server", schema(value_type = Vec<ScopeName>, min_items = 1))]
     pub scopes: Vec<Scope>,
-    /// The projects it is narrowed to; all when left out.
+    /// The projects it is restricted to; default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>, min_items = 1))]
     pub projects: Option<Vec<ProjectId>>,
-    /// How long it lasts; for good when left out.
+    /// Lifetime; default: no expiry.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(minimum = 1))]
     pub expires_in_ms: Option<u64>,
@@ -56,29 +56,29 @@ impl From<NewToken> for NewTokenBody {
     }
 }
 
-/// What is known of a token.
+/// A token's details, without its secret.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Token))]
 #[serde(rename_all = "camelCase")]
 pub struct TokenBody {
-    /// What it is revoked by.
+    /// Token id.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: TokenId,
-    /// The workspace it is good for.
+    /// The workspace it belongs to.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub workspace_id: WorkspaceId,
-    /// Who uses it.
+    /// Name of its user.
     pub name: String,
-    /// What it allows.
+    /// Scopes.
     #[cfg_attr(feature = "server", schema(value_type = Vec<ScopeName>))]
     pub scopes: Vec<Scope>,
-    /// The projects it is narrowed to; null for all.
+    /// The projects it is restricted to; null for all.
     #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
     pub projects: Option<Vec<ProjectId>>,
-    /// When it was made.
+    /// When it was created.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
-    /// From when on it is refused.
+    /// When it expires.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub expires_at: Option<Timestamp>,
     /// When somebody revoked it.
@@ -113,7 +113,7 @@ pub struct MadeTokenBody {
     /// What is known of it.
     #[serde(flatten)]
     pub known: TokenBody,
-    /// The token, shown only once.
+    /// The token; shown only once.
     pub token: String,
 }
 
@@ -123,8 +123,8 @@ impl MadeTokenBody {
     /// # Errors
     /// `internal`: what the server sent is no token.
     pub fn into_made(self) -> Result<MadeToken> {
-        let secret =
-            TokenSecret::parse(&self.token).map_err(|_| Error::internal("the server sent no token"))?;
+        let secret = TokenSecret::parse(&self.token)
+            .map_err(|_| Error::internal("no token in the server's response"))?;
         Ok(MadeToken { token: self.known.into(), secret })
     }
 }

@@ -85,7 +85,7 @@ pub struct OpenGateBody {
     /// Its project.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub project_id: Option<ProjectId>,
-    /// What it was made for.
+    /// The agent task it belongs to.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub agent_task_id: Option<AgentTaskId>,
     /// The step to approve.

@@ -68,7 +68,7 @@ pub struct FieldFault {
     message: String,
 }
 
-/// The gate that was passed.
+/// The approved gate.
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes the core's own")]

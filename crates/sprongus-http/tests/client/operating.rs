@@ -36,7 +36,7 @@ async fn a_token_is_made_used_and_revoked() {
         (error.code(), error.message()),
         (ErrorCode::Forbidden, "the token lacks the scope runs:write")
     );
-    assert_eq!(error.hint(), "ask for a token with the scope runs:write");
+    assert_eq!(error.hint(), "use a token with the scope runs:write");
     assert_eq!(reader.tokens().await.unwrap_err().code(), ErrorCode::Forbidden);
 
     let names = operator.tokens().await.unwrap().into_iter().map(|token| token.name).collect::<Vec<_>>();

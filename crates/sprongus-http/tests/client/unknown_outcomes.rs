@@ -225,7 +225,7 @@ async fn what_would_be_done_twice_is_not_repeated() {
         stage.proxy.lose(1, 0);
         let error = call.await.expect("nobody knows");
         assert_eq!(error.code(), ErrorCode::Unavailable);
-        assert_eq!(error.hint(), "it may have been done: look before you ask for it again");
+        assert_eq!(error.hint(), "it may have been done; check before you repeat it");
     }
     assert_eq!(stage.proxy.counts(), (4, 0));
     assert_eq!(stage.direct.logs(hold.id, 0, 10).await.unwrap().len(), 1);

@@ -39,15 +39,15 @@ const GRANTS: &[&str] = &[
 /// schema.
 pub async fn grant(client: &Client, schema: &str, role: &str) -> Result<()> {
     let Some(row) = client.query_opt(ROLE, &[&role]).await? else {
-        return Err(Error::not_found("role in this database server: the one named with --role")
-            .with_hint("make it with CREATE ROLE … LOGIN, then run this again")
+        return Err(Error::not_found("role on this database server, as given with --role")
+            .with_hint("create it with CREATE ROLE … LOGIN, then run this again")
             .into());
     };
     let (quoted, bypasses): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
     if bypasses {
-        let message = "the role named with --role bypasses row-level security";
+        let message = "the role given with --role bypasses row-level security";
         return Err(Error::new(ErrorCode::Forbidden, message)
-            .with_hint("name a role that is neither superuser nor BYPASSRLS")
+            .with_hint("use a role that is neither superuser nor BYPASSRLS")
             .into());
     }
     for grant in GRANTS {

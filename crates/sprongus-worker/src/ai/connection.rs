@@ -45,10 +45,11 @@ impl Connection {
     pub(crate) fn new(provider: &ProviderDeclaration, key: Option<&str>) -> Result<Self, Fault> {
         let address = format!("{}/chat/completions", provider.base_url.trim_end_matches('/'));
         let url = Url::parse(&address)
-            .map_err(|error| Fault::lasting(format!("base_url is no address: {error}")))?;
+            .map_err(|error| Fault::lasting(format!("base_url is not a URL: {error}")))?;
         let authorization = key.map(|key| {
-            let mut value = HeaderValue::try_from(format!("Bearer {key}"))
-                .map_err(|_| Fault::lasting("the api_key has a character that no header can carry"))?;
+            let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| {
+                Fault::lasting("the api_key contains a character that is not allowed in a header")
+            })?;
             value.set_sensitive(true);
             Ok(value)
         });
@@ -62,7 +63,7 @@ impl Connection {
             .connect_timeout(CONNECT);
         let builder = if is_loopback(&url) { builder.no_proxy() } else { builder };
         let client = builder.build().map_err(|error| Fault {
-            error: format!("the HTTP client cannot be set up: {}", error.without_url()),
+            error: format!("cannot set up the HTTP client: {}", error.without_url()),
             retryable: true,
         })?;
         let (idle, max_retries, dialect) = (provider.timeout, provider.max_retries, provider.dialect);
@@ -86,13 +87,12 @@ fn tls(url: &Url) -> Result<ClientConfig, Fault> {
         let found = rustls_native_certs::load_native_certs();
         let (trusted, _) = authorities.add_parsable_certificates(found.certs);
         if trusted == 0 {
-            let error = "this machine trusts no certificate authority: install ca-certificates, or name a file of them in \
-                         SSL_CERT_FILE";
+            let error = "no trusted certificate authorities: install ca-certificates, or set SSL_CERT_FILE";
             return Err(Fault { error: error.to_owned(), retryable: true });
         }
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Fault::lasting(format!("TLS cannot be set up: {error}")))?;
+        .map_err(|error| Fault::lasting(format!("cannot set up TLS: {error}")))?;
     Ok(config.with_root_certificates(authorities).with_no_client_auth())
 }

@@ -50,10 +50,7 @@ pub(super) async fn exchange(
     let mut response = match timeout(connection.idle, request.send()).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
-            return Err(CallFailure::transient(format!(
-                "the model server cannot be reached: {}",
-                told(error)
-            )));
+            return Err(CallFailure::transient(format!("cannot reach the model server: {}", told(error))));
         }
         Err(_) => return Err(silent(connection)),
     };
@@ -75,8 +72,8 @@ pub(super) async fn exchange(
         Err(lasting @ CallFailure::Permanent { .. }) => Err(lasting),
         Ok(()) => talk.heard.ending().ok_or_else(|| {
             CallFailure::transient(match talk.heard.content.is_empty() {
-                true => "the model server answered without an answer",
-                false => "the answer broke off",
+                true => "the model server returned no answer",
+                false => "the answer was cut off",
             })
         }),
     }
@@ -148,12 +145,12 @@ async fn hear(
     }
     match form {
         Form::Compressed => {
-            Err(CallFailure::permanent("the model server answered compressed, which it was not asked for"))
+            Err(CallFailure::permanent("the model server sent a compressed answer, which was not requested"))
         }
         Form::Page => {
             let said = refusal::page(&String::from_utf8_lossy(&begin));
             Err(CallFailure::permanent(format!(
-                "the model server answered with a page, is base_url right? {said}"
+                "the model server returned a web page; check base_url: {said}"
             )))
         }
         Form::Json | Form::Lines | Form::Stream => {
@@ -164,7 +161,7 @@ async fn hear(
             let usable = document.get("choices").is_some();
             heard(talk, |heard| heard.take_json(&document)).await?;
             talk.heard.close();
-            let why = "the model server answered with JSON that is no answer of an OpenAI-compatible API";
+            let why = "the model server returned JSON that is not a response of an OpenAI-compatible API";
             if usable { Ok(()) } else { Err(CallFailure::permanent(why)) }
         }
     }
@@ -176,9 +173,9 @@ fn not_one(bytes: &[u8]) -> CallFailure {
     match serde_json::from_slice::<Value>(first) {
         Ok(first) if first.get("error").is_some_and(|error| !error.is_null()) => broken_off(&first),
         Ok(_) => CallFailure::permanent(
-            "the model server answered in lines of JSON, which no OpenAI-compatible API does; is base_url right?",
+            "the model server returned JSON lines, which an OpenAI-compatible API does not do; check base_url",
         ),
-        Err(_) => CallFailure::transient("the answer broke off"),
+        Err(_) => CallFailure::transient("the answer was cut off"),
     }
 }
 
@@ -190,7 +187,7 @@ async fn chunk(
 ) -> Result<Option<bytes::Bytes>, CallFailure> {
     match timeout(patience, response.chunk()).await {
         Ok(Ok(chunk)) => Ok(chunk),
-        Ok(Err(error)) => Err(CallFailure::transient(format!("the answer broke off: {}", told(error)))),
+        Ok(Err(error)) => Err(CallFailure::transient(format!("the answer was cut off: {}", told(error)))),
         Err(_) => Err(silent(connection)),
     }
 }
@@ -265,7 +262,7 @@ async fn heard(
 }
 
 pub(super) fn silent(connection: &Connection) -> CallFailure {
-    CallFailure::transient(format!("the model server was silent for {}", format_duration(connection.idle)))
+    CallFailure::transient(format!("the model server sent nothing for {}", format_duration(connection.idle)))
 }
 
 /// An error with its causes, as one line.

@@ -115,7 +115,7 @@ impl Heard {
             return Ok(self.content.len());
         }
         let Ok(chunk) = serde_json::from_slice::<Value>(event) else {
-            return Err(CallFailure::transient("the model server sent an event that is not understood"));
+            return Err(CallFailure::transient("the model server sent an unknown event"));
         };
         self.take_json(&chunk)
     }
@@ -229,12 +229,12 @@ impl Heard {
     fn answered(&self, for_tools: bool) -> Ending {
         let empty = self.content.trim().is_empty();
         if for_tools || empty && self.has_tools {
-            return Ending::None("the model asked for a tool, and this step offers none");
+            return Ending::None("the model called a tool, but this step has none");
         }
         if empty && self.has_reasoning {
-            return Ending::None("the model reasoned and gave no answer");
+            return Ending::None("the model returned reasoning but no answer");
         }
-        if empty { Ending::None("the model gave an empty answer") } else { Ending::Whole }
+        if empty { Ending::None("the model returned an empty answer") } else { Ending::Whole }
     }
 }
 
@@ -253,6 +253,6 @@ fn error_of(chunk: &Value) -> Option<&Value> {
 
 /// What an error in place of an answer means.
 pub(super) fn broken_off(error: &Value) -> CallFailure {
-    let why = format!("the model server broke off: {}", words_of(error));
+    let why = format!("the model server stopped: {}", words_of(error));
     if cannot_pass(error) { CallFailure::permanent(why) } else { CallFailure::transient(why) }
 }

@@ -31,7 +31,7 @@ pub(super) struct Misfit {
 /// Says where, and never what stands there.
 impl fmt::Display for Misfit {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "the answer does not fit its schema: {}", self.why)
+        write!(out, "the answer does not match its schema: {}", self.why)
     }
 }
 
@@ -52,10 +52,7 @@ impl Question<'_> {
             if misfit.answer.len() <= LONGEST_SHOWN {
                 messages.push(message("assistant", &misfit.answer));
             }
-            messages.push(message(
-                "user",
-                &format!("{misfit}. Answer again, with JSON that fits and nothing else."),
-            ));
+            messages.push(message("user", &format!("{misfit}. Answer again with valid JSON only.")));
         }
         let mut body = json!({
             "model": self.model,
@@ -86,7 +83,7 @@ impl Question<'_> {
         let Some(schema) = self.schema else { return Ok(()) };
         let misfit = |why| Misfit { answer: answer.to_owned(), why };
         let value: Value = serde_json::from_str(answer).map_err(|error| {
-            misfit(format!("it is no JSON, at line {} column {}", error.line(), error.column()))
+            misfit(format!("not JSON, at line {} column {}", error.line(), error.column()))
         })?;
         schema.check(&value).map_err(|violations| {
             let shown: Vec<_> = violations.iter().take(MOST_VIOLATIONS).map(ToString::to_string).collect();

@@ -23,8 +23,7 @@ pub(super) async fn read(connection: &Connection, mut response: Response, masks:
     let status = response.status();
     if status.is_redirection() {
         return CallFailure::permanent(format!(
-            "the model server answered {status}: a redirect is not followed, for it could carry the key elsewhere; \
-             set base_url to where it leads"
+            "the model server answered {status}: redirects are not followed, to protect the key; set base_url to the target"
         ));
     }
     let wait = retry_after(response.headers());

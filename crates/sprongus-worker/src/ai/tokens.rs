@@ -43,7 +43,7 @@ impl Tokens {
                     *sum = Some(sum.unwrap_or(0).saturating_add(count).min(MAX_TOKENS));
                     None
                 }
-                None => Some(format!("[the model server's {name} is no count of tokens and is ignored]")),
+                None => Some(format!("[ignored the model server's {name}: not a token count]")),
             }
         };
         counts.into_iter().filter_map(add).collect()
@@ -106,7 +106,7 @@ mod tests {
         assert!(tokens.are_unknown());
         for odd in [json!(-1), json!("7x"), json!(1.5), json!(MAX_TOKENS + 1), json!(null)] {
             let said = tokens.add(&json!({"prompt_tokens": odd, "completion_tokens": 2}));
-            assert_eq!(said, ["[the model server's prompt_tokens is no count of tokens and is ignored]"]);
+            assert_eq!(said, ["[ignored the model server's prompt_tokens: not a token count]"]);
         }
         assert_eq!((tokens.given, tokens.back), (None, Some(10)));
         for _ in 0..2 {

@@ -46,8 +46,8 @@ pub(super) fn read(root: &Fields<'_, '_>) -> Result<ArtifactsDeclaration, Declar
     fields.only(&["url", "max_size"])?;
     let url = match fields.get("url") {
         None => None,
-        Some(node) => match node.text("a folder's path, or a URL such as \"s3://bucket/prefix\"")? {
-            "" => return Err(node.fault("expected a folder's path or a URL, found nothing")),
+        Some(node) => match node.text("a folder path, or a URL such as \"s3://bucket/prefix\"")? {
+            "" => return Err(node.fault("expected a folder path or a URL, found nothing")),
             text => Some(text.to_owned()),
         },
     };

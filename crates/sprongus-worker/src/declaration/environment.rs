@@ -135,24 +135,22 @@ fn check_name(name: &str) -> Result<(), String> {
         && !name.as_bytes()[0].is_ascii_digit();
     if !well_formed {
         return Err(format!(
-            "expected a variable's name: 1 to {LONGEST_NAME} letters, digits and _, beginning with a letter or _"
+            "expected a variable name: 1 to {LONGEST_NAME} letters, digits and _, beginning with a letter or _"
         ));
     }
     if name.to_ascii_uppercase().starts_with("SPRONGUS_") {
-        return Err("variables that begin with SPRONGUS_ are set by the worker alone".to_owned());
+        return Err("variables that begin with SPRONGUS_ are set only by the worker".to_owned());
     }
     if NEVER.contains(&name) {
-        return Err(format!(
-            "{name} would make something else run before the command: it cannot be set here"
-        ));
+        return Err(format!("{name} cannot be set here: it would run other code before the command"));
     }
     Ok(())
 }
 
 fn value(name: &str, node: &Node<'_, '_>, scope: Scope<'_>) -> Result<EnvValue, DeclarationFault> {
     // What stands there without quotes may be a password all the same, so it is not shown.
-    let expected = "expected a text, or a reference such as \"secret://env/NAME\"";
-    let text = node.text("a text").map_err(|_| node.fault(expected))?;
+    let expected = "expected text, or a reference such as \"secret://env/NAME\"";
+    let text = node.text("text").map_err(|_| node.fault(expected))?;
     if let Some(reference) = SecretRef::parse(text) {
         refuse_own(reference).map_err(|why| node.fault(why))?;
         return Ok(EnvValue::Secret(text.to_owned()));
@@ -160,13 +158,13 @@ fn value(name: &str, node: &Node<'_, '_>, scope: Scope<'_>) -> Result<EnvValue, 
     if mentions_reference(text) {
         // What stands around it may be a password.
         return Err(node.fault(
-            "a reference is the whole value and has no template: \"secret://env/NAME\" or \"secret://file/NAME\"",
+            "a reference must be the whole value, without a template: \"secret://env/NAME\" or \"secret://file/NAME\"",
         ));
     }
     let template = scope.template(node)?;
     let steered = !template.names_used().paths.is_empty() || !template.names_used().steps.is_empty();
     if steered && leads_to_code(name) {
-        return Err(node.fault(format!("{name} decides which code runs, so it takes no `{{{{ … }}}}`")));
+        return Err(node.fault(format!("{name} decides which code runs, so it cannot contain `{{{{ … }}}}`")));
     }
     Ok(EnvValue::Text(template))
 }
@@ -181,7 +179,9 @@ fn folder(node: &Node<'_, '_>) -> Result<PathBuf, DeclarationFault> {
         return Err(node.fault("expected a folder, relative to this file; \".\" is the folder of this file"));
     }
     if text.contains("{{") {
-        return Err(node.fault("a folder is literal: whoever enqueues must not choose where a command runs"));
+        return Err(node.fault(
+            "a folder cannot contain a template: whoever enqueues must not choose where a command runs",
+        ));
     }
     Ok(PathBuf::from(text))
 }

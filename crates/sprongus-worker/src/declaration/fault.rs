@@ -39,7 +39,7 @@ impl fmt::Display for DeclarationFault {
         }
         // A message of a parser below may span lines; ours is one, so that it can be grepped and logged.
         let mut lines = self.problem.lines().map(str::trim).filter(|line| !line.is_empty());
-        f.write_str(lines.next().unwrap_or("not understood"))?;
+        f.write_str(lines.next().unwrap_or("invalid"))?;
         lines.try_for_each(|line| write!(f, "; {line}"))
     }
 }

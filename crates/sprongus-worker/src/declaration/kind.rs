@@ -91,7 +91,7 @@ pub(super) fn read(
         (Some(command), None) => vec![step::of_command(&command, around)?],
         (None, Some(steps)) => step::read_all(&steps, around)?,
         (Some(_), Some(_)) => {
-            return Err(fields.key_fault("steps", "a kind has either a command or steps, not both"));
+            return Err(fields.key_fault("steps", "use either a command or steps, not both"));
         }
         (None, None) => return Err(fields.fault("expected `command = [\"program\", \"argument\"]` or steps")),
     };
@@ -125,7 +125,7 @@ fn secrets(node: &Node<'_, '_>) -> Result<SecretNames, DeclarationFault> {
     let mut names = SecretNames::default();
     for item in &items {
         // What stands there may be the secret itself.
-        let expected = || item.fault("expected a text, the name of a secret: env/NAME or file/NAME");
+        let expected = || item.fault("expected the name of a secret: env/NAME or file/NAME");
         let name = item.text("").map_err(|_| expected())?;
         names.add(name).map_err(|why| item.fault(why))?;
     }

@@ -117,7 +117,7 @@ fn dialect(fields: &Fields<'_, '_>) -> Result<Dialect, DeclarationFault> {
     let field = |node: Node<'_, '_>| {
         [MaxTokensField::MaxTokens, MaxTokensField::MaxCompletionTokens]
             .into_iter()
-            .find(|field| node.text("a field's name").is_ok_and(|text| text == field.as_str()))
+            .find(|field| node.text("a field name").is_ok_and(|text| text == field.as_str()))
             .ok_or_else(|| node.fault("expected \"max_tokens\" or \"max_completion_tokens\""))
     };
     Ok(Dialect {
@@ -135,27 +135,25 @@ fn dialect(fields: &Fields<'_, '_>) -> Result<Dialect, DeclarationFault> {
 /// The faults of it never echo what stands there: people write keys into addresses.
 fn url(node: &Node<'_, '_>) -> Result<String, DeclarationFault> {
     let refuse = |problem: &str| node.fault(problem);
-    let text = node.text("an address").map_err(|_| refuse("expected an http or https address in quotes"))?;
-    let url = Url::parse(text).map_err(|error| node.fault(format!("is no address: {error}")))?;
+    let text = node.text("a URL").map_err(|_| refuse("expected an http or https URL in quotes"))?;
+    let url = Url::parse(text).map_err(|error| node.fault(format!("is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(refuse("expected an http or https address, such as \"http://localhost:11434/v1\""));
+        return Err(refuse("expected an http or https URL, such as \"http://localhost:11434/v1\""));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(refuse(
-            "an address holds no credentials: `api_key = \"secret://env/NAME\"` refers to one",
-        ));
+        return Err(refuse("a URL must not contain credentials: use `api_key = \"secret://env/NAME\"`"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(refuse("an address ends with its path, without `?` and `#`"));
+        return Err(refuse("a URL must end with its path, without `?` and `#`"));
     }
     Ok(text.to_owned())
 }
 
 /// A model's name, of a provider or of a step.
 pub(super) fn model(node: &Node<'_, '_>) -> Result<String, DeclarationFault> {
-    let text = node.text("a model's name")?;
+    let text = node.text("a model name")?;
     if text.trim().is_empty() || text.len() > LONGEST_MODEL || text.chars().any(char::is_control) {
-        return Err(node.fault(format!("expected a model's name: 1 to {LONGEST_MODEL} printable characters")));
+        return Err(node.fault(format!("expected a model name: 1 to {LONGEST_MODEL} printable characters")));
     }
     Ok(text.to_owned())
 }
@@ -163,8 +161,7 @@ pub(super) fn model(node: &Node<'_, '_>) -> Result<String, DeclarationFault> {
 fn api_key(node: &Node<'_, '_>) -> Result<String, DeclarationFault> {
     // What stands here instead of a reference is a key, so it must not be shown.
     let text = node.text("a reference").ok().filter(|text| SecretRef::parse(text).is_some());
-    let expected = "expected a reference, `secret://env/NAME` or `secret://file/NAME`; a key itself never \
-                    stands in this file (and one that did should be replaced)";
+    let expected = "expected a reference, `secret://env/NAME` or `secret://file/NAME`; never put a key in this file (and replace one that was)";
     let text = text.ok_or_else(|| node.fault(expected))?;
     SecretRef::parse(text).map_or(Ok(()), refuse_own).map_err(|why| node.fault(why))?;
     Ok(text.to_owned())

@@ -138,7 +138,7 @@ impl Scope<'_> {
     /// The template that stands at `node`, its names checked.
     pub(super) fn template(self, node: &Node<'_, '_>) -> Result<Template, DeclarationFault> {
         let template =
-            Template::compile(node.text("a text")?).map_err(|fault| node.fault(fault.to_string()))?;
+            Template::compile(node.text("text")?).map_err(|fault| node.fault(fault.to_string()))?;
         template.names_used().check(self.earlier).map_err(|fault| node.fault(fault.to_string()))?;
         Ok(template)
     }
@@ -217,7 +217,7 @@ pub(super) fn read_all(
         let head = head(node)?;
         if heads.iter().any(|other| other.name == head.name) {
             let name_node = head.fields.get("name");
-            let problem = format!("there is another step named {:?} in this kind", head.name);
+            let problem = format!("duplicate step name in this kind: {:?}", head.name);
             return Err(name_node.as_ref().unwrap_or(node).fault(problem));
         }
         heads.push(head);
@@ -259,14 +259,14 @@ fn head<'a, 'i>(node: &Node<'a, 'i>) -> Result<Head<'a, 'i>, DeclarationFault> {
     };
     let phase = phase_of(&phase)?;
     let Some(name) = fields.get("name") else { return Err(fields.fault("expected a name")) };
-    let text = name.text("a step's name")?;
+    let text = name.text("a step name")?;
     if text.trim().is_empty()
         || text.trim() != text
         || text.len() > LONGEST_NAME
         || text.chars().any(char::is_control)
     {
         let problem =
-            format!("expected 1 to {LONGEST_NAME} printable characters without white space around them");
+            format!("expected 1 to {LONGEST_NAME} printable characters without surrounding white space");
         return Err(name.fault(problem));
     }
     Ok(Head { kind, phase, name: text.to_owned(), fields })

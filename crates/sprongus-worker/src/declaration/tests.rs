@@ -108,8 +108,7 @@ fn a_fault_is_one_line_with_its_place() {
     );
     assert_eq!(
         fault("[kinds.a]\ncommand = [\"ü\", \"é\", \"{{ input.x \"]\n"),
-        "sprongus.toml:2:22: kinds.a.command[2]: template: `{{` is never closed, expected `}}`; \
-         a literal one is written `{{ '{{' }}`"
+        "sprongus.toml:2:22: kinds.a.command[2]: template: `{{` is not closed, expected `}}`; write a literal one as `{{ '{{' }}`"
     );
     let syntax = fault("[kinds.a]\ncommand = [\"x\"\ntimeout = 5\n");
     assert!(syntax.starts_with("sprongus.toml:") && !syntax.contains('\n'), "{syntax}");
@@ -122,15 +121,15 @@ fn refuses_with_what_was_expected() {
     let full = r#"phase = "setup", name = "a", type = "command", run = ["x"]"#;
     for (text, expected) in [
         ("[kind.k]".to_owned(), "did you mean `kinds`?"),
-        ("[kinds.'-k']\ncommand = ['x']".to_owned(), "expected a kind's name"),
-        ("[kinds.'']\ncommand = ['x']".to_owned(), "expected a kind's name"),
-        (format!("[kinds.{}]\ncommand = ['x']", "k".repeat(129)), "expected a kind's name"),
+        ("[kinds.'-k']\ncommand = ['x']".to_owned(), "expected a kind name"),
+        ("[kinds.'']\ncommand = ['x']".to_owned(), "expected a kind name"),
+        (format!("[kinds.{}]\ncommand = ['x']", "k".repeat(129)), "expected a kind name"),
         ("[kinds.k]".to_owned(), "expected `command ="),
         ("kinds = 3".to_owned(), "expected tables"),
-        ("[kinds.k]\ncommand = 'echo x'".to_owned(), "no shell reads it"),
+        ("[kinds.k]\ncommand = 'echo x'".to_owned(), "there is no shell"),
         ("[kinds.k]\ncommand = []".to_owned(), "expected the program"),
         ("[kinds.k]\ncommand = ['']".to_owned(), "expected a program"),
-        ("[kinds.k]\ncommand = ['x', 1]".to_owned(), "expected a text, found 1"),
+        ("[kinds.k]\ncommand = ['x', 1]".to_owned(), "expected text, found 1"),
         ("[kinds.k]\ncommand = ['x', '{{ steps.a.output }}']".to_owned(), "no step comes before"),
         ("[kinds.k]\ncommand = ['x', '{{ imput.a }}']".to_owned(), "did you mean `input`?"),
         (kind("max_attempts = 0"), "a whole number from 1 to 100, found 0"),
@@ -158,14 +157,14 @@ fn refuses_with_what_was_expected() {
         (step("type = 'command'\nphase = 'setup'\nname = ' a'"), "printable"),
         (step("type = 'command'\nphase = 'setup'\nname = 'a'"), "needs `run ="),
         (step("type = 'command'\nprompt = 'a'"), "a command step has no such key"),
-        (format!("kinds.k.steps = [{{ {full} }}, {{ {full} }}]"), "another step named \"a\""),
+        (format!("kinds.k.steps = [{{ {full} }}, {{ {full} }}]"), "duplicate step name in this kind: \"a\""),
         ("[retention]\nsuceeded = '1d'".to_owned(), "did you mean `succeeded`?"),
         (
             "retention.kinds = 3".to_owned(),
             "expected tables such as [retention.kinds.\"script.pull\"], found 3",
         ),
-        ("[retention.kinds.'a b']\nfailed = '1d'".to_owned(), "expected a kind's name"),
-        ("[retention.kinds.'nightly.*']\nfailed = '1d'".to_owned(), "expected a kind's name"),
+        ("[retention.kinds.'a b']\nfailed = '1d'".to_owned(), "expected a kind name"),
+        ("[retention.kinds.'nightly.*']\nfailed = '1d'".to_owned(), "expected a kind name"),
         ("[retention.kinds.a]".to_owned(), "expected `succeeded = \"7d\"`, `failed = \"7d\"` or both"),
         ("[retention.kinds.a]\ncanceled = '1d'".to_owned(), "unknown key"),
         (

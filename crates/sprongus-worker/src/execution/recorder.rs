@@ -117,7 +117,8 @@ impl Recorder {
     pub(crate) async fn end(&self) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            self.say(None, format!("[{dropped} lines lost: they came faster than they could be kept]")).await;
+            self.say(None, format!("[{dropped} lines lost: output came faster than it could be stored]"))
+                .await;
         }
         let _ = self.entries.send(Entry::End).await;
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -199,7 +200,7 @@ async fn deliver(runs: &dyn Runs, active: &ActiveRun, parcel: Parcel, patience: 
                 active.stop(StopReason::LeaseLost);
             } else {
                 tracing::warn!(
-                    run = %active.hold.id, code = %error.code(), error = error.message(), "steps and log lines were refused, they are lost"
+                    run = %active.hold.id, code = %error.code(), error = error.message(), "steps and log lines were refused and are lost"
                 );
                 delivered = false;
             }
@@ -209,7 +210,7 @@ async fn deliver(runs: &dyn Runs, active: &ActiveRun, parcel: Parcel, patience: 
         let progress = || runs.progress(&active.hold, percent, message.clone());
         // A run that was called off takes no progress, but is still ours to clean up: no sign of a lost lease.
         if let Err(error) = repeated_within(active, patience, progress).await {
-            tracing::debug!(run = %active.hold.id, code = %error.code(), "a progress was refused");
+            tracing::debug!(run = %active.hold.id, code = %error.code(), "a progress report was refused");
         }
     }
     delivered
@@ -250,12 +251,12 @@ where
             }
             if told.replace(error.code()) != Some(error.code()) {
                 tracing::warn!(
-                    run = %active.hold.id, code = %error.code(), error = error.message(), "a report on a run was refused, it is repeated"
+                    run = %active.hold.id, code = %error.code(), error = error.message(), "a report on a run was refused; retrying"
                 );
             }
         }
         tokio::select! {
-            () = active.until_lost() => return Err(Error::new(ErrorCode::LeaseLost, "the lease ran out")),
+            () = active.until_lost() => return Err(Error::new(ErrorCode::LeaseLost, "the lease expired")),
             () = sleep(wait) => {}
         }
     }

@@ -56,10 +56,9 @@ pub(crate) async fn keep(
         match answer {
             Err(error) if may_pass(error.code()) && begun.elapsed() < PATIENCE => {
                 if pause == FIRST_PAUSE {
-                    tracing::warn!(run = %active.hold.id, code = %error.code(), why = error.message(), "an artifact is not kept yet");
+                    tracing::warn!(run = %active.hold.id, code = %error.code(), why = error.message(), "an artifact is not stored yet");
                     if let Some((recorder, step)) = told {
-                        let line =
-                            format!("[a file is not kept yet, it is tried again: {}]", error.message());
+                        let line = format!("[a file is not stored yet; retrying: {}]", error.message());
                         recorder.say(Some(step), line).await;
                     }
                 }
@@ -84,7 +83,7 @@ pub(crate) fn content_type(name: &ArtifactName) -> String {
 }
 
 fn lost() -> Error {
-    Error::new(ErrorCode::LeaseLost, "the lease ran out")
+    Error::new(ErrorCode::LeaseLost, "the lease expired")
 }
 
 /// The bytes of an open file, from its first to what is its last when that is reached.

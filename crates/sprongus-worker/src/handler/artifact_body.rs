@@ -71,7 +71,7 @@ impl ArtifactBody {
         let open = move || {
             // Opening anything else might wait for ever, or do something.
             if !std::fs::metadata(&path)?.is_file() {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "no regular file"));
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
             }
             File::open(path)
         };

@@ -122,8 +122,7 @@ impl RunContext {
                 let line = LogLine { stream: Stream::Stdout, at: now(), step: None, text };
                 self.recorder().try_line(line);
             } else if beyond.fetch_add(1, Ordering::Relaxed) == 0 {
-                self.recorder()
-                    .try_line(said(None, "[the log is full: lines from here on are counted alone]"));
+                self.recorder().try_line(said(None, "[the log is full: further lines are only counted]"));
             }
         }
     }
@@ -144,8 +143,9 @@ impl RunContext {
         Fut: Future<Output = Result<T, HandlerError>>,
     {
         self.still_runs(name)?;
-        let unfit =
-            |error| HandlerError::permanent(format!("what step {name:?} came to does not fit: {error}"));
+        let unfit = |error| {
+            HandlerError::permanent(format!("the stored result of step {name:?} has another type: {error}"))
+        };
         // What this attempt did before a gate is recorded already.
         if let Some(text) = self.carried(name, StepType::Command) {
             return serde_json::from_str(&text).map_err(unfit);
@@ -169,7 +169,7 @@ impl RunContext {
         let text = serde_json::to_string(&output)?;
         if text.len() > MAX_OUTPUT_BYTES || self.0.masks.data(&text).is_some() {
             self.recorder().step(told(StepStatus::Failed, None)).await;
-            let why = format!("step {name:?}: what it comes to must be at most 64 KiB and hold no secret");
+            let why = format!("step {name:?}: its result must be at most 64 KiB and contain no secret");
             return Err(HandlerError::permanent(why));
         }
         self.recorder().step(told(StepStatus::Completed, Some(text))).await;
@@ -280,7 +280,7 @@ impl RunContext {
         body: impl Into<ArtifactBody>,
     ) -> Result<Artifact, HandlerError> {
         if self.0.masks.are_in(name) {
-            return Err(HandlerError::permanent("the name of an artifact holds a secret: it is not kept"));
+            return Err(HandlerError::permanent("an artifact was not stored: its name contains a secret"));
         }
         let name: ArtifactName =
             name.parse().map_err(|error: Error| HandlerError::permanent(error.message()))?;
@@ -289,7 +289,7 @@ impl RunContext {
         let kind = upload::content_type(&name);
         let kept = upload::keep(tools.runs.as_ref(), active, &name, &kind, || body.stream(), None);
         let artifact = kept.await.map_err(|error| {
-            let why = format!("{name} cannot be kept: {}", error.message());
+            let why = format!("cannot store {name}: {}", error.message());
             let may_pass = may_pass(error.code()) || error.code() == ErrorCode::LeaseLost;
             if may_pass { HandlerError::retryable(why) } else { HandlerError::permanent(why) }
         })?;

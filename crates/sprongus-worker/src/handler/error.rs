@@ -16,7 +16,7 @@ pub struct HandlerError {
 impl HandlerError {
     /// What a handler is given when its run has begun to wait: whatever it does with it, this execution is over.
     pub(crate) fn waits(gate: &str) -> Self {
-        Self::retryable(format!("the run waits for an approval at {gate:?}"))
+        Self::retryable(format!("the run is waiting for approval at {gate:?}"))
     }
 
     /// A failure that another attempt may not meet.

@@ -26,7 +26,7 @@ pub fn adopt_orphans() {
     }
     // The first process of a container gets them without asking, so a kernel that refuses changes less than it seems.
     if let Err(error) = set_child_subreaper(Some(getpid())) {
-        tracing::debug!(%error, "orphans are not adopted");
+        tracing::debug!(%error, "cannot adopt orphaned processes");
     }
     let reaper = || {
         loop {
@@ -35,7 +35,7 @@ pub fn adopt_orphans() {
         }
     };
     if let Err(error) = thread::Builder::new().name("reaper".to_owned()).spawn(reaper) {
-        tracing::warn!(%error, "orphans are not waited for");
+        tracing::warn!(%error, "cannot wait for orphaned processes");
     }
 }
 

@@ -63,8 +63,8 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(code) => write!(f, "exited with code {code}"),
-            Self::Signaled(signal) => write!(f, "was ended by signal {signal}"),
-            Self::TimedOut => f.write_str("took longer than its timeout"),
+            Self::Signaled(signal) => write!(f, "was killed by signal {signal}"),
+            Self::TimedOut => f.write_str("exceeded its timeout"),
             Self::Stopped(reason) => write!(f, "was stopped: {reason}"),
             Self::CouldNotStart(fault) => fault.fmt(f),
         }
@@ -86,7 +86,7 @@ pub struct StartFault {
 impl StartFault {
     pub(super) fn vanished(spec: &CommandSpec) -> Self {
         let program = spec.argv.first().map_or("", String::as_str);
-        let message = format!("could not start {program:?}: its process was gone before it was seen");
+        let message = format!("could not start {program:?}: its process ended before it was seen");
         Self { kind: io::ErrorKind::Other, message, retryable: true }
     }
 }

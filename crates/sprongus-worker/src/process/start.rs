@@ -16,7 +16,7 @@ pub(super) fn start(spec: &CommandSpec) -> Result<(Child, Option<Own>), StartFau
     let Some((program, arguments)) = spec.argv.split_first() else {
         return Err(StartFault {
             kind: io::ErrorKind::InvalidInput,
-            message: "could not start a command: it names no program".to_owned(),
+            message: "could not start a command: no program given".to_owned(),
             retryable: false,
         });
     };
@@ -52,20 +52,18 @@ fn explain(
             (format!("its working directory {} does not exist", spec.cwd.display()), true)
         }
         io::ErrorKind::NotFound => (not_found(program, &spec.cwd, path), false),
-        io::ErrorKind::PermissionDenied => {
-            ("it may not be executed; is it missing `chmod +x`?".to_owned(), false)
-        }
+        io::ErrorKind::PermissionDenied => ("not executable; try `chmod +x`".to_owned(), false),
         io::ErrorKind::ArgumentListTooLong => (
-            "its arguments and environment are too long; pass data on stdin or in $SPRONGUS_INPUT".to_owned(),
+            "arguments and environment are too long; pass data on stdin or in $SPRONGUS_INPUT".to_owned(),
             false,
         ),
         io::ErrorKind::InvalidInput => {
             ("an argument or a variable contains a NUL character".to_owned(), false)
         }
-        io::ErrorKind::NotADirectory => ("a part of its path is no folder".to_owned(), false),
+        io::ErrorKind::NotADirectory => ("a part of its path is not a folder".to_owned(), false),
         // ENOEXEC has no kind of its own.
         _ if error.raw_os_error() == Some(8) => {
-            ("it is no program; does a script lack its first line, `#!/bin/sh`?".to_owned(), false)
+            ("not a program; a script needs a first line such as `#!/bin/sh`".to_owned(), false)
         }
         _ => (error.to_string(), true),
     };
@@ -84,10 +82,9 @@ fn not_found(program: &str, cwd: &Path, path: &OsStr) -> String {
     if program.contains('/') {
         let looked = cwd.join(program);
         return format!(
-            "no such file, looked at {}; commands run in the attempt's own work directory, \
-             a program of the project is written {{{{ project_dir }}}}/…",
+            "no such file: {}; commands run in the attempt's work directory, use {{{{ project_dir }}}}/… for a program of the project",
             looked.display()
         );
     }
-    format!("no such program, looked in {}", path.to_string_lossy())
+    format!("no such program in {}", path.to_string_lossy())
 }

@@ -135,6 +135,6 @@ fn status_of(exit: ExitStatus) -> Status {
 }
 
 fn lost(error: &std::io::Error) -> Status {
-    let message = format!("the process was started, but its end could not be waited for: {error}");
+    let message = format!("the process started, but cannot wait for it: {error}");
     Status::CouldNotStart(StartFault { kind: error.kind(), message, retryable: true })
 }

@@ -99,11 +99,11 @@ async fn says_why_it_could_not_start() {
         }
     }
     let unknown = fault(command(&["no-such-program-5"])).await;
-    assert!(unknown.message.contains("\"no-such-program-5\": no such program, looked in /"), "{unknown}");
+    assert!(unknown.message.contains("\"no-such-program-5\": no such program in /"), "{unknown}");
     assert!(!unknown.retryable);
     let missing = fault(command(&["./no-such.sh"])).await;
     assert!(
-        missing.message.contains("no such file, looked at") && missing.message.contains("project_dir"),
+        missing.message.contains("no such file: ") && missing.message.contains("project_dir"),
         "{missing}"
     );
     let mut nowhere = command(&["true"]);

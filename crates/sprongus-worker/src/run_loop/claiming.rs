@@ -84,7 +84,7 @@ pub(crate) async fn claim(
             }
             runs => {
                 if told_code.is_some() && runs.is_ok() {
-                    tracing::info!("claims are answered again");
+                    tracing::info!("claims succeed again");
                 }
                 return Claims { asked, runs };
             }
@@ -103,8 +103,8 @@ fn tell(error: &Error, told: &mut Option<ErrorCode>) {
     }
     let (code, message) = (error.code(), error.message());
     if error.retryable() {
-        tracing::warn!(%code, error = message, "a claim failed, it is repeated");
+        tracing::warn!(%code, error = message, "a claim failed; retrying");
     } else {
-        tracing::error!(%code, error = message, hint = error.hint(), "claims are refused, they are repeated");
+        tracing::error!(%code, error = message, hint = error.hint(), "claims are refused; retrying");
     }
 }

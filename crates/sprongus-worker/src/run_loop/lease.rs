@@ -163,5 +163,5 @@ pub(crate) async fn beat(runs: &dyn Runs, holds: Vec<Hold>, patience: Duration) 
 }
 
 fn missed(error: &Error) {
-    tracing::warn!(code = %error.code(), "a heartbeat failed; runs are given up at 80 % of their lease");
+    tracing::warn!(code = %error.code(), "a heartbeat failed; runs are released at 80 % of their lease");
 }

@@ -172,7 +172,7 @@ impl Pending {
             self.refused = Some(error.code());
             tracing::error!(
                 run = %self.active.hold.id, kind = %self.active.kind, code = %error.code(), error = error.message(),
-                "a report was refused, it is repeated while the lease lasts"
+                "a report was refused; retrying while the lease lasts"
             );
         }
     }

@@ -43,7 +43,7 @@ impl Shift {
         }
         let is_new = self.room.lacking.as_ref().is_none_or(|(known, _)| *known != why);
         if is_new {
-            tracing::error!(error = why, hint = workdir::HINT, "nothing is claimed until there is room");
+            tracing::error!(error = why, hint = workdir::HINT, "not claiming until there is room");
         }
         let recent = self.room.last.is_some_and(|last| now.duration_since(last) < FORGET);
         let pause = self.room.pause.filter(|_| recent).map_or(PAUSES.0, |pause| (pause * 2).min(PAUSES.1));
@@ -67,7 +67,7 @@ impl Shift {
         match tried {
             Ok(()) => {
                 self.room.lacking = None;
-                tracing::info!("there is room for work directories again");
+                tracing::info!("work directories can be created again");
             }
             Err(why) => self.lacks_room(&why),
         }

@@ -83,7 +83,7 @@ impl Shift {
     fn put_back(&mut self, error: &Error, reports: Vec<Pending>) {
         if self.reports_refused.replace(error.code()) != Some(error.code()) {
             tracing::warn!(
-                code = %error.code(), error = error.message(), reports = reports.len(), "reports failed, they are repeated"
+                code = %error.code(), error = error.message(), reports = reports.len(), "reports failed; retrying"
             );
         }
         reports.into_iter().for_each(|pending| self.report(pending));
@@ -108,7 +108,7 @@ impl Shift {
         for active in lost {
             self.summary.lost += 1;
             tracing::warn!(
-                run = %active.hold.id, kind = %active.kind, epoch = active.hold.epoch, "lease lost, the run is dropped"
+                run = %active.hold.id, kind = %active.kind, epoch = active.hold.epoch, "lease lost; dropping the run"
             );
         }
     }

@@ -40,7 +40,7 @@ impl Shutdown {
     /// started, as `nohup` has it, stays ignored. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When the signals cannot be listened for.
+    /// When signals cannot be listened for.
     pub fn on_signals() -> io::Result<Self> {
         let shutdown = Self::new();
         let (mut terminate, mut interrupt) =
@@ -56,7 +56,7 @@ impl Shutdown {
                     _ = quit.recv() => "SIGQUIT",
                     () = next(hang_up.as_mut()) => "SIGHUP",
                 };
-                tracing::info!(signal = name, "told to stop");
+                tracing::info!(signal = name, "asked to stop");
                 let _ = told.signal.set(name);
                 tell(&told);
             }

@@ -57,7 +57,7 @@ impl SecretNames {
 pub(crate) fn refuse_own(reference: SecretRef<'_>) -> Result<(), String> {
     match reference {
         SecretRef::Env(name) if is_own_credential(name) => Err(format!(
-            "{name} is kept for the worker itself and is never handed out; keep a secret for commands under another name, or in a file"
+            "{name} is reserved for the worker and never passed to commands; use another name for a command's secret, or a file"
         )),
         SecretRef::Env(_) | SecretRef::File(_) => Ok(()),
     }

@@ -47,7 +47,7 @@ pub(crate) fn may_refer(input: &Json) -> bool {
 /// A sentence that names the reference, never a value.
 pub(crate) fn resolve_one(text: &str, folder: Option<&Path>) -> Result<String, String> {
     let Some(reference) = SecretRef::parse(text) else {
-        return Err("what stands for the secret is no reference such as secret://env/NAME".to_owned());
+        return Err("the value is not a secret reference such as secret://env/NAME".to_owned());
     };
     let secret = refuse_own(reference).and_then(|()| read(reference, folder));
     secret.map_err(|why| format!("secret reference {text}: {why}"))
@@ -91,12 +91,15 @@ impl Resolving<'_> {
                     *text = secret;
                     return Ok(());
                 }
-                refuse_mention(text, "a reference is a whole text, secret://env/NAME or secret://file/NAME")
+                refuse_mention(
+                    text,
+                    "a reference must be the whole value: secret://env/NAME or secret://file/NAME",
+                )
             }
             Value::Array(items) => items.iter_mut().try_for_each(|item| self.replace(item)),
             Value::Object(members) => {
                 for key in members.keys() {
-                    refuse_mention(key, "the name of a member cannot be a reference")?;
+                    refuse_mention(key, "an object key cannot be a reference")?;
                 }
                 members.values_mut().try_for_each(|member| self.replace(member))
             }
@@ -111,7 +114,7 @@ impl Resolving<'_> {
         }
         let (kind, name) = (self.kind, name_of(reference));
         Err(format!(
-            "an input of {kind} may not refer to it; where it may, the kind lists it: secrets = [{name:?}]"
+            "not allowed in an input of {kind}; to allow it, list it in the kind: secrets = [{name:?}]"
         ))
     }
 }
@@ -129,10 +132,7 @@ pub(crate) fn warn_if_short(reference: &str, secret: &str) {
     if secret.len() < SHORT
         && (alike(u8::is_ascii_digit) || alike(u8::is_ascii_alphabetic) || secret.len() < 4)
     {
-        tracing::warn!(
-            reference,
-            "a secret is so short that masking it garbles output, or cannot be done: use a longer one"
-        );
+        tracing::warn!(reference, "a secret is too short to be masked well in output: use a longer one");
     }
 }
 
@@ -140,11 +140,13 @@ fn read(reference: SecretRef<'_>, folder: Option<&Path>) -> Result<String, Strin
     let secret = match reference {
         SecretRef::Env(name) => match std::env::var(name) {
             Ok(secret) => secret,
-            Err(std::env::VarError::NotPresent) => return Err("the worker has no such variable".to_owned()),
+            Err(std::env::VarError::NotPresent) => {
+                return Err("the variable is not set in the worker".to_owned());
+            }
             Err(std::env::VarError::NotUnicode(_)) => return Err("the variable is not UTF-8 text".to_owned()),
         },
         SecretRef::File(name) => {
-            let Some(folder) = folder else { return Err("this worker has no folder of secrets".to_owned()) };
+            let Some(folder) = folder else { return Err("this worker has no secrets folder".to_owned()) };
             read_file(folder, name)?
         }
     };
@@ -154,21 +156,23 @@ fn read(reference: SecretRef<'_>, folder: Option<&Path>) -> Result<String, Strin
 fn read_file(folder: &Path, name: &str) -> Result<String, String> {
     let missing = |error: std::io::Error| {
         if error.kind() == std::io::ErrorKind::NotFound {
-            return "there is no such file in the worker's folder of secrets".to_owned();
+            return "no such file in the worker's secrets folder".to_owned();
         }
-        format!("the file cannot be read: {}", error.kind())
+        format!("cannot read the file: {}", error.kind())
     };
     let folder = folder.canonicalize().map_err(missing)?;
     let path = folder.join(name).canonicalize().map_err(missing)?;
     if !path.starts_with(&folder) {
-        return Err("the file is a link that leads out of the folder of secrets".to_owned());
+        return Err("the file is a link that leads out of the secrets folder".to_owned());
     }
     let metadata = fs::metadata(&path).map_err(missing)?;
     if !metadata.is_file() || metadata.len() > LARGEST {
-        return Err("it is no regular file of at most 64 KiB".to_owned());
+        return Err("not a regular file of at most 64 KiB".to_owned());
     }
     if is_own_file(&metadata) {
-        return Err("the file holds a credential of the worker itself, which is never handed out".to_owned());
+        return Err(
+            "the file contains a credential of the worker itself, which commands never get".to_owned()
+        );
     }
     let text = fs::read(&path).map_err(missing)?;
     let mut text = String::from_utf8(text).map_err(|_| "the file is not UTF-8 text".to_owned())?;
@@ -217,7 +221,7 @@ mod tests {
         assert!(ask("link").err().unwrap().contains("leads out"));
         assert_eq!(
             ask("missing").err().unwrap(),
-            "secret reference secret://file/missing: there is no such file in the worker's folder of secrets"
+            "secret reference secret://file/missing: no such file in the worker's secrets folder"
         );
     }
 
@@ -231,16 +235,16 @@ mod tests {
         assert_eq!(resolved.input, json!({"deep": [{"a": path}]}));
         assert_eq!(
             refusal(reference("env/PATH"), &listed(&["env/HOME", "file/PATH"])),
-            "secret reference secret://env/PATH: an input of k may not refer to it; where it may, the kind lists it: \
+            "secret reference secret://env/PATH: not allowed in an input of k; to allow it, list it in the kind: \
              secrets = [\"env/PATH\"]"
         );
         for own in
             ["SPRONGUS_TOKEN", "SPRONGUS_DATABASE_URL", "DATABASE_URL", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"]
         {
             let told = refusal(reference(&format!("env/{own}")), &SecretNames::default());
-            assert!(told.contains(own) && told.contains("never handed out"), "{told}");
+            assert!(told.contains(own) && told.contains("never passed to commands"), "{told}");
             let told = resolve_one(&format!("secret://env/{own}"), None).unwrap_err();
-            assert!(told.contains("never handed out"), "the author is refused too: {told}");
+            assert!(told.contains("never passed to commands"), "the author is refused too: {told}");
         }
     }
 
@@ -263,7 +267,7 @@ mod tests {
             }
         }
         let told = refusal(json!({"secret://env/PATH": 1}), &listed(&["env/PATH"]));
-        assert!(told.contains("name of a member"), "{told}");
+        assert!(told.contains("an object key"), "{told}");
         let harmless = json!({"a": "https://h/secret", "b": "secret:/x", "c": "secret//"});
         let resolved = resolve(&harmless.clone().into(), "k", &SecretNames::default(), None).ok().unwrap();
         assert_eq!(resolved.input, harmless);

@@ -89,7 +89,7 @@ async fn used_by(context: &StepContext<'_>) -> Result<u64, Fault> {
     let runs = &context.tools.runs;
     let steps = repeated(context.active, || runs.steps(context.active.hold.id)).await;
     let steps = steps.map_err(|error| Fault {
-        error: format!("the tokens used so far cannot be read: {}", error.message()),
+        error: format!("cannot read the tokens used so far: {}", error.message()),
         retryable: true,
     })?;
     let of = |step: &Step| step.tokens_in.unwrap_or(0).saturating_add(step.tokens_out.unwrap_or(0));

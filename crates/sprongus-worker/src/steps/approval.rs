@@ -66,7 +66,7 @@ async fn keep(attempt: &Attempt, context: &StepContext<'_>) -> Result<LeftOut, S
             (_, Ok(Err(fault @ (PackFault::TooLarge | PackFault::Unreadable { .. })))) => {
                 Ok(Err(fault.to_string()))
             }
-            (_, Err(panic)) => Ok(Err(format!("the work directory cannot be kept: {panic}"))),
+            (_, Err(panic)) => Ok(Err(format!("cannot keep the work directory: {panic}"))),
             (Ok(()), Ok(Err(fault @ PackFault::NobodyReads))) => Ok(Err(fault.to_string())),
             (Err(error), Ok(_)) if error.code() == ErrorCode::PayloadTooLarge => {
                 Ok(Err(PackFault::TooLarge.to_string()))
@@ -82,7 +82,7 @@ async fn keep(attempt: &Attempt, context: &StepContext<'_>) -> Result<LeftOut, S
             Err(called_off(attempt, context))
         }
         Err(error) => {
-            let why = format!("the work directory cannot be kept: {}", error.message());
+            let why = format!("cannot keep the work directory: {}", error.message());
             Err(attempt.failure(context.step, &why, may_pass(error.code())))
         }
     }

@@ -107,7 +107,7 @@ async fn keep_all(
     }
     // A name is shown as it is, so one that is masked would point at nothing.
     if files.iter().any(|name| attempt.masks.are_in(name.as_str())) {
-        let why = "cannot be kept: the name of a file holds a secret; name it otherwise".to_owned();
+        let why = "cannot be stored: the name of a file contains a secret; rename it".to_owned();
         return Kept::Failed { why, retryable: false };
     }
     for name in files {
@@ -156,7 +156,7 @@ async fn keep(context: &StepContext<'_>, name: ArtifactName, keeping: &mut Keepi
         }
         Err(error) => {
             let hint = format!("; {}", error.hint());
-            let why = format!("cannot be kept: {name}: {}{hint}", error.message());
+            let why = format!("cannot be stored: {name}: {}{hint}", error.message());
             Err(Kept::Failed { why, retryable: may_pass(error.code()) })
         }
     }

@@ -272,7 +272,7 @@ impl Attempt {
                 recorder
                     .say(
                         None,
-                        format!("$SPRONGUS_OUTPUT: the result is no JSON and is kept as a text: {why}"),
+                        format!("$SPRONGUS_OUTPUT: the result is not JSON and is stored as text: {why}"),
                     )
                     .await;
                 Value::String(text)

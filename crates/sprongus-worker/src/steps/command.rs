@@ -61,7 +61,7 @@ fn judge(attempt: &Attempt, context: &StepContext<'_>, finished: Finished) -> St
     let Finished { ending, outputs, refused, tail } = finished;
     let gone_at = ending.gone_at.map(|gone_at| now().minus(gone_at.elapsed()));
     if gone_at.is_none() {
-        tracing::warn!(step = step.name, "a process could not be ended");
+        tracing::warn!(step = step.name, "cannot stop a process");
     }
     let mut failure = (!ending.status.is_success()).then(|| failure(attempt, context, &ending.status));
     if let Some(failure) = failure.as_mut().filter(|_| !tail.is_empty()) {
@@ -71,11 +71,11 @@ fn judge(attempt: &Attempt, context: &StepContext<'_>, finished: Finished) -> St
     if failure.is_none()
         && let Some(problem) = outputs.lost
     {
-        let why = format!("what it reported is lost: $SPRONGUS_OUTPUT {problem}");
+        let why = format!("its report is lost: $SPRONGUS_OUTPUT {problem}");
         failure = Some(attempt.failure(step, &why, true));
     }
     if let (None, Some(Refused { why, retryable })) = (&failure, refused) {
-        let why = format!("a run that it asked for was refused: {why}");
+        let why = format!("a child run was refused: {why}");
         failure = Some(attempt.failure(step, &why, retryable));
     }
     StepOutcome {

@@ -126,12 +126,12 @@ impl<'a> StepLog<'a> {
             Ok(name) => Spill::create(folders.spill(step.ordinal), name.clone())
                 .await
                 .map(|spill| (spill, name))
-                .map_err(|error| format!("no file can be made for it: {}", error.kind())),
+                .map_err(|error| format!("cannot create a file for it: {}", error.kind())),
             Err(error) => Err(error.message().to_owned()),
         };
         match made {
             Ok((spill, name)) => {
-                self.say(&format!("[more output is kept in the artifact {name}]")).await;
+                self.say(&format!("[more output is in the artifact {name}]")).await;
                 Ok(spill)
             }
             Err(why) => {
@@ -151,16 +151,15 @@ impl<'a> StepLog<'a> {
         let Ok(spill) = spill else { return };
         let Spilled { name, kept, lost, fault, answer } = spill.keep(tools.runs.as_ref(), active).await;
         match answer {
-            Ok(()) => say(format!("[the artifact {name} keeps {kept} bytes of it]")).await,
+            Ok(()) => say(format!("[the artifact {name} has {kept} bytes of it]")).await,
             Err(error) => {
                 let why = error.message();
-                say(format!("[the artifact {name} with {kept} bytes of it could not be kept: {why}]")).await;
+                say(format!("[could not store the artifact {name} with {kept} bytes of it: {why}]")).await;
             }
         }
         if lost > 0 {
-            let why =
-                fault.map_or_else(|| "an artifact has no room for more".to_owned(), |e| e.kind().to_string());
-            say(format!("[{lost} bytes of it are kept nowhere: {why}]")).await;
+            let why = fault.map_or_else(|| "the artifact is full".to_owned(), |e| e.kind().to_string());
+            say(format!("[{lost} bytes of it are lost: {why}]")).await;
         }
     }
 }

@@ -61,7 +61,7 @@ impl Execute for Pipeline {
                 }
                 // Nothing was begun, and what waits for it behind a gate stays where it is.
                 Err(NotReady { no_room: Some(why), .. }) if !work.active.cleanup => {
-                    recorder.say(None, format!("given back: {why}")).await;
+                    recorder.say(None, format!("released: {why}")).await;
                     Execution { end: End::NoRoom(why), gone_at: crate::execution::recorder::now() }
                 }
                 Err(NotReady { error, retryable, no_room: _ }) => {
@@ -94,9 +94,9 @@ async fn end_strays(work: &Work, recorder: &Recorder, folders: &Workdir) -> bool
     let ended = ended.unwrap_or_default();
     for Stray { pid, name } in &ended {
         let name = printable(name);
-        tracing::warn!(run = %work.run.id, pid, program = %name, "ended a process that had left its command's group");
+        tracing::warn!(run = %work.run.id, pid, program = %name, "killed a process that had left its command's process group");
         recorder
-            .say(None, format!("[ended {name} (process {pid}), which had left its command's process group]"))
+            .say(None, format!("[killed {name} (process {pid}), which had left its command's process group]"))
             .await;
     }
     !ended.is_empty()
@@ -133,7 +133,7 @@ async fn ready(
     if let Some(schema) = &kind.input_schema {
         schema.check(&work.run.input.to_value()).map_err(|violations| {
             let all: Vec<_> = violations.iter().map(ToString::to_string).collect();
-            for_good(format!("the input does not meet its schema: {}", all.join("; ")))
+            for_good(format!("the input does not match its schema: {}", all.join("; ")))
         })?;
     }
     let folder = work.tools.secrets.as_deref();
@@ -180,7 +180,7 @@ async fn earlier(kind: &KindDeclaration, work: &Work) -> Result<HashMap<String, 
     }
     let once = |name: &str| kind.steps.iter().any(|step| step.once && step.name == name);
     once::completed(work.tools.runs.as_ref(), &work.active, once).await.map_err(|error| NotReady {
-        error: format!("the steps of earlier attempts cannot be read: {}", error.message()),
+        error: format!("cannot read the steps of earlier attempts: {}", error.message()),
         retryable: error.code() != ErrorCode::NotFound,
         no_room: None,
     })

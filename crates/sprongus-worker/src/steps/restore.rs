@@ -54,7 +54,7 @@ pub(crate) fn gate_of<'k>(
     resume: &Resume,
 ) -> Result<&'k StepDeclaration, NotRestored> {
     let Some(recorded) = resume.steps.iter().find(|step| step.id == resume.gate.step_id) else {
-        return Err(for_good("the gate that was passed is not among the run's steps"));
+        return Err(for_good("the approved gate is not among the run's steps"));
     };
     let declared = kind.steps.iter().find(|step| step.ordinal == recorded.ordinal);
     let is_gate = |step: &&StepDeclaration| {
@@ -63,8 +63,7 @@ pub(crate) fn gate_of<'k>(
     };
     declared.filter(is_gate).ok_or_else(|| {
         for_good(format!(
-            "the declaration of this kind was changed while the run waited: step {} is not the approval {:?} any more; \
-             enqueue the run again",
+            "this kind was changed in sprongus.toml while the run waited: step {} is no longer the approval {:?}; enqueue the run again",
             recorded.ordinal, recorded.name
         ))
     })
@@ -81,9 +80,8 @@ pub(crate) async fn behind(
     let kind = Arc::clone(&attempt.kind);
     let gate = gate_of(&kind, resume)?;
     let (folders, carried) = place_back(folders, attempt, work).await?;
-    let carried = carried.ok_or_else(|| {
-        for_now("the work directory that was kept at the gate is not there any more".to_owned())
-    })?;
+    let carried =
+        carried.ok_or_else(|| for_now("the work directory kept at the gate no longer exists".to_owned()))?;
     drop_kept(work).await;
     let passed = passed(&resume.gate);
     recorder.step(report(gate, StepStatus::Completed, Some(attempt.masks.known(&passed)))).await;
@@ -117,7 +115,7 @@ pub(crate) async fn for_cleanup(
 /// Lets go of what was kept. That it is kept longer than needed is no reason to fail anything.
 pub(crate) async fn drop_kept(work: &Work) {
     if let Err(error) = repeated(&work.active, || work.tools.runs.drop_workdir(&work.active.hold)).await {
-        tracing::warn!(run = %work.run.id, code = %error.code(), "a kept work directory is not let go");
+        tracing::warn!(run = %work.run.id, code = %error.code(), "cannot delete a kept work directory");
     }
 }
 
@@ -136,19 +134,19 @@ async fn place_back(
         let Some(body) = kept else { return Ok((folders, None)) };
         let unpacked = tokio::select! {
             unpacked = unpack(body, folders.work()) => unpacked,
-            () = active.until_lost() => return Err(unreachable(&Error::new(ErrorCode::LeaseLost, "the lease ran out"))),
+            () = active.until_lost() => return Err(unreachable(&Error::new(ErrorCode::LeaseLost, "the lease expired"))),
         };
         match unpacked {
             Ok(state) => {
                 let unread =
-                    |_| for_good(UnpackFault::Foreign("its state cannot be read".to_owned()).to_string());
+                    |_| for_good(UnpackFault::Foreign("cannot read its state".to_owned()).to_string());
                 return Ok((folders, Some(serde_json::from_slice(&state).map_err(unread)?)));
             }
             Err(fault @ UnpackFault::Interrupted(_)) if tries == TRIES => {
                 return Err(for_now(fault.to_string()));
             }
             Err(fault @ UnpackFault::Interrupted(_)) => {
-                tracing::warn!(run = %work.run.id, %fault, "it is asked for again");
+                tracing::warn!(run = %work.run.id, %fault, "it is requested again");
                 folders.remove().await;
                 folders = make(attempt, work).await?;
                 sleep(PAUSE).await;
@@ -164,7 +162,7 @@ async fn place_back(
 }
 
 fn unreachable(error: &Error) -> NotRestored {
-    let error = format!("the kept work directory cannot be read: {}", error.message());
+    let error = format!("cannot read the kept work directory: {}", error.message());
     for_now(error)
 }
 

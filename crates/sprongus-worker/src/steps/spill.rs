@@ -119,7 +119,7 @@ impl Spill {
 
 async fn upload(runs: &dyn Runs, active: &ActiveRun, name: &ArtifactName, path: &Path) -> Result<()> {
     let unreadable =
-        |error: io::Error| sprongus_core::Error::internal(format!("cannot be read again: {}", error.kind()));
+        |error: io::Error| sprongus_core::Error::internal(format!("cannot be read back: {}", error.kind()));
     let open = {
         let path = path.to_owned();
         tokio::task::spawn_blocking(move || File::open(path)).await
@@ -141,7 +141,7 @@ async fn upload(runs: &dyn Runs, active: &ActiveRun, name: &ArtifactName, path: 
     tokio::select! {
         answer = keep => answer.map(|_| ()),
         () = going_down => Err(sprongus_core::Error::new(
-            sprongus_core::ErrorCode::TimedOut, "the worker shuts down",
+            sprongus_core::ErrorCode::TimedOut, "the worker is shutting down",
         )),
     }
 }

@@ -18,7 +18,7 @@ impl Condition {
     /// A [`TemplateFault`] when the text is no expression, or one that templates may not hold either.
     pub fn compile(text: &str) -> Result<Self, TemplateFault> {
         if text.contains("{{") || text.contains("{%") {
-            return Err(TemplateFault::syntax("a condition is an expression alone, without `{{ }}`"));
+            return Err(TemplateFault::syntax("a condition is a bare expression, without `{{ }}`"));
         }
         if text.contains('\0') {
             return Err(TemplateFault::Nul);

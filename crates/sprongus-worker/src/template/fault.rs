@@ -54,7 +54,7 @@ impl fmt::Display for TemplateFault {
             Self::Unresolved { name } => {
                 write!(
                     f,
-                    "template: `{name}` does not resolve; for an optional one write `{name} | default(\"…\")`"
+                    "template: `{name}` does not exist; if it is optional, write `{name} | default(\"…\")`"
                 )
             }
             Self::Null { expression } => {

@@ -50,7 +50,7 @@ fn default(value: &Value, other: Option<Value>) -> Value {
 fn length(value: &Value) -> Result<usize, Error> {
     value
         .len()
-        .ok_or_else(|| Error::new(ErrorKind::MissingArgument, "length needs a text, a list or an object"))
+        .ok_or_else(|| Error::new(ErrorKind::MissingArgument, "length needs text, a list or an object"))
 }
 
 fn end_of(list: &Value, last: bool) -> Result<Value, Error> {
@@ -85,12 +85,12 @@ fn replace(text: &str, from: &str, to: &str) -> Result<String, Error> {
 
 fn json(value: &Value) -> Result<String, Error> {
     let value = serde_json::to_string(value);
-    value.map_err(|_| Error::new(ErrorKind::BadSerialization, "this value is no JSON"))
+    value.map_err(|_| Error::new(ErrorKind::BadSerialization, "this value is not JSON"))
 }
 
 fn bounded(length: usize) -> Result<(), Error> {
     if length > LARGEST_ELEMENT {
-        return Err(Error::new(ErrorKind::WriteFailure, "it makes a text longer than an argument may be"));
+        return Err(Error::new(ErrorKind::WriteFailure, "the result is longer than an argument may be"));
     }
     Ok(())
 }

@@ -46,12 +46,12 @@ fn check_path(path: &str) -> Result<(), TemplateFault> {
         ("steps", Some(step), Some(_)) => {
             Err(unknown(format!("a step has its output: `steps.{step}.output`")))
         }
-        ("project_dir", Some(_), _) => Err(unknown("`project_dir` is a text".to_owned())),
+        ("project_dir", Some(_), _) => Err(unknown("`project_dir` is text".to_owned())),
         (name, _, _) if TOP_LEVEL.contains(&name) => Ok(()),
         (name, _, _) => Err(unknown(match nearest(name, TOP_LEVEL) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!(
-                "there are {}; a step whose name has a dash is written steps[\"the-name\"].output",
+                "use one of: {}; for a step with a dash in its name, write steps[\"the-name\"].output",
                 TOP_LEVEL.join(", ")
             ),
         })),

@@ -24,13 +24,13 @@ pub(crate) fn segments(text: &str) -> Result<Vec<Segment<'_>>, TemplateFault> {
         let inside = &rest[open + 2..];
         if inside.starts_with('-') {
             return Err(TemplateFault::syntax(
-                "`{{-` is not available, write `{{ … }}`; a sign needs a space: `{{ -1 }}`",
+                "`{{-` is not supported, use `{{ … }}`; a minus sign needs a space: `{{ -1 }}`",
             ));
         }
         let length = expression_length(inside)?;
         let expression = inside[..length].trim();
         if expression.is_empty() {
-            return Err(TemplateFault::syntax("`{{ }}` is empty, expected a name such as `input.path`"));
+            return Err(TemplateFault::syntax("`{{ }}` is empty; expected a name such as `input.path`"));
         }
         found.push(Segment::Expression(expression));
         rest = &inside[length + 2..];
@@ -42,7 +42,7 @@ pub(crate) fn segments(text: &str) -> Result<Vec<Segment<'_>>, TemplateFault> {
 fn push_text<'t>(found: &mut Vec<Segment<'t>>, text: &'t str) -> Result<(), TemplateFault> {
     if text.contains("{%") {
         return Err(TemplateFault::syntax(
-            "`{% … %}` is not available, only `{{ … }}`; a literal one is written `{{ '{%' }}`",
+            "`{% … %}` is not supported, only `{{ … }}`; write a literal one as `{{ '{%' }}`",
         ));
     }
     if !text.is_empty() {
@@ -69,15 +69,15 @@ fn expression_length(inside: &str) -> Result<usize, TemplateFault> {
             (None, '}' | ']' | ')') => depth = depth.saturating_sub(1),
             // Repeating a text or a list is the one operation that makes much out of little.
             (None, '*') => {
-                return Err(TemplateFault::syntax("`*` is not available here, calculate in the command"));
+                return Err(TemplateFault::syntax("`*` is not supported here; calculate in the command"));
             }
             (None, _) => {}
         }
     }
     Err(TemplateFault::syntax(if quote.is_some() {
-        "a text in `{{ … }}` has no closing quote"
+        "missing closing quote in `{{ … }}`"
     } else {
-        "`{{` is never closed, expected `}}`; a literal one is written `{{ '{{' }}`"
+        "`{{` is not closed, expected `}}`; write a literal one as `{{ '{{' }}`"
     }))
 }
 

@@ -64,10 +64,10 @@ fn refuses_what_it_cannot_render() {
     let input =
         json!({ "none": null, "nul": "a\u{0}b", "text": "x", "long": "y".repeat(LARGEST_ELEMENT + 1) });
     for (text, expected) in [
-        ("{{ input.path }}", "`input.path` does not resolve"),
-        ("{{ input.a.b }}", "`input.a` does not resolve"),
-        ("{{ 'x' ~ input.gone }}", "`input.gone` does not resolve"),
-        ("{{ steps.skipped.output }}", "`steps.skipped.output` does not resolve"),
+        ("{{ input.path }}", "`input.path` does not exist"),
+        ("{{ input.a.b }}", "`input.a` does not exist"),
+        ("{{ 'x' ~ input.gone }}", "`input.gone` does not exist"),
+        ("{{ steps.skipped.output }}", "`steps.skipped.output` does not exist"),
         ("{{ input.none }}", "`input.none` is null"),
         ("{{ input.nul }}", "NUL"),
         ("{{ input.long }}", "longer than"),
@@ -84,12 +84,12 @@ fn refuses_what_it_cannot_render() {
 fn refuses_at_load_time() {
     for (text, expected) in [
         ("{{ input.path", "never closed"),
-        ("{{ 'x }}", "no closing quote"),
+        ("{{ 'x }}", "missing closing quote"),
         ("{{ }}", "is empty"),
         ("{{ input. }}", "input."),
-        ("{% for i in range(1000000000) %}x{% endfor %}", "`{% … %}` is not available"),
-        ("{{ 'x' * 1000000000 }}", "`*` is not available"),
-        ("{{- input.n }}", "`{{-` is not available"),
+        ("{% for i in range(1000000000) %}x{% endfor %}", "`{% … %}` is not supported"),
+        ("{{ 'x' * 1000000000 }}", "`*` is not supported"),
+        ("{{- input.n }}", "`{{-` is not supported"),
         ("a\0b", "NUL"),
     ] {
         let fault = Template::compile(text).unwrap_err().to_string();

@@ -32,20 +32,20 @@ pub(crate) fn remove_abandoned(attempts: &Path) -> io::Result<usize> {
     // What may hold a secret goes first, whatever becomes of the rest.
     for (path, folder) in &abandoned {
         if let Err(error) = remove_secrets(folder) {
-            tracing::warn!(place = %path.display(), %error, "what a dead worker left cannot be removed");
+            tracing::warn!(place = %path.display(), %error, "cannot remove leftovers of a dead worker");
         }
     }
     let folders: Vec<_> = abandoned.iter().map(|(path, _)| path.clone()).collect();
     let ended = kill_strays(&folders);
     if ended > 0 {
-        tracing::warn!(place = %attempts.display(), processes = ended, "ended what a dead worker left");
+        tracing::warn!(place = %attempts.display(), processes = ended, "killed processes left by a dead worker");
     }
     let mut removed = 0;
     for (path, folder) in &abandoned {
         match remove_all(path, folder) {
             Ok(()) => removed += 1,
             Err(error) => {
-                tracing::warn!(place = %path.display(), %error, "what a dead worker left cannot be removed")
+                tracing::warn!(place = %path.display(), %error, "cannot remove leftovers of a dead worker")
             }
         }
     }
@@ -73,7 +73,7 @@ fn abandoned(attempts: &Path) -> io::Result<Vec<(PathBuf, File)>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             // One that cannot be looked into must not keep the others.
             Err(error) => {
-                tracing::warn!(place = %path.display(), %error, "what a dead worker left cannot be removed");
+                tracing::warn!(place = %path.display(), %error, "cannot remove leftovers of a dead worker");
                 continue;
             }
         };

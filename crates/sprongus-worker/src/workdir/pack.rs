@@ -56,13 +56,12 @@ impl fmt::Display for PackFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge => f.write_str(
-                "the work directory is larger than 1 GiB, which is the most that is kept while a run waits; \
-                 remove what is not needed behind the gate before it",
+                "the work directory is over 1 GiB, the limit while a run waits; before the gate, remove what is not needed after it",
             ),
             Self::Unreadable { path, error } => {
-                write!(f, "the work directory cannot be kept: {error}: {path}")
+                write!(f, "cannot keep the work directory: {error}: {path}")
             }
-            Self::NobodyReads => f.write_str("the work directory cannot be kept: it was not read to its end"),
+            Self::NobodyReads => f.write_str("cannot keep the work directory: it was not read to its end"),
         }
     }
 }
@@ -163,7 +162,9 @@ impl Packer {
     ) -> Result<(), PackFault> {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => self.file(folder, name, path)?,
-            FileType::Directory if depth == DEEPEST => self.left_out.push(path, "folders lie too deep there"),
+            FileType::Directory if depth == DEEPEST => {
+                self.left_out.push(path, "folders are nested too deep there")
+            }
             FileType::Directory => {
                 let inner = openat(folder, name, READ | OFlags::DIRECTORY, Mode::empty())
                     .map_err(unreadable(path))?;
@@ -187,7 +188,7 @@ impl Packer {
             FileType::Fifo => self.left_out.push(path, "a FIFO"),
             FileType::Socket => self.left_out.push(path, "a socket"),
             FileType::CharacterDevice | FileType::BlockDevice => self.left_out.push(path, "a device"),
-            FileType::Unknown => self.left_out.push(path, "no file"),
+            FileType::Unknown => self.left_out.push(path, "not a file"),
         }
         Ok(())
     }
@@ -196,7 +197,7 @@ impl Packer {
         let file = openat(folder, name, READ, Mode::empty()).map_err(unreadable(path))?;
         let stat = fstat(&file).map_err(unreadable(path))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            self.left_out.push(path, "something else was put in its place");
+            self.left_out.push(path, "it was replaced");
             return Ok(());
         }
         let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);

@@ -47,7 +47,7 @@ impl Stream for Body {
             Some(Piece::Bytes(bytes)) => Some(Ok(bytes)),
             Some(Piece::Broken(error)) => Some(Err(error)),
             Some(Piece::End) => None,
-            None => Some(Err(io::Error::other("the writing ended in its middle"))),
+            None => Some(Err(io::Error::other("writing was interrupted"))),
         })
     }
 }

@@ -45,9 +45,9 @@ pub(crate) enum UnpackFault {
 impl fmt::Display for UnpackFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Interrupted(error) => write!(f, "the kept work directory cannot be read: {error}"),
-            Self::Foreign(why) => write!(f, "the kept work directory is refused: {why}"),
-            Self::Local(error) => write!(f, "the kept work directory cannot be put in place: {error}"),
+            Self::Interrupted(error) => write!(f, "cannot read the kept work directory: {error}"),
+            Self::Foreign(why) => write!(f, "refused the kept work directory: {why}"),
+            Self::Local(error) => write!(f, "cannot restore the kept work directory: {error}"),
         }
     }
 }
@@ -84,8 +84,8 @@ fn foreign(why: impl Into<String>) -> UnpackFault {
 /// What the system says of a name that the tar chose.
 fn refused(error: Errno) -> UnpackFault {
     match error {
-        Errno::EXIST => foreign("an entry is there twice"),
-        Errno::LOOP | Errno::NOTDIR => foreign("an entry lies behind a link or a file"),
+        Errno::EXIST => foreign("duplicate entry"),
+        Errno::LOOP | Errno::NOTDIR => foreign("an entry is below a link or a file"),
         error => UnpackFault::Local(error.into()),
     }
 }
@@ -106,7 +106,7 @@ impl Unpacker {
             let size = entry.header().entry_size().map_err(|error| self.unread(&error))?;
             self.bytes = self.bytes.saturating_add(weight(size));
             if self.bytes > MOST_BYTES + LARGEST_STATE {
-                return Err(foreign("it holds more than 1 GiB"));
+                return Err(foreign("it is larger than 1 GiB"));
             }
             match entry.header().entry_type().as_byte() {
                 b'L' => path = Some(self.text(&mut entry, size)?),
@@ -121,7 +121,7 @@ impl Unpacker {
                     let (parent, last) = self.parent(&parts)?;
                     match kind {
                         b'0' if is_sparse => self.sparse(&mut entry, size, &parent, last)?,
-                        _ if is_sparse => return Err(foreign("it has holes where no file is")),
+                        _ if is_sparse => return Err(foreign("it has holes outside of files")),
                         b'0' => self.file(&mut entry, size, &parent, last)?,
                         b'5' => {
                             folder(&parent, last)?;
@@ -138,12 +138,14 @@ impl Unpacker {
                                 utimensat(&parent, last, &times(entry.header()), AtFlags::SYMLINK_NOFOLLOW);
                             set.map_err(|error| UnpackFault::Local(error.into()))?;
                         }
-                        _ => return Err(foreign("it holds something else than files, folders and links")),
+                        _ => {
+                            return Err(foreign("it contains something other than files, folders and links"));
+                        }
                     }
                 }
             }
         }
-        Err(foreign("it is not whole"))
+        Err(foreign("it is incomplete"))
     }
 
     /// Of a failure to read: whether the stream broke, or what it brought is no tar.
@@ -151,7 +153,7 @@ impl Unpacker {
         if self.interrupted.load(Ordering::Relaxed) {
             return UnpackFault::Interrupted(io::Error::new(error.kind(), error.to_string()));
         }
-        foreign("it is no tar")
+        foreign("it is not a tar archive")
     }
 
     /// A name that is too long for a header.
@@ -168,7 +170,7 @@ impl Unpacker {
 
     fn state(&self, entry: &mut Entry<'_, impl Read>, size: u64) -> Result<Vec<u8>> {
         if size > LARGEST_STATE {
-            return Err(foreign("its state is too large"));
+            return Err(foreign("a header is too large"));
         }
         self.whole(entry, size)
     }
@@ -176,7 +178,7 @@ impl Unpacker {
     fn whole(&self, entry: &mut Entry<'_, impl Read>, size: u64) -> Result<Vec<u8>> {
         let mut text = Vec::new();
         entry.read_to_end(&mut text).map_err(|error| self.unread(&error))?;
-        if text.len() as u64 == size { Ok(text) } else { Err(foreign("it is not whole")) }
+        if text.len() as u64 == size { Ok(text) } else { Err(foreign("it is incomplete")) }
     }
 
     /// The folder in which the last of `parts` is to be, made where it is not there yet.
@@ -234,7 +236,7 @@ impl Unpacker {
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
             let read = entry.read(&mut self.buffer[..most]).map_err(|error| self.unread(&error))?;
             if read == 0 {
-                return Err(foreign("it is not whole"));
+                return Err(foreign("it is incomplete"));
             }
             file.write_all(&self.buffer[..read]).map_err(UnpackFault::Local)?;
             left -= read as u64;
@@ -286,10 +288,10 @@ fn parts(name: &[u8]) -> Result<(bool, Vec<&OsStr>)> {
     let plain =
         |part: &&OsStr| !matches!(part.as_bytes(), b"" | b"." | b"..") && !part.as_bytes().contains(&0);
     if !inside || parts.is_empty() || !parts.iter().all(plain) {
-        return Err(foreign("an entry lies outside of it"));
+        return Err(foreign("an entry is outside of it"));
     }
     if parts.len() > DEEPEST + 1 || name.len() > LONGEST_PATH {
-        return Err(foreign("an entry lies too deep"));
+        return Err(foreign("an entry is nested too deep"));
     }
     Ok((is_sparse, parts))
 }

@@ -136,8 +136,8 @@ async fn what_may_pass_is_asked_again_and_said() {
     assert_eq!(
         log,
         [
-            "[asking again in 1s (1 of 2): the model server answered 429 Too Many Requests: slow down]",
-            "[asking again (2 of 2): the model server answered 503 Service Unavailable: busy]",
+            "[retrying in 1s (1 of 2): the model server answered 429 Too Many Requests: slow down]",
+            "[retrying (2 of 2): the model server answered 503 Service Unavailable: busy]",
             "ok",
         ]
     );
@@ -170,7 +170,7 @@ async fn a_server_that_comes_up_late_is_waited_for() {
     let up = ModelServer::at(TcpListener::bind(late).await.unwrap(), vec![Reply::answer(&["late"])]);
     scene.until_state(id, State::Succeeded).await;
     let log = scene.log(id).await;
-    assert!(log[0].contains("cannot be reached") && log[0].contains("refused"), "{log:?}");
+    assert!(log[0].contains("cannot reach the model server") && log[0].contains("refused"), "{log:?}");
     assert_eq!((log.last().unwrap().as_str(), up.asked().len()), ("late", 1));
     scene.end().await;
 }
@@ -189,13 +189,13 @@ async fn silence_and_half_an_answer_are_asked_again_and_their_tokens_count_once(
     assert_eq!(step.output.as_deref(), Some("whole"));
     assert_eq!((step.tokens_in, step.tokens_out), (Some(17), Some(6)), "7 + 10, 1 + 5");
     assert_eq!(log[..2], ["half", "an ans"]);
-    assert!(log[2].contains("(1 of 2): the answer broke off"), "{log:?}");
-    assert!(log[4].contains("an event that is not understood"), "{log:?}");
+    assert!(log[2].contains("(1 of 2): the answer was cut off"), "{log:?}");
+    assert!(log[4].contains("an unknown event"), "{log:?}");
 
     let replies = vec![Reply::stream().wait(900), half, Reply::stream().content("a").end()];
     let (run, step, log, server) = ask(replies, "").await;
-    assert!(log[0].contains("was silent for 500ms"), "{log:?}");
-    assert_eq!(error(&run), "step \"ask\": the answer broke off");
+    assert!(log[0].contains("sent nothing for 500ms"), "{log:?}");
+    assert_eq!(error(&run), "step \"ask\": the answer was cut off");
     assert_eq!((step.tokens_in, step.tokens_out, server.asked().len()), (Some(7), Some(1), 3));
 }
 
@@ -205,7 +205,7 @@ async fn the_end_of_an_answer_may_be_told_in_either_way() {
     let (run, step, log, _) = ask(vec![done], "").await;
     assert_eq!((run.state, step.output.as_deref()), (State::Succeeded, Some("a")));
     assert_eq!((step.tokens_in, step.tokens_out), (None, None));
-    assert_eq!(log, ["a", "[the model server told no token counts]"]);
+    assert_eq!(log, ["a", "[the model server reported no token counts]"]);
     let finished = Reply::stream().content("a").finish("stop").wait(900);
     let (run, _, _, server) = ask(vec![finished], "").await;
     assert_eq!((run.state, server.asked().len()), (State::Succeeded, 1));
@@ -219,10 +219,7 @@ async fn an_answer_is_held_to_its_schema() {
             .await;
     assert_eq!((run.state, step.output.as_deref()), (State::Succeeded, Some("{\"n\": 1}")));
     assert_eq!((step.tokens_in, step.tokens_out), (Some(20), Some(10)));
-    assert!(
-        log[1].starts_with("[asking again (1 of 2): the answer does not fit its schema: /n: "),
-        "{log:?}"
-    );
+    assert!(log[1].starts_with("[retrying (1 of 2): the answer does not match its schema: /n: "), "{log:?}");
     let format = &server.asked()[0].body["response_format"];
     assert_eq!((&format["type"], &format["json_schema"]["strict"]), (&json!("json_schema"), &json!(true)));
     assert_eq!(format["json_schema"]["schema"]["required"], json!(["n"]));
@@ -241,7 +238,7 @@ async fn an_answer_is_held_to_its_schema() {
     assert_eq!((run.attempt, server.asked().len()), (1, 2), "not to be retried");
     let why = error(&run);
     assert!(
-        why.starts_with("step \"ask\": the answer does not fit its schema: /n: ") && !why.contains("shy"),
+        why.starts_with("step \"ask\": the answer does not match its schema: /n: ") && !why.contains("shy"),
         "{why}"
     );
     scene.end().await;
@@ -259,7 +256,7 @@ async fn what_will_not_pass_fails_for_good() {
         (Reply::status("404 Not Found", "", "<html>"), "the model server answered 404 Not Found: <html>"),
         (
             Reply::status("307 Temporary Redirect", "location: http://127.0.0.1:9/\r\n", ""),
-            "a redirect is not followed",
+            "redirects are not followed",
         ),
         (content.clone().finish("length").done(), "raise max_tokens"),
         (content.clone().finish("content_filter").done(), "content filter"),
@@ -267,7 +264,7 @@ async fn what_will_not_pass_fails_for_good() {
             Reply::stream()
                 .event(&json!({"choices": [{"delta": {"refusal": "I won't"}, "finish_reason": "stop"}]}))
                 .done(),
-            "the model refuses: I won't",
+            "the model refused: I won't",
         ),
     ];
     for (reply, why) in cases {
@@ -296,7 +293,7 @@ async fn absurd_counts_are_no_counts() {
     let (run, step, log, _) =
         ask(vec![reply(json!({"prompt_tokens": -5, "completion_tokens": 1e300}))], "").await;
     assert_eq!((run.state, step.tokens_in, step.tokens_out), (State::Succeeded, None, None));
-    assert_eq!(log.iter().filter(|line| line.contains("is no count of tokens")).count(), 2);
+    assert_eq!(log.iter().filter(|line| line.contains("not a token count")).count(), 2);
     let (run, step, _, _) =
         ask(vec![reply(json!({"prompt_tokens": "many", "completion_tokens": 3}))], "").await;
     assert_eq!((run.state, step.tokens_in, step.tokens_out), (State::Succeeded, None, Some(3)));

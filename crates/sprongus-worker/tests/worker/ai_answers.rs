@@ -36,16 +36,16 @@ async fn what_ends_an_answer_well_is_a_list() {
         fails_at_once(half().finish(reason).done(), &format!("({reason}): raise max_tokens")).await;
     }
     for reason in ["content_filter", "SAFETY", "RECITATION"] {
-        fails_at_once(half().finish(reason).done(), &format!("content filter ended the answer ({reason})"))
+        fails_at_once(half().finish(reason).done(), &format!("content filter stopped the answer ({reason})"))
             .await;
     }
-    fails_at_once(half().finish("tool_calls").done(), "the model asked for a tool").await;
-    fails_at_once(half().finish("whatever_this_is").done(), "may not be whole: whatever_this_is").await;
+    fails_at_once(half().finish("tool_calls").done(), "the model called a tool").await;
+    fails_at_once(half().finish("whatever_this_is").done(), "may be incomplete: whatever_this_is").await;
     for reason in ["error", "abort", "insufficient_system_resource"] {
         let (run, step, log, _) =
             ask(vec![half().finish(reason).done(), Reply::answer(&["whole"])], "").await;
         assert_eq!((run.state, step.output.as_deref()), (State::Succeeded, Some("whole")), "{reason}");
-        assert!(log[1].ends_with(&format!("(1 of 2): the model server broke off: {reason}]")), "{log:?}");
+        assert!(log[1].ends_with(&format!("(1 of 2): the model server stopped: {reason}]")), "{log:?}");
     }
 }
 
@@ -54,9 +54,12 @@ async fn an_answer_that_is_none_is_named_and_not_paid_for_again() {
     for (reply, why) in [
         (Reply::stream(), "an empty answer"),
         (Reply::stream().content(" \n"), "an empty answer"),
-        (delta(json!({"content": null, "reasoning_content": "hm"})), "reasoned and gave no answer"),
-        (delta(json!({"content": [{"type": "thinking", "thinking": "hm"}]})), "reasoned and gave no answer"),
-        (delta(json!({"tool_calls": [{"index": 0, "function": {"name": "f"}}]})), "asked for a tool"),
+        (delta(json!({"content": null, "reasoning_content": "hm"})), "returned reasoning but no answer"),
+        (
+            delta(json!({"content": [{"type": "thinking", "thinking": "hm"}]})),
+            "returned reasoning but no answer",
+        ),
+        (delta(json!({"tool_calls": [{"index": 0, "function": {"name": "f"}}]})), "called a tool"),
     ] {
         fails_at_once(reply.clone().finish("stop").done(), why).await;
         fails_at_once(reply.done(), why).await;
@@ -76,16 +79,16 @@ async fn an_error_in_the_stream_is_told_in_any_shape() {
     ] {
         let (run, step, log, _) = ask(vec![half().event(&event).done(), Reply::answer(&["whole"])], "").await;
         assert_eq!((run.state, step.output.as_deref()), (State::Succeeded, Some("whole")), "{event}");
-        assert!(log[1].ends_with("the model server broke off: out of memory]"), "{event}: {log:?}");
+        assert!(log[1].ends_with("the model server stopped: out of memory]"), "{event}: {log:?}");
     }
     let named = half().bytes("event: error\ndata: out of\ndata: memory\n\n").done();
     let (_, _, log, _) = ask(vec![named, Reply::answer(&["whole"])], "").await;
-    assert!(log[1].ends_with("the model server broke off: out of memory]"), "{log:?}");
+    assert!(log[1].ends_with("the model server stopped: out of memory]"), "{log:?}");
     for event in [
         json!({"object": "error", "message": "too long", "type": "BadRequestError", "code": 400}),
         json!({"error": {"message": "too long", "code": "context_length_exceeded"}}),
     ] {
-        fails_at_once(half().event(&event).done(), "the model server broke off: too long").await;
+        fails_at_once(half().event(&event).done(), "the model server stopped: too long").await;
     }
 }
 
@@ -103,19 +106,19 @@ async fn json_in_place_of_a_stream_is_read() {
     let cut = r#"{"choices": [{"message": {"content": "half"}, "finish_reason": "length"}]}"#;
     fails_at_once(document("application/json", cut), "raise max_tokens").await;
     let refused = r#"{"error": {"message": "no\n  such model", "type": "invalid_request_error"}}"#;
-    fails_at_once(document("application/json", refused), "broke off: no such model").await;
+    fails_at_once(document("application/json", refused), "stopped: no such model").await;
     fails_at_once(
         document("application/json", r#"{"status": "ok"}"#),
-        "no answer of an OpenAI-compatible API",
+        "not a response of an OpenAI-compatible API",
     )
     .await;
     let page = "<!doctype html><html><title>Sign\nin</title><body>…";
-    fails_at_once(document("text/html", page), "answered with a page, is base_url right? Sign in").await;
+    fails_at_once(document("text/html", page), "returned a web page; check base_url: Sign in").await;
     let lines = "{\"message\": {\"content\": \"a\"}, \"done\": false}\n{\"done\": true}\n";
-    fails_at_once(document("application/x-ndjson", lines), "in lines of JSON").await;
-    fails_at_once(document("application/json", lines), "in lines of JSON").await;
+    fails_at_once(document("application/x-ndjson", lines), "returned JSON lines").await;
+    fails_at_once(document("application/json", lines), "returned JSON lines").await;
     let packed = "content-encoding: gzip\r\ncontent-type: application/json\r\n";
-    fails_at_once(Reply::status("200 OK", packed, "packed"), "answered compressed").await;
+    fails_at_once(Reply::status("200 OK", packed, "packed"), "sent a compressed answer").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,7 +214,7 @@ async fn what_a_server_refuses_by_name_is_left_out_once() {
     assert_eq!(run.state, State::Succeeded, "{log:?}");
     assert_eq!(
         log[0],
-        "[asking again, otherwise: the model server answered 422 Unprocessable Entity: body.stream_options: Extra inputs are \
+        "[retrying with other settings: the model server answered 422 Unprocessable Entity: body.stream_options: Extra inputs are \
          not permitted]"
     );
     let asked: Vec<_> = server.asked().into_iter().map(|asked| asked.body).collect();

@@ -58,7 +58,7 @@ async fn a_file_whose_name_holds_a_secret_is_refused_without_saying_it() {
     let (scene, run) = keep(&script, r#"["*.txt"]"#, json!({})).await;
     assert_eq!(
         run.error.as_deref(),
-        Some("step \"keep\": cannot be kept: the name of a file holds a secret; name it otherwise")
+        Some("step \"keep\": cannot be stored: the name of a file contains a secret; rename it")
     );
     assert!(names(&scene, run.id).await.is_empty());
     let told = format!("{:?} {run:?} {:?}", scene.log(run.id).await, scene.steps(run.id).await);
@@ -104,8 +104,8 @@ async fn a_pattern_without_a_file_fails_the_step_and_says_what_is_there_instead(
             "no file matches *.pdf; nothing is kept, not even the 2 files that match",
         ),
         (r#"["no/such/*.md"]"#, "no file matches no/such/*.md"),
-        (r#"["out"]"#, "no file matches out: it is a folder; out/** means the files in it"),
-        (r#"["a.md/*"]"#, "no file matches a.md/*: a.md is no folder"),
+        (r#"["out"]"#, "no file matches out: it is a folder; use out/** for the files in it"),
+        (r#"["a.md/*"]"#, "no file matches a.md/*: a.md is not a folder"),
         (r#"["link.md"]"#, "no file matches link.md: link.md is left out, a symlink"),
     ] {
         let (scene, run) =
@@ -130,7 +130,7 @@ async fn no_path_leads_out_of_the_work_directory() {
         ("../input.json", "a path with `..`"),
         ("out/../../input.json", "a path with `..`"),
         ("**/../../input.json", "a path with `..`"),
-        ("", "a path is empty"),
+        ("", "an empty path"),
     ] {
         let mut scene = Scene::new();
         scene.declare(
@@ -155,7 +155,7 @@ async fn no_path_leads_out_of_the_work_directory() {
     scene.end().await;
     for path in ["etc/passwd", "alias/good.md", "up/input.json", "etc/*", "etc/**/passwd"] {
         let (scene, run) = keep(script, &format!("[\"{path}\"]"), json!({})).await;
-        assert!(run.error.unwrap().contains("is no folder"), "{path}");
+        assert!(run.error.unwrap().contains("is not a folder"), "{path}");
         assert_eq!(names(&scene, run.id).await, Vec::<String>::new());
         scene.end().await;
     }
@@ -173,7 +173,7 @@ async fn only_regular_files_are_read() {
         "pipe.md, a FIFO",
         "zero.md, a symlink",
         "socket.md, a socket",
-        "b\\u{a}c.md, whose name no artifact can have",
+        "b\\u{a}c.md, whose name is not a valid artifact name",
     ] {
         assert!(log.contains(&format!("[left out: {left}]")), "{left} in {log:?}");
     }
@@ -282,7 +282,7 @@ async fn a_file_over_the_limit_fails_for_good_and_a_store_that_is_away_is_waited
     let run = scene.until_state(id, State::Failed).await;
     let error = run.error.unwrap();
     assert!(
-        error.starts_with("step \"keep\": cannot be kept: f.bin: an artifact is at most 1000 bytes"),
+        error.starts_with("step \"keep\": cannot be stored: f.bin: an artifact can have at most 1000 bytes"),
         "{error}"
     );
     assert_eq!(run.attempt, 1);
@@ -319,7 +319,7 @@ async fn a_handler_keeps_bytes_and_files() {
             assert_eq!((report.size, report.content_type.as_str()), (7, "text/markdown"));
             ctx.artifact("big.bin", big.as_path()).await?;
             let refused = ctx.artifact("../up", "x").await.unwrap_err();
-            assert!(format!("{refused:?}").starts_with("permanent: not an artifact's name"), "{refused:?}");
+            assert!(format!("{refused:?}").starts_with("permanent: not an artifact name"), "{refused:?}");
             let absent = ctx.artifact("fifo", big.with_file_name("absent")).await.unwrap_err();
             assert!(format!("{absent:?}").starts_with("retryable: "), "{absent:?}");
             Ok(())

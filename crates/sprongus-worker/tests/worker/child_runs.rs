@@ -63,7 +63,7 @@ async fn a_child_that_is_refused_fails_its_step_and_is_named() {
         ("a", None, "not a kind"),
         ("b", None, "JSON"),
         ("c", None, "no such project: nobodys"),
-        ("d", Some("ours"), "it is to be in the project theirs, but this run is in ours"),
+        ("d", Some("ours"), "its project is theirs, but this run's is ours"),
     ] {
         let new =
             NewRun { project_id: project.map(str::to_owned), ..NewRun::new(kind, Json::empty_object()) };
@@ -71,10 +71,7 @@ async fn a_child_that_is_refused_fails_its_step_and_is_named() {
         let run = scene.until(id, |run| run.state.is_final()).await;
         let error = run.error.unwrap_or_default();
         assert_eq!(run.state, State::Failed, "{kind}");
-        assert!(
-            error.contains("a run that it asked for was refused") && error.contains(why),
-            "{kind}: {error}"
-        );
+        assert!(error.contains("a child run was refused") && error.contains(why), "{kind}: {error}");
     }
     let new = NewRun { project_id: Some("ours".to_owned()), ..NewRun::new("e", Json::empty_object()) };
     let id = scene.enqueue_with(new).await;
@@ -104,15 +101,14 @@ async fn a_step_whose_words_are_lost_does_not_pass_for_done() {
         ]
         .concat(),
     );
-    for (kind, why) in [("removed", "was removed"), ("folder", "no regular file"), ("large", "1 MiB")] {
+    for (kind, why) in
+        [("removed", "was removed"), ("folder", "no longer a regular file"), ("large", "1 MiB")]
+    {
         let id = scene.enqueue(kind, json!({})).await;
         let run = scene.until(id, |run| run.state.is_final()).await;
         assert_eq!(run.state, State::Failed, "{kind}");
         let error = run.error.unwrap();
-        assert!(
-            error.contains("what it reported is lost: $SPRONGUS_OUTPUT") && error.contains(why),
-            "{error}"
-        );
+        assert!(error.contains("its report is lost: $SPRONGUS_OUTPUT") && error.contains(why), "{error}");
     }
     let id = scene.enqueue("anew", json!({})).await;
     assert_eq!(scene.until_state(id, State::Succeeded).await.result, Some(Json::from_value(json!(7))));

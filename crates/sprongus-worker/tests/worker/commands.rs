@@ -244,7 +244,10 @@ async fn secrets_are_resolved_for_the_process_and_masked_in_all_it_prints() {
     let run = scene.until_state(missing, State::Failed).await;
     assert_eq!(run.attempt, 1);
     let error = run.error.unwrap();
-    assert_eq!(error, "secret reference secret://env/NO_SUCH_NAME_HERE: the worker has no such variable");
+    assert_eq!(
+        error,
+        "secret reference secret://env/NO_SUCH_NAME_HERE: the variable is not set in the worker"
+    );
     scene.end().await;
 }
 
@@ -263,14 +266,14 @@ async fn an_unfit_input_fails_for_good_before_any_process_starts() {
     let id = scene.enqueue("k", json!({"n": "x"})).await;
     let run = scene.until_state(id, State::Failed).await;
     assert!(
-        run.error.as_deref().unwrap().contains("the input does not meet its schema: /n:"),
+        run.error.as_deref().unwrap().contains("the input does not match its schema: /n:"),
         "{:?}",
         run.error
     );
     assert_eq!(run.attempt, 1);
     let id = scene.enqueue("t", json!({})).await;
     let run = scene.until_state(id, State::Failed).await;
-    assert!(run.error.as_deref().unwrap().contains("`input.missing` does not resolve"), "{:?}", run.error);
+    assert!(run.error.as_deref().unwrap().contains("`input.missing` does not exist"), "{:?}", run.error);
     assert!(!marker.exists() && run.attempt == 1);
     scene.end().await;
 }

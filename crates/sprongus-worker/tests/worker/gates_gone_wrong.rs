@@ -24,7 +24,7 @@ async fn too_much_to_keep_fails_the_gate_for_good_and_cleanup_runs() {
     let run = scene.until_state(id, State::Failed).await;
     assert_eq!(run.attempt, 1);
     let error = run.error.unwrap();
-    assert!(error.starts_with("step \"sign-off\": the work directory is larger than 1 GiB"), "{error}");
+    assert!(error.starts_with("step \"sign-off\": the work directory is over 1 GiB"), "{error}");
     let told: Vec<_> = scene.told_steps(id).await.into_iter().map(|(_, _, status)| status).collect();
     assert_eq!(told, [Completed, Failed, Completed]);
     scene.end().await;
@@ -76,7 +76,7 @@ async fn what_no_worker_packed_is_not_put_in_place() {
     let run = scene.until_state(id, State::Failed).await;
     assert_eq!(run.attempt, 1, "for good");
     let error = run.error.unwrap();
-    assert_eq!(error, "the kept work directory is refused: an entry lies outside of it");
+    assert_eq!(error, "refused the kept work directory: an entry is outside of it");
     assert_eq!(scene.steps(id).await.len(), 2, "nothing behind the gate ran");
     assert!(!scene.path().join("scratch/attempts/owned").exists());
     assert!(scene.kept(id).await.is_none(), "it is let go");
@@ -121,8 +121,7 @@ async fn a_declaration_that_was_changed_meanwhile_fails_the_run_for_good() {
         let run = scene.until_state(id, State::Failed).await;
         assert_eq!(run.attempt, 1);
         let error = run.error.unwrap();
-        let expected = "the declaration of this kind was changed while the run waited: \
-                        step 1 is not the approval \"sign-off\"";
+        let expected = "this kind was changed in sprongus.toml while the run waited: step 1 is no longer the approval \"sign-off\"";
         assert!(error.starts_with(expected), "{error}");
         let told: Vec<_> =
             scene.told_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect();

@@ -59,7 +59,7 @@ async fn a_handler_that_talks_without_end_does_not_fill_the_database() {
     let log = scene.log(id).await;
     // 174 lines of 60,000 bytes and an end of line each are 10 MiB.
     assert_eq!(log.len(), 176, "{:?}", log.last());
-    assert_eq!(log[174], "[the log is full: lines from here on are counted alone]");
+    assert_eq!(log[174], "[the log is full: further lines are only counted]");
     assert_eq!(log[175], "[7 lines came after the log was full]");
     scene.end().await;
 }
@@ -100,7 +100,7 @@ async fn an_error_is_retried_and_a_permanent_one_is_not() {
 
     let unfit = scene.enqueue("unfit", json!({"a": 1})).await;
     let run = scene.until_state(unfit, State::Failed).await;
-    assert!(run.error.unwrap().contains("the input does not fit the handler"), "for good");
+    assert!(run.error.unwrap().contains("the input does not match the handler"), "for good");
     assert_eq!(run.attempt, 1);
 
     let fails =
@@ -137,7 +137,7 @@ async fn a_cancel_reaches_a_handler_within_about_a_second() {
     let worker = scene.worker().kind("long", |ctx: RunContext, obeys: bool| async move {
         if obeys {
             ctx.canceled().await;
-            ctx.log("told to stop");
+            ctx.log("asked to stop");
         } else {
             std::future::pending::<()>().await;
         }
@@ -151,7 +151,7 @@ async fn a_cancel_reaches_a_handler_within_about_a_second() {
     let run = scene.until(id, |run| run.lease_expires_at.is_none()).await;
     assert!(asked.elapsed() < Duration::from_millis(2_500), "{:?}", asked.elapsed());
     assert_eq!(run.state, State::Canceled);
-    assert_eq!(scene.log(id).await, ["told to stop"]);
+    assert_eq!(scene.log(id).await, ["asked to stop"]);
     assert!(scene.event(id, "run.cleaned").await.unwrap().payload.to_value()["goneAt"].is_string());
 
     let stubborn = scene.enqueue("long", json!(false)).await;
@@ -179,7 +179,7 @@ async fn a_worker_that_cannot_be_is_refused_before_it_claims() {
     let refused = |worker: sprongus_worker::Worker| async {
         worker.run(sprongus_worker::Shutdown::new()).await.unwrap_err().to_string()
     };
-    assert!(refused(scene.worker()).await.contains("without kinds"));
+    assert!(refused(scene.worker()).await.contains("at least one kind"));
     assert!(refused(scene.worker().kind("../x", noop)).await.contains("not a kind"));
     assert!(refused(scene.worker().kind("a", noop).kind("a", noop)).await.contains("registered twice"));
     let mut options = scene.options.clone();
@@ -189,7 +189,7 @@ async fn a_worker_that_cannot_be_is_refused_before_it_claims() {
     let mut options = scene.options.clone();
     options.kinds = Some(vec!["b".parse().unwrap()]);
     let worker = sprongus_worker::Worker::new(Arc::clone(&scene.runs), options).kind("a", noop);
-    assert!(refused(worker).await.contains("does not know the kind: b"));
+    assert!(refused(worker).await.contains("has no kind b"));
     assert!(scene.runs.claim_next(&sprongus_core::names::WorkerId::fresh("x"), 1).await.unwrap().is_empty());
 }
 

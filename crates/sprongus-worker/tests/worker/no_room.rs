@@ -22,7 +22,7 @@ async fn a_worker_that_cannot_make_one_refuses_to_start_and_says_why() {
     let worker = scene.worker().declared(scene.declaration(KINDS));
     let error = worker.run(scene.shutdown.clone()).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unavailable);
-    assert!(error.message().contains("no work directory can be made"), "{error}");
+    assert!(error.message().contains("cannot create a work directory"), "{error}");
     assert!(error.hint().contains("TMPDIR"), "{}", error.hint());
     let run = scene.get(id).await;
     assert_eq!((run.state, run.attempt), (State::Queued, 0));

@@ -58,7 +58,7 @@ async fn a_condition_that_does_not_resolve_fails_for_good() {
     scene.declare(&(first + &script("execution", "second", "true", "if = \"input.deploy\"") + &late));
     let id = scene.enqueue("k", json!({})).await;
     let run = scene.until_state(id, State::Failed).await;
-    assert!(run.error.as_deref().unwrap().contains("`input.deploy` does not resolve"), "{:?}", run.error);
+    assert!(run.error.as_deref().unwrap().contains("`input.deploy` does not exist"), "{:?}", run.error);
     assert!(!marker.exists() && run.attempt == 1, "before anything ran");
 
     // Of a step's output it is known late.
@@ -66,7 +66,7 @@ async fn a_condition_that_does_not_resolve_fails_for_good() {
     let run = scene.until_state(id, State::Failed).await;
     let error = run.error.unwrap();
     assert!(
-        error.starts_with("step \"second\": if: template: `steps.maybe.output` does not resolve"),
+        error.starts_with("step \"second\": if: template: `steps.maybe.output` does not exist"),
         "{error}"
     );
     assert_eq!(run.attempt, 1);

@@ -29,7 +29,7 @@ async fn is_gone(scene: &Scene, pid: &str) {
 
 async fn is_named(scene: &Scene, id: sprongus_core::ids::RunId, pid: &str) {
     let log = scene.log(id).await;
-    let named = format!("[ended sleep (process {pid}), which had left its command's process group]");
+    let named = format!("[killed sleep (process {pid}), which had left its command's process group]");
     assert!(log.contains(&named), "{log:#?}");
 }
 

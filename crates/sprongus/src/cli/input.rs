@@ -17,7 +17,7 @@ pub fn from_option(text: &str) -> Result<Json> {
         Some(path) => {
             let named = |error: io::Error| {
                 Error::validation(format!("cannot read {}: {error}", excerpt(path, 64)))
-                    .with_hint("`--input @FILE` names a file; JSON itself needs no @")
+                    .with_hint("use `--input @FILE` for a file; JSON itself needs no @")
             };
             let file = File::open(path).map_err(named)?;
             strict(&limited(file).map_err(named)?)
@@ -43,7 +43,7 @@ fn limited(source: impl Read) -> io::Result<Vec<u8>> {
 
 fn strict(bytes: &[u8]) -> Result<Json> {
     if bytes.len() > MAX_INPUT_BYTES {
-        return Err(Error::new(ErrorCode::PayloadTooLarge, "an input is at most 1 MiB: there is more"));
+        return Err(Error::new(ErrorCode::PayloadTooLarge, "input too large: at most 1 MiB"));
     }
     json::parse(bytes).map_err(|fault| Error::new(ErrorCode::Malformed, fault.to_string()))
 }

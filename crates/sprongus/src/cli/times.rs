@@ -6,7 +6,8 @@ use sprongus_core::time::Timestamp;
 use sprongus_core::{Error, Result};
 use sprongus_worker::duration::parse_duration;
 
-const HINT: &str = "a time is RFC 3339 such as 2026-11-21T09:30:00Z, or a date such as 2026-11-21 for its first moment in UTC";
+const HINT: &str =
+    "use RFC 3339, such as 2026-11-21T09:30:00Z, or a date such as 2026-11-21 for midnight UTC";
 
 /// Reads a time, or a date for its first moment in UTC.
 ///
@@ -26,7 +27,7 @@ pub fn span(text: &str) -> Result<Duration> {
     parse_duration(text).map_err(|fault| {
         let text = fault.to_string();
         Error::validation(sprongus_core::text::printable(&text).into_owned())
-            .with_hint("a duration is a whole number with its unit: 500ms, 30s, 5m, 1h30m, 7d")
+            .with_hint("use whole numbers with units: 500ms, 30s, 5m, 1h30m, 7d")
     })
 }
 

@@ -29,24 +29,22 @@ use crate::exit::failure::{Failure, Outcome};
 /// What to measure, and how much.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A file is made in the folder `--in` names, or in this one, and removed at the end: what is measured is that \
-                  folder's disk. With --db postgres://… databases are made on that server and dropped at the end; the role \
-                  needs CREATEDB. What is acknowledged is durable throughout."
+    after_help = "Measures the disk of the folder given with --in, or of the current one, with a file that is removed at the end. With --db postgres://…, databases are created on that server and dropped at the end; the role needs CREATEDB. Acknowledged changes are durable throughout."
 )]
 pub struct Args {
-    /// Measure only these
+    /// Only run these benchmarks
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<Measure>,
-    /// Runs in one drain
+    /// Runs per drain
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     runs: u32,
-    /// Pairs of drains; the ratio told is the median's
+    /// Pairs of drains; the ratio printed is that of the median pair
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
     pairs: u32,
-    /// Finished runs in the database that `history` compares with one of a thousand
+    /// Finished runs in the database that `history` compares with one of a thousand runs
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=100_000_000))]
     finished: u32,
-    /// The folder to measure in
+    /// Folder to measure in (default: the current one)
     #[arg(long = "in", value_name = "FOLDER")]
     folder: Option<PathBuf>,
     /// Wait for runs as the other process of `pickup`, in the database that SPRONGUS_DATABASE_URL names
@@ -156,7 +154,9 @@ impl Bench {
             })
         });
         for caller in asking.collect::<Vec<_>>() {
-            caller.await.map_err(|error| Error::internal("a caller broke off").with_source(error))??;
+            caller
+                .await
+                .map_err(|error| Error::internal("a caller stopped unexpectedly").with_source(error))??;
         }
         Ok(rate(callers * each, began.elapsed()))
     }

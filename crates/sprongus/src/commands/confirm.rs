@@ -23,7 +23,7 @@ pub fn ask(app: &App, question: &str, yes: bool) -> Result<bool> {
 /// # Errors
 /// `validation` when there is nobody to ask.
 pub fn ask_for_name(app: &App, question: &str, name: &str, yes: bool) -> Result<bool> {
-    Ok(yes || read(app, &format!("{question} Type {name} to go on: "))? == name)
+    Ok(yes || read(app, &format!("{question} Type {name} to confirm: "))? == name)
 }
 
 fn read(app: &App, prompt: &str) -> Result<String> {

@@ -26,7 +26,7 @@ use scenario::Demo;
 /// Where.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder it is laid out in, made if it is not there
+    /// Folder for the demo, created if missing
     #[arg(long = "in", value_name = "FOLDER", default_value = "sprongus-demo")]
     pub folder: PathBuf,
 }
@@ -35,8 +35,8 @@ pub struct Args {
 pub async fn run(args: Args, app: &App) -> Outcome {
     let is_elsewhere = app.globals.db.is_some() || app.globals.remote.is_some();
     if is_elsewhere || app.globals.workspace.as_deref().is_some_and(|named| named != WorkspaceId::LOCAL) {
-        return Err(Error::validation("the demo keeps its runs beside its files, in a database of its own")
-            .with_hint("leave out --db, --remote and --workspace; `--in FOLDER` says where")
+        return Err(Error::validation("the demo uses its own database, in its own folder")
+            .with_hint("remove --db, --remote and --workspace; use `--in FOLDER` to choose the folder")
             .into());
     }
     if app.screen.verbose > 0 {
@@ -44,7 +44,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     }
     let folder = DemoFolder::open(&args.folder, &app.around.folder)?;
     for kept in folder.set(&app.screen)? {
-        app.screen.note(&format!("you had changed {}; it is kept as {}", kept.was, kept.is));
+        app.screen.note(&format!("you changed {}; your version is saved as {}", kept.was, kept.is));
     }
     let place =
         Environment { folder: folder.folder.clone(), user: app.around.user.clone(), ..Default::default() };
@@ -55,7 +55,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     match play(&mut demo, app, &folder).await {
         // The run that was followed went back to a queue that nobody else serves.
         Err(Failure::Interrupted(_)) => {
-            app.screen.note("stopped; `sprongus demo` begins anew");
+            app.screen.note("stopped; run `sprongus demo` to start over");
             Ok(Exit::Interrupted)
         }
         outcome => outcome,

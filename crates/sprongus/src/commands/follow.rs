@@ -141,7 +141,7 @@ pub async fn to_the_end(
 fn timed_out(id: RunId, latest: Option<&Run>) -> Error {
     let message = match latest {
         Some(run) => format!("the run is still {}: {id}", run.state),
-        None => format!("nothing was heard of the run: {id}"),
+        None => format!("no response about the run: {id}"),
     };
     Error::new(ErrorCode::TimedOut, message)
 }

@@ -17,7 +17,7 @@ use crate::render::table::Table;
 /// What to do with them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// The gates that are waiting for an approval, newest run first
+    /// List gates waiting for approval, newest run first
     List(ListArgs),
 }
 
@@ -26,10 +26,10 @@ pub enum Command {
 pub struct ListArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// At most this many, 1 to 100
+    /// Maximum number of results, 1 to 100
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub limit: u32,
-    /// Where the previous page ended: its `nextCursor`
+    /// Continue after a previous page: its `nextCursor`
     #[arg(long)]
     pub cursor: Option<String>,
 }
@@ -65,7 +65,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
             app.screen.note(&format!("answer with `sprongus runs approve {id}` or `reject {id} --reason …`"));
         }
         if let Some(cursor) = &page.next_cursor {
-            app.screen.note(&format!("more: add --cursor {cursor}"));
+            app.screen.note(&format!("more results: add --cursor {cursor}"));
         }
     }
     Ok(Exit::Done)

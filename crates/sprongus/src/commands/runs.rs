@@ -22,33 +22,33 @@ use crate::exit::failure::Outcome;
 /// What to do with runs.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Ask for a run
+    /// Enqueue a run
     Enqueue(Box<enqueue::Args>),
-    /// A run, its steps, its last error and what it waits for
+    /// Show a run: its steps, last error and what it is waiting for
     Status(status::Args),
-    /// Runs, newest first
+    /// List runs, newest first
     List(list::Args),
-    /// Call runs off; a running process is stopped
+    /// Cancel runs; running processes are stopped
     Cancel(cancel::Args),
-    /// Give failed or canceled runs a new budget of attempts
+    /// Retry failed or canceled runs, with all their attempts again
     Retry(retry::Args),
-    /// A run's steps
+    /// List a run's steps
     Steps(steps::Args),
-    /// Follow a run live to its end
+    /// Follow a run until it ends
     Tail(tail::Args),
-    /// A run's history
+    /// Show a run's events
     Events(events::Args),
-    /// What a run's processes printed
+    /// Show a run's logs
     Logs(logs::Args),
-    /// The files a run keeps
+    /// List or download a run's artifacts
     Artifacts(artifacts::Args),
-    /// Let a run pass the gate it waits at
+    /// Approve the gate a run is waiting at
     Approve(approve::Args),
-    /// Do not let it pass; the run fails for good
+    /// Reject the gate a run is waiting at; the run fails for good
     Reject(reject::Args),
-    /// Depth, age of the oldest, rates and latencies
+    /// Show queue depth, oldest due run, rates and latencies
     Stats(stats::Args),
-    /// Take the ended runs that retention lets go
+    /// Delete ended runs that are past their retention period
     Prune(prune::Args),
 }
 

@@ -24,35 +24,34 @@ use crate::work::{self, Wishes};
 /// How.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The first start on a database without tokens makes one for you, and says where it is. \
-                        SIGTERM, SIGHUP, SIGQUIT or Ctrl-C stops it: requests under way are answered first."
+    after_help = "The first start on a database without tokens creates one and prints where it is stored. SIGTERM, SIGHUP, SIGQUIT or Ctrl-C stops the server once requests in progress are answered."
 )]
 pub struct Args {
-    /// Where to listen; other machines reach it only if told so, and then behind TLS
+    /// Address to listen on; if other machines can reach it, put TLS in front
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
     pub listen: String,
-    /// Serve /metrics without a token on an address of its own; a port alone is on 127.0.0.1
+    /// Also serve /metrics on this address, without a token; a port alone means 127.0.0.1
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics_listen: Option<String>,
-    /// The URL by which clients reach this server through a proxy, such as https://runs.example
+    /// Public URL of this server behind a proxy, such as https://runs.example
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// Execute the kinds that sprongus.toml declares, too
+    /// Also run a worker for the kinds declared in sprongus.toml
     #[arg(long)]
     pub with_worker: bool,
-    /// With --with-worker: runs executed at once
+    /// With --with-worker: maximum number of runs to execute at once
     #[arg(long, value_name = "N", requires = "with_worker", value_parser = clap::value_parser!(u32).range(1..=i64::from(sprongus_worker::MAX_CONCURRENCY)))]
     pub concurrency: Option<u32>,
-    /// With --with-worker: only these kinds
+    /// With --with-worker: only serve these kinds
     #[arg(long, value_name = "KIND", value_delimiter = ',', requires = "with_worker")]
     pub kinds: Vec<Kind>,
-    /// With --with-worker: how long a run is held without a heartbeat, 1s to 1h
+    /// With --with-worker: how long a run is held without a heartbeat, 1s to 1h (default: 30s)
     #[arg(long, value_name = "DURATION", requires = "with_worker", value_parser = times::span)]
     pub lease: Option<Duration>,
     /// Grace period after the first signal (default: 10s for requests, 30s for runs)
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub grace: Option<Duration>,
-    /// Do not LISTEN to Postgres, for poolers in transaction mode; others' runs are then found within a second
+    /// Do not LISTEN on Postgres, for poolers in transaction mode; new runs are then found by polling every second
     #[arg(long)]
     pub no_listen: bool,
 }
@@ -83,7 +82,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     first_token::offer(app, &service, &connection.place, &url, address.ip().is_loopback()).await?;
     if !address.ip().is_loopback() {
         app.screen.note_now(
-            "other machines can reach this; tokens and runs travel in the clear unless TLS stands in front",
+            "other machines can reach this address; without TLS in front, tokens and runs are sent unencrypted",
         );
     }
     let dashboard = public_url.as_ref().map_or_else(|| url.clone(), ToString::to_string);
@@ -103,7 +102,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     app.screen.answer(
         &serde_json::json!({"url": url, "database": connection.place.to_string()}),
         &url,
-        || format!("{url} serves {}; Ctrl-C stops it\n", connection.place),
+        || format!("{url} serves {}; press Ctrl-C to stop\n", connection.place),
     )?;
     let stopping = shutdown.clone();
     let serving =
@@ -118,14 +117,13 @@ pub async fn run(args: Args, app: &App) -> Outcome {
                 lease: args.lease,
                 grace: args.grace,
             };
-            let ready =
-                |id: &WorkerId| app.screen.note_now(&format!("worker {id} executes what it declares"));
+            let ready = |id: &WorkerId| app.screen.note_now(&format!("worker {id} executes its kinds"));
             let summary = work::until(connection.runs, declaration, wishes, shutdown.clone(), ready).await;
             // A worker that somebody drained leaves the server be.
             summary.map(|_| ())
         }
     };
-    let broken = |error| Error::internal("the server broke off").with_source(error);
+    let broken = |error| Error::internal("the server stopped unexpectedly").with_source(error);
     if worked.is_err() {
         shutdown.now();
     }
@@ -154,8 +152,8 @@ fn options(declaration: Option<&Declaration>) -> Options {
 
 /// What people type into a browser. It is not repeated when it is none: it may hold a password.
 fn public_url(text: &str) -> Result<PublicUrl> {
-    let hint = "a public URL is a scheme and a host, such as https://runs.example";
-    text.parse().map_err(|_| Error::validation("--public-url: not the URL of a server").with_hint(hint))
+    let hint = "use a scheme and a host, such as https://runs.example";
+    text.parse().map_err(|_| Error::validation("--public-url: not a server URL").with_hint(hint))
 }
 
 /// A listener for `/metrics` alone. It asks nobody for a token, so it is on loopback unless an address says otherwise.
@@ -167,7 +165,7 @@ async fn listen_for_metrics(app: &App, text: &str) -> Result<TcpListener> {
     let address = listener.local_addr().map_err(|error| cannot_listen(&whole, option, &error))?;
     app.screen.note_now(&format!("metrics http://{address}/metrics, without a token"));
     if !address.ip().is_loopback() {
-        app.screen.note_now("other machines can read them: workspaces, kinds and rates");
+        app.screen.note_now("other machines can read them, including the names of workspaces and kinds");
     }
     Ok(listener)
 }
@@ -176,7 +174,7 @@ async fn listen(text: &str, option: &str) -> Result<TcpListener> {
     let addresses = tokio::net::lookup_host(text).await.map_err(|error| {
         let name = sprongus_core::text::excerpt(text, 64);
         Error::validation(format!("{option}: not an address: {name}"))
-            .with_hint("an address is HOST:PORT, such as 127.0.0.1:3000")
+            .with_hint("use HOST:PORT, such as 127.0.0.1:3000")
             .with_source(error)
     })?;
     let addresses: Vec<SocketAddr> = addresses.collect();
@@ -186,5 +184,5 @@ async fn listen(text: &str, option: &str) -> Result<TcpListener> {
 fn cannot_listen(text: &str, option: &str, error: &std::io::Error) -> Error {
     let name = sprongus_core::text::excerpt(text, 64);
     Error::new(ErrorCode::Unavailable, format!("cannot listen on {name}: {error}"))
-        .with_hint(format!("another program may listen there; choose another port with {option}"))
+        .with_hint(format!("another program may be using that port; choose another with {option}"))
 }

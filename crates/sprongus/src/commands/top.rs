@@ -25,14 +25,13 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// How.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "q or Ctrl-C leaves. Where stdout is no terminal one frame is printed, with --json and --every \
-                        one object after another."
+    after_help = "Press q or Ctrl-C to quit. When stdout is not a terminal, one frame is printed; with --json and --every, one object per frame."
 )]
 pub struct Args {
-    /// How often to look, 100ms or more; 1s unless said otherwise
+    /// Refresh interval, 100ms or more (default: 1s)
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub every: Option<Duration>,
-    /// Print one frame and end
+    /// Print one frame and exit
     #[arg(long)]
     pub once: bool,
 }
@@ -42,7 +41,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let every = args.every.unwrap_or(Duration::from_secs(1));
     if every < SHORTEST {
         return Err(Error::validation("--every: expected 100ms or more")
-            .with_hint("leave it out for once a second")
+            .with_hint("remove it to refresh every second")
             .into());
     }
     let runs = app.connect(Access::Existing).await?.runs;

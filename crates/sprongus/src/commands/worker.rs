@@ -17,23 +17,22 @@ use crate::work::{self, Wishes};
 /// How.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The first SIGTERM, SIGHUP, SIGQUIT or Ctrl-C stops claiming and lets what runs end within the grace; the second, or the \
-                        end of the grace, stops processes and gives their runs back."
+    after_help = "The first SIGTERM, SIGHUP, SIGQUIT or Ctrl-C stops claiming and lets running work finish within the grace period. A second one, or the end of the grace period, stops processes and releases their runs."
 )]
 pub struct Args {
-    /// Runs executed at once
+    /// Maximum number of runs to execute at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(sprongus_worker::MAX_CONCURRENCY)))]
     pub concurrency: Option<u32>,
-    /// Only these kinds; otherwise all that are declared
+    /// Only serve these kinds (default: all declared kinds)
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub kinds: Vec<Kind>,
-    /// How long a run is held without a heartbeat, 1s to 1h; 30s unless said otherwise
+    /// Lease: how long a run is held without a heartbeat, 1s to 1h (default: 30s)
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub lease: Option<Duration>,
     /// Grace period for running work after the first signal (default: 30s)
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub grace: Option<Duration>,
-    /// Do not LISTEN to Postgres, for poolers in transaction mode; others' runs are then found within a second
+    /// Do not LISTEN on Postgres, for poolers in transaction mode; new runs are then found by polling every second
     #[arg(long)]
     pub no_listen: bool,
 }
@@ -57,7 +56,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let greeting = format!("serves {} from {}", served.join(", "), connection.place);
     let wishes =
         Wishes { concurrency: args.concurrency, kinds: args.kinds, lease: args.lease, grace: args.grace };
-    let ready = |id: &WorkerId| app.screen.note_now(&format!("worker {id} {greeting}; Ctrl-C stops it"));
+    let ready = |id: &WorkerId| app.screen.note_now(&format!("worker {id} {greeting}; press Ctrl-C to stop"));
     // A server sweeps for the workers that are its clients.
     let _sweeping = connection.service().ok().map(|(service, _)| Housekeeping::sweeping(service.clone()));
     let shutdown = work::on_signals()?;
@@ -66,11 +65,11 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let summary = summary?;
     app.screen.note_now(&match shutdown.signal() {
         Some(signal) => format!("stopped by {signal}"),
-        None => "stopped: it was drained".to_owned(),
+        None => "stopped: drained".to_owned(),
     });
     app.screen.answer(&summary, "", || {
         format!(
-            "{} succeeded, {} failed, {} to be retried, {} canceled, {} given back, {} left at a gate, {} lost\n",
+            "{} succeeded, {} failed, {} to be retried, {} canceled, {} released, {} waiting at a gate, {} lost\n",
             summary.succeeded,
             summary.failed,
             summary.retried,

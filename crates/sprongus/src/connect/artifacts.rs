@@ -47,11 +47,11 @@ pub enum Why {
 impl fmt::Display for Why {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Variable => write!(out, "named by {VARIABLE}"),
-            Self::Declared(path) => write!(out, "named in {}", path.display()),
-            Self::Database => out.write_str("beside the database"),
-            Self::Project(path) => write!(out, "beside {}", path.display()),
-            Self::User => out.write_str("the user's own; no sprongus.toml here or above"),
+            Self::Variable => write!(out, "from {VARIABLE}"),
+            Self::Declared(path) => write!(out, "from {}", path.display()),
+            Self::Database => out.write_str("next to the database"),
+            Self::Project(path) => write!(out, "next to {}", path.display()),
+            Self::User => out.write_str("user default; no sprongus.toml here or above"),
         }
     }
 }
@@ -63,7 +63,7 @@ impl fmt::Display for Why {
 pub fn choose(target: &Target, around: &Environment) -> Result<Keeping> {
     let project = trust::project(around)?;
     let declared = project.as_deref().map(ArtifactsDeclaration::load).transpose().map_err(|fault| {
-        Error::validation(fault.to_string()).with_hint("correct the file; `sprongus doctor` checks it too")
+        Error::validation(fault.to_string()).with_hint("fix the file; check it with `sprongus doctor`")
     })?;
     let declared = declared.unwrap_or_default();
     let keeping =
@@ -88,8 +88,7 @@ pub fn choose(target: &Target, around: &Environment) -> Result<Keeping> {
         }
         (Target::Postgres(_) | Target::Server(_), None) => {
             let data = around.data_folder.as_ref().ok_or_else(|| {
-                Error::validation("there is no home folder to keep artifacts in")
-                    .with_hint(format!("name a place with {VARIABLE}"))
+                Error::validation("no home folder to store artifacts in").with_hint(format!("set {VARIABLE}"))
             })?;
             Ok(keeping(Place::Folder(data.join("sprongus/artifacts")), Why::User))
         }

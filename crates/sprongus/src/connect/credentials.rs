@@ -20,8 +20,7 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// `validation` where there is no home folder.
 pub fn path(around: &Environment) -> Result<PathBuf> {
     let folder = around.config_folder.as_ref().ok_or_else(|| {
-        Error::validation("there is no home folder to keep a token in")
-            .with_hint("set SPRONGUS_TOKEN instead")
+        Error::validation("no home folder to store a token in").with_hint("set SPRONGUS_TOKEN instead")
     })?;
     Ok(folder.join("sprongus/credentials.json"))
 }
@@ -45,7 +44,7 @@ pub fn keep(around: &Environment, url: &str, token: &TokenSecret) -> Result<Path
     let mut all = read(&path)?;
     all.insert(name_of(url), token.expose().to_owned());
     let text = serde_json::to_string_pretty(&all)
-        .map_err(|error| Error::internal("tokens cannot be written").with_source(error))?;
+        .map_err(|error| Error::internal("cannot write tokens").with_source(error))?;
     write_private(&path, &format!("{text}\n"))?;
     Ok(path)
 }
@@ -66,7 +65,7 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
     };
     write().map_err(|error| {
         Error::new(ErrorCode::Unavailable, format!("cannot write {}: {error}", path.display()))
-            .with_hint("a token is kept there, for you alone")
+            .with_hint("the token is stored in this file; make its folder writable for you")
     })
 }
 
@@ -78,7 +77,7 @@ fn refuse_open(path: &Path) -> Result<()> {
     if mode == 0 && (owner == rustix::process::geteuid().as_raw() || owner == 0) {
         return Ok(());
     }
-    Err(Error::new(ErrorCode::Forbidden, format!("other users may read or write {}", path.display()))
+    Err(Error::new(ErrorCode::Forbidden, format!("other users can read or write {}", path.display()))
         .with_hint(format!(
             "chmod 600 {}, and if others may have read it, revoke the tokens in it",
             path.display()
@@ -96,8 +95,8 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>> {
 }
 
 fn damaged(path: &Path) -> Error {
-    Error::validation(format!("no tokens can be read from {}", path.display()))
-        .with_hint("remove the file, and `sprongus login` again")
+    Error::validation(format!("cannot read tokens from {}", path.display()))
+        .with_hint("remove the file and run `sprongus login` again")
 }
 
 /// All names of this machine are one.

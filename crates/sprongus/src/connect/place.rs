@@ -40,11 +40,11 @@ pub enum Why {
 impl fmt::Display for Why {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Option => out.write_str("named with --db"),
-            Self::Remote => out.write_str("asked for with --remote"),
-            Self::Variable(name) => write!(out, "named by {name}"),
-            Self::Project(path) => write!(out, "beside {}", path.display()),
-            Self::User => out.write_str("the user's own; no sprongus.toml here or above"),
+            Self::Option => out.write_str("from --db"),
+            Self::Remote => out.write_str("from --remote"),
+            Self::Variable(name) => write!(out, "from {name}"),
+            Self::Project(path) => write!(out, "next to {}", path.display()),
+            Self::User => out.write_str("user default; no sprongus.toml here or above"),
         }
     }
 }
@@ -144,9 +144,8 @@ pub fn choose(wish: &Wish, around: &Environment, access: Access) -> Result<Place
     }
     // Where its worker keeps its runs, a command is not told; in any other file nobody would look for them.
     if around.run.is_some() {
-        return Err(Error::validation("inside a run no database is chosen unless it is named").with_hint(
-            "hand a run to this one's worker with `sprongus runs enqueue --child`, or say where to go with --db, --remote, \
-             SPRONGUS_DATABASE_URL or SPRONGUS_API_URL",
+        return Err(Error::validation("inside a run there is no default database").with_hint(
+            "use `sprongus runs enqueue --child` to enqueue through this run's worker, or set --db, --remote, SPRONGUS_DATABASE_URL or SPRONGUS_API_URL",
         ));
     }
     if let Some(declaration) = trust::project(around)? {
@@ -157,7 +156,7 @@ pub fn choose(wish: &Wish, around: &Environment, access: Access) -> Result<Place
         });
     }
     let data = around.data_folder.as_ref().ok_or_else(|| {
-        Error::validation("there is no home folder to keep runs in").with_hint("name a file with --db")
+        Error::validation("no home folder to store runs in").with_hint("use a file with --db")
     })?;
     Ok(Place { target: Target::File(data.join("sprongus/runs.db")), why: Why::User })
 }
@@ -170,9 +169,9 @@ const DEFAULT_SERVER: &str = "http://localhost:3000";
 fn server(url: &str, named_by: &str) -> Result<Target> {
     let refused = |why: &str| {
         Err(Error::validation(format!("{named_by}: {why}"))
-            .with_hint("a server is http://HOST:PORT or https://HOST, such as http://localhost:3000"))
+            .with_hint("use http://HOST:PORT or https://HOST, such as http://localhost:3000"))
     };
-    let Some((scheme, rest)) = url.split_once("://") else { return refused("expected the URL of a server") };
+    let Some((scheme, rest)) = url.split_once("://") else { return refused("expected a server URL") };
     let scheme = scheme.to_ascii_lowercase();
     if !["http", "https"].contains(&scheme.as_str()) {
         return refused("expected a URL that begins with http:// or https://");
@@ -182,7 +181,7 @@ fn server(url: &str, named_by: &str) -> Result<Target> {
         || rest.contains(['@', '?', '#', '\\'])
         || rest.chars().any(|c| c.is_whitespace() || c.is_control())
     {
-        return refused("expected a host, and a path at most behind it");
+        return refused("expected a host, optionally followed by a path");
     }
     let path = path.trim_end_matches('/');
     let path = if path.is_empty() { String::new() } else { format!("/{path}") };
@@ -191,7 +190,7 @@ fn server(url: &str, named_by: &str) -> Result<Target> {
 
 /// What names a database.
 const NAMES: &str =
-    "name a SQLite file (a path, or sqlite:PATH) or a Postgres database (postgres://user@host/database)";
+    "use a SQLite file (a path, or sqlite:PATH) or a Postgres database (postgres://user@host/database)";
 
 /// How the words of a libpq connection string begin.
 const CONNECTION_WORDS: [&str; 5] = ["host=", "hostaddr=", "dbname=", "user=", "password="];
@@ -201,7 +200,7 @@ fn target(Address(text): &Address, named_by: &str) -> Result<Target> {
     let refused = |why: &str| Err(Error::validation(format!("{named_by}: {why}")).with_hint(NAMES));
     // Taken for a path it would become a file's name, password and all.
     if text.split_whitespace().any(|word| CONNECTION_WORDS.iter().any(|begin| word.starts_with(begin))) {
-        return refused("expected a URL, found a connection string of words");
+        return refused("expected a URL, found a key=value connection string");
     }
     let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
@@ -210,13 +209,13 @@ fn target(Address(text): &Address, named_by: &str) -> Result<Target> {
             Ok(()) => Ok(Target::Postgres(text.to_owned())),
             Err(error) => refused(error.message()),
         },
-        Some("http" | "https") => refused("a URL of a server is no database"),
+        Some("http" | "https") => refused("a server URL is not a database"),
         Some("sqlite") => {
             let rest = &text["sqlite:".len()..];
             path(rest.strip_prefix("//").unwrap_or(rest), named_by).map(Target::File)
         }
         Some(other) if text[other.len()..].starts_with("://") => {
-            refused(&format!("not a database this program knows: {}://…", excerpt(other, 32)))
+            refused(&format!("unsupported database: {}://…", excerpt(other, 32)))
         }
         Some(_) | None => path(text, named_by).map(Target::File),
     }
@@ -225,13 +224,13 @@ fn target(Address(text): &Address, named_by: &str) -> Result<Target> {
 fn path(text: &str, named_by: &str) -> Result<PathBuf> {
     let fault = |why: &str| Error::validation(format!("{named_by}: {why}")).with_hint(NAMES);
     if text.is_empty() {
-        return Err(fault("expected the path of a file, found nothing"));
+        return Err(fault("expected a file path, found nothing"));
     }
     if text.starts_with(":memory:") {
-        return Err(fault("a database in memory would be gone when the command ends"));
+        return Err(fault("an in-memory database would be lost when the command ends"));
     }
     if text.contains('\0') {
-        return Err(fault("a path holds no NUL"));
+        return Err(fault("a path cannot contain NUL"));
     }
     Ok(PathBuf::from(text))
 }

@@ -35,15 +35,15 @@ impl Scratch {
         let around = around.clone();
         if let Some(Target::Postgres(url)) = named {
             if folder.is_some() {
-                return Err(Error::validation("--in: a server keeps its databases where it likes")
-                    .with_hint("leave out --in, or --db to measure files in that folder"));
+                return Err(Error::validation("--in: not valid with a server's database")
+                    .with_hint("remove --in, or remove --db to measure files in that folder"));
             }
             return Ok(Self { room: Room::Server(url.clone(), Mutex::default()), around });
         }
         let folder = folder.unwrap_or(&around.folder);
         let own = folder.join(format!(".sprongus-bench-{}", std::process::id()));
         std::fs::create_dir_all(&own).map_err(|error| {
-            let message = format!("cannot make a folder in {}: {}", folder.display(), error.kind());
+            let message = format!("cannot create a folder in {}: {}", folder.display(), error.kind());
             Error::new(ErrorCode::Unavailable, message).with_source(error)
         })?;
         Ok(Self { room: Room::Folder(own), around })
@@ -58,11 +58,11 @@ impl Scratch {
         let mut caveats = Vec::new();
         if super::postgres(&self.around)?.durability == sprongus_postgres::Durability::AsConfigured {
             caveats.push(
-                "what is acknowledged need not outlive a power cut: SPRONGUS_POSTGRES_DURABILITY says so",
+                "acknowledged changes may not survive a power cut, because of SPRONGUS_POSTGRES_DURABILITY",
             );
         }
         if sprongus_postgres::scratch::bypasses_policies(url).await? {
-            caveats.push("this role bypasses row-level security, which the figures leave out; name one with CREATEDB alone");
+            caveats.push("this role bypasses row-level security, so the figures do not include it; use a role that only has CREATEDB");
         }
         Ok(caveats)
     }
@@ -131,7 +131,7 @@ pub async fn measured(target: &Target, around: &Environment) -> Result<RunsServi
     let store: Arc<dyn Store> = match target {
         Target::File(path) => Arc::new(Sqlite::open(path, Options::default())?),
         Target::Postgres(url) => Arc::new(Postgres::connect(url, super::postgres(around)?).await?),
-        Target::Server(_) => return Err(Error::internal("a server is no database to measure")),
+        Target::Server(_) => return Err(Error::internal("a server is not a database")),
     };
     Ok(artifacts::keep(RunsService::new(store), target, around))
 }
@@ -149,6 +149,6 @@ pub async fn bare_commits(target: &Target, commits: u32) -> Result<Duration> {
             sprongus_sqlite::bare_commits(&beside, commits)
         }
         Target::Postgres(url) => sprongus_postgres::scratch::bare_commits(url, commits).await,
-        Target::Server(_) => Err(Error::internal("a server is no database to measure")),
+        Target::Server(_) => Err(Error::internal("a server is not a database")),
     }
 }

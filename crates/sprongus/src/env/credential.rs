@@ -39,7 +39,7 @@ pub fn find(name: &str, credential: &str) -> Result<Option<String>> {
 fn read(path: &Path, named_by: &str) -> Result<String> {
     let refused = |why: &str| {
         Error::validation(format!("{named_by}: {}: {why}", path.display()))
-            .with_hint("name a file that holds the credential and nothing else")
+            .with_hint("use a file that contains only the credential")
     };
     let text = if [Path::new("/dev/stdin"), Path::new("-")].contains(&path) {
         // Not opened anew, which this user may not be allowed to: whoever opened it was.

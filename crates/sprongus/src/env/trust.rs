@@ -35,7 +35,7 @@ impl Doubt {
         let path = self.path.display();
         match self.reason {
             Reason::Owner(uid) => format!("{path} belongs to another user (uid {uid})"),
-            Reason::Writable { .. } => format!("{path} can be written by other users"),
+            Reason::Writable { .. } => format!("{path} is writable by other users"),
         }
     }
 
@@ -44,7 +44,7 @@ impl Doubt {
         let path = self.path.display();
         match self.reason {
             Reason::Owner(_) => format!(
-                "run the command as that user, or make it yours, or set SPRONGUS_TRUST to the folder of sprongus.toml if you trust {path}"
+                "run the command as that user, take ownership of it, or set SPRONGUS_TRUST to the folder of sprongus.toml if you trust {path}"
             ),
             Reason::Writable { by_all: true } => format!("chmod go-w {path}"),
             Reason::Writable { by_all: false } => format!("chmod g-w {path}"),
@@ -148,7 +148,7 @@ pub fn warnings(database: Option<&Path>) -> Vec<String> {
     let mut all = Vec::new();
     if rustix::process::geteuid().is_root() {
         all.push(
-            "running as root: whatever runs here has every right on this machine; use a user of its own"
+            "running as root: every command it starts has full control of this machine; use a dedicated user"
                 .to_owned(),
         );
     }
@@ -159,7 +159,7 @@ pub fn warnings(database: Option<&Path>) -> Vec<String> {
         }
         if let Some(open) = facts.open_to_others.first() {
             all.push(format!(
-                "other users may read or write {}; chmod 600 {}",
+                "other users can read or write {}; chmod 600 {}",
                 open.display(),
                 open.display()
             ));

@@ -33,7 +33,7 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::ReaderGone;
         }
-        let message = format!("the result could not be written: {error}");
-        Self::Refused(Error::new(ErrorCode::Unavailable, message).with_hint("look at where the output goes"))
+        let message = format!("cannot write the result: {error}");
+        Self::Refused(Error::new(ErrorCode::Unavailable, message).with_hint("check where the output goes"))
     }
 }

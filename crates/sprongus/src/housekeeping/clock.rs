@@ -51,7 +51,7 @@ impl Witness {
                 if is_new {
                     tracing::warn!(
                         workspace = %caller.workspace, %now,
-                        "retention waits for a day: the clock is {days} days ahead of the last run before today; check that it is right"
+                        "retention is paused for a day: the clock is {days} days ahead of the last run before today; check the clock"
                     );
                 }
                 Ok(false)

@@ -77,9 +77,9 @@ impl Figures {
         let idle = series(idle, &[]);
         let metric = |name, help, series| Metric { name, help, series };
         vec![
-            metric("housekeeping_rounds", "Rounds of keeping house, by how they went", rounds),
-            metric("housekeeping_done", "Timers, events, runs or files that were dealt with", done),
-            metric("housekeeping_idle_seconds", "How long ago the last round that went well ended", idle),
+            metric("housekeeping_rounds", "Housekeeping rounds, by outcome", rounds),
+            metric("housekeeping_done", "Timers, events, runs or files processed by housekeeping", done),
+            metric("housekeeping_idle_seconds", "Time since the last successful housekeeping round", idle),
         ]
     }
 }

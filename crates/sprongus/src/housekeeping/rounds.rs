@@ -66,9 +66,9 @@ impl Chore {
 
     fn failure(self) -> &'static str {
         match self {
-            Self::Timers => "timers were not looked at",
-            Self::Minutes => "events were not added to the minutes",
-            Self::Retention => "retention took nothing",
+            Self::Timers => "cannot process timers",
+            Self::Minutes => "cannot add events to the figures",
+            Self::Retention => "cannot apply retention",
         }
     }
 }

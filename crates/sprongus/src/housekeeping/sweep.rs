@@ -22,7 +22,7 @@ pub(super) async fn forever(service: RunsService, figures: Figures) {
         figures.round_over(CHORE, swept.is_ok());
         swept
     };
-    let tell = |error: &Error| tracing::warn!("artifacts were not swept: {error:?}");
+    let tell = |error: &Error| tracing::warn!("artifact sweep failed: {error:?}");
     sweeping(pause, sweep, tell).await;
 }
 

@@ -65,7 +65,7 @@ async fn what_time_changes_is_changed_once_though_nobody_claims() {
         let expired = at.made(NewRun { expire_at, ..of_kind("a") }).await.id;
         scene.heard.lock().unwrap().clear();
         scene.wait(10).await;
-        assert!(scene.heard.lock().unwrap().is_empty(), "nothing is due");
+        assert!(scene.heard.lock().unwrap().is_empty(), "no runs are due");
         at.turn(Duration::from_secs(61));
         scene.wait(2).await;
         let mut heard = scene.heard.lock().unwrap().clone();

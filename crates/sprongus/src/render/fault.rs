@@ -119,7 +119,7 @@ fn as_error(error: &clap::Error) -> Error {
         return Error::new(ErrorCode::Validation, message)
             .with_hint(format!("did you mean `sprongus runs {name}`?"));
     }
-    let hint = tip.map_or_else(|| "see `--help` for what is expected".to_owned(), str::to_owned);
+    let hint = tip.map_or_else(|| "see `--help`".to_owned(), str::to_owned);
     Error::new(ErrorCode::Validation, message).with_hint(hint)
 }
 

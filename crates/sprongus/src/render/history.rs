@@ -53,15 +53,15 @@ pub fn brief(event: &Event) -> Option<String> {
             let wait = length(Duration::from_millis(said.number("retryInMs")));
             let error = said.line("error").unwrap_or_default();
             let attempt = said.number("attempt");
-            paint(ATTENTION, format!("attempt {attempt} failed: {error}; again in {wait}"))
+            paint(ATTENTION, format!("attempt {attempt} failed: {error}; retrying in {wait}"))
         }
-        EventType::Released => "given back by its worker".to_owned(),
-        EventType::LeaseLost => paint(BAD, "its worker was not heard of in time"),
-        EventType::Retried => "a new budget of attempts".to_owned(),
+        EventType::Released => "released by its worker".to_owned(),
+        EventType::LeaseLost => paint(BAD, "lease lost: no heartbeat from its worker"),
+        EventType::Retried => "retried, with all attempts again".to_owned(),
         EventType::Waiting => {
             let until = said.text("until").map(|until| format!(" until {until}")).unwrap_or_default();
-            let hint = format!("`sprongus runs approve {}` lets it pass", event.run_id);
-            paint(ATTENTION, format!("waits for an approval{until}; {hint}"))
+            let hint = format!("approve with `sprongus runs approve {}`", event.run_id);
+            paint(ATTENTION, format!("waiting for approval{until}; {hint}"))
         }
         EventType::Approved => answered("approved", event, &said),
         EventType::Rejected => answered("rejected", event, &said),

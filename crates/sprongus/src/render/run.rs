@@ -112,7 +112,7 @@ pub fn block(
     if let Some(last) = &released.last {
         let count = plural(released.times, "time");
         let by = excerpt(&last.by, SHORT);
-        field("given back", &format!("{count}, last {} by {by}", when(last.at, now)));
+        field("released", &format!("{count}, last {} by {by}", when(last.at, now)));
     }
     // The step of a gate tells what of the work directory is not there behind it.
     let gate = run.waiting_for().and_then(|gate| steps.iter().find(|step| step.id == gate.step_id));
@@ -202,11 +202,9 @@ fn next(run: &Run) -> Option<String> {
         return Some(format!("`sprongus runs approve {id}`, or `reject {id} --reason …`"));
     }
     match run.state {
-        State::Queued | State::Running => Some(format!("`sprongus runs tail {id}` follows it")),
+        State::Queued | State::Running => Some(format!("follow it with `sprongus runs tail {id}`")),
         State::Succeeded => None,
-        State::Failed | State::Canceled => {
-            Some(format!("`sprongus runs retry {id}` gives it a new budget of attempts"))
-        }
+        State::Failed | State::Canceled => Some(format!("retry it with `sprongus runs retry {id}`")),
     }
 }
 

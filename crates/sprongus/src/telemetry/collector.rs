@@ -35,7 +35,7 @@ impl Collector {
     /// # Errors
     /// `internal` when there can be no client.
     pub fn new() -> Result<Self> {
-        let failed = || Error::internal("the client of the collector cannot be set up");
+        let failed = || Error::internal("cannot set up the collector client");
         // It has a runtime of its own, which must not begin within another.
         let client = std::thread::spawn(client).join().map_err(|_| failed())??;
         Ok(Self { client, told: Mutex::new(None) })
@@ -52,18 +52,18 @@ impl Collector {
             headers.clone_from(answer.headers());
         }
         let mut text = Vec::new();
-        answer.take(MOST).read_to_end(&mut text).map_err(|_| "its answer broke off".to_owned())?;
-        made.body(text.into()).map_err(|_| "its answer is none".to_owned())
+        answer.take(MOST).read_to_end(&mut text).map_err(|_| "its response was cut off".to_owned())?;
+        made.body(text.into()).map_err(|_| "its response is invalid".to_owned())
     }
 
     fn tell(&self, failure: Option<&str>) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match failure {
-            None if told.take().is_some() => tracing::info!("the collector takes traces again"),
+            None if told.take().is_some() => tracing::info!("the collector accepts traces again"),
             None => {}
             Some(_) if told.is_some_and(|at| at.elapsed() < SILENCE) => {}
             Some(failure) => {
-                tracing::warn!(failure, "the collector takes no traces; spans are dropped meanwhile");
+                tracing::warn!(failure, "the collector does not accept traces; dropping spans");
                 *told = Some(Instant::now());
             }
         }
@@ -76,7 +76,7 @@ impl HttpClient for Collector {
         let answer = self.send(request);
         match &answer {
             Ok(response) if response.status().is_success() => self.tell(None),
-            Ok(response) => self.tell(Some(&format!("it answers {}", response.status().as_u16()))),
+            Ok(response) => self.tell(Some(&format!("it responds with {}", response.status().as_u16()))),
             Err(failure) => self.tell(Some(failure)),
         }
         Ok(answer?)
@@ -85,17 +85,17 @@ impl HttpClient for Collector {
 
 fn why(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
-        "it does not answer"
+        "it does not respond"
     } else if error.is_connect() {
-        "it cannot be reached"
+        "cannot reach it"
     } else {
-        "it broke the call off"
+        "it closed the connection"
     }
 }
 
 fn client() -> Result<Client> {
     let failed = |error: &dyn std::fmt::Display| {
-        Error::internal(format!("the client of the collector cannot be set up: {error}"))
+        Error::internal(format!("cannot set up the collector client: {error}"))
     };
     let mut authorities = RootCertStore::empty();
     authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -39,8 +39,8 @@ impl Traces {
         let Some((variable, address)) = ENDPOINTS.into_iter().find_map(named) else { return Ok(None) };
         // The address may hold a password, so it is not repeated.
         let refused = || {
-            Error::validation(format!("not the address of a collector: {variable}")).with_hint(
-                "it is the URL of an OTLP collector's HTTP port, such as http://localhost:4318, or unset",
+            Error::validation(format!("not a collector URL: {variable}")).with_hint(
+                "set it to the URL of an OTLP collector's HTTP port, such as http://localhost:4318, or unset it",
             )
         };
         let address = address.to_str().and_then(|text| Url::parse(text).ok());

@@ -60,9 +60,9 @@ fn the_main_things_are_done_with_keys_alone() {
 
     // Choosing, and being asked.
     gallery.site.visit(&tab, "/runs?state=canceled");
-    go_to(&tab, "input choose all of this page");
+    go_to(&tab, "input select all on this page");
     tab.key(" ");
-    tab.until_reads("1 chosen:");
+    tab.until_reads("1 selected:");
     go_to(&tab, "button Retry…");
     tab.leaving(|| tab.key("Enter"));
     go_to(&tab, "a No, go back");

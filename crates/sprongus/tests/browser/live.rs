@@ -47,9 +47,9 @@ fn a_run_enqueued_meanwhile_appears_and_goes_its_way() {
     workers.until_shows(&format!("a.chip[href='/runs/{id}']"), "render.preview");
     // What is chosen in a list stays so when its rows are new.
     let quick = site.enqueue(of("script.pull"));
-    list.click(&format!("input[value^='{id}']"), "choose");
+    list.click(&format!("input[value^='{id}']"), "select");
     list.until_shows(&format!("tr:has(a[href='/runs/{quick}']) .state"), "succeeded");
-    list.until_reads("1 chosen:");
+    list.until_reads("1 selected:");
     let failed = site.enqueue(of("sync.props"));
     overview.until_shows(&format!("section[aria-labelledby=h-failed] a[href='/runs/{failed}']"), "");
     overview.until("document.querySelectorAll('.plot rect.good').length > 0");
@@ -141,11 +141,11 @@ fn a_run_is_canceled_and_retried_after_a_question() {
     tab.follow("a", "No, go back");
     assert_eq!(site.until(id, |_| true).state, State::Running, "to ask is not to do");
     tab.follow("a", "Cancel");
-    tab.follow("button", "Cancel the run");
+    tab.follow("button", "Cancel run");
     tab.until_reads("Canceled");
     site.until(id, |run| run.state == State::Canceled);
     tab.follow("a", "Retry");
-    tab.follow("button", "Retry the run");
+    tab.follow("button", "Retry run");
     tab.until_reads("Started");
     site.until(id, |run| run.state == State::Running);
     assert_eq!(tab.complaints(&site.url), [""; 0]);
@@ -158,8 +158,8 @@ fn many_runs_are_canceled_at_once_after_a_question_that_names_them() {
     let spared = site.enqueue(of("mail.weekly"));
     let tab = site.admin();
     open(&site, &tab, "/runs?kind=mail.digest");
-    tab.click("input[data-all]", "choose all");
-    tab.until_reads("3 chosen:");
+    tab.click("input[data-all]", "select all");
+    tab.until_reads("3 selected:");
     tab.follow("button", "Cancel");
     assert!(tab.reads().contains("3 runs:"), "{}", tab.reads());
     let named = tab.eval("document.querySelectorAll('.about li').length");

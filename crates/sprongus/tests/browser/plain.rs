@@ -21,7 +21,7 @@ fn every_list_and_form_works_without_scripts() {
     let site = Site::open();
     let token = site.token(&["--name", "plain", "--scopes", "runs:read,runs:write,runs:approve,admin"]);
     let tab = plain(&site, &token);
-    assert!(tab.reads().contains("This page stands still without scripts."), "{}", tab.reads());
+    assert!(tab.reads().contains("Live updates need JavaScript."), "{}", tab.reads());
     assert_eq!(tab.eval("document.getElementById('liveness').hidden"), true);
     site.enqueue_many("mail.digest", 51);
     let gate = site.enqueue(NewRun::new("agent.review", input(&json!({"storyboard": 14}))));
@@ -47,7 +47,7 @@ fn every_list_and_form_works_without_scripts() {
     tab.follow("form button", "Show");
     assert!(tab.path().ends_with("?step=command") && tab.reads().contains("of 4000"), "{}", tab.path());
     tab.follow("a", "Cancel");
-    tab.follow("button", "Cancel the run");
+    tab.follow("button", "Cancel run");
     assert!(tab.reads().contains("Canceled"), "{}", tab.reads());
 
     // A gate.
@@ -58,7 +58,7 @@ fn every_list_and_form_works_without_scripts() {
 
     // Several runs.
     site.visit(&tab, "/runs?kind=mail.digest");
-    tab.click("tbody input[type=checkbox]", "choose");
+    tab.click("tbody input[type=checkbox]", "select");
     tab.follow("button", "Cancel");
     tab.follow(".actions button", "");
     assert!(tab.reads().contains(": 1"), "{}", tab.reads());

@@ -57,8 +57,8 @@ fn screens(it: &Gallery) -> Vec<Screen> {
         at("run-succeeded", Admin, run(it.succeeded), "Succeeded"),
         at("run-failed", Admin, run(it.failed), "Failed"),
         at("run-running", Admin, run(it.running), "Started"),
-        at("run-queued", Admin, run(it.queued), "Waits for a worker: none serves its kind"),
-        at("run-delayed", Admin, run(it.delayed), "Waits for its scheduled time, due"),
+        at("run-queued", Admin, run(it.queued), "Waiting for a worker: no worker serves its kind"),
+        at("run-delayed", Admin, run(it.delayed), "Waiting for its scheduled time, due"),
         at("run-canceled", Admin, run(it.canceled), "Canceled"),
         at("run-waiting", Admin, run(it.waiting), "Waiting for approval"),
         at("run-waiting-reader", Reader, run(it.waiting), "runs:approve"),
@@ -99,7 +99,7 @@ fn to(tab: &Tab, path: &str, selector: &str, text: &str) {
 
 fn chosen(it: &Gallery, tab: &Tab) {
     it.site.visit(tab, "/runs?state=failed&state=canceled");
-    tab.click("input[type=checkbox][data-all]", "choose all");
+    tab.click("input[type=checkbox][data-all]", "select all");
     tab.follow("button", "Retry");
 }
 

@@ -159,10 +159,10 @@ fn pruned_runs_take_their_files_along() {
     assert_eq!(files(&folder).len(), 1);
     sandbox.write("sprongus.toml", "[retention]\nfailed = \"1ms\"\n[retention.kinds.a]\nfailed = \"1d\"\n");
     let kept = sandbox.run(&["--db", &file, "runs", "prune"]).exits(0);
-    assert_eq!(kept.out, "took no runs\n", "its kind keeps it longer");
+    assert_eq!(kept.out, "deleted no runs\n", "its kind keeps it longer");
     sandbox.write("sprongus.toml", "[retention.kinds.a]\nfailed = \"1ms\"\n");
     let counted = sandbox.run(&["--db", &file, "runs", "prune", "--dry-run"]).exits(0);
-    assert_eq!(counted.out, "would take 1 canceled\n  a: 1 canceled\n");
+    assert_eq!(counted.out, "would delete 1 canceled\n  a: 1 canceled\n");
     let counted = sandbox.run(&["--db", &file, "--json", "runs", "prune", "--dry-run"]).exits(0).json();
     assert_eq!(counted, serde_json::json!({"runs": {"canceled": 1}, "kinds": {"a": {"canceled": 1}}}));
     let pruned = sandbox.run(&["--db", &file, "runs", "prune"]).exits(0);
@@ -201,7 +201,7 @@ fn a_mistaken_place_stops_those_who_need_it() {
     let doctor = with(&file, &["doctor"]).exits(1);
     assert!(doctor.out.contains("not a directory"), "{}", doctor.out);
     let fine = sandbox.line("doctor").exits(0).out;
-    assert!(fine.contains(&format!("{} (beside the database)", sandbox.artifacts().display())), "{fine}");
+    assert!(fine.contains(&format!("{} (next to the database)", sandbox.artifacts().display())), "{fine}");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn several_machines_are_told_to_share_a_place() {
     let artifacts =
         findings["findings"].as_array().unwrap().iter().find(|it| it["what"] == "artifacts").unwrap();
     assert_eq!(artifacts["ok"], true);
-    assert!(artifacts["found"].as_str().unwrap().contains("a bucket, or a folder they share"), "{artifacts}");
+    assert!(artifacts["found"].as_str().unwrap().contains("a bucket or a shared folder"), "{artifacts}");
     assert!(!sandbox.artifacts().exists(), "looking makes nothing");
 }
 
@@ -270,7 +270,7 @@ fn artifacts_in_a_bucket_are_reached_from_here_and_from_afar() {
     assert_eq!(bucket.keys("ours").unwrap(), keys, "looking leaves nothing");
     drop(bucket);
     let away = here(&["-v", "doctor"]).exits(1);
-    assert!(away.out.contains("nobody answers there"), "{}", away.out);
+    assert!(away.out.contains("no answer from the server"), "{}", away.out);
     for done in [doctor, away] {
         let told = done.out + &done.err;
         assert!(!told.contains("hunter2") && !told.contains("AKIAOURS"), "{told}");

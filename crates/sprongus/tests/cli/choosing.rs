@@ -19,7 +19,7 @@ fn at_a_terminal_it_asks(backing: Backing) {
     let id = sandbox.enqueue("a");
     let no = sandbox.at_terminal(&["runs", "cancel", &id], "n\n").exits(0);
     assert!(no.err.contains(&format!("cancel run {id} (a, queued)? [y/N]")), "{}", no.err);
-    assert!(no.err.contains("nothing was changed") && no.out.is_empty());
+    assert!(no.err.contains("nothing changed") && no.out.is_empty());
     assert_eq!(sandbox.run(&["--json", "runs", "status", &id]).json()["state"], "queued");
     sandbox.at_terminal(&["runs", "cancel", &id], "\n").exits(0);
     assert_eq!(sandbox.run(&["--json", "runs", "status", &id]).json()["state"], "queued");

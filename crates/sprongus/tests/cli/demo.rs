@@ -15,17 +15,17 @@ fn it_plays_from_start_to_finish_and_tells_what_it_does() {
     let told = [
         "1  Pull the script",
         "$ sprongus runs enqueue script.pull",
-        "attempt 1 failed: step \"command\" exited with 75; again in",
+        "attempt 1 failed: step \"command\" exited with 75; retrying in",
         "out | pulled 6 scenes",
-        "2  Ask again",
+        "2  Repeat the request",
         "3  Sync the storyboard",
         "synced 6 scenes: 6 added",
         "sc-1   INT. PRODUCTION OFFICE - NIGHT   NOOR",
-        "4  The script is revised",
+        "4  Revise the script",
         "1 added, 2 changed, 1 cut, 0 revived, 3 unchanged",
         "│ - changed sc-3: INT. CAMERA VAN - MOVING - NIGHT (heading, time)",
         "sc-3   INT. CAMERA VAN - MOVING - NIGHT  active  long lens, no boat",
-        "Where it is",
+        "Files",
         "sprongus-demo/.sprongus/runs.db",
         "run.retry_scheduled",
         "Try next",
@@ -73,7 +73,7 @@ fn twice_in_a_row_it_plays_again_and_keeps_what_a_person_changed() {
     let script = sandbox.path().join("sprongus-demo/screenplay.fountain");
     fs::write(&script, "INT. MY OWN SCENE - DAY\n\nMine.\n").unwrap();
     let third = sandbox.line("demo").exits(0);
-    assert!(third.err.contains("you had changed screenplay.fountain; it is kept as"), "{}", third.err);
+    assert!(third.err.contains("you changed screenplay.fountain; your version is saved as"), "{}", third.err);
     let kept = fs::read_dir(script.parent().unwrap()).unwrap().filter(|entry| {
         let name = entry.as_ref().unwrap().file_name().into_string().unwrap();
         name.starts_with("screenplay.fountain.")
@@ -101,7 +101,7 @@ fn a_folder_of_somebodys_own_is_left_alone() {
     fs::create_dir(sandbox.path().join("mine")).unwrap();
     sandbox.write("mine/sprongus.toml", "[kinds.mine]\ncommand = [\"true\"]\n");
     let done = sandbox.line("demo --in mine").exits(4);
-    assert!(done.error().contains("no demo's"), "{}", done.err);
+    assert!(done.error().contains("not a demo folder"), "{}", done.err);
     assert_eq!(fs::read_dir(sandbox.path().join("mine")).unwrap().count(), 1);
     sandbox.line("--db x.db demo").exits(2);
 }

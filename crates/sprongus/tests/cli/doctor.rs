@@ -31,7 +31,7 @@ fn doctor(sandbox: &Sandbox) -> Done {
 fn a_broken_toml() {
     let sandbox = Sandbox::new();
     sandbox.write("sprongus.toml", "[kinds.a]\ncommand = \"true\"\n");
-    names(doctor(&sandbox), "sprongus.toml", "sprongus.toml:2:11", "correct the file");
+    names(doctor(&sandbox), "sprongus.toml", "sprongus.toml:2:11", "fix the file");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_file_that_can_only_be_read() {
     names(
         doctor_as_another(&sandbox, "closed.db"),
         "permissions",
-        "ada may not write closed.db",
+        "ada cannot write closed.db",
         "let ada write",
     );
 }
@@ -173,12 +173,7 @@ fn a_folder_for_artifacts_that_cannot_be_written() {
     std::fs::create_dir(sandbox.path().join("artifacts")).unwrap();
     std::fs::set_permissions(sandbox.path().join("artifacts"), std::fs::Permissions::from_mode(0o555))
         .unwrap();
-    names(
-        doctor_as_another(&sandbox, "open.db"),
-        "artifacts",
-        "permission denied",
-        "a folder that ada may write",
-    );
+    names(doctor_as_another(&sandbox, "open.db"), "artifacts", "permission denied", "let ada write ");
 }
 
 #[test]
@@ -215,13 +210,13 @@ fn each_setting_is_told_with_what_set_it() {
     };
     let out = told(&[], &["doctor"]);
     for (label, text) in [
-        ("database", "the user's own"),
+        ("database", "user default"),
         ("you", "ada in workspace default (default)"),
-        ("kept", "succeeded for 30d (default)"),
-        ("kept", "failed for 90d (default)"),
+        ("retention", "succeeded runs for 30d (default)"),
+        ("retention", "failed runs for 90d (default)"),
         ("rate limit", "50 a second, bursts of 100 (default)"),
         ("largest file", "1024 MiB (default)"),
-        ("artifacts", "beside the database"),
+        ("artifacts", "next to the database"),
         ("sprongus", "schema"),
     ] {
         has(&out, label, text);
@@ -237,12 +232,12 @@ fn each_setting_is_told_with_what_set_it() {
         &["--db", "here.db", "--workspace", "default", "doctor"],
     );
     for (label, text) in [
-        ("database", "here.db (named with --db)"),
-        ("passed over", "SPRONGUS_DATABASE_URL (named with --db)"),
+        ("database", "here.db (from --db)"),
+        ("ignored", "SPRONGUS_DATABASE_URL (from --db)"),
         ("you", "default (--workspace)"),
-        ("kept", "succeeded for 7d (sprongus.toml)"),
-        ("kept", "failed for 90d (default)"),
-        ("kept", "mail: runs that failed for 2d (sprongus.toml)"),
+        ("retention", "succeeded runs for 7d (sprongus.toml)"),
+        ("retention", "failed runs for 90d (default)"),
+        ("retention", "mail: failed runs for 2d (sprongus.toml)"),
         ("rate limit", "off (sprongus.toml)"),
         ("largest file", "5 MiB (sprongus.toml)"),
         ("artifacts", "sprongus.toml"),
@@ -250,6 +245,6 @@ fn each_setting_is_told_with_what_set_it() {
         has(&out, label, text);
     }
     let out = told(&[("SPRONGUS_DATABASE_URL", password)], &["doctor"]);
-    has(&out, "asked of it", "as_configured (SPRONGUS_POSTGRES_DURABILITY)");
+    has(&out, "required", "as_configured (SPRONGUS_POSTGRES_DURABILITY)");
     assert!(!out.contains("hunter2"), "{out}");
 }

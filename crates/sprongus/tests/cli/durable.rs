@@ -140,7 +140,7 @@ fn followers_outlive_a_restart_of_the_server() {
     let mut err = String::new();
     assert_eq!(hasty.wait().unwrap().code(), Some(8));
     hasty.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-    assert_eq!(err.matches("trying again for 1.0s").count(), 1, "{err}");
+    assert_eq!(err.matches("retrying for up to 1.0s").count(), 1, "{err}");
     std::thread::sleep(Duration::from_secs(2));
     let _again = serve(&sandbox, &address);
     let other = sandbox.line("-q runs list --kind other").exits(0).out.trim().to_owned();
@@ -149,8 +149,8 @@ fn followers_outlive_a_restart_of_the_server() {
     }
     for follower in [patient, waiting] {
         let done = finished(follower).exits(11);
-        assert_eq!(done.err.matches("trying again for").count(), 1, "{}", done.err);
-        assert!(done.err.contains("it answers again"), "{}", done.err);
+        assert_eq!(done.err.matches("retrying for up to").count(), 1, "{}", done.err);
+        assert!(done.err.contains("reconnected"), "{}", done.err);
         assert_eq!(done.out.matches("enqueued").count(), 1, "nothing is told twice: {}", done.out);
     }
     let done = finished(logs).exits(0);
@@ -198,7 +198,7 @@ command = ["sh", "-c", "sprongus runs enqueue hello --child --wait"]
     // From afar that is the server's own.
     assert_eq!(sandbox.file().exists(), backing == Backing::Remote, "nothing is in the user's own file");
     let outside = sandbox.line("runs enqueue hello --child").exits(2);
-    assert!(outside.error().contains("--child: this is not the command of a run"), "{}", outside.err);
+    assert!(outside.error().contains("--child: not inside a run"), "{}", outside.err);
 }
 
 sessions! { a_command_hands_a_run_to_its_worker }

@@ -47,7 +47,7 @@ fn the_same_key_and_request_give_the_same_run(backing: Backing) {
     let words = ["--json", "runs", "enqueue", "a", "--input", "{\"x\": 1.0}", "--idempotency-key", "k"];
     let (first, again) = (sandbox.run(&words).exits(0), sandbox.run(&words).exits(0));
     assert_eq!(first.json(), again.json());
-    assert!(again.err.contains("before"), "{}", again.err);
+    assert!(again.err.contains("already enqueued with this key"), "{}", again.err);
     let respelt = ["--json", "runs", "enqueue", "a", "--input", "{\"x\":1}", "--idempotency-key", "k"];
     assert_eq!(sandbox.run(&respelt).exits(0).json(), first.json(), "1 and 1.0 are equal");
 

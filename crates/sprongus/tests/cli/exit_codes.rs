@@ -122,11 +122,7 @@ fn with_json_an_error_is_one_problem_document(backing: Backing) {
     let made = noted("--json runs enqueue a --idempotency-key k");
     assert!(made.contains("no workers are running"), "{made}");
     // What was chosen without being named is noted where it did some good.
-    assert_eq!(
-        made.contains("using ") && made.contains("the user's own"),
-        backing == Backing::File,
-        "{made}"
-    );
+    assert_eq!(made.contains("using ") && made.contains("user default"), backing == Backing::File, "{made}");
     assert!(noted("--json runs enqueue a --idempotency-key k").contains("enqueued before"));
     for (line, code) in [
         ("--json runs enqueue a --wait --timeout 1ms", "timed_out"),

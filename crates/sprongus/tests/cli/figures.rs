@@ -89,7 +89,7 @@ fn damaged_figures_are_made_anew(backing: Backing) {
     });
     assert!(figures(&sandbox).is_empty(), "nobody has kept house");
     let first = sandbox.line("runs stats --rebuild").exits(0);
-    assert!(first.err.contains("made anew") && first.out.contains("mail"), "{first:?}");
+    assert!(first.err.contains("rebuilt the figures") && first.out.contains("mail"), "{first:?}");
     assert!(first.out.contains("tokens, last hour 1840 in, 212 out"), "{first:?}");
     // On Postgres the stream waits for older transactions, which other tests have.
     let began = Instant::now();

@@ -101,7 +101,7 @@ fn ctrl_c_leaves_the_run_alone_and_says_so(backing: Backing) {
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let done = finished(child).exits(130);
     assert!(
-        done.err.contains(&format!("the run goes on; follow it with `sprongus runs tail {id}`")),
+        done.err.contains(&format!("the run continues; follow it with `sprongus runs tail {id}`")),
         "{}",
         done.err
     );

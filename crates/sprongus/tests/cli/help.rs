@@ -109,9 +109,9 @@ fn every_command_has_a_manual_page_that_tells_its_options() {
     }
     let root = sandbox.line("man").exits(0).out;
     assert!(root.contains("sprongus\\-agent\\-tasks(1)") && !root.contains("storyboard(1)"), "{root}");
-    assert!(sandbox.line("man runs enlist").exits(3).error().ends_with("no such command of runs: enlist"));
+    assert!(sandbox.line("man runs enlist").exits(3).error().ends_with("no such command in runs: enlist"));
     sandbox.write("taken", "");
-    assert!(sandbox.line("man --dir taken").exits(2).error().contains("no page can be written there"));
+    assert!(sandbox.line("man --dir taken").exits(2).error().contains("cannot write the page"));
 }
 
 /// What formats pages finds nothing to complain of, where there is one.

@@ -35,7 +35,7 @@ fn a_run_is_named_by_a_part_of_its_id_or_as_the_last_one(backing: Backing) {
     }
     assert_eq!(status("@last").exits(0).out.trim(), last);
     let both = status(&first[..6]).exits(2);
-    assert!(both.error().contains("fits several runs"), "{}", both.err);
+    assert!(both.error().contains("matches several runs"), "{}", both.err);
     status(&first[21..]).exits(2);
     status("000000").exits(3);
     assert_eq!(
@@ -58,13 +58,13 @@ fn a_queued_run_says_what_it_waits_for_everywhere(backing: Backing) {
         (&"time".into(), &"delay".into())
     );
     let status = sandbox.run(&["runs", "status", &due]).exits(0).out;
-    assert!(status.contains("a worker: none serves its kind"), "{status}");
+    assert!(status.contains("a worker: no worker serves its kind"), "{status}");
     let listed = sandbox.line("runs list").exits(0).out;
     assert!(listed.contains("worker (none)") && listed.contains("delay, due in"), "{listed}");
     sandbox.line("kinds pause a").exits(0);
     assert_eq!((&waiting(&due)["reason"], &waiting(&due)["by"]), (&"kind_paused".into(), &"ada".into()));
     let status = sandbox.run(&["runs", "status", &due]).exits(0).out;
-    assert!(status.contains("its kind, which was paused by ada"), "{status}");
+    assert!(status.contains("its kind, paused by ada"), "{status}");
     for (reason, id) in [("kind_paused", &due), ("time", &delayed)] {
         let listed = sandbox.run(&["-q", "runs", "list", "--waiting", reason]).exits(0).out;
         assert_eq!(listed.trim(), id, "{reason}");

@@ -146,7 +146,7 @@ fn a_backup_of_a_file_is_whole_private_and_checked() {
     assert_eq!(manifest, made);
     for _ in 0..2 {
         let sound = sandbox.line("--db copy/runs.db doctor --integrity").exits(0);
-        assert!(sound.out.contains("as it was when the backup was made"), "{}", sound.out);
+        assert!(sound.out.contains("unchanged since the backup"), "{}", sound.out);
     }
     sandbox.line("doctor --integrity").exits(0);
     assert_eq!(sandbox.line("--db copy/runs.db -q runs list").exits(0).out.lines().count(), 2);
@@ -163,7 +163,7 @@ fn a_backup_never_touches_what_is_there_and_leaves_nothing_half_done() {
     fs::create_dir(sandbox.path().join("empty")).unwrap();
     sandbox.line("backup empty").exits(0);
     fs::create_dir(sandbox.path().join("new.partial")).unwrap();
-    assert!(sandbox.line("backup new").exits(4).error().starts_with("another backup is being made"));
+    assert!(sandbox.line("backup new").exits(4).error().starts_with("another backup is in progress"));
     fs::remove_dir(sandbox.path().join("new.partial")).unwrap();
     // The database itself is no database: what was begun is gone.
     sandbox.write("broken.db", "this is no database, whatever its name says, and never was one");
@@ -189,10 +189,10 @@ fn artifacts_that_are_missing_or_damaged_are_found() {
     assert_eq!(copied.len(), 1);
     fs::write(&copied[0], "all is welk\n").unwrap();
     let damaged = sandbox.line("--db copy/runs.db doctor --integrity").exits(1);
-    assert!(damaged.out.contains("files whose bytes are damaged: 1"), "{}", damaged.out);
+    assert!(damaged.out.contains("damaged files: 1"), "{}", damaged.out);
     fs::remove_file(&copied[0]).unwrap();
     let missing = sandbox.line("--db copy/runs.db doctor --integrity").exits(1);
-    assert!(missing.out.contains("files whose bytes are missing: 1"), "{}", missing.out);
+    assert!(missing.out.contains("missing files: 1"), "{}", missing.out);
     fs::remove_dir_all(sandbox.path().join(".sprongus/artifacts")).unwrap();
     let made = sandbox.line("--json backup lacking").exits(1).json();
     assert_eq!(made["artifacts"]["missing"].as_array().unwrap().len(), 1, "{made}");
@@ -211,9 +211,9 @@ fn a_history_with_a_gap_and_a_copy_that_was_changed_are_found() {
     drop(file);
     let found = sandbox.line("--db copy/runs.db doctor --integrity").exits(1).out;
     for fault in [
-        "runs whose history has a gap: 1",
-        "queued and would never be claimed: 1",
-        "not as it was when the backup was made",
+        "runs with a gap in their history: 1",
+        "queued but can never be claimed: 1",
+        "has changed since the backup",
     ] {
         assert!(found.contains(fault), "{fault}: {found}");
     }
@@ -241,7 +241,7 @@ fn a_backup_of_postgres_is_restored_whole_and_no_password_is_told() {
         "ALTER TABLE sprongus.run_events DISABLE TRIGGER ALL; DELETE FROM sprongus.run_events WHERE seq = 1;";
     server.execute(sandbox.database().unwrap(), breaks).unwrap();
     let found = sandbox.line("doctor --integrity").exits(1).out;
-    assert!(found.contains("runs whose history has a gap: 2"), "{found}");
+    assert!(found.contains("runs with a gap in their history: 2"), "{found}");
 }
 
 #[test]

@@ -34,9 +34,9 @@ fn eventually(what: &str, mut there: impl FnMut() -> bool) {
 fn who_has_no_password_or_a_wrong_one_is_not_let_in() {
     let (sandbox, database) = (Sandbox::new(), migrated());
     let wrong = list(&sandbox, &database.tcp_url("sprongus_app", "hunter2")).exits(6);
-    assert!(wrong.error().contains("does not let this user in") && !wrong.err.contains("hunter2"));
+    assert!(wrong.error().contains("rejected this user") && !wrong.err.contains("hunter2"));
     let none = list(&sandbox, &database.tcp_url("sprongus_app", "").replace(":@", "@")).exits(6);
-    assert!(none.error().contains("asks for a password"), "{}", none.err);
+    assert!(none.error().contains("requires a password"), "{}", none.err);
     list(&sandbox, &database.tcp_url("nobody_known", "hunter2")).exits(6);
     list(&sandbox, &database.tcp_url("sprongus_app", "app")).exits(0);
     let given = format!("{}?password=app", database.tcp_url("sprongus_app", "").replace(":@", "@"));
@@ -53,7 +53,7 @@ fn a_server_that_is_away_or_silent_is_given_up_soon() {
         let began = Instant::now();
         for words in [["runs", "list"].as_slice(), &["migrate"], &["runs", "enqueue", "a"]] {
             let done = sandbox.run(&[&["--db", url], words].concat()).exits(8);
-            assert!(done.error().contains("cannot be reached"), "{}", done.err);
+            assert!(done.error().contains("cannot reach the database"), "{}", done.err);
         }
         assert!(began.elapsed() < Duration::from_secs(30), "{url}: {:?} for three", began.elapsed());
     }
@@ -187,7 +187,7 @@ fn a_password_is_never_shown() {
         let done = finished(child).exits(*code);
         quiet(&done, url);
         if *code == 0 {
-            let place = format!("using postgres {host}/{name} (named by DATABASE_URL)");
+            let place = format!("using postgres {host}/{name} (from DATABASE_URL)");
             assert!(done.err.contains(&place), "{}", done.err);
         }
     }
@@ -236,7 +236,7 @@ fn doctor_looks_at_the_server_and_the_role() {
     }
     let told = sandbox.run(&["--db", &database.url("sprongus_app"), "doctor"]).exits(1).out;
     let schema = format!("schema {}", sprongus::postgres::latest_schema());
-    for expected in ["named with --db", "PostgreSQL", &schema, "0 alive", "nothing is due"] {
+    for expected in ["from --db", "PostgreSQL", &schema, "0 alive", "no runs are due"] {
         assert!(told.contains(expected), "{expected} is not in {told}");
     }
     assert!(!told.contains("permissions") && !told.contains("MiB free for postgres"), "{told}");

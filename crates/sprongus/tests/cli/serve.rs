@@ -74,7 +74,7 @@ fn a_token_is_tried_then_stored_for_its_owner() {
     sandbox.fed(&["login", &served.url], unknown.expose().as_bytes()).exits(6);
     assert!(!credentials.exists(), "what does not work is not stored");
     let done = sandbox.fed(&["login", &served.url], token.as_bytes()).exits(0);
-    assert!(done.out.contains("ci in workspace default, may runs:read"), "{}", done.out);
+    assert!(done.out.contains("ci in workspace default, scopes: runs:read"), "{}", done.out);
     assert!(!done.out.contains(token.trim()) && !done.err.contains(token.trim()));
     assert_eq!(std::fs::metadata(&credentials).unwrap().permissions().mode() & 0o777, 0o600);
     sandbox.run(&[&remote, "runs", "list"]).exits(0);
@@ -225,7 +225,7 @@ fn workspaces_are_told_apart_from_afar() {
 fn a_doctor_looks_at_a_server_too() {
     let sandbox = Sandbox::on(Backing::Remote);
     let done = sandbox.line("doctor").exits(0);
-    for expected in ["SPRONGUS_API_URL", "SQLite", "runs:write", "nothing is due"] {
+    for expected in ["SPRONGUS_API_URL", "SQLite", "runs:write", "no runs are due"] {
         assert!(done.out.contains(expected), "{expected} is not in {}", done.out);
     }
 }

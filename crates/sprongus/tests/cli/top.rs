@@ -234,7 +234,7 @@ fn a_server_that_goes_away_is_said_below_what_was_seen_last() {
     let mut watched = Watched::start(&sandbox, &["top", "--every", "100ms"], 40, 200);
     watched.sees(&id);
     sandbox.stop_serving();
-    watched.sees("no server listens at 127.0.0.1");
+    watched.sees("no server is listening at 127.0.0.1");
     assert!(watched.frame().concat().contains(&id), "what was seen last stays: {:#?}", watched.frame());
     watched.keyboard.write_all(b"q").unwrap();
     watched.ends(0);

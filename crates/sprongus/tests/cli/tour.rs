@@ -25,11 +25,11 @@ fn the_starter_can_be_enqueued(backing: Backing) {
 fn doctor_tells_what_was_chosen_and_makes_nothing() {
     let sandbox = Sandbox::new();
     let done = sandbox.line("doctor").exits(0);
-    assert!(done.out.contains("made with the first run"), "{}", done.out);
+    assert!(done.out.contains("created by the first run"), "{}", done.out);
     assert!(!sandbox.file().exists());
     sandbox.enqueue("a");
     let done = sandbox.line("doctor").exits(0);
-    for expected in ["the user's own", "SQLite", "power cut", "0 alive", "1 due"] {
+    for expected in ["user default", "SQLite", "power cut", "0 alive", "1 due"] {
         assert!(done.out.contains(expected), "{expected} is not in {}", done.out);
     }
     let findings = sandbox.line("--json doctor").exits(0).json();

@@ -44,9 +44,9 @@ fn a_sprongus_toml_that_others_may_write_is_not_used() {
     let (sandbox, toml) = project();
     for (path, good) in [(toml.as_path(), 0o644), (sandbox.path(), 0o755)] {
         chmod(path, good | 0o022);
-        is_refused(&sandbox, "can be written by other users", &format!("chmod go-w {}", path.display()));
+        is_refused(&sandbox, "is writable by other users", &format!("chmod go-w {}", path.display()));
         let done = sandbox.line("--json doctor").exits(1);
-        assert!(done.out.contains("can be written by other users"), "{}", done.out);
+        assert!(done.out.contains("is writable by other users"), "{}", done.out);
         chmod(path, good);
     }
     sandbox.line("runs list").exits(0);
@@ -113,12 +113,12 @@ fn a_server_says_what_makes_a_mistake_worse() {
     sandbox.enqueue("a");
     chmod(&sandbox.file(), 0o666);
     let (_, _, said) = started(&sandbox, &[]);
-    assert!(said.contains("warning: other users may read or write") && said.contains("chmod 600"), "{said}");
+    assert!(said.contains("warning: other users can read or write") && said.contains("chmod 600"), "{said}");
     let is_root = rustix::process::geteuid().is_root();
     assert_eq!(said.contains("warning: running as root"), is_root, "{said}");
     chmod(&sandbox.file(), 0o600);
     let (_, _, said) = started(&sandbox, &["--public-url", "https://runs.example"]);
-    assert!(!said.contains("other users may read"), "{said}");
+    assert!(!said.contains("other users can read"), "{said}");
     assert!(said.contains("dashboard https://runs.example/login"), "{said}");
     for bad in ["runs.example", "https://user:hunter2@runs.example", "https://runs.example/below"] {
         let done = sandbox.run(&["serve", "--listen", "127.0.0.1:0", "--public-url", bad]).exits(2);

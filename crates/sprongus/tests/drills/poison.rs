@@ -71,7 +71,7 @@ fn round(backing: Backing, good: usize) {
     let mut runs = Vec::new();
     // One after the other: what one of them does to the other is no part of this.
     for (attempts, crashes, error) in [
-        (10, 3, "lost its worker 3 times: the run may be what ends it"),
+        (10, 3, "lost its worker 3 times; the run may be crashing its workers"),
         (1, 1, "lost its worker on attempt 1 of 1"),
     ] {
         let mut others = field.enqueue("note", good / 4, |run| run);

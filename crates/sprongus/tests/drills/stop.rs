@@ -70,7 +70,7 @@ fn round(backing: Backing, outlives: bool, nap: Duration) -> u32 {
     assert_eq!(late.map(|run| run.epoch).map_err(|error| error.code()), Err(ErrorCode::LeaseLost));
 
     stopped.signal(Signal::CONT);
-    eventually("it gives the run up", LIMIT, || stopped.stderr().contains("lease lost, the run is dropped"));
+    eventually("it gives the run up", LIMIT, || stopped.stderr().contains("lease lost; dropping the run"));
     eventually("it ends its process", LIMIT, || !lives(pid));
     stopped.signal(Signal::TERM);
     let mut stopped = stopped;

@@ -92,7 +92,7 @@ impl WorkerProcess {
         let is_usual = |line: &str| {
             let usual = [
                 " INFO ",
-                "a dead worker left",
+                "left by a dead worker",
                 "warning: running as root",
                 " serves ",
                 "stopped by SIGTERM",

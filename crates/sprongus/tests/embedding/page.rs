@@ -6,7 +6,7 @@ use sprongus::sqlite::{Options, Sqlite};
 use sprongus::{Caller, Runs, RunsExt as _, RunsService};
 
 fn open(path: &Path) -> sprongus::Result<Arc<dyn Runs>> {
-    // It makes the file, and brings it to this library's schema, unless the options say no.
+    // Creates the file and migrates it to this library's schema, unless the options say otherwise.
     let store = Sqlite::open(path, Options::default())?;
     Ok(RunsService::new(Arc::new(store)).for_caller(Caller::new(WorkspaceId::local(), "my-program")))
 }
@@ -22,7 +22,7 @@ async fn ask(runs: &dyn Runs, path: &str) -> sprongus::Result<Run> {
     };
     let made = runs.enqueue_one(request).await?;
     if made.outcome == Enqueue::Existing {
-        println!("it was asked for before: {}", made.run.id);
+        println!("already enqueued: {}", made.run.id);
     }
     Ok(made.run)
 }
@@ -42,13 +42,13 @@ struct Counted {
 
 async fn count(ctx: RunContext, input: Count) -> Result<Counted, HandlerError> {
     ctx.log(format!("reading {}", input.path));
-    // An error by `?` is tried again; this one no retry mends.
+    // An error by `?` is retried; for this one, a retry cannot help.
     if input.path.is_empty() {
         return Err(HandlerError::permanent("there is no path"));
     }
     let text = std::fs::read_to_string(&input.path)?;
     ctx.progress(50, Some("read".to_owned()));
-    // Work that goes on for long looks whether it was called off.
+    // Long work checks whether it was canceled.
     if ctx.is_canceled() {
         return Err(HandlerError::retryable("stopped"));
     }

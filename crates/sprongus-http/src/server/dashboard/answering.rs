@@ -59,9 +59,9 @@ pub async fn ask_cancel(viewer: Viewer, RunAt(id): RunAt) -> Shown {
     let question = Question {
         title: "Cancel this run?",
         about: vec![(run.id.to_string(), format!("{} · {}", run.kind, run.state))],
-        text: "A process that runs for it is stopped. It can be retried afterwards.",
+        text: "A running process is stopped. The run can be retried later.",
         action: format!("/runs/{id}/cancel"),
-        button: "Cancel the run",
+        button: "Cancel run",
         is_dangerous: true,
         back: format!("/runs/{id}"),
         fields: Vec::new(),
@@ -83,9 +83,9 @@ pub async fn ask_retry(viewer: Viewer, RunAt(id): RunAt) -> Shown {
     let question = Question {
         title: "Retry this run?",
         about: vec![(run.id.to_string(), format!("{} · {}", run.kind, run.state))],
-        text: "It is queued again with a new budget of attempts; its history stays.",
+        text: "It is queued again, with all its attempts; its history is kept.",
         action: format!("/runs/{id}/retry"),
-        button: "Retry the run",
+        button: "Retry run",
         is_dangerous: false,
         back: format!("/runs/{id}"),
         // So that a form that is sent twice grants one budget.
@@ -107,7 +107,7 @@ pub async fn retry(RunAt(id): RunAt, posted: Posted) -> Shown {
 /// # Errors
 /// `validation`.
 pub fn epoch(text: Option<&str>) -> Result<u64> {
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| bad_field("/epoch", "epoch is a whole number"))
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| bad_field("/epoch", "epoch must be a whole number"))
 }
 
 /// Lets a run pass its gate.

@@ -41,7 +41,7 @@ const PAYLOAD: usize = 300;
 const GROUPS: [(&str, &str, &[EventType]); 3] = [
     (
         "asked",
-        "what somebody asked for",
+        "requests",
         &[
             EventType::Enqueued,
             EventType::Canceled,
@@ -52,10 +52,10 @@ const GROUPS: [(&str, &str, &[EventType]); 3] = [
     ),
     (
         "trouble",
-        "what went wrong",
+        "problems",
         &[EventType::Failed, EventType::RetryScheduled, EventType::LeaseLost, EventType::StepFailed],
     ),
-    ("ended", "how runs ended", &[EventType::Succeeded, EventType::Failed, EventType::Canceled]),
+    ("ended", "outcomes", &[EventType::Succeeded, EventType::Failed, EventType::Canceled]),
 ];
 
 /// What the URL asks for.
@@ -83,18 +83,16 @@ impl Wanted {
                     wanted.filter.types = match GROUPS.iter().find(|(word, ..)| *word == value) {
                         Some((_, _, types)) => types.to_vec(),
                         None if value == EVERYTHING || value == OPERATORS => vec![],
-                        None => vec![value.parse().map_err(|_| {
-                            bad_field("/what", "neither an event type nor a word that stands for some")
-                        })?],
+                        None => vec![value.parse().map_err(|_| bad_field("/what", "unknown event type"))?],
                     };
                     value.clone_into(&mut wanted.what);
                 }
                 "actor" if value.len() > LONGEST_ACTOR || value.contains(char::is_control) => {
-                    return Err(bad_field("/actor", "nobody has such a name"));
+                    return Err(bad_field("/actor", "not a valid actor name"));
                 }
                 "actor" => wanted.filter.actor = Some(value.to_owned()),
                 "before" => wanted.before = Some(value.to_owned()),
-                _ => return Err(bad_field("", "an audit is narrowed by what, actor and before")),
+                _ => return Err(bad_field("", "unknown filter; use what, actor or before")),
             }
         }
         if !wanted.is_of_operators() {
@@ -186,7 +184,7 @@ pub async fn page(viewer: Viewer, uri: Uri) -> Shown {
     let main = render(&Page {
         groups: iter::once(choice(EVERYTHING, "everything"))
             .chain(GROUPS.iter().map(|(word, label, _)| choice(word, label)))
-            .chain(is_admin.then(|| choice(OPERATORS, "what operators did")))
+            .chain(is_admin.then(|| choice(OPERATORS, "operator actions")))
             .collect(),
         types: EventType::ALL.iter().map(|kind| choice(kind.as_str(), kind.as_str())).collect(),
         actor: wanted.actor().to_owned(),

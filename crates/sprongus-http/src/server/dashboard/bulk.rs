@@ -34,13 +34,11 @@ impl Verb {
             Self::Cancel => (
                 "Cancel these runs?",
                 "Running processes are stopped. The runs can be retried later.",
-                "Cancel them",
+                "Cancel runs",
             ),
-            Self::Retry => (
-                "Retry these runs?",
-                "They are queued again, each with a new budget of attempts.",
-                "Retry them",
-            ),
+            Self::Retry => {
+                ("Retry these runs?", "They are queued again, with all their attempts.", "Retry runs")
+            }
         }
     }
 
@@ -100,7 +98,7 @@ pub async fn act(posted: Posted) -> Shown {
         Some("cancel_all") => return bulk_matching::act(posted, Verb::Cancel).await,
         Some("retry_all") => return bulk_matching::act(posted, Verb::Retry).await,
         Some(_) | None => {
-            return Err(bad_field("/act", "act is cancel, retry, cancel_all or retry_all").into());
+            return Err(bad_field("/act", "act must be cancel, retry, cancel_all or retry_all").into());
         }
     };
     let chosen = chosen(&posted.fields)?;
@@ -119,7 +117,7 @@ fn chosen(fields: &Fields) -> Result<BTreeMap<RunId, u64>> {
         chosen.insert(id.parse()?, epoch(Some(seen))?);
     }
     if chosen.is_empty() {
-        return Err(Error::validation("no runs were chosen").with_hint("go back and tick some"));
+        return Err(Error::validation("no runs selected").with_hint("go back and select some"));
     }
     if chosen.len() > MAX_PAGE as usize {
         return Err(Error::validation(format!("at most {MAX_PAGE} runs at once: {}", chosen.len())));
@@ -149,10 +147,10 @@ async fn ask(viewer: &Viewer, verb: Verb, chosen: &BTreeMap<RunId, u64>) -> Show
     if meant.is_empty() {
         let message = match verb {
             Verb::Cancel => "all of these runs have ended",
-            Verb::Retry => "none of these runs has failed or was canceled",
+            Verb::Retry => "none of these runs failed or was canceled",
         };
         return Err(Error::new(ErrorCode::IllegalTransition, message)
-            .with_hint("go back, and choose others")
+            .with_hint("go back and select others")
             .into());
     }
     let mut fields = vec![("sure", "yes".to_owned())];

@@ -86,8 +86,7 @@ fn until(query: &str, time: Timestamp) -> String {
 
 /// The filter of the list, narrowed to the states that the verb is of use in.
 fn read(verb: Verb, query: &str, now: Timestamp) -> Result<ListFilter> {
-    let uri: Uri =
-        format!("/runs?{query}").parse().map_err(|_| bad_field("/filter", "not a list's filters"))?;
+    let uri: Uri = format!("/runs?{query}").parse().map_err(|_| bad_field("/filter", "not valid filters"))?;
     let wanted = Wanted::read(&uri, now)?;
     let mut filter = ListFilter { limit: MAX_PAGE, cursor: None, ..wanted.filter()? };
     let of_use = match verb {
@@ -140,7 +139,7 @@ async fn count(runs: &dyn Runs, mut filter: ListFilter) -> Result<Count> {
 fn nothing(verb: Verb) -> Error {
     let message = match verb {
         Verb::Cancel => "no matching run is queued or running",
-        Verb::Retry => "no matching run has failed or was canceled",
+        Verb::Retry => "no matching run failed or was canceled",
     };
-    Error::new(ErrorCode::IllegalTransition, message).with_hint("go back, and change the filters")
+    Error::new(ErrorCode::IllegalTransition, message).with_hint("go back and change the filters")
 }

@@ -60,7 +60,7 @@ pub struct Sums {
     pub failed: String,
     /// Runs that were called off.
     pub canceled: String,
-    /// Executions that failed, with another to come, and leases that were lost.
+    /// Attempts that failed and will be retried, and leases that were lost.
     pub again: String,
     /// How long an execution that succeeded took on the average.
     pub mean: Option<String>,

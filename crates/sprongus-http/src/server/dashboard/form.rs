@@ -32,7 +32,7 @@ impl Fields {
         if !is_form {
             let error = Error::new(
                 ErrorCode::UnsupportedMediaType,
-                "a form is sent as application/x-www-form-urlencoded",
+                "send the form as application/x-www-form-urlencoded",
             );
             return Err(Failed::from(error).into_response());
         }
@@ -86,8 +86,8 @@ impl FromRequest<Arc<Shared>> for Posted {
         let viewer = Viewer::from_request_parts(&mut parts, shared).await?;
         let fields = Fields::read(Request::from_parts(parts, body), shared).await?;
         if !fields.text(FORM_TOKEN).is_some_and(|token| viewer.owns(token)) {
-            let error = Error::new(ErrorCode::Forbidden, "the form is not of this session")
-                .with_hint("open the page again, and try there");
+            let error = Error::new(ErrorCode::Forbidden, "the form belongs to another session")
+                .with_hint("reload the page and try again");
             return Err(refused(error));
         }
         Ok(Self { viewer, fields })

@@ -66,7 +66,7 @@ impl fmt::Display for Html {
 pub fn render(template: &impl Template) -> Result<Html> {
     let text = template
         .render()
-        .map_err(|error| Error::internal("a page cannot be rendered").with_source(error.to_string()))?;
+        .map_err(|error| Error::internal("cannot render a page").with_source(error.to_string()))?;
     Ok(Html(text))
 }
 

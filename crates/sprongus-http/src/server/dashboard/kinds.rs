@@ -119,7 +119,7 @@ pub async fn set(posted: Posted) -> Shown {
     let paused = match posted.fields.text("act") {
         Some("pause") => true,
         Some("resume") => false,
-        Some(_) | None => return Err(bad_field("/act", "act is pause or resume").into()),
+        Some(_) | None => return Err(bad_field("/act", "act must be pause or resume").into()),
     };
     timely(posted.viewer.asker.runs().pause_kind(&kind, paused)).await?;
     Ok(Redirect::to("/kinds").into_response())

@@ -85,9 +85,7 @@ pub fn signed_out() -> Response {
 /// A place among those whose pages are kept fresh.
 fn place(viewer: &Viewer) -> Result<Place> {
     let place = viewer.shared.dashboard.places.take(viewer.asker.token.id);
-    place.map_err(|error| {
-        error.with_hint("the page can be read all the same; load it again to see what is new")
-    })
+    place.map_err(|error| error.with_hint("reload the page to see changes"))
 }
 
 /// Word of what happens in the viewer's workspace; a database that cannot be asked has none.
@@ -186,9 +184,9 @@ impl Looking for Page {
             let mut out = String::new();
             match self.fragments().await {
                 Ok(fragments) => self.sent.write(&mut out, fragments),
-                Err(error) if error.retryable() => tracing::debug!(?error, "a page is not fresh"),
+                Err(error) if error.retryable() => tracing::debug!(?error, "cannot update a page"),
                 Err(error) => {
-                    tracing::debug!(?error, "a page ended");
+                    tracing::debug!(?error, "a page disconnected");
                     return None;
                 }
             }
@@ -272,7 +270,7 @@ impl Looking for RunPage {
             Ok(news) => news,
             Err(error) => {
                 // The browser comes back, and is told why then.
-                tracing::debug!(?error, "a page ended");
+                tracing::debug!(?error, "a page disconnected");
                 return None;
             }
         };
@@ -285,13 +283,13 @@ impl Looking for RunPage {
         let mut out = String::new();
         match run::fragments(&self.viewer, &news.run, self.what).await {
             Ok(fragments) => self.sent.write(&mut out, fragments),
-            Err(error) => tracing::debug!(?error, "a page is not fresh"),
+            Err(error) => tracing::debug!(?error, "cannot update a page"),
         }
         if !news.lines.is_empty() {
             let last = news.read.lines;
             match log::lines(news.lines) {
                 Ok(html) => message(&mut out, "log", &json!({"last": last, "html": html.as_str()})),
-                Err(error) => tracing::error!(?error, "lines cannot be rendered"),
+                Err(error) => tracing::error!(?error, "cannot render log lines"),
             }
         }
         if out.is_empty() {

@@ -66,7 +66,7 @@ async fn enter(
     store.open_session(&token, &secret.hash(), expires_at).await?;
     let session = Session { token: token.as_ref().clone(), expires_at };
     let cookie = Cookie::of(headers, shared).set(&secret, &session, now);
-    cookie.ok_or_else(|| Error::internal("a cookie cannot be written"))
+    cookie.ok_or_else(|| Error::internal("cannot write a cookie"))
 }
 
 /// Ends the session, wherever its cookie is; what the token allows elsewhere stays until somebody revokes it.
@@ -74,6 +74,6 @@ pub async fn sign_out(headers: HeaderMap, posted: Posted) -> Shown {
     let shared = Arc::clone(&posted.viewer.shared);
     timely(posted.viewer.sign_out()).await?;
     let cookie = Cookie::of(&headers, &shared).unset();
-    let cookie = cookie.ok_or_else(|| Error::internal("a cookie cannot be written"))?;
+    let cookie = cookie.ok_or_else(|| Error::internal("cannot write a cookie"))?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }

@@ -126,7 +126,7 @@ async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
         ]),
         Err(error) if error.code() == ErrorCode::Forbidden => Charted::OfAll,
         Err(error) => {
-            tracing::warn!(?error, "what happened lately is not shown");
+            tracing::warn!(?error, "recent figures are not available");
             Charted::Unread
         }
     };

@@ -285,7 +285,7 @@ fn steps_part(steps: &[Step], what: What, now: Timestamp) -> StepsPart {
 
 fn artifacts_part(kept: Result<Vec<sprongus_core::artifact::Artifact>>, now: Timestamp) -> ArtifactsPart {
     let is_unread =
-        kept.as_ref().inspect_err(|error| tracing::debug!(?error, "artifacts are not shown")).is_err();
+        kept.as_ref().inspect_err(|error| tracing::debug!(?error, "artifacts are not available")).is_err();
     let rows = kept.unwrap_or_default().into_iter().map(|artifact| ArtifactRow {
         href: format!("/runs/{}/artifacts/{}", artifact.run_id, artifacts::in_path(&artifact.name)),
         name: artifact.name.to_string(),

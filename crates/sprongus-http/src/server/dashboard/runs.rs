@@ -139,7 +139,7 @@ impl Wanted {
     pub fn filter(&self) -> Result<ListFilter> {
         match self.key {
             None => Ok(self.filter.clone()),
-            Some(_) => Err(bad_field("/filter", "a key names one run: tick it instead")),
+            Some(_) => Err(bad_field("/filter", "a key matches one run: select it instead")),
         }
     }
 

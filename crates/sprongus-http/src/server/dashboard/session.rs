@@ -226,7 +226,7 @@ fn is_same_origin(headers: &HeaderMap, public: Option<&PublicUrl>) -> Result<()>
         return Ok(());
     }
     Err(Error::new(ErrorCode::Forbidden, "the form was sent from another site")
-        .with_hint("open the dashboard itself, and try there"))
+        .with_hint("open the dashboard directly and try again"))
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub fn why(run: &Run, workers: &[Worker], now: Timestamp) -> Why {
     match run.state {
         State::Queued => match waits(run, now) {
             Some(waits) => Why {
-                text: format!("Waits for {}, {}", waits.text, waits.label),
+                text: format!("Waiting for {}, {}", waits.text, waits.label),
                 since: waits.time,
                 more: "",
                 is_amiss: waits.is_amiss,

@@ -47,10 +47,10 @@ fn ending(kind: EventType) -> Option<(&'static str, &'static str)> {
         EventType::Succeeded => Some(("succeeded", "succeeded")),
         EventType::Failed => Some(("failed", "failed")),
         EventType::Canceled => Some(("canceled", "canceled")),
-        EventType::RetryScheduled => Some(("failed", "failed, to be tried again")),
-        EventType::Released => Some(("canceled", "given back")),
+        EventType::RetryScheduled => Some(("failed", "failed, will be retried")),
+        EventType::Released => Some(("canceled", "released")),
         EventType::LeaseLost => Some(("failed", "lease lost")),
-        EventType::Waiting => Some(("queued", "let go at a gate")),
+        EventType::Waiting => Some(("queued", "waiting at a gate")),
         EventType::Enqueued
         | EventType::Started
         | EventType::Retried

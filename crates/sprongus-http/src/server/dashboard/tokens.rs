@@ -109,7 +109,7 @@ pub async fn create(posted: Posted) -> Shown {
     let days = match fields.text("days").map(str::parse::<u32>) {
         None => None,
         Some(Ok(days)) => Some(days),
-        Some(Err(_)) => return Err(bad_field("/days", "days are a whole number").into()),
+        Some(Err(_)) => return Err(bad_field("/days", "must be a whole number of days").into()),
     };
     let new = NewToken {
         name: fields.text("name").unwrap_or_default().to_owned(),
@@ -119,7 +119,7 @@ pub async fn create(posted: Posted) -> Shown {
     };
     let made = timely(posted.viewer.asker.admin().create_token(new)).await?;
     let main = render(&Made { name: &made.token.name, secret: made.secret.expose() })?;
-    Ok(screen(&posted.viewer, Section::Tokens, "A new token", None, &main)?)
+    Ok(screen(&posted.viewer, Section::Tokens, "New token", None, &main)?)
 }
 
 /// Asks whether to revoke one.
@@ -131,9 +131,9 @@ pub async fn ask_revoke(viewer: Viewer, Path(id): Path<String>) -> Shown {
     let question = Question {
         title: "Revoke this token?",
         about: vec![(token.name, token.id.to_string())],
-        text: "Whoever uses it is refused within a second. It cannot be taken back; a new one can be made.",
+        text: "Requests with it are refused within a second. This cannot be undone.",
         action: format!("/tokens/{id}/revoke"),
-        button: "Revoke it",
+        button: "Revoke token",
         is_dangerous: true,
         back: "/tokens".to_owned(),
         fields: Vec::new(),
@@ -154,5 +154,5 @@ fn token_id(text: &str) -> Result<TokenId> {
 }
 
 fn unknown(text: &str) -> Error {
-    Error::not_found(format_args!("token: {}", shown(text))).with_hint("look at the tokens there are")
+    Error::not_found(format_args!("token: {}", shown(text))).with_hint("check the list of tokens")
 }

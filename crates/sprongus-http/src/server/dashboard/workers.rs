@@ -130,9 +130,9 @@ pub async fn ask_drain(viewer: Viewer, Path(id): Path<String>) -> Shown {
     let question = Question {
         title: "Drain this worker?",
         about: vec![(id.to_string(), String::new())],
-        text: "It finishes what it holds, takes nothing more, and stops. To have it back, start it again.",
+        text: "It finishes its current runs, claims no more, and stops. To use it again, restart it.",
         action: format!("/workers/{id}/drain"),
-        button: "Drain it",
+        button: "Drain worker",
         is_dangerous: true,
         back: "/workers".to_owned(),
         fields: Vec::new(),
@@ -154,6 +154,6 @@ async fn named(viewer: &Viewer, text: &str) -> Result<WorkerId> {
     let found = workers.into_iter().map(|worker| worker.id).find(|id| id.as_str() == text);
     found.ok_or_else(|| {
         Error::not_found(format_args!("worker: {}", shown(text)))
-            .with_hint("it may have stopped; look at the workers")
+            .with_hint("it may have stopped; check the list of workers")
     })
 }

@@ -38,7 +38,7 @@ impl Requests {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
-        let help = "How long answers took, up to the first byte of their body";
+        let help = "Time to the first byte of the response body";
         registry.register_with_unit("http_request", help, Unit::Seconds, self.0.clone());
     }
 }

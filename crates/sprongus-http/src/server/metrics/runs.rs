@@ -28,31 +28,31 @@ type Ended<'a> = [(&'static str, &'a str); 3];
 
 /// How many runs there are now, and who is there for them.
 const DEPTHS: [(&str, &str, Depth); 7] = [
-    ("runs_due", "Runs that are due and not claimed", |of| of.now.due as f64),
+    ("runs_due", "Due runs not yet claimed", |of| of.now.due as f64),
     ("runs_later", "Runs that are delayed or backing off", |of| of.now.later as f64),
-    ("runs_waiting", "Runs that wait for an approval at a gate", |of| of.now.waiting as f64),
-    ("runs_running", "Runs that workers hold", |of| of.now.running as f64),
-    ("oldest_due_seconds", "How long the run that has been due longest has been so", |of| {
+    ("runs_waiting", "Runs waiting for approval at a gate", |of| of.now.waiting as f64),
+    ("runs_running", "Runs held by workers", |of| of.now.running as f64),
+    ("oldest_due_seconds", "Age of the run that has been due longest", |of| {
         of.now.oldest_due_ms.map_or(0.0, seconds)
     }),
-    ("kind_workers", "Workers that would claim a run of the kind", |of| of.workers as f64),
-    ("kind_paused", "Whether somebody has paused the kind", |of| f64::from(u8::from(of.is_paused))),
+    ("kind_workers", "Workers that serve the kind", |of| of.workers as f64),
+    ("kind_paused", "Whether the kind is paused", |of| f64::from(u8::from(of.is_paused))),
 ];
 
 /// Who works.
 const CREWS: [(&str, &str, Crew); 2] = [
-    ("workers", "Workers heard of lately", |tenant| tenant.workers as f64),
-    ("worker_slots", "Runs that they can execute at once, those that drain left out", |tenant| {
+    ("workers", "Workers seen recently", |tenant| tenant.workers as f64),
+    ("worker_slots", "Runs they can execute at once, draining workers excluded", |tenant| {
         tenant.slots as f64
     }),
 ];
 
 /// What has ever happened.
 const HAPPENED: [(&str, &str, Count); 4] = [
-    ("runs_enqueued", "Runs that were made", |counts| counts.enqueued),
-    ("executions_started", "Executions that were begun", |counts| counts.started),
-    ("executions_retried", "Executions that failed, with another to come", |counts| counts.retried),
-    ("leases_lost", "Leases that ran out", |counts| counts.lost),
+    ("runs_enqueued", "Runs enqueued", |counts| counts.enqueued),
+    ("executions_started", "Attempts started", |counts| counts.started),
+    ("executions_retried", "Attempts that failed and will be retried", |counts| counts.retried),
+    ("leases_lost", "Leases lost", |counts| counts.lost),
 ];
 
 /// How runs ended.
@@ -67,8 +67,8 @@ const TOKENS: [(&str, Count); 2] = [("in", |counts| counts.tokens_in), ("out", |
 
 /// How long it took.
 const SPANS: [(&str, &str, Span); 2] = [
-    ("run_wait", "From due to started, of each execution", Span::Wait),
-    ("run_execution", "The last execution of each run that succeeded or failed", Span::Execution),
+    ("run_wait", "Time from due to started, for each attempt", Span::Wait),
+    ("run_execution", "Duration of the last attempt of each run that succeeded or failed", Span::Execution),
 ];
 
 fn seconds(millis: u64) -> f64 {
@@ -104,7 +104,7 @@ impl Collector for OfRuns {
             }
         }
         let mut metric =
-            family(&mut encoder, "runs_ended", "Runs that ended, by how", None, MetricType::Counter)?;
+            family(&mut encoder, "runs_ended", "Ended runs, by outcome", None, MetricType::Counter)?;
         for ([workspace, kind], of) in self.kinds() {
             for (outcome, value) in ENDINGS {
                 let labels: Ended<'_> = [workspace, kind, ("outcome", outcome)];
@@ -113,7 +113,7 @@ impl Collector for OfRuns {
                     .encode_counter::<NoLabelSet, _, u64>(&value(&of.ever.counts), None)?;
             }
         }
-        let help = "Tokens that steps gave to models and got back";
+        let help = "Tokens sent to and received from models by steps";
         let mut metric = family(&mut encoder, "tokens", help, None, MetricType::Counter)?;
         for ([workspace, kind], of) in self.kinds() {
             for (direction, value) in TOKENS {

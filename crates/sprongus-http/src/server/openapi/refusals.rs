@@ -60,9 +60,9 @@ pub fn require_scopes(operation: &mut Map<String, Value>) {
     let names: Vec<String> =
         scopes.iter().filter_map(Value::as_str).map(|scope| format!("`{scope}`")).collect();
     let needs = match (names.as_slice(), operation.get("security").and_then(Value::as_array)) {
-        ([], Some(all)) if all.iter().any(|one| one.get("token").is_some()) => "Needs a token.".to_owned(),
-        ([], _) => "Needs no token.".to_owned(),
-        (names, _) => format!("Needs a token with the scope {}.", names.join(" or ")),
+        ([], Some(all)) if all.iter().any(|one| one.get("token").is_some()) => "Requires a token.".to_owned(),
+        ([], _) => "Requires no token.".to_owned(),
+        (names, _) => format!("Requires a token with the scope {}.", names.join(" or ")),
     };
     let described = match operation.get("description").and_then(Value::as_str) {
         Some(text) if !text.is_empty() => format!("{text}\n\n{needs}"),
@@ -79,7 +79,7 @@ pub fn components() -> Value {
     let mut all: Map<String, Value> =
         ErrorCode::ALL.into_iter().map(|code| (component(code), response(code))).collect();
     let any = json!({
-        "description": "Any other refusal",
+        "description": "Any other error",
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     });
     all.insert(DEFAULT.to_owned(), any);

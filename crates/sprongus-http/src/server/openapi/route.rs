@@ -8,10 +8,10 @@ use crate::server::part;
 /// This document
 #[utoipa::path(
     get, path = "/openapi.json", tag = "health", operation_id = "openapi",
-    params(("If-None-Match" = Option<String>, Header, description = "Nothing if one of these is its `ETag`")),
+    params(("If-None-Match" = Option<String>, Header, description = "Returns 304 if the `ETag` is one of these")),
     responses(
-        (status = 200, description = "OpenAPI 3.1", body = Object, headers(("ETag" = String, description = "Names the bytes"))),
-        (status = 304, description = "It is the one of `If-None-Match`"),
+        (status = 200, description = "OpenAPI 3.1", body = Object, headers(("ETag" = String, description = "Identifies the content"))),
+        (status = 304, description = "Not modified"),
     ),
     security(())
 )]

@@ -43,23 +43,23 @@ pub async fn list(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> Answer {
     Ok(json(&List { data: asker.runs().artifacts(id).await?, next_cursor: None }))
 }
 
-/// Keep a file of a run
+/// Upload an artifact
 ///
-/// In place of the one of the same name. The bytes are written as they come, 1 GiB of them where the server says nothing else, and
-/// nothing is kept of a body that does not come to its end. The same again keeps the same file.
+/// Replaces an artifact of the same name. The body is streamed, up to 1 GiB by default; an interrupted upload is discarded. Repeating
+/// the upload is safe.
 #[utoipa::path(
     put, path = "/v1/runs/{id}/artifacts/{name}", tag = "work", operation_id = "putArtifact",
     params(
         ("id" = String, Path, description = "The run"),
-        ("name" = String, Path, description = "A relative path; its `/` may be written as `%2F` or as it is", min_length = 1, max_length = 255, example = "out/report.md"),
-        ("workerId" = String, Query, description = "The worker"),
-        ("epoch" = u64, Query, description = "Under which claim"),
-        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The token that the claim gave; without the right one it is `lease_lost`"),
+        ("name" = String, Path, description = "A relative path; `/` may be sent as `%2F` or as is", min_length = 1, max_length = 255, example = "out/report.md"),
+        ("workerId" = String, Query, description = "Worker id"),
+        ("epoch" = u64, Query, description = "Epoch of the claim"),
+        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The lease token from the claim; a wrong one is `lease_lost`"),
     ),
-    request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The bytes; `Content-Type` is kept with them"),
+    request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The file; its `Content-Type` is stored with it"),
     responses((
         status = 201, description = "The artifact", body = ArtifactBody,
-        headers(("Location" = String, description = "Where it is")),
+        headers(("Location" = String, description = "Its URL")),
     )),
     security(("token" = ["runs:work"]))
 )]
@@ -81,39 +81,39 @@ pub async fn put(
     ))
 }
 
-/// Read a file of a run, or a part of it
+/// Download an artifact, or a part of it
 ///
-/// Its type is the one it was kept with. `HEAD` gives the headers alone.
+/// The content type is that of the upload. `HEAD` returns only the headers.
 #[utoipa::path(
     get, path = "/v1/runs/{id}/artifacts/{name}", tag = "runs", operation_id = "getArtifact",
     params(
         ("id" = String, Path, description = "The run"),
-        ("name" = String, Path, description = "A relative path; its `/` may be written as `%2F` or as it is", min_length = 1, max_length = 255, example = "out/report.md"),
-        ("Range" = Option<String>, Header, description = "One part, in bytes; several at once, or another unit, is the whole"),
-        ("If-Range" = Option<String>, Header, description = "The part only if this is its `ETag`, else the whole"),
-        ("If-None-Match" = Option<String>, Header, description = "Nothing if one of these is its `ETag`"),
+        ("name" = String, Path, description = "A relative path; `/` may be sent as `%2F` or as is", min_length = 1, max_length = 255, example = "out/report.md"),
+        ("Range" = Option<String>, Header, description = "A single byte range; several ranges or another unit return the whole file"),
+        ("If-Range" = Option<String>, Header, description = "Return the range only if this is the `ETag`, else the whole file"),
+        ("If-None-Match" = Option<String>, Header, description = "Returns 304 if the `ETag` is one of these"),
     ),
     responses(
         (
-            status = 200, description = "The bytes", body = inline(Binary), content_type = "application/octet-stream",
+            status = 200, description = "The file", body = inline(Binary), content_type = "application/octet-stream",
             headers(
-                ("ETag" = String, description = "The SHA-256 of all bytes, quoted"),
+                ("ETag" = String, description = "SHA-256 of the whole file, quoted"),
                 ("Accept-Ranges" = String, description = "`bytes`"),
-                ("Sprongus-Created-At" = String, description = "When it was kept"),
+                ("Sprongus-Created-At" = String, description = "When it was stored"),
             ),
         ),
         (
-            status = 206, description = "The part", body = inline(Binary), content_type = "application/octet-stream",
+            status = 206, description = "The range", body = inline(Binary), content_type = "application/octet-stream",
             headers(
-                ("ETag" = String, description = "The SHA-256 of all bytes, quoted"),
-                ("Content-Range" = String, description = "Which bytes, of how many"),
-                ("Sprongus-Created-At" = String, description = "When it was kept"),
+                ("ETag" = String, description = "SHA-256 of the whole file, quoted"),
+                ("Content-Range" = String, description = "Byte range and total size"),
+                ("Sprongus-Created-At" = String, description = "When it was stored"),
             ),
         ),
-        (status = 304, description = "It is what the client has"),
+        (status = 304, description = "Not modified"),
         (
-            status = 416, description = "The part holds no byte: `validation`", body = Problem, content_type = "application/problem+json",
-            headers(("Content-Range" = String, description = "Of how many bytes")),
+            status = 416, description = "Range not satisfiable: `validation`", body = Problem, content_type = "application/problem+json",
+            headers(("Content-Range" = String, description = "Total size")),
         ),
     ),
     security(("token" = ["runs:read"]))

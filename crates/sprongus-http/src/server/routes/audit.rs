@@ -11,23 +11,23 @@ use crate::wire::operator::OperatorEventBody;
 use crate::wire::words::OperatorEventName;
 
 page_body! {
-    /// A page of the audit. It may hold fewer than asked for; only a `nextCursor` of null ends the list.
+    /// A page of the audit log. It may have fewer items than `limit`; only a `nextCursor` of null ends the list.
     OperatorEventPage, OperatorEventPage, OperatorEventBody;
 }
 
-/// List what operators did, newest first
+/// List operator events, newest first
 ///
 /// Tokens, projects, kinds, workers, retention and figures of the workspace; in the workspace `default` also the workspaces
 /// themselves. Entries cannot be edited; they are deleted with their workspace.
 #[utoipa::path(
     get, path = "/v1/audit", tag = "administration", operation_id = "listOperatorEvents",
     params(
-        ("type" = Option<Vec<OperatorEventName>>, Query, description = "Of one of these types; may repeat"),
-        ("actor" = Option<String>, Query, description = "Done by this actor, to the letter"),
-        ("since" = Option<String>, Query, description = "At this time or later (RFC 3339)"),
+        ("type" = Option<Vec<OperatorEventName>>, Query, description = "Only these types (repeatable)"),
+        ("actor" = Option<String>, Query, description = "Only events by this actor, exact match"),
+        ("since" = Option<String>, Query, description = "At or after this time (RFC 3339)"),
         ("before" = Option<String>, Query, description = "Before this time (RFC 3339)"),
-        ("limit" = Option<u32>, Query, description = "1 to 100, 50 when left out", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before, with the same filters"),
+        ("limit" = Option<u32>, Query, description = "1 to 100; default: 50", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the previous page, with the same filters"),
     ),
     responses((status = 200, description = "A page", body = OperatorEventPage)),
     security(("token" = ["admin"]))

@@ -13,9 +13,9 @@ use crate::wire::run::RunBody;
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// Call a run off
+/// Cancel a run
 ///
-/// It is canceled at once; a process that executes it is stopped. Canceled already, it is answered as it is.
+/// It is canceled at once, and its process is stopped. A run that is already canceled is returned unchanged.
 #[utoipa::path(
     post, path = "/v1/runs/{id}:cancel", tag = "runs", operation_id = "cancelRun",
     params(("id" = String, Path, description = "The run")),

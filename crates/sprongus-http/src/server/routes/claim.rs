@@ -43,22 +43,22 @@ impl<'a> From<&'a Claimed> for Printed<'a> {
     }
 }
 
-/// The runs a claim gave.
+/// The claimed runs.
 #[derive(utoipa::ToSchema)]
 #[schema(as = ClaimedRuns)]
 #[expect(dead_code, reason = "describes what is printed")]
 pub struct ClaimedRunsBody {
-    /// The runs; none when nothing is due.
+    /// The runs; none when no runs are due.
     data: Vec<ClaimedBody>,
 }
 
 /// Claim due runs
 ///
-/// Waits up to `waitMs` for some. The same `claimId` again, by the same worker with the same API token, gives the same runs, as long as they
-/// are held, under a new lease token; the one before is void.
+/// Waits up to `waitMs` for due runs. Repeating a `claimId`, by the same worker with the same API token, returns the same runs, as long as
+/// they are held, under a new lease token; the previous one is void.
 #[utoipa::path(
     post, path = "/v1/runs:claim", tag = "work", operation_id = "claimRuns", request_body = ClaimBody,
-    responses((status = 200, description = "The runs, each with the hold on it", body = ClaimedRunsBody)),
+    responses((status = 200, description = "The runs, each with its lease", body = ClaimedRunsBody)),
     security(("token" = ["runs:work"]))
 )]
 pub async fn claim(
@@ -87,7 +87,7 @@ pub async fn claim(
             give_back(asker.runs().as_ref(), &request, &unheard).await;
         }
     });
-    let claimed = asked.await.map_err(|_| Error::internal("a claim broke off"))??;
+    let claimed = asked.await.map_err(|_| Error::internal("a claim was interrupted"))??;
     Ok(json(&Answers { data: claimed.iter().map(Printed::from).collect::<Vec<_>>() }))
 }
 
@@ -143,6 +143,6 @@ async fn give_back(runs: &dyn Runs, request: &ClaimRequest, unheard: &[Claimed])
     }
     // What cannot be given back is given to another worker when its lease is over.
     if let Err(error) = runs.finish(&request.worker_id, reports).await {
-        tracing::debug!(?error, "runs that nobody heard of were not given back");
+        tracing::debug!(?error, "claimed runs that did not reach their worker were not released");
     }
 }

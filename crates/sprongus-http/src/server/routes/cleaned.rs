@@ -9,7 +9,7 @@ use crate::server::path::RunOf;
 use crate::wire::report::CleanedBody;
 use crate::wire::run::RunBody;
 
-/// Tell that an ended run's CLEANUP is done
+/// Report that an ended run's CLEANUP is done
 #[utoipa::path(
     post, path = "/v1/runs/{id}:cleaned", tag = "work", operation_id = "cleanedRun", request_body = CleanedBody,
     params(("id" = String, Path, description = "The run")),

@@ -47,7 +47,7 @@ fn whole<T: serde::Serialize>(data: Vec<T>) -> axum::response::Response {
 /// List the projects
 #[utoipa::path(
     get, path = "/v1/projects", tag = "directory", operation_id = "listProjects",
-    responses((status = 200, description = "Those that the token may touch", body = ProjectPage)),
+    responses((status = 200, description = "Projects this token has access to", body = ProjectPage)),
     security(("token" = ["runs:read"]))
 )]
 pub async fn projects(Reader(asker): Reader, uri: Uri) -> Answer {
@@ -55,9 +55,9 @@ pub async fn projects(Reader(asker): Reader, uri: Uri) -> Answer {
     Ok(whole(asker.runs().projects().await?))
 }
 
-/// Make a project
+/// Create a project
 ///
-/// The same again is no error.
+/// Succeeds if it already exists.
 #[utoipa::path(
     post, path = "/v1/projects", tag = "directory", operation_id = "createProject", request_body = NewProjectBody,
     responses((status = 201, description = "The project", body = ProjectBody)),
@@ -65,17 +65,19 @@ pub async fn projects(Reader(asker): Reader, uri: Uri) -> Answer {
 )]
 pub async fn create_project(Maker(asker): Maker, Strict(body): Strict<NewProjectBody>) -> Answer {
     if asker.caller.projects.is_some() {
-        return Err(
-            Error::new(ErrorCode::Forbidden, "a token that is narrowed to projects makes none").into()
-        );
+        return Err(Error::new(
+            ErrorCode::Forbidden,
+            "a token restricted to projects cannot create projects",
+        )
+        .into());
     }
     let project = asker.runs().create_project(&body.id).await?;
     Ok(made(&project, "/v1/projects"))
 }
 
-/// List the agent tasks, the newest 100
+/// List the newest 100 agent tasks
 ///
-/// A token that is narrowed to projects is shown those of its projects.
+/// A token restricted to projects sees only those of its projects.
 #[utoipa::path(
     get, path = "/v1/agent-tasks", tag = "directory", operation_id = "listAgentTasks",
     responses((status = 200, description = "The newest 100", body = AgentTaskPage)),
@@ -86,9 +88,9 @@ pub async fn agent_tasks(Reader(asker): Reader, uri: Uri) -> Answer {
     Ok(whole(asker.runs().agent_tasks().await?))
 }
 
-/// Make an agent task
+/// Create an agent task
 ///
-/// The same again is no error. A token that is narrowed to one project makes it there; one that is narrowed to several has to name the
+/// Succeeds if it already exists. A token restricted to one project creates it there; one restricted to several must specify the
 /// project.
 #[utoipa::path(
     post, path = "/v1/agent-tasks", tag = "directory", operation_id = "createAgentTask", request_body = NewAgentTaskBody,
@@ -118,10 +120,10 @@ impl FromRequestParts<Arc<Shared>> for WorkerOf {
     }
 }
 
-/// List the workers that live
+/// List live workers
 #[utoipa::path(
     get, path = "/v1/workers", tag = "directory", operation_id = "listWorkers",
-    responses((status = 200, description = "Those heard of within 15 s", body = WorkerPage)),
+    responses((status = 200, description = "Workers seen in the last 15 seconds", body = WorkerPage)),
     security(("token" = ["runs:read"]))
 )]
 pub async fn workers(Reader(asker): Reader, uri: Uri) -> Answer {
@@ -129,12 +131,12 @@ pub async fn workers(Reader(asker): Reader, uri: Uri) -> Answer {
     Ok(whole(asker.runs().workers().await?))
 }
 
-/// Tell that a worker lives
+/// Announce a worker
 ///
-/// To be said every five seconds.
+/// Repeat this every five seconds.
 #[utoipa::path(
     put, path = "/v1/workers/{id}", tag = "work", operation_id = "seeWorker", request_body = WorkerWordBody,
-    params(("id" = String, Path, description = "This start of the worker")),
+    params(("id" = String, Path, description = "The worker")),
     responses((status = 200, description = "Whether it should stop claiming", body = WorkerAnswerBody)),
     security(("token" = ["runs:work"]))
 )]
@@ -154,11 +156,11 @@ pub async fn see_worker(
     Ok(json(&WorkerAnswerBody { drain }))
 }
 
-/// Tell that a worker has stopped
+/// Remove a worker that has stopped
 #[utoipa::path(
     delete, path = "/v1/workers/{id}", tag = "work", operation_id = "forgetWorker",
-    params(("id" = String, Path, description = "This start of the worker")),
-    responses((status = 204, description = "It is forgotten")),
+    params(("id" = String, Path, description = "The worker")),
+    responses((status = 204, description = "Removed")),
     security(("token" = ["runs:work"]))
 )]
 pub async fn forget_worker(Worker(asker): Worker, WorkerOf(id): WorkerOf) -> Answer {
@@ -166,11 +168,11 @@ pub async fn forget_worker(Worker(asker): Worker, WorkerOf(id): WorkerOf) -> Ans
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Tell a worker to stop claiming and finish what it holds
+/// Drain a worker: it stops claiming and finishes its runs
 #[utoipa::path(
     post, path = "/v1/workers/{id}:drain", tag = "administration", operation_id = "drainWorker",
-    params(("id" = String, Path, description = "This start of the worker")),
-    responses((status = 204, description = "It is told with its next word")),
+    params(("id" = String, Path, description = "The worker")),
+    responses((status = 204, description = "Draining; the worker learns of it with its next request")),
     security(("token" = ["admin"]))
 )]
 pub async fn drain_worker(Operator(asker): Operator, WorkerOf(id): WorkerOf) -> Answer {
@@ -178,7 +180,7 @@ pub async fn drain_worker(Operator(asker): Operator, WorkerOf(id): WorkerOf) -> 
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// List the kinds that somebody paused or resumed
+/// List kinds that have been paused or resumed
 #[utoipa::path(
     get, path = "/v1/kinds", tag = "directory", operation_id = "listKinds",
     responses((status = 200, description = "Those", body = KindPage)),
@@ -189,7 +191,7 @@ pub async fn kinds(Reader(asker): Reader, uri: Uri) -> Answer {
     Ok(whole(asker.runs().kinds().await?))
 }
 
-/// Pause a kind: none of its runs is claimed
+/// Pause a kind: its runs are not claimed
 #[utoipa::path(
     post, path = "/v1/kinds:pause", tag = "administration", operation_id = "pauseKind", request_body = KindNameBody,
     responses((status = 200, description = "The kind", body = KindBody)),
@@ -227,17 +229,17 @@ impl FromRequestParts<Arc<Shared>> for WorkspaceOf {
 
 fn unknown_workspace(text: &str) -> Error {
     Error::not_found(format_args!("workspace: {}", shown(text)))
-        .with_hint("`sprongus workspaces list` shows those there are")
+        .with_hint("list them with `sprongus workspaces list`")
 }
 
 fn not_an_operator() -> Error {
-    Error::new(ErrorCode::Forbidden, "workspaces are managed with an admin token of the workspace default")
+    Error::new(ErrorCode::Forbidden, "managing workspaces requires an admin token of the workspace default")
         .with_hint("ask the operator of this server")
 }
 
 /// List the workspaces
 ///
-/// An admin of the workspace `default` operates the server and sees all of them; another admin sees his own.
+/// An admin of the workspace `default` operates the server and sees all workspaces; any other admin sees only their own.
 #[utoipa::path(
     get, path = "/v1/workspaces", tag = "administration", operation_id = "listWorkspaces",
     responses((status = 200, description = "The workspaces", body = WorkspacePage)),
@@ -252,9 +254,9 @@ pub async fn workspaces(Operator(asker): Operator, uri: Uri) -> Answer {
     Ok(whole(all))
 }
 
-/// Make a workspace
+/// Create a workspace
 ///
-/// The same again is no error. Only an admin of the workspace `default` may.
+/// Succeeds if it already exists. Requires an admin token of the workspace `default`.
 #[utoipa::path(
     post, path = "/v1/workspaces", tag = "administration", operation_id = "createWorkspace", request_body = NewWorkspaceBody,
     responses((status = 201, description = "The workspace", body = WorkspaceBody)),
@@ -270,11 +272,11 @@ pub async fn create_workspace(Operator(asker): Operator, Strict(body): Strict<Ne
 
 /// Delete a workspace and everything in it
 ///
-/// Only an admin of the workspace `default` may; to others every other workspace does not exist.
+/// Requires an admin token of the workspace `default`; for any other token, other workspaces do not exist.
 #[utoipa::path(
     delete, path = "/v1/workspaces/{id}", tag = "administration", operation_id = "deleteWorkspace",
     params(("id" = String, Path, description = "The workspace")),
-    responses((status = 204, description = "It is gone")),
+    responses((status = 204, description = "Deleted")),
     security(("token" = ["admin"]))
 )]
 pub async fn delete_workspace(

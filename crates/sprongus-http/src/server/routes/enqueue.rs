@@ -17,14 +17,14 @@ use crate::wire::{Answers, IDEMPOTENCY_KEY_HEADER, MAX_BATCH_BODY_BYTES};
 
 /// Enqueue a run
 ///
-/// It is on disk before the answer comes. The same key, or the same `id`, and the same request again answer with the run that is
-/// there.
+/// The run is on disk before the response is sent. Repeating the request with the same key, or the same `id`, returns the existing
+/// run.
 #[utoipa::path(
     post, path = "/v1/runs", tag = "runs", operation_id = "enqueueRun", request_body = EnqueueBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and request again give the same run")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same request with the same key returns the existing run")),
     responses(
-        (status = 201, description = "It was made; `Location` says where it is", body = RunBody),
-        (status = 200, description = "It was made before; `Idempotency-Replayed: true`", body = RunBody),
+        (status = 201, description = "Created; its URL is in `Location`", body = RunBody),
+        (status = 200, description = "Already created; `Idempotency-Replayed: true`", body = RunBody),
     ),
     security(("token" = ["runs:write"]))
 )]
@@ -45,7 +45,7 @@ pub fn key(headers: &HeaderMap, in_body: Option<String>) -> Result<Option<String
         return malformed("two Idempotency-Key headers");
     }
     let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
-        return malformed("the Idempotency-Key is not text");
+        return malformed("the Idempotency-Key is not valid text");
     };
     // The header's draft writes the key as a quoted string; most clients do not.
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
@@ -54,7 +54,7 @@ pub fn key(headers: &HeaderMap, in_body: Option<String>) -> Result<Option<String
     }
     match in_body {
         Some(other) if other != text => {
-            Err(bad_field("/idempotencyKey", "the header Idempotency-Key names another key"))
+            Err(bad_field("/idempotencyKey", "the Idempotency-Key header and idempotencyKey differ"))
         }
         Some(_) | None => Ok(Some(text.to_owned())),
     }
@@ -67,25 +67,25 @@ enum Item<'a> {
     /// The run, and whether it had been made before.
     #[serde(untagged)]
     Made { run: &'a Run, replayed: bool },
-    /// Why there is none.
+    /// Why it was not enqueued.
     #[serde(untagged)]
     Refused { error: Problem },
 }
 
-/// What became of one item of a batch: a run, or an error.
+/// The result of one item of a batch: a run, or an error.
 #[derive(utoipa::ToSchema)]
 #[schema(as = BatchItem)]
 #[expect(dead_code, reason = "describes what `Item` prints")]
 pub struct ItemBody {
     /// The run.
     run: Option<RunBody>,
-    /// Whether it had been made before.
+    /// Whether it already existed.
     replayed: Option<bool>,
-    /// Why there is none.
+    /// Why it was not enqueued.
     error: Option<Problem>,
 }
 
-/// Answers to a batch, one an item, in order.
+/// Results of a batch, one per item, in order.
 #[derive(utoipa::ToSchema)]
 #[schema(as = BatchAnswer)]
 #[expect(dead_code, reason = "describes what is printed")]
@@ -99,7 +99,7 @@ pub struct BatchAnswerBody {
 /// All or nothing, unless `atomic` is `false`. Each item is a request as for one run, keys included.
 #[utoipa::path(
     post, path = "/v1/runs:batch", tag = "runs", operation_id = "enqueueRuns", request_body = BatchBody,
-    responses((status = 201, description = "One answer an item, in order", body = BatchAnswerBody)),
+    responses((status = 201, description = "One result per item, in order", body = BatchAnswerBody)),
     security(("token" = ["runs:write"]))
 )]
 pub async fn batch(Writer(asker): Writer, Strict(body): Strict<BatchBody, MAX_BATCH_BODY_BYTES>) -> Answer {
@@ -129,7 +129,7 @@ pub async fn batch(Writer(asker): Writer, Strict(body): Strict<BatchBody, MAX_BA
         }
     }
     let mut made = asker.runs().enqueue(sound, batch).await?.into_iter();
-    let missing = || Err(Error::internal("an item of a batch had no answer"));
+    let missing = || Err(Error::internal("a batch item had no answer"));
     let answers: Vec<Result<Enqueued>> =
         answers.into_iter().map(|answer| answer.or_else(|| made.next()).unwrap_or_else(missing)).collect();
     if body.atomic && answers.iter().any(Result::is_err) {

@@ -19,7 +19,7 @@ use crate::wire::{Answers, MAX_BATCH_BODY_BYTES};
 
 /// End an execution with a result
 ///
-/// The same result again under the same epoch is answered like the first one.
+/// Repeating the same result under the same epoch returns the same response.
 #[utoipa::path(
     post, path = "/v1/runs/{id}:succeed", tag = "work", operation_id = "succeedRun", request_body = SucceedBody,
     params(("id" = String, Path, description = "The run")),
@@ -33,7 +33,7 @@ pub async fn succeed(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Stri
 
 /// End an execution with an error
 ///
-/// The run is tried again after a backoff if that may help and attempts are left; else it has failed.
+/// The run is retried after a backoff if it is retryable and attempts are left; otherwise it fails.
 #[utoipa::path(
     post, path = "/v1/runs/{id}:fail", tag = "work", operation_id = "failRun", request_body = FailBody,
     params(("id" = String, Path, description = "The run")),
@@ -47,7 +47,7 @@ pub async fn fail(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<
     Ok(json(&asker.runs().finish_one(&hold, outcome).await?))
 }
 
-/// Give a run back untouched, its attempt with it
+/// Release a run without using up its attempt
 #[utoipa::path(
     post, path = "/v1/runs/{id}:release", tag = "work", operation_id = "releaseRun", request_body = ReleaseBody,
     params(("id" = String, Path, description = "The run")),
@@ -74,7 +74,7 @@ enum ItemAnswer {
     Refused { error: Problem },
 }
 
-/// What became of one report: the run, or an error.
+/// The result of one report: the run, or an error.
 #[derive(utoipa::ToSchema)]
 #[schema(as = FinishItem)]
 #[expect(dead_code, reason = "describes what `Item` prints")]
@@ -83,11 +83,11 @@ pub struct ItemBody {
     id: String,
     /// The run.
     run: Option<RunBody>,
-    /// Why the report was not taken.
+    /// Why the report was refused.
     error: Option<Problem>,
 }
 
-/// Answers to many reports, one an item, in order.
+/// Results of many reports, one per item, in order.
 #[derive(utoipa::ToSchema)]
 #[schema(as = FinishAnswer)]
 #[expect(dead_code, reason = "describes what is printed")]
@@ -99,7 +99,7 @@ pub struct FinishAnswerBody {
 /// End many executions
 #[utoipa::path(
     post, path = "/v1/runs:finish", tag = "work", operation_id = "finishRuns", request_body = FinishBody,
-    responses((status = 200, description = "One answer an item, in order", body = FinishAnswerBody)),
+    responses((status = 200, description = "One result per item, in order", body = FinishAnswerBody)),
     security(("token" = ["runs:work"]))
 )]
 pub async fn many(Worker(asker): Worker, Strict(body): Strict<FinishBody, MAX_BATCH_BODY_BYTES>) -> Answer {
@@ -107,7 +107,7 @@ pub async fn many(Worker(asker): Worker, Strict(body): Strict<FinishBody, MAX_BA
     for (index, report) in body.reports.into_iter().enumerate() {
         let report = report.into_report().ok_or_else(|| {
             let message =
-                "succeed takes result and outputRef; fail takes error, retryable and retryInMs, error always";
+                "succeed allows result and outputRef; fail requires error and allows retryable and retryInMs";
             bad_field(format!("/reports/{index}"), message)
         })?;
         reports.push(report);

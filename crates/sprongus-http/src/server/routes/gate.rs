@@ -12,7 +12,7 @@ use crate::wire::gate::{ApproveBody, RejectBody};
 use crate::wire::report::WaitBody;
 use crate::wire::run::RunBody;
 
-/// Let go of a run until somebody answers at a step
+/// Release a run to wait for approval at a gate
 #[utoipa::path(
     post, path = "/v1/runs/{id}:wait", tag = "work", operation_id = "waitRun", request_body = WaitBody,
     params(("id" = String, Path, description = "The run")),
@@ -25,7 +25,7 @@ pub async fn wait(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<
     Ok(json(&asker.runs().wait(&hold, body.step_id, timeout).await?))
 }
 
-/// Let a run pass the gate it waits at
+/// Approve the gate a run is waiting at
 #[utoipa::path(
     post, path = "/v1/runs/{id}:approve", tag = "gates", operation_id = "approveRun", request_body(content = Option<ApproveBody>),
     params(("id" = String, Path, description = "The run")),
@@ -40,7 +40,7 @@ pub async fn approve(
     Ok(json(&asker.runs().answer(id, body.step_id, GateAnswer::Approved, body.comment).await?))
 }
 
-/// Do not let a run pass the gate it waits at: it fails for good
+/// Reject the gate a run is waiting at: the run fails for good
 #[utoipa::path(
     post, path = "/v1/runs/{id}:reject", tag = "gates", operation_id = "rejectRun", request_body = RejectBody,
     params(("id" = String, Path, description = "The run")),

@@ -13,42 +13,42 @@ use crate::server::Shared;
 use crate::server::answer::{Answer, json};
 use crate::wire::health::ReadyBody;
 
-/// That the process lives.
+/// The process is alive.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Alive {
     /// `ok`.
     status: &'static str,
 }
 
-/// Whether the process lives
+/// Check that the process is alive
 ///
-/// It asks nobody: a database that is away is no reason to end it.
+/// Does not check the database: an unavailable database is no reason to restart the process.
 #[utoipa::path(
     get, path = "/livez", tag = "health", operation_id = "livez",
-    responses((status = 200, description = "It does", body = Alive)), security(())
+    responses((status = 200, description = "The server is alive", body = Alive)), security(())
 )]
 pub async fn livez() -> Response {
     json(&Alive { status: "ok" })
 }
 
-/// Whether the server can do its work
+/// Check that the server is ready
 ///
-/// Database, schema, durability, and the role that row-level security holds for.
+/// Checks the database, its schema and durability, and that row-level security applies to the role.
 #[utoipa::path(
     get, path = "/readyz", tag = "health", operation_id = "readyz",
-    responses((status = 200, description = "It can", body = ReadyBody)), security(())
+    responses((status = 200, description = "The server is ready", body = ReadyBody)), security(())
 )]
 pub async fn readyz(State(shared): State<Arc<Shared>>) -> Answer {
     if *shared.stopping.borrow() {
-        return Err(Error::new(ErrorCode::Unavailable, "the server stops").into());
+        return Err(Error::new(ErrorCode::Unavailable, "the server is stopping").into());
     }
     let health = shared.service.store().health(false).await?;
     if let Some(fault) = health.faults.first() {
         // What is amiss in detail is for those who may ask the database: `sprongus doctor`.
         tracing::warn!(what = fault.what, text = %fault.text, "not ready");
-        let message = format!("the database is not as it should be: {}", fault.what);
+        let message = format!("problem with the database: {}", fault.what);
         return Err(Error::new(ErrorCode::Unavailable, message)
-            .with_hint("`sprongus doctor` says more")
+            .with_hint("run `sprongus doctor` for details")
             .into());
     }
     Ok(json(&ReadyBody {
@@ -59,7 +59,7 @@ pub async fn readyz(State(shared): State<Arc<Shared>>) -> Answer {
     }))
 }
 
-/// What each error code means
+/// List the error codes
 #[utoipa::path(
     get, path = "/errors", tag = "health", operation_id = "errors",
     responses((status = 200, description = "A page", body = String, content_type = "text/html")), security(())
@@ -71,9 +71,9 @@ pub async fn errors() -> Response {
     for code in ErrorCode::ALL {
         let facts = code.facts();
         let retry = if facts.retryable {
-            "The same call may succeed later."
+            "The same request may succeed later."
         } else {
-            "The same call will fail again."
+            "The same request will fail again."
         };
         let _ = write!(
             page,

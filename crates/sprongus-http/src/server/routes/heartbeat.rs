@@ -15,11 +15,11 @@ use crate::server::path::RunOf;
 use crate::wire::report::{BeatBody, HeartbeatBody, HeartbeatsBody, HeldBody};
 use crate::wire::{Answers, MAX_BATCH_BODY_BYTES};
 
-/// Lengthen a lease
+/// Renew a lease
 #[utoipa::path(
     post, path = "/v1/runs/{id}:heartbeat", tag = "work", operation_id = "heartbeatRun", request_body = HeartbeatBody,
     params(("id" = String, Path, description = "The run")),
-    responses((status = 200, description = "How long it lasts now, and what else the worker should know", body = BeatBody)),
+    responses((status = 200, description = "The renewed lease, and whether to cancel or drain", body = BeatBody)),
     security(("token" = ["runs:work"]))
 )]
 pub async fn one(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<HeartbeatBody>) -> Answer {
@@ -45,7 +45,7 @@ enum ItemAnswer {
     Refused { error: Problem },
 }
 
-/// What became of one heartbeat: `leaseMs`, `cancel` and `drain`, or an error.
+/// The result of one heartbeat: `leaseMs`, `cancel` and `drain`, or an error.
 #[derive(utoipa::ToSchema)]
 #[schema(as = HeartbeatItem, rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes what `Item` prints")]
@@ -54,15 +54,15 @@ pub struct ItemBody {
     id: String,
     /// How long the lease lasts from now.
     lease_ms: Option<u64>,
-    /// The run was called off: stop its process and clean up.
+    /// Whether the run was canceled: stop its process and clean up.
     cancel: Option<bool>,
-    /// The worker should stop claiming and finish what it holds.
+    /// Whether the worker should stop claiming and finish its runs.
     drain: Option<bool>,
-    /// Why the lease is not longer.
+    /// Why the lease was not renewed.
     error: Option<Problem>,
 }
 
-/// Answers to many heartbeats, one an item, in order.
+/// Results of many heartbeats, one per item, in order.
 #[derive(utoipa::ToSchema)]
 #[schema(as = HeartbeatAnswer)]
 #[expect(dead_code, reason = "describes what is printed")]
@@ -71,10 +71,10 @@ pub struct HeartbeatAnswerBody {
     data: Vec<ItemBody>,
 }
 
-/// Lengthen many leases
+/// Renew many leases
 #[utoipa::path(
     post, path = "/v1/runs:heartbeat", tag = "work", operation_id = "heartbeatRuns", request_body = HeartbeatsBody,
-    responses((status = 200, description = "One answer an item, in order", body = HeartbeatAnswerBody)),
+    responses((status = 200, description = "One result per item, in order", body = HeartbeatAnswerBody)),
     security(("token" = ["runs:work"]))
 )]
 pub async fn many(

@@ -11,11 +11,11 @@ use crate::server::answer::Answer;
 use crate::server::auth::Operator;
 use crate::server::metrics::{Format, Visible};
 
-/// Figures for a Prometheus server
+/// Metrics for Prometheus
 ///
-/// In the format of OpenMetrics if that is accepted by name, else in the older text format. An admin token of the workspace `default`
-/// shows every workspace, another admin token its own. A listener of its own (`serve --metrics-listen`) asks for no token. What concerns
-/// runs is left out while the database is away (`sprongus_store_answers` is 0 then).
+/// In OpenMetrics if the client accepts it, else in the older text format. An admin token of the workspace `default` shows every
+/// workspace, any other admin token its own. The separate listener (`serve --metrics-listen`) requires no token. Metrics of runs are
+/// omitted while the database is unavailable (`sprongus_store_answers` is 0 then).
 #[utoipa::path(
     get, path = "/metrics", tag = "health", operation_id = "metrics",
     responses((status = 200, description = "The figures, as `text/plain` or `application/openmetrics-text`")),

@@ -9,7 +9,7 @@ use crate::server::path::RunOf;
 use crate::wire::report::ProgressBody;
 use crate::wire::run::RunBody;
 
-/// Tell how far a run is
+/// Report progress of a run
 #[utoipa::path(
     post, path = "/v1/runs/{id}:progress", tag = "work", operation_id = "progressRun", request_body = ProgressBody,
     params(("id" = String, Path, description = "The run")),

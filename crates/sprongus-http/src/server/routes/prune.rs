@@ -5,10 +5,10 @@ use crate::server::auth::Operator;
 use crate::server::body::Optional;
 use crate::wire::retention::{PruneBody, PrunedBody};
 
-/// Take what retention lets go, or count it
+/// Delete runs past their retention period, or count them
 ///
-/// Where the last run from before today is more than two days older than today, the clock may be wrong: that is `conflict` unless
-/// `confirmClock` says that somebody has looked at it.
+/// If the last run from before today is more than two days old, the clock may be wrong: that is a `conflict` unless `confirmClock`
+/// says that somebody has checked it.
 #[utoipa::path(
     post, path = "/v1/runs:prune", tag = "administration", operation_id = "pruneRuns", request_body(content = Option<PruneBody>),
     responses((status = 200, description = "Runs by the state they ended in, in all and kind by kind", body = PrunedBody)),

@@ -34,9 +34,9 @@ macro_rules! page_body {
         #[schema(as = $as, rename_all = "camelCase")]
         #[expect(dead_code, reason = "describes what is printed")]
         pub struct $name {
-            /// What is on it.
+            /// The items.
             data: Vec<$item>,
-            /// What leads to the next page; null ends the list.
+            /// The cursor of the next page; null ends the list.
             next_cursor: Option<String>,
         }
     )+};
@@ -44,9 +44,9 @@ macro_rules! page_body {
 pub(crate) use page_body;
 
 page_body! {
-    /// A page of runs. It may hold fewer than asked for; only a `nextCursor` of null ends the list.
+    /// A page of runs. It may have fewer items than `limit`; only a `nextCursor` of null ends the list.
     RunPage, RunPage, RunBody;
-    /// A page of the gates that wait for an approval.
+    /// A page of gates waiting for approval.
     GatePage, GatePage, OpenGateBody;
     /// A run's steps.
     StepPage, StepPage, StepBody;
@@ -60,19 +60,19 @@ page_body! {
 #[utoipa::path(
     get, path = "/v1/runs", tag = "runs", operation_id = "listRuns",
     params(
-        ("projectId" = Option<String>, Query, description = "Of this project"),
-        ("state" = Option<Vec<StateName>>, Query, description = "In one of these states; may repeat"),
-        ("kind" = Option<Vec<String>>, Query, description = "Of one of these kinds; may repeat"),
-        ("agentTaskId" = Option<String>, Query, description = "Made for this"),
-        ("tag" = Option<Vec<String>>, Query, description = "With this tag, as NAME=VALUE; may repeat, and all must hold"),
-        ("since" = Option<String>, Query, description = "Made at this time or later (RFC 3339)"),
-        ("before" = Option<String>, Query, description = "Made before this time (RFC 3339)"),
-        ("waiting" = Option<ReasonName>, Query, description = "Queued, and waiting for this"),
-        ("id" = Option<String>, Query, description = "Whose id begins or ends with these six or more characters"),
-        ("sort" = Option<SortName>, Query, description = "`-createdAt` when left out"),
-        ("limit" = Option<u32>, Query, description = "1 to 100, 50 when left out", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before, with the same filters"),
-        ("idempotencyKey" = Option<String>, Query, description = "The one run of this key"),
+        ("projectId" = Option<String>, Query, description = "Only this project"),
+        ("state" = Option<Vec<StateName>>, Query, description = "Only these states (repeatable)"),
+        ("kind" = Option<Vec<String>>, Query, description = "Only these kinds (repeatable)"),
+        ("agentTaskId" = Option<String>, Query, description = "Only this agent task"),
+        ("tag" = Option<Vec<String>>, Query, description = "Only runs with this tag, as NAME=VALUE (repeatable; all must match)"),
+        ("since" = Option<String>, Query, description = "Created at or after this time (RFC 3339)"),
+        ("before" = Option<String>, Query, description = "Created before this time (RFC 3339)"),
+        ("waiting" = Option<ReasonName>, Query, description = "Only queued runs waiting for this"),
+        ("id" = Option<String>, Query, description = "Only runs whose id begins or ends with these characters, at least six"),
+        ("sort" = Option<SortName>, Query, description = "Default: `-createdAt`"),
+        ("limit" = Option<u32>, Query, description = "1 to 100; default: 50", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the previous page, with the same filters"),
+        ("idempotencyKey" = Option<String>, Query, description = "The run with this idempotency key"),
     ),
     responses((status = 200, description = "A page", body = RunPage)),
     security(("token" = ["runs:read"]))
@@ -89,19 +89,19 @@ pub async fn list(Reader(asker): Reader, uri: Uri) -> Answer {
     }
 }
 
-/// List the gates that wait for an approval, newest run first
+/// List gates waiting for approval, newest run first
 #[utoipa::path(
     get, path = "/v1/gates", tag = "runs", operation_id = "listGates",
     params(
-        ("projectId" = Option<String>, Query, description = "Of runs of this project"),
-        ("kind" = Option<Vec<String>>, Query, description = "Of runs of one of these kinds; may repeat"),
-        ("agentTaskId" = Option<String>, Query, description = "Of runs made for this"),
-        ("tag" = Option<Vec<String>>, Query, description = "Of runs with this tag, as NAME=VALUE; may repeat, and all must hold"),
-        ("since" = Option<String>, Query, description = "Of runs made at this time or later (RFC 3339)"),
-        ("before" = Option<String>, Query, description = "Of runs made before this time (RFC 3339)"),
-        ("sort" = Option<SortName>, Query, description = "By the run; `-createdAt` when left out"),
-        ("limit" = Option<u32>, Query, description = "1 to 100, 50 when left out", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before, with the same filters"),
+        ("projectId" = Option<String>, Query, description = "Only runs of this project"),
+        ("kind" = Option<Vec<String>>, Query, description = "Only runs of these kinds (repeatable)"),
+        ("agentTaskId" = Option<String>, Query, description = "Only runs of this agent task"),
+        ("tag" = Option<Vec<String>>, Query, description = "Only runs with this tag, as NAME=VALUE (repeatable; all must match)"),
+        ("since" = Option<String>, Query, description = "Only runs created at or after this time (RFC 3339)"),
+        ("before" = Option<String>, Query, description = "Only runs created before this time (RFC 3339)"),
+        ("sort" = Option<SortName>, Query, description = "By the run; default: `-createdAt`"),
+        ("limit" = Option<u32>, Query, description = "1 to 100; default: 50", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the previous page, with the same filters"),
     ),
     responses((status = 200, description = "A page", body = GatePage)),
     security(("token" = ["runs:read"]))
@@ -110,7 +110,7 @@ pub async fn gates(Reader(asker): Reader, uri: Uri) -> Answer {
     Ok(json(&asker.runs().gates(&query::gates(&uri)?).await?))
 }
 
-/// Look at a run
+/// Get a run
 #[utoipa::path(
     get, path = "/v1/runs/{id}", tag = "runs", operation_id = "getRun",
     params(("id" = String, Path, description = "The run: a ULID, or the UUID of the same 128 bits")),
@@ -159,9 +159,9 @@ fn numbered<T: Serialize>(data: Vec<T>, limit: u32, seq: impl Fn(&T) -> u64) -> 
     get, path = "/v1/runs/{id}/events", tag = "runs", operation_id = "listEvents",
     params(
         ("id" = String, Path, description = "The run"),
-        ("after" = Option<u64>, Query, description = "Only those with a greater `seq`"),
-        ("cursor" = Option<u64>, Query, description = "`nextCursor` of the page before"),
-        ("limit" = Option<u32>, Query, description = "1 to 1,000, which is also what it is when left out", minimum = 1, maximum = 1_000),
+        ("after" = Option<u64>, Query, description = "Only events after this `seq`"),
+        ("cursor" = Option<u64>, Query, description = "`nextCursor` of the previous page"),
+        ("limit" = Option<u32>, Query, description = "1 to 1,000; default: 1,000", minimum = 1, maximum = 1_000),
     ),
     responses((status = 200, description = "A page", body = EventPage)),
     security(("token" = ["runs:read"]))
@@ -176,9 +176,9 @@ pub async fn events(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> Answer
     get, path = "/v1/runs/{id}/logs", tag = "runs", operation_id = "listLogs",
     params(
         ("id" = String, Path, description = "The run"),
-        ("after" = Option<u64>, Query, description = "Only lines with a greater `seq`"),
-        ("cursor" = Option<u64>, Query, description = "`nextCursor` of the page before"),
-        ("limit" = Option<u32>, Query, description = "About so many: 1 to 1,000, which is also what it is when left out", minimum = 1, maximum = 1_000),
+        ("after" = Option<u64>, Query, description = "Only lines after this `seq`"),
+        ("cursor" = Option<u64>, Query, description = "`nextCursor` of the previous page"),
+        ("limit" = Option<u32>, Query, description = "Approximate number of lines, 1 to 1,000; default: 1,000", minimum = 1, maximum = 1_000),
     ),
     responses((status = 200, description = "A page", body = LinePage)),
     security(("token" = ["runs:read"]))
@@ -196,18 +196,18 @@ struct PrintedNews<'a> {
     read: ReadSoFar,
 }
 
-/// Wait for what is new of a run
+/// Wait for news of a run
 ///
-/// The long-polled form of its stream: up to 1,000 events and lines at once, and the run at the same instant.
+/// The long-polled form of its stream: up to 1,000 events and log lines at once, and the run at the same instant.
 #[utoipa::path(
     get, path = "/v1/runs/{id}/news", tag = "runs", operation_id = "followRun",
     params(
         ("id" = String, Path, description = "The run"),
         ("events" = Option<u64>, Query, description = "The `seq` of the last event seen"),
         ("lines" = Option<u64>, Query, description = "The `seq` of the last log line seen"),
-        ("waitMs" = Option<u64>, Query, description = "How long to wait for something, up to 60 s", maximum = 60_000),
+        ("waitMs" = Option<u64>, Query, description = "How long to wait for news, up to 60 s", maximum = 60_000),
     ),
-    responses((status = 200, description = "What is new", body = NewsBody)),
+    responses((status = 200, description = "New events and log lines, and the run", body = NewsBody)),
     security(("token" = ["runs:read"]))
 )]
 pub async fn news(

@@ -39,9 +39,9 @@ pub async fn log(
     the_run(runs.as_ref(), id).await
 }
 
-/// Tell how a step stands
+/// Report a step
 ///
-/// The whole of it, each time: what is left out is not known of it.
+/// The complete step, each time: omitted fields are unknown.
 #[utoipa::path(
     post, path = "/v1/runs/{id}:step", tag = "work", operation_id = "stepRun", request_body = StepUpdateBody,
     params(("id" = String, Path, description = "The run")),
@@ -72,7 +72,7 @@ async fn place(runs: &dyn Runs, hold: &Hold, name: &str) -> Result<u32> {
 #[utoipa::path(
     post, path = "/v1/runs/{id}:record", tag = "work", operation_id = "recordRun", request_body = RecordBody,
     params(("id" = String, Path, description = "The run")),
-    responses((status = 204, description = "They are recorded")),
+    responses((status = 204, description = "Recorded")),
     security(("token" = ["runs:work"]))
 )]
 pub async fn record(
@@ -86,7 +86,7 @@ pub async fn record(
     let mut steps = Vec::with_capacity(body.steps.len());
     for (index, step) in body.steps.into_iter().enumerate() {
         let Some(ordinal) = step.ordinal else {
-            return Err(bad_field(format!("/steps/{index}/ordinal"), "a step needs its ordinal here").into());
+            return Err(bad_field(format!("/steps/{index}/ordinal"), "a step needs an ordinal").into());
         };
         steps.push(step.into_report(ordinal));
     }

@@ -7,7 +7,7 @@ use crate::server::path::RunOf;
 use crate::wire::gate::RetryBody;
 use crate::wire::run::RunBody;
 
-/// Give a failed or canceled run another budget of attempts
+/// Retry a failed or canceled run, with all its attempts again
 #[utoipa::path(
     post, path = "/v1/runs/{id}:retry", tag = "runs", operation_id = "retryRun", request_body(content = Option<RetryBody>),
     params(("id" = String, Path, description = "The run")),

@@ -23,7 +23,7 @@ use crate::wire::List;
 use crate::wire::runner_job::{JobBody, JobDetailBody, JobStatus, NewJobBody};
 
 page_body! {
-    /// A page of jobs. It may hold fewer than asked for; only a `nextCursor` of null ends the list.
+    /// A page of jobs. It may have fewer items than `limit`; only a `nextCursor` of null ends the list.
     JobPage, RunnerJobPage, JobBody;
 }
 
@@ -32,10 +32,10 @@ page_body! {
 /// Both in one transaction.
 #[utoipa::path(
     post, path = "/runner-jobs", tag = "runner jobs", operation_id = "createRunnerJob", request_body = NewJobBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and request again give the same job")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same request with the same key returns the existing job")),
     responses(
-        (status = 201, description = "It was created; `Location` says where it is", body = JobBody),
-        (status = 200, description = "It was created before; `Idempotency-Replayed: true`", body = JobBody),
+        (status = 201, description = "Created; its URL is in `Location`", body = JobBody),
+        (status = 200, description = "Already created; `Idempotency-Replayed: true`", body = JobBody),
     ),
     security(("token" = ["runs:write"]))
 )]
@@ -55,7 +55,7 @@ fn status(text: &str) -> Result<JobStatus, Error> {
     let known = JobStatus::ALL.into_iter().find(|status| status.as_str() == text);
     known.ok_or_else(|| {
         Error::validation("not a status")
-            .with_hint(format!("a status is {}", JobStatus::ALL.map(JobStatus::as_str).join(", ")))
+            .with_hint(format!("use one of: {}", JobStatus::ALL.map(JobStatus::as_str).join(", ")))
     })
 }
 
@@ -63,11 +63,11 @@ fn status(text: &str) -> Result<JobStatus, Error> {
 #[utoipa::path(
     get, path = "/runner-jobs", tag = "runner jobs", operation_id = "listRunnerJobs",
     params(
-        ("status" = Option<JobStatus>, Query, description = "Standing so"),
-        ("type" = Option<String>, Query, description = "Of this type"),
-        ("agentTaskId" = Option<String>, Query, description = "Made for this"),
-        ("limit" = Option<u32>, Query, description = "1 to 100, 50 when left out", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before, with the same filters"),
+        ("status" = Option<JobStatus>, Query, description = "Only this status"),
+        ("type" = Option<String>, Query, description = "Only this type"),
+        ("agentTaskId" = Option<String>, Query, description = "Only this agent task"),
+        ("limit" = Option<u32>, Query, description = "1 to 100; default: 50", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the previous page, with the same filters"),
     ),
     responses((status = 200, description = "A page", body = JobPage)),
     security(("token" = ["runs:read"]))
@@ -101,7 +101,7 @@ pub async fn list(Reader(asker): Reader, State(shared): State<Arc<Shared>>, uri:
     Ok(json(&List { data, next_cursor: page.next_cursor }))
 }
 
-/// Look at a job, its steps and its events
+/// Get a job, its steps and its events
 #[utoipa::path(
     get, path = "/runner-jobs/{id}", tag = "runner jobs", operation_id = "getRunnerJob",
     params(("id" = String, Path, description = "The job: a UUID, or the ULID of the same 128 bits")),
@@ -130,7 +130,7 @@ async fn job(shared: &Shared, run: &Run) -> Answer {
     Ok(json(&JobBody::of(run, shared.service.store().now().await?)))
 }
 
-/// Call a job off
+/// Cancel a job
 #[utoipa::path(
     post, path = "/runner-jobs/{id}/cancel", tag = "runner jobs", operation_id = "cancelRunnerJob",
     params(("id" = String, Path, description = "The job")),
@@ -146,7 +146,7 @@ pub async fn cancel(
     job(&shared, &asker.runs().cancel(id).await?).await
 }
 
-/// Give a failed or canceled job another budget of attempts
+/// Retry a failed or canceled job, with all its attempts again
 #[utoipa::path(
     post, path = "/runner-jobs/{id}/retry", tag = "runner jobs", operation_id = "retryRunnerJob",
     params(("id" = String, Path, description = "The job")),

@@ -7,10 +7,10 @@ use crate::server::auth::Reader;
 use crate::server::query;
 use crate::wire::directory::StatsBody;
 
-/// The figures of the workspace
+/// Get the figures of the workspace
 #[utoipa::path(
     get, path = "/v1/stats", tag = "runs", operation_id = "stats",
-    responses((status = 200, description = "Depth by kind, and what ended within the last hour", body = StatsBody)),
+    responses((status = 200, description = "Queue depth by kind, and runs that ended within the last hour", body = StatsBody)),
     security(("token" = ["runs:read"]))
 )]
 pub async fn stats(Reader(asker): Reader, uri: Uri) -> Answer {

@@ -18,16 +18,16 @@ use crate::server::sse::{self, RunStream, WorkspaceStream, last_event_id, place_
 /// Follow a run
 ///
 /// Server-sent events: `event` with an event of its history, `log` with a line of its log, and `end` with the run when it has
-/// ended. Each has an id to resume behind, by `Last-Event-ID`, on this server or another.
+/// ended. Resume after any id with `Last-Event-ID`, on this server or another.
 #[utoipa::path(
     get, path = "/v1/runs/{id}/stream", tag = "streams", operation_id = "streamRun",
     params(
         ("id" = String, Path, description = "The run"),
-        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last message seen"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last message received"),
     ),
     responses(
-        (status = 200, description = "The messages", body = String, content_type = "text/event-stream"),
-        (status = 204, description = "The run has ended, and all of it was seen"),
+        (status = 200, description = "A stream of messages", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The run has ended and everything has been received"),
     ),
     security(("token" = ["runs:read"]))
 )]
@@ -54,12 +54,12 @@ pub async fn of_run(
 
 /// Follow the workspace
 ///
-/// Server-sent events: `event` with each event of each run from now on, or from `Last-Event-ID` on. Every event comes once, those
-/// of one run in their order; on another server the ids mean the same.
+/// Server-sent events: `event` with each event of each run, from now on or after `Last-Event-ID`. Every event is sent once, those
+/// of one run in order; ids mean the same on every server.
 #[utoipa::path(
     get, path = "/v1/stream", tag = "streams", operation_id = "streamWorkspace",
-    params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last message seen")),
-    responses((status = 200, description = "The messages", body = String, content_type = "text/event-stream")),
+    params(("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last message received")),
+    responses((status = 200, description = "A stream of messages", body = String, content_type = "text/event-stream")),
     security(("token" = ["runs:read"]))
 )]
 pub async fn of_workspace(

@@ -32,7 +32,7 @@ impl FromRequestParts<Arc<Shared>> for TokenOf {
         let text = path::named(parts, shared, "id").await;
         let unknown = |_| {
             Error::not_found(format_args!("token: {}", shown(&text)))
-                .with_hint("`sprongus token list` shows them")
+                .with_hint("list them with `sprongus token list`")
         };
         text.parse().map(Self).map_err(|error: Error| Refused(unknown(error)))
     }
@@ -40,7 +40,7 @@ impl FromRequestParts<Arc<Shared>> for TokenOf {
 
 /// List the tokens of the workspace, newest first
 ///
-/// What is known of them: a token itself is shown once, when it is made.
+/// Without their secrets: a token is shown only once, when it is created.
 #[utoipa::path(
     get, path = "/v1/tokens", tag = "administration", operation_id = "listTokens",
     responses((status = 200, description = "The tokens, revoked and expired ones included", body = TokenPage)),
@@ -51,10 +51,10 @@ pub async fn tokens(Operator(asker): Operator, uri: Uri) -> Answer {
     Ok(json(&List { data: asker.admin().tokens().await?, next_cursor: None }))
 }
 
-/// Make a token
+/// Create a token
 #[utoipa::path(
     post, path = "/v1/tokens", tag = "administration", operation_id = "createToken", request_body = NewTokenBody,
-    responses((status = 201, description = "The token, shown only once", body = MadeTokenBody)),
+    responses((status = 201, description = "The token; shown only once", body = MadeTokenBody)),
     security(("token" = ["admin"]))
 )]
 pub async fn create(Operator(asker): Operator, Strict(body): Strict<NewTokenBody>) -> Answer {
@@ -64,11 +64,11 @@ pub async fn create(Operator(asker): Operator, Strict(body): Strict<NewTokenBody
 
 /// Revoke a token
 ///
-/// It is refused from now on, on other servers within a second. Revoked already, it is answered as it is.
+/// It is refused from now on, and by other servers within a second. A revoked token is returned unchanged.
 #[utoipa::path(
     delete, path = "/v1/tokens/{id}", tag = "administration", operation_id = "revokeToken",
     params(("id" = String, Path, description = "The token's id")),
-    responses((status = 200, description = "What is known of the token", body = TokenBody)),
+    responses((status = 200, description = "The token's details, without its secret", body = TokenBody)),
     security(("token" = ["admin"]))
 )]
 pub async fn revoke(
@@ -81,10 +81,10 @@ pub async fn revoke(
     Ok(json(&token))
 }
 
-/// What the token of this very call is
+/// Get the token of this request
 #[utoipa::path(
     get, path = "/v1/token", tag = "administration", operation_id = "ownToken",
-    responses((status = 200, description = "What is known of the token", body = TokenBody)),
+    responses((status = 200, description = "The token's details, without its secret", body = TokenBody)),
     security(("token" = []))
 )]
 pub async fn own(asker: Asker, uri: Uri) -> Answer {

@@ -16,19 +16,19 @@ use crate::server::upload::{NotKept, Upload};
 use crate::wire::WORKDIR_POINTER;
 use crate::wire::words::Binary;
 
-/// Keep a run's work directory
+/// Upload a run's work directory
 ///
-/// For a run that is about to wait at a gate, as one file of whatever form the workers agree on. It is none of the run's artifacts.
+/// For a run that is about to wait at a gate, as one file in a format the workers agree on. It is not one of the run's artifacts.
 #[utoipa::path(
     put, path = "/v1/runs/{id}/workdir", tag = "work", operation_id = "keepWorkdir",
     params(
         ("id" = String, Path, description = "The run"),
-        ("workerId" = String, Query, description = "The worker"),
-        ("epoch" = u64, Query, description = "Under which claim"),
-        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The token that the claim gave; without the right one it is `lease_lost`"),
+        ("workerId" = String, Query, description = "Worker id"),
+        ("epoch" = u64, Query, description = "Epoch of the claim"),
+        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The lease token from the claim; a wrong one is `lease_lost`"),
     ),
-    request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The bytes"),
-    responses((status = 204, description = "It is kept")),
+    request_body(content = inline(Binary), content_type = "application/octet-stream", description = "The file"),
+    responses((status = 204, description = "Stored")),
     security(("token" = ["runs:work"]))
 )]
 pub async fn put(
@@ -46,45 +46,44 @@ pub async fn put(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Read a run's kept work directory
+/// Download a run's work directory
 ///
-/// 404 also when none is kept; then `errors` points at `/workdir`.
+/// 404 also when there is none; `errors` then points at `/workdir`.
 #[utoipa::path(
     get, path = "/v1/runs/{id}/workdir", tag = "work", operation_id = "getWorkdir",
     params(
         ("id" = String, Path, description = "The run"),
-        ("workerId" = String, Query, description = "The worker"),
-        ("epoch" = u64, Query, description = "Under which claim"),
-        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The token that the claim gave; without the right one it is `lease_lost`"),
+        ("workerId" = String, Query, description = "Worker id"),
+        ("epoch" = u64, Query, description = "Epoch of the claim"),
+        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The lease token from the claim; a wrong one is `lease_lost`"),
     ),
-    responses((status = 200, description = "The bytes", body = inline(Binary), content_type = "application/octet-stream")),
+    responses((status = 200, description = "The file", body = inline(Binary), content_type = "application/octet-stream")),
     security(("token" = ["runs:work"]))
 )]
 pub async fn get(Worker(asker): Worker, RunOf(id): RunOf, uri: Uri, headers: HeaderMap) -> Answer {
     let hold = query::hold(id, &uri, &headers)?;
     let Some(body) = asker.runs().workdir(&hold).await? else {
-        let none = FieldError { pointer: WORKDIR_POINTER.to_owned(), message: "none is kept".to_owned() };
+        let none =
+            FieldError { pointer: WORKDIR_POINTER.to_owned(), message: "no work directory".to_owned() };
         let error = missing(&FileName::Workdir).with_fields(vec![none]);
-        return Err(error
-            .with_hint("the run has none: it has not waited at a gate, or its work is over")
-            .into());
+        return Err(error.with_hint("the run has not waited at a gate, or has ended").into());
     };
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))];
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
-/// Let go of a run's kept work directory
+/// Delete a run's work directory
 ///
-/// Nothing happens when none is kept.
+/// Succeeds when there is none.
 #[utoipa::path(
     delete, path = "/v1/runs/{id}/workdir", tag = "work", operation_id = "dropWorkdir",
     params(
         ("id" = String, Path, description = "The run"),
-        ("workerId" = String, Query, description = "The worker"),
-        ("epoch" = u64, Query, description = "Under which claim"),
-        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The token that the claim gave; without the right one it is `lease_lost`"),
+        ("workerId" = String, Query, description = "Worker id"),
+        ("epoch" = u64, Query, description = "Epoch of the claim"),
+        ("Sprongus-Lease-Token" = Option<String>, Header, description = "The lease token from the claim; a wrong one is `lease_lost`"),
     ),
-    responses((status = 204, description = "None is kept any more")),
+    responses((status = 204, description = "Deleted")),
     security(("token" = ["runs:work"]))
 )]
 pub async fn delete(

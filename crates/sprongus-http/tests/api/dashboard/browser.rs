@@ -38,7 +38,7 @@ impl Browser {
         well_made(path, &reply)
     }
 
-    /// The token of the forms of a session.
+    /// Token for the forms of a session.
     pub async fn form_token(&self) -> String {
         let page = self.ask("/").await.text();
         hidden(&page, "form").unwrap_or_else(|| panic!("no form on {page}"))

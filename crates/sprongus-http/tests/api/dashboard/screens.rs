@@ -88,7 +88,7 @@ async fn every_screen(scene: Scene) {
     for id in [&runs.queued, &runs.running, &runs.succeeded, &runs.failed, &runs.waiting] {
         shows(&list, &[id]);
     }
-    shows(&list, &["team=blue", "waits for approval of", "With the chosen runs"]);
+    shows(&list, &["team=blue", "waiting for approval of", "Selected runs"]);
     let run = browser.page(&format!("/runs/{}", runs.running)).await;
     shows(
         &run,
@@ -102,12 +102,12 @@ async fn every_screen(scene: Scene) {
     shows(
         &queued,
         &[
-            "Waits for a worker: none serves its kind",
+            "Waiting for a worker: no worker serves its kind",
             "key-1",
             "films",
             "a.txt",
             "2 items",
-            "It has not started",
+            "Not started",
         ],
     );
     let failed = browser.page(&format!("/runs/{}", runs.failed)).await;
@@ -175,19 +175,19 @@ fn why_a_run_stands_where_it_stands_is_told() {
         let browser = Browser::of(&scene, &scene.all).await;
         let says = async |id: &str, what: &str| shows(&browser.page(&format!("/runs/{id}")).await, &[what]);
         let id = scene.enqueue("a").await;
-        says(&id, "Waits for a worker: none serves its kind").await;
+        says(&id, "Waiting for a worker: no worker serves its kind").await;
         let worker = json!({"host": "h", "pid": 7, "version": "1", "concurrency": 4});
         scene.ask(&scene.all, "PUT", "/v1/workers/w", Some(worker)).await;
-        says(&id, "Waits for a worker").await;
+        says(&id, "Waiting for a worker").await;
         scene.post("/v1/kinds:pause", json!({"kind": "a"})).await.is(200);
-        says(&id, "Waits for its kind, which was paused by").await;
+        says(&id, "Waiting for its kind, paused by").await;
         let later = scene.post("/v1/runs", json!({"kind": "b", "delayMs": 60_000})).await.is(201);
-        says(later["id"].as_str().unwrap(), "Waits for its scheduled time, due").await;
+        says(later["id"].as_str().unwrap(), "Waiting for its scheduled time, due").await;
         let held = scene.held("c").await;
         says(&held, "Started").await;
         let again = json!({"workerId": "w", "epoch": 1, "error": "once more", "retryInMs": 60_000});
         scene.post(&format!("/v1/runs/{held}:fail"), again).await.is(200);
-        says(&held, "Waits for its next attempt, as the last one failed, due").await;
+        says(&held, "Waiting for its next attempt, after a failure, due").await;
         let claim = json!({"workerId": "silent", "limit": 1, "kinds": ["d"]});
         let lost = scene.enqueue("d").await;
         scene.post("/v1/runs:claim", claim).await.is(200);
@@ -202,7 +202,7 @@ fn where_there_is_nothing_a_page_says_so() {
         let browser = Browser::of(&scene, &scene.all).await;
         shows(
             &browser.page("/").await,
-            &["No runs are running", "No failed runs", "No workers are running", "Nothing happened"],
+            &["No runs are running", "No failed runs", "No workers are running", "No activity"],
         );
         shows(&browser.page("/runs").await, &["No runs yet"]);
         shows(&browser.page("/runs?state=failed").await, &["No runs match these filters"]);

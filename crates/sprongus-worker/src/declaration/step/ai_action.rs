@@ -35,7 +35,7 @@ pub(super) fn read(
     scope: Scope<'_>,
 ) -> Result<AiActionDeclaration, DeclarationFault> {
     let Some(name) = fields.get("provider") else {
-        return Err(fields.fault("an ai_action step needs `provider = \"…\"`, a name of [providers]"));
+        return Err(fields.fault("an ai_action step needs `provider = \"…\"`, a name from [providers]"));
     };
     let (provider_name, provider) = provider_of(&name, scope)?;
     let model = match (fields.get("model"), &provider.model) {
@@ -64,7 +64,7 @@ pub(super) fn read(
 }
 
 fn asked(node: &Node<'_, '_>, scope: Scope<'_>) -> Result<Template, DeclarationFault> {
-    if node.text("a text")?.trim().is_empty() {
+    if node.text("text")?.trim().is_empty() {
         return Err(node.fault("expected a prompt, found an empty one"));
     }
     scope.template(node)
@@ -74,7 +74,7 @@ fn provider_of(
     node: &Node<'_, '_>,
     scope: Scope<'_>,
 ) -> Result<(String, ProviderDeclaration), DeclarationFault> {
-    let name = node.text("a provider's name")?;
+    let name = node.text("a provider name")?;
     let known = scope.around.providers;
     if let Some(provider) = known.get(name) {
         return Ok((name.to_owned(), provider.clone()));
@@ -82,7 +82,7 @@ fn provider_of(
     let names = || known.keys().map(String::as_str);
     let hint = match nearest(name, names()) {
         Some(near) => format!("did you mean {near:?}?"),
-        None if known.is_empty() => "none is declared, write [providers.…] with a base_url".to_owned(),
+        None if known.is_empty() => "none are declared; add [providers.…] with a base_url".to_owned(),
         None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
     };
     Err(node.fault(format!("no such provider: {hint}")))

@@ -88,7 +88,7 @@ impl CommandTemplate {
             Some(program) if !program.is_empty() => Ok(argv),
             _ => Err(TemplateFault::Evaluation {
                 expression: self.argv.first().map_or("", Template::source).to_owned(),
-                reason: "the name of the program is empty".to_owned(),
+                reason: "the program name is empty".to_owned(),
             }),
         }
     }
@@ -130,28 +130,26 @@ fn command(
     scope: Scope<'_>,
 ) -> Result<CommandTemplate, DeclarationFault> {
     let items = node.items(
-        "an array such as [\"program\", \"argument\"]: no shell reads it, so each argument is apart",
+        "an array such as [\"program\", \"argument\"]: there is no shell, so each argument is an element",
     )?;
     if items.is_empty() || items.len() > MOST_ELEMENTS {
         return Err(node.fault(format!("expected the program and at most {MOST_ELEMENTS} elements")));
     }
     let mut argv = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        if index == 0 && item.text("a text")?.is_empty() {
+        if index == 0 && item.text("text")?.is_empty() {
             return Err(item.fault("expected a program, found \"\""));
         }
-        if SecretRef::parse(item.text("a text")?).is_some() {
+        if SecretRef::parse(item.text("text")?).is_some() {
             return Err(item.fault(
-                "an argument is no place for a reference, for every user of the machine sees it; \
-                 hand the secret over in a variable: env = { NAME = \"secret://…\" }",
+                "a reference is not allowed in an argument, which every user of the machine can see; pass the secret in a variable: env = { NAME = \"secret://…\" }",
             ));
         }
         argv.push(scope.template(item)?);
     }
     let warnings = scripts(&argv).filter(|index| is_steered(&argv[*index])).map(|index| {
         items[index].fault(
-            "a template in a script is code for whoever enqueues; pass it as an argument behind the script (\"$1\") \
-             or in a variable: env = { NAME = \"{{ … }}\" }",
+            "a template in a script lets whoever enqueues run code; pass it as an argument after the script (\"$1\") or in a variable: env = { NAME = \"{{ … }}\" }",
         )
     });
     let warnings = warnings.collect();

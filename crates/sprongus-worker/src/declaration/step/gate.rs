@@ -29,9 +29,7 @@ pub(super) fn read(
     match (fields.get("run"), fields.get("approval")) {
         (Some(run), None) => Ok(GateDeclaration::Command(of_step(fields, &run, scope)?)),
         (None, Some(approval)) => approval_of(fields, &approval, phase),
-        (Some(_), Some(_)) => {
-            Err(fields.key_fault("approval", "a gate has either run or approval, not both"))
-        }
+        (Some(_), Some(_)) => Err(fields.key_fault("approval", "use either run or approval, not both")),
         (None, None) => Err(fields.fault(
             "a gate needs `run = [\"program\", \"argument\"]`, or `approval = { timeout = \"24h\" }`",
         )),
@@ -46,18 +44,18 @@ fn approval_of(
     let approval = node.fields("a table such as { timeout = \"24h\" }, or {} to wait without a limit")?;
     approval.only(&["timeout"])?;
     if let Some(key) = environment::KEYS.into_iter().find(|key| fields.get(key).is_some()) {
-        return Err(fields.key_fault(key, "an approval runs no command"));
+        return Err(fields.key_fault(key, "an approval does not run a command"));
     }
     if phase == Phase::Cleanup {
-        let problem = "CLEANUP waits for nobody: an approval belongs to setup, execution or validation";
+        let problem = "an approval is not allowed in CLEANUP: use setup, execution or validation";
         return Err(fields.key_fault("approval", problem));
     }
     if fields.get("once").is_some() {
-        let problem = "an approval has no `once`: each attempt asks anew";
+        let problem = "an approval cannot be `once`: each attempt asks again";
         return Err(fields.key_fault("once", problem));
     }
     if fields.get("timeout").is_some() {
-        let problem = "how long an approval may take stands in it: `approval = { timeout = \"24h\" }`";
+        let problem = "set the timeout in the approval: `approval = { timeout = \"24h\" }`";
         return Err(fields.key_fault("timeout", problem));
     }
     let timeout = approval.get("timeout").map(|node| node.span_of_time(LONGEST)).transpose()?;

@@ -57,23 +57,23 @@ fn a_step_goes_before_its_kind() {
 #[test]
 fn what_no_command_may_be_given_is_refused_with_its_line_and_without_its_value() {
     for (rest, expected) in [
-        ("env = { 'A B' = 'hunter2' }", "expected a variable's name"),
-        ("env = { '1A' = 'hunter2' }", "expected a variable's name"),
-        ("env = { '' = 'hunter2' }", "expected a variable's name"),
-        ("env = { A = 22 }", "expected a text"),
+        ("env = { 'A B' = 'hunter2' }", "expected a variable name"),
+        ("env = { '1A' = 'hunter2' }", "expected a variable name"),
+        ("env = { '' = 'hunter2' }", "expected a variable name"),
+        ("env = { A = 22 }", "expected text"),
         ("env = 'hunter2'", "expected a table"),
-        ("env = { SPRONGUS_TOKEN = 'hunter2' }", "set by the worker alone"),
-        ("env = { sprongus_x = 'hunter2' }", "set by the worker alone"),
-        ("env = { LD_PRELOAD = 'hunter2' }", "run before the command"),
-        ("env = { BASH_ENV = 'hunter2' }", "run before the command"),
+        ("env = { SPRONGUS_TOKEN = 'hunter2' }", "set only by the worker"),
+        ("env = { sprongus_x = 'hunter2' }", "set only by the worker"),
+        ("env = { LD_PRELOAD = 'hunter2' }", "run other code before the command"),
+        ("env = { BASH_ENV = 'hunter2' }", "run other code before the command"),
         ("env = { PATH = '{{ input.hunter2 }}' }", "takes no"),
         ("env = { LD_LIBRARY_PATH = '{{ input.hunter2 }}' }", "takes no"),
         ("env = { GIT_SSH_COMMAND = 'ssh {{ steps.a.output }}' }", "no step comes before"),
         ("env = { A = '{{ steps.a.output }}' }", "no step comes before"),
         ("env = { A = '{{ inptu.a }}' }", "did you mean `input`?"),
-        ("env = { A = 'secret://env/SPRONGUS_TOKEN' }", "never handed out"),
-        ("env = { A = 'secret://env/PGPASSWORD' }", "never handed out"),
-        ("env = { A = 'secret://env/AWS_SECRET_ACCESS_KEY' }", "never handed out"),
+        ("env = { A = 'secret://env/SPRONGUS_TOKEN' }", "never passed to commands"),
+        ("env = { A = 'secret://env/PGPASSWORD' }", "never passed to commands"),
+        ("env = { A = 'secret://env/AWS_SECRET_ACCESS_KEY' }", "never passed to commands"),
         ("env = { A = 'hunter2 secret://env/A' }", "the whole value"),
         ("env = { A = 'secret://env/{{ input.hunter2 }}' }", "the whole value"),
         ("env = { A = 'secret://vault/hunter2' }", "the whole value"),
@@ -84,10 +84,10 @@ fn what_no_command_may_be_given_is_refused_with_its_line_and_without_its_value()
         ("stdin = 'hunter2'", "expected \"input\""),
         ("secrets = 'hunter2'", "expected an array"),
         ("secrets = ['hunter2']", "expected the name of a secret"),
-        ("secrets = [22]", "expected a text, the name of a secret"),
+        ("secrets = [22]", "expected the name of a secret"),
         ("secrets = ['secret://env/A']", "without secret://"),
-        ("secrets = ['env/SPRONGUS_DATABASE_URL']", "never handed out"),
-        ("secrets = ['env/OTEL_EXPORTER_OTLP_HEADERS']", "never handed out"),
+        ("secrets = ['env/SPRONGUS_DATABASE_URL']", "never passed to commands"),
+        ("secrets = ['env/OTEL_EXPORTER_OTLP_HEADERS']", "never passed to commands"),
         ("secret_arguments = 'yes'", "true or false"),
     ] {
         let fault = parse(&kind(rest)).expect_err(rest);
@@ -102,8 +102,12 @@ fn what_no_command_may_be_given_is_refused_with_its_line_and_without_its_value()
     }
     let step = |rest: &str| format!("[[kinds.k.steps]]\nname = 'a'\nphase = 'setup'\n{rest}");
     for (text, line, expected) in [
-        ("[kinds.k]\ncommand = ['x', 'secret://env/A']".to_owned(), 2, "no place for a reference"),
-        (step("type = 'gate'\napproval = {}\nenv = {}"), 6, "runs no command"),
+        (
+            "[kinds.k]\ncommand = ['x', 'secret://env/A']".to_owned(),
+            2,
+            "a reference is not allowed in an argument",
+        ),
+        (step("type = 'gate'\napproval = {}\nenv = {}"), 6, "does not run a command"),
         (step("type = 'artifact'\npaths = ['a']\ncwd = '.'"), 6, "no such key"),
         (
             "[providers.p]\nbase_url = 'http://x'\napi_key = 'secret://env/SPRONGUS_TOKEN'".to_owned(),

@@ -50,7 +50,7 @@ impl Pattern {
                         || star(pieces.get(at + 1), |written| written.starts_with('*'));
                     if value.is_empty() && beside {
                         return Err(PatternFault(
-                            "a value beside a `*` is empty, so that the pattern would mean more files than it says"
+                            "a value next to a `*` is empty, so the pattern would match more files than intended"
                                 .to_owned(),
                         ));
                     }
@@ -75,21 +75,21 @@ impl Pattern {
             return Err(fault("a path with a NUL character"));
         }
         if text.starts_with('/') {
-            return Err(fault("an absolute path, expected one inside the work directory"));
+            return Err(fault("an absolute path; expected one inside the work directory"));
         }
         let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         if parts.contains(&"..") {
-            return Err(fault("a path with `..`, expected one inside the work directory"));
+            return Err(fault("a path with `..`; expected one inside the work directory"));
         }
         if parts.is_empty() {
             return Err(PatternFault(
-                "a path is empty, expected one such as report.md or out/*.json".to_owned(),
+                "an empty path; expected one such as report.md or out/*.json".to_owned(),
             ));
         }
         let base: Vec<String> = parts.iter().map_while(|part| plain(part)).collect();
         // Escaped they would be the same.
         if base.iter().any(|part| part == ".." || part == ".") {
-            return Err(fault("a path with `..`, expected one inside the work directory"));
+            return Err(fault("a path with `..`; expected one inside the work directory"));
         }
         let plain = base.len();
         if plain == parts.len() {
@@ -97,8 +97,7 @@ impl Pattern {
         }
         let text = parts.join("/");
         let glob = GlobBuilder::new(&text).literal_separator(true).backslash_escape(true).build();
-        let glob =
-            glob.map_err(|error| fault(&format!("a pattern that is not understood ({})", error.kind())))?;
+        let glob = glob.map_err(|error| fault(&format!("an invalid pattern ({})", error.kind())))?;
         let deep = parts.iter().any(|part| part.contains("**") || part.contains('{'));
         let depth = if deep { usize::MAX } else { parts.len() - plain - 1 };
         Ok(Self { text, base, glob: Some(glob.compile_matcher()), depth })
@@ -216,7 +215,7 @@ mod tests {
             ("a\0b", "NUL"),
             ("", "empty"),
             ("./.", "empty"),
-            ("a[", "not understood"),
+            ("a[", "invalid"),
             (&"a/".repeat(600), "1 KiB"),
         ] {
             let fault = Pattern::new(text).unwrap_err().to_string();

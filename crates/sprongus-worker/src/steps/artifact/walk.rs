@@ -77,15 +77,12 @@ impl fmt::Display for WalkFault {
                 }
             }
             Self::TooManyFiles => {
-                write!(out, "more than {MAX_ARTIFACTS} files match: keep an archive of them instead")
+                write!(out, "more than {MAX_ARTIFACTS} files match: store an archive of them instead")
             }
             Self::TooManySeen => {
-                write!(
-                    out,
-                    "more than {MOST_SEEN} files and folders to look through: name a narrower pattern"
-                )
+                write!(out, "more than {MOST_SEEN} files and folders to search: use a narrower pattern")
             }
-            Self::TooDeep(path) => write!(out, "more than {DEEPEST} folders within folders: {path}"),
+            Self::TooDeep(path) => write!(out, "folders nested deeper than {DEEPEST}: {path}"),
             Self::Unreadable { path, kind } => write!(out, "cannot be read: {path} ({kind})"),
         }
     }
@@ -113,7 +110,7 @@ pub(super) fn find(folder: &Path, patterns: &[Pattern]) -> Result<Found, WalkFau
 
 /// Opens the regular file at the relative `path` below `folder`.
 pub(super) fn open(folder: &Path, path: &Path) -> io::Result<File> {
-    let refused = || io::Error::new(io::ErrorKind::InvalidInput, "no plain path");
+    let refused = || io::Error::new(io::ErrorKind::InvalidInput, "not a plain path");
     let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().ok_or_else(refused)?);
     let mut inside = open_folder(CWD, folder)?;
     for part in parent.components() {
@@ -124,7 +121,7 @@ pub(super) fn open(folder: &Path, path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(&inside, name, flags, Mode::empty())?;
     if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no regular file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     Ok(file.into())
 }
@@ -166,7 +163,7 @@ impl Walk {
                 Ok(inside) => inside,
                 Err(Errno::NOENT) => return Ok(()),
                 Err(Errno::NOTDIR | Errno::LOOP) => {
-                    self.instead = Some(format!("{} is no folder", excerpt(&path, 100)));
+                    self.instead = Some(format!("{} is not a folder", excerpt(&path, 100)));
                     return Ok(());
                 }
                 Err(error) => return Err(unreadable(&path, error)),
@@ -186,7 +183,7 @@ impl Walk {
             Ok(stat) => {
                 let kind = FileType::from_raw_mode(stat.st_mode);
                 if kind == FileType::Directory {
-                    self.instead = Some(format!("it is a folder; {path}/** means the files in it"));
+                    self.instead = Some(format!("it is a folder; use {path}/** for the files in it"));
                     return Ok(());
                 }
                 self.take(&path, kind)
@@ -213,7 +210,7 @@ impl Walk {
             self.see()?;
             let Ok(text) = name.to_str() else {
                 self.leave_out(format!(
-                    "{}, whose name is no UTF-8 text",
+                    "{}, whose name is not UTF-8",
                     excerpt(&joined(path, &name.to_string_lossy()), 100)
                 ));
                 continue;
@@ -253,13 +250,13 @@ impl Walk {
                     let many = self.found.files.len() > MAX_ARTIFACTS;
                     return if many { Err(WalkFault::TooManyFiles) } else { Ok(()) };
                 }
-                Err(_) => "whose name no artifact can have",
+                Err(_) => "whose name is not a valid artifact name",
             },
             FileType::Symlink => "a symlink",
             FileType::Fifo => "a FIFO",
             FileType::Socket => "a socket",
             FileType::CharacterDevice | FileType::BlockDevice => "a device",
-            FileType::Directory | FileType::Unknown => "no regular file",
+            FileType::Directory | FileType::Unknown => "not a regular file",
         };
         let shown = excerpt(path, 100);
         self.instead = Some(format!("{shown} is left out, {what}"));
@@ -298,7 +295,7 @@ mod tests {
         assert_eq!(find().unwrap(), MAX_ARTIFACTS);
         std::fs::write(folder.path().join("one-more"), "").unwrap();
         let fault = find().unwrap_err();
-        assert_eq!(fault.to_string(), "more than 1000 files match: keep an archive of them instead");
+        assert_eq!(fault.to_string(), "more than 1000 files match: store an archive of them instead");
         assert!(!fault.may_pass());
 
         let folder = tempfile::tempdir().unwrap();
@@ -306,7 +303,7 @@ mod tests {
         (0..=DEEPEST + 1).for_each(|_| path.push("d"));
         std::fs::create_dir_all(&path).unwrap();
         let fault = super::find(folder.path(), &all).unwrap_err();
-        assert!(fault.to_string().starts_with("more than 64 folders within folders: d/d/"), "{fault}");
+        assert!(fault.to_string().starts_with("folders nested deeper than 64: d/d/"), "{fault}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl<'a> ChildRuns<'a> {
     fn request(&self, text: &str) -> Result<NewRun, Refused> {
         // What is kept of a run is not masked, for its input is what it works on.
         if self.masks.data(text).is_some() {
-            return Err(Refused::for_good("it holds a secret's value: hand over the reference instead"));
+            return Err(Refused::for_good("it contains a secret's value: pass the reference instead"));
         }
         let mut run = request::parse(text.as_bytes()).map_err(|error| Refused::for_good(told(&error)))?;
         // One without an id of its own must not be made twice either.
@@ -69,7 +69,7 @@ impl<'a> ChildRuns<'a> {
         match (self.project, &run.project_id) {
             (Some(own), None) => run.project_id = Some(own.as_str().to_owned()),
             (Some(own), Some(named)) if named != own.as_str() => {
-                let why = format!("it is to be in the project {named}, but this run is in {own}");
+                let why = format!("its project is {named}, but this run's is {own}");
                 return Err(Refused::for_good(why));
             }
             (Some(_), Some(_)) | (None, _) => {}
@@ -108,7 +108,7 @@ impl<'a> ChildRuns<'a> {
     }
 
     async fn refuse(&mut self, refused: Refused) {
-        self.say(&format!("[a run that was asked for was refused: {}]", refused.why)).await;
+        self.say(&format!("[a child run was refused: {}]", refused.why)).await;
         self.refused.get_or_insert(refused);
     }
 

@@ -131,7 +131,7 @@ impl OutputFile {
             entries.extend(self.take_line(&line));
         }
         if self.seen.len() >= LARGEST_OUTPUT_FILE {
-            self.report("holds more than 1 MiB, the rest is ignored".to_owned(), &mut entries);
+            self.report("is larger than 1 MiB; the rest is ignored".to_owned(), &mut entries);
         }
         entries
     }
@@ -161,7 +161,7 @@ impl OutputFile {
         };
         let metadata = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;
         if !metadata.is_file() {
-            return Err("is no regular file any more".to_owned());
+            return Err("is no longer a regular file".to_owned());
         }
         let stamp = (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
         if self.stamp == Some(stamp) {

@@ -32,7 +32,7 @@ pub(crate) fn prepare(
     }
     let given = given(attempt, command, &names).map_err(|fault| for_good(fault.to_string()))?;
     let file = OutputFile::create(folders.output(step.ordinal))
-        .map_err(|error| (format!("no output file can be made: {error}"), true))?;
+        .map_err(|error| (format!("cannot create the output file: {error}"), true))?;
     let work = folders.work();
     let around = command.environment();
     let cwd = around.cwd.as_ref().map_or_else(|| work.clone(), |cwd| attempt.project_dir.join(cwd));
@@ -100,8 +100,7 @@ pub(crate) fn check_arguments(
     let template = command.elements()[at].source();
     let what = if at == 0 { "the program".to_owned() } else { format!("argument {at}") };
     Err(format!(
-        "{what} ({}) would hold a secret, and every user of the machine can see arguments: hand it over in a variable, \
-         env = {{ NAME = \"{{{{ … }}}}\" }}, or allow it with secret_arguments = true in the kind",
+        "{what} ({}) would contain a secret, and every user of the machine can see arguments: pass it in a variable, env = {{ NAME = \"{{{{ … }}}}\" }}, or allow it with secret_arguments = true in the kind",
         sprongus_core::text::excerpt(template, 80)
     ))
 }

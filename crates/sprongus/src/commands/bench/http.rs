@@ -71,8 +71,7 @@ pub async fn measure(scratch: &Scratch) -> Result<Vec<Value>> {
 }
 
 async fn from_another_process(address: &str, token: &str) -> Result<Load> {
-    let broken =
-        |error: std::io::Error| Error::internal("the other process cannot be started").with_source(error);
+    let broken = |error: std::io::Error| Error::internal("cannot start the other process").with_source(error);
     let program = std::env::current_exe().map_err(broken)?;
     let output = tokio::process::Command::new(program)
         .args(["bench", "--load"])
@@ -85,7 +84,7 @@ async fn from_another_process(address: &str, token: &str) -> Result<Load> {
         .await
         .map_err(broken)?;
     serde_json::from_slice(&output.stdout)
-        .map_err(|error| Error::internal("the other process gave no figures").with_source(error))
+        .map_err(|error| Error::internal("no figures from the other process").with_source(error))
 }
 
 /// What the other process does: asks over and over, by hand, so that what is measured is the server.
@@ -103,15 +102,15 @@ pub async fn load() -> Result<Value> {
     let connections = (0..CALLERS).map(|_| tokio::spawn(connection(address.clone(), Arc::clone(&request))));
     let mut took = Vec::new();
     for connection in connections.collect::<Vec<_>>() {
-        let answers =
-            connection.await.map_err(|error| Error::internal("a connection broke off").with_source(error))?;
-        let broken = |error| Error::internal("the server did not answer as it should").with_source(error);
+        let answers = connection
+            .await
+            .map_err(|error| Error::internal("a connection was closed").with_source(error))?;
+        let broken = |error| Error::internal("unexpected response from the server").with_source(error);
         took.extend(answers.map_err(broken)?.iter().map(|taken| taken.as_secs_f64() * 1e3));
     }
     let per_second = rate(CALLERS * EACH, began.elapsed());
     let load = Load { per_second, p50_ms: quantile(&mut took, 0.5), p99_ms: quantile(&mut took, 0.99) };
-    serde_json::to_value(load)
-        .map_err(|error| Error::internal("figures cannot be written").with_source(error))
+    serde_json::to_value(load).map_err(|error| Error::internal("cannot write the figures").with_source(error))
 }
 
 async fn connection(address: String, request: Arc<[u8]>) -> std::io::Result<Vec<Duration>> {

@@ -32,7 +32,9 @@ pub async fn measure(scratch: &Scratch) -> Result<Vec<Value>> {
     let working = tokio::spawn(worker(&here)?.run(shutdown.clone()));
     let mut in_process = samples(&here).await?;
     shutdown.drain();
-    working.await.map_err(|error| Error::internal("the worker broke off").with_source(error))??;
+    working
+        .await
+        .map_err(|error| Error::internal("the worker stopped unexpectedly").with_source(error))??;
 
     let there = Bench::make(scratch, "pickup-there").await?;
     let other = std::env::current_exe().and_then(|program| {

@@ -48,15 +48,15 @@ impl DemoFolder {
         let made = fs::create_dir_all(&folder);
         let foreign = made.and_then(|()| Ok(!mark.exists() && !is_empty(&folder)?));
         if foreign.map_err(|error| cannot("make", &folder, &error))? {
-            return Err(Error::new(ErrorCode::Conflict, format!("{shown} is there, and is no demo's"))
-                .with_hint("name another folder with `--in FOLDER`"));
+            return Err(Error::new(ErrorCode::Conflict, format!("not a demo folder: {shown}"))
+                .with_hint("choose another folder with `--in FOLDER`"));
         }
         let lock = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder.join(".sprongus"));
         let lock = lock.and_then(|()| File::create(&mark)).map_err(|error| cannot("make", &mark, &error))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
-                Error::new(ErrorCode::Conflict, format!("another demo is playing in {shown}"))
-                    .with_hint("let it end, or name another folder with `--in FOLDER`")
+                Error::new(ErrorCode::Conflict, format!("another demo is running in {shown}"))
+                    .with_hint("wait for it to end, or choose another folder with `--in FOLDER`")
             }
             TryLockError::Error(error) => cannot("lock", &mark, &error),
         })?;
@@ -172,5 +172,5 @@ fn is_ours(present: &str, text: &str) -> bool {
 
 fn cannot(verb: &str, path: &Path, error: &io::Error) -> Error {
     Error::new(ErrorCode::Unavailable, format!("cannot {verb} {}: {error}", path.display()))
-        .with_hint("check the permissions of the folder, or name another with `--in FOLDER`")
+        .with_hint("check the folder's permissions, or choose another with `--in FOLDER`")
 }

@@ -103,7 +103,7 @@ pub fn page(text: &str) -> String {
 
 /// Where everything is, how the retried run lived, and what to type next.
 pub fn end(folder: &DemoFolder, retried: RunId, history: &[Event], database_is_named: bool) -> String {
-    let mut out = format!("\n{}\n", paint(BOLD, "Where it is"));
+    let mut out = format!("\n{}\n", paint(BOLD, "Files"));
     for (what, name) in [
         ("runs, steps, events, logs", ".sprongus/runs.db"),
         ("the scenes", "scenes.json"),
@@ -112,7 +112,7 @@ pub fn end(folder: &DemoFolder, retried: RunId, history: &[Event], database_is_n
     ] {
         out.push_str(&format!("{MARGIN}{what:<27}{}\n", folder.shown(name)));
     }
-    out.push_str(&format!("\n{}\n", paint(BOLD, format!("The life of {retried}"))));
+    out.push_str(&format!("\n{}\n", paint(BOLD, format!("History of {retried}"))));
     self::history(history).lines().for_each(|line| out.push_str(&format!("{MARGIN}{line}\n")));
     out.push_str(&format!("\n{}\n", paint(BOLD, "Try next")));
     let program = folder.program();
@@ -158,7 +158,7 @@ fn particulars(event: &Event) -> String {
     } else if let Some(wait) = number("retryInMs") {
         let error = payload.get("error").and_then(Value::as_str).and_then(|error| error.lines().next());
         let error = excerpt(error.unwrap_or_default(), 48);
-        Some(format!("{error}; again in {}", length(Duration::from_millis(wait))))
+        Some(format!("{error}; retrying in {}", length(Duration::from_millis(wait))))
     } else {
         number("progress").map(|percent| format!("{percent} %"))
     };

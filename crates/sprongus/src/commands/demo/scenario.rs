@@ -52,12 +52,12 @@ pub const ACTS: [Act; 4] = [Act::Pull, Act::Again, Act::Sync, Act::Revise];
 impl Act {
     fn title(self) -> &'static str {
         match self {
-            Self::Pull => "Pull the script while its writer has it open: one attempt fails, the next is made",
-            Self::Again => "Ask again under the same key: the same run answers, and nothing is made",
-            Self::Sync => "Sync the storyboard: a table with a row for each scene",
-            Self::Revise => {
-                "The script is revised, and somebody adds notes to the table: sync again, the notes stay"
+            Self::Pull => {
+                "Pull the script while its writer has it open: one attempt fails, the next succeeds"
             }
+            Self::Again => "Repeat the request with the same key: the existing run is returned",
+            Self::Sync => "Sync the storyboard: a table with a row for each scene",
+            Self::Revise => "Revise the script, add notes to the table, and sync again: the notes are kept",
         }
     }
 }
@@ -165,10 +165,10 @@ impl<'a> Demo<'a> {
     fn before(&self, act: Act) -> Outcome<()> {
         let aside = match act {
             Act::Pull => {
-                "an editor's lock lies beside screenplay.fountain, and goes when an attempt has failed"
+                "an editor's lock file is next to screenplay.fountain, and is removed once an attempt has failed"
             }
             Act::Revise => {
-                "two scenes change, one is cut, one is new; storyboard.csv has got a column `notes`"
+                "two scenes change, one is cut, one is new; storyboard.csv has a new column `notes`"
             }
             Act::Again | Act::Sync => return Ok(()),
         };
@@ -196,7 +196,7 @@ impl<'a> Demo<'a> {
     fn seen(&self, act: Act) -> Result<String> {
         Ok(match act {
             Act::Pull => String::new(),
-            Act::Again => narration::aside("the same id: it had been asked for, and it was done"),
+            Act::Again => narration::aside("the same id: the run already exists"),
             Act::Sync => {
                 narration::board(&self.board()?.rows(["scene", "heading", "cast", "eighths", "status"]))
             }

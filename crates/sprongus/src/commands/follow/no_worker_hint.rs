@@ -70,7 +70,7 @@ async fn unserved(
     let is_served = workers.as_ref().is_none_or(|workers| workers.iter().any(|worker| worker.serves(kind)));
     if let Some(Unknown { file, meant }) = unknown.filter(|_| !is_served) {
         let text = format!("{} does not declare {kind}", printable(file));
-        let cancel = format!("`sprongus runs cancel {}` takes this one back", run.id);
+        let cancel = format!("cancel this one with `sprongus runs cancel {}`", run.id);
         return Ok(Some(match meant {
             Some(meant) => format!("{text}; did you mean {meant}? {cancel}"),
             None => format!("{text}, and no worker serves it"),
@@ -78,8 +78,7 @@ async fn unserved(
     }
     // While it is paused no worker would help.
     if runs.kinds().await?.iter().any(|setting| setting.paused && setting.kind == *kind) {
-        let text = format!("{kind} is paused; `sprongus kinds resume {kind}` lets its runs start again");
-        return Ok(Some(text));
+        return Ok(Some(format!("{kind} is paused; resume it with `sprongus kinds resume {kind}`")));
     }
     Ok(match workers {
         Some(workers) if workers.is_empty() => {

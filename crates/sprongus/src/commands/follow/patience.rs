@@ -30,7 +30,7 @@ impl Patience {
     /// Notes an answer.
     pub fn answered(&mut self, screen: &Screen) {
         if self.since.take().is_some() {
-            screen.note_now("it answers again");
+            screen.note_now("reconnected");
         }
     }
 
@@ -45,7 +45,7 @@ impl Patience {
         }
         if self.since.is_none() {
             self.since = Some(Instant::now());
-            screen.note_now(&format!("{}; trying again for {}", error.message(), length(self.limit)));
+            screen.note_now(&format!("{}; retrying for up to {}", error.message(), length(self.limit)));
         }
         Ok(PAUSE.min(self.limit.saturating_sub(spent)))
     }

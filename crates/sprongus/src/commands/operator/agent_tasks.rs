@@ -15,18 +15,18 @@ use crate::render::table::Table;
 /// What to do with them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Make an agent task; the same again is no error
+    /// Create an agent task; succeeds if it already exists
     Create {
-        /// Its id, which you pick: letters, digits and . _ -
+        /// Id, chosen by you: letters, digits and . _ -
         id: AgentTaskId,
-        /// What it is about, for people
+        /// Title, for people
         #[arg(long)]
         title: Option<String>,
-        /// The project it belongs to; without one, all of the workspace
+        /// Project it belongs to (default: the whole workspace)
         #[arg(long)]
         project: Option<ProjectId>,
     },
-    /// The agent tasks, newest first, 100 at most
+    /// List agent tasks, newest first, at most 100
     List,
 }
 
@@ -54,7 +54,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
                         let created = ago(task.created_at, now);
                         table.row([task.id.as_str().into(), project.into(), title.into(), created.into()]);
                     }
-                    table.render("no agent tasks; make one with `sprongus agent-tasks create <id>`")
+                    table.render("no agent tasks; create one with `sprongus agent-tasks create <id>`")
                 },
             )?;
         }

@@ -16,29 +16,29 @@ use crate::render::table::Table;
 /// What to do with it.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List what operators did, newest first: tokens, workspaces, projects, kinds, workers, retention
+    /// List operator events, newest first: tokens, workspaces, projects, kinds, workers, retention
     List(ListArgs),
 }
 
 /// Which events, and how many.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
-    /// Of this type, such as operator.token_created; may repeat
+    /// Only events of this type, such as operator.token_created (repeatable)
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub types: Vec<OperatorEventType>,
-    /// Done by this actor: a token's name, or a user of this machine
+    /// Only events by this actor: a token name, or a user of this machine
     #[arg(long, value_name = "NAME")]
     pub actor: Option<String>,
-    /// At this time or later
+    /// Only events at or after this time
     #[arg(long, value_name = "TIME", value_parser = times::instant)]
     pub since: Option<Timestamp>,
-    /// Before this time
+    /// Only events before this time
     #[arg(long, value_name = "TIME", value_parser = times::instant)]
     pub before: Option<Timestamp>,
-    /// So many at most, 1 to 100
+    /// Maximum number of results, 1 to 100
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub limit: u32,
-    /// Where the page before ended: its `nextCursor`
+    /// Continue after a previous page: its `nextCursor`
     #[arg(long)]
     pub cursor: Option<String>,
 }
@@ -57,7 +57,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
     let page = app.connect(Access::Existing).await?.admin.operator_events(&filter).await?;
     app.screen.list(&page, |event| event.id.to_string(), || table(&page.data, app.screen.now()))?;
     if let Some(cursor) = page.next_cursor.as_ref().filter(|_| app.screen.format == Format::People) {
-        app.screen.note(&format!("there are more: add --cursor {cursor}"));
+        app.screen.note(&format!("more results: add --cursor {cursor}"));
     }
     Ok(Exit::Done)
 }
@@ -74,7 +74,7 @@ fn table(events: &[OperatorEvent], now: Timestamp) -> String {
             excerpt(&change(event), 80).into(),
         ]);
     }
-    table.render("No operator has done anything here yet.")
+    table.render("No operator events.")
 }
 
 /// What differs between before and after, in a line.

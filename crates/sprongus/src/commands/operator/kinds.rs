@@ -19,16 +19,16 @@ use crate::render::table::{Cell, Table};
 /// What to do with them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// The kinds that sprongus.toml declares, that have live runs, that workers serve, or that somebody paused
+    /// List kinds that are declared here, have live runs, are served by workers, or are paused
     List,
     /// Stop workers from starting runs of this kind; running ones continue
     Pause {
-        /// The kind
+        /// Name of the kind
         kind: Kind,
     },
     /// Let workers start runs of this kind again
     Resume {
-        /// The kind
+        /// Name of the kind
         kind: Kind,
     },
 }
@@ -106,7 +106,7 @@ fn table(lines: &[Line], app: &App) -> String {
             Cell::number(stats.running),
         ]);
     }
-    table.render("No kinds: none is declared here, has live runs or has been paused.")
+    table.render("No kinds: none are declared here, have live runs or have been paused.")
 }
 
 async fn set(app: &App, kind: &Kind, paused: bool) -> Outcome<()> {

@@ -13,12 +13,12 @@ use crate::render::table::Table;
 /// What to do with them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Make a project; the same again is no error
+    /// Create a project; succeeds if it already exists
     Create {
-        /// Its id, which you pick: lower-case letters, digits and -
+        /// Id, chosen by you: lower-case letters, digits and hyphens
         id: ProjectId,
     },
-    /// The projects there are
+    /// List projects
     List,
 }
 
@@ -42,7 +42,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
                     for project in &page.data {
                         table.row([project.id.as_str().into(), ago(project.created_at, now).into()]);
                     }
-                    table.render("no projects; make one with `sprongus projects create <id>`")
+                    table.render("no projects; create one with `sprongus projects create <id>`")
                 },
             )?;
         }

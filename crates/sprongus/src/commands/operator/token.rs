@@ -25,13 +25,13 @@ use crate::render::table::{Cell, Table};
 pub enum Command {
     /// Create a token. It is shown only once
     Create(CreateArgs),
-    /// The tokens of the workspace, newest first; never the token itself
+    /// List the workspace's tokens, newest first; the secrets are never shown
     List,
-    /// Revoke a token; asks first
+    /// Revoke a token; asks for confirmation
     Revoke {
-        /// Its id, as `token list` shows it
+        /// Token id, as shown by `token list`
         id: TokenId,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -40,16 +40,16 @@ pub enum Command {
 /// What the token is to allow.
 #[derive(Debug, clap::Args)]
 pub struct CreateArgs {
-    /// Who will use it; the actor of the events that it causes
+    /// Name of its user, recorded as the actor of events
     #[arg(long, value_name = "NAME")]
     pub name: String,
-    /// What it allows: runs:read, runs:write, runs:approve, runs:work, admin
+    /// Scopes: runs:read, runs:write, runs:approve, runs:work, admin
     #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', required = true)]
     pub scopes: Vec<Scope>,
-    /// A project that it is narrowed to; may repeat, otherwise all
+    /// Restrict the token to this project (repeatable; default: all projects)
     #[arg(long, value_name = "ID")]
     pub project: Vec<ProjectId>,
-    /// How long it lasts, such as 90d; otherwise for good
+    /// Expire after this long, such as 90d (default: never)
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub expires: Option<Duration>,
 }
@@ -74,7 +74,7 @@ async fn create(args: CreateArgs, app: &App) -> Outcome {
     // With --quiet the token alone: `export SPRONGUS_TOKEN=$(sprongus -q token create …)`.
     app.screen.answer(&made, made.secret.expose(), || format!("{}\n", made.secret.expose()))?;
     app.screen.note(&format!(
-        "token {} of {}; it is not shown again",
+        "created token {} for {}; it is not shown again",
         made.token.id,
         excerpt(&made.token.name, 64)
     ));
@@ -103,7 +103,7 @@ async fn list(app: &App) -> Outcome {
                     token.last_used_at.map_or_else(|| "never".to_owned(), |at| ago(at, now)).into(),
                 ]);
             }
-            table.render("no tokens; make one with `sprongus token create --name NAME --scopes runs:read`")
+            table.render("no tokens; create one with `sprongus token create --name NAME --scopes runs:read`")
         },
     )?;
     Ok(Exit::Done)
@@ -114,7 +114,7 @@ async fn revoke(id: TokenId, yes: bool, app: &App) -> Outcome {
     let token = known(admin.tokens().await?, id)?;
     let question = format!("revoke token {id} ({})?", excerpt(&token.name, 64));
     if !confirm::ask(app, &question, yes)? {
-        app.screen.note("nothing was changed");
+        app.screen.note("nothing changed");
         return Ok(Exit::Done);
     }
     let token = admin.revoke_token(id).await?;
@@ -124,7 +124,7 @@ async fn revoke(id: TokenId, yes: bool, app: &App) -> Outcome {
 
 fn known(tokens: Vec<Token>, id: TokenId) -> Result<Token> {
     tokens.into_iter().find(|token| token.id == id).ok_or_else(|| {
-        Error::not_found(format_args!("token: {id}")).with_hint("`sprongus token list` shows them")
+        Error::not_found(format_args!("token: {id}")).with_hint("list them with `sprongus token list`")
     })
 }
 

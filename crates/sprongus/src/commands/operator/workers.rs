@@ -16,11 +16,11 @@ use crate::render::table::{Cell, Table};
 /// What to do with them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// The workers seen in the last 15 seconds
+    /// List workers seen in the last 15 seconds
     List,
-    /// Tell a worker to stop claiming; it finishes what it is running
+    /// Stop a worker from claiming; it finishes its current runs
     Drain {
-        /// The worker
+        /// Worker id
         id: WorkerId,
     },
 }

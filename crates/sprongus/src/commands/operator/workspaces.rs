@@ -15,18 +15,18 @@ use crate::render::table::Table;
 /// What to do with them.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Make a workspace; the same again is no error
+    /// Create a workspace; succeeds if it already exists
     Create {
-        /// Its id, which you pick: lower-case letters, digits and -
+        /// Id, chosen by you: lower-case letters, digits and hyphens
         id: WorkspaceId,
     },
-    /// The workspaces there are
+    /// List workspaces
     List,
-    /// Delete a workspace and everything in it; asks for its name
+    /// Delete a workspace and everything in it; asks you to type its name
     Delete {
-        /// Which one
+        /// Workspace id
         id: WorkspaceId,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -62,7 +62,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
             let known = admin.workspaces().await?;
             let Some(workspace) = known.into_iter().find(|workspace| workspace.id == id) else {
                 return Err(Error::not_found(format_args!("workspace: {id}"))
-                    .with_hint("`sprongus workspaces list` shows those there are")
+                    .with_hint("list them with `sprongus workspaces list`")
                     .into());
             };
             let question = format!("This deletes workspace {id} and every run, project and event in it.");
@@ -71,7 +71,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
                 return Ok(Exit::Done);
             }
             admin.delete_workspace(&id).await?;
-            app.screen.answer(&workspace, id.as_str(), || format!("workspace {id} is gone\n"))?;
+            app.screen.answer(&workspace, id.as_str(), || format!("workspace {id} is deleted\n"))?;
         }
     }
     Ok(Exit::Done)

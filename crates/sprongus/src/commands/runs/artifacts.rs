@@ -23,13 +23,12 @@ use folder::Folder;
 /// Which run, and where to.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With --download a file that is there already is left alone: when it is the artifact the command says so \
-                        and goes on, when it is another one the command ends with 4."
+    after_help = "With --download, existing files are never overwritten: one that is identical to the artifact is reported as unchanged, any other ends the command with exit code 4."
 )]
 pub struct Args {
-    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    /// Run id, or six or more characters from its beginning or end, or @last
     pub id: RunRef,
-    /// Write the files below this folder, checked against their SHA-256, and print their paths
+    /// Download the files to this folder, verify their SHA-256, and print their paths
     #[arg(long, value_name = "DIR")]
     pub download: Option<PathBuf>,
 }
@@ -63,7 +62,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
 
 async fn fetch(app: &App, runs: &dyn Runs, artifacts: &[Artifact], into: PathBuf) -> Outcome<()> {
     if artifacts.is_empty() {
-        app.screen.note("the run keeps no artifacts");
+        app.screen.note("the run has no artifacts");
         return Ok(());
     }
     let folder = Folder::open(&into)?;

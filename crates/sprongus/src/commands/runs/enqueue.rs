@@ -37,55 +37,55 @@ pub struct Args {
     /// What the run does, such as script.pull
     #[arg(required_unless_present = "from", conflicts_with = "from")]
     pub kind: Option<String>,
-    /// The project it belongs to
+    /// Project it belongs to
     #[arg(long, value_name = "ID")]
     pub project: Option<String>,
-    /// What it works on: JSON, or @ and a file that holds it
+    /// Input: JSON, or @ and the name of a JSON file
     #[arg(long, value_name = "JSON|@FILE", allow_hyphen_values = true)]
     pub input: Option<String>,
     /// Read the input from stdin
     #[arg(long, conflicts_with = "input")]
     pub stdin: bool,
-    /// The same key and request again give the same run
+    /// Return the existing run if the same request was made with this key before
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
-    /// Executions allowed, 1 to 100; else what the kind declares, else 3
+    /// Maximum number of attempts, 1 to 100 (default: the kind's, else 3)
     #[arg(long, value_name = "N")]
     pub max_attempts: Option<u32>,
-    /// 0 to 100, higher first
+    /// Priority, 0 to 100; higher runs first
     #[arg(long, value_name = "N")]
     pub priority: Option<u32>,
-    /// Not before this time
+    /// Do not start before this time
     #[arg(long, value_name = "TIME", value_parser = times::instant, conflicts_with = "delay")]
     pub run_at: Option<Timestamp>,
-    /// Not before this long from now, such as 30s or 1h30m
+    /// Do not start before this much time has passed, such as 30s or 1h30m
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub delay: Option<Duration>,
-    /// Still unstarted at this time, it fails
+    /// Fail the run if it has not started by this time
     #[arg(long, value_name = "TIME", value_parser = times::instant)]
     pub expire_at: Option<Timestamp>,
-    /// The agent task it is made for
+    /// Agent task it belongs to
     #[arg(long, value_name = "ID")]
     pub agent_task: Option<String>,
-    /// A short pair to find it by; up to 16
+    /// Tag for filtering (repeatable, up to 16)
     #[arg(long, value_name = "K=V", value_parser = tag)]
     pub tag: Vec<(String, String)>,
-    /// Follow it to its end, and exit as it ended
+    /// Follow the run until it ends, and exit with its outcome
     #[arg(long)]
     pub wait: bool,
-    /// Stop following after this long; the run goes on
+    /// Stop following after this long; the run continues
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub timeout: Option<Duration>,
-    /// How long a server that does not answer is asked again; 5m unless said otherwise
+    /// How long to keep retrying when the server does not respond (default: 5m)
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub patience: Option<Duration>,
-    /// Execute it here too, and follow it to its end
+    /// Execute the run here, and follow it until it ends
     #[arg(long)]
     pub work: bool,
-    /// Inside a run: hand it to that run's worker, which enqueues it
+    /// Inside a run: let that run's worker enqueue this one
     #[arg(long, conflicts_with_all = ["wait", "work", "timeout", "patience"])]
     pub child: bool,
-    /// Many requests, one JSON object a line; - for stdin
+    /// Enqueue many: a file with one JSON request per line, or - for stdin
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = [
         "project", "input", "stdin", "idempotency_key", "max_attempts", "priority", "run_at", "delay", "expire_at",
         "agent_task", "tag", "wait", "work", "child",
@@ -98,7 +98,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let declaration = app.usable_declaration()?;
     if (args.timeout.is_some() || args.patience.is_some()) && !args.wait && !args.work {
         let option = if args.timeout.is_some() { "--timeout" } else { "--patience" };
-        return Err(Error::validation(format!("{option}: there is nothing to wait for"))
+        return Err(Error::validation(format!("{option}: only valid with --wait or --work"))
             .with_hint("add --wait")
             .into());
     }
@@ -118,7 +118,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let Enqueued { run, outcome } = runs.enqueue_one(request).await?;
     run_ref::remember(&app.around, run.id);
     if outcome == Enqueue::Existing {
-        app.screen.note("the same request was enqueued before under this key; this is its run");
+        app.screen.note("this request was already enqueued with this key; showing its run");
     }
     if !args.wait && !args.work {
         app.screen.answer(&run, &run.id.to_string(), || line(&run))?;
@@ -208,7 +208,7 @@ async fn many(requests: Vec<NewRun>, declaration: Option<&Declaration>, app: &Ap
         latest = answers.into_iter().next_back();
     }
     if app.screen.format == Format::People {
-        let before = if found > 0 { format!(", {found} were there before") } else { String::new() };
+        let before = if found > 0 { format!(", {found} already existed") } else { String::new() };
         app.screen.text(&format!("enqueued {}{before}\n", plural(made, "run")))?;
     }
     if let Some(run) = latest {
@@ -236,6 +236,6 @@ async fn enqueue_batch(
             fault::tell(&app.screen, &told);
         }
     }
-    app.screen.note(&format!("enqueued before this: {before}"));
+    app.screen.note(&format!("already enqueued: {before}"));
     Ok(None)
 }

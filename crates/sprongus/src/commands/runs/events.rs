@@ -13,9 +13,9 @@ use crate::render::screen::Format;
 /// Which run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    /// Run id, or six or more characters from its beginning or end, or @last
     pub id: RunRef,
-    /// Only what came after this `seq`
+    /// Only entries after this `seq`
     #[arg(long, default_value_t = 0)]
     pub after: u64,
 }

@@ -15,10 +15,10 @@ use crate::render::screen::Format;
 pub struct Args {
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// So many at most, 1 to 100
+    /// Maximum number of results, 1 to 100
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub limit: u32,
-    /// Where the page before ended: its `nextCursor`
+    /// Continue after a previous page: its `nextCursor`
     #[arg(long)]
     pub cursor: Option<String>,
 }
@@ -30,7 +30,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let page = runs.list(&filter).await?;
     app.screen.list(&page, |run| run.id.to_string(), || table(&page.data, app.screen.now()))?;
     if let Some(cursor) = page.next_cursor.as_ref().filter(|_| app.screen.format == Format::People) {
-        app.screen.note(&format!("there are more: add --cursor {cursor}"));
+        app.screen.note(&format!("more results: add --cursor {cursor}"));
     }
     Ok(Exit::Done)
 }

@@ -21,21 +21,21 @@ use crate::render::screen::Format;
 /// Which run, and which part of its log.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    /// Run id, or six or more characters from its beginning or end, or @last
     pub id: RunRef,
-    /// Only what came after this `seq`
+    /// Only entries after this `seq`
     #[arg(long, default_value_t = 0)]
     pub after: u64,
-    /// Only of this step
+    /// Only lines of this step
     #[arg(long, value_name = "NAME")]
     pub step: Option<String>,
-    /// Only of this attempt
+    /// Only lines of this attempt
     #[arg(long, value_name = "N")]
     pub attempt: Option<u32>,
-    /// Only the last lines of what is there
+    /// Only the last N lines
     #[arg(long, value_name = "N")]
     pub tail: Option<usize>,
-    /// Go on with what is printed from now on, until the run ends
+    /// Keep printing new lines until the run ends
     #[arg(short, long)]
     pub follow: bool,
     /// With --follow: how long a server that does not answer is asked again; 5m unless said otherwise

@@ -16,7 +16,7 @@ use crate::exit::failure::Outcome;
 /// How.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Count them, kind by kind, and take none
+    /// Show how many would be deleted, by kind, without deleting any
     #[arg(long)]
     pub dry_run: bool,
     /// Take them even where the clock may be wrong; do not ask
@@ -46,7 +46,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
         answer => answer?,
     };
     app.screen.answer(&pruned, "", || {
-        let verb = if args.dry_run { "would take" } else { "took" };
+        let verb = if args.dry_run { "would delete" } else { "deleted" };
         let mut text = format!("{verb} {}\n", counts(&pruned.runs));
         for (kind, states) in &pruned.kinds {
             text.push_str(&format!("  {kind}: {}\n", counts(states)));

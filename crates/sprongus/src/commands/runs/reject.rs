@@ -11,12 +11,12 @@ use crate::exit::failure::Outcome;
 /// Which run, and why not.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    /// Run id, or six or more characters from its beginning or end, or @last
     pub id: RunRef,
-    /// Why; it becomes the run's error
+    /// Reason, recorded as the run's error
     #[arg(long)]
     pub reason: String,
-    /// The gate's step, if not the one it waits at now
+    /// Step of the gate (default: the one the run is waiting at)
     #[arg(long, value_name = "STEP-ID")]
     pub step: Option<StepId>,
 }

@@ -9,7 +9,7 @@ use crate::render::stats::block;
 /// How.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Make the figures over time anew first, from the events that are there; beside the database alone
+    /// First rebuild the figures over time from the stored events; not through a server
     #[arg(long)]
     pub rebuild: bool,
 }
@@ -20,7 +20,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     if args.rebuild {
         let (service, caller) = connection.service()?;
         service.rebuild_figures(caller).await?;
-        app.screen.note("the figures over time were made anew");
+        app.screen.note("rebuilt the figures over time");
     }
     let stats = connection.runs.stats().await?;
     app.screen.answer(&stats, "", || block(&stats))?;

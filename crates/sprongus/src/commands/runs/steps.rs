@@ -12,7 +12,7 @@ use crate::render::steps::table;
 /// Which run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    /// Run id, or six or more characters from its beginning or end, or @last
     pub id: RunRef,
 }
 

@@ -16,12 +16,12 @@ use crate::render::screen::Format;
 /// Which run, and for how long.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run: its id, six or more characters of the id's beginning or end, or @last
+    /// Run id, or six or more characters from its beginning or end, or @last
     pub id: RunRef,
-    /// Stop following after this long; the run goes on
+    /// Stop following after this long; the run continues
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub timeout: Option<Duration>,
-    /// How long a server that does not answer is asked again; 5m unless said otherwise
+    /// How long to keep retrying when the server does not respond (default: 5m)
     #[arg(long, value_name = "DURATION", value_parser = times::span)]
     pub patience: Option<Duration>,
 }

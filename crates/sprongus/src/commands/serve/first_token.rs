@@ -33,9 +33,9 @@ pub async fn offer(app: &App, service: &RunsService, place: &Place, url: &str, i
     let new = NewToken { name, scopes: Scope::ALL.to_vec(), projects: None, expires_in: None };
     let made = admin.create_token(new).await?;
     credentials::write_private(&file, &format!("{}\n", made.secret.expose()))?;
-    app.screen.note_now(&format!("the first token, for everything in workspace default: {}", file.display()));
+    app.screen.note_now(&format!("first token, with all scopes in workspace default: {}", file.display()));
     if is_local && introduce(app, url, &made.secret) {
-        app.screen.note_now(&format!("`sprongus --remote {url} runs list` uses it here"));
+        app.screen.note_now(&format!("on this machine, `sprongus --remote {url} runs list` uses it"));
     }
     Ok(())
 }
@@ -44,7 +44,7 @@ pub async fn offer(app: &App, service: &RunsService, place: &Place, url: &str, i
 fn introduce(app: &App, url: &str, secret: &TokenSecret) -> bool {
     let kept = credentials::keep(&app.around, url, secret);
     if let Err(error) = &kept {
-        app.screen.note_now(&format!("commands here do not know the token by themselves: {error}"));
+        app.screen.note_now(&format!("could not store the token for local commands: {error}"));
     }
     kept.is_ok()
 }

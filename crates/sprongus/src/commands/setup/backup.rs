@@ -33,7 +33,7 @@ const PASSES: u32 = 3;
 /// Where to.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder to make; if it is there already, it must be empty
+    /// Folder to create; if it exists, it must be empty
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
 }
@@ -92,8 +92,8 @@ struct Copy {
 pub async fn run(args: Args, app: &App) -> Outcome {
     let place = connect::choose(&app.wish(), &app.around, Access::Existing)?;
     if let Target::Server(_) = &place.target {
-        return Err(Error::validation("a backup is made of the database itself, not through a server")
-            .with_hint("run it on the machine that has the database, with --db")
+        return Err(Error::validation("cannot back up through a server")
+            .with_hint("run it on the database's machine, with --db")
             .into());
     }
     let keeping = connect::artifacts::choose(&place.target, &app.around)?;
@@ -120,7 +120,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let mut left_out =
         vec!["secrets (.sprongus/secrets)", "the first server's token (runs.db.token)", "sprongus.toml"];
     if root.is_none() {
-        left_out.push("artifacts: they are in a bucket, which has backups of its own");
+        left_out.push("artifacts: they are in a bucket; back it up separately");
     }
     let manifest = Manifest {
         format: 1,
@@ -160,8 +160,7 @@ fn tell(app: &App, folder: &Path, manifest: &Manifest) -> Outcome {
     let (missing, damaged) = (&manifest.artifacts.missing, &manifest.artifacts.damaged);
     for (what, locations) in [("missing", missing), ("damaged", damaged)] {
         if let Some(first) = locations.first() {
-            app.screen
-                .note(&format!("artifacts whose bytes are {what}: {}, such as {first}", locations.len()));
+            app.screen.note(&format!("{what} artifacts: {}, such as {first}", locations.len()));
         }
     }
     Ok(if missing.is_empty() && damaged.is_empty() { Exit::Done } else { Exit::Fault })
@@ -171,7 +170,7 @@ fn tell(app: &App, folder: &Path, manifest: &Manifest) -> Outcome {
 /// file is copied once more: the next copy does not refer to them.
 async fn copy(target: &Target, file: &Path, root: Option<&Path>, to: &Path) -> Result<(Copy, Kept)> {
     match target {
-        Target::Server(_) => Err(Error::internal("a server is no database")),
+        Target::Server(_) => Err(Error::internal("a server is not a database")),
         Target::Postgres(url) => {
             let snapshot = sprongus_postgres::snapshot(url, dump::SCHEMA).await?;
             dump::write(url, &snapshot.id, file).await?;

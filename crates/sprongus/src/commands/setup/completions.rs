@@ -14,7 +14,7 @@ use crate::exit::failure::Outcome;
     after_help = "For example: sprongus completions bash > ~/.local/share/bash-completion/completions/sprongus"
 )]
 pub struct Args {
-    /// The shell
+    /// Shell to generate completions for
     pub shell: Shell,
 }
 

@@ -21,7 +21,7 @@ use finding::{Finding, Findings};
 /// How thoroughly.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Read the whole database and every artifact, and check that nothing is damaged or missing; nothing else is looked at
+    /// Only read the whole database and every artifact, to check that nothing is damaged or missing
     #[arg(long)]
     pub integrity: bool,
 }
@@ -59,7 +59,7 @@ fn tell(findings: &Findings, app: &App) -> Outcome {
 
 fn declaration(app: &App, findings: &mut Findings) -> Option<Declaration> {
     let Some(path) = find_upward(&app.around.folder) else {
-        findings.add(Finding::fine("sprongus.toml", "none here or above; `sprongus init` writes one"));
+        findings.add(Finding::fine("sprongus.toml", "none here or above; create one with `sprongus init`"));
         return None;
     };
     if let Some(doubt) = trust::doubt(&path, &app.around) {
@@ -69,7 +69,7 @@ fn declaration(app: &App, findings: &mut Findings) -> Option<Declaration> {
         Ok(declaration) => {
             let kinds = declaration.kinds.len();
             findings.add(Finding::fine("sprongus.toml", format!("{}, {kinds} kinds", path.display())));
-            let remedy = "an input is data, and must not become part of a program";
+            let remedy = "pass input as data, not as part of a program";
             findings.extend(
                 declaration
                     .warnings()
@@ -82,11 +82,7 @@ fn declaration(app: &App, findings: &mut Findings) -> Option<Declaration> {
             Some(declaration)
         }
         Err(fault) => {
-            findings.add(Finding::wrong(
-                "sprongus.toml",
-                fault.to_string(),
-                "correct the file where it says",
-            ));
+            findings.add(Finding::wrong("sprongus.toml", fault.to_string(), "fix the file at that place"));
             None
         }
     }

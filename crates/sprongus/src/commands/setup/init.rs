@@ -29,7 +29,7 @@ pub fn run(_: &Args, app: &App) -> Outcome {
     let made = serde_json::json!({"path": path.display().to_string()});
     app.screen.answer(&made, "", || {
         format!(
-            "wrote {FILE_NAME}, and {IGNORED} into .gitignore\n\
+            "created {FILE_NAME} and added {IGNORED} to .gitignore\n\
              try it: sprongus runs enqueue hello --input '{{\"name\": \"Ada\"}}' --work\n"
         )
     })?;
@@ -43,8 +43,8 @@ fn write_new(path: &Path) -> Result<()> {
         if error.kind() != io::ErrorKind::AlreadyExists {
             return cannot_write(path, &error);
         }
-        Error::new(ErrorCode::Conflict, format!("{FILE_NAME} is there already: {}", path.display()))
-            .with_hint("edit it, or move it away first; `sprongus doctor` checks it")
+        Error::new(ErrorCode::Conflict, format!("{FILE_NAME} already exists: {}", path.display()))
+            .with_hint("edit it, or move it away first; check it with `sprongus doctor`")
     })
 }
 
@@ -66,7 +66,7 @@ fn ignore(path: &Path) -> Result<()> {
 
 fn cannot_write(path: &Path, error: &io::Error) -> Error {
     Error::new(ErrorCode::Unavailable, format!("cannot write {}: {error}", path.display()))
-        .with_hint("check the permissions of the folder")
+        .with_hint("check the folder's permissions")
 }
 
 #[cfg(test)]

@@ -17,9 +17,11 @@ const LONGEST: u64 = 4_096;
 
 /// Which server.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The token is read from stdin, without echo on a terminal, and stored for you alone.")]
+#[command(
+    after_help = "The token is read from stdin, without echo on a terminal, and stored so that only you can read it."
+)]
 pub struct Args {
-    /// The server; otherwise that of --remote or SPRONGUS_API_URL, else http://localhost:3000
+    /// Server URL (default: --remote, else SPRONGUS_API_URL, else http://localhost:3000)
     #[arg(value_name = "URL", conflicts_with = "remote")]
     pub url: Option<String>,
 }
@@ -37,7 +39,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let path = credentials::keep(&app.around, url, &secret)?;
     app.screen.answer(&token, &token.id.to_string(), || {
         let scopes = token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ");
-        format!("{url}: {} in workspace {}, may {scopes}\n", token.name, token.workspace_id)
+        format!("{url}: {} in workspace {}, scopes: {scopes}\n", token.name, token.workspace_id)
     })?;
     app.screen.note(&format!("stored in {}", path.display()));
     Ok(Exit::Done)
@@ -62,7 +64,7 @@ fn read(app: &App, url: &str) -> Result<TokenSecret> {
         stdin.lock().take(LONGEST).read_line(&mut line).map_err(cannot)?;
     }
     TokenSecret::parse(line.trim()).map_err(|_| {
-        Error::validation("what was given is no token: mistyped, or cut")
-            .with_hint("`sprongus token create` on the server's machine makes one")
+        Error::validation("not a valid token: mistyped or truncated")
+            .with_hint("create one with `sprongus token create` on the server's machine")
     })
 }

@@ -15,13 +15,13 @@ use crate::exit::failure::Outcome;
 /// Which pages.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "For example: sprongus man runs enqueue | man -l -, or sprongus man --dir ~/.local/share/man/man1"
+    after_help = "Examples: sprongus man runs enqueue | man -l -, or sprongus man --dir ~/.local/share/man/man1"
 )]
 pub struct Args {
-    /// The command whose page is printed; without one, the page of the program
+    /// Command to print the page for (default: sprongus itself)
     #[arg(value_name = "COMMAND")]
     pub command: Vec<String>,
-    /// Write the pages of all commands into this folder, which is made
+    /// Write the pages of all commands to this folder, created if missing
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     pub dir: Option<PathBuf>,
 }
@@ -40,7 +40,8 @@ pub fn run(args: &Args, app: &App) -> Outcome {
         None => {
             let mut page = Vec::new();
             let man = page_of(named(&program, &args.command)?);
-            man.render(&mut page).map_err(|error| Error::internal(format!("no page: {error}")))?;
+            man.render(&mut page)
+                .map_err(|error| Error::internal(format!("cannot generate the page: {error}")))?;
             app.screen.text(&String::from_utf8_lossy(&page))?;
         }
     }
@@ -57,8 +58,8 @@ fn program() -> clap::Command {
 fn named<'a>(program: &'a clap::Command, words: &[String]) -> Result<&'a clap::Command> {
     words.iter().try_fold(program, |command, word| {
         command.find_subcommand(word).ok_or_else(|| {
-            let message = format!("no such command of {}: {}", command.get_name(), excerpt(word, 64));
-            Error::new(ErrorCode::NotFound, message).with_hint("`sprongus help` lists the commands")
+            let message = format!("no such command in {}: {}", command.get_name(), excerpt(word, 64));
+            Error::new(ErrorCode::NotFound, message).with_hint("run `sprongus help` for a list of commands")
         })
     })
 }
@@ -76,6 +77,6 @@ fn page_of(command: &clap::Command) -> Man {
 }
 
 fn unwritable(folder: &Path, error: &std::io::Error) -> Error {
-    Error::validation(format!("no page can be written there: {}: {error}", folder.display()))
-        .with_hint("name a folder that you may write with --dir")
+    Error::validation(format!("cannot write the page: {}: {error}", folder.display()))
+        .with_hint("use --dir with a folder you can write to")
 }

@@ -11,10 +11,10 @@ use crate::render::screen::Format;
 /// How.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print what would be done, as SQL, and do nothing
+    /// Print the SQL without running it
     #[arg(long)]
     pub dry_run: bool,
-    /// Grant this Postgres role what a server needs
+    /// Grant this Postgres role the permissions a server needs
     #[arg(long, value_name = "ROLE")]
     pub role: Option<String>,
 }
@@ -43,7 +43,8 @@ pub async fn run(args: &Args, app: &App) -> Outcome {
         app.screen.note("the schema is up to date");
     }
     if let Some(role) = role.filter(|_| !args.dry_run) {
-        app.screen.note(&format!("{} may do what a server needs", sprongus_core::text::printable(role)));
+        app.screen
+            .note(&format!("{} has the permissions a server needs", sprongus_core::text::printable(role)));
     }
     for migration in &migrations {
         let title = format!("{:04} {}", migration.number, migration.name);

@@ -50,7 +50,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
         // Read to its end whoever waits.
         let reading = tokio::spawn(self.next(read));
         let joined = |read: std::result::Result<_, _>| {
-            read.unwrap_or_else(|error| Err(Error::internal("a read was broken off").with_source(error)))
+            read.unwrap_or_else(|error| Err(Error::internal("a read was interrupted").with_source(error)))
         };
         match old {
             None => joined(reading.await),

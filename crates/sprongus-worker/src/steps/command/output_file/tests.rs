@@ -87,7 +87,7 @@ fn takes_a_mebibyte_and_says_so() {
     assert_eq!(faults(&scene.file.poll()).len(), 0);
     let outputs = scene.file.finish().1;
     assert_eq!(outputs.progress, Some(1));
-    assert!(outputs.lost.unwrap().contains("more than 1 MiB"));
+    assert!(outputs.lost.unwrap().contains("larger than 1 MiB"));
 }
 
 #[test]
@@ -107,9 +107,9 @@ fn nothing_in_the_files_place_misleads_it() {
     std::fs::remove_file(scene.file.path()).unwrap();
     let made = std::process::Command::new("mkfifo").arg(scene.file.path()).status().unwrap();
     assert!(made.success());
-    assert_eq!(faults(&scene.file.poll()), ["$SPRONGUS_OUTPUT: is no regular file any more"]);
+    assert_eq!(faults(&scene.file.poll()), ["$SPRONGUS_OUTPUT: is no longer a regular file"]);
     let outputs = scene.file.finish().1;
-    assert_eq!((outputs.progress, outputs.lost.as_deref()), (Some(1), Some("is no regular file any more")));
+    assert_eq!((outputs.progress, outputs.lost.as_deref()), (Some(1), Some("is no longer a regular file")));
 }
 
 #[test]

@@ -32,9 +32,9 @@ pub async fn fetch(runs: &dyn Runs, artifact: &Artifact, folder: &Folder) -> Res
     if size != kept.size || hexadecimal(hash) != kept.sha256 {
         return Err(Error::new(
             ErrorCode::Unavailable,
-            format!("what came is not what was kept: {}", artifact.name),
+            format!("the download does not match the stored artifact: {}", artifact.name),
         )
-        .with_hint("download it again; if that does not help, its bytes are damaged where they are kept"));
+        .with_hint("download it again; if that does not help, the stored file is damaged"));
     }
     draft.finish().map(|()| false)
 }
@@ -61,7 +61,7 @@ fn hexadecimal(hash: Sha256) -> String {
 /// A stream's error may be one of ours, that says more.
 fn broken(artifact: &Artifact, error: io::Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(|error| {
-        Error::new(ErrorCode::Unavailable, format!("the download broke off: {}", artifact.name))
+        Error::new(ErrorCode::Unavailable, format!("the download was interrupted: {}", artifact.name))
             .with_source(error)
     })
 }

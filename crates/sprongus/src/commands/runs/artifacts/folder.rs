@@ -92,8 +92,8 @@ impl Slot {
 
     /// That the name is taken by something else than the artifact.
     pub fn taken(&self) -> Error {
-        Error::new(ErrorCode::Conflict, format!("something else is there: {}", self.shown))
-            .with_hint("move it away, or download into another folder")
+        Error::new(ErrorCode::Conflict, format!("something else already exists there: {}", self.shown))
+            .with_hint("move it away, or download to another folder")
     }
 
     /// A file to write.
@@ -145,11 +145,11 @@ fn refused(verb: &str, shown: &str, error: &io::Error) -> Error {
         .any(|of| error.raw_os_error() == Some(of.raw_os_error()));
     let error = io::Error::from(error.kind());
     if in_the_way {
-        return Error::new(ErrorCode::Conflict, format!("a file or a link stands in the way of {shown}"))
-            .with_hint("move it away, or download into another folder");
+        return Error::new(ErrorCode::Conflict, format!("a file or link is in the way of {shown}"))
+            .with_hint("move it away, or download to another folder");
     }
     Error::new(ErrorCode::Unavailable, format!("cannot {verb} {shown}: {error}"))
-        .with_hint("look at the folder's permissions and the space on its disk")
+        .with_hint("check the folder's permissions and free disk space")
 }
 
 #[cfg(test)]

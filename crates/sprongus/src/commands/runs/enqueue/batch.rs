@@ -45,7 +45,7 @@ fn read_lines(mut source: impl BufRead, declaration: Option<&Declaration>) -> Re
         }
         total += read as u64;
         if read as u64 > LONGEST_LINE || total > MOST_BYTES {
-            let message = format!("line {number}: a line is at most 2 MiB, and all together 256 MiB");
+            let message = format!("line {number}: too large: at most 2 MiB per line and 256 MiB in total");
             return Err(Error::new(ErrorCode::PayloadTooLarge, message).with_hint("split the file"));
         }
         if line.trim_ascii().is_empty() {
@@ -83,7 +83,7 @@ mod tests {
     fn a_bad_line_is_named_and_nothing_is_answered() {
         let lines = "{\"kind\": \"a\"}\n\n{\"kind\": \"a\", \"prio\": 1}\n";
         let error = read_lines(lines.as_bytes(), None).unwrap_err();
-        assert_eq!(error.message(), "line 3: no request has a field prio");
+        assert_eq!(error.message(), "line 3: unknown field: prio");
         for bad in ["[]", "{\"kind\": 1}", "{", "{\"kind\": \"a\", \"priority\": -1}", "{\"kind\": \"../x\"}"]
         {
             let error = read_lines(bad.as_bytes(), None).unwrap_err();

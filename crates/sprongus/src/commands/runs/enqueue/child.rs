@@ -20,16 +20,16 @@ use crate::exit::failure::Outcome;
 /// `validation` outside of a run, and for a request that would be refused; `payload_too_large` when the file has no room for it.
 pub fn hand_over(mut run: NewRun, app: &App) -> Outcome {
     let Some(output) = app.around.run.as_ref().and_then(|run| run.output.as_deref()) else {
-        let error = Error::validation("--child: this is not the command of a run");
+        let error = Error::validation("--child: not inside a run");
         return Err(error
-            .with_hint("leave out --child; it hands a run to the worker that runs this command")
+            .with_hint("remove --child; it hands a run to the worker that runs this command")
             .into());
     };
     if app.globals.db.is_some() || app.globals.remote.is_some() {
         let error = Error::validation(
-            "--child hands the run to this worker, which enqueues it where its own runs are",
+            "--child cannot be used with --db or --remote: the run goes to this worker's own database",
         );
-        return Err(error.with_hint("leave out --db and --remote, or --child").into());
+        return Err(error.with_hint("remove --db and --remote, or --child").into());
     }
     let id = *run.id.get_or_insert_with(RunId::default);
     // The worker's store asks again; here whoever runs the command is told.
@@ -43,14 +43,14 @@ pub fn hand_over(mut run: NewRun, app: &App) -> Outcome {
 /// In one write, so that lines of several commands do not mix.
 fn append(output: &Path, line: &str) -> Result<()> {
     let failed = |error: std::io::Error| {
-        let message = format!("$SPRONGUS_OUTPUT cannot be written: {error}");
+        let message = format!("cannot write $SPRONGUS_OUTPUT: {error}");
         Error::new(ErrorCode::Unavailable, message)
-            .with_hint("the worker makes the file; it must not be removed")
+            .with_hint("the worker creates this file; do not remove it")
     };
     let mut file = OpenOptions::new().append(true).open(output).map_err(failed)?;
     let there = file.metadata().map_err(failed)?.len();
     if there + line.len() as u64 >= LARGEST_OUTPUT_FILE as u64 {
-        let message = "$SPRONGUS_OUTPUT has no room for it: 1 MiB is the most that a step may report";
+        let message = "$SPRONGUS_OUTPUT is full: a step may report at most 1 MiB";
         return Err(Error::new(ErrorCode::PayloadTooLarge, message)
             .with_hint("pass large inputs by reference, or enqueue from several steps"));
     }

@@ -29,5 +29,5 @@ pub fn apply(declaration: Option<&Declaration>, run: &mut NewRun) -> Result<()> 
         pointer: format!("/input{}", violation.pointer),
     });
     Err(Error::invalid_fields(fields.collect())
-        .with_hint(format!("the input has to meet {}", schema.path().display())))
+        .with_hint(format!("the input must match {}", schema.path().display())))
 }

@@ -19,13 +19,13 @@ use crate::render::screen::Format;
 /// Ids, or filters.
 #[derive(Debug, clap::Args)]
 pub struct ChosenArgs {
-    /// The runs, by id as in `runs status`; or name them by filters
+    /// Run ids, as in `runs status`; or use filters
     #[arg(conflicts_with_all = ["project", "state", "kind", "agent_task", "tag", "since", "before", "waiting"])]
     pub ids: Vec<RunRef>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
-    /// Show which runs it would be, and change nothing
+    /// Show the matching runs without changing them
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
@@ -84,7 +84,7 @@ pub async fn choose(args: &ChosenArgs, app: &App, runs: &dyn Runs, verb: &Verb) 
         for run in &found {
             app.screen.answer(run, &run.id.to_string(), || line(run))?;
         }
-        app.screen.note(&format!("{}; nothing was changed", plural(found.len(), "run")));
+        app.screen.note(&format!("{}; nothing changed", plural(found.len(), "run")));
         return Ok(None);
     }
     let question = match found.as_slice() {
@@ -96,7 +96,7 @@ pub async fn choose(args: &ChosenArgs, app: &App, runs: &dyn Runs, verb: &Verb) 
         many => format!("{} {}?", verb.name, plural(many.len(), "run")),
     };
     if !confirm::ask(app, &question, args.yes)? {
-        app.screen.note("nothing was changed");
+        app.screen.note("nothing changed");
         return Ok(None);
     }
     Ok(Some(found))
@@ -140,7 +140,7 @@ impl<'a> Report<'a> {
         if self.passed_over > 0 && self.app.screen.format == Format::People {
             self.app
                 .screen
-                .note(&format!("{} had changed state in the meantime", plural(self.passed_over, "run")));
+                .note(&format!("skipped {}: state changed in the meantime", plural(self.passed_over, "run")));
         }
         self.exit
     }

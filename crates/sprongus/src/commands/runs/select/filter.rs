@@ -13,28 +13,28 @@ use crate::cli::times;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
-    /// Of this project
+    /// Only runs of this project
     #[arg(long, value_name = "ID")]
     pub project: Option<ProjectId>,
-    /// In this state: queued, running, succeeded, failed or canceled; may repeat
+    /// Only runs in this state: queued, running, succeeded, failed or canceled (repeatable)
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     pub state: Vec<State>,
-    /// Queued, and waiting for this: gate, time, kind_paused or worker
+    /// Only queued runs waiting for this: gate, time, kind_paused or worker
     #[arg(long, value_name = "REASON")]
     pub waiting: Option<Reason>,
-    /// Of this kind; may repeat
+    /// Only runs of this kind (repeatable)
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub kind: Vec<Kind>,
-    /// Made for this agent task
+    /// Only runs of this agent task
     #[arg(long, value_name = "ID")]
     pub agent_task: Option<AgentTaskId>,
-    /// With this tag; may repeat, and all must be there
+    /// Only runs with this tag (repeatable; all must match)
     #[arg(long, value_name = "K=V", value_parser = tag)]
     pub tag: Vec<(String, String)>,
-    /// Enqueued at this time or later
+    /// Only runs enqueued at or after this time
     #[arg(long, value_name = "TIME", value_parser = times::instant)]
     pub since: Option<Timestamp>,
-    /// Enqueued before this time
+    /// Only runs enqueued before this time
     #[arg(long, value_name = "TIME", value_parser = times::instant)]
     pub before: Option<Timestamp>,
 }
@@ -70,7 +70,7 @@ pub fn tag(text: &str) -> Result<(String, String)> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         Some(_) | None => {
             let shown = sprongus_core::text::excerpt(text, 64);
-            Err(Error::validation(format!("not a tag: {shown}")).with_hint("a tag is NAME=VALUE"))
+            Err(Error::validation(format!("not a tag: {shown}")).with_hint("use NAME=VALUE"))
         }
     }
 }

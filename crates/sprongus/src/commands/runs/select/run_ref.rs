@@ -72,8 +72,8 @@ async fn find(runs: &dyn Runs, part: &IdPart) -> Result<RunId> {
         [] => Err(Error::not_found(format_args!("run: {part}"))),
         [id] => Ok(*id),
         [one, other, ..] => {
-            Err(Error::validation(format!("{part} fits several runs, such as {one} and {other}"))
-                .with_hint("add characters; those at the end of an id tell runs apart best"))
+            Err(Error::validation(format!("{part} matches several runs, such as {one} and {other}"))
+                .with_hint("add characters; the end of an id is more distinctive"))
         }
     }
 }
@@ -85,8 +85,7 @@ fn place(around: &Environment) -> Option<PathBuf> {
 fn last(around: &Environment) -> Result<RunId> {
     let text = place(around).and_then(|path| fs::read_to_string(path).ok());
     text.and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
-        Error::validation("there is no last run: you have not enqueued any yet")
-            .with_hint("name the run by its id")
+        Error::validation("no last run: you have not enqueued any yet").with_hint("use the run's id")
     })
 }
 

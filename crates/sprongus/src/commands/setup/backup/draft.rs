@@ -17,7 +17,7 @@ pub struct Draft {
 /// What could not be done with a file.
 pub fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
     Error::new(ErrorCode::Unavailable, format!("cannot {what} {}: {}", path.display(), error.kind()))
-        .with_hint("check the permissions of the folder, and the space on its disk")
+        .with_hint("check the folder's permissions and free disk space")
         .with_source(error.to_string())
 }
 
@@ -39,15 +39,14 @@ impl Draft {
             Ok(mut entries) => {
                 if entries.next().is_some() {
                     let message = format!("the folder is not empty: {}", folder.display());
-                    return Err(Error::new(ErrorCode::Conflict, message).with_hint("name a new folder"));
+                    return Err(Error::new(ErrorCode::Conflict, message).with_hint("use a new folder"));
                 }
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(failed("read", folder, &error)),
         }
         let name = folder.file_name().ok_or_else(|| {
-            Error::validation("the backup needs a folder with a name")
-                .with_hint("name a new folder, such as backup")
+            Error::validation("the backup needs a named folder").with_hint("use a new folder, such as backup")
         })?;
         let mut partial = name.to_owned();
         partial.push(".partial");
@@ -58,9 +57,10 @@ impl Draft {
         match DirBuilder::new().mode(0o700).create(&partial) {
             Ok(()) => Ok(Self { folder: folder.to_owned(), partial, is_finished: false }),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let message = format!("another backup is being made, or was cut off: {}", partial.display());
+                let message =
+                    format!("another backup is in progress or was interrupted: {}", partial.display());
                 Err(Error::new(ErrorCode::Conflict, message)
-                    .with_hint("remove that folder if none is running"))
+                    .with_hint("remove that folder if no backup is running"))
             }
             Err(error) => Err(failed("make", &partial, &error)),
         }

@@ -33,23 +33,18 @@ pub async fn write(url: &str, snapshot: &str, file: &Path) -> Result<()> {
     let running = program.spawn().map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             return Error::new(ErrorCode::Unavailable, "pg_dump is not on the PATH").with_hint(
-                "install Postgres' client programs, of the server's version or later (Debian: postgresql-client)",
+                "install the Postgres client programs, at the server's version or later (Debian: postgresql-client)",
             );
         }
-        Error::new(ErrorCode::Unavailable, "pg_dump cannot be started").with_source(error)
+        Error::new(ErrorCode::Unavailable, "cannot start pg_dump").with_source(error)
     })?;
     let ended = running.wait_with_output().await;
-    let ended = ended.map_err(|error| Error::internal("pg_dump cannot be waited for").with_source(error))?;
+    let ended = ended.map_err(|error| Error::internal("cannot wait for pg_dump").with_source(error))?;
     if ended.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&ended.stderr);
     let said = said.lines().find(|line| line.contains("error")).or(said.lines().last()).unwrap_or_default();
-    Err(Error::new(
-        ErrorCode::Unavailable,
-        format!("the database could not be dumped: {}", excerpt(said, 300)),
-    )
-    .with_hint(
-        "pg_dump must be of the server's version or later, and its role must be able to read every table",
-    ))
+    Err(Error::new(ErrorCode::Unavailable, format!("pg_dump failed: {}", excerpt(said, 300)))
+        .with_hint("use a pg_dump of the server's version or later, and a role that can read every table"))
 }

@@ -34,7 +34,7 @@ fn compared(
     answered: Timestamp,
     newest: Option<Timestamp>,
 ) -> Finding {
-    let remedy = "keep both machines' clocks by NTP; `timedatectl` tells whether this one's is";
+    let remedy = "sync both clocks with NTP; `timedatectl` shows this machine's status";
     let (ahead, behind) = (database.since(answered), asked.since(database));
     if ahead > MOST_APART {
         let text = format!("{answered}, {} behind the database's", length(ahead));
@@ -47,7 +47,11 @@ fn compared(
     let set_back = newest.map(|made| made.since(database)).unwrap_or_default();
     if set_back > SLACK {
         let text = format!("{database}, {} behind the newest run", length(set_back));
-        return Finding::wrong("clock", text, "set the clock of the database's machine, and keep it by NTP");
+        return Finding::wrong(
+            "clock",
+            text,
+            "correct the clock of the database's machine and sync it with NTP",
+        );
     }
     Finding::fine("clock", database.to_string())
 }

@@ -20,7 +20,7 @@ pub async fn look(app: &App, place: &Place, findings: &mut Findings) {
     if let Some((path, facts)) = &facts {
         files::disk(path, facts, findings);
         if !facts.exists && !place.is_named() {
-            findings.add(Finding::fine("database", format!("{chosen}, made with the first run")));
+            findings.add(Finding::fine("database", format!("{chosen}, created by the first run")));
             return;
         }
     }
@@ -73,7 +73,7 @@ async fn health(connection: &Connection, findings: &mut Findings) -> Result<(), 
 async fn server(client: &RunsClient, findings: &mut Findings) -> Result<(), Error> {
     let token = client.own_token().await?;
     let scopes = token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ");
-    findings.add(Finding::fine("token", format!("{}, may {scopes}", excerpt(&token.name, 64))));
+    findings.add(Finding::fine("token", format!("{}, scopes: {scopes}", excerpt(&token.name, 64))));
     let ready = client.ready().await?;
     findings.add(Finding::fine("engine", format!("{}, schema {}", excerpt(&ready.engine, 64), ready.schema)));
     Ok(())

@@ -40,7 +40,7 @@ const KNOWN: [(u64, &str, Disk); 19] = [
     (0xbacb_acbc, "vmhgfs", Disk::Elsewhere),
 ];
 
-const POWER_CUT: &str = "what is acknowledged outlives a power cut";
+const POWER_CUT: &str = "acknowledged changes survive a power cut";
 
 /// Whether what is acknowledged stays, as far as the store and its disk tell. `file` is the database, where it is a file.
 pub fn finding(health: &Health, file: Option<&Path>) -> Finding {
@@ -54,8 +54,8 @@ fn judged(health: &Health, system: Option<u64>) -> Finding {
     if !health.durable {
         return Finding::wrong(
             "durability",
-            "a power cut may lose what was acknowledged",
-            "use synchronous=FULL, or fsync, full_page_writes and synchronous_commit on",
+            "a power cut may lose acknowledged changes",
+            "set synchronous=FULL (SQLite), or turn on fsync, full_page_writes and synchronous_commit (Postgres)",
         );
     }
     let known = KNOWN.iter().find(|(number, ..)| Some(*number) == system);
@@ -66,8 +66,8 @@ fn judged(health: &Health, system: Option<u64>) -> Finding {
         },
         Some((name, Disk::Memory)) => Finding::wrong(
             "durability",
-            format!("the database is in memory ({name}): a restart of the machine loses all of it"),
-            "keep the database on a disk: name another path with --db",
+            format!("the database is in memory ({name}): a restart of the machine loses it"),
+            "keep the database on a disk: use another path with --db",
         ),
         Some((name, Disk::Layer)) => Finding::fine(
             "durability",
@@ -76,7 +76,7 @@ fn judged(health: &Health, system: Option<u64>) -> Finding {
         Some((name, Disk::Elsewhere)) => Finding::wrong(
             "durability",
             format!(
-                "the database is on a network or shared file system ({name}): SQLite's locks and its log are not safe there"
+                "the database is on a network or shared file system ({name}): SQLite's locks and write-ahead log are not safe there"
             ),
             "keep the database on a local disk, or use Postgres",
         ),

@@ -19,10 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Who may read and write the database's files.
 pub fn permissions(facts: &FileFacts) -> Finding {
     match facts.open_to_others.as_slice() {
-        [] => Finding::fine("permissions", "for its owner alone"),
+        [] => Finding::fine("permissions", "owner only"),
         [path, ..] => {
             let remedy = format!("chmod 600 {}", path.display());
-            Finding::wrong("permissions", format!("others may read or write {}", path.display()), remedy)
+            Finding::wrong("permissions", format!("other users can read or write {}", path.display()), remedy)
         }
     }
 }
@@ -33,8 +33,8 @@ pub fn shut(path: &Path, user: &str) -> Option<Finding> {
     let wanted = [(path, Access::READ_OK | Access::WRITE_OK), (folder, Access::WRITE_OK | Access::EXEC_OK)];
     let (shut, _) = wanted.into_iter().find(|(path, wanted)| access(*path, *wanted).is_err())?;
     let remedy =
-        format!("run it as the user whose file it is, or let {user} write {} and its folder", path.display());
-    Some(Finding::wrong("permissions", format!("{user} may not write {}", shut.display()), remedy))
+        format!("run as the owner of the file, or let {user} write {} and its folder", path.display());
+    Some(Finding::wrong("permissions", format!("{user} cannot write {}", shut.display()), remedy))
 }
 
 /// How much room there is where `path` lies.
@@ -45,7 +45,7 @@ pub fn disk(path: &Path, facts: &FileFacts, findings: &mut Findings) {
 fn room(path: &Path, free: u64) -> Finding {
     let text = format!("{} MiB free for {}", free >> 20, path.display());
     if free < LITTLE_SPACE {
-        Finding::wrong("disk", text, "free some space, or `sprongus runs prune`")
+        Finding::wrong("disk", text, "free some space, or run `sprongus runs prune`")
     } else {
         Finding::fine("disk", text)
     }
@@ -69,14 +69,15 @@ pub async fn artifacts(app: &App, target: &Target, findings: &mut Findings) {
             return findings.add(Finding::wrong("artifacts", text, remedy(&keeping.place, &app.around.user)));
         }
         Err(_) => {
-            let remedy = "look at AWS_ENDPOINT and at the way there; without AWS_ACCESS_KEY_ID this machine's own role is asked for";
-            return findings.add(Finding::wrong("artifacts", format!("{chosen}: no answer in time"), remedy));
+            let remedy =
+                "check AWS_ENDPOINT and the network; without AWS_ACCESS_KEY_ID, the machine's role is used";
+            return findings.add(Finding::wrong("artifacts", format!("{chosen}: timed out"), remedy));
         }
     }
     let alone =
         matches!((target, &keeping.place), (Target::Postgres(_), sprongus_artifacts::Place::Folder(_)));
     findings.add(Finding::fine("artifacts", if alone {
-        format!("{chosen}; servers and workers on several machines need one place: a bucket, or a folder they share, as url in [artifacts]")
+        format!("{chosen}; servers and workers on several machines must share it: set url in [artifacts] to a bucket or a shared folder")
     } else {
         chosen
     }));
@@ -84,12 +85,12 @@ pub async fn artifacts(app: &App, target: &Target, findings: &mut Findings) {
 
 fn remedy(place: &sprongus_artifacts::Place, user: &str) -> String {
     match place {
-        sprongus_artifacts::Place::Folder(path) => format!(
-            "make {} a folder that {user} may write, or name another place as url in [artifacts]",
-            path.display()
-        ),
+        sprongus_artifacts::Place::Folder(path) => {
+            format!("let {user} write {}, or set url in [artifacts] to another place", path.display())
+        }
         sprongus_artifacts::Place::Bucket { .. } => {
-            "look at AWS_ENDPOINT and AWS_REGION, and whether the key may GetObject, PutObject and DeleteObject there".to_owned()
+            "check AWS_ENDPOINT, AWS_REGION, and that the key allows GetObject, PutObject and DeleteObject"
+                .to_owned()
         }
     }
 }
@@ -104,7 +105,7 @@ mod tests {
         let full = room(path, LITTLE_SPACE - 1);
         assert_eq!(
             full.amiss(),
-            Some(("disk", "99 MiB free for /runs/runs.db", "free some space, or `sprongus runs prune`"))
+            Some(("disk", "99 MiB free for /runs/runs.db", "free some space, or run `sprongus runs prune`"))
         );
         assert_eq!(room(path, LITTLE_SPACE).amiss(), None);
     }

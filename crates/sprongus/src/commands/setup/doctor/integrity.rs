@@ -24,7 +24,7 @@ pub async fn look(app: &App, findings: &mut Findings) {
     let backup = backup_of(&place);
     if let Some((folder, file)) = &backup {
         findings.add(match is_as_made(folder, file) {
-            Ok(()) => Finding::fine("backup", "the database is as it was when the backup was made"),
+            Ok(()) => Finding::fine("backup", "unchanged since the backup"),
             Err(error) => Finding::of_error("backup", &error),
         });
     }
@@ -33,7 +33,7 @@ pub async fn look(app: &App, findings: &mut Findings) {
         Err(error) => return findings.add(Finding::of_error("integrity", &error)),
     };
     if faults.is_empty() {
-        findings.add(Finding::fine("integrity", "the database is sound"));
+        findings.add(Finding::fine("integrity", "no damage found"));
     }
     for Fault { what, text, remedy } in faults {
         findings.add(Finding::wrong(what, text, remedy));
@@ -61,19 +61,19 @@ fn backup_of(place: &Database) -> Option<(PathBuf, PathBuf)> {
 
 fn is_as_made(folder: &Path, file: &Path) -> Result<()> {
     let unreadable = |error: std::io::Error| {
-        Error::new(ErrorCode::Unavailable, format!("the backup cannot be read: {}", error.kind()))
-            .with_hint("check the permissions of its folder")
+        Error::new(ErrorCode::Unavailable, format!("cannot read the backup: {}", error.kind()))
+            .with_hint("check the folder's permissions")
     };
     let text = std::fs::read(folder.join(MANIFEST)).map_err(unreadable)?;
     let manifest: serde_json::Value = serde_json::from_slice(&text).map_err(|_| {
-        Error::validation("the backup's manifest is not JSON").with_hint("take another backup")
+        Error::validation("the backup manifest is not valid JSON").with_hint("take another backup")
     })?;
     let (_, sha256) = measure(file).map_err(unreadable)?;
     if manifest["database"]["sha256"] == sha256.as_str() {
         return Ok(());
     }
-    Err(Error::validation("the database is not as it was when the backup was made")
-        .with_hint("take another backup; work on a copy of this one, not on itself"))
+    Err(Error::validation("the database has changed since the backup")
+        .with_hint("take another backup; open a copy of a backup, not the backup itself"))
 }
 
 /// Reads every byte that is kept.
@@ -91,15 +91,12 @@ async fn bytes(place: &Place, kept: &[KeptBytes], findings: &mut Findings) {
     let remedy = "restore them from a backup of the artifacts";
     for (what, locations) in [("missing", &missing), ("damaged", &damaged)] {
         if let Some(first) = locations.first() {
-            let text = format!("files whose bytes are {what}: {}, such as {first}", locations.len());
+            let text = format!("{what} files: {}, such as {first}", locations.len());
             findings.add(Finding::wrong("artifacts", text, remedy));
         }
     }
     if missing.is_empty() && damaged.is_empty() {
-        findings.add(Finding::fine(
-            "artifacts",
-            format!("the bytes are those that were kept; files: {}", kept.len()),
-        ));
+        findings.add(Finding::fine("artifacts", format!("all files are intact: {}", kept.len())));
     }
 }
 
@@ -121,9 +118,7 @@ async fn is_whole(blobs: &dyn Blobs, one: &KeptBytes) -> Result<bool> {
             Ok(Some(part)) => hash.update(&part),
             Ok(None) => break,
             Err(error) => {
-                return Err(
-                    Error::new(ErrorCode::Unavailable, "an artifact cannot be read").with_source(error)
-                );
+                return Err(Error::new(ErrorCode::Unavailable, "cannot read an artifact").with_source(error));
             }
         }
     }

@@ -29,7 +29,7 @@ pub async fn look(runs: &dyn Runs, findings: &mut Findings) -> Result<(), Error>
     let due: u64 = stats.kinds.values().map(|kind| kind.due).sum();
     let oldest = stats.kinds.values().filter_map(oldest).max();
     findings.add(match oldest {
-        None => Finding::fine("queue", "nothing is due"),
+        None => Finding::fine("queue", "no runs are due"),
         Some(oldest) => Finding::fine("queue", format!("{due} due, the oldest for {}", rough(oldest))),
     });
     let now = SystemClock.now();
@@ -57,7 +57,7 @@ fn named(found: impl Iterator<Item = Finding>, what: &str, findings: &mut Findin
     findings.extend(found);
     let text = format!("{} more {what} like these", more.len());
     if is_amiss {
-        findings.add(Finding::wrong("and", text, "as above; `sprongus top` shows them all"));
+        findings.add(Finding::wrong("and", text, "see above; `sprongus top` shows them all"));
     } else if !more.is_empty() {
         findings.add(Finding::fine("and", text));
     }
@@ -75,14 +75,14 @@ fn kind_that_waits(
         let who = setting.changed_by.iter().map(|by| format!(" by {}", excerpt(by, 64)));
         let since = setting.changed_at.iter().map(|at| format!(" {} ago", rough(now.since(*at))));
         let how: String = who.chain(since).collect();
-        let text = format!("{name} is paused{how}, {due} due; `sprongus kinds resume {name}` lets it go on");
+        let text = format!("{name} is paused{how}, {due} due; resume it with `sprongus kinds resume {name}`");
         return Some(Finding::fine("paused", text));
     }
     let oldest = oldest(stats)?;
     if oldest <= LONG || workers.iter().any(|worker| worker.serves(kind)) {
         return None;
     }
-    let text = format!("none that is alive serves {name}: {due} due, the oldest for {}", rough(oldest));
+    let text = format!("no live worker serves {name}: {due} due, the oldest for {}", rough(oldest));
     let remedy = format!("start `sprongus worker` where a sprongus.toml declares {name}");
     Some(Finding::wrong("workers", text, remedy))
 }
@@ -92,11 +92,11 @@ fn stuck(run: &Run, now: Timestamp) -> Option<Finding> {
     let over = run.lease_expires_at.map(|end| now.since(end)).filter(|over| *over > LONG)?;
     let worker = run.claimed_by.as_ref().map_or("nobody", |worker| worker.as_str());
     let text = format!(
-        "run {} ({}) is held by {worker}, whose lease ran out {} ago",
+        "run {} ({}) is held by {worker}, but its lease expired {} ago",
         run.id,
         excerpt(run.kind.as_str(), 64),
         rough(over)
     );
-    let remedy = "start `sprongus worker`: any worker gives it back to the queue, whatever it serves";
+    let remedy = "start `sprongus worker`; any worker returns it to the queue";
     Some(Finding::wrong("stuck run", text, remedy))
 }

@@ -28,20 +28,22 @@ pub fn tell(app: &App, place: &Place, declaration: Option<&Declaration>, finding
     let program = program.map_or_else(|_| "unknown".to_owned(), |path| path.display().to_string());
     say("sprongus", VERSION.clone(), &program);
     let (workspace, from) = match (&app.globals.workspace, &place.target) {
-        (Some(workspace), _) => (excerpt(workspace, 64), "--workspace"),
-        (None, Target::Server(_)) => ("the token's".to_owned(), DEFAULT),
-        (None, Target::File(_) | Target::Postgres(_)) => (WorkspaceId::LOCAL.to_owned(), DEFAULT),
+        (Some(workspace), _) => (format!("workspace {}", excerpt(workspace, 64)), "--workspace"),
+        (None, Target::Server(_)) => ("the token's workspace".to_owned(), DEFAULT),
+        (None, Target::File(_) | Target::Postgres(_)) => {
+            (format!("workspace {}", WorkspaceId::LOCAL), DEFAULT)
+        }
     };
-    say("you", format!("{} in workspace {workspace}", around.user), from);
+    say("you", format!("{} in {workspace}", around.user), from);
     match &place.target {
         Target::Server(_) => {
             let from = if around.token.is_some() { "SPRONGUS_TOKEN" } else { "stored by `sprongus login`" };
-            say("token's place", "not shown".to_owned(), from);
+            say("token source", "not shown".to_owned(), from);
         }
         Target::Postgres(_) => {
             let asked = around.postgres_durability.as_deref();
             let from = if asked.is_some() { "SPRONGUS_POSTGRES_DURABILITY" } else { DEFAULT };
-            say("asked of it", excerpt(asked.unwrap_or("power_cut"), 32), from);
+            say("required", excerpt(asked.unwrap_or("power_cut"), 32), from);
         }
         Target::File(_) => {}
     }
@@ -51,7 +53,7 @@ pub fn tell(app: &App, place: &Place, declaration: Option<&Declaration>, finding
     ];
     for (name, is_set) in passed {
         if is_set && place.why != Why::Variable(name) {
-            say("passed over", name.to_owned(), &place.why.to_string());
+            say("ignored", name.to_owned(), &place.why.to_string());
         }
     }
     if !matches!(place.target, Target::Server(_)) {
@@ -66,17 +68,19 @@ fn limits(declaration: Option<&Declaration>, say: &mut impl FnMut(&'static str, 
     let days = |declared: Option<Duration>, default: Duration| rough(declared.unwrap_or(default));
     let (succeeded, failed) = (retention.succeeded, retention.failed);
     say(
-        "kept",
-        format!("runs that succeeded for {}", days(succeeded, default.succeeded)),
+        "retention",
+        format!("succeeded runs for {}", days(succeeded, default.succeeded)),
         from(succeeded.is_some()),
     );
-    say("kept", format!("runs that failed for {}", days(failed, default.failed)), from(failed.is_some()));
+    say("retention", format!("failed runs for {}", days(failed, default.failed)), from(failed.is_some()));
     for (kind, own) in &retention.kinds {
         let (succeeded, failed) = (own.succeeded.map(rough), own.failed.map(rough));
-        let limits =
-            [succeeded.map(|it| format!("succeeded for {it}")), failed.map(|it| format!("failed for {it}"))];
+        let limits = [
+            succeeded.map(|it| format!("succeeded runs for {it}")),
+            failed.map(|it| format!("failed runs for {it}")),
+        ];
         let limits: Vec<String> = limits.into_iter().flatten().collect();
-        say("kept", format!("{kind}: runs that {}", limits.join(", that ")), from(true));
+        say("retention", format!("{kind}: {}", limits.join(", ")), from(true));
     }
     let declared = declaration.and_then(|declaration| declaration.server.rate_limit);
     let rate = match declared {
