@@ -38,7 +38,7 @@ pub struct Args {
     /// Keep printing new lines until the run ends
     #[arg(short, long)]
     pub follow: bool,
-    /// With --follow: how long a server that does not answer is asked again; 5m unless said otherwise
+    /// With --follow: how long to keep retrying when the server does not respond (default: 5m)
     #[arg(long, value_name = "DURATION", requires = "follow", value_parser = times::span)]
     pub patience: Option<Duration>,
 }
