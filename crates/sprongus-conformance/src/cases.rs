@@ -207,6 +207,14 @@ macro_rules! for_each_case {
             service {
                 subscribers_hear_the_domain_events_in_order,
             }
+            dispatch {
+                a_claim_is_what_the_rule_chooses,
+                a_blocked_run_is_queued_and_not_claimed,
+                a_freed_run_comes_back_into_its_place,
+                a_blocked_run_waits_on_when_it_is_due,
+                a_blocked_run_expires_and_is_canceled,
+                a_claim_may_block_what_it_does_not_take,
+            }
             write_set {
                 a_set_of_several_runs_is_written_whole,
                 a_rule_that_refuses_writes_nothing,

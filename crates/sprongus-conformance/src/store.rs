@@ -6,6 +6,7 @@ pub mod cancel;
 pub mod claim;
 pub mod cleaned;
 pub mod directory;
+pub mod dispatch;
 pub mod enqueue;
 pub mod expire;
 pub mod files;

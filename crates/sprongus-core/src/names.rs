@@ -118,6 +118,13 @@ name! {
     |byte| letter_or_digit(byte) || matches!(byte, b'.' | b'_' | b':' | b'-')
 }
 
+name! {
+    /// What keeps a queued run from being claimed: what kind of thing, and which one, such as `limit:openai`. Whoever frees it finds the
+    /// runs by this name.
+    BlockedOn, "what a run is blocked on", "[a-z][A-Za-z0-9._:/-]{0,255}", 256, |byte| byte.is_ascii_lowercase(),
+    |byte| letter_or_digit(byte) || matches!(byte, b'.' | b'_' | b':' | b'/' | b'-')
+}
+
 impl WorkspaceId {
     /// The name of [`WorkspaceId::local`].
     pub const LOCAL: &'static str = "default";

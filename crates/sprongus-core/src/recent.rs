@@ -119,6 +119,17 @@ pub type Key = (Timestamp, String, Figure, u16);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recent(pub BTreeMap<Key, Sum>);
 
+/// The events that [`Recent::add`] counts; a store reads no others.
+pub const COUNTED: [EventType; 7] = [
+    EventType::Started,
+    EventType::Succeeded,
+    EventType::Failed,
+    EventType::Canceled,
+    EventType::Retried,
+    EventType::StepCompleted,
+    EventType::StepFailed,
+];
+
 impl Recent {
     /// Adds an event of a run of a project. What happened before `oldest` is left out.
     pub fn add(&mut self, project: &str, event: &Event, oldest: Timestamp) {

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::ids::{RunId, StepId};
 use crate::json::Json;
 use crate::lease::{LeaseHash, LeaseToken};
-use crate::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::names::{AgentTaskId, BlockedOn, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::waiting::reason::Waiting;
@@ -110,6 +110,8 @@ pub struct Run {
     pub claimed_at: Option<Timestamp>,
     /// The hash of the token that the present or last claim told; none where there is no report that could count.
     pub lease_hash: Option<LeaseHash>,
+    /// What keeps it from being claimed while it is queued, however due it is; who blocks a run sees to it that somebody frees it.
+    pub blocked_on: Option<BlockedOn>,
     /// How long a heartbeat holds it.
     pub lease: Duration,
     /// Until when it is held; none when nobody does.
@@ -169,7 +171,8 @@ impl Run {
 
     /// Whether it is due and free to be claimed.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.state == State::Queued && self.waiting_for().is_none() && self.run_at <= now
+        let is_free = self.waiting_for().is_none() && self.blocked_on.is_none();
+        self.state == State::Queued && is_free && self.run_at <= now
     }
 }
 

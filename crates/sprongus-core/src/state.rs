@@ -100,11 +100,13 @@ pub enum Verb {
     Cleaned,
     /// The lease ran out.
     LoseLease,
+    /// It was not started before its `expireAt`, or nobody answered its gate in time.
+    Expire,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Claim,
         Self::Heartbeat,
         Self::Progress,
@@ -119,6 +121,7 @@ impl Verb {
         Self::Retry,
         Self::Cleaned,
         Self::LoseLease,
+        Self::Expire,
     ];
 
     /// The verb's name, as errors and documents use it.
@@ -138,6 +141,7 @@ impl Verb {
             Self::Retry => "retry",
             Self::Cleaned => "cleaned",
             Self::LoseLease => "lease expiry",
+            Self::Expire => "expiry",
         }
     }
 }
@@ -222,6 +226,9 @@ pub const fn permit(state: State, verb: Verb) -> Permit {
         (Verb::LoseLease, Failed) => To(&[Failed]),
         (Verb::LoseLease, Canceled) => To(&[Canceled]),
         (Verb::LoseLease, Queued | Succeeded) => Refused(IllegalTransition),
+
+        (Verb::Expire, Queued) => To(&[Failed]),
+        (Verb::Expire, Running | Succeeded | Failed | Canceled) => Refused(IllegalTransition),
     }
 }
 

@@ -36,7 +36,7 @@ use crate::operator::{OperatorEvent, OperatorFilter};
 use crate::retention::{Pruned, Retention};
 use crate::rollup::{Minute, Totals};
 use crate::rules::enqueue::Prepared;
-use crate::rules::{Act, WriteSet};
+use crate::rules::{self, Act, WriteSet};
 use crate::run::{Applied, Beat, ClaimRequest, Claimed, Enqueue, Hold, Report, Run};
 use crate::session::Sessions;
 use crate::step::{LogLine, NumberedLine, Step, StepReport};
@@ -63,6 +63,17 @@ pub struct Inserted {
     pub applied: Applied,
     /// New or found.
     pub outcome: Enqueue,
+}
+
+impl Inserted {
+    /// The answer to a request whose key or id `run` has: that run, if the same request had made it.
+    ///
+    /// # Errors
+    /// As [`rules::enqueue::compare`].
+    pub fn found(run: Run, request: &Prepared, caller: &Caller) -> Result<Self> {
+        rules::enqueue::compare(&run, request, caller)?;
+        Ok(Self { applied: Applied { run, events: Vec::new() }, outcome: Enqueue::Existing })
+    }
 }
 
 /// What a claim gave.

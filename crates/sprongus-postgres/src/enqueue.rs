@@ -9,9 +9,9 @@ use std::collections::{HashMap, HashSet};
 use sprongus_core::Error;
 use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::{
-    Prepared, compare, enqueue, not_made, taken, unknown_agent_task, unknown_project,
+    Prepared, enqueue, not_made, taken, unknown_agent_task, unknown_project,
 };
-use sprongus_core::run::{Applied, Due, Enqueue, Run};
+use sprongus_core::run::{Due, Enqueue, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Inserted;
 use sprongus_core::time::Timestamp;
@@ -312,11 +312,10 @@ async fn answered(
     }
     if said.is_made && later.remove(&uuid(request.id.to_bits())) {
         let set = enqueue(request, &caller.workspace, Act { now: said.now, actor });
-        let applied = set.into_made()?;
-        return Ok(Some(Ok(Inserted { applied, outcome: Enqueue::Created })));
+        return Ok(Some(Ok(Inserted { applied: set.into_made()?, outcome: Enqueue::Created })));
     }
     let found = find(session, caller, request, later, ending).await?;
-    Ok(found.map(|found| replayed(found, caller, request)))
+    Ok(found.map(|found| Inserted::found(found, request, caller)))
 }
 
 /// That nobody made the caller's workspace, or that it is gone.
@@ -351,9 +350,4 @@ async fn find(
         Some(run) => Ok(Some(run)),
         None => named.first().map(rows::run).transpose(),
     }
-}
-
-fn replayed(found: Run, caller: &Caller, request: &Prepared) -> sprongus_core::Result<Inserted> {
-    compare(&found, request, caller)?;
-    Ok(Inserted { applied: Applied { run: found, events: Vec::new() }, outcome: Enqueue::Existing })
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use sprongus_core::event::Event;
 use sprongus_core::ids::RunId;
-use sprongus_core::rules::expire::expire;
-use sprongus_core::rules::schedule::schedule;
+use sprongus_core::rules::expire::{MOST_PER_CLAIM, expire};
+use sprongus_core::rules::placement::Placement;
 use sprongus_core::rules::{Act, SYSTEM, WriteSet};
 use sprongus_core::run::Run;
 use sprongus_core::runs::Caller;
@@ -52,9 +52,6 @@ const MOST_SWEEPS: u32 = 50;
 const PUT_BACK: &str = "
     INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs) VALUES ($1, $2, $3, $4)";
 
-/// Timers moved by one claim at most: what is behind them waits for the next.
-const MOST_TIMERS: u32 = 1_000;
-
 /// A reminder is put off by at least this, so that none is looked at without end.
 const SOON: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -81,7 +78,7 @@ pub async fn before_claim(database: &Database, caller: &Caller) -> Result<Vec<Ev
             break;
         }
     }
-    Ok(run(database, caller, MOST_TIMERS).await?.1)
+    Ok(run(database, caller, MOST_PER_CLAIM).await?.1)
 }
 
 /// Moves due timers; how many, and what was written.
@@ -131,7 +128,7 @@ pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u3
         if !set.is_empty() {
             continue;
         }
-        if schedule(run, now).ready {
+        if Placement::of(run, now).is_ready() {
             writer.queue(run);
         }
         if let Some(Time(at)) = timer(run, now) {

@@ -121,7 +121,7 @@ async fn succeed(database: &Database, caller: &Caller, told: &[&Told]) -> Result
     let mut ended = HashMap::with_capacity(rows.len());
     for row in &rows {
         let run = rows::run(row)?;
-        let event = succeeded(&run, row.try_get(37)?);
+        let event = succeeded(&run, row.try_get(38)?);
         ended.insert(run.id, Applied { run, events: vec![event] });
     }
     Ok(ended)

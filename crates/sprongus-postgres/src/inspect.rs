@@ -37,7 +37,7 @@ const CHECKS: [(&str, &str); 5] = [
     (
         "that are queued but can never be claimed",
         "SELECT count(*), min(ulid(id)) FROM runs r WHERE workspace_id = $1 AND state = 'queued' AND gate IS NULL
-         AND NOT EXISTS (SELECT FROM run_queue q WHERE q.workspace_id = $1 AND q.kind = r.kind AND q.rank = 100 - r.priority
+         AND blocked_on IS NULL AND NOT EXISTS (SELECT FROM run_queue q WHERE q.workspace_id = $1 AND q.kind = r.kind AND q.rank = 100 - r.priority
              AND q.run_at = r.run_at AND q.id = r.id)
          AND id NOT IN (SELECT unnest(run_ids) FROM run_timers WHERE workspace_id = $1)",
     ),

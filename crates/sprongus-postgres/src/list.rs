@@ -24,7 +24,9 @@ const FEW: usize = 2_000;
 const QUEUED: &str = "
     SELECT id FROM (SELECT id FROM run_queue WHERE workspace_id = $1 LIMIT $2) AS queued
     UNION ALL
-    SELECT id FROM (SELECT unnest(run_ids) AS id FROM run_timers WHERE workspace_id = $1 LIMIT $2) AS timed";
+    SELECT id FROM (SELECT unnest(run_ids) AS id FROM run_timers WHERE workspace_id = $1 LIMIT $2) AS timed
+    UNION ALL
+    SELECT id FROM (SELECT id FROM runs WHERE workspace_id = $1 AND blocked_on IS NOT NULL LIMIT $2) AS blocked";
 
 /// No lease is longer than an hour (contract), so what is due later is a delay, however many of those there are. The clock is asked in a
 /// subquery: bare in a condition it bounds no index, and the walk goes over all of them.

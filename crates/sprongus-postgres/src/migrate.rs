@@ -77,6 +77,7 @@ const SOURCES: &[Source] = &[
         name: "secret_shapes",
         sql: &[include_str!("../migrations/0018_secret_shapes.sql")],
     },
+    Source { number: 20, name: "blocked", sql: &[include_str!("../migrations/0020_blocked.sql")] },
 ];
 
 /// How long a connection may take to be made and to give its first answer.

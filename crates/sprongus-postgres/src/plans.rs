@@ -188,7 +188,10 @@ async fn the_last_hour_is_read_along_the_end_of_the_stream() {
         for (whose, settings) in &WAYS[..2] {
             let how = format!("{whose} settings, full: {is_full}");
             scene.server.batch_execute(settings).await.unwrap();
-            let (types, values) = ("text, text[], timestamptz, bigint", "'default', NULL, '2020-01-01', 999");
+            let (types, values) = (
+                "text, text[], timestamptz, bigint, text[]",
+                "'default', NULL, '2020-01-01', 999, ARRAY['run.succeeded']",
+            );
             let since = scene.plan(recent::SINCE, types, values).await;
             is_a_walk(&since, &how);
             assert!(since.contains("Index Scan Backward using run_events_in_order"), "{how}:\n{since}");

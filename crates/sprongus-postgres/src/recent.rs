@@ -34,7 +34,7 @@ pub const SINCE: &str = concat!(
             (SELECT coalesce((SELECT pos FROM rolled_up WHERE workspace_id = $1), 0)))
         ORDER BY e.tx DESC, e.pos DESC LIMIT $4) AS e
     JOIN LATERAL (SELECT project_id FROM runs WHERE id = e.run_id OFFSET 0) AS r ON true
-    WHERE type IN ('run.started', 'run.succeeded', 'run.failed', 'run.canceled', 'run.retried', 'step.completed', 'step.failed')
+    WHERE type = ANY ($5)
         AND at >= $3 AND ($2::text[] IS NULL OR project_id = ANY ($2::text[]))"
 );
 /// The column behind those of the event.

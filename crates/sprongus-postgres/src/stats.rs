@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sprongus_core::directory::{KindStats, Stats, Worker};
-use sprongus_core::recent::first_minute;
+use sprongus_core::event::EventType;
+use sprongus_core::recent::{COUNTED, first_minute};
 use sprongus_core::runs::Caller;
 use sprongus_core::state::State;
 use sprongus_core::time::Timestamp;
@@ -21,11 +22,12 @@ use crate::values::Time;
 const DUE: &str = "
     SELECT q.kind, count(*), min(coalesce(q.due_since, q.run_at)) FROM run_queue q
     WHERE q.workspace_id = $1 AND (q.plain OR EXISTS (SELECT FROM runs r WHERE r.id = q.id AND r.state = 'queued')) AND ($2::text[] IS NULL OR q.project_id = ANY ($2::text[])) GROUP BY q.kind";
-/// Each live run that is not due has a timer, and may have several; what is in the queue was counted there, and a run that has ended
+/// Each live run that is not due has a timer, or several, or is blocked; what is in the queue was counted there, and a run that has ended
 /// since is passed over.
 const LATER: &str = "
     SELECT kind, state, gate IS NOT NULL AND (gate ->> 'answer') IS NULL AS waits, count(*) FROM (
-        SELECT DISTINCT unnest(run_ids) AS id FROM run_timers WHERE workspace_id = $1) AS timed JOIN runs r USING (id)
+        SELECT unnest(run_ids) AS id FROM run_timers WHERE workspace_id = $1
+        UNION SELECT id FROM runs WHERE workspace_id = $1 AND blocked_on IS NOT NULL) AS timed JOIN runs r USING (id)
     WHERE r.workspace_id = $1 AND r.state IN ('queued', 'running') AND ($2::text[] IS NULL OR r.project_id = ANY ($2::text[]))
         AND NOT EXISTS (SELECT FROM run_queue q WHERE q.workspace_id = $1 AND q.kind = r.kind AND q.rank = 100 - r.priority
             AND q.run_at = r.run_at AND q.id = r.id)
@@ -40,12 +42,14 @@ pub async fn stats(database: &Database, caller: &Caller) -> Result<Stats> {
     let now = present(&session.look(&caller.workspace, &asked).await?.pop().unwrap_or_default())?;
     let (workspace, projects) = (caller.workspace.as_str(), projects(caller));
     let seen = Time(now.minus(Worker::GONE_AFTER));
+    let counted = COUNTED.map(EventType::as_str);
+    let counted = &counted[..];
     let (began, most) = (Time(first_minute(now)), recent::MOST_SINCE);
     let asked: [(&str, Params<'_>); 5] = [
         (DUE, &[&workspace, &projects]),
         (LATER, &[&workspace, &projects]),
         (recent::SUMS, &[&workspace, &projects, &began]),
-        (recent::SINCE, &[&workspace, &projects, &began, &most]),
+        (recent::SINCE, &[&workspace, &projects, &began, &most, &counted]),
         (WORKERS, &[&workspace, &seen]),
     ];
     let mut answers = session.look(&caller.workspace, &asked).await?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sprongus_core::names::WorkerId;
+use sprongus_core::rules::order::rank;
 use sprongus_core::run::Run;
 use sprongus_core::runs::Caller;
 use sprongus_core::waiting::MOST_COUNTED;
@@ -12,7 +13,6 @@ use crate::fault::Result;
 use crate::rows::Reader;
 use crate::session::{Database, Params};
 use crate::values::{Time, uuid};
-use crate::write_set::rank;
 
 /// What is held has a timer at the end of its lease, and no lease is longer than an hour: what is due later is a delay. The clock is
 /// asked in a subquery, as in `list.rs`.
@@ -46,7 +46,7 @@ pub async fn held(database: &Database, caller: &Caller) -> Result<BTreeMap<Worke
 /// How many runs of its kind are claimed before `run`.
 pub async fn ahead(database: &Database, caller: &Caller, run: &Run) -> Result<u64> {
     let (workspace, kind, projects) = (caller.workspace.as_str(), run.kind.as_str(), projects(caller));
-    let (rank, run_at, id) = (rank(run.priority), Time(run.run_at), uuid(run.id.to_bits()));
+    let (rank, run_at, id) = (i16::from(rank(run.priority)), Time(run.run_at), uuid(run.id.to_bits()));
     let most = i64::try_from(MOST_COUNTED).unwrap_or(i64::MAX);
     let params: Params<'_> = &[&workspace, &kind, &rank, &run_at, &id, &projects, &most];
     let mut session = database.session().await?;

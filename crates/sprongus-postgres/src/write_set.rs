@@ -9,7 +9,8 @@ use sprongus_core::artifact::FileName;
 use sprongus_core::ids::RunId;
 use sprongus_core::names::WorkspaceId;
 use sprongus_core::rules::artifact::is_done_with_workdir;
-use sprongus_core::rules::schedule::schedule;
+use sprongus_core::rules::order::rank;
+use sprongus_core::rules::placement::Placement;
 use sprongus_core::rules::{Transition, WriteSet};
 use sprongus_core::run::{Cleanup, Run};
 use sprongus_core::state::State;
@@ -30,12 +31,12 @@ const UPDATE_RUNS: &str = concat!(
     run_columns!(changing),
     ", ended_as) = (t.state, t.progress, t.attempt, t.crashes, t.gate, t.run_at, t.due_since, t.expire_at, t.result, t.output_ref, t.error,
      t.epoch, t.claimed_by, t.claimed_at, t.lease_ms, t.lease_expires_at, t.closing_until, t.cleanup, t.last_report,
-     t.last_seq, t.started_at, t.finished_at, t.updated_at, t.lease_hash,
+     t.last_seq, t.started_at, t.finished_at, t.updated_at, t.lease_hash, t.blocked_on,
      CASE WHEN t.state IN ('failed', 'canceled') THEN t.state END)
      FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::integer[], $6::integer[], $7::jsonb[], $8::timestamptz[],
         $9::timestamptz[], $10::timestamptz[], $11::jsonb[], $12::text[], $13::text[], $14::bigint[], $15::text[],
         $16::timestamptz[], $17::bigint[], $18::timestamptz[], $19::timestamptz[], $20::text[], $21::text[], $22::bigint[],
-        $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::bytea[])
+        $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::bytea[], $27::text[])
         AS t (id, ",
     run_columns!(changing),
     ")
@@ -47,12 +48,12 @@ const INSERT_RUNS: &str = concat!(
     run_columns!(changing),
     ", ",
     run_columns!(lasting but the key),
-    ", ended_as) SELECT $1, t.*, CASE WHEN t.state IN ('failed', 'canceled') THEN t.state END FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::integer[], $6::integer[], $7::jsonb[],
-        $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::jsonb[], $12::text[], $13::text[], $14::bigint[],
+    ", ended_as) SELECT $1, t.*, CASE WHEN t.state IN ('failed', 'canceled') THEN t.state END
+     FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::integer[], $6::integer[], $7::jsonb[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::jsonb[], $12::text[], $13::text[], $14::bigint[],
         $15::text[], $16::timestamptz[], $17::bigint[], $18::timestamptz[], $19::timestamptz[], $20::text[], $21::text[],
         $22::bigint[], $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::bytea[], $27::text[], $28::text[],
-        $29::text[], $30::jsonb[], $31::smallint[], $32::integer[], $33::text[], $34::text[], $35::jsonb[], $36::text[],
-        $37::timestamptz[]) AS t (id, ",
+        $29::text[], $30::text[], $31::jsonb[], $32::smallint[], $33::integer[], $34::text[], $35::text[], $36::jsonb[], $37::text[],
+        $38::timestamptz[]) AS t (id, ",
     run_columns!(changing),
     ", ",
     run_columns!(lasting but the key),
@@ -91,15 +92,10 @@ struct Keys<'a> {
 impl<'a> Keys<'a> {
     fn push(&mut self, run: &'a Run) {
         self.kinds.push(run.kind.as_str());
-        self.ranks.push(rank(run.priority));
+        self.ranks.push(i16::from(rank(run.priority)));
         self.times.push(Time(run.run_at));
         self.ids.push(uuid(run.id.to_bits()));
     }
-}
-
-/// What orders the queue: the lower, the sooner.
-pub fn rank(priority: u8) -> i16 {
-    100 - i16::from(priority.min(100))
 }
 
 /// Whether claiming a queued run needs no second look.
@@ -107,11 +103,12 @@ pub fn is_plain(run: &Run) -> bool {
     run.state == State::Queued && run.gate.is_none() && (run.expire_at.is_none() || run.started_at.is_some())
 }
 
-/// When to look at a run again. A gate without an end has a timer that never fires, so that each live run stands somewhere.
+/// When to look at a run again. A gate without an end has a timer that never fires, so that each live run stands somewhere: in the queue,
+/// among the timers, or among the blocked.
 pub fn timer(run: &Run, now: Timestamp) -> Option<Time> {
     let endless = run.waiting_for().is_some_and(|gate| gate.until.is_none());
     let never = endless.then(|| Timestamp::from_millis(i64::MAX));
-    schedule(run, now).timer_at.or(never).map(Time)
+    Placement::of(run, now).timer().or(never).map(Time)
 }
 
 /// Whether the run may stand in the queue.
@@ -200,7 +197,7 @@ impl<'a> Writer<'a> {
         if let Some(before) = before.filter(|before| may_be_queued(before)) {
             self.unqueued.push(before);
         }
-        if schedule(after, self.now).ready {
+        if Placement::of(after, self.now).is_ready() {
             self.queue(after);
         }
         let due = timer(after, self.now);

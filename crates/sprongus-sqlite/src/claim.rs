@@ -8,7 +8,9 @@ use sprongus_core::ids::RunId;
 use sprongus_core::lease::LeaseToken;
 use sprongus_core::names::Kind;
 use sprongus_core::rules::claim::Remembered;
-use sprongus_core::rules::{Act, WriteSet, claim};
+use sprongus_core::rules::expire::MOST_PER_CLAIM;
+use sprongus_core::rules::order::rank;
+use sprongus_core::rules::{Act, claim, dispatch};
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::ClaimAnswer;
@@ -82,27 +84,27 @@ fn look(
 
 /// Moves due timers, then takes what is ready.
 fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, token: &LeaseToken) -> Result<ClaimAnswer> {
-    let (_, mut events) = expire::run(tx, caller, expire::MOST_TIMERS)?;
+    let (_, mut events) = expire::run(tx, caller, MOST_PER_CLAIM)?;
     if let Some((whose, given)) = replay(tx.connection, caller, request)? {
         whose.check(caller, request)?;
         let claimed = again(tx, caller, request, token, &given)?;
         return Ok(ClaimAnswer { claimed, events, next_due_in: None });
     }
-    let (act, hash) = (Act { now: tx.now, actor: &caller.actor }, token.hash());
-    let mut claimed = Vec::new();
-    for candidate in candidates(tx.connection, caller, request, request.limit)? {
-        let run =
-            tx.connection.prepare_cached(BY_ROWID).told()?.query_row([candidate.rowid], rows::run).told()?;
-        let Some(taken) = claim::claim(&run, request, hash, act) else { continue };
-        let set = WriteSet::from(taken);
-        write(tx, &set)?;
-        let taken = set.into_applied(run.clone());
+    let candidates = load_all(tx.connection, &candidates(tx.connection, caller, request, request.limit)?)?;
+    let set = dispatch::claim(&candidates, request, token.hash(), Act { now: tx.now, actor: &caller.actor });
+    write(tx, &set)?;
+    let resuming: Vec<RunId> =
+        candidates.iter().filter(|run| run.resuming().is_some()).map(|run| run.id).collect();
+    drop(candidates);
+    let mut claimed = Vec::with_capacity(set.transitions.len());
+    for taken in set.transitions.into_iter().filter(dispatch::is_taken) {
+        let run = taken.run;
         events.extend(taken.events);
-        let (steps, keeps_workdir) = match run.resuming() {
-            Some(_) => (carry_steps(tx, &taken.run)?, artifact::keeps_workdir(tx.connection, &taken.run)?),
-            None => (Vec::new(), false),
+        let (steps, keeps_workdir) = match resuming.contains(&run.id) {
+            true => (carry_steps(tx, &run)?, artifact::keeps_workdir(tx.connection, &run)?),
+            false => (Vec::new(), false),
         };
-        claimed.extend(claim::handed(taken.run, token, steps, keeps_workdir));
+        claimed.extend(claim::handed(run, token, steps, keeps_workdir));
     }
     remember(tx, caller, request, &claimed)?;
     let next_due_in = match claimed.is_empty() {
@@ -112,7 +114,7 @@ fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, token: &LeaseToken)
     Ok(ClaimAnswer { claimed, events, next_due_in })
 }
 
-/// A run that may be claimed, with what orders it.
+/// A run that may be claimed, with what orders it: times and ids are kept as text that sorts as they do.
 struct Candidate {
     rowid: i64,
     order: (u8, String, String),
@@ -146,6 +148,12 @@ fn candidates(
     Ok(found)
 }
 
+fn load_all(connection: &Connection, candidates: &[Candidate]) -> Result<Vec<Run>> {
+    let mut select = connection.prepare_cached(BY_ROWID).told()?;
+    let load = |candidate: &Candidate| select.query_row([candidate.rowid], rows::run).told();
+    candidates.iter().map(load).collect()
+}
+
 fn kinds_ready(connection: &Connection, caller: &Caller) -> Result<Vec<String>> {
     let mut select = connection.prepare_cached(NEXT_KIND).told()?;
     let mut kinds: Vec<String> = Vec::new();
@@ -171,7 +179,7 @@ fn ready(
 ) -> Result<()> {
     let read = |row: &rusqlite::Row<'_>| {
         let priority: u8 = row.get(1)?;
-        Ok(Candidate { rowid: row.get(0)?, order: (100 - priority.min(100), row.get(2)?, row.get(3)?) })
+        Ok(Candidate { rowid: row.get(0)?, order: (rank(priority), row.get(2)?, row.get(3)?) })
     };
     let workspace = caller.workspace.as_str();
     let rows: rusqlite::Result<Vec<Candidate>> = match &caller.projects {

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use rusqlite::OptionalExtension;
 use sprongus_core::names::{AgentTaskId, ProjectId};
 use sprongus_core::rules::Act;
-use sprongus_core::rules::enqueue::{Prepared, compare, enqueue, taken, unknown_agent_task, unknown_project};
-use sprongus_core::run::{Applied, Enqueue, Run};
+use sprongus_core::rules::enqueue::{
+    Prepared, enqueue, not_made, taken, unknown_agent_task, unknown_project,
+};
+use sprongus_core::run::{Enqueue, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::{Batch, Inserted};
 use sprongus_core::{Error, Result};
@@ -46,8 +48,7 @@ pub fn run(
     }
     if batch == Batch::AllOrNothing && answers.iter().any(Result::is_err) {
         tx.undo();
-        let undone = |_| Err(Error::validation("not made: another item of the batch was refused"));
-        return Ok(answers.into_iter().map(|answer| answer.and_then(undone)).collect());
+        return Ok(answers.into_iter().map(|answer| answer.and_then(|_| Err(not_made()))).collect());
     }
     Ok(answers)
 }
@@ -56,21 +57,16 @@ fn insert(tx: &Tx<'_>, caller: &Caller, request: &Prepared) -> Result<Result<Ins
     if let Some(key) = &request.idempotency_key
         && let Some(found) = find(tx, BY_KEY, (caller.workspace.as_str(), key))?
     {
-        return Ok(replayed(found, caller, request));
+        return Ok(Inserted::found(found, request, caller));
     }
     let set = enqueue(request, &caller.workspace, Act { now: tx.now, actor: &caller.actor });
     if !write_unless_taken(tx, &set)? {
         return Ok(match find(tx, BY_ID, (request.id.to_string(), caller.workspace.as_str()))? {
-            Some(found) => replayed(found, caller, request),
+            Some(found) => Inserted::found(found, request, caller),
             None => Err(taken()),
         });
     }
     Ok(Ok(Inserted { applied: set.into_made()?, outcome: Enqueue::Created }))
-}
-
-fn replayed(found: Run, caller: &Caller, request: &Prepared) -> Result<Inserted> {
-    compare(&found, request, caller)?;
-    Ok(Inserted { applied: Applied { run: found, events: Vec::new() }, outcome: Enqueue::Existing })
 }
 
 /// Whether what the run refers to exists. What does, is remembered for the rest of the batch.

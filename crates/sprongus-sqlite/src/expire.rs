@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::event::Event;
 use sprongus_core::rules::expire::expire;
-use sprongus_core::rules::schedule::{Schedule, schedule};
+use sprongus_core::rules::placement::Placement;
 use sprongus_core::rules::{Act, SYSTEM};
 use sprongus_core::run::Run;
 use sprongus_core::runs::Caller;
@@ -26,9 +26,6 @@ const NEXT_TIMER: &str =
     "SELECT timer_at FROM runs INDEXED BY runs_timer WHERE workspace_id = ?1 AND timer_at IS NOT NULL
      ORDER BY timer_at LIMIT 1";
 
-/// Timers moved by one claim at most: what is behind them waits for the next.
-pub const MOST_TIMERS: u32 = 1_000;
-
 /// Moves due timers; how many, and what was written.
 pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
     let due: Vec<Run> = {
@@ -42,10 +39,10 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)
         let waits_at = load::waits_at(tx.connection, run)?;
         let set = expire(run, waits_at.as_ref(), Act { now: tx.now, actor: SYSTEM });
         if set.is_empty() {
-            let Schedule { ready, timer_at } = schedule(run, tx.now);
-            let timer_at = timer_at.map(|time| time.to_string());
+            let placement = Placement::of(run, tx.now);
+            let timer_at = placement.timer().map(|time| time.to_string());
             let mut park = tx.connection.prepare_cached(PARK).told()?;
-            park.execute((run.id.to_string(), ready, timer_at)).told()?;
+            park.execute((run.id.to_string(), placement.is_ready(), timer_at)).told()?;
         }
         write(tx, &set)?;
         written.extend(set.events().cloned());

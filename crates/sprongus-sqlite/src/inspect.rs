@@ -36,7 +36,7 @@ const CHECKS: [(&str, &str); 6] = [
     ),
     (
         "that are queued but can never be claimed",
-        "SELECT count(*), min(id) FROM runs WHERE state = 'queued' AND ready = 0 AND timer_at IS NULL AND gate IS NULL",
+        "SELECT count(*), min(id) FROM runs WHERE state = 'queued' AND ready = 0 AND timer_at IS NULL AND gate IS NULL AND blocked_on IS NULL",
     ),
     (
         "with a gap in their log",

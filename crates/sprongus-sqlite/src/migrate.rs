@@ -35,6 +35,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 14, name: "checks", sql: include_str!("../migrations/0014_checks.sql") },
     Migration { number: 16, name: "due_since", sql: include_str!("../migrations/0016_due_since.sql") },
     Migration { number: 17, name: "sessions", sql: include_str!("../migrations/0017_sessions.sql") },
+    Migration { number: 20, name: "blocked", sql: include_str!("../migrations/0020_blocked.sql") },
 ];
 
 /// Marks the file as ours (`PRAGMA application_id`): "sprg".

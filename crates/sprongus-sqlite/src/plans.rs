@@ -162,7 +162,7 @@ fn figures_read_no_run_that_has_ended() {
     }
     let sums = plan(&connection, recent::SUMS, &values(&["default", "t", "[\"p\"]"]));
     assert!(sums.contains("SEARCH run_recent USING PRIMARY KEY (workspace_id=? AND minute>?)"), "{sums}");
-    let since = plan(&connection, recent::SINCE, &projects);
+    let since = plan(&connection, recent::SINCE, &values(&["default", "[\"p\"]", "[\"run.failed\"]"]));
     assert!(since.contains("SEARCH e USING INTEGER PRIMARY KEY (rowid>?)"), "{since}");
     assert!(since.contains("SEARCH r USING INDEX sqlite_autoindex_runs_1 (id=?)"), "{since}");
     assert!(!since.contains("TEMP B-TREE"), "{since}");

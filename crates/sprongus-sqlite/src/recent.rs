@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::directory::Stats;
 use sprongus_core::event::Event;
-use sprongus_core::recent::{Figure, KEPT, Recent, Sum, first_minute, tell};
+use sprongus_core::recent::{COUNTED, Figure, KEPT, Recent, Sum, first_minute, tell};
 use sprongus_core::runs::Caller;
 use sprongus_core::time::Timestamp;
 
@@ -31,7 +31,7 @@ pub(crate) const SINCE: &str = concat!(
     event_columns!(),
     " FROM run_events e CROSS JOIN runs r ON r.id = e.run_id
     WHERE e.pos > coalesce((SELECT pos FROM rolled_up WHERE workspace_id = ?1), 0)
-        AND e.type IN ('run.started', 'run.succeeded', 'run.failed', 'run.canceled', 'run.retried', 'step.completed', 'step.failed')
+        AND e.type IN (SELECT value FROM json_each(?3))
     ORDER BY e.pos DESC"
 );
 
@@ -60,7 +60,7 @@ pub fn read(connection: &Connection, caller: &Caller, now: Timestamp, stats: &mu
     }
     let mut since = Recent::default();
     let mut select = connection.prepare_cached(SINCE).told()?;
-    let mut found = select.query((workspace, &narrowed)).told()?;
+    let mut found = select.query((workspace, &narrowed, rows::written(&COUNTED)?)).told()?;
     while let Some(row) = found.next().told()? {
         let event: Event = rows::event_from(row, 2).told()?;
         // Events are in the order of their times, which are read under the write lock.

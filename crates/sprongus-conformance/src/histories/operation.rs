@@ -74,6 +74,7 @@ pub enum Operation {
     Prune { minutes: u16, own: Option<(u8, Option<u16>, Option<u16>)> },
     Pause { kind: u8, paused: bool },
     Drain { worker: u8 },
+    Block { run: u8, blocked: bool },
     List { oldest_first: bool, limit: u32 },
 }
 
@@ -112,6 +113,7 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
             .prop_map(|(minutes, own)| Operation::Prune { minutes, own }),
         1 => (0..3_u8, proptest::bool::weighted(0.3)).prop_map(|(kind, paused)| Operation::Pause { kind, paused }),
         1 => (0..3_u8).prop_map(|worker| Operation::Drain { worker }),
+        3 => (0..=255_u8, any_bool()).prop_map(|(run, blocked)| Operation::Block { run, blocked }),
         2 => (any_bool(), 1..6_u32).prop_map(|(oldest_first, limit)| Operation::List { oldest_first, limit }),
     ]
 }

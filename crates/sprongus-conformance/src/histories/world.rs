@@ -200,6 +200,7 @@ impl World {
             }
             Operation::Pause { kind: number, paused } => Call::Pause(kind(*number), *paused),
             Operation::Drain { worker } => Call::Drain(worker_at(*worker)),
+            Operation::Block { run, blocked } => Call::Block(self.run(*run)?, *blocked),
             Operation::List { oldest_first, limit } => {
                 Call::List(ListFilter { oldest_first: *oldest_first, limit: *limit, ..ListFilter::default() })
             }

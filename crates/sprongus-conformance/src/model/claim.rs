@@ -3,19 +3,16 @@
 use sprongus_core::event::Event;
 use sprongus_core::ids::RunId;
 use sprongus_core::lease::LeaseToken;
-use sprongus_core::rules::claim::{Remembered, again, carried, claim, handed, name_taken};
-use sprongus_core::rules::expire::expire;
-use sprongus_core::rules::{Act, SYSTEM};
-use sprongus_core::run::{ClaimRequest, Claimed};
+use sprongus_core::rules::claim::{Remembered, again, carried, handed, name_taken};
+use sprongus_core::rules::expire::{MOST_PER_CLAIM, expire};
+use sprongus_core::rules::{Act, SYSTEM, dispatch};
+use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::step::Step;
 use sprongus_core::store::ClaimAnswer;
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Caller, Result};
 
 use super::tables::{Row, Tenant};
-
-/// Timers moved by one claim, at most.
-const TIMERS_A_CLAIM: u32 = 1_000;
 
 impl Tenant {
     pub(super) fn claim(
@@ -34,22 +31,26 @@ impl Tenant {
                 }
             }
         }
-        let (_, mut events) = self.expire(act.now, TIMERS_A_CLAIM);
+        let (_, mut events) = self.expire(act.now, MOST_PER_CLAIM);
         if let Some((_, given)) = given {
             let claimed = self.replay(caller, request, token, &given, act.now)?;
             return Ok(ClaimAnswer { claimed, events, next_due_in: None });
         }
-        let ids: Vec<RunId> = self
+        let candidates = self
             .ready
             .iter()
-            .filter_map(|(_, _, id)| self.rows.get(id))
+            .filter_map(|place| self.rows.get(&place.id))
             .filter(|row| self.serves(caller, request, row))
             .take(usize::try_from(request.limit).unwrap_or(usize::MAX))
-            .map(|row| row.run.id)
-            .collect();
-        let mut claimed = Vec::with_capacity(ids.len());
-        for id in ids {
-            claimed.extend(self.take(id, request, token, act, &mut events));
+            .map(|row| &row.run);
+        let candidates: Vec<Run> = candidates.cloned().collect();
+        let set = dispatch::claim(&candidates, request, token.hash(), act);
+        events.extend(set.events().cloned());
+        self.write(set.clone(), act.now);
+        let mut claimed = Vec::with_capacity(candidates.len());
+        for taken in dispatch::taken(&set) {
+            let before = candidates.iter().find(|run| run.id == taken.run.id);
+            claimed.extend(self.hand(before, &taken.run, token));
         }
         if let Some(claim_id) = &request.claim_id
             && !claimed.is_empty()
@@ -70,24 +71,14 @@ impl Tenant {
         asked && !paused && caller.may_touch(row.run.project_id.as_ref())
     }
 
-    fn take(
-        &mut self,
-        id: RunId,
-        request: &ClaimRequest,
-        token: &LeaseToken,
-        act: Act<'_>,
-        events: &mut Vec<Event>,
-    ) -> Option<Claimed> {
-        let row = self.rows.get_mut(&id)?;
-        let before = row.run.epoch;
-        let resumes = row.run.resuming().is_some();
-        let taken = claim(&row.run, request, token.hash(), act)?;
-        let steps = if resumes { row.carry(before, taken.run.epoch) } else { Vec::new() };
-        let keeps_workdir = resumes && row.keeps_workdir();
-        let run = taken.run.clone();
-        events.extend(taken.events.iter().cloned());
-        self.write(taken.into(), act.now);
-        handed(run, token, steps, keeps_workdir)
+    /// A claimed run, with what it carries on from.
+    fn hand(&mut self, before: Option<&Run>, run: &Run, token: &LeaseToken) -> Option<Claimed> {
+        let row = self.rows.get_mut(&run.id)?;
+        let (steps, keeps_workdir) = match before.filter(|before| before.resuming().is_some()) {
+            Some(before) => (row.carry(before.epoch, run.epoch), row.keeps_workdir()),
+            None => (Vec::new(), false),
+        };
+        handed(run.clone(), token, steps, keeps_workdir)
     }
 
     /// The runs an earlier claim of this name gave, those its worker still holds, under the new token.

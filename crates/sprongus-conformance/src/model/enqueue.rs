@@ -2,9 +2,9 @@
 
 use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::{
-    Prepared, compare, enqueue, not_made, taken, unknown_agent_task, unknown_project,
+    Prepared, enqueue, not_made, taken, unknown_agent_task, unknown_project,
 };
-use sprongus_core::run::{Applied, Enqueue, Run};
+use sprongus_core::run::{Enqueue, Run};
 use sprongus_core::store::{Batch, Inserted};
 use sprongus_core::{Caller, Result};
 
@@ -48,9 +48,7 @@ impl Tenant {
             return Err(unknown_agent_task(id));
         }
         if let Some(found) = self.found(request) {
-            compare(found, request, caller)?;
-            let applied = Applied { run: found.clone(), events: Vec::new() };
-            return Ok(Inserted { applied, outcome: Enqueue::Existing });
+            return Inserted::found(found.clone(), request, caller);
         }
         if is_foreign {
             return Err(taken());

@@ -1,6 +1,5 @@
 //! What the model keeps: per workspace the runs with all that belongs to them, and the two indexes every store has.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sprongus_core::artifact::{FileName, StoredFile};
@@ -12,7 +11,8 @@ use sprongus_core::operator::OperatorEvent;
 use sprongus_core::rollup::{Counts, Totals};
 use sprongus_core::rules::artifact::is_done_with_workdir;
 use sprongus_core::rules::claim::Remembered;
-use sprongus_core::rules::schedule::{Schedule, schedule};
+use sprongus_core::rules::order::Order;
+use sprongus_core::rules::placement::Placement;
 use sprongus_core::rules::{Transition, WriteSet};
 use sprongus_core::run::Run;
 use sprongus_core::step::{NumberedLine, Step};
@@ -37,7 +37,7 @@ pub(super) struct Tenant {
     pub(super) rows: BTreeMap<RunId, Row>,
     pub(super) keys: BTreeMap<String, RunId>,
     /// What can be claimed, in the order it is.
-    pub(super) ready: BTreeSet<Ready>,
+    pub(super) ready: BTreeSet<Order>,
     /// What time will change, the next one first.
     pub(super) timers: BTreeSet<(Timestamp, RunId)>,
     pub(super) claims: BTreeMap<ClaimId, (Remembered, Vec<(RunId, u64)>)>,
@@ -74,12 +74,9 @@ pub(super) struct Row {
     pub(super) lines: Vec<NumberedLine>,
     /// By the name a store has for each.
     pub(super) files: BTreeMap<String, StoredFile>,
-    pub(super) ready_at: Option<Ready>,
+    pub(super) ready_at: Option<Order>,
     timer_at: Option<Timestamp>,
 }
-
-/// A run's place among those that can be claimed: priority, due time, id.
-pub(super) type Ready = (Reverse<u8>, Timestamp, RunId);
 
 impl Tables {
     pub(super) fn new(now: Timestamp) -> Self {
@@ -186,11 +183,10 @@ impl Tenant {
     pub(super) fn place(&mut self, id: RunId, now: Timestamp) {
         self.displace(id);
         let Some(row) = self.rows.get_mut(&id) else { return };
-        let Schedule { ready, timer_at } = schedule(&row.run, now);
-        row.ready_at = ready.then_some((Reverse(row.run.priority), row.run.run_at, id));
-        row.timer_at = timer_at;
+        let placement = Placement::of(&row.run, now);
+        (row.ready_at, row.timer_at) = (placement.is_ready().then(|| Order::of(&row.run)), placement.timer());
         self.ready.extend(row.ready_at);
-        self.timers.extend(timer_at.map(|at| (at, id)));
+        self.timers.extend(row.timer_at.map(|at| (at, id)));
     }
 
     fn displace(&mut self, id: RunId) {

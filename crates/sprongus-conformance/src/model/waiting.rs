@@ -1,11 +1,11 @@
 //! What a due run waits for.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use sprongus_core::Caller;
 use sprongus_core::list::ListFilter;
 use sprongus_core::names::WorkerId;
+use sprongus_core::rules::order::Order;
 use sprongus_core::run::Run;
 use sprongus_core::time::Timestamp;
 use sprongus_core::waiting::{MOST_COUNTED, reason};
@@ -23,7 +23,7 @@ impl Tenant {
     }
 
     pub(super) fn ahead(&self, caller: &Caller, run: &Run) -> u64 {
-        let place = (Reverse(run.priority), run.run_at, run.id);
+        let place = Order::of(run);
         let before = self.rows.values().filter(|row| row.ready_at.is_some_and(|other| other < place));
         let before = before.map(|row| &row.run);
         let before =

@@ -71,3 +71,15 @@ fn a_run_that_is_retried_has_not_ended_and_what_is_older_is_left_out() {
     let older = event(EventType::Retried, when, json!({"from": "failed"}));
     assert_eq!(told(&[failed(when), older]).ended_last_hour, [(State::Failed, 1)].into());
 }
+
+#[test]
+fn what_is_counted_is_what_a_store_is_told_to_read() {
+    let payload = json!({
+        "waitMs": 1, "elapsedMs": 1, "tokensIn": 1, "tokensOut": 1, "from": "failed", "endedAt": "2026-11-26T10:00:00Z",
+    });
+    for kind in EventType::ALL {
+        let mut recent = Recent::default();
+        recent.add("", &event(*kind, "2026-11-26T10:00:00Z", payload.clone()), at("2026-11-26T09:01:00Z"));
+        assert_eq!(!recent.0.is_empty(), COUNTED.contains(kind), "{kind}");
+    }
+}

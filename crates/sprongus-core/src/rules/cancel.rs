@@ -26,6 +26,7 @@ pub fn cancel(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Result<WriteS
     let next = &mut change.run;
     next.state = State::Canceled;
     next.finished_at = Some(act.now);
+    next.blocked_on = None;
     next.last_report = None;
     match run.lease_expires_at {
         Some(end) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Act, CLOSING_LEASE, Transition};
+use super::{Act, CLOSING_LEASE, Transition, claim_holds, is_permitted};
 use crate::caller::Caller;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
@@ -12,7 +12,7 @@ use crate::ids::{StepId, TokenId};
 use crate::lease::{LeaseHash, LeaseToken};
 use crate::names::WorkerId;
 use crate::run::{ClaimRequest, Claimed, Cleanup, Lease, Resume, Run};
-use crate::state::State;
+use crate::state::{State, Verb};
 use crate::step::Step;
 use crate::time::Timestamp;
 
@@ -53,13 +53,17 @@ pub fn check_lease(lease: Duration) -> Result<()> {
 
 /// Gives the run to whoever asks, if it is there to be given; `hash` is that of the token they are told.
 pub fn claim(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Option<Transition> {
-    match run.state {
-        State::Queued if run.is_due(act.now) && !is_expired(run, act.now) => {
-            Some(start(run, request, hash, act))
-        }
-        State::Failed | State::Canceled if owes_cleanup(run) => Some(hand_out(run, request, hash, act)),
-        State::Queued | State::Running | State::Succeeded | State::Failed | State::Canceled => None,
-    }
+    let is_over = run.state.is_final();
+    is_claimable(run, act.now).then(|| match is_over {
+        true => hand_out(run, request, hash, act),
+        false => start(run, request, hash, act),
+    })
+}
+
+/// Whether the run is there to be given: it is due, or has ended and owes a CLEANUP.
+pub fn is_claimable(run: &Run, now: Timestamp) -> bool {
+    is_permitted(run, Verb::Claim)
+        && if run.state.is_final() { owes_cleanup(run) } else { run.is_due(now) && !is_expired(run, now) }
 }
 
 /// Whether the run was to be started before now, and was not: its timer may still stand behind a thousand others.
@@ -159,10 +163,7 @@ pub fn again(
     if !caller.may_touch(run.project_id.as_ref()) {
         return Err(name_taken());
     }
-    let held = run.epoch == epoch
-        && run.claimed_by.as_ref() == Some(worker)
-        && run.lease_expires_at.is_some_and(|end| end > now);
-    Ok(held.then(|| Run { lease_hash: Some(hash), ..run.clone() }))
+    Ok(claim_holds(run, worker, epoch, now).then(|| Run { lease_hash: Some(hash), ..run.clone() }))
 }
 
 /// Of the steps recorded under the run's present epoch, those a claim behind a gate carried there: all of them, or none when the

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::finish::digest;
-use super::{Act, Standing, Transition, WriteSet, lease_lost, stand};
+use super::{Act, Standing, Transition, WriteSet, lease_lost, replay, stand};
 use crate::error::Result;
 use crate::event::EventType;
 use crate::run::{Cleanup, Hold, Run};
@@ -18,8 +18,8 @@ pub fn cleaned(run: &Run, hold: &Hold, gone_at: Timestamp, act: Act<'_>) -> Resu
     let report = digest("cleaned", hold, "");
     match stand(run, hold, Verb::Cleaned, act.now)? {
         Standing::Closes => {}
-        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(WriteSet::default()),
-        Standing::LetGo | Standing::Holds => return Err(lease_lost(run, hold, act.now)),
+        Standing::LetGo => return replay(run, hold, &report, act.now),
+        Standing::Holds => return Err(lease_lost(run, hold, act.now)),
     }
     let mut change = Transition::of(run);
     let next = &mut change.run;

@@ -197,6 +197,7 @@ pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> Wri
         claimed_at: None,
         lease: ClaimRequest::DEFAULT_LEASE,
         lease_hash: None,
+        blocked_on: None,
         lease_expires_at: None,
         closing_until: None,
         cleanup: Cleanup::None,

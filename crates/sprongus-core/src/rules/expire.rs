@@ -5,26 +5,38 @@ use serde_json::json;
 
 use super::claim::is_expired;
 use super::finish::{end, requeue};
-use super::{Act, MAX_CRASHES, Transition, WriteSet};
+use super::{Act, MAX_CRASHES, Transition, WriteSet, is_permitted};
 use crate::event::EventType;
 use crate::run::Run;
-use crate::state::State;
+use crate::state::{State, Verb};
 use crate::step::Step;
+
+/// Due timers that one claim moves at most: what is behind them waits for the next.
+pub const MOST_PER_CLAIM: u32 = 1_000;
 
 /// Brings a run up to the present. An empty set: nothing of it is due, only its place in the store's indexes may have to move. The step
 /// it waits at, if it was recorded, is `waits_at`.
 pub fn expire(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> WriteSet {
-    let due = match run.state {
-        State::Queued => gate_ran_out(run, waits_at, act).or_else(|| unstarted_too_long(run, act)),
-        State::Running => lease_ran_out(run, act),
-        State::Failed | State::Canceled => closing_ran_out(run, act),
-        State::Succeeded => None,
+    let due = if is_permitted(run, Verb::LoseLease) {
+        lose_lease(run, act)
+    } else if is_permitted(run, Verb::Expire) {
+        expire_queued(run, waits_at, act)
+    } else {
+        None
     };
     due.map(WriteSet::from).unwrap_or_default()
 }
 
-fn lease_ran_out(run: &Run, act: Act<'_>) -> Option<Transition> {
+fn lose_lease(run: &Run, act: Act<'_>) -> Option<Transition> {
     run.lease_expires_at.filter(|&end| end <= act.now)?;
+    Some(if run.state.is_final() { lose_closing_lease(run) } else { crash(run, act) })
+}
+
+fn expire_queued(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Option<Transition> {
+    gate_ran_out(run, waits_at, act).or_else(|| unstarted_too_long(run, act))
+}
+
+fn crash(run: &Run, act: Act<'_>) -> Transition {
     let mut change = Transition::of(run);
     let next = &mut change.run;
     next.crashes += 1;
@@ -34,7 +46,7 @@ fn lease_ran_out(run: &Run, act: Act<'_>) -> Option<Transition> {
         requeue(next, act);
         let payload = json!({"attempt": attempt, "crashes": crashes, "epoch": run.epoch, "workerId": worker});
         change.tell(EventType::LeaseLost, act, payload);
-        return Some(change);
+        return change;
     }
     end(next, State::Failed, act);
     let error = if crashes >= MAX_CRASHES {
@@ -48,17 +60,16 @@ fn lease_ran_out(run: &Run, act: Act<'_>) -> Option<Transition> {
     });
     next.error = Some(error);
     change.tell(EventType::Failed, act, payload);
-    Some(change)
+    change
 }
 
 /// The state stays; the run only stops being held, so that its CLEANUP can be handed out.
-fn closing_ran_out(run: &Run, act: Act<'_>) -> Option<Transition> {
-    run.lease_expires_at.filter(|&end| end <= act.now)?;
+fn lose_closing_lease(run: &Run) -> Transition {
     let mut change = Transition::of(run);
     change.run.lease_expires_at = None;
     change.run.closing_until = None;
     change.run.lease_hash = None;
-    Some(change)
+    change
 }
 
 fn gate_ran_out(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Option<Transition> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::backoff::Backoff;
-use super::{Act, Standing, Transition, WriteSet, lease_lost, stand};
+use super::{Act, Standing, Transition, WriteSet, lease_lost, replay, stand};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::json::Json;
@@ -167,8 +167,8 @@ fn fail(
     let report = digest("fail", hold, error);
     match stand(run, hold, Verb::Fail, act.now)? {
         Standing::Holds => {}
-        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(WriteSet::default()),
-        Standing::LetGo | Standing::Closes => return Err(lease_lost(run, hold, act.now)),
+        Standing::LetGo => return replay(run, hold, &report, act.now),
+        Standing::Closes => return Err(lease_lost(run, hold, act.now)),
     }
     let mut change = Transition::of(run);
     let next = &mut change.run;
@@ -202,8 +202,8 @@ fn release(run: &Run, hold: &Hold, act: Act<'_>) -> Result<WriteSet> {
     let report = digest("release", hold, "");
     match stand(run, hold, Verb::Release, act.now)? {
         Standing::Holds => {}
-        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(WriteSet::default()),
-        Standing::LetGo | Standing::Closes => return Err(lease_lost(run, hold, act.now)),
+        Standing::LetGo => return replay(run, hold, &report, act.now),
+        Standing::Closes => return Err(lease_lost(run, hold, act.now)),
     }
     let mut change = Transition::of(run);
     let next = &mut change.run;
@@ -221,6 +221,7 @@ fn release(run: &Run, hold: &Hold, act: Act<'_>) -> Result<WriteSet> {
 pub(super) fn end(next: &mut Run, state: State, act: Act<'_>) {
     next.state = state;
     next.finished_at = Some(act.now);
+    next.blocked_on = None;
     next.lease_expires_at = None;
     next.lease_hash = None;
     next.last_report = None;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::finish::{digest, end, requeue};
-use super::{Act, Standing, Transition, WriteSet, lease_lost, stand};
+use super::{Act, Standing, Transition, WriteSet, lease_lost, replay, stand};
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::EventType;
 use crate::ids::StepId;
 use crate::redact::redact;
 use crate::run::{Answer, Gate, Hold, Run};
-use crate::state::{State, Verb};
+use crate::state::{Permit, State, Verb, permit};
 use crate::step::Step;
 use crate::text::{excerpt, printable, truncate};
 
@@ -33,8 +33,8 @@ pub fn wait(
     let report = digest("wait", hold, &step_id.to_string());
     match stand(run, hold, Verb::Wait, act.now)? {
         Standing::Holds => {}
-        Standing::LetGo if run.last_report.as_deref() == Some(&report) => return Ok(WriteSet::default()),
-        Standing::LetGo | Standing::Closes => return Err(lease_lost(run, hold, act.now)),
+        Standing::LetGo => return replay(run, hold, &report, act.now),
+        Standing::Closes => return Err(lease_lost(run, hold, act.now)),
     }
     let mut change = Transition::of(run);
     let next = &mut change.run;
@@ -73,11 +73,16 @@ pub fn answer(
     };
     let gate = run.gate.as_ref().filter(|gate| step_id.is_none_or(|id| id == gate.step_id));
     let Some(gate) = gate else { return Err(not_waiting(run, verb)) };
-    match gate.answer {
-        Some(given) if given == answer && step_id.is_some() => return Ok(WriteSet::default()),
-        Some(_) => return Err(not_waiting(run, verb)),
-        None if run.waiting_for().is_none() => return Err(not_waiting(run, verb)),
-        None => {}
+    let is_repeat = gate.answer == Some(answer) && step_id.is_some();
+    match permit(run.state, verb) {
+        Permit::To(_) if gate.answer.is_none() => {}
+        Permit::To(_) | Permit::Repeat(_) if is_repeat => return Ok(WriteSet::default()),
+        Permit::To(_)
+        | Permit::Holding(_)
+        | Permit::Closing
+        | Permit::Already
+        | Permit::Repeat(_)
+        | Permit::Refused(_) => return Err(not_waiting(run, verb)),
     }
     if gate.until.is_some_and(|until| until <= act.now) {
         return Err(Error::new(ErrorCode::IllegalTransition, "the gate has expired"));

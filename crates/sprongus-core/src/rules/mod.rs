@@ -9,20 +9,23 @@ pub mod backoff;
 pub mod cancel;
 pub mod claim;
 pub mod cleaned;
+pub mod dispatch;
 pub mod enqueue;
 pub mod expire;
 pub mod finish;
 pub mod gate;
 pub mod heartbeat;
+pub mod order;
+pub mod placement;
 pub mod progress;
 pub mod record;
 pub mod retry;
-pub mod schedule;
 mod write_set;
 
 use std::time::Duration;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::names::WorkerId;
 use crate::run::{Hold, Run};
 use crate::state::{Permit, State, Verb, permit, refusal};
 use crate::time::Timestamp;
@@ -62,8 +65,7 @@ enum Standing {
 /// hold: whoever may look at a run knows the rest. Expiry counts even when nobody has claimed the run since; what is late is refused.
 fn stand(run: &Run, hold: &Hold, verb: Verb, now: Timestamp) -> Result<Standing> {
     let proven = run.epoch == hold.epoch && run.lease_hash.is_some_and(|hash| hash == hold.token.hash());
-    let own = proven && run.claimed_by.as_ref() == Some(&hold.worker_id);
-    let live = own && run.lease_expires_at.is_some_and(|end| end > now);
+    let live = proven && claim_holds(run, &hold.worker_id, hold.epoch, now);
     match permit(run.state, verb) {
         Permit::Holding(_) if live => Ok(Standing::Holds),
         Permit::Closing if live => Ok(Standing::Closes),
@@ -74,6 +76,26 @@ fn stand(run: &Run, hold: &Hold, verb: Verb, now: Timestamp) -> Result<Standing>
             Err(refusal(ErrorCode::IllegalTransition, verb, run.state))
         }
     }
+}
+
+/// Whether the claim that made `epoch` still holds the run for `worker`.
+fn claim_holds(run: &Run, worker: &WorkerId, epoch: u64, now: Timestamp) -> bool {
+    run.epoch == epoch
+        && run.claimed_by.as_ref() == Some(worker)
+        && run.lease_expires_at.is_some_and(|end| end > now)
+}
+
+/// The answer to a report by whoever has let go of the run: nothing is to be changed when it is the report that did so, once more.
+fn replay(run: &Run, hold: &Hold, report: &str, now: Timestamp) -> Result<WriteSet> {
+    if run.last_report.as_deref() == Some(report) {
+        return Ok(WriteSet::default());
+    }
+    Err(lease_lost(run, hold, now))
+}
+
+/// Whether the table lets the verb be used on the run as it stands, by time or by whoever asks.
+fn is_permitted(run: &Run, verb: Verb) -> bool {
+    matches!(permit(run.state, verb), Permit::To(_))
 }
 
 /// Why the caller does not hold the run: it has ended, somebody else has it, or the time ran out.

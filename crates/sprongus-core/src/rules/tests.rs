@@ -5,14 +5,16 @@ use std::time::Duration;
 use super::cancel::cancel;
 use super::claim::again;
 use super::cleaned::cleaned;
+use super::dispatch::{block, claim_unless, select, taken};
 use super::enqueue::{enqueue, prepare};
 use super::expire::expire;
 use super::finish::finish;
 use super::gate::{answer, wait};
 use super::heartbeat::heartbeat;
+use super::order::Order;
+use super::placement::Placement;
 use super::record::admit;
 use super::retry::retry;
-use super::schedule::{Schedule, schedule};
 use super::*;
 use crate::caller::Caller;
 use crate::ids::StepId;
@@ -345,19 +347,63 @@ fn a_carried_step_keeps_its_id() {
 fn a_run_is_ready_or_has_a_time_to_look_again() {
     let new = NewRun { expire_at: Some(at(50).now), ..NewRun::new("work", Json::empty_object()) };
     let run = one(enqueue(&prepare(&new, None).unwrap(), &WorkspaceId::local(), at(0))).run;
-    let due = |run: &Run, second| schedule(run, at(second).now);
-    assert_eq!(due(&run, 0), Schedule { ready: true, timer_at: Some(at(50).now) });
+    let due = |run: &Run, second| format!("{:?}", Placement::of(run, at(second).now));
+    let told = |placement: Placement<'_>| format!("{placement:?}");
+    assert_eq!(due(&run, 0), told(Placement::Ready { until: Some(at(50).now) }));
     let delayed = Run { run_at: at(20).now, ..run.clone() };
-    assert_eq!(due(&delayed, 0), Schedule { ready: false, timer_at: Some(at(20).now) });
-    assert_eq!(due(&delayed, 20), Schedule { ready: true, timer_at: Some(at(50).now) });
+    assert_eq!(due(&delayed, 0), told(Placement::At(at(20).now)));
+    assert_eq!(due(&delayed, 20), told(Placement::Ready { until: Some(at(50).now) }));
     let late = Run { run_at: at(70).now, ..run.clone() };
-    assert_eq!(due(&late, 0), Schedule { ready: false, timer_at: Some(at(50).now) });
+    assert_eq!(due(&late, 0), told(Placement::At(at(50).now)));
     assert!(expire(&run, None, at(49)).is_empty());
     assert_eq!(expired(&run, at(50)).run.state, State::Failed);
     let (started, _) = claimed(&run, 1);
-    assert_eq!(due(&started, 1), Schedule { ready: false, timer_at: Some(at(31).now) });
+    assert_eq!(due(&started, 1), told(Placement::At(at(31).now)));
     let lost = expired(&started, at(60)).run;
-    assert_eq!(due(&lost, 60), Schedule { ready: true, timer_at: None }, "once started it does not expire");
+    assert_eq!(due(&lost, 60), told(Placement::Ready { until: None }), "once started it does not expire");
     let done = after(cancel(&run, None, at(1)));
-    assert_eq!(due(&done, 1), Schedule { ready: false, timer_at: None });
+    assert_eq!(due(&done, 1), told(Placement::None));
+}
+
+fn on(name: &str) -> crate::names::BlockedOn {
+    name.parse().unwrap()
+}
+
+#[test]
+fn a_blocked_run_is_queued_and_not_claimed_until_it_is_freed() {
+    let new = NewRun { expire_at: Some(at(50).now), ..NewRun::new("work", Json::empty_object()) };
+    let run = one(enqueue(&prepare(&new, None).unwrap(), &WorkspaceId::local(), at(0))).run;
+    let blocked = block(&run, Some(on("limit:a"))).run;
+    assert_eq!(blocked.state, State::Queued);
+    let until = Some(at(50).now);
+    assert_eq!(Placement::of(&blocked, at(1).now), Placement::Blocked { on: &on("limit:a"), until });
+    assert_eq!(claim(&blocked, &worker("w"), LEASE, at(1)), None);
+    assert_eq!(block(&blocked, None).run, run, "back where it was");
+    for ended in [after(cancel(&blocked, None, at(1))), expired(&blocked, at(50)).run] {
+        assert_eq!(ended.blocked_on, None, "what has ended waits for nothing");
+    }
+}
+
+#[test]
+fn candidates_are_taken_in_their_order_and_what_blocks_one_costs_no_other() {
+    let run = |priority: u8, due: i64| Run { priority, run_at: at(due).now, ..queued(3) };
+    let candidates = [run(0, 3), run(9, 4), run(0, 1), run(0, 99), run(5, 0), run(0, 2)];
+    let place = |wanted: &Run| candidates.iter().position(|run| run.id == wanted.id).unwrap();
+    let mut asked = Vec::new();
+    let selection = select(&candidates, 3, at(10).now, |run| {
+        asked.push(place(run));
+        (run.priority == 5).then(|| on("limit:five"))
+    });
+    let places: Vec<usize> = selection.taken.into_iter().map(place).collect();
+    assert_eq!((places, asked), (vec![1, 2, 5], vec![1, 4, 2, 5]), "nothing behind the last one is decided");
+    let blocked: Vec<_> = selection.blocked.into_iter().map(|(run, on)| (place(run), on)).collect();
+    assert_eq!(blocked, [(4, on("limit:five"))]);
+    assert!(Order::of(&candidates[1]) < Order::of(&candidates[4]), "by priority first");
+
+    let request = ClaimRequest::new(worker("w"), 9);
+    let set = claim_unless(&candidates, &request, token(1).hash(), at(10), |run| {
+        (run.priority == 5).then(|| on("limit:five"))
+    });
+    let given: Vec<usize> = taken(&set).map(|transition| place(&transition.run)).collect();
+    assert_eq!((given, set.transitions.len()), (vec![1, 2, 5, 0], 5));
 }

@@ -13,6 +13,7 @@ const CONTRACT: &[(Verb, State, &[State])] = &[
     (Verb::Retry, State::Failed, &[State::Queued]),
     (Verb::Retry, State::Canceled, &[State::Queued]),
     (Verb::LoseLease, State::Running, &[State::Queued, State::Failed]),
+    (Verb::Expire, State::Queued, &[State::Failed]),
 ];
 
 #[test]

@@ -161,6 +161,7 @@ impl RunBody {
             claimed_at: self.claimed_at,
             lease: ClaimRequest::DEFAULT_LEASE,
             lease_hash: None,
+            blocked_on: None,
             lease_expires_at: None,
             closing_until: None,
             cleanup: Cleanup::None,

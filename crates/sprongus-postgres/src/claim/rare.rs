@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sprongus_core::event::Event;
 use sprongus_core::ids::RunId;
 use sprongus_core::lease::LeaseToken;
-use sprongus_core::rules::{Act, Transition, WriteSet, claim};
+use sprongus_core::rules::{Act, Transition, claim, dispatch};
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::step::Step;
@@ -56,11 +56,9 @@ pub async fn run(
     let ids = pick(&mut session, caller, request).await?;
     let (runs, now) = lock_in(database, &session, caller, &ids).await?;
     let (act, hash) = (Act { now, actor: &caller.actor }, token.hash());
-    let taken = ids.iter().filter_map(|id| runs.get(id));
-    let taken = taken.filter_map(|run| claim::claim(run, request, hash, act)).collect();
-    let set = WriteSet { transitions: taken, ..WriteSet::default() };
-    let taken = &set.transitions;
-    let (mut steps, workdirs) = carry(&session, caller, &runs, taken).await?;
+    let set = dispatch::claim(runs.values(), request, hash, act);
+    let taken: Vec<&Transition> = dispatch::taken(&set).collect();
+    let (mut steps, workdirs) = carry(&session, caller, &runs, &taken).await?;
     let mut writer = Writer::new(&caller.workspace, now);
     writer.write(&runs, &set)?;
     let given: Vec<Uuid> = taken.iter().map(|taken| uuid(taken.run.id.to_bits())).collect();
@@ -76,7 +74,7 @@ pub async fn run(
         None => writer.commit(session, &[]).await?,
     }
     let mut claimed = Vec::with_capacity(taken.len());
-    for taken in set.transitions {
+    for taken in set.transitions.into_iter().filter(dispatch::is_taken) {
         events.extend(taken.events);
         let carried = steps.remove(&taken.run.id).unwrap_or_default();
         let keeps_workdir = workdirs.contains(&taken.run.id);
@@ -105,11 +103,10 @@ async fn carry(
     session: &Session,
     caller: &Caller,
     before: &HashMap<RunId, Run>,
-    taken: &[Transition],
+    taken: &[&Transition],
 ) -> Result<(HashMap<RunId, Vec<Step>>, Vec<RunId>)> {
-    let is_behind_gate =
-        |taken: &&Transition| before.get(&taken.run.id).is_some_and(|run| run.resuming().is_some());
-    let behind_gates = taken.iter().filter(is_behind_gate);
+    let behind_gates =
+        taken.iter().filter(|taken| before.get(&taken.run.id).is_some_and(|run| run.resuming().is_some()));
     let (ids, epochs): (Vec<Uuid>, Vec<i64>) =
         behind_gates.map(|taken| (uuid(taken.run.id.to_bits()), number(taken.run.epoch))).unzip();
     let mut steps: HashMap<RunId, Vec<Step>> = HashMap::new();

@@ -27,7 +27,7 @@ macro_rules! run_columns {
     (changing) => {
         "state, progress, attempt, crashes, gate, run_at, due_since, expire_at, result, output_ref, error, epoch, claimed_by, \
          claimed_at, lease_ms, lease_expires_at, closing_until, cleanup, last_report, last_seq, started_at, \
-         finished_at, updated_at, lease_hash"
+         finished_at, updated_at, lease_hash, blocked_on"
     };
     () => {
         concat!(
@@ -91,6 +91,7 @@ pub fn run_from(row: &Row, first: usize) -> Result<Run> {
         updated_at: row.time()?,
         waiting: None,
         lease_hash: lease_hash(row.plain()?)?,
+        blocked_on: row.optional()?,
     })
 }
 
@@ -145,6 +146,7 @@ pub struct RunColumns<'a> {
     finished: Vec<Option<Time>>,
     updated: Vec<Time>,
     hashes: Vec<Option<&'a [u8]>>,
+    blocked_on: Vec<Option<&'a str>>,
 }
 
 impl<'a> RunColumns<'a> {
@@ -181,6 +183,7 @@ impl<'a> RunColumns<'a> {
             finished: runs.iter().map(|run| run.finished_at.map(Time)).collect(),
             updated: runs.iter().map(|run| Time(run.updated_at)).collect(),
             hashes: runs.iter().map(|run| run.lease_hash.as_ref().map(LeaseHash::as_bytes)).collect(),
+            blocked_on: runs.iter().map(|run| run.blocked_on.as_ref().map(|on| on.as_str())).collect(),
         })
     }
 
@@ -213,6 +216,7 @@ impl<'a> RunColumns<'a> {
             &self.finished,
             &self.updated,
             &self.hashes,
+            &self.blocked_on,
         ]
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::Row;
 use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use sprongus_core::json::Json;
 use sprongus_core::lease::LeaseHash;
-use sprongus_core::rules::schedule::{Schedule, schedule};
+use sprongus_core::rules::placement::Placement;
 use sprongus_core::run::{Cleanup, Run};
 use sprongus_core::time::Timestamp;
 use sprongus_core::{Error, Result};
@@ -25,7 +25,7 @@ macro_rules! run_columns {
     (changing) => {
         "state, progress, attempt, crashes, gate, run_at, due_at, expire_at, result, output_ref, error, epoch, claimed_by, \
          claimed_at, lease_ms, lease_expires_at, closing_until, cleanup, last_report, last_seq, started_at, \
-         finished_at, updated_at, lease_hash"
+         finished_at, updated_at, lease_hash, blocked_on"
     };
     () => {
         concat!(
@@ -84,6 +84,7 @@ pub fn run(row: &Row<'_>) -> Read<Run> {
         updated_at: row.text()?,
         waiting: None,
         lease_hash: lease_hash(&mut row)?,
+        blocked_on: row.optional()?,
     })
 }
 
@@ -116,7 +117,7 @@ const INSERT_RUN: &str = concat!(
     ", ",
     run_columns!(changing),
     ", ready, timer_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39)"
+     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40)"
 );
 
 /// Writes a new run; false when there is one of its id, as the trigger that guards it says.
@@ -153,7 +154,7 @@ const UPDATE_RUN: &str = concat!(
     "UPDATE runs SET (",
     run_columns!(changing),
     ", ready, timer_at) = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-     ?22, ?23, ?24, ?25, ?26, ?27) WHERE id = ?1"
+     ?22, ?23, ?24, ?25, ?26, ?27, ?28) WHERE id = ?1"
 );
 
 /// Writes a run over the one before.
@@ -191,7 +192,8 @@ fn bind_changing(row: &mut Binder<'_, '_>, run: &Run, now: Timestamp) -> Result<
     row.time(run.finished_at)?;
     row.time(Some(run.updated_at))?;
     row.bytes(run.lease_hash.as_ref().map(LeaseHash::as_bytes))?;
-    let Schedule { ready, timer_at } = schedule(run, now);
-    row.number(i64::from(ready))?;
-    row.time(timer_at)
+    row.optional(run.blocked_on.as_ref().map(|on| on.as_str()))?;
+    let placement = Placement::of(run, now);
+    row.number(i64::from(placement.is_ready()))?;
+    row.time(placement.timer())
 }

@@ -18,11 +18,18 @@ struct Mutant {
 const MUTANTS: [Mutant; 5] = [
     Mutant {
         name: "the epoch check",
-        changes: &[(
-            "crates/sprongus-core/src/rules/mod.rs",
-            "let proven = run.epoch == hold.epoch && run.lease_hash",
-            "let proven = run.lease_hash",
-        )],
+        changes: &[
+            (
+                "crates/sprongus-core/src/rules/mod.rs",
+                "let proven = run.epoch == hold.epoch && run.lease_hash",
+                "let proven = run.lease_hash",
+            ),
+            (
+                "crates/sprongus-core/src/rules/mod.rs",
+                "run.epoch == epoch\n        && run",
+                "epoch > 0 && run",
+            ),
+        ],
         tests: &["-p", "sprongus-sqlite", "--test", "conformance"],
     },
     Mutant {

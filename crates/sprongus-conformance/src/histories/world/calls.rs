@@ -1,5 +1,6 @@
 //! Calls on a store: put, told as text, and learnt from.
 
+use sprongus_core::Result;
 use sprongus_core::artifact::{FileName, NewFile};
 use sprongus_core::command::RunCommand;
 use sprongus_core::ids::RunId;
@@ -7,11 +8,16 @@ use sprongus_core::lease::LeaseToken;
 use sprongus_core::list::ListFilter;
 use sprongus_core::names::{Kind, WorkerId};
 use sprongus_core::retention::Retention;
+use sprongus_core::rules::dispatch::block;
 use sprongus_core::rules::enqueue::Prepared;
-use sprongus_core::run::{ClaimRequest, Hold};
+use sprongus_core::rules::{Act, WriteSet};
+use sprongus_core::run::{ClaimRequest, Hold, Run};
+use sprongus_core::state::State;
 use sprongus_core::step::{LogLine, StepReport};
 use sprongus_core::store::{Batch, DrawnReport, Store};
 use sprongus_core::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{World, telling};
@@ -35,6 +41,8 @@ pub(in crate::histories) enum Call {
     Prune(Retention),
     Pause(Kind, bool),
     Drain(WorkerId),
+    /// By a rule of the suite's own: nothing in the product blocks a run yet.
+    Block(RunId, bool),
     List(ListFilter),
 }
 
@@ -43,6 +51,16 @@ pub(in crate::histories) struct Told {
     pub(in crate::histories) text: String,
     made: Vec<RunId>,
     holds: Vec<Hold>,
+}
+
+/// Blocks the runs that are queued, or frees them.
+fn blocking(is_blocked: bool) -> impl Fn(&BTreeMap<RunId, Run>, Act<'_>) -> Result<WriteSet> {
+    move |runs, _| {
+        let on = is_blocked.then(|| "suite:block".parse()).transpose()?;
+        let queued = runs.values().filter(|run| run.state == State::Queued);
+        let transitions = queued.map(|run| block(run, on.clone())).collect();
+        Ok(WriteSet { transitions, ..WriteSet::default() })
+    }
 }
 
 impl World {
@@ -101,6 +119,12 @@ impl World {
             Call::Drain(worker) => {
                 let answer = store.drain_worker(caller, worker).await;
                 telling::one(&answer, |()| String::new())
+            }
+            Call::Block(id, is_blocked) => {
+                let answer = store.decide(caller, &[*id], Arc::new(blocking(*is_blocked))).await;
+                telling::one(&answer, |set| {
+                    set.transitions.iter().map(|one| telling::run(&one.run)).collect()
+                })
             }
             Call::List(filter) => self.pages(store, filter.clone()).await,
         };
