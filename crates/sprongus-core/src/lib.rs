@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod artifact;
 pub mod audit;
+pub mod backlog;
 pub mod caller;
 pub mod command;
 mod cursor;

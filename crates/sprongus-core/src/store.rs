@@ -109,6 +109,8 @@ pub struct Health {
     pub durable: bool,
     /// What its durability does not cover, if anything.
     pub caveat: Option<String>,
+    /// What was not looked for: how it is to be found out, in a line. None where all of it was read.
+    pub not_checked: Option<&'static str>,
     /// What it found amiss.
     pub faults: Vec<Fault>,
 }
@@ -340,7 +342,8 @@ pub trait Store: Sessions {
     ) -> Result<AuditPage>;
 
     /// Adds the next events of the caller's workspace, up to `limit` of its stream, to its minutes ([`crate::rollup`]). How many were
-    /// looked at: none when there are no more, or somebody else is at it.
+    /// looked at: none when there are no more, or somebody else is at it. A store that keeps what named claims gave forgets on the way
+    /// those of an hour ago.
     async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32>;
 
     /// Forgets what [`Store::roll_up`] has made of the caller's workspace, which then begins with the first event there is. Who is in the
@@ -361,7 +364,8 @@ pub trait Store: Sessions {
     /// The present, by the clock the rules are given.
     async fn now(&self) -> Result<Timestamp>;
 
-    /// How it is; `thorough` looks through the whole database for damage, which takes as long as reading it.
+    /// How it is; `thorough` also looks for what takes longer. Damage is looked for as far as a store does so while others use it, and
+    /// [`Health::not_checked`] says what that leaves out.
     async fn health(&self, thorough: bool) -> Result<Health>;
 
     /// What may be watched of the store itself; a few figures that cost little. What cannot be asked within two seconds is left out.

@@ -49,7 +49,6 @@ const SEE_WORKER: &str = "
     WHERE w.token_id IS NOT DISTINCT FROM excluded.token_id OR w.seen_at <= $10
     RETURNING draining";
 const FORGET_LONG_GONE: &str = "DELETE FROM workers WHERE workspace_id = $1 AND seen_at < $2";
-const FORGET_OLD_CLAIMS: &str = "DELETE FROM claims WHERE workspace_id = $1 AND claimed_at < $2";
 /// Answers whether it was there and not the caller's to forget.
 const FORGET_WORKER: &str = "
     WITH forgotten AS (
@@ -73,7 +72,7 @@ const PAUSE: &str = "
     ON CONFLICT (workspace_id, kind) DO UPDATE SET paused = excluded.paused, changed_at = excluded.changed_at,
         changed_by = excluded.changed_by WHERE k.paused <> excluded.paused RETURNING kind";
 
-/// How long a worker that fell silent stays in the table, for those who look for it; and a named claim, for who made it.
+/// How long a worker that fell silent stays in the table, for those who look for it.
 const LONG_GONE: Duration = Duration::from_secs(3_600);
 
 /// A transaction in `workspace`.
@@ -240,9 +239,8 @@ pub async fn see_worker(database: &Database, caller: &Caller, worker: &WorkerInf
     let kinds = kinds.as_deref().map(JsonText);
     let (pid, concurrency) = (i64::from(worker.pid), i64::from(worker.concurrency));
     let (token_id, gone) = own(caller, now);
-    let asked: [(&str, Params<'_>); 3] = [
+    let asked: [(&str, Params<'_>); 2] = [
         (FORGET_LONG_GONE, &[&workspace, &old]),
-        (FORGET_OLD_CLAIMS, &[&workspace, &old]),
         (
             SEE_WORKER,
             &[

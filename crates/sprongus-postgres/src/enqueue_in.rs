@@ -9,6 +9,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use crate::claim::projects;
 use crate::fault::Fault;
 use crate::migrate::check_schema;
 use crate::rows::{millis, small};
@@ -19,6 +20,9 @@ const ENQUEUE: &str = "
     SELECT run_id, outcome FROM {schema}.enqueue(kind => $1, input => $2::jsonb, project_id => $3, agent_task_id => $4,
         idempotency_key => $5, max_attempts => $6, priority => $7, run_at => $8, delay_ms => $9, expire_at => $10,
         tags => $11::jsonb, id => $12, workspace => $13, actor => $14, traceparent => $15)";
+
+/// Which projects the function is to keep to, if the caller is narrowed to some.
+const NARROW: &str = "SELECT set_config('sprongus.projects', coalesce($1::text[]::text, ''), true)";
 
 /// Makes a run in a transaction that the caller began, or finds the one that the same key, or id, and request had made. Workers hear
 /// of it at the commit; rolled back, it was never there. `schema` is the one that was migrated, `sprongus` unless said otherwise.
@@ -69,7 +73,14 @@ pub async fn enqueue_in(
         &request.traceparent,
     ];
     let text = ENQUEUE.replace("{schema}", schema);
+    let (narrowed, everything) = (projects(caller), Option::<Vec<&str>>::None);
+    if narrowed.is_some() {
+        transaction.execute(NARROW, &[&narrowed]).await.map_err(refusal)?;
+    }
     let row = transaction.query_one(&text, &params).await.map_err(refusal)?;
+    if narrowed.is_some() {
+        transaction.execute(NARROW, &[&everything]).await.map_err(refusal)?;
+    }
     let read = |error: tokio_postgres::Error| Error::from(Fault::from(error));
     let (run, outcome): (Uuid, String) = (row.try_get(0).map_err(read)?, row.try_get(1).map_err(read)?);
     let outcome = if outcome == "created" { Enqueue::Created } else { Enqueue::Existing };

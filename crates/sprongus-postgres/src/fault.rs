@@ -197,13 +197,26 @@ fn meaning(state: &SqlState) -> Option<(ErrorCode, &'static str, &'static str, A
         }
         // protocol_violation: so a pooler refuses a startup parameter.
         "08P01" => (Unavailable, "the database rejected the session settings", POOLERS, Again::Unknown),
+        // snapshot_too_old
+        "72000" => (Unavailable, "the database was busy with conflicting changes", "", Again::RolledBack),
+        // program_limit_exceeded: so a server refuses to write before its transaction numbers wrap around.
+        "54000" => {
+            let hint = "look in the server's log; it may ask for a VACUUM of the whole database";
+            (Unavailable, "the database has come to a limit of its own", hint, Again::No)
+        }
+        // data_corrupted, index_corrupted
+        "XX001" | "XX002" => {
+            let hint = "look in the server's log; rebuild the index it names, or restore a backup";
+            (Unavailable, "the database is damaged", hint, Again::No)
+        }
         // query_canceled, lock_not_available
         "57014" | "55P03" => (Unavailable, "the database took too long", "", Again::No),
         _ if class == "28" => {
             let hint = "check user and password in the URL, and pg_hba.conf on the server";
             (Unauthenticated, "the database rejected this user", hint, Again::No)
         }
-        _ if ["08", "53", "57", "58"].contains(&class) => {
+        // Of class 40 what is not above: how the transaction ended is not known.
+        _ if ["08", "40", "53", "57", "58"].contains(&class) => {
             (Unavailable, "the database is not available", "", Again::Unknown)
         }
         _ => return None,

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
+use sprongus_core::backlog::Weigh;
 use sprongus_core::event::{Event, EventType};
 use sprongus_core::ids::RunId;
 use sprongus_core::json::Json;
@@ -57,6 +58,12 @@ pub struct Told {
     pub worker: WorkerId,
     /// What it says.
     pub report: DrawnReport,
+}
+
+impl Weigh for Told {
+    fn weight(&self) -> usize {
+        self.report.weight()
+    }
 }
 
 impl Told {

@@ -1,11 +1,12 @@
 //! Gathering: what many callers of one process ask for at the same time goes into one transaction, and each is answered after the
 //! commit that holds its rows. There is no timer: an idle lane sends at once what comes, and whatever arrives while its transaction
-//! is under way goes into the next.
+//! is under way goes into the next. How much may wait is bounded.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use sprongus_core::backlog::{Backlog, Room, Weigh};
 use sprongus_core::metric::SizeCounter;
 use sprongus_core::names::{ProjectId, WorkspaceId};
 use sprongus_core::runs::Caller;
@@ -28,11 +29,14 @@ struct Job<T, A> {
     caller: Caller,
     items: Vec<T>,
     answer: oneshot::Sender<Result<Vec<A>>>,
+    /// Taken until the job is done, whether or not somebody still waits for its answer.
+    _room: Room,
 }
 
 /// Where jobs are handed in.
 pub struct Gather<T, A> {
     jobs: mpsc::UnboundedSender<Job<T, A>>,
+    backlog: Backlog,
 }
 
 struct Waiting<T, A> {
@@ -41,21 +45,34 @@ struct Waiting<T, A> {
     flying: usize,
 }
 
-impl<T: Clone + Send + 'static, A: Send + 'static> Gather<T, A> {
+impl<T: Weigh + Clone + Send + 'static, A: Send + 'static> Gather<T, A> {
     /// Starts the task that gathers; it ends when this is dropped. How many callers share a transaction is counted in `batches`.
     pub fn start(
         batches: Arc<SizeCounter>,
         work: impl Fn(Caller, Vec<T>) -> BoxFuture<'static, Result<Vec<A>>> + Send + Sync + 'static,
     ) -> Self {
+        Self::bounded(batches, Backlog::default(), work)
+    }
+
+    /// The same with a bound of its own.
+    fn bounded(
+        batches: Arc<SizeCounter>,
+        backlog: Backlog,
+        work: impl Fn(Caller, Vec<T>) -> BoxFuture<'static, Result<Vec<A>>> + Send + Sync + 'static,
+    ) -> Self {
         let (jobs, incoming) = mpsc::unbounded_channel();
         tokio::spawn(gather(incoming, batches, Arc::new(work)));
-        Self { jobs }
+        Self { jobs, backlog }
     }
 
     /// Has the items carried out, with whatever else is waiting. Dropping the future does not undo what was handed in.
+    ///
+    /// # Errors
+    /// What carries them out says; `unavailable` when too much waits already.
     pub async fn put(&self, caller: &Caller, items: Vec<T>) -> Result<Vec<A>> {
         let (answer, answered) = oneshot::channel();
-        let job = Job { caller: caller.clone(), items, answer };
+        let _room = self.backlog.enter(&items)?;
+        let job = Job { caller: caller.clone(), items, answer, _room };
         let stopped = || Error::internal("the store has stopped");
         self.jobs.send(job).map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
@@ -161,5 +178,52 @@ async fn fly<T: Clone + Send + 'static, A: Send + 'static>(jobs: Vec<Job<T, A>>,
                 let _ = job.answer.send(Err(error.for_another()));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sprongus_core::ErrorCode;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Bytes(usize);
+
+    impl Weigh for Bytes {
+        fn weight(&self) -> usize {
+            self.0
+        }
+    }
+
+    #[tokio::test]
+    async fn while_the_database_does_not_answer_so_much_waits_and_no_more() {
+        let answers = Arc::new(Semaphore::new(0));
+        let gate = Arc::clone(&answers);
+        let gather =
+            Arc::new(Gather::bounded(Arc::default(), Backlog::of(100), move |_, items: Vec<Bytes>| {
+                let gate = Arc::clone(&gate);
+                Box::pin(async move {
+                    gate.acquire().await.map_err(|_| Error::internal("closed"))?.forget();
+                    Ok(items)
+                })
+            }));
+        let caller = Caller::new(WorkspaceId::local(), "tester");
+        let put = |bytes| {
+            let (gather, caller) = (Arc::clone(&gather), caller.clone());
+            async move { gather.put(&caller, vec![Bytes(bytes)]).await.map(|answers| answers.len()) }
+        };
+        let (first, second) = (tokio::spawn(put(60)), tokio::spawn(put(40)));
+        tokio::task::yield_now().await;
+        let refused = put(1).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::Unavailable);
+        // Whoever goes away takes nothing back: what it handed in still waits.
+        second.abort();
+        assert!(second.await.unwrap_err().is_cancelled());
+        assert_eq!(put(1).await.unwrap_err().code(), ErrorCode::Unavailable);
+        answers.add_permits(3);
+        assert_eq!(first.await.unwrap().unwrap(), 1);
+        assert_eq!(put(60).await.unwrap(), 1, "there is room again");
     }
 }

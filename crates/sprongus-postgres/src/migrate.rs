@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use sprongus_core::{Error, ErrorCode};
 use tokio::time::Instant;
 use tokio_postgres::{Client, Config};
@@ -12,73 +11,12 @@ use crate::fault::{Again, Fault, Result};
 use crate::tls;
 
 mod grant;
+mod sources;
 
 pub use grant::grant;
-
-/// One step of the schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Migration {
-    /// Its number; the schema's version once it is applied.
-    pub number: u32,
-    /// Its name.
-    pub name: &'static str,
-    /// What it does.
-    pub sql: String,
-}
-
-struct Source {
-    number: u32,
-    name: &'static str,
-    sql: &'static [&'static str],
-}
-
-/// Every migration, in order. A number is one step's in both stores; one that concerns this store alone SQLite does not have.
-const SOURCES: &[Source] = &[
-    Source { number: 1, name: "runs", sql: &[include_str!("../migrations/0001_runs.sql")] },
-    Source { number: 2, name: "enqueue", sql: &[include_str!("../migrations/0002_enqueue.sql")] },
-    Source { number: 3, name: "stream", sql: &[include_str!("../migrations/0003_stream.sql")] },
-    Source { number: 4, name: "artifacts", sql: &[include_str!("../migrations/0004_artifacts.sql")] },
-    Source {
-        number: 5,
-        name: "claims_look_up_no_workspace",
-        sql: &[include_str!("../migrations/0005_claims_look_up_no_workspace.sql")],
-    },
-    Source { number: 6, name: "minutes", sql: &[include_str!("../migrations/0006_minutes.sql")] },
-    Source { number: 7, name: "last_hour", sql: &[include_str!("../migrations/0007_last_hour.sql")] },
-    Source {
-        number: 8,
-        name: "retention_by_kind",
-        sql: &[include_str!("../migrations/0008_retention_by_kind.sql")],
-    },
-    Source { number: 9, name: "own_tokens", sql: &[include_str!("../migrations/0009_own_tokens.sql")] },
-    Source { number: 10, name: "tokens", sql: &[include_str!("../migrations/0010_tokens.sql")] },
-    Source { number: 11, name: "who_paused", sql: &[include_str!("../migrations/0011_who_paused.sql")] },
-    Source { number: 12, name: "lease_tokens", sql: &[include_str!("../migrations/0012_lease_tokens.sql")] },
-    Source {
-        number: 13,
-        name: "operator_events",
-        sql: &[include_str!("../migrations/0013_operator_events.sql")],
-    },
-    // The functions that SQL may call, each whole; and policies that fail closed.
-    Source {
-        number: 14,
-        name: "pinned",
-        sql: &[
-            include_str!("../migrations/0014_canonical.sql"),
-            include_str!("../migrations/0014_secrets.sql"),
-            include_str!("../migrations/0014_enqueue.sql"),
-            include_str!("../migrations/0014_policies.sql"),
-        ],
-    },
-    Source { number: 16, name: "due_since", sql: &[include_str!("../migrations/0016_due_since.sql")] },
-    Source { number: 17, name: "sessions", sql: &[include_str!("../migrations/0017_sessions.sql")] },
-    Source {
-        number: 18,
-        name: "secret_shapes",
-        sql: &[include_str!("../migrations/0018_secret_shapes.sql")],
-    },
-    Source { number: 20, name: "blocked", sql: &[include_str!("../migrations/0020_blocked.sql")] },
-];
+use grant::grant_again;
+use sources::SOURCES;
+pub use sources::{Migration, after, latest};
 
 /// How long a connection may take to be made and to give its first answer.
 pub const CONNECT: Duration = Duration::from_secs(5);
@@ -119,23 +57,6 @@ const REMEMBER: &str = "
     CREATE TABLE schema_migrations (
         number integer NOT NULL PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
         applied_at timestamptz NOT NULL DEFAULT clock_timestamp())";
-
-/// The version this program's schema has.
-pub fn latest() -> u32 {
-    SOURCES.last().map_or(0, |source| source.number)
-}
-
-/// What would be applied to a schema at `version`, named `schema`.
-pub fn after(version: u32, schema: &str) -> Vec<Migration> {
-    let missing = SOURCES.iter().filter(|source| source.number > version);
-    missing
-        .map(|source| Migration { number: source.number, name: source.name, sql: text(source, schema) })
-        .collect()
-}
-
-fn text(source: &Source, schema: &str) -> String {
-    source.sql.concat().replace("@schema@", schema)
-}
 
 /// A schema's name stands in the text of statements, so it has to be a plain one.
 pub fn check_schema(schema: &str) -> sprongus_core::Result<()> {
@@ -224,7 +145,7 @@ pub async fn version(client: &Client, schema: &str) -> Result<u32> {
                 format!("the database has schema {number}; this sprongus supports up to {}", latest());
             return Err(mismatch(message, "use the newer sprongus that migrated the database").into());
         };
-        if checksum(source) != sum {
+        if source.checksum() != sum {
             let message = format!("migration {number} in the database differs from this sprongus's");
             return Err(mismatch(message, "use the sprongus that migrated the database").into());
         }
@@ -246,6 +167,9 @@ pub async fn migrate(
     lock(client).await?;
     let done = async {
         let applied = apply(client, schema, target).await?;
+        if applied.last().is_some_and(|last| last.number == latest()) {
+            grant_again(client, schema).await?;
+        }
         if let Some(role) = role {
             grant(client, schema, role).await?;
         }
@@ -302,16 +226,12 @@ async fn apply(client: &Client, schema: &str, target: u32) -> Result<Vec<Migrati
             client.batch_execute(REMEMBER).await?;
         }
         client.batch_execute(&migration.sql).await?;
-        let sum = SOURCES.iter().find(|source| source.number == migration.number).map(checksum);
+        let sum =
+            SOURCES.iter().find(|source| source.number == migration.number).map(|source| source.checksum());
         let number = i32::try_from(migration.number).unwrap_or(i32::MAX);
         let insert = "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)";
         client.execute(insert, &[&number, &migration.name, &sum.unwrap_or_default()]).await?;
         applied.push(migration);
     }
     Ok(applied)
-}
-
-/// The text as it stands in the files, whatever the schema is called.
-fn checksum(source: &Source) -> String {
-    Sha256::digest(source.sql.concat().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

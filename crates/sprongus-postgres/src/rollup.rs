@@ -64,6 +64,12 @@ const TOTALS: &str = "
 const SPANS: &str = "SELECT kind, span, bound, count, total_ms FROM run_spans WHERE workspace_id = $1";
 const NOTE: &str = "UPDATE rolled_up SET tx = $2, pos = $3 WHERE workspace_id = $1";
 const FORGET: &str = "DELETE FROM run_minutes WHERE workspace_id = $1 AND minute < $2";
+/// What named claims gave an hour ago, which nobody asks for any more: many of them come from workers that say nothing but claims.
+const FORGET_CLAIMS: &str = "
+    DELETE FROM claims WHERE ctid = ANY (ARRAY (
+        SELECT ctid FROM claims
+        WHERE workspace_id = $1 AND claimed_at < (SELECT coalesce($2::timestamptz, clock_timestamp()) - interval '1 hour')
+        ORDER BY claimed_at LIMIT $3 FOR UPDATE SKIP LOCKED))";
 const READ_TO: &str = "SELECT tx, pos FROM rolled_up WHERE workspace_id = $1";
 /// The row is taken first: whoever adds a page has it until the page is written.
 const FORGET_ALL: [&str; 5] = [
@@ -82,18 +88,22 @@ const PLACE: usize = 7;
 const KIND: usize = 9;
 const PROJECT: usize = 10;
 
-/// Adds the next events; how many were looked at.
+/// Adds the next events; how many were looked at. Forgets as many old claims, so that they never come faster than they go.
 pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result<u32> {
     admit(caller)?;
     let (workspace, most, turned) = (caller.workspace.as_str(), i64::from(limit), database.turned());
     let mut session = database.session().await?;
-    let asked: [(&str, Params<'_>); 3] =
-        [(BEGIN, &[&workspace]), (PAGE, &[&workspace, &most]), (PRESENT, &[&turned])];
+    let asked: [(&str, Params<'_>); 4] = [
+        (FORGET_CLAIMS, &[&workspace, &turned, &most]),
+        (BEGIN, &[&workspace]),
+        (PAGE, &[&workspace, &most]),
+        (PRESENT, &[&turned]),
+    ];
     let mut answers = session.begin_with(&caller.workspace, &asked).await?;
     let now = present(&answers.pop().unwrap_or_default())?;
     let page = answers.pop().unwrap_or_default();
     let Some(last) = page.last().map(|row| position(row, PLACE)).transpose()? else {
-        session.roll_back().await?;
+        session.commit_with(&[], News::None).await?;
         return Ok(0);
     };
     let events = page.iter().map(|row| Ok((row.try_get(KIND)?, row.try_get(PROJECT)?, rows::event(row)?)));

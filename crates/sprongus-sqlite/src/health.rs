@@ -16,6 +16,10 @@ const CHECK: &str = "PRAGMA quick_check(1)";
 const PUT_LOG_INTO_FILE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const PAGE: &str = "PRAGMA page_size";
 
+/// What reading every page does not tell, and what is not even read for who only asks whether it is there.
+const NOT_CHECKED: &str = "its pages are sound; `sprongus doctor --integrity` also checks its indexes and what must hold between runs";
+const NOT_READ: &str = "damage is not looked for here: `sprongus doctor --integrity` reads every run";
+
 /// So much of the log that cannot be put into the file is told: four times what one burst may leave there for a moment.
 const HELD_BACK: u64 = 16 << 20;
 
@@ -52,6 +56,7 @@ pub fn health(
         schema,
         durable: durability == Durability::PowerCut,
         caveat: None,
+        not_checked: Some(if thorough { NOT_CHECKED } else { NOT_READ }),
         faults,
     })
 }
@@ -64,6 +69,7 @@ pub fn lost(file: &Path, durability: Durability, loss: Loss) -> Health {
         schema: migrate::latest(),
         durable: durability == Durability::PowerCut,
         caveat: None,
+        not_checked: Some(NOT_READ),
         faults: vec![Fault { what: "file", text: loss.text().to_owned(), remedy: loss.remedy() }],
     }
 }

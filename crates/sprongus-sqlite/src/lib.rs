@@ -103,7 +103,7 @@ impl Sqlite {
     /// `schema_mismatch` when it is another program's, newer than this one, or older and not to be migrated.
     pub fn open(file: &Path, options: Options) -> Result<Self> {
         let connection = open::open(file, &options)?;
-        let (place, (changed, _)) = (Arc::new(Place::of(file)), watch::channel(0));
+        let (place, (changed, _)) = (Arc::new(Place::of(file)?), watch::channel(0));
         let writer =
             Writer::start(connection, Arc::clone(&place), Arc::clone(&options.clock), changed.clone())?;
         let readers = Arc::new(Readers::new(file, place, options.durability, options.clock));
@@ -138,8 +138,8 @@ impl Store for Sqlite {
         requests: Vec<Prepared>,
         batch: Batch,
     ) -> Result<Vec<Result<Inserted>>> {
-        let caller = caller.clone();
-        self.writer.write(move |tx| enqueue::run(tx, &caller, &requests, batch)).await
+        let (caller, backlog) = (caller.clone(), &self.writer.enqueues);
+        self.writer.write_all(backlog, requests, move |tx, all| enqueue::run(tx, &caller, all, batch)).await
     }
 
     async fn claim(
@@ -183,8 +183,8 @@ impl Store for Sqlite {
         worker: &WorkerId,
         reports: Vec<DrawnReport>,
     ) -> Result<Vec<Result<Applied>>> {
-        let (caller, worker) = (caller.clone(), worker.clone());
-        self.writer.write(move |tx| finish::run(tx, &caller, &worker, &reports)).await
+        let (caller, worker, backlog) = (caller.clone(), worker.clone(), &self.writer.finishes);
+        self.writer.write_all(backlog, reports, move |tx, all| finish::run(tx, &caller, &worker, all)).await
     }
 
     async fn apply(&self, caller: &Caller, id: RunId, command: RunCommand) -> Result<Applied> {

@@ -48,6 +48,8 @@ pub fn latest() -> u32 {
 
 const APPLICATION: &str = "PRAGMA application_id";
 const VERSION: &str = "PRAGMA user_version";
+const HAS_MIGRATIONS: &str =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'";
 const TABLES: &str = "SELECT count(*) FROM sqlite_schema";
 
 /// The schema's version in this file: 0 for an empty one.
@@ -63,6 +65,12 @@ pub fn version(connection: &Connection) -> Result<u32> {
     if tables == 0 && application == 0 {
         return Ok(0);
     }
+    if application == 0
+        && version == 0
+        && let Some(restored) = restored(connection)?
+    {
+        return Ok(restored);
+    }
     if application != APPLICATION_ID {
         return Err(Error::new(ErrorCode::SchemaMismatch, "the database belongs to another program")
             .with_hint("use another file with --db"));
@@ -73,6 +81,26 @@ pub fn version(connection: &Connection) -> Result<u32> {
             .with_hint("use the newer sprongus that wrote the database"));
     }
     Ok(version)
+}
+
+const REMEMBERED: &str = "SELECT number, checksum FROM schema_migrations ORDER BY number";
+
+/// The version of a file that a dump was restored into, which has all but the marks: they are given back. None for any other program's.
+fn restored(connection: &Connection) -> Result<Option<u32>> {
+    if connection.query_row(HAS_MIGRATIONS, [], |row| row.get::<_, u32>(0)).told()? == 0 {
+        return Ok(None);
+    }
+    let Ok(mut select) = connection.prepare(REMEMBERED) else { return Ok(None) };
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).told()?;
+    let Ok(rows) = rows.collect::<rusqlite::Result<Vec<(u32, String)>>>() else { return Ok(None) };
+    let known = MIGRATIONS.iter().map(|migration| (migration.number, checksum(migration.sql)));
+    let Some((last, _)) = rows.last().filter(|_| known.take(rows.len()).eq(rows.iter().cloned())) else {
+        return Ok(None);
+    };
+    connection
+        .execute_batch(&format!("{BEGIN}; {APPLICATION} = {APPLICATION_ID}; {VERSION} = {last}; COMMIT"))
+        .told()?;
+    Ok(Some(*last))
 }
 
 /// What would be applied to a file at `version`.

@@ -8,6 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use sprongus_core::backlog::{Backlog, Weigh};
 use sprongus_core::metric::{SizeCounter, Sizes};
 use sprongus_core::time::{Clock, Timestamp};
 use sprongus_core::{Error, ErrorCode, Result};
@@ -117,6 +119,9 @@ type Sent = (Box<dyn Job>, Option<Ticket>);
 pub struct Writer {
     jobs: Sender<Sent>,
     batches: Arc<SizeCounter>,
+    /// Runs to be made, and reports: neither crowds out the other.
+    pub enqueues: Arc<Backlog>,
+    pub finishes: Arc<Backlog>,
 }
 
 impl Writer {
@@ -139,7 +144,7 @@ impl Writer {
             .map_err(|error| {
                 Error::new(ErrorCode::Unavailable, "cannot start the writer thread").with_source(error)
             })?;
-        Ok(Self { jobs, batches })
+        Ok(Self { jobs, batches, enqueues: Arc::default(), finishes: Arc::default() })
     }
 
     /// How many callers' writes each commit held.
@@ -156,6 +161,24 @@ impl Writer {
         write: impl FnMut(&Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.look_then_write(|_| Ok(None), write).await
+    }
+
+    /// Writes `items`, which take room in `backlog` until they are written or refused.
+    ///
+    /// # Errors
+    /// As [`Writer::write`]; `unavailable` when too much waits already.
+    pub async fn write_all<I: Weigh + Send + 'static, T: Send + 'static>(
+        &self,
+        backlog: &Backlog,
+        items: Vec<I>,
+        mut write: impl FnMut(&Tx<'_>, &[I]) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let waiting = (backlog.enter(&items)?, items);
+        self.write(move |tx| {
+            let (_, items) = &waiting;
+            write(tx, items)
+        })
+        .await
     }
 
     /// Looks first, without the write lock; writes only if `look` has no answer.
@@ -260,7 +283,9 @@ fn work(
             match waiting.recv_timeout(longest) {
                 Ok(first) => desk.put(first),
                 Err(RecvTimeoutError::Timeout) => {
-                    cut_log(&mut connection);
+                    if place.check().is_ok() {
+                        cut_log(&mut connection);
+                    }
                     has_log = false;
                     continue;
                 }
@@ -269,6 +294,7 @@ fn work(
         }
         desk.gather(waiting, expected);
         if let Err(loss) = place.check() {
+            leave_log(&connection);
             let error = Error::from(loss);
             desk.jobs.drain(..).for_each(|job| job.settle(Err(&error)));
             expected = 0;
@@ -286,7 +312,8 @@ fn work(
             continue;
         }
         // What was committed to a file that nobody finds any more is not acknowledged either.
-        let committed = transact(&connection, clock, &mut writes).and_then(|()| Ok(place.check()?));
+        let committed = transact(&connection, clock, &mut writes)
+            .and_then(|()| Ok(place.check().inspect_err(|_| leave_log(&connection))?));
         // Those who queued during the commit, and those it now answers, can share the next one; one alone is not waited for.
         waiting.try_iter().take(MOST_JOBS).for_each(|sent| desk.put(sent));
         expected = match desk.jobs.len() + writes.len() {
@@ -319,6 +346,11 @@ fn cut_log(connection: &mut Connection) {
     let _ = connection.busy_timeout(Duration::ZERO);
     let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     let _ = connection.busy_handler(Some(wait_for_lock));
+}
+
+/// Sees to it that what is wrong with the log does not get into the file when the connection is closed.
+fn leave_log(connection: &Connection) {
+    let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
 }
 
 fn empty_log_at(connection: &Connection, pages: u32) {

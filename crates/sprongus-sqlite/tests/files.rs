@@ -227,7 +227,9 @@ async fn a_restored_dump_has_every_token_and_a_sound_file_is_called_sound() {
     store.see_worker(&caller(), &anything).await.unwrap();
     drop(store);
     let sqlite3 = |file: &Path, sql: &str| {
-        let done = std::process::Command::new("sqlite3").arg(file).arg(sql).output().unwrap();
+        // The store is still about to close the file.
+        let waiting = ["-cmd", ".timeout 60000"];
+        let done = std::process::Command::new("sqlite3").args(waiting).arg(file).arg(sql).output().unwrap();
         assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
         String::from_utf8(done.stdout).unwrap()
     };
@@ -238,13 +240,29 @@ async fn a_restored_dump_has_every_token_and_a_sound_file_is_called_sound() {
         sqlite3(&restored, "SELECT (SELECT count(*) FROM api_tokens), (SELECT count(*) FROM workers)").trim(),
         "1|1"
     );
+    // A dump has no marks that tell whose the file is; what it says of its own schema does.
+    let store = Sqlite::open(&restored, Options::default()).unwrap();
+    assert_eq!(store.tokens(&caller()).await.unwrap().len(), 1);
+    drop(store);
+    assert_eq!(pending(&restored).unwrap(), []);
+    // Not where another program's table has the name, nor of a schema that is none of ours.
+    for theirs in [
+        "DROP TABLE schema_migrations; CREATE TABLE schema_migrations (number, name)",
+        "DELETE FROM schema_migrations WHERE number = 4",
+        "UPDATE schema_migrations SET checksum = 'ab' WHERE number = 1",
+    ] {
+        let other = folder.path().join("other.db");
+        sqlite3(&other, &format!("{dump}; {theirs}"));
+        assert_eq!(refused(&other, Options::default()).code(), ErrorCode::SchemaMismatch, "{theirs}");
+        std::fs::remove_file(&other).unwrap();
+    }
 }
 
 /// Whatever is done to a file under a process that has it open, nothing is acknowledged that nobody finds.
 #[tokio::test]
-async fn a_file_that_was_deleted_moved_or_replaced_takes_no_run() {
+async fn a_file_that_was_deleted_moved_replaced_or_emptied_takes_no_run() {
     type Deed = fn(&Path);
-    let deeds: [(&str, Deed); 6] = [
+    let deeds: [(&str, Deed); 10] = [
         ("the file deleted", |file| std::fs::remove_file(file).unwrap()),
         ("the file moved", |file| std::fs::rename(file, file.with_file_name("other.db")).unwrap()),
         ("its folder moved", |file| {
@@ -253,6 +271,16 @@ async fn a_file_that_was_deleted_moved_or_replaced_takes_no_run() {
         }),
         ("the log deleted", |file| std::fs::remove_file(file.with_file_name("runs.db-wal")).unwrap()),
         ("the log's index deleted", |file| std::fs::remove_file(file.with_file_name("runs.db-shm")).unwrap()),
+        ("a link put in its place", |file| {
+            let moved = file.with_file_name("moved.db");
+            std::fs::rename(file, &moved).unwrap();
+            std::os::unix::fs::symlink(&moved, file).unwrap();
+        }),
+        ("the file emptied", |file| drop(std::fs::File::create(file).unwrap())),
+        ("the log emptied", |file| drop(std::fs::File::create(file.with_file_name("runs.db-wal")).unwrap())),
+        ("the log written over", |file| {
+            std::fs::write(file.with_file_name("runs.db-wal"), b"another program's").unwrap();
+        }),
         ("a copy put in its place", |file| {
             std::fs::copy(file, file.with_file_name("copy.db")).unwrap();
             std::fs::rename(file.with_file_name("copy.db"), file).unwrap();

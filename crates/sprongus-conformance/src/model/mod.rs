@@ -430,7 +430,16 @@ impl Store for Model {
 
     async fn health(&self, _thorough: bool) -> Result<Health> {
         let (engine, place) = ("the model".to_owned(), "memory".to_owned());
-        Ok(Health { engine, place, schema: 0, durable: false, caveat: None, faults: Vec::new() })
+        let nothing = Vec::new();
+        Ok(Health {
+            engine,
+            place,
+            schema: 0,
+            durable: false,
+            caveat: None,
+            not_checked: None,
+            faults: nothing,
+        })
     }
 
     async fn metrics(&self) -> Result<Vec<Metric>> {

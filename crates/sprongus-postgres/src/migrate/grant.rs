@@ -32,6 +32,20 @@ const GRANTS: &[&str] = &[
         {schema}.measure_tables TO {role}",
 ];
 
+/// Roles that served before, by what every version has granted them. One that was given more by hand keeps it.
+const SERVED: &str = "
+    SELECT DISTINCT r.rolname::text FROM pg_class c, aclexplode(c.relacl) AS given JOIN pg_roles r ON r.oid = given.grantee
+    WHERE c.oid = to_regclass($1 || '.run_queue') AND given.privilege_type = 'INSERT' AND given.grantee <> c.relowner
+        AND NOT r.rolsuper AND NOT r.rolbypassrls ORDER BY 1";
+
+/// Grants what a server needs to the roles that served before, so that they go on serving.
+pub async fn grant_again(client: &Client, schema: &str) -> Result<()> {
+    for row in client.query(SERVED, &[&schema]).await? {
+        grant(client, schema, row.try_get(0)?).await?;
+    }
+    Ok(())
+}
+
 /// Grants `role` what a server needs.
 ///
 /// # Errors

@@ -15,7 +15,8 @@ use super::{Reader, millis, number, small, written};
 use crate::fault::Result;
 use crate::values::{JsonString, JsonText, Time, uuid};
 
-/// The columns of a run; `lasting` and `changing` for one of the two lists.
+/// The columns of a run; `lasting` and `changing` for one of the two lists. `due_since` is [`Run::due_at`], and NULL where that is `run_at`;
+/// on SQLite the same column is called `due_at`.
 macro_rules! run_columns {
     (lasting) => {
         concat!("id, workspace_id, ", $crate::rows::run_columns!(lasting but the key))

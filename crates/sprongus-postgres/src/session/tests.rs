@@ -148,3 +148,22 @@ async fn whoever_names_no_workspace_is_refused_by_every_table_of_theirs() {
     let refused = client.batch_execute("SELECT FROM sprongus.workspaces").await.unwrap_err();
     assert_eq!(refused.code().unwrap().code(), "42704", "a table with rows");
 }
+
+#[tokio::test]
+async fn what_a_server_cannot_do_just_now_is_unavailable_and_what_it_must_not_be_asked_is_a_fault_of_ours() {
+    let (_on_server, database) = pool().await;
+    let said = async |state: &str| {
+        let raise = format!("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$");
+        database.session().await.unwrap().ask(&raise, &[]).await.unwrap_err().error
+    };
+    for state in [
+        "25P03", "25P04", "40001", "40003", "53100", "53400", "54000", "57P01", "57P05", "72000", "XX001",
+        "XX002",
+    ] {
+        let error = said(state).await;
+        assert_eq!(error.code(), ErrorCode::Unavailable, "{state}: {error}");
+    }
+    for state in ["21000", "22003", "23514", "P0001", "XX000"] {
+        assert_eq!(said(state).await.code(), ErrorCode::Internal, "{state}");
+    }
+}

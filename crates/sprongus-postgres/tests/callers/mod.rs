@@ -145,3 +145,65 @@ async fn an_actor_cannot_be_forged_and_who_may_not_look_is_told_of_no_run() {
     drop(shop);
     owner.batch_execute("DROP OWNED BY \"shop as admin\"; DROP ROLE \"shop as admin\"").await.unwrap();
 }
+
+/// What a caller who is narrowed to some projects is told of others' runs, and of their agent tasks, is what the service tells it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrowed_caller_is_told_of_nothing_in_another_project() {
+    let mut scene = Scene::set().await;
+    for project in ["p", "q"] {
+        scene.runs.create_project(&project.parse().unwrap()).await.unwrap();
+    }
+    for (task, project) in [("P-1", Some("p")), ("Q-1", Some("q")), ("ALL", None)] {
+        let project_id = project.map(|project| project.parse().unwrap());
+        let task = NewAgentTask { project_id, ..NewAgentTask::new(task.parse().unwrap()) };
+        scene.runs.create_agent_task(task).await.unwrap();
+    }
+    let of = |project: Option<&str>| NewRun {
+        project_id: project.map(str::to_owned),
+        ..NewRun::new("work", Json::empty_object())
+    };
+    let keyed = |project, key: &str| NewRun { idempotency_key: Some(key.to_owned()), ..of(project) };
+    let theirs = scene.runs.enqueue_one(keyed(Some("q"), "theirs")).await.unwrap().run;
+    let systems = scene.runs.enqueue_one(keyed(None, "systems")).await.unwrap().run;
+    let own = scene.runs.enqueue_one(keyed(Some("p"), "own")).await.unwrap().run;
+    let mine = Some("p");
+    let tasked = |task: &str| NewRun { agent_task_id: Some(task.to_owned()), ..of(mine) };
+    let narrowed = Caller {
+        projects: Some(vec!["p".parse().unwrap()]),
+        ..Caller::new(WorkspaceId::local(), "narrowed")
+    };
+    let options = Options { durability: Durability::AsConfigured, ..Options::default() };
+    let store = Postgres::connect(&scene.database.url("sprongus_app"), options).await.unwrap();
+    let service = RunsService::new(Arc::new(store)).for_caller(narrowed.clone());
+    for (what, request) in [
+        ("its key", keyed(mine, "theirs")),
+        ("a key without a project", keyed(mine, "systems")),
+        ("its id", NewRun { id: Some(theirs.id), ..of(mine) }),
+        ("an id without a project", NewRun { id: Some(systems.id), ..of(mine) }),
+        ("its agent task", tasked("Q-1")),
+        ("an agent task without a project", tasked("ALL")),
+        ("its project", of(Some("q"))),
+        ("no project", of(None)),
+        ("its own key with another request", NewRun { priority: Some(1), ..keyed(mine, "own") }),
+        ("its own id with another request", NewRun { id: Some(own.id), priority: Some(1), ..of(mine) }),
+    ] {
+        let transaction = scene.client.transaction().await.unwrap();
+        let told = enqueue_in(&transaction, "sprongus", &narrowed, &request).await.unwrap_err();
+        transaction.rollback().await.unwrap();
+        let error = service.enqueue_one(request).await.unwrap_err();
+        assert_eq!(
+            (told.code(), told.message(), told.hint()),
+            (error.code(), error.message(), error.hint()),
+            "{what}"
+        );
+    }
+    // What is its own it finds, and whoever comes after it in the transaction is not narrowed.
+    let transaction = scene.client.transaction().await.unwrap();
+    let found = enqueue_in(&transaction, "sprongus", &narrowed, &keyed(mine, "own")).await.unwrap();
+    assert_eq!(found, (own.id, Enqueue::Existing));
+    enqueue_in(&transaction, "sprongus", &narrowed, &tasked("P-1")).await.unwrap();
+    let everything = Caller::new(WorkspaceId::local(), "everything");
+    let found = enqueue_in(&transaction, "sprongus", &everything, &keyed(Some("q"), "theirs")).await.unwrap();
+    assert_eq!(found, (theirs.id, Enqueue::Existing));
+    transaction.commit().await.unwrap();
+}

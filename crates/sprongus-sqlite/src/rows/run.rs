@@ -16,7 +16,7 @@ use super::{Binder, Read, Reader, millis, number, unreadable, written};
 use crate::fault::{Told, told};
 use crate::writer::Tx;
 
-/// The columns of a run; `lasting` and `changing` for one of the two lists.
+/// The columns of a run; `lasting` and `changing` for one of the two lists. `due_at` is called `due_since` on Postgres.
 macro_rules! run_columns {
     (lasting) => {
         "id, workspace_id, project_id, agent_task_id, kind, input, priority, max_attempts, idempotency_key, \

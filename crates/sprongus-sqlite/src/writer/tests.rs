@@ -10,7 +10,7 @@ fn writer() -> (tempfile::TempDir, Writer, Connection) {
     let file = folder.path().join("t.db");
     let connection = crate::open::open(&file, &crate::Options::default()).unwrap();
     connection.execute_batch("CREATE TABLE t (word TEXT NOT NULL UNIQUE)").unwrap();
-    let place = Arc::new(Place::of(&file));
+    let place = Arc::new(Place::of(&file).unwrap());
     let writer = Writer::start(connection, place, Arc::new(SystemClock), watch::channel(0).0).unwrap();
     let reader = crate::open::connect(&file, crate::Durability::PowerCut).unwrap();
     (folder, writer, reader)
@@ -108,4 +108,36 @@ async fn a_parked_job_whose_caller_waits_no_longer_is_never_carried_out() {
     writer.write(|tx| put(tx, "first")).await.unwrap();
     writer.write(|tx| put(tx, "second")).await.unwrap();
     assert_eq!(words(&reader), ["first", "second"]);
+}
+
+#[tokio::test]
+async fn while_the_file_is_locked_so_much_waits_and_no_more() {
+    struct Bytes(usize);
+    impl Weigh for Bytes {
+        fn weight(&self) -> usize {
+            self.0
+        }
+    }
+    let (_folder, writer, other) = writer();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let backlog = Arc::new(Backlog::of(100));
+    let put = |bytes: usize| {
+        let (writer, backlog) = (writer.clone(), Arc::clone(&backlog));
+        async move {
+            writer.write_all(&backlog, vec![Bytes(bytes)], move |tx, _| put(tx, &bytes.to_string())).await
+        }
+    };
+    let (first, second) = (tokio::spawn(put(60)), tokio::spawn(put(40)));
+    tokio::task::yield_now().await;
+    assert_eq!(put(1).await.unwrap_err().code(), ErrorCode::Unavailable);
+    // Whoever goes away takes nothing back: what it handed in still waits.
+    second.abort();
+    assert!(second.await.unwrap_err().is_cancelled());
+    assert_eq!(put(1).await.unwrap_err().code(), ErrorCode::Unavailable);
+    other.execute_batch("COMMIT").unwrap();
+    first.await.unwrap().unwrap();
+    // The second is done before what is handed in behind it.
+    writer.write(|tx| self::put(tx, "after")).await.unwrap();
+    put(61).await.unwrap();
+    assert_eq!(words(&other), ["40", "60", "61", "after"]);
 }

@@ -63,6 +63,10 @@ async fn health(connection: &Connection, findings: &mut Findings) -> Result<(), 
         Target::Postgres(_) | Target::Server(_) => None,
     };
     findings.add(durability::finding(&health, file));
+    let is_damaged = health.faults.iter().any(|fault| fault.what == "integrity");
+    if let Some(not_checked) = health.not_checked.filter(|_| !is_damaged) {
+        findings.add(Finding::fine("integrity", not_checked));
+    }
     for fault in health.faults {
         findings.add(Finding::wrong(fault.what, fault.text, fault.remedy));
     }

@@ -89,7 +89,8 @@ mod tests {
 
     fn health(durable: bool, caveat: Option<&str>) -> Health {
         let (engine, place) = (String::new(), String::new());
-        Health { engine, place, schema: 1, durable, caveat: caveat.map(str::to_owned), faults: Vec::new() }
+        let (caveat, faults) = (caveat.map(str::to_owned), Vec::new());
+        Health { engine, place, schema: 1, durable, caveat, not_checked: None, faults }
     }
 
     #[test]

@@ -1,0 +1,103 @@
+-- Triggers. History cannot be rewritten, not by the owner either. A run goes by retention or with its workspace; an event goes with its
+-- run.
+
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'restrict_violation';
+END
+$$;
+
+CREATE OR REPLACE FUNCTION pruning_takes_ended_runs() RETURNS trigger LANGUAGE plpgsql
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM runs WHERE id = NEW.run_id AND workspace_id = NEW.workspace_id
+        AND state IN ('succeeded', 'failed', 'canceled'))
+    THEN
+        RAISE EXCEPTION 'a run that has not ended cannot be pruned' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+-- A workspace that is being deleted is gone when its runs go; the policies hide other workspaces, so what is not seen is asked for
+-- under the row's own. A function that names another workspace gives the caller's back; where it raises, the transaction does.
+CREATE OR REPLACE FUNCTION runs_stay() RETURNS trigger LANGUAGE plpgsql
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
+BEGIN
+    PERFORM set_config('sprongus.workspace_id', OLD.workspace_id, true);
+    IF NOT EXISTS (SELECT FROM pruning WHERE run_id = OLD.id) AND EXISTS (SELECT FROM workspaces WHERE id = OLD.workspace_id) THEN
+        RAISE EXCEPTION 'a run is deleted by retention or with its workspace only' USING ERRCODE = 'restrict_violation';
+    END IF;
+    PERFORM set_config('sprongus.workspace_id', before, true);
+    RETURN OLD;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION events_stay() RETURNS trigger LANGUAGE plpgsql
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
+BEGIN
+    PERFORM set_config('sprongus.workspace_id', OLD.workspace_id, true);
+    IF EXISTS (SELECT FROM runs WHERE id = OLD.run_id) THEN
+        RAISE EXCEPTION 'an event is deleted with its run only' USING ERRCODE = 'restrict_violation';
+    END IF;
+    PERFORM set_config('sprongus.workspace_id', before, true);
+    RETURN OLD;
+END
+$$;
+
+-- A workspace that is being deleted is gone when its events go; the policies hide other workspaces, so it is asked for under its own name.
+CREATE OR REPLACE FUNCTION operator_events_stay() RETURNS trigger LANGUAGE plpgsql
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
+BEGIN
+    PERFORM set_config('sprongus.workspace_id', OLD.workspace_id, true);
+    IF EXISTS (SELECT FROM workspaces WHERE id = OLD.workspace_id) THEN
+        RAISE EXCEPTION 'an operator''s event is deleted with its workspace only' USING ERRCODE = 'restrict_violation';
+    END IF;
+    PERFORM set_config('sprongus.workspace_id', before, true);
+    RETURN OLD;
+END
+$$;
+
+-- A run takes along its events and its place in the queue, which have no foreign key for speed.
+CREATE OR REPLACE FUNCTION runs_take_their_own() RETURNS trigger LANGUAGE plpgsql
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
+BEGIN
+    PERFORM set_config('sprongus.workspace_id', OLD.workspace_id, true);
+    DELETE FROM run_events WHERE run_id = OLD.id;
+    DELETE FROM run_queue WHERE workspace_id = OLD.workspace_id AND kind = OLD.kind
+        AND rank = 100 - OLD.priority AND run_at = OLD.run_at AND id = OLD.id;
+    PERFORM set_config('sprongus.workspace_id', before, true);
+    RETURN NULL;
+END
+$$;
+
+-- However a row goes: by another file's coming, with its run, with its workspace. Its bytes are due at once, by any clock.
+CREATE OR REPLACE FUNCTION artifacts_leave_their_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO unwanted_blobs (location, due_at) VALUES (OLD.location, '-infinity')
+    ON CONFLICT (location) DO UPDATE SET due_at = excluded.due_at;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION forget_workspace() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
+BEGIN
+    PERFORM set_config('sprongus.workspace_id', OLD.id, true);
+    DELETE FROM run_timers WHERE workspace_id = OLD.id;
+    DELETE FROM claims WHERE workspace_id = OLD.id;
+    PERFORM set_config('sprongus.workspace_id', before, true);
+    RETURN NULL;
+END
+$$;
