@@ -265,6 +265,62 @@ fn the_tour_names_what_is_there() {
 }
 
 #[test]
+fn documents_named_in_code_exist() {
+    let root = root();
+    let is_named = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    let (mut seen, mut missing) = (0, Vec::new());
+    for (file, text) in sources().into_iter().chain(statements()) {
+        for (place, _) in text.match_indices("docs/") {
+            let rest = text.get(place..).unwrap_or_default();
+            let path = rest.split(|c: char| !is_named(c)).next().unwrap_or_default();
+            let Some(end) = path.rfind(".md") else { continue };
+            let (document, behind) = rest.split_at(end + ".md".len());
+            let anchor = behind.strip_prefix('#').map(|behind| {
+                behind.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap_or_default()
+            });
+            // An address on the web ends in the same path, and is none of ours.
+            let is_ours = text.get(..place).is_none_or(|before| {
+                before.ends_with("../") || !before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '/')
+            });
+            if !is_ours {
+                continue;
+            }
+            seen += 1;
+            let is_there = fs::read_to_string(root.join(document)).is_ok_and(|page| {
+                anchor.is_none_or(|anchor| headings(&page).any(|heading| heading == anchor))
+            });
+            if !is_there {
+                missing.push(format!("{file}: {document} {}", anchor.unwrap_or_default()));
+            }
+        }
+    }
+    assert!(seen > 30, "found {seen} documents only: is the code still read rightly?");
+    none(&missing, "code names a page, or a heading of one, that is not there; correct either");
+}
+
+/// The texts of the stores' own statements.
+fn statements() -> Vec<(String, String)> {
+    let root = root();
+    let folders = [
+        "crates/sprongus-sqlite/migrations",
+        "crates/sprongus-postgres/migrations",
+        "crates/sprongus-postgres/functions",
+    ];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(root.join(folder)).expect("a folder"));
+    let text = |path: PathBuf| (path.display().to_string(), fs::read_to_string(path).expect("text"));
+    files.map(|entry| text(entry.expect("an entry").path())).collect()
+}
+
+/// A page's headings as links name them.
+fn headings(page: &str) -> impl Iterator<Item = String> + '_ {
+    page.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-' || *c == '_');
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    })
+}
+
+#[test]
 fn each_cell_of_the_life_table_is_a_file_in_its_layer() {
     let root = root();
     let tour = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");

@@ -52,6 +52,7 @@ pub enum End {
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each is the verb it is named after, with its arguments")]
 pub enum Operation {
+    As { caller: u8 },
     Enqueue { runs: Vec<Asked>, whole: bool },
     Claim { worker: u8, kind: Option<u8>, limit: u32, lease: u16, named: bool },
     ClaimAgain,
@@ -81,6 +82,7 @@ pub enum Operation {
 /// Any operation, the usual ones more often.
 pub(super) fn any() -> impl Strategy<Value = Operation> {
     prop_oneof![
+        4 => (0..4_u8).prop_map(|caller| Operation::As { caller }),
         8 => (vec(asked(), 1..5), proptest::bool::weighted(0.2))
             .prop_map(|(runs, whole)| Operation::Enqueue { runs, whole }),
         10 => (0..3_u8, option::weighted(0.2, 0..3_u8), 1..4_u32, 1..90_u16, proptest::bool::weighted(0.3))

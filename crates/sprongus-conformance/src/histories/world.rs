@@ -7,7 +7,7 @@ use sprongus_core::Caller;
 use sprongus_core::artifact::{FileName, NewFile};
 use sprongus_core::command::RunCommand;
 use sprongus_core::directory::WorkerInfo;
-use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::ids::{RunId, StepId, TokenId};
 use sprongus_core::json::Json;
 use sprongus_core::lease::LeaseToken;
 use sprongus_core::list::ListFilter;
@@ -31,6 +31,7 @@ use calls::Call;
 /// What is known of a history so far; the model's answers teach it.
 pub(super) struct World {
     clock: TurnedClock,
+    /// Who asks, of [`callers`].
     caller: Caller,
     made: Vec<RunId>,
     numbers: u64,
@@ -41,6 +42,17 @@ pub(super) struct World {
     named: Option<ClaimRequest>,
     finished: Option<Call>,
     put: Option<Call>,
+}
+
+/// Who takes turns: somebody who may see all of a workspace, the same with an API token, somebody narrowed to a project there, and
+/// somebody of another workspace.
+fn callers() -> [Caller; 4] {
+    let everything = Caller::new(WorkspaceId::local(), "somebody");
+    let with_token = Caller { token_id: Some(TokenId::from_bits(7)), ..everything.clone() };
+    let projects = Some(vec!["project-0".parse().expect("a project id")]);
+    let narrowed = Caller { projects, ..Caller::new(WorkspaceId::local(), "narrowed") };
+    let elsewhere = Caller::new("elsewhere".parse().expect("a workspace id"), "somebody else");
+    [everything, with_token, narrowed, elsewhere]
 }
 
 fn kind(number: u8) -> Kind {
@@ -78,7 +90,7 @@ impl World {
     pub(super) fn new(clock: TurnedClock) -> Self {
         Self {
             clock,
-            caller: Caller::new(WorkspaceId::local(), "somebody"),
+            caller: callers()[0].clone(),
             made: Vec::new(),
             numbers: 0,
             claims: 0,
@@ -90,23 +102,31 @@ impl World {
         }
     }
 
-    /// What every history finds in place: two projects and three workers.
+    /// What every history finds in place: two workspaces, and in each two projects and three workers.
     pub(super) async fn furnish(&self, store: &dyn Store) {
-        for project in ["project-0", "project-1"] {
-            let id = project.parse().expect("a project id");
-            store.create_project(&self.caller, &id).await.expect("a project");
-        }
-        for number in 0..3 {
-            let (host, version) = ("host".to_owned(), "0".to_owned());
-            let id = worker_at(number);
-            let info = WorkerInfo { id, kinds: None, host, pid: 1, version, concurrency: 1 };
-            store.see_worker(&self.caller, &info).await.expect("a worker");
+        let [local, .., elsewhere] = callers();
+        store.create_workspace(&local, &elsewhere.workspace).await.expect("a workspace");
+        for caller in [local, elsewhere] {
+            for project in ["project-0", "project-1"] {
+                let id = project.parse().expect("a project id");
+                store.create_project(&caller, &id).await.expect("a project");
+            }
+            for number in 0..3 {
+                let (host, version) = ("host".to_owned(), "0".to_owned());
+                let id = worker_at(number);
+                let info = WorkerInfo { id, kinds: None, host, pid: 1, version, concurrency: 1 };
+                store.see_worker(&caller, &info).await.expect("a worker");
+            }
         }
     }
 
     /// Turns an operation into a call on what there is; nothing when there is nothing to call on.
     pub(super) fn aim(&mut self, operation: &Operation) -> Option<Call> {
         Some(match operation {
+            Operation::As { caller } => {
+                self.caller = callers().into_iter().nth(usize::from(*caller))?;
+                return None;
+            }
             Operation::Enqueue { runs, whole } => {
                 let runs: Vec<NewRun> = runs.iter().map(|asked| self.new_run(asked)).collect();
                 let prepared = runs.iter().map(|run| prepare(run, None).expect("a sound request"));

@@ -1,17 +1,25 @@
 //! The end of a history: everything that was written, and whether it hangs together by itself.
 
+use sprongus_core::Caller;
 use sprongus_core::artifact::FileName;
 use sprongus_core::event::{Event, EventType};
 use sprongus_core::ids::RunId;
 use sprongus_core::state::State;
 use sprongus_core::store::Store;
 
-use super::{World, telling};
+use super::{World, callers, telling};
 
 impl World {
-    /// All runs, events, steps, lines and live figures, as text.
+    /// All runs, events, steps, lines and live figures, as text, as each of those who asked sees them.
     pub(in crate::histories) async fn everything(&self, store: &dyn Store) -> String {
-        let caller = &self.caller;
+        let mut text = String::new();
+        for caller in callers() {
+            text += &self.seen_by(store, &caller).await;
+        }
+        text
+    }
+
+    async fn seen_by(&self, store: &dyn Store, caller: &Caller) -> String {
         // Timers first: a store may be behind the clock until it is asked to move them.
         let moved = store.expire(caller, 10_000).await;
         let mut text = telling::one(&moved, |(_, events)| telling::events(events));
@@ -37,10 +45,12 @@ impl World {
 
     /// A run's history has no gap and leads to the state the run is in.
     pub(in crate::histories) async fn check_histories(&self, store: &dyn Store) -> Result<(), String> {
-        for &id in &self.made {
-            let Ok(run) = store.get(&self.caller, id).await else { continue };
-            let events =
-                store.events(&self.caller, id, 0, 10_000).await.map_err(|error| error.to_string())?;
+        let [local, .., elsewhere] = callers();
+        for (caller, &id) in
+            [local, elsewhere].iter().flat_map(|one| self.made.iter().map(move |id| (one, id)))
+        {
+            let Ok(run) = store.get(caller, id).await else { continue };
+            let events = store.events(caller, id, 0, 10_000).await.map_err(|error| error.to_string())?;
             let places: Vec<u64> = events.iter().map(|event| event.seq).collect();
             if places != (1..=run.last_seq).collect::<Vec<_>>() {
                 return Err(format!("the history of {id} has a gap: {places:?} up to {}", run.last_seq));
