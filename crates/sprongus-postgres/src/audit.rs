@@ -8,10 +8,9 @@ use sprongus_core::stream::StreamPosition;
 use tokio_postgres::Row;
 
 use crate::claim::projects as narrowed;
-use crate::directory::all;
 use crate::fault::Result;
 use crate::rows::{self, Reader, event_columns, number};
-use crate::session::Database;
+use crate::session::{Database, all};
 use crate::stream::{position, stream_end};
 use crate::values::TransactionId;
 

@@ -19,7 +19,7 @@ use crate::fault::Result;
 use crate::load::present;
 use crate::operator::commit;
 use crate::rows::{Reader, written};
-use crate::session::{Database, PRESENT, Params};
+use crate::session::{Database, PRESENT, Params, all};
 use crate::values::{JsonText, Time, uuid};
 
 const WORKSPACES: &str = "SELECT id, created_at FROM every_workspace()";
@@ -82,18 +82,6 @@ pub async fn write(
     asked: &[(&str, Params<'_>)],
 ) -> Result<Vec<Vec<Row>>> {
     database.session().await?.transact(workspace, asked).await
-}
-
-/// The rows of one statement, read.
-pub async fn all<T>(
-    database: &Database,
-    workspace: &WorkspaceId,
-    sql: &str,
-    params: Params<'_>,
-    read: impl Fn(&Row) -> Result<T>,
-) -> Result<Vec<T>> {
-    let rows = database.session().await?.look(workspace, &[(sql, params)]).await?.pop().unwrap_or_default();
-    rows.iter().map(read).collect()
 }
 
 /// The present.

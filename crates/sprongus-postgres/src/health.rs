@@ -7,7 +7,7 @@ use tokio_postgres::{Client, Config};
 
 use crate::fault::{POOLERS, Result};
 use crate::migrate;
-use crate::open::{SETTINGS, finds_schema, weak_setting, working};
+use crate::open::{SETTINGS, finds_schema, place_of, weak_setting, working};
 use crate::repeat::look;
 use crate::session::{Database, Params, in_time};
 
@@ -62,7 +62,7 @@ pub async fn of_all(
     thorough: bool,
 ) -> sprongus_core::Result<Health> {
     let client = migrate::connect(&working(config, schema)).await?;
-    let mut health = in_time(health(&client, place(config), schema, thorough)).await?;
+    let mut health = in_time(health(&client, place_of(config), schema, thorough)).await?;
     health.faults.extend(look(|| tried(database)).await?);
     Ok(health)
 }
@@ -181,17 +181,4 @@ pub async fn snapshots(database: &Database) -> Result<Vec<Metric>> {
             behind.unwrap_or(0).into(),
         ),
     ])
-}
-
-/// Host, port and database; a password is left out.
-pub fn place(config: &Config) -> String {
-    let host = config.get_hosts().first().map(|host| match host {
-        tokio_postgres::config::Host::Tcp(name) => name.clone(),
-        #[cfg(unix)]
-        tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
-    });
-    let host = host.unwrap_or_else(|| "localhost".to_owned());
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres");
-    format!("postgres {host}:{port}/{database}")
 }

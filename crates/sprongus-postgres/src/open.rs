@@ -96,7 +96,20 @@ pub fn check_url(url: &str) -> sprongus_core::Result<()> {
 
 /// Host, port and database of a URL, for people; a password is left out.
 pub fn place(url: &str) -> String {
-    url.parse().map_or_else(|_| "postgres".to_owned(), |config| crate::health::place(&config))
+    url.parse().map_or_else(|_| "postgres".to_owned(), |config| place_of(&config))
+}
+
+/// Host, port and database; a password is left out.
+pub fn place_of(config: &Config) -> String {
+    let host = config.get_hosts().first().map(|host| match host {
+        tokio_postgres::config::Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+    });
+    let host = host.unwrap_or_else(|| "localhost".to_owned());
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres");
+    format!("postgres {host}:{port}/{database}")
 }
 
 /// The same for the connections of a store. What the URL's `options` set wins over ours, save for the schema.

@@ -8,10 +8,9 @@ use sprongus_core::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::directory::all;
 use crate::fault::Result;
 use crate::rows::Reader;
-use crate::session::{Database, News, Params, Session};
+use crate::session::{Database, News, Params, Session, all};
 use crate::values::{JsonText, Time, uuid};
 
 macro_rules! columns {

@@ -366,5 +366,17 @@ impl Drop for Session {
     }
 }
 
+/// The rows of one statement, read.
+pub async fn all<T>(
+    database: &Database,
+    workspace: &WorkspaceId,
+    sql: &str,
+    params: Params<'_>,
+    read: impl Fn(&Row) -> Result<T>,
+) -> Result<Vec<T>> {
+    let rows = database.session().await?.look(workspace, &[(sql, params)]).await?.pop().unwrap_or_default();
+    rows.iter().map(read).collect()
+}
+
 #[cfg(test)]
 mod tests;

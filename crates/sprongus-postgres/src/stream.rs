@@ -10,10 +10,10 @@ use sprongus_core::stream::{StreamPosition, Streamed};
 use tokio_postgres::Row;
 
 use crate::claim::projects as narrowed;
-use crate::directory::all;
 use crate::fault::Result;
 use crate::rows::{self, event_columns, number};
 use crate::session::Database;
+use crate::session::all;
 use crate::values::TransactionId;
 
 /// Events of other projects are walked over, this many in one statement, so that each is short.

@@ -154,7 +154,7 @@ fn followers_outlive_a_restart_of_the_server() {
         assert_eq!(done.out.matches("enqueued").count(), 1, "nothing is told twice: {}", done.out);
     }
     let done = finished(logs).exits(0);
-    assert_eq!(done.err.matches("trying again for").count(), 1, "{}", done.err);
+    assert_eq!(done.err.matches("retrying for up to").count(), 1, "{}", done.err);
 }
 
 fn a_command_hands_a_run_to_its_worker(backing: Backing) {
@@ -247,7 +247,7 @@ fn what_hides_its_environment_is_found_where_it_works() {
     sandbox.write("sprongus.toml", format!("[kinds.k]\ncommand = [\"sh\", \"-c\", \"{script}\"]\n"));
     let id = sandbox.run(&["-q", "runs", "enqueue", "k", "--work"]).exits(0).out;
     let log = sandbox.run(&["runs", "logs", id.trim()]).exits(0).out;
-    let ended: Vec<_> = log.lines().filter(|line| line.contains("[ended sleep (process ")).collect();
+    let ended: Vec<_> = log.lines().filter(|line| line.contains("[killed sleep (process ")).collect();
     assert_eq!(ended.len(), 3, "{log}");
     for line in ended {
         let pid = line.split_once("(process ").and_then(|(_, rest)| rest.split_once(')')).unwrap().0;

@@ -123,7 +123,7 @@ fn with_json_an_error_is_one_problem_document(backing: Backing) {
     assert!(made.contains("no workers are running"), "{made}");
     // What was chosen without being named is noted where it did some good.
     assert_eq!(made.contains("using ") && made.contains("user default"), backing == Backing::File, "{made}");
-    assert!(noted("--json runs enqueue a --idempotency-key k").contains("enqueued before"));
+    assert!(noted("--json runs enqueue a --idempotency-key k").contains("already enqueued with this key"));
     for (line, code) in [
         ("--json runs enqueue a --wait --timeout 1ms", "timed_out"),
         ("--json runs enqueue a --idempotency-key k --input {\"n\":1}", "idempotency_key_reused"),

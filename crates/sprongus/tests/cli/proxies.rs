@@ -138,7 +138,7 @@ impl Scene {
             command.envs(authorities.map(|file| ("SSL_CERT_FILE", file)));
             let done = finished(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
             assert_eq!(
-                (done.code, done.err.contains("no TLS with")),
+                (done.code, done.err.contains("TLS failed with")),
                 (Some(code), code == 8),
                 "{host}: {}",
                 done.err
