@@ -10,13 +10,13 @@ use sprongus_core::stream::StreamPosition;
 use sprongus_core::time::Timestamp;
 use tokio_postgres::types::ToSql;
 
-use crate::directory::{all, known_workspace, now};
+use crate::directory::{known_workspace, now};
 use crate::fault::Result;
 use crate::load::present;
 use crate::operator::commit;
 use crate::recent::{self, Columns};
 use crate::rows::{self, Reader, event_columns, number};
-use crate::session::{Database, News, PRESENT, Params};
+use crate::session::{Database, News, PRESENT, Params, all};
 use crate::stream::position;
 use crate::values::{Time, TransactionId};
 

@@ -9,11 +9,11 @@ use sprongus_core::token::{Token, refused};
 use tokio_postgres::Row;
 
 use crate::Postgres;
-use crate::directory::{all, now, write};
+use crate::directory::{now, write};
 use crate::fault::Result as Read;
 use crate::repeat::look;
 use crate::rows::Reader;
-use crate::session::Params;
+use crate::session::{Params, all};
 use crate::token::token;
 use crate::values::{Time, uuid};
 

@@ -9,11 +9,11 @@ use sprongus_core::runs::Caller;
 use sprongus_core::token::{NewToken, Token};
 use tokio_postgres::Row;
 
-use crate::directory::{all, known_workspace, now, only, write};
+use crate::directory::{known_workspace, now, only, write};
 use crate::fault::Result;
 use crate::operator::commit;
 use crate::rows::{Reader, unreadable, written};
-use crate::session::{Database, Params};
+use crate::session::{Database, Params, all};
 use crate::values::{JsonText, Time, uuid};
 
 macro_rules! token_columns {
