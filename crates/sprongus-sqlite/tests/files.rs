@@ -305,7 +305,8 @@ async fn a_file_that_was_deleted_moved_replaced_or_emptied_takes_no_run() {
             assert_eq!(error.code(), ErrorCode::Unavailable, "{what}");
             assert!(
                 error.message().contains("database file was deleted or moved")
-                    || error.message().contains("database file was replaced"),
+                    || error.message().contains("database file was replaced")
+                    || error.message().contains("database file was emptied"),
                 "{what}: {error}"
             );
         }

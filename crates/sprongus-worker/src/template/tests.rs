@@ -83,7 +83,7 @@ fn refuses_what_it_cannot_render() {
 #[test]
 fn refuses_at_load_time() {
     for (text, expected) in [
-        ("{{ input.path", "never closed"),
+        ("{{ input.path", "is not closed"),
         ("{{ 'x }}", "missing closing quote"),
         ("{{ }}", "is empty"),
         ("{{ input. }}", "input."),
@@ -107,7 +107,7 @@ fn checks_names_before_any_run() {
     );
     for (text, expected) in [
         ("{{ inptu.path }}", "did you mean `input`?"),
-        ("{{ secret }}", "there are input"),
+        ("{{ secret }}", "use one of: input"),
         ("{{ run.name }}", "`run` has id"),
         ("{{ steps.dif.output }}", "did you mean `diff`?"),
         ("{{ steps['later'].output }}", "the steps before this one are diff, sign-off"),
