@@ -50,7 +50,12 @@ pub async fn note(
         return Ok(());
     }
     if let Some(text) = unserved(runs, run, remedy, unknown).await? {
-        app.screen.note(&format!("{} {text}", paint(ATTENTION, "note:")));
+        match app.screen.format {
+            Format::Json => app.screen.note(&text),
+            Format::People | Format::Quiet => {
+                app.screen.note(&format!("{} {text}", paint(ATTENTION, "note:")));
+            }
+        }
     }
     Ok(())
 }

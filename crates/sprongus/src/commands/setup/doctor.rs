@@ -16,6 +16,7 @@ use crate::connect::{self, Access, Target};
 use crate::env::trust;
 use crate::exit::Exit;
 use crate::exit::failure::Outcome;
+use crate::render::plural::plural;
 use finding::{Finding, Findings};
 
 /// How thoroughly.
@@ -67,8 +68,8 @@ fn declaration(app: &App, findings: &mut Findings) -> Option<Declaration> {
     }
     match Declaration::load(&path) {
         Ok(declaration) => {
-            let kinds = declaration.kinds.len();
-            findings.add(Finding::fine("sprongus.toml", format!("{}, {kinds} kinds", path.display())));
+            let kinds = plural(declaration.kinds.len(), "kind");
+            findings.add(Finding::fine("sprongus.toml", format!("{}, {kinds}", path.display())));
             let remedy = "pass input as data, not as part of a program";
             findings.extend(
                 declaration
