@@ -1,6 +1,6 @@
 //! What a run waits for: the one answer that the command line, the API and the dashboard give.
 //!
-//! [`reason`] says which of a run's reasons is told: the first that holds, in the order of [`Reason::ALL`]. [`waiting`] adds what is
+//! [`reason()`] says which of a run's reasons is told: the first that holds, in the order of [`Reason::ALL`]. [`waiting()`] adds what is
 //! known about it. A run that is executed or has ended waits for nothing.
 
 pub mod reason;
