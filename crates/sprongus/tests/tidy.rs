@@ -139,6 +139,12 @@ fn a_folder_can_be_taken_in_at_a_glance() {
         let folder = Path::new(&name).parent().map(|folder| folder.display().to_string()).unwrap_or_default();
         *folders.entry(folder).or_default() += 1;
     }
+    let roomy =
+        CROWDED.iter().filter(|folder| folders.get(**folder).is_none_or(|files| *files <= MOST_FILES));
+    none(
+        &roomy.map(|folder| (*folder).to_owned()).collect::<Vec<_>>(),
+        "no longer crowded; take it off the list",
+    );
     let found = folders
         .into_iter()
         .filter(|(folder, files)| *files > MOST_FILES && !CROWDED.iter().any(|known| folder == known));

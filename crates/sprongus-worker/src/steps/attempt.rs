@@ -1,4 +1,4 @@
-//! An attempt: what its steps know, and what they have left so far. Nothing else changes it.
+//! An attempt: what its steps know, and what they have left so far. The executors of steps only read it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
