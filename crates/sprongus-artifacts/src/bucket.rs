@@ -13,8 +13,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _, RetryConfig};
-use sprongus_core::artifact::{Blobs, ByteStream};
-use sprongus_core::ids::RunId;
+use sprongus_core::run::artifact::{Blobs, ByteStream};
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::sync::OnceCell;
 

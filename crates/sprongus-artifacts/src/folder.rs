@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::Access;
-use sprongus_core::artifact::{Blobs, ByteStream};
+use sprongus_core::run::artifact::{Blobs, ByteStream};
 use sprongus_core::{Error, Result};
 
 use crate::fault::{self, Doing};

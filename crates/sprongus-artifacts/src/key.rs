@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use object_store::path::Path;
-use sprongus_core::ids::RunId;
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Error, Result};
 
 /// The key as a path below the root of a place.

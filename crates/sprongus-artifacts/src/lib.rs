@@ -17,7 +17,7 @@ mod upload;
 use std::sync::Arc;
 
 use sprongus_core::Result;
-use sprongus_core::artifact::Blobs;
+use sprongus_core::run::artifact::Blobs;
 
 pub use place::Place;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
-use sprongus_core::text::{excerpt, printable};
+use sprongus_core::values::text::{excerpt, printable};
 use sprongus_core::{Error, Result};
 
 /// A place for bytes. It holds no credentials: those of a bucket come from the `AWS_*` variables when it is opened.

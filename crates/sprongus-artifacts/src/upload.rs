@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
-use sprongus_core::artifact::ByteStream;
+use sprongus_core::run::artifact::ByteStream;
 use sprongus_core::{Error, Result};
 use tokio::runtime::Handle;
 

@@ -4,10 +4,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use sprongus_core::event::EventType;
-use sprongus_core::ids::RunId;
+use sprongus_core::run::event::EventType;
 use sprongus_core::run::{Hold, NewRun};
-use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::time::{Clock, Timestamp};
 use sprongus_core::{Runs, RunsExt};
 
 use crate::clock::TurnedClock;

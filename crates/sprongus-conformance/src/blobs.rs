@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use sprongus_core::artifact::{ByteStream, MAX_ARTIFACT_BYTES};
+use sprongus_core::run::artifact::{ByteStream, MAX_ARTIFACT_BYTES};
 use sprongus_core::store::Store;
 use sprongus_core::{Blobs, Error, ErrorCode, Result, RunsService};
 

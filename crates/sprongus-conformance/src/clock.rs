@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::values::time::{Clock, Timestamp};
 
 /// 2026-01-01T00:00:00.000Z, where every test begins.
 const START: i64 = 1_767_225_600_000;

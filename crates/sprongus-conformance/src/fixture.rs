@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::command::RunCommand;
-use sprongus_core::event::{Event, EventType};
-use sprongus_core::ids::{RunId, StepId, TokenId};
 use sprongus_core::json::Json;
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::names::{WorkerId, WorkspaceId};
 use sprongus_core::rules::enqueue::prepare;
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 use sprongus_core::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Hold, NewRun, Outcome, Run};
-use sprongus_core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 use sprongus_core::store::{Batch, ClaimAnswer, DrawnReport, Inserted, Store};
-use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::values::ids::{RunId, StepId, TokenId};
+use sprongus_core::values::names::{WorkerId, WorkspaceId};
+use sprongus_core::values::time::{Clock, Timestamp};
 use sprongus_core::{Caller, Error, Result};
 
 use crate::clock::TurnedClock;

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::command::RunCommand;
-use sprongus_core::ids::StepId;
-use sprongus_core::lease::LeaseToken;
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::state::{Permit, State, Verb, permit};
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::run::{Answer, ClaimRequest, Hold, NewRun, Outcome};
-use sprongus_core::state::{Permit, State, Verb, permit};
-use sprongus_core::step::StepStatus;
+use sprongus_core::values::ids::StepId;
 use sprongus_core::{Error, ErrorCode};
 
 use crate::fixture::{Fixture, failure, forged, hold_of, of_kind, refused, step, success, worker};

@@ -21,7 +21,7 @@ mod api {
 
     use sprongus_conformance::TurnedClock;
     use sprongus_conformance::blobs::service;
-    use sprongus_core::names::WorkspaceId;
+    use sprongus_core::values::names::WorkspaceId;
     use sprongus_core::{Caller, Runs};
 
     async fn make(clock: TurnedClock) -> (Arc<dyn Runs>, ()) {

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 
-use crate::directory::Workspace;
 use crate::error::Result;
-use crate::ids::TokenId;
-use crate::list::Page;
-use crate::names::WorkspaceId;
-use crate::operator::{OperatorEvent, OperatorFilter};
-use crate::token::{MadeToken, NewToken, Token};
+use crate::run::list::Page;
+use crate::values::ids::TokenId;
+use crate::values::names::WorkspaceId;
+use crate::workspace::directory::Workspace;
+use crate::workspace::operator::{OperatorEvent, OperatorFilter};
+use crate::workspace::token::{MadeToken, NewToken, Token};
 
 /// Everything an operator may ask. Tokens are those of the caller's workspace.
 #[async_trait]

@@ -6,7 +6,7 @@
 //! `"apiKey": "…"`), and e-mail addresses.
 //!
 //! Left to others: to hand over whole lines (a secret cut in two by a buffer's end is not seen), to redact before
-//! cutting, and to escape what is printed ([`text`](crate::text)).
+//! cutting, and to escape what is printed ([`text`](crate::values::text)).
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,19 +1,32 @@
 //! The nouns of a run: the run itself, its lease, what is asked when one is made, and what is answered.
 
+pub mod artifact;
+pub mod command;
+pub mod event;
+pub mod follow;
+pub mod lease;
+pub mod list;
+pub mod request;
+pub mod retention;
+pub mod state;
+pub mod step;
+pub mod stream;
+pub mod waiting;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::event::Event;
-use crate::ids::{RunId, StepId};
 use crate::json::Json;
-use crate::lease::{LeaseHash, LeaseToken};
-use crate::names::{AgentTaskId, BlockedOn, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
-use crate::state::State;
-use crate::time::Timestamp;
-use crate::waiting::reason::Waiting;
+use crate::run::event::Event;
+use crate::run::lease::{LeaseHash, LeaseToken};
+use crate::run::state::State;
+use crate::run::waiting::reason::Waiting;
+use crate::values::ids::{RunId, StepId};
+use crate::values::names::{AgentTaskId, BlockedOn, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::values::time::Timestamp;
 
 /// How a run's CLEANUP stands: whether an execution left something that still has to be put away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +147,7 @@ pub struct Run {
     pub created_at: Timestamp,
     /// When it last changed; a heartbeat is no change.
     pub updated_at: Timestamp,
-    /// What it waits for ([`crate::waiting`]). No store knows it: it is filled in where a run is looked at, by [`crate::Runs::get`] and
+    /// What it waits for ([`crate::run::waiting`]). No store knows it: it is filled in where a run is looked at, by [`crate::Runs::get`] and
     /// [`crate::Runs::list`], and none everywhere else.
     pub waiting: Option<Waiting>,
 }
@@ -347,7 +360,7 @@ pub struct Lease {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Resume {
     /// The steps of the attempt so far.
-    pub steps: Vec<crate::step::Step>,
+    pub steps: Vec<step::Step>,
     /// The gate that was passed.
     pub gate: Gate,
     /// The route of the kept work directory, if one was kept.

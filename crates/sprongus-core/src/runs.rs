@@ -8,23 +8,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
-use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
 use crate::error::{Error, Result};
-use crate::event::Event;
-use crate::follow::{News, ReadSoFar};
-use crate::ids::{RunId, StepId};
 use crate::json::Json;
-use crate::list::{ListFilter, Page};
-use crate::names::{Kind, ProjectId, WorkerId};
-use crate::retention::{PruneMode, Pruned, Retention};
+use crate::run::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
+use crate::run::event::Event;
+use crate::run::follow::{News, ReadSoFar};
+use crate::run::list::{ListFilter, Page};
+use crate::run::retention::{PruneMode, Pruned, Retention};
+use crate::run::step::{LogLine, NumberedLine, Step, StepReport};
+use crate::run::waiting::OpenGate;
 use crate::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Outcome, Report, Run};
-use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::store::Batch;
-use crate::time::Timestamp;
-use crate::waiting::OpenGate;
+use crate::values::ids::{RunId, StepId};
+use crate::values::names::{Kind, ProjectId, WorkerId};
+use crate::values::time::Timestamp;
+use crate::workspace::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
 
-pub use crate::caller::Caller;
+pub use crate::workspace::caller::Caller;
 
 /// Everything anyone may ask of the runs of one workspace.
 #[async_trait]

@@ -15,26 +15,28 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use crate::admin::Admin;
-use crate::artifact::{Artifact, ArtifactName, Blobs, ByteRange, ByteStream, Download, FileName, StoredFile};
-use crate::caller::Caller;
-use crate::command::RunCommand;
-use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
 use crate::error::{Error, ErrorCode, Result};
-use crate::event::Event;
-use crate::follow::{News, ReadSoFar};
-use crate::ids::{RunId, StepId};
-use crate::lease::LeaseToken;
-use crate::list::{ListFilter, Page};
-use crate::names::{Kind, ProjectId, WorkerId};
-use crate::retention::{PruneMode, Pruned, Retention};
 use crate::rules::enqueue::{MAX_BATCH, refuse_secrets};
 use crate::rules::{self, Act};
+use crate::run::artifact::{
+    Artifact, ArtifactName, Blobs, ByteRange, ByteStream, Download, FileName, StoredFile,
+};
+use crate::run::command::RunCommand;
+use crate::run::event::Event;
+use crate::run::follow::{News, ReadSoFar};
+use crate::run::lease::LeaseToken;
+use crate::run::list::{ListFilter, Page};
+use crate::run::retention::{PruneMode, Pruned, Retention};
+use crate::run::step::{LogLine, NumberedLine, Step, StepReport};
+use crate::run::waiting::OpenGate;
 use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
 use crate::runs::Runs;
-use crate::step::{LogLine, NumberedLine, Step, StepReport};
 use crate::store::{Batch, DrawnReport, Inserted, Store};
-use crate::time::Timestamp;
-use crate::waiting::OpenGate;
+use crate::values::ids::{RunId, StepId};
+use crate::values::names::{Kind, ProjectId, WorkerId};
+use crate::values::time::Timestamp;
+use crate::workspace::caller::Caller;
+use crate::workspace::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
 use files::{Files, seen};
 use subscribers::Subscribers;
 pub use subscribers::Subscription;
@@ -59,7 +61,7 @@ impl RunsService {
         Self { store, files: None, subscribers: Arc::default() }
     }
 
-    /// Keeps the bytes of artifacts in `blobs`, each up to `max_bytes` of them; 1 GiB ([`crate::artifact::MAX_ARTIFACT_BYTES`]) is the default elsewhere.
+    /// Keeps the bytes of artifacts in `blobs`, each up to `max_bytes` of them; 1 GiB ([`crate::run::artifact::MAX_ARTIFACT_BYTES`]) is the default elsewhere.
     /// Without this there is nowhere to keep any.
     #[must_use]
     pub fn with_blobs(mut self, blobs: Arc<dyn Blobs>, max_bytes: u64) -> Self {

@@ -19,30 +19,32 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::artifact::{Artifact, FileName, NewFile, StoredFile};
-use crate::audit::{AuditFilter, AuditPage};
-use crate::caller::Caller;
-use crate::command::RunCommand;
-use crate::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace};
 use crate::error::Result;
-use crate::event::Event;
-use crate::follow::{News, ReadSoFar};
-use crate::ids::{RunId, TokenId};
-use crate::lease::LeaseToken;
-use crate::list::{ListFilter, Page};
-use crate::metric::Metric;
-use crate::names::{Kind, ProjectId, WorkerId, WorkspaceId};
-use crate::operator::{OperatorEvent, OperatorFilter};
-use crate::retention::{Pruned, Retention};
-use crate::rollup::{Minute, Totals};
+use crate::figures::metric::Metric;
+use crate::figures::rollup::{Minute, Totals};
 use crate::rules::enqueue::Prepared;
 use crate::rules::{self, Act, WriteSet};
+use crate::run::artifact::{Artifact, FileName, NewFile, StoredFile};
+use crate::run::command::RunCommand;
+use crate::run::event::Event;
+use crate::run::follow::{News, ReadSoFar};
+use crate::run::lease::LeaseToken;
+use crate::run::list::{ListFilter, Page};
+use crate::run::retention::{Pruned, Retention};
+use crate::run::step::{LogLine, NumberedLine, Step, StepReport};
+use crate::run::stream::{StreamPosition, Streamed};
 use crate::run::{Applied, Beat, ClaimRequest, Claimed, Enqueue, Hold, Report, Run};
-use crate::session::Sessions;
-use crate::step::{LogLine, NumberedLine, Step, StepReport};
-use crate::stream::{StreamPosition, Streamed};
-use crate::time::Timestamp;
-use crate::token::{NewToken, Token};
+use crate::values::ids::{RunId, TokenId};
+use crate::values::names::{Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::values::time::Timestamp;
+use crate::workspace::audit::{AuditFilter, AuditPage};
+use crate::workspace::caller::Caller;
+use crate::workspace::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace,
+};
+use crate::workspace::operator::{OperatorEvent, OperatorFilter};
+use crate::workspace::session::Sessions;
+use crate::workspace::token::{NewToken, Token};
 
 /// Whether a batch may be made in part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,7 +271,7 @@ pub trait Store: Sessions {
     /// may be left out. Whoever asks, all runs of the workspace count.
     async fn held(&self, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>>;
 
-    /// How many runs of its kind, that the caller may touch, a claim would give before `run`; [`crate::waiting::MOST_COUNTED`] at most.
+    /// How many runs of its kind, that the caller may touch, a claim would give before `run`; [`crate::run::waiting::MOST_COUNTED`] at most.
     async fn ahead(&self, caller: &Caller, run: &Run) -> Result<u64>;
 
     /// Tells a worker to stop claiming.
@@ -319,7 +321,7 @@ pub trait Store: Sessions {
     /// Notes that a token was used now.
     async fn use_token(&self, token: &Token) -> Result<()>;
 
-    /// A page of what operators did in the caller's workspace, newest first. Each act that is one ([`crate::operator`]) writes its event
+    /// A page of what operators did in the caller's workspace, newest first. Each act that is one ([`crate::workspace::operator`]) writes its event
     /// in its own transaction.
     async fn operator_events(&self, caller: &Caller, filter: &OperatorFilter) -> Result<Page<OperatorEvent>>;
 
@@ -332,7 +334,7 @@ pub trait Store: Sessions {
     async fn stream_end(&self, caller: &Caller) -> Result<StreamPosition>;
 
     /// Up to `limit` events of the stream before `before`, or of its end, that are looked for; newest first. It walks over
-    /// [`crate::audit::WALKED`] events at most, and says where to look on from.
+    /// [`crate::workspace::audit::WALKED`] events at most, and says where to look on from.
     async fn audit(
         &self,
         caller: &Caller,
@@ -341,7 +343,7 @@ pub trait Store: Sessions {
         limit: NonZeroU32,
     ) -> Result<AuditPage>;
 
-    /// Adds the next events of the caller's workspace, up to `limit` of its stream, to its minutes ([`crate::rollup`]). How many were
+    /// Adds the next events of the caller's workspace, up to `limit` of its stream, to its minutes ([`crate::figures::rollup`]). How many were
     /// looked at: none when there are no more, or somebody else is at it. A store that keeps what named claims gave forgets on the way
     /// those of an hour ago.
     async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32>;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use sprongus_conformance::{Model, TurnedClock};
 use sprongus_core::json::Json;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::NewRun;
-use sprongus_core::token::{NewToken, Scope};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::{NewToken, Scope};
 use sprongus_core::{Caller, RunsExt, RunsService};
 use sprongus_http::server::{Options, Server};
 

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::Result;
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::token::{Token, TokenSecret};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::{Token, TokenSecret};
 
 use crate::wire::health::ReadyBody;
 use crate::wire::token::TokenBody;

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::RunsService;
-use sprongus_core::metric::Metric;
+use sprongus_core::figures::metric::Metric;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower::ServiceExt;

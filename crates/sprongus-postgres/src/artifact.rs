@@ -2,13 +2,13 @@
 //! they outlive theirs.
 
 use sprongus_core::Error;
-use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
-use sprongus_core::ids::RunId;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::rules::{Act, artifact, record};
+use sprongus_core::run::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::run::{Hold, Run};
 use sprongus_core::runs::Caller;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 

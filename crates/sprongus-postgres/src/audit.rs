@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use sprongus_core::audit::{AuditFilter, AuditPage, Audited, WALKED};
+use sprongus_core::run::stream::StreamPosition;
 use sprongus_core::runs::Caller;
-use sprongus_core::stream::StreamPosition;
+use sprongus_core::workspace::audit::{AuditFilter, AuditPage, Audited, WALKED};
 use tokio_postgres::Row;
 
 use crate::claim::projects as narrowed;

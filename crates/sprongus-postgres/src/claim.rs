@@ -8,14 +8,14 @@ mod again;
 mod marks;
 mod rare;
 
-use sprongus_core::event::{Event, EventType};
 use sprongus_core::json::Json;
-use sprongus_core::lease::{LeaseHash, LeaseToken};
 use sprongus_core::rules::claim;
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::lease::{LeaseHash, LeaseToken};
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::ClaimAnswer;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sprongus_core::command::RunCommand;
-use sprongus_core::event::Event;
-use sprongus_core::ids::RunId;
 use sprongus_core::rules::{Act, WriteSet};
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::event::Event;
 use sprongus_core::run::{Applied, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Rule;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::time::Timestamp;
 
 use crate::fault::Result;
 use crate::load::{lock, missing, waiting_steps};

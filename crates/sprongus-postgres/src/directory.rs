@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use sprongus_core::Error;
-use sprongus_core::directory::{
-    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace,
-};
-use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
-use sprongus_core::operator::OperatorAct;
 use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::runs::Caller;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::names::{Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace,
+};
+use sprongus_core::workspace::operator::OperatorAct;
 use tokio_postgres::Row;
 use uuid::Uuid;
 

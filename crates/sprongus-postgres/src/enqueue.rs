@@ -14,7 +14,7 @@ use sprongus_core::rules::enqueue::{
 use sprongus_core::run::{Due, Enqueue, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Inserted;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 

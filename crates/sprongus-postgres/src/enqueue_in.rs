@@ -1,9 +1,9 @@
 //! Enqueue as part of a transaction of the caller's own: the run is there if, and only if, what it belongs to is.
 
-use sprongus_core::ids::RunId;
 use sprongus_core::rules::enqueue::{out_of_reach, prepare};
 use sprongus_core::run::{Due, Enqueue, NewRun};
 use sprongus_core::runs::Caller;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;

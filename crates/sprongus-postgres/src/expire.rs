@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use sprongus_core::event::Event;
-use sprongus_core::ids::RunId;
 use sprongus_core::rules::expire::{MOST_PER_CLAIM, expire};
 use sprongus_core::rules::placement::Placement;
 use sprongus_core::rules::{Act, SYSTEM, WriteSet};
 use sprongus_core::run::Run;
+use sprongus_core::run::event::Event;
 use sprongus_core::runs::Caller;
+use sprongus_core::values::ids::RunId;
 use uuid::Uuid;
 
 use crate::fault::Result;

@@ -6,16 +6,16 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
 use sprongus_core::backlog::Weigh;
-use sprongus_core::event::{Event, EventType};
-use sprongus_core::ids::RunId;
 use sprongus_core::json::Json;
-use sprongus_core::lease::LeaseHash;
-use sprongus_core::names::WorkerId;
 use sprongus_core::rules::finish::finish;
 use sprongus_core::rules::{Act, WriteSet};
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::lease::LeaseHash;
 use sprongus_core::run::{Applied, Hold, Outcome, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::DrawnReport;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkerId;
 use sprongus_core::{Error, Result as CoreResult};
 
 use crate::claim::projects;

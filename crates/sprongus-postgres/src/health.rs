@@ -1,8 +1,8 @@
 //! How a server is, for `doctor`.
 
-use sprongus_core::metric::{Metric, SHARED_TRANSACTIONS, Sizes, Value};
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::figures::metric::{Metric, SHARED_TRANSACTIONS, Sizes, Value};
 use sprongus_core::store::{Fault, Health};
+use sprongus_core::values::names::WorkspaceId;
 use tokio_postgres::{Client, Config};
 
 use crate::fault::{POOLERS, Result};

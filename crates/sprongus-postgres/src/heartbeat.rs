@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use sprongus_core::ids::RunId;
-use sprongus_core::lease::LeaseHash;
 use sprongus_core::rules::Act;
 use sprongus_core::rules::heartbeat::heartbeat;
+use sprongus_core::run::lease::LeaseHash;
 use sprongus_core::run::{Beat, Hold};
 use sprongus_core::runs::Caller;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, Result as CoreResult};
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! Whether a database is sound, and what a backup needs to know of it. Nothing here depends on the time.
 
-use sprongus_core::artifact::KeptBytes;
+use sprongus_core::run::artifact::KeptBytes;
 use sprongus_core::store::Fault;
 use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::config::{Host, SslMode};

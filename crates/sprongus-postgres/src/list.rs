@@ -2,11 +2,11 @@
 //! canceled along the mark they carry, those that live through the narrow tables while these are small, all others along their age.
 //! A walk that has to pass over what a filter leaves out ends after a while; the page is short then, and its cursor goes on there.
 
-use sprongus_core::list::{ListFilter, Page, Position};
 use sprongus_core::run::Run;
+use sprongus_core::run::list::{ListFilter, Page, Position};
+use sprongus_core::run::state::State;
+use sprongus_core::run::waiting::Reason;
 use sprongus_core::runs::Caller;
-use sprongus_core::state::State;
-use sprongus_core::waiting::Reason;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -70,8 +70,10 @@ pub async fn list(database: &Database, caller: &Caller, filter: &ListFilter) -> 
             let (sql, params) = cut(caller, filter, position, &walk)?;
             if let Some(row) = look(&mut session, caller, &sql, &params).await?.first() {
                 let (at, id): (Time, Uuid) = (row.try_get(0)?, row.try_get(1)?);
-                let reached =
-                    Position { created_at: at.0, id: sprongus_core::ids::RunId::from_bits(id.as_u128()) };
+                let reached = Position {
+                    created_at: at.0,
+                    id: sprongus_core::values::ids::RunId::from_bits(id.as_u128()),
+                };
                 end = Some(end.map_or(reached, |end| sooner(filter, end, reached)));
             }
         }
@@ -357,7 +359,7 @@ pub(crate) fn statement(
     Ok((sql, query.params))
 }
 
-/// What a queued run waits for, as `sprongus_core::waiting::reason` has it.
+/// What a queued run waits for, as `sprongus_core::run::waiting::reason` has it.
 fn waits_for(query: &mut Query, caller: &Caller, turned: Option<Time>, reason: Reason) {
     const NO_GATE: &str = "(gate IS NULL OR (gate ->> 'answer') IS NOT NULL)";
     if reason == Reason::Gate {

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use sprongus_core::Error;
-use sprongus_core::ids::RunId;
 use sprongus_core::run::Run;
+use sprongus_core::run::step::Step;
 use sprongus_core::runs::Caller;
-use sprongus_core::step::Step;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sprongus_core::time::Clock;
+use sprongus_core::values::time::Clock;
 use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::{Client, Config};
 

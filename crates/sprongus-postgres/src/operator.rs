@@ -1,10 +1,10 @@
 //! The audit of what operators did: written with each act, read newest first.
 
-use sprongus_core::ids::{OperatorEventId, TokenId};
-use sprongus_core::list::Page;
-use sprongus_core::operator::{OperatorAct, OperatorEvent, OperatorFilter};
+use sprongus_core::run::list::Page;
 use sprongus_core::runs::Caller;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::{OperatorEventId, TokenId};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::operator::{OperatorAct, OperatorEvent, OperatorFilter};
 use tokio_postgres::Row;
 use uuid::Uuid;
 

@@ -2,11 +2,11 @@
 //! does not give, and the index of the stream tempts nobody who looks for one run. As the server's role, whose policies must not get
 //! between a condition and its index.
 
-use sprongus_core::ids::RunId;
-use sprongus_core::list::{ListFilter, Position};
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::run::list::{ListFilter, Position};
 use sprongus_core::runs::Caller;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Timestamp;
 use sprongus_throwaway::Database;
 use tokio_postgres::Client;
 

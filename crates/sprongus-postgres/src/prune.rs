@@ -2,10 +2,10 @@
 //! the owner's function looks for itself whether a run may go. How each looks for them is said there
 //! (`migrations/0008_retention_by_kind.sql`); the counts look alike.
 
-use sprongus_core::operator::OperatorAct;
-use sprongus_core::retention::{Pruned, Retention};
+use sprongus_core::run::retention::{Pruned, Retention};
+use sprongus_core::run::state::State;
 use sprongus_core::runs::Caller;
-use sprongus_core::state::State;
+use sprongus_core::workspace::operator::OperatorAct;
 
 use crate::claim::projects;
 use crate::fault::Result;

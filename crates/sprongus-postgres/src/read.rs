@@ -1,11 +1,11 @@
 //! Reads: one run, its steps, history and log. Each is one round trip; those of several statements see one instant.
 
-use sprongus_core::event::Event;
-use sprongus_core::follow::{MAX_NEWS, News, ReadSoFar};
-use sprongus_core::ids::RunId;
 use sprongus_core::run::Run;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::run::step::{LogLine, NumberedLine, Step};
 use sprongus_core::runs::Caller;
-use sprongus_core::step::{LogLine, NumberedLine, Step};
+use sprongus_core::values::ids::RunId;
 use tokio_postgres::Row;
 
 use crate::enqueue::{BY_ID, BY_KEY};

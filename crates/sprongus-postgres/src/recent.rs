@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sprongus_core::directory::Stats;
-use sprongus_core::recent::{Figure, KEPT, Recent, Sum, tell};
-use sprongus_core::time::Timestamp;
+use sprongus_core::figures::recent::{Figure, KEPT, Recent, Sum, tell};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::Stats;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 

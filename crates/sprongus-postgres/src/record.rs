@@ -1,10 +1,10 @@
 //! Record: what a run's process printed and what its steps came to.
 
-use sprongus_core::event::Event;
 use sprongus_core::rules::{Act, record};
 use sprongus_core::run::Hold;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::step::{LogLine, Step, StepReport};
 use sprongus_core::runs::Caller;
-use sprongus_core::step::{LogLine, Step, StepReport};
 
 use crate::fault::Result;
 use crate::load::{missing, present};

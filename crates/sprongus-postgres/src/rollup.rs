@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sprongus_core::event::Event;
-use sprongus_core::operator::OperatorAct;
-use sprongus_core::rollup::{Added, Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
+use sprongus_core::figures::rollup::{Added, Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
+use sprongus_core::run::event::Event;
+use sprongus_core::run::stream::StreamPosition;
 use sprongus_core::runs::Caller;
-use sprongus_core::stream::StreamPosition;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::operator::OperatorAct;
 use tokio_postgres::types::ToSql;
 
 use crate::directory::{known_workspace, now};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sprongus_core::json::Json;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result as CoreResult};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;

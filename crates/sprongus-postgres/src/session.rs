@@ -9,8 +9,8 @@ use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
     Runtime, TimeoutType,
 };
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::time::Clock;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Clock;
 use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Row, Statement};

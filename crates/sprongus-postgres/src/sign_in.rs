@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use sprongus_core::Result;
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::session::{MAX_SESSIONS, Session, Sessions};
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::{Token, refused};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::session::{MAX_SESSIONS, Session, Sessions};
+use sprongus_core::workspace::token::{Token, refused};
 use tokio_postgres::Row;
 
 use crate::Postgres;

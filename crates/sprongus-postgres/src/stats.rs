@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sprongus_core::directory::{KindStats, Stats, Worker};
-use sprongus_core::event::EventType;
-use sprongus_core::recent::{COUNTED, first_minute};
+use sprongus_core::figures::recent::{COUNTED, first_minute};
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::state::State;
 use sprongus_core::runs::Caller;
-use sprongus_core::state::State;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::{KindStats, Stats, Worker};
 use tokio_postgres::Row;
 
 use crate::claim::projects;

@@ -5,8 +5,8 @@
 //! may still be running, what lies below it is all there or never will be, and the order of (tx, pos) is final there. A transaction
 //! that stays open after a write holds the stream up for as long, whatever its database; it loses nothing.
 
+use sprongus_core::run::stream::{StreamPosition, Streamed};
 use sprongus_core::runs::Caller;
-use sprongus_core::stream::{StreamPosition, Streamed};
 use tokio_postgres::Row;
 
 use crate::claim::projects as narrowed;

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use bytes::{BufMut, BytesMut};
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 use uuid::Uuid;
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use sprongus_core::names::WorkerId;
 use sprongus_core::rules::order::rank;
 use sprongus_core::run::Run;
+use sprongus_core::run::waiting::MOST_COUNTED;
 use sprongus_core::runs::Caller;
-use sprongus_core::waiting::MOST_COUNTED;
+use sprongus_core::values::names::WorkerId;
 
 use crate::claim::projects;
 use crate::fault::Result;

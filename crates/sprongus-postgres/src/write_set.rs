@@ -5,17 +5,17 @@
 use std::collections::{HashMap, HashSet};
 
 use sprongus_core::Error;
-use sprongus_core::artifact::FileName;
-use sprongus_core::ids::RunId;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::rules::artifact::is_done_with_workdir;
 use sprongus_core::rules::order::rank;
 use sprongus_core::rules::placement::Placement;
 use sprongus_core::rules::{Transition, WriteSet};
+use sprongus_core::run::artifact::FileName;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::Step;
 use sprongus_core::run::{Cleanup, Run};
-use sprongus_core::state::State;
-use sprongus_core::step::Step;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Timestamp;
 use uuid::Uuid;
 
 use crate::fault::Result;

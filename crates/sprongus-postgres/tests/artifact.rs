@@ -2,14 +2,14 @@
 //! suite can bring about.
 #![expect(clippy::unwrap_used, reason = "a test panics when its database cannot be made")]
 
-use sprongus_core::artifact::{FileName, NewFile};
 use sprongus_core::json::Json;
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::rules::enqueue::prepare;
+use sprongus_core::run::artifact::{FileName, NewFile};
+use sprongus_core::run::lease::LeaseToken;
 use sprongus_core::run::{ClaimRequest, Hold, NewRun};
 use sprongus_core::store::{Batch, Store};
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Caller, ErrorCode};
 use sprongus_postgres::{Durability, Options, Postgres};
 use sprongus_throwaway::Database;

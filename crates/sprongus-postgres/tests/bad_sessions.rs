@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sprongus_core::json::Json;
-use sprongus_core::list::ListFilter;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::NewRun;
+use sprongus_core::run::list::ListFilter;
 use sprongus_core::store::Store;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Caller, Error, ErrorCode, Runs, RunsExt, RunsService};
 use sprongus_postgres::{Durability, Options, Postgres, migrate, pending};
 use sprongus_throwaway::{Database, Server};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use sprongus_conformance::TurnedClock;
 use sprongus_conformance::blobs::service;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::store::Store;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Caller, Runs};
 use sprongus_postgres::{Durability, Options, Postgres};
 use sprongus_throwaway::Database;

@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use sprongus_core::directory::NewAgentTask;
 use sprongus_core::json::Json;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::{ClaimRequest, Due, Enqueue, NewRun};
 use sprongus_core::secrets::{self, RULES};
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::NewAgentTask;
 use sprongus_core::{Caller, Error, Runs, RunsExt, RunsService};
 use sprongus_postgres::{Durability, Options, Postgres, enqueue_in};
 use sprongus_throwaway::Database;
@@ -247,7 +247,7 @@ async fn it_is_part_of_the_callers_transaction() {
         let row = scene.client.query_one(ask, &[]).await.unwrap();
         (row.get(0), row.get(1))
     };
-    assert_eq!(run.to_string().parse::<sprongus_core::ids::RunId>().unwrap().to_string(), told);
+    assert_eq!(run.to_string().parse::<sprongus_core::values::ids::RunId>().unwrap().to_string(), told);
     let other = "SELECT * FROM sprongus.enqueue('work', workspace => 'nobody')";
     let refused = scene.client.query_one(other, &[]).await.unwrap_err();
     assert_eq!(refused.as_db_error().unwrap().message(), "no such workspace: nobody");

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprongus_core::ids::RunId;
 use sprongus_core::json::Json;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::NewRun;
+use sprongus_core::run::stream::{StreamPosition, Streamed};
 use sprongus_core::store::Store;
-use sprongus_core::stream::{StreamPosition, Streamed};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Caller, Runs, RunsExt, RunsService};
 use sprongus_postgres::{Durability, Options, Postgres, enqueue_in};
 use sprongus_throwaway::Database;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use sprongus_conformance::TurnedClock;
 use sprongus_core::json::Json;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::{ClaimRequest, NewRun};
 use sprongus_core::store::Store;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Caller, RunsExt, RunsService};
 use sprongus_postgres::{Durability, Options, Postgres};
 use sprongus_throwaway::Database;

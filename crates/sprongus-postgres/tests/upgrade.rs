@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use sprongus_core::artifact::FileName;
 use sprongus_core::json::Json;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::NewRun;
+use sprongus_core::run::artifact::FileName;
+use sprongus_core::run::stream::StreamPosition;
 use sprongus_core::store::Store;
-use sprongus_core::stream::StreamPosition;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Caller, RunsExt, RunsService};
 use sprongus_postgres::{Durability, Migration, Options, Postgres, migrate, migrate_to, pending};
 use sprongus_throwaway::Database;

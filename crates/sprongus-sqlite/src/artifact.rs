@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use sprongus_core::Result;
-use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
-use sprongus_core::ids::RunId;
 use sprongus_core::rules::{Act, artifact, record};
+use sprongus_core::run::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::run::{Hold, Run};
 use sprongus_core::runs::Caller;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::time::Timestamp;
 
 use crate::fault::Told;
 use crate::load::load;

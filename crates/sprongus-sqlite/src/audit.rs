@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 
 use rusqlite::Connection;
 use sprongus_core::Result;
-use sprongus_core::audit::{AuditFilter, AuditPage, Audited, WALKED};
+use sprongus_core::run::stream::StreamPosition;
 use sprongus_core::runs::Caller;
-use sprongus_core::stream::StreamPosition;
+use sprongus_core::workspace::audit::{AuditFilter, AuditPage, Audited, WALKED};
 
 use crate::fault::Told;
 use crate::rows::{self, event_columns};

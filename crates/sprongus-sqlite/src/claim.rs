@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 use sprongus_core::Result;
-use sprongus_core::ids::RunId;
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::names::Kind;
 use sprongus_core::rules::claim::Remembered;
 use sprongus_core::rules::expire::MOST_PER_CLAIM;
 use sprongus_core::rules::order::rank;
 use sprongus_core::rules::{Act, claim, dispatch};
+use sprongus_core::run::lease::LeaseToken;
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::ClaimAnswer;
-use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::Kind;
+use sprongus_core::values::time::{Clock, Timestamp};
 
 use crate::fault::Told;
 use crate::rows::{self, run_columns, step_columns};
@@ -197,13 +197,13 @@ fn ready(
 }
 
 /// The steps of the execution that met the gate, now under the new epoch.
-fn carry_steps(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::step::Step>> {
+fn carry_steps(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::run::step::Step>> {
     let (before, epoch) = (rows::number(run.epoch.saturating_sub(1)), rows::number(run.epoch));
     tx.connection.prepare_cached(CARRY_STEPS).told()?.execute((run.id.to_string(), before, epoch)).told()?;
     steps_of_epoch(tx, run)
 }
 
-fn steps_of_epoch(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::step::Step>> {
+fn steps_of_epoch(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::run::step::Step>> {
     let mut select = tx.connection.prepare_cached(STEPS_OF_EPOCH).told()?;
     let steps = select.query_map((run.id.to_string(), rows::number(run.epoch)), rows::step).told()?;
     steps.collect::<rusqlite::Result<_>>().told()

@@ -1,12 +1,12 @@
 //! A verb for one run, or a rule over several: read, ask, write.
 
 use sprongus_core::Result;
-use sprongus_core::command::RunCommand;
-use sprongus_core::ids::RunId;
 use sprongus_core::rules::{Act, WriteSet};
 use sprongus_core::run::Applied;
+use sprongus_core::run::command::RunCommand;
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Rule;
+use sprongus_core::values::ids::RunId;
 
 use crate::load::{self, load};
 use crate::write_set::write;

@@ -1,14 +1,14 @@
 //! Workspaces, projects, agent tasks, workers and kinds.
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use sprongus_core::directory::{
-    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace,
-};
-use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
-use sprongus_core::operator::OperatorAct;
 use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::runs::Caller;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::names::{Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace,
+};
+use sprongus_core::workspace::operator::OperatorAct;
 use sprongus_core::{Error, Result};
 
 use crate::fault::Told;

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use rusqlite::OptionalExtension;
-use sprongus_core::names::{AgentTaskId, ProjectId};
 use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::{
     Prepared, enqueue, not_made, taken, unknown_agent_task, unknown_project,
@@ -11,6 +10,7 @@ use sprongus_core::rules::enqueue::{
 use sprongus_core::run::{Enqueue, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::{Batch, Inserted};
+use sprongus_core::values::names::{AgentTaskId, ProjectId};
 use sprongus_core::{Error, Result};
 
 use crate::fault::Told;

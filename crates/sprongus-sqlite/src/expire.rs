@@ -2,13 +2,13 @@
 
 use rusqlite::Connection;
 use sprongus_core::Result;
-use sprongus_core::event::Event;
 use sprongus_core::rules::expire::expire;
 use sprongus_core::rules::placement::Placement;
 use sprongus_core::rules::{Act, SYSTEM};
 use sprongus_core::run::Run;
+use sprongus_core::run::event::Event;
 use sprongus_core::runs::Caller;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 
 use crate::fault::Told;
 use crate::load;

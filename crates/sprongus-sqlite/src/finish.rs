@@ -1,12 +1,12 @@
 //! Finish: executions end, in batches.
 
 use sprongus_core::Result;
-use sprongus_core::names::WorkerId;
 use sprongus_core::rules::Act;
 use sprongus_core::rules::finish::finish;
 use sprongus_core::run::Applied;
 use sprongus_core::runs::Caller;
 use sprongus_core::store::DrawnReport;
+use sprongus_core::values::names::WorkerId;
 
 use crate::load::load;
 use crate::write_set::write;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, MAIN_DB};
 use sprongus_core::Result;
-use sprongus_core::metric::{Metric, SHARED_TRANSACTIONS, Sizes, Value};
+use sprongus_core::figures::metric::{Metric, SHARED_TRANSACTIONS, Sizes, Value};
 use sprongus_core::store::{Fault, Health};
 
 use crate::fault::Told;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use sprongus_core::Result;
-use sprongus_core::names::WorkerId;
 use sprongus_core::rules::Act;
 use sprongus_core::rules::heartbeat::heartbeat;
 use sprongus_core::run::{Beat, Hold};
 use sprongus_core::runs::Caller;
+use sprongus_core::values::names::WorkerId;
 
 use crate::fault::Told;
 use crate::load::load;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use sprongus_core::Result;
-use sprongus_core::artifact::KeptBytes;
+use sprongus_core::run::artifact::KeptBytes;
 use sprongus_core::store::Fault;
 
 use crate::fault::Told;

@@ -49,31 +49,31 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
-use sprongus_core::audit::{AuditFilter, AuditPage};
-use sprongus_core::command::RunCommand;
-use sprongus_core::directory::{
-    AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace,
-};
-use sprongus_core::event::Event;
-use sprongus_core::follow::{News, ReadSoFar};
-use sprongus_core::ids::{RunId, TokenId};
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::list::{ListFilter, Page};
-use sprongus_core::metric::Metric;
-use sprongus_core::names::{Kind, ProjectId, WorkerId, WorkspaceId};
-use sprongus_core::operator::{OperatorEvent, OperatorFilter};
-use sprongus_core::retention::{Pruned, Retention};
-use sprongus_core::rollup::{Minute, Totals};
+use sprongus_core::figures::metric::Metric;
+use sprongus_core::figures::rollup::{Minute, Totals};
 use sprongus_core::rules::WriteSet;
 use sprongus_core::rules::enqueue::Prepared;
+use sprongus_core::run::artifact::{Artifact, FileName, NewFile, StoredFile};
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::follow::{News, ReadSoFar};
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::list::{ListFilter, Page};
+use sprongus_core::run::retention::{Pruned, Retention};
+use sprongus_core::run::step::{LogLine, NumberedLine, Step, StepReport};
+use sprongus_core::run::stream::{StreamPosition, Streamed};
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
 use sprongus_core::runs::Caller;
-use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::store::{Batch, ClaimAnswer, DrawnReport, Health, Inserted, Rule, Store};
-use sprongus_core::stream::{StreamPosition, Streamed};
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::{NewToken, Token};
+use sprongus_core::values::ids::{RunId, TokenId};
+use sprongus_core::values::names::{Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::audit::{AuditFilter, AuditPage};
+use sprongus_core::workspace::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo, Workspace,
+};
+use sprongus_core::workspace::operator::{OperatorEvent, OperatorFilter};
+use sprongus_core::workspace::token::{NewToken, Token};
 use sprongus_core::{Error, Result};
 use tokio::sync::watch;
 

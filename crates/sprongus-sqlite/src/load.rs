@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension};
-use sprongus_core::ids::RunId;
 use sprongus_core::run::Run;
+use sprongus_core::run::step::Step;
 use sprongus_core::runs::Caller;
-use sprongus_core::step::Step;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, Result};
 
 use crate::enqueue::BY_ID;

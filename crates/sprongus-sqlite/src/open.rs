@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode as Cause, OpenFlags};
-use sprongus_core::time::{Clock, SystemClock};
+use sprongus_core::values::time::{Clock, SystemClock};
 use sprongus_core::{Error, ErrorCode, Result};
 
 use crate::fault::Told;

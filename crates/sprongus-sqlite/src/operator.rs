@@ -3,9 +3,9 @@
 use rusqlite::{Connection, Row};
 use sprongus_core::Result;
 use sprongus_core::json::Json;
-use sprongus_core::list::Page;
-use sprongus_core::operator::{OperatorAct, OperatorEvent, OperatorFilter};
+use sprongus_core::run::list::Page;
 use sprongus_core::runs::Caller;
+use sprongus_core::workspace::operator::{OperatorAct, OperatorEvent, OperatorFilter};
 
 use crate::fault::Told;
 use crate::rows;

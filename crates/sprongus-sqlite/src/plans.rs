@@ -3,12 +3,12 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
-use sprongus_core::list::{ListFilter, Position};
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::run::list::{ListFilter, Position};
+use sprongus_core::run::state::State;
+use sprongus_core::run::waiting::Reason;
 use sprongus_core::runs::Caller;
-use sprongus_core::state::State;
-use sprongus_core::time::Timestamp;
-use sprongus_core::waiting::Reason;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Timestamp;
 
 use crate::{audit, claim, enqueue, expire, prune, read, recent, rollup, stats, stream};
 
@@ -68,7 +68,8 @@ fn a_run_is_found_by_its_id_and_by_its_key() {
 fn every_list_is_an_index_walk() {
     let (_folder, connection) = database();
     let caller = Caller::new(WorkspaceId::local(), "test");
-    let position = Position { created_at: Timestamp::from_millis(0), id: sprongus_core::ids::RunId::new() };
+    let position =
+        Position { created_at: Timestamp::from_millis(0), id: sprongus_core::values::ids::RunId::new() };
     let plain = ListFilter::default();
     let lists = [
         (plain.clone(), "runs_by_age"),

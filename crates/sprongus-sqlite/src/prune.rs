@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 use sprongus_core::Result;
-use sprongus_core::operator::OperatorAct;
-use sprongus_core::retention::{Pruned, Retention};
+use sprongus_core::run::retention::{Pruned, Retention};
+use sprongus_core::run::state::State;
 use sprongus_core::runs::Caller;
-use sprongus_core::state::State;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::operator::OperatorAct;
 
 use crate::fault::Told;
 use crate::operator::note;

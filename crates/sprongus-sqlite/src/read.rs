@@ -3,16 +3,16 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use sprongus_core::Result;
-use sprongus_core::event::Event;
-use sprongus_core::follow::{MAX_NEWS, News, ReadSoFar};
-use sprongus_core::ids::RunId;
-use sprongus_core::list::{ListFilter, Page, Position};
 use sprongus_core::run::Run;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::run::list::{ListFilter, Page, Position};
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::{LogLine, NumberedLine, Step};
+use sprongus_core::run::waiting::Reason;
 use sprongus_core::runs::Caller;
-use sprongus_core::state::State;
-use sprongus_core::step::{LogLine, NumberedLine, Step};
-use sprongus_core::time::Timestamp;
-use sprongus_core::waiting::Reason;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::time::Timestamp;
 
 use crate::enqueue::BY_KEY;
 use crate::fault::Told;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 use sprongus_core::Result;
-use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::values::time::{Clock, Timestamp};
 
 use crate::open::{self, Durability};
 use crate::place::Place;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 use sprongus_core::Result;
-use sprongus_core::directory::Stats;
-use sprongus_core::event::Event;
-use sprongus_core::recent::{COUNTED, Figure, KEPT, Recent, Sum, first_minute, tell};
+use sprongus_core::figures::recent::{COUNTED, Figure, KEPT, Recent, Sum, first_minute, tell};
+use sprongus_core::run::event::Event;
 use sprongus_core::runs::Caller;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::Stats;
 
 use crate::fault::Told;
 use crate::rows::{self, event_columns};

@@ -1,11 +1,11 @@
 //! Record: steps and log lines of a held run.
 
 use rusqlite::OptionalExtension;
-use sprongus_core::event::Event;
 use sprongus_core::rules::{Act, record};
+use sprongus_core::run::event::Event;
+use sprongus_core::run::step::{LogLine, Step, StepReport};
 use sprongus_core::run::{Hold, Run};
 use sprongus_core::runs::Caller;
-use sprongus_core::step::{LogLine, Step, StepReport};
 use sprongus_core::{Error, Result};
 
 use crate::fault::Told;

@@ -12,7 +12,7 @@ use rusqlite::{Row, Statement};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sprongus_core::json::Json;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 
 use crate::fault::Told;

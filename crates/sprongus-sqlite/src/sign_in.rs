@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use rusqlite::OptionalExtension;
 use sprongus_core::Result;
-use sprongus_core::session::{MAX_SESSIONS, Session, Sessions};
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::{Token, refused};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::session::{MAX_SESSIONS, Session, Sessions};
+use sprongus_core::workspace::token::{Token, refused};
 
 use crate::Sqlite;
 use crate::fault::Told;

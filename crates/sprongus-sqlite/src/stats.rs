@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use sprongus_core::Result;
-use sprongus_core::directory::{KindStats, Stats, Worker};
+use sprongus_core::run::state::State;
 use sprongus_core::runs::Caller;
-use sprongus_core::state::State;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::{KindStats, Stats, Worker};
 
 use crate::fault::Told;
 use crate::{recent, rows};

@@ -3,8 +3,8 @@
 
 use rusqlite::Connection;
 use sprongus_core::Result;
+use sprongus_core::run::stream::{StreamPosition, Streamed};
 use sprongus_core::runs::Caller;
-use sprongus_core::stream::{StreamPosition, Streamed};
 
 use crate::fault::Told;
 use crate::rows::{self, event_columns};

@@ -1,11 +1,11 @@
 //! API tokens. What is kept of one is its hash; the token itself nobody has but its owner.
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use sprongus_core::ids::TokenId;
-use sprongus_core::operator::OperatorAct;
 use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::runs::Caller;
-use sprongus_core::token::{NewToken, Token};
+use sprongus_core::values::ids::TokenId;
+use sprongus_core::workspace::operator::OperatorAct;
+use sprongus_core::workspace::token::{NewToken, Token};
 use sprongus_core::{Error, Result};
 
 use crate::directory::{PROJECT, known_workspace};

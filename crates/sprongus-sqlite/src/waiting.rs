@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use sprongus_core::Result;
-use sprongus_core::names::WorkerId;
 use sprongus_core::run::Run;
+use sprongus_core::run::waiting::MOST_COUNTED;
 use sprongus_core::runs::Caller;
-use sprongus_core::time::Timestamp;
-use sprongus_core::waiting::MOST_COUNTED;
+use sprongus_core::values::names::WorkerId;
+use sprongus_core::values::time::Timestamp;
 
 use crate::fault::Told;
 use crate::rows;

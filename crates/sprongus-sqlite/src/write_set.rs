@@ -1,10 +1,10 @@
 //! What rules decided, on its way into the tables: all of a set in the transaction at hand.
 
 use sprongus_core::Result;
-use sprongus_core::artifact::FileName;
 use sprongus_core::rules::artifact::is_done_with_workdir;
 use sprongus_core::rules::enqueue::taken;
 use sprongus_core::rules::{Transition, WriteSet};
+use sprongus_core::run::artifact::FileName;
 
 use crate::fault::Told;
 use crate::rows;

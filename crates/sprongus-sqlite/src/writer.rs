@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use sprongus_core::backlog::{Backlog, Weigh};
-use sprongus_core::metric::{SizeCounter, Sizes};
-use sprongus_core::time::{Clock, Timestamp};
+use sprongus_core::figures::metric::{SizeCounter, Sizes};
+use sprongus_core::values::time::{Clock, Timestamp};
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::sync::{oneshot, watch};
 

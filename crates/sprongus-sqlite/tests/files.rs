@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sprongus_core::artifact::FileName;
-use sprongus_core::directory::WorkerInfo;
-use sprongus_core::ids::TokenId;
 use sprongus_core::json::Json;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::NewRun;
+use sprongus_core::run::artifact::FileName;
 use sprongus_core::store::{Batch, Store};
-use sprongus_core::token::{NewToken, Scope};
+use sprongus_core::values::ids::TokenId;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::directory::WorkerInfo;
+use sprongus_core::workspace::token::{NewToken, Scope};
 use sprongus_core::{Caller, ErrorCode, Runs, RunsExt, RunsService};
 use sprongus_sqlite::{APPLICATION_ID, MIGRATIONS, OLDEST_SAFE_SQLITE, Options, Sqlite, migrate, pending};
 

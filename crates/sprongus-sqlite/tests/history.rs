@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use sprongus_core::json::Json;
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::retention::{PruneMode, Retention};
 use sprongus_core::run::NewRun;
+use sprongus_core::run::retention::{PruneMode, Retention};
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Caller, Runs, RunsExt, RunsService};
 use sprongus_sqlite::{Options, Sqlite};
 

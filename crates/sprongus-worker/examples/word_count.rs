@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::NewRun;
 use sprongus_core::runs::{Caller, RunsExt as _};
 use sprongus_core::service::RunsService;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_sqlite::{Options, Sqlite};
 use sprongus_worker::{HandlerError, RunContext, Shutdown, Worker, WorkerOptions};
 

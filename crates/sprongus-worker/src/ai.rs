@@ -14,7 +14,7 @@ mod refusal;
 mod retries;
 mod tokens;
 
-use sprongus_core::step::Stream;
+use sprongus_core::run::step::Stream;
 use tokio::time::sleep;
 
 use crate::duration::format_duration;

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sprongus_core::names::Kind;
+use sprongus_core::values::names::Kind;
 use toml::de::DeTable;
 
 pub use crate::secrets::names::SecretNames;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use sprongus_core::rules::enqueue::look_again;
 use sprongus_core::run::{Outcome, Resume, Run};
 use sprongus_core::runs::Runs;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 use tracing::field::Empty;

@@ -27,11 +27,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprongus_core::directory::WorkerInfo;
 use sprongus_core::error::{Error, ErrorCode, Result};
-use sprongus_core::names::Kind;
 use sprongus_core::run::{ClaimRequest, Outcome};
 use sprongus_core::runs::Runs;
+use sprongus_core::values::names::Kind;
+use sprongus_core::workspace::directory::WorkerInfo;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 

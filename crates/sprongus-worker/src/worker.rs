@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sprongus_core::directory::WorkerInfo;
 use sprongus_core::error::{Error, ErrorCode, Result};
-use sprongus_core::names::{Kind, WorkerId};
 use sprongus_core::rules::claim::check_lease;
 use sprongus_core::run::ClaimRequest;
 use sprongus_core::runs::Runs;
+use sprongus_core::values::names::{Kind, WorkerId};
+use sprongus_core::workspace::directory::WorkerInfo;
 
 use crate::declaration::Declaration;
 use crate::execution::{Execute, Tools};

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sprongus_conformance::Model;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::NewRun;
 use sprongus_core::runs::{Caller, RunsExt as _};
 use sprongus_core::service::RunsService;
-use sprongus_core::time::SystemClock;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::SystemClock;
 use sprongus_worker::{Declaration, HandlerError, RunContext, Shutdown, Worker, WorkerOptions};
 
 #[derive(Clone, Default)]

@@ -7,10 +7,10 @@ pub mod scratch;
 
 use std::sync::Arc;
 
-use sprongus_core::artifact::KeptBytes;
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::run::artifact::KeptBytes;
 use sprongus_core::store::{Fault, Store};
-use sprongus_core::token::TokenSecret;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::TokenSecret;
 use sprongus_core::{Admin, Caller, Error, ErrorCode, Result, Runs, RunsService};
 use sprongus_http::client::RunsClient;
 use sprongus_postgres::Postgres;

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 use sprongus_core::Result;
-use sprongus_core::text::excerpt;
+use sprongus_core::values::text::excerpt;
 
 use address::Address;
 

@@ -5,7 +5,7 @@ pub mod failure;
 use std::process::ExitCode;
 
 use sprongus_core::ErrorCode;
-use sprongus_core::state::State;
+use sprongus_core::run::state::State;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! # async fn example(service: sprongus::RunsService) {
-//! use sprongus::core::retention::Retention;
+//! use sprongus::core::run::retention::Retention;
 //! use sprongus::housekeeping::Housekeeping;
 //!
 //! // Goes on until it is dropped.
@@ -25,10 +25,10 @@ mod told;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::retention::{Pruned, Retention};
 use sprongus_core::rules::SYSTEM;
-use sprongus_core::state::State;
+use sprongus_core::run::retention::{Pruned, Retention};
+use sprongus_core::run::state::State;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Caller, Result, RunsService};
 use tokio::task::JoinHandle;
 

@@ -11,7 +11,7 @@
 //! use std::sync::Arc;
 //!
 //! use sprongus::core::json::Json;
-//! use sprongus::core::names::WorkspaceId;
+//! use sprongus::core::values::names::WorkspaceId;
 //! use sprongus::core::run::NewRun;
 //! use sprongus::sqlite::{Options, Sqlite};
 //! use sprongus::{Caller, RunsExt, RunsService};

@@ -1,7 +1,7 @@
 //! What is printed. A renderer turns what was answered into text and prints nothing; [`screen`] alone writes.
 //!
-//! Text that came from outside passes [`printable`](sprongus_core::text::printable) or
-//! [`excerpt`](sprongus_core::text::excerpt) here, so that no run can send escapes to a terminal. Colours are always put in; the
+//! Text that came from outside passes [`printable`](sprongus_core::values::text::printable) or
+//! [`excerpt`](sprongus_core::values::text::excerpt) here, so that no run can send escapes to a terminal. Colours are always put in; the
 //! screen takes them out where they are not wanted.
 
 pub mod age;

@@ -1,8 +1,8 @@
 //! The runs that are executed just now, as far as anybody wants to read them.
 
-use sprongus_core::list::ListFilter;
 use sprongus_core::run::Run;
-use sprongus_core::state::State;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::state::State;
 use sprongus_core::{Result, Runs};
 
 /// Pages that are read at most, of 100 runs each.

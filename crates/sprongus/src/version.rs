@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use sprongus_core::metric::{Metric, Series, Value};
+use sprongus_core::figures::metric::{Metric, Series, Value};
 
 /// The text behind the program's name, such as `0.1.0 (61bd175, schema 6)`. Without a repository the commit is `unknown`.
 pub static VERSION: LazyLock<String> = LazyLock::new(|| {

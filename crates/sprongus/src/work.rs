@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprongus_core::names::{Kind, WorkerId};
 use sprongus_core::run::Run;
+use sprongus_core::values::names::{Kind, WorkerId};
 use sprongus_core::{Error, Result, Runs};
 use sprongus_worker::{Declaration, Shutdown, Summary, Worker, WorkerOptions};
 

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use sprongus::core::names::WorkspaceId;
 use sprongus::core::run::NewRun;
+use sprongus::core::values::names::WorkspaceId;
 use sprongus::sqlite::{Options, Sqlite};
 use sprongus::worker::declaration::Declaration;
 use sprongus::worker::{HandlerError, RunContext, Shutdown, Worker, WorkerOptions};

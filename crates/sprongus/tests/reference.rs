@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use sprongus::ErrorCode;
-use sprongus::core::state::{Permit, State, Verb, permit};
+use sprongus::core::run::state::{Permit, State, Verb, permit};
 
 const ERRORS: &str = include_str!("../../sprongus-core/src/error.rs");
 
@@ -39,7 +39,7 @@ fn states() -> String {
     let mut page = String::from(
         "# States and verbs
 
-Rendered from `permit` in `crates/sprongus-core/src/state.rs`; every store is held to every cell.
+Rendered from `permit` in `crates/sprongus-core/src/run/state.rs`; every store is held to every cell.
 
 | verb | queued | running | succeeded | failed | canceled |
 | --- | --- | --- | --- | --- | --- |

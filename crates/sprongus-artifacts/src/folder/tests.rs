@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 use sprongus_core::ErrorCode;
-use sprongus_core::ids::RunId;
+use sprongus_core::values::ids::RunId;
 use tempfile::TempDir;
 
 use super::*;

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::directory::{NewAgentTask, WorkerInfo};
 use sprongus_core::json::Json;
-use sprongus_core::list::ListFilter;
-use sprongus_core::names::{AgentTaskId, ProjectId};
 use sprongus_core::rules;
 use sprongus_core::rules::enqueue::{prepare, unknown_agent_task, unknown_project};
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::{StepReport, StepStatus};
 use sprongus_core::run::{ClaimRequest, Due, NewRun};
-use sprongus_core::state::State;
-use sprongus_core::step::{StepReport, StepStatus};
 use sprongus_core::store::Batch;
+use sprongus_core::values::names::{AgentTaskId, ProjectId};
+use sprongus_core::workspace::directory::{NewAgentTask, WorkerInfo};
 use sprongus_core::{Error, ErrorCode, RunsExt};
 
 use super::Api;

@@ -5,16 +5,16 @@ use std::time::Duration;
 use serde_json::json;
 use sprongus_core::ErrorCode;
 use sprongus_core::RunsExt;
-use sprongus_core::directory::NewAgentTask;
 use sprongus_core::json::Json;
-use sprongus_core::list::ListFilter;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::step::{LogLine, StepReport, StepStatus};
 use sprongus_core::run::{ClaimRequest, NewRun, Outcome};
-use sprongus_core::step::{LogLine, StepReport, StepStatus};
+use sprongus_core::workspace::directory::NewAgentTask;
 
 use super::Api;
 use crate::blobs::body;
 use crate::fixture::{hold_of, line, of_kind, refused, step, worker};
-use sprongus_core::time::Clock;
+use sprongus_core::values::time::Clock;
 
 /// One answer names everything that is wrong with a request.
 pub async fn every_bad_field_is_named_at_once(api: Api) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sprongus_core::ErrorCode;
 use sprongus_core::RunsExt;
-use sprongus_core::list::ListFilter;
+use sprongus_core::run::list::ListFilter;
 use sprongus_core::run::{Enqueue, NewRun};
 use sprongus_core::store::Batch;
 

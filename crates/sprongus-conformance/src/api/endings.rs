@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::event::EventType;
-use sprongus_core::ids::RunId;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::state::State;
 use sprongus_core::run::{NewRun, Outcome, Report};
-use sprongus_core::state::State;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;
 use crate::fixture::{failure, hold_of, line, of_kind, refused, step, success, worker};
-use sprongus_core::step::StepStatus;
+use sprongus_core::run::step::StepStatus;
 
 /// A failure waits as long as it asks to, the last one is for good; each said twice counts once.
 pub async fn a_failure_backs_off_until_no_attempt_is_left(api: Api) {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sprongus_core::artifact::{ArtifactName, ByteRange};
-use sprongus_core::ids::RunId;
+use sprongus_core::run::artifact::{ArtifactName, ByteRange};
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::run::{Answer, Hold};
-use sprongus_core::step::StepStatus;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;
@@ -104,7 +104,7 @@ pub async fn a_work_directory_is_kept_over_a_gate(api: Api) {
     api.runs.keep_workdir(&hold, body(&[b"a ", b"tar"])).await.unwrap();
     let gate = step(0, "gate", StepStatus::Running);
     api.runs.record(&hold, vec![gate], vec![]).await.unwrap();
-    let step = sprongus_core::ids::StepId::of(hold.id, hold.epoch, 0);
+    let step = sprongus_core::values::ids::StepId::of(hold.id, hold.epoch, 0);
     api.runs.wait(&hold, step, None).await.unwrap();
     assert_eq!(refused(api.runs.workdir(&hold).await.map(drop)).code(), ErrorCode::LeaseLost);
     api.runs.answer(hold.id, Some(step), Answer::Approved, None).await.unwrap();

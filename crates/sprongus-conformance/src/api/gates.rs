@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sprongus_core::event::EventType;
-use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::run::{Answer, Hold, Run};
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus;
+use sprongus_core::values::ids::{RunId, StepId};
 use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use sprongus_core::artifact::ArtifactName;
-use sprongus_core::event::EventType;
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::list::ListFilter;
-use sprongus_core::names::ClaimId;
+use sprongus_core::run::artifact::ArtifactName;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::run::{ClaimRequest, Hold, NewRun};
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus;
+use sprongus_core::values::names::ClaimId;
 use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;
@@ -96,7 +96,7 @@ pub async fn a_stale_hold_is_good_for_nothing(api: Api) {
     ];
     let name: ArtifactName = "late.md".parse().unwrap();
     for (hold, wanted) in cases {
-        let step_id = sprongus_core::ids::StepId::of(hold.id, hold.epoch, 0);
+        let step_id = sprongus_core::values::ids::StepId::of(hold.id, hold.epoch, 0);
         let errors = [
             refused(api.runs.heartbeat(vec![hold.clone()], None).await.unwrap().remove(0)),
             refused(api.runs.succeed(&hold, None, None).await),

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::event::EventType;
-use sprongus_core::ids::StepId;
-use sprongus_core::retention::{KindRetention, PruneMode, Pruned, Retention};
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::retention::{KindRetention, PruneMode, Pruned, Retention};
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::run::{Answer, Enqueue};
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus;
 use sprongus_core::store::Batch;
-use sprongus_core::time::Clock;
+use sprongus_core::values::ids::StepId;
+use sprongus_core::values::time::Clock;
 use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use sprongus_core::directory::NewAgentTask;
-use sprongus_core::follow::ReadSoFar;
-use sprongus_core::ids::RunId;
-use sprongus_core::list::ListFilter;
 use sprongus_core::rules::record::MAX_TOKENS;
+use sprongus_core::run::follow::ReadSoFar;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::{StepReport, StepStatus};
 use sprongus_core::run::{Enqueue, NewRun, Run};
-use sprongus_core::state::State;
-use sprongus_core::step::{StepReport, StepStatus};
 use sprongus_core::store::Batch;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::workspace::directory::NewAgentTask;
 use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;
@@ -65,7 +65,7 @@ pub async fn a_history_is_read_in_pages(api: Api) {
 pub async fn steps_are_shown_in_their_order(api: Api) {
     let hold = api.held(of_kind("work")).await;
     let mut second = step(1, "review", StepStatus::Running);
-    second.kind = sprongus_core::step::StepType::AiAction;
+    second.kind = sprongus_core::run::step::StepType::AiAction;
     let reports = vec![second.clone(), step(0, "checkout", StepStatus::Completed)];
     api.runs.record(&hold, reports, vec![]).await.unwrap();
     api.clock.turn(Duration::from_secs(3));
@@ -79,7 +79,7 @@ pub async fn steps_are_shown_in_their_order(api: Api) {
     assert_eq!((review.status, review.output.as_deref()), (StepStatus::Failed, Some("no")));
     assert_eq!((review.tokens_in, review.tokens_out, review.attempt), (Some(11), Some(22), 1));
     assert_eq!(review.duration(), Some(Duration::from_secs(3)));
-    assert_eq!(review.id, sprongus_core::ids::StepId::of(hold.id, 1, 1));
+    assert_eq!(review.id, sprongus_core::values::ids::StepId::of(hold.id, 1, 1));
     assert_eq!(api.told(hold.id).await.len(), 5, "two began or ended, one ended later");
     for tokens_out in [MAX_TOKENS + 1, u64::MAX] {
         let absurd = StepReport { tokens_out: Some(tokens_out), ..step(2, "absurd", StepStatus::Completed) };

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sprongus_core::directory::WorkerInfo;
-use sprongus_core::list::ListFilter;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::step::{Phase, StepReport, StepStatus, StepType};
+use sprongus_core::run::waiting::{Reason, Serving, TimeCause, Waiting};
 use sprongus_core::run::{Answer, Due, NewRun};
-use sprongus_core::step::{Phase, StepReport, StepStatus, StepType};
-use sprongus_core::waiting::{Reason, Serving, TimeCause, Waiting};
+use sprongus_core::workspace::directory::WorkerInfo;
 use sprongus_core::{Error, RunsExt};
 
 use super::Api;
@@ -75,7 +75,7 @@ pub async fn a_run_says_that_it_is_put_off_or_that_its_kind_is_paused(api: Api) 
     assert!(by.is_some(), "it is told who paused it");
     let filter = ListFilter { waiting: Some(Reason::KindPaused), ..ListFilter::default() };
     assert!(api.runs.list(&filter).await.unwrap().data.iter().any(|run| run.id == delayed.id));
-    let impossible = ListFilter { states: vec![sprongus_core::state::State::Failed], ..filter };
+    let impossible = ListFilter { states: vec![sprongus_core::run::state::State::Failed], ..filter };
     let error: Error = refused(api.runs.list(&impossible).await);
     assert_eq!(error.message(), "only queued runs can wait for kind_paused");
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use sprongus_core::RunsExt;
-use sprongus_core::follow::ReadSoFar;
 use sprongus_core::run::ClaimRequest;
+use sprongus_core::run::follow::ReadSoFar;
 
 use super::Api;
 use crate::fixture::{of_kind, worker};

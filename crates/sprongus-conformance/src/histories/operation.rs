@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use sprongus_core::step::StepStatus;
+use sprongus_core::run::step::StepStatus;
 
 /// A run in a history's enqueue.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use sprongus_core::event::Event;
+use sprongus_core::run::event::Event;
 use sprongus_core::run::{Applied, Claimed, Run};
 use sprongus_core::store::{ClaimAnswer, Inserted};
 use sprongus_core::{Error, Result};

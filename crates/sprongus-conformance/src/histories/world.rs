@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::Caller;
-use sprongus_core::artifact::{FileName, NewFile};
-use sprongus_core::command::RunCommand;
-use sprongus_core::directory::WorkerInfo;
-use sprongus_core::ids::{RunId, StepId, TokenId};
 use sprongus_core::json::Json;
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::list::ListFilter;
-use sprongus_core::names::{Kind, WorkerId, WorkspaceId};
-use sprongus_core::retention::{KindRetention, Retention};
 use sprongus_core::rules::enqueue::prepare;
+use sprongus_core::run::artifact::{FileName, NewFile};
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::retention::{KindRetention, Retention};
 use sprongus_core::run::{Answer, ClaimRequest, Due, Hold, NewRun, Outcome};
 use sprongus_core::store::{Batch, DrawnReport, Store};
-use sprongus_core::time::Clock;
+use sprongus_core::values::ids::{RunId, StepId, TokenId};
+use sprongus_core::values::names::{Kind, WorkerId, WorkspaceId};
+use sprongus_core::values::time::Clock;
+use sprongus_core::workspace::directory::WorkerInfo;
 
 use super::operation::{Asked, End, Operation};
 use super::telling;

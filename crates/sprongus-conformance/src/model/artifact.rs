@@ -1,12 +1,12 @@
 //! Files of a run, and the places whose bytes are to be deleted.
 
-use sprongus_core::artifact::{Artifact, FileName, NewFile, StoredFile};
-use sprongus_core::directory::Workspace;
-use sprongus_core::ids::RunId;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::rules::{self, Act};
 use sprongus_core::run::Hold;
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::artifact::{Artifact, FileName, NewFile, StoredFile};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::Workspace;
 use sprongus_core::{Caller, Result};
 
 use super::tables::{Row, Tables, Tenant};

@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use sprongus_core::Caller;
-use sprongus_core::audit::{AuditFilter, AuditPage, Audited, WALKED};
-use sprongus_core::stream::StreamPosition;
+use sprongus_core::run::stream::StreamPosition;
+use sprongus_core::workspace::audit::{AuditFilter, AuditPage, Audited, WALKED};
 
 use super::tables::Tenant;
 

@@ -1,15 +1,15 @@
 //! queued → running: due timers first, then the runs that are ready, in their order.
 
-use sprongus_core::event::Event;
-use sprongus_core::ids::RunId;
-use sprongus_core::lease::LeaseToken;
 use sprongus_core::rules::claim::{Remembered, again, carried, handed, name_taken};
 use sprongus_core::rules::expire::{MOST_PER_CLAIM, expire};
 use sprongus_core::rules::{Act, SYSTEM, dispatch};
+use sprongus_core::run::event::Event;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::step::Step;
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
-use sprongus_core::step::Step;
 use sprongus_core::store::ClaimAnswer;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Caller, Result};
 
 use super::tables::{Row, Tenant};

@@ -2,11 +2,13 @@
 
 use std::cmp::Reverse;
 
-use sprongus_core::directory::{AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo};
-use sprongus_core::names::{Kind, ProjectId, WorkerId};
-use sprongus_core::operator::OperatorAct;
 use sprongus_core::rules::enqueue::unknown_project;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::names::{Kind, ProjectId, WorkerId};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo,
+};
+use sprongus_core::workspace::operator::OperatorAct;
 use sprongus_core::{Caller, Error, Result};
 
 use super::tables::Tenant;

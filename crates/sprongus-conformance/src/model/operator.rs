@@ -1,8 +1,8 @@
 //! The audit of what operators did.
 
-use sprongus_core::list::Page;
-use sprongus_core::operator::{OperatorAct, OperatorEvent, OperatorFilter};
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::list::Page;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::operator::{OperatorAct, OperatorEvent, OperatorFilter};
 use sprongus_core::{Caller, Result};
 
 use super::tables::{Tables, Tenant};

@@ -2,12 +2,12 @@
 
 use std::cmp::Reverse;
 
-use sprongus_core::event::Event;
-use sprongus_core::follow::{MAX_NEWS, News, ReadSoFar};
-use sprongus_core::list::{ListFilter, Page, Position};
 use sprongus_core::run::Run;
-use sprongus_core::step::{NumberedLine, Step};
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::run::list::{ListFilter, Page, Position};
+use sprongus_core::run::step::{NumberedLine, Step};
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Caller, Result};
 
 use super::tables::{Row, Tenant};

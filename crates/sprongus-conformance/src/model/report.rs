@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use sprongus_core::command::RunCommand;
-use sprongus_core::event::Event;
-use sprongus_core::ids::RunId;
-use sprongus_core::names::WorkerId;
 use sprongus_core::rules::{self, Act, WriteSet};
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::run::{Applied, Beat, Hold};
-use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::store::{DrawnReport, Rule};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkerId;
 use sprongus_core::{Caller, Result};
 
 use super::tables::Tenant;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use sprongus_core::Caller;
-use sprongus_core::directory::Stats;
-use sprongus_core::ids::RunId;
-use sprongus_core::operator::OperatorAct;
-use sprongus_core::recent::{Recent, first_minute};
-use sprongus_core::retention::{Pruned, Retention};
+use sprongus_core::figures::recent::{Recent, first_minute};
 use sprongus_core::run::Run;
-use sprongus_core::state::State;
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::retention::{Pruned, Retention};
+use sprongus_core::run::state::State;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::Stats;
+use sprongus_core::workspace::operator::OperatorAct;
 
 use super::tables::Tenant;
 

@@ -1,10 +1,10 @@
 //! The minutes, made of the stream a page at a time.
 
 use sprongus_core::Caller;
-use sprongus_core::operator::OperatorAct;
-use sprongus_core::rollup::{Added, KEPT, Minute, fold};
-use sprongus_core::stream::StreamPosition;
-use sprongus_core::time::Timestamp;
+use sprongus_core::figures::rollup::{Added, KEPT, Minute, fold};
+use sprongus_core::run::stream::StreamPosition;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::operator::OperatorAct;
 
 use super::tables::Tenant;
 

@@ -1,7 +1,7 @@
 //! The stream of a workspace's events: the order in which they were written.
 
 use sprongus_core::Caller;
-use sprongus_core::stream::{StreamPosition, Streamed};
+use sprongus_core::run::stream::{StreamPosition, Streamed};
 
 use super::tables::Tenant;
 

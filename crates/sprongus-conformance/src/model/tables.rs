@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sprongus_core::artifact::{FileName, StoredFile};
-use sprongus_core::directory::{AgentTask, KindSetting, Project, Worker, Workspace};
-use sprongus_core::event::Event;
-use sprongus_core::ids::{RunId, TokenId};
-use sprongus_core::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
-use sprongus_core::operator::OperatorEvent;
-use sprongus_core::rollup::{Counts, Totals};
+use sprongus_core::figures::rollup::{Counts, Totals};
 use sprongus_core::rules::artifact::is_done_with_workdir;
 use sprongus_core::rules::claim::Remembered;
 use sprongus_core::rules::order::Order;
 use sprongus_core::rules::placement::Placement;
 use sprongus_core::rules::{Transition, WriteSet};
 use sprongus_core::run::Run;
-use sprongus_core::step::{NumberedLine, Step};
-use sprongus_core::stream::StreamPosition;
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::Token;
+use sprongus_core::run::artifact::{FileName, StoredFile};
+use sprongus_core::run::event::Event;
+use sprongus_core::run::step::{NumberedLine, Step};
+use sprongus_core::run::stream::StreamPosition;
+use sprongus_core::values::ids::{RunId, TokenId};
+use sprongus_core::values::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::{AgentTask, KindSetting, Project, Worker, Workspace};
+use sprongus_core::workspace::operator::OperatorEvent;
+use sprongus_core::workspace::token::Token;
 use sprongus_core::{Caller, Error, Result};
 
 use super::sign_in::Kept;

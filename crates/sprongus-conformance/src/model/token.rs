@@ -2,11 +2,11 @@
 
 use std::cmp::Reverse;
 
-use sprongus_core::ids::TokenId;
-use sprongus_core::operator::OperatorAct;
 use sprongus_core::rules::enqueue::unknown_project;
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::{NewToken, Token};
+use sprongus_core::values::ids::TokenId;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::operator::OperatorAct;
+use sprongus_core::workspace::token::{NewToken, Token};
 use sprongus_core::{Caller, Error, Result};
 
 use super::tables::{Tables, Tenant};

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use sprongus_core::Caller;
-use sprongus_core::list::ListFilter;
-use sprongus_core::names::WorkerId;
 use sprongus_core::rules::order::Order;
 use sprongus_core::run::Run;
-use sprongus_core::time::Timestamp;
-use sprongus_core::waiting::{MOST_COUNTED, reason};
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::waiting::{MOST_COUNTED, reason};
+use sprongus_core::values::names::WorkerId;
+use sprongus_core::values::time::Timestamp;
 
 use super::tables::Tenant;
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::artifact::{FileName, MAX_ARTIFACTS, NewFile, StoredFile};
-use sprongus_core::names::ClaimId;
-use sprongus_core::retention::Retention;
+use sprongus_core::run::artifact::{FileName, MAX_ARTIFACTS, NewFile, StoredFile};
+use sprongus_core::run::retention::Retention;
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::run::{Answer, ClaimRequest, Hold, NewRun, Outcome};
-use sprongus_core::step::StepStatus;
+use sprongus_core::values::names::ClaimId;
 use sprongus_core::{ErrorCode, Result};
 
 use crate::fixture::{Fixture, bare, hold_of, of_kind, refused, step, success, worker};

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::Caller;
-use sprongus_core::audit::{AuditFilter, AuditPage, Audited, WALKED};
-use sprongus_core::event::EventType;
-use sprongus_core::ids::RunId;
 use sprongus_core::run::NewRun;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::stream::StreamPosition;
 use sprongus_core::store::Batch;
-use sprongus_core::stream::StreamPosition;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::workspace::audit::{AuditFilter, AuditPage, Audited, WALKED};
 use tokio::time::Instant;
 
 use crate::fixture::{Fixture, numbered, of_kind, success};

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::ErrorCode;
-use sprongus_core::event::EventType;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::state::State;
 use sprongus_core::run::{Due, NewRun};
-use sprongus_core::state::State;
 
 use crate::fixture::{Fixture, of_kind, refused, success};
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use sprongus_core::ErrorCode;
-use sprongus_core::event::EventType;
-use sprongus_core::names::ClaimId;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::run::{ClaimRequest, Due, NewRun};
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus;
 use sprongus_core::store::Batch;
+use sprongus_core::values::names::ClaimId;
 
 use crate::fixture::{Fixture, bare, hold_of, numbered, of_kind, refused, step, success, worker};
 use sprongus_core::run::Answer;
@@ -156,7 +156,7 @@ pub async fn a_claim_behind_a_gate_carries_the_attempts_steps(f: Fixture) {
     let claimed = f.claim(&request).await.claimed.remove(0);
     assert_eq!((claimed.run.attempt, claimed.run.epoch), (1, 2));
     let resume = claimed.resume.clone().unwrap();
-    let ids = |steps: &[sprongus_core::step::Step]| steps.iter().map(|step| step.id).collect::<Vec<_>>();
+    let ids = |steps: &[sprongus_core::run::step::Step]| steps.iter().map(|step| step.id).collect::<Vec<_>>();
     assert_eq!(ids(&resume.steps), ids(&before));
     assert_eq!(resume.gate.answer, Some(Answer::Approved));
     let again = f.claim(&request).await.claimed;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::ErrorCode;
-use sprongus_core::event::EventType;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::run::{ClaimRequest, Cleanup};
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus;
 
 use crate::fixture::{Fixture, hold_of, line, of_kind, refused, step, success, worker};
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::directory::{NewAgentTask, Worker, WorkerInfo};
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::{StepReport, StepStatus};
 use sprongus_core::run::{Due, NewRun};
-use sprongus_core::state::State;
-use sprongus_core::step::{StepReport, StepStatus};
 use sprongus_core::store::Batch;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::{NewAgentTask, Worker, WorkerInfo};
 use sprongus_core::{Caller, ErrorCode};
 use tokio::time::Instant;
 
@@ -248,7 +248,7 @@ pub async fn a_narrowed_caller_knows_the_agent_tasks_of_its_projects_alone(f: Fi
         let message = format!("no such agent task: {id}");
         assert_eq!((error.code(), error.message()), (ErrorCode::Validation, message.as_str()));
         // The second of two items under one id is looked at by itself.
-        let id_of = Some(sprongus_core::ids::RunId::new());
+        let id_of = Some(sprongus_core::values::ids::RunId::new());
         let batch = vec![NewRun { id: id_of, ..run("mine") }, NewRun { id: id_of, ..run(id) }];
         let answers = p.enqueue(batch, Batch::EachAlone).await;
         assert!(answers[0].is_ok());

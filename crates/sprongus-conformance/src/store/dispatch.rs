@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprongus_core::event::EventType;
-use sprongus_core::ids::RunId;
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::list::ListFilter;
-use sprongus_core::names::BlockedOn;
 use sprongus_core::rules::claim::handed;
 use sprongus_core::rules::dispatch::{block, claim, claim_unless, taken};
 use sprongus_core::rules::{Act, WriteSet};
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::state::State;
 use sprongus_core::run::{ClaimRequest, Claimed, Due, NewRun, Run};
-use sprongus_core::state::State;
 use sprongus_core::store::Batch;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::BlockedOn;
 
 use crate::fixture::{Fixture, hold_of, of_kind, success, worker};
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::ErrorCode;
-use sprongus_core::directory::NewAgentTask;
-use sprongus_core::event::EventType;
-use sprongus_core::ids::RunId;
 use sprongus_core::json::{Json, parse};
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::state::State;
 use sprongus_core::run::{Due, Enqueue, NewRun};
-use sprongus_core::state::State;
 use sprongus_core::store::Batch;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::workspace::directory::NewAgentTask;
 
 use crate::fixture::{Fixture, numbered, of_kind, refused};
 

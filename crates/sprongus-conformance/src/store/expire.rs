@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::event::EventType;
 use sprongus_core::rules::SYSTEM;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::state::State;
 use sprongus_core::run::{Due, NewRun};
-use sprongus_core::state::State;
 use sprongus_core::store::Batch;
 
 use crate::fixture::{Fixture, numbered, of_kind};
@@ -88,7 +88,7 @@ pub async fn expiry_moves_no_more_than_it_was_asked_to(f: Fixture) {
     f.turn(Duration::from_secs(31));
     let (moved, events) = f.store.expire(&f.caller, 2).await.unwrap();
     assert_eq!((moved, events.len()), (2, 2));
-    let first = f.store.list(&f.caller, &sprongus_core::list::ListFilter::default()).await.unwrap().data;
+    let first = f.store.list(&f.caller, &sprongus_core::run::list::ListFilter::default()).await.unwrap().data;
     let queued = first.iter().filter(|run| run.state == State::Queued);
     assert!(queued.clone().count() == 2 && queued.into_iter().all(|run| run.crashes == 1));
     assert_eq!(f.expire().await.len(), 3);

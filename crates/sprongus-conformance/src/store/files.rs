@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprongus_core::artifact::{ArtifactName, ByteRange, ByteStream};
-use sprongus_core::retention::{PruneMode, Retention};
 use sprongus_core::run::Hold;
+use sprongus_core::run::artifact::{ArtifactName, ByteRange, ByteStream};
+use sprongus_core::run::retention::{PruneMode, Retention};
 use sprongus_core::{ErrorCode, Runs, RunsExt, RunsService};
 
 use crate::blobs::{MemoryBlobs, body, broken_body, read};

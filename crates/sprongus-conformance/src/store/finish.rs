@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::ErrorCode;
-use sprongus_core::event::EventType;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::{StepReport, StepStatus};
 use sprongus_core::run::{Hold, NewRun, Outcome, Report};
-use sprongus_core::state::State;
-use sprongus_core::step::{StepReport, StepStatus};
 use sprongus_core::store::DrawnReport;
 
 use crate::fixture::{Fixture, failure, hold_of, line, numbered, of_kind, refused, step, success, worker};
@@ -139,7 +139,7 @@ pub async fn one_bad_report_never_fails_its_neighbours(f: Fixture) {
     let report = |hold: &Hold| hold.report(success(json!(1)));
     let mut reports: Vec<_> = holds.iter().map(report).collect();
     reports.push(reports[0].clone());
-    reports.push(Report { id: sprongus_core::ids::RunId::new(), ..reports[0].clone() });
+    reports.push(Report { id: sprongus_core::values::ids::RunId::new(), ..reports[0].clone() });
     let drawn = reports.into_iter().map(|report| DrawnReport { report, draw: 0.5 }).collect();
     let answers = f.store.finish(&f.caller, &holds[0].worker_id, drawn).await.unwrap();
     let codes: Vec<_> =

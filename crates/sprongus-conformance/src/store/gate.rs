@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::command::RunCommand;
-use sprongus_core::event::EventType;
-use sprongus_core::ids::StepId;
 use sprongus_core::run::Answer;
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus;
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus;
+use sprongus_core::values::ids::StepId;
 use sprongus_core::{Caller, ErrorCode};
 
 use crate::fixture::{Fixture, hold_of, of_kind, refused, step};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sprongus_core::ErrorCode;
-use sprongus_core::directory::WorkerInfo;
 use sprongus_core::run::{ClaimRequest, Hold};
+use sprongus_core::workspace::directory::WorkerInfo;
 
 use crate::fixture::{Fixture, hold_of, numbered, of_kind, refused, success, worker};
 
@@ -53,7 +53,7 @@ pub async fn one_lost_lease_never_costs_the_others(f: Fixture) {
         holds.push(f.held(numbered("work", n)).await);
     }
     f.finish(&holds[1], success(1.into())).await.unwrap();
-    let unknown = Hold { id: sprongus_core::ids::RunId::new(), ..holds[0].clone() };
+    let unknown = Hold { id: sprongus_core::values::ids::RunId::new(), ..holds[0].clone() };
     holds.push(unknown.clone());
     let answers = f.store.heartbeat(&f.caller, holds, None).await.unwrap();
     let codes: Vec<_> =

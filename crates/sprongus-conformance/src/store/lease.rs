@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::artifact::{FileName, NewFile};
-use sprongus_core::command::RunCommand;
-use sprongus_core::ids::StepId;
-use sprongus_core::lease::LeaseToken;
+use sprongus_core::run::artifact::{FileName, NewFile};
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::run::{Answer, ClaimRequest, Claimed, Hold, Outcome};
-use sprongus_core::step::StepStatus;
+use sprongus_core::values::ids::StepId;
 use sprongus_core::{Error, ErrorCode};
 
 use crate::fixture::{
@@ -192,7 +192,7 @@ pub async fn a_report_is_repeated_with_its_own_token_alone(f: Fixture) {
         assert!(again.events.is_empty(), "{number}");
         assert_eq!(f.events(hold.id).await, events, "{number}");
         // Out of the way of the next.
-        if again.run.state == sprongus_core::state::State::Queued {
+        if again.run.state == sprongus_core::run::state::State::Queued {
             f.cancel(hold.id).await.unwrap();
             for cleanup in f.take("janitor", 5).await {
                 f.cleaned(&hold_of(&cleanup)).await.unwrap();

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use sprongus_core::ErrorCode;
-use sprongus_core::directory::NewAgentTask;
-use sprongus_core::list::ListFilter;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::state::State;
 use sprongus_core::run::{NewRun, Run};
-use sprongus_core::state::State;
 use sprongus_core::store::Batch;
+use sprongus_core::workspace::directory::NewAgentTask;
 
 use crate::fixture::{Fixture, numbered, of_kind, refused};
 
@@ -24,7 +24,7 @@ async fn pages(f: &Fixture, mut filter: ListFilter) -> Vec<Run> {
     }
 }
 
-fn ids(runs: &[Run]) -> Vec<sprongus_core::ids::RunId> {
+fn ids(runs: &[Run]) -> Vec<sprongus_core::values::ids::RunId> {
     runs.iter().map(|run| run.id).collect()
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sprongus_core::Caller;
-use sprongus_core::directory::WorkerInfo;
-use sprongus_core::ids::TokenId;
-use sprongus_core::operator::OperatorEventType as Type;
-use sprongus_core::operator::{OperatorEvent, OperatorFilter};
-use sprongus_core::retention::Retention;
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::{NewToken, Scope, TokenSecret};
+use sprongus_core::run::retention::Retention;
+use sprongus_core::values::ids::TokenId;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::WorkerInfo;
+use sprongus_core::workspace::operator::OperatorEventType as Type;
+use sprongus_core::workspace::operator::{OperatorEvent, OperatorFilter};
+use sprongus_core::workspace::token::{NewToken, Scope, TokenSecret};
 
 use crate::fixture::{Fixture, of_kind, refused, worker};
 

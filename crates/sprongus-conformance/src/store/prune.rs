@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::ErrorCode;
-use sprongus_core::retention::{KindRetention, Pruned, Retention};
+use sprongus_core::run::retention::{KindRetention, Pruned, Retention};
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::run::{Enqueue, NewRun, Outcome};
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus;
 
 use crate::fixture::{Fixture, line, of_kind, refused, step, success};
 

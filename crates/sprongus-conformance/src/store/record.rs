@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use sprongus_core::ErrorCode;
-use sprongus_core::command::RunCommand;
-use sprongus_core::event::EventType;
-use sprongus_core::follow::ReadSoFar;
-use sprongus_core::ids::StepId;
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::follow::ReadSoFar;
+use sprongus_core::run::step::{StepReport, StepStatus};
 use sprongus_core::run::{Hold, Outcome};
-use sprongus_core::step::{StepReport, StepStatus};
+use sprongus_core::values::ids::StepId;
 
 use crate::fixture::{Fixture, hold_of, line, of_kind, refused, step};
 

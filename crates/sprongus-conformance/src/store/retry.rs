@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::ErrorCode;
-use sprongus_core::command::RunCommand;
-use sprongus_core::event::EventType;
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::state::State;
 use sprongus_core::run::{NewRun, Outcome};
-use sprongus_core::state::State;
 
 use crate::fixture::{Fixture, hold_of, of_kind, refused, success};
 

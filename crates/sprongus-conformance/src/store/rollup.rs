@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::rollup::{Counts, KEPT, Minute, Span, Took};
-use sprongus_core::step::{StepReport, StepStatus};
-use sprongus_core::stream::StreamPosition;
-use sprongus_core::time::Timestamp;
+use sprongus_core::figures::rollup::{Counts, KEPT, Minute, Span, Took};
+use sprongus_core::run::step::{StepReport, StepStatus};
+use sprongus_core::run::stream::StreamPosition;
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{ErrorCode, RunsService};
 use tokio::time::Instant;
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use sprongus_core::event::EventType;
+use sprongus_core::run::event::EventType;
 use sprongus_core::{RunsExt, RunsService};
 
 use crate::fixture::{Fixture, hold_of, of_kind, worker};

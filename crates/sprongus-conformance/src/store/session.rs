@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sprongus_core::ErrorCode;
-use sprongus_core::ids::TokenId;
-use sprongus_core::session::{MAX_SESSIONS, SessionSecret};
-use sprongus_core::token::{NewToken, Scope, Token, TokenSecret};
+use sprongus_core::values::ids::TokenId;
+use sprongus_core::workspace::session::{MAX_SESSIONS, SessionSecret};
+use sprongus_core::workspace::token::{NewToken, Scope, Token, TokenSecret};
 
 use crate::fixture::{Fixture, refused};
 

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::event::Event;
-use sprongus_core::ids::RunId;
 use sprongus_core::run::NewRun;
-use sprongus_core::step::StepStatus;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::step::StepStatus;
+use sprongus_core::run::stream::{StreamPosition, Streamed};
 use sprongus_core::store::Batch;
-use sprongus_core::stream::{StreamPosition, Streamed};
+use sprongus_core::values::ids::RunId;
 use tokio::time::Instant;
 
 use crate::fixture::{Fixture, failure, hold_of, numbered, of_kind, step, success};
@@ -167,8 +167,11 @@ pub async fn a_reader_passes_over_what_retention_took(f: Fixture) {
     f.cancel(old).await.unwrap();
     let kept = f.made(of_kind("kept")).await.id;
     f.turn(Duration::from_secs(400 * 86_400));
-    let pruned =
-        f.store.prune(&f.caller, &sprongus_core::retention::Retention::default(), 10, false).await.unwrap();
+    let pruned = f
+        .store
+        .prune(&f.caller, &sprongus_core::run::retention::Retention::default(), 10, false)
+        .await
+        .unwrap();
     assert_eq!(pruned.runs.values().sum::<u64>(), 1);
     let last = f.made(of_kind("last")).await.id;
     let (read, _) = read_to(&f, StreamPosition::default(), 10, last).await;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::command::RunCommand;
-use sprongus_core::follow::ReadSoFar;
-use sprongus_core::ids::{RunId, StepId};
-use sprongus_core::list::ListFilter;
-use sprongus_core::retention::Retention;
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::follow::ReadSoFar;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::retention::Retention;
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::run::{Answer, Enqueue, Hold, NewRun};
-use sprongus_core::step::StepStatus;
 use sprongus_core::store::Batch;
+use sprongus_core::values::ids::{RunId, StepId};
 use sprongus_core::{Error, ErrorCode};
 
 use super::artifact::{named, written};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sprongus_core::ids::TokenId;
-use sprongus_core::token::{NewToken, Scope, Token, TokenSecret};
+use sprongus_core::values::ids::TokenId;
+use sprongus_core::workspace::token::{NewToken, Scope, Token, TokenSecret};
 use sprongus_core::{Caller, Error, ErrorCode};
 
 use crate::fixture::{Fixture, refused};

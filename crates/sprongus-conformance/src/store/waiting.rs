@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::directory::WorkerInfo;
-use sprongus_core::event::EventType;
-use sprongus_core::list::ListFilter;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::waiting::Reason;
 use sprongus_core::run::{Answer, Due, NewRun, Outcome, Run};
 use sprongus_core::store::Batch;
-use sprongus_core::waiting::Reason;
+use sprongus_core::workspace::directory::WorkerInfo;
 
 use crate::fixture::{Fixture, failure, hold_of, of_kind, success, worker};
 

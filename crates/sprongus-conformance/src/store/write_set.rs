@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprongus_core::ids::RunId;
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::rules::commands::{cancel, retry};
 use sprongus_core::rules::enqueue::{enqueue, prepare};
-use sprongus_core::rules::{Act, WriteSet, cancel, retry};
+use sprongus_core::rules::{Act, WriteSet};
+use sprongus_core::run::state::State;
 use sprongus_core::run::{Due, NewRun, Run};
-use sprongus_core::state::State;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use crate::fixture::{Fixture, failed_for_good, of_kind, refused};
@@ -54,8 +55,11 @@ fn rule(new: Vec<NewRun>) -> impl Fn(&BTreeMap<RunId, Run>, Act<'_>) -> Result<W
 /// S2. New runs and changed ones, each with its events and its place in the queue.
 pub async fn a_set_of_several_runs_is_written_whole(f: Fixture) {
     f.store.create_project(&f.caller, &"p".parse().unwrap()).await.unwrap();
-    let task =
-        sprongus_core::directory::NewAgentTask { id: "t".parse().unwrap(), title: None, project_id: None };
+    let task = sprongus_core::workspace::directory::NewAgentTask {
+        id: "t".parse().unwrap(),
+        title: None,
+        project_id: None,
+    };
     f.store.create_agent_task(&f.caller, &task).await.unwrap();
     let failed = f.held(of_kind("work")).await;
     f.finish(&failed, failed_for_good("no")).await.unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Number, Value};
 
 use super::{JsonFault, JsonFaultKind, MAX_DEPTH, spell};
 use crate::redact::redact;
-use crate::text::{MAX_EXCERPT_CHARS, excerpt};
+use crate::values::text::{MAX_EXCERPT_CHARS, excerpt};
 
 pub(super) fn read(text: &[u8]) -> Result<Value, JsonFault> {
     let text = std::str::from_utf8(text).map_err(|error| {

@@ -2,10 +2,10 @@
 
 use super::Act;
 use super::record::admit;
-use crate::artifact::{FileName, MAX_ARTIFACTS};
 use crate::error::{Error, ErrorCode, Result};
+use crate::run::artifact::{FileName, MAX_ARTIFACTS};
 use crate::run::{Cleanup, Hold, Run};
-use crate::time::Timestamp;
+use crate::values::time::Timestamp;
 
 /// The longest media type, in bytes.
 const MAX_CONTENT_TYPE_BYTES: usize = 255;

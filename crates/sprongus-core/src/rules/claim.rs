@@ -5,16 +5,16 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Act, CLOSING_LEASE, Transition, claim_holds, is_permitted};
-use crate::caller::Caller;
 use crate::error::{Error, ErrorCode, Result};
-use crate::event::EventType;
-use crate::ids::{StepId, TokenId};
-use crate::lease::{LeaseHash, LeaseToken};
-use crate::names::WorkerId;
+use crate::run::event::EventType;
+use crate::run::lease::{LeaseHash, LeaseToken};
+use crate::run::state::{State, Verb};
+use crate::run::step::Step;
 use crate::run::{ClaimRequest, Claimed, Cleanup, Lease, Resume, Run};
-use crate::state::{State, Verb};
-use crate::step::Step;
-use crate::time::Timestamp;
+use crate::values::ids::{StepId, TokenId};
+use crate::values::names::WorkerId;
+use crate::values::time::Timestamp;
+use crate::workspace::caller::Caller;
 
 /// The shortest and the longest lease.
 pub const LEASE_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));

@@ -3,11 +3,11 @@
 use super::claim::{claim as claim_one, is_claimable};
 use super::order::Order;
 use super::{Act, Transition, WriteSet};
-use crate::lease::LeaseHash;
-use crate::names::BlockedOn;
+use crate::run::lease::LeaseHash;
+use crate::run::state::State;
 use crate::run::{ClaimRequest, Run};
-use crate::state::State;
-use crate::time::Timestamp;
+use crate::values::names::BlockedOn;
+use crate::values::time::Timestamp;
 
 /// What becomes of candidates. Those that are in neither list stay as they are.
 #[derive(Clone, Debug, PartialEq)]

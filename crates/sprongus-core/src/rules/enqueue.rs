@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Act, Transition, WriteSet};
-use crate::caller::Caller;
 use crate::error::{Error, ErrorCode, FieldError, Result};
-use crate::event::EventType;
-use crate::ids::RunId;
 use crate::json::{Json, MAX_INPUT_BYTES};
-use crate::names::{AgentTaskId, Kind, ProjectId, WorkspaceId};
+use crate::run::event::EventType;
+use crate::run::state::State;
 use crate::run::{ClaimRequest, Cleanup, Due, NewRun, Run};
 use crate::secrets;
-use crate::state::State;
-use crate::time::Timestamp;
+use crate::values::ids::RunId;
+use crate::values::names::{AgentTaskId, Kind, ProjectId, WorkspaceId};
+use crate::values::time::Timestamp;
+use crate::workspace::caller::Caller;
 
 /// Executions allowed where neither the request nor the kind says.
 pub const DEFAULT_MAX_ATTEMPTS: u32 = 3;
@@ -294,7 +294,7 @@ fn fault(faults: &mut Vec<FieldError>, pointer: &str, message: String) {
 pub fn is_key(key: &str) -> bool {
     let length = key.chars().count();
     // Line feeds and tabs are printable in a text of many lines, which a key is not.
-    let is_printable = matches!(crate::text::printable(key), std::borrow::Cow::Borrowed(_));
+    let is_printable = matches!(crate::values::text::printable(key), std::borrow::Cow::Borrowed(_));
     (1..=255).contains(&length) && is_printable && !key.chars().any(char::is_control)
 }
 

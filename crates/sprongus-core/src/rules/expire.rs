@@ -6,10 +6,10 @@ use serde_json::json;
 use super::claim::is_expired;
 use super::finish::{end, requeue};
 use super::{Act, MAX_CRASHES, Transition, WriteSet, is_permitted};
-use crate::event::EventType;
 use crate::run::Run;
-use crate::state::{State, Verb};
-use crate::step::Step;
+use crate::run::event::EventType;
+use crate::run::state::{State, Verb};
+use crate::run::step::Step;
 
 /// Due timers that one claim moves at most: what is behind them waits for the next.
 pub const MOST_PER_CLAIM: u32 = 1_000;

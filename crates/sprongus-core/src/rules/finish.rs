@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 use super::backoff::Backoff;
 use super::{Act, Standing, Transition, WriteSet, lease_lost, replay, stand};
 use crate::error::{Error, ErrorCode, Result};
-use crate::event::EventType;
 use crate::json::Json;
 use crate::redact::{redact, redact_shapes};
+use crate::run::event::EventType;
+use crate::run::state::{State, Verb};
 use crate::run::{Cleanup, Hold, Outcome, Run};
 use crate::secrets::holds_keyword;
-use crate::state::{State, Verb};
-use crate::text::{MAX_ERROR_BYTES, storable};
+use crate::values::text::{MAX_ERROR_BYTES, storable};
 use std::time::Duration;
 
 /// The longest wait a worker may ask for before the next attempt.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Act, Standing, lease_lost, stand};
 use crate::error::{Error, Result};
+use crate::run::state::{State, Verb};
 use crate::run::{Beat, Hold, Run};
-use crate::state::{State, Verb};
-use crate::time::Timestamp;
+use crate::values::time::Timestamp;
 
 /// What a heartbeat makes of a lease. No event: a heartbeat is no change of state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub fn heartbeat(run: &Run, hold: &Hold, lease: Option<Duration>, act: Act<'_>) 
 ///
 /// # Errors
 /// `validation` naming the run.
-pub fn check_distinct(ids: impl IntoIterator<Item = crate::ids::RunId>) -> Result<()> {
+pub fn check_distinct(ids: impl IntoIterator<Item = crate::values::ids::RunId>) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     for id in ids {
         if !seen.insert(id) {

@@ -6,29 +6,24 @@
 
 pub mod artifact;
 pub mod backoff;
-pub mod cancel;
 pub mod claim;
-pub mod cleaned;
 pub mod dispatch;
 pub mod enqueue;
 pub mod expire;
 pub mod finish;
-pub mod gate;
 pub mod heartbeat;
 pub mod order;
 pub mod placement;
-pub mod progress;
 pub mod record;
-pub mod retry;
 mod write_set;
 
 use std::time::Duration;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::names::WorkerId;
+use crate::run::state::{Permit, State, Verb, permit, refusal};
 use crate::run::{Hold, Run};
-use crate::state::{Permit, State, Verb, permit, refusal};
-use crate::time::Timestamp;
+use crate::values::names::WorkerId;
+use crate::values::time::Timestamp;
 
 pub use write_set::{Transition, WriteSet};
 
@@ -119,5 +114,6 @@ fn lease_lost(run: &Run, hold: &Hold, now: Timestamp) -> Error {
     Error::new(ErrorCode::LeaseLost, format!("lease lost: {why}"))
 }
 
+pub mod commands;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! In which order runs are claimed: by priority, then by due time, then by id.
 
-use crate::ids::RunId;
 use crate::run::Run;
-use crate::time::Timestamp;
+use crate::values::ids::RunId;
+use crate::values::time::Timestamp;
 
 /// Where a claimable run stands among those of its workspace: the lower, the sooner. Both stores keep this key, in these parts and
 /// this order, so that a claim is one walk along an index.

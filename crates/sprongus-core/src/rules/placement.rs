@@ -1,10 +1,10 @@
 //! Where a run stands in a store's two indexes: the runs that can be claimed, and the runs that time will change.
 
 use super::claim::owes_cleanup;
-use crate::names::BlockedOn;
 use crate::run::Run;
-use crate::state::State;
-use crate::time::Timestamp;
+use crate::run::state::State;
+use crate::values::names::BlockedOn;
+use crate::values::time::Timestamp;
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,14 +6,14 @@ use serde_json::json;
 
 use super::{Act, Standing, Transition, lease_lost, stand};
 use crate::error::{Error, ErrorCode, Result};
-use crate::event::EventType;
-use crate::ids::StepId;
 use crate::redact::{redact, redact_shapes};
+use crate::run::event::EventType;
+use crate::run::state::{State, Verb};
+use crate::run::step::{LogLine, Step, StepReport, StepStatus};
 use crate::run::{Hold, Run};
 use crate::secrets::matching_rules;
-use crate::state::{State, Verb};
-use crate::step::{LogLine, Step, StepReport, StepStatus};
-use crate::text::{printable, storable};
+use crate::values::ids::StepId;
+use crate::values::text::{printable, storable};
 
 /// The longest output kept of a step, in bytes.
 pub const MAX_OUTPUT_BYTES: usize = 64 * 1024;

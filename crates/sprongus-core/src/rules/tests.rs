@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
-use super::cancel::cancel;
 use super::claim::again;
-use super::cleaned::cleaned;
+use super::commands::cancel::cancel;
+use super::commands::cleaned::cleaned;
+use super::commands::gate::{answer, wait};
+use super::commands::retry::retry;
 use super::dispatch::{block, claim_unless, select, taken};
 use super::enqueue::{enqueue, prepare};
 use super::expire::expire;
 use super::finish::finish;
-use super::gate::{answer, wait};
 use super::heartbeat::heartbeat;
 use super::order::Order;
 use super::placement::Placement;
 use super::record::admit;
-use super::retry::retry;
 use super::*;
-use crate::caller::Caller;
-use crate::ids::StepId;
 use crate::json::Json;
-use crate::lease::{LeaseHash, LeaseToken};
-use crate::names::{WorkerId, WorkspaceId};
+use crate::run::lease::{LeaseHash, LeaseToken};
+use crate::run::step::Step;
+use crate::run::step::{Phase, StepReport, StepStatus, StepType};
 use crate::run::{Answer, ClaimRequest, Cleanup, NewRun, Outcome};
-use crate::step::Step;
-use crate::step::{Phase, StepReport, StepStatus, StepType};
+use crate::values::ids::StepId;
+use crate::values::names::{WorkerId, WorkspaceId};
+use crate::workspace::caller::Caller;
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -365,7 +365,7 @@ fn a_run_is_ready_or_has_a_time_to_look_again() {
     assert_eq!(due(&done, 1), told(Placement::None));
 }
 
-fn on(name: &str) -> crate::names::BlockedOn {
+fn on(name: &str) -> crate::values::names::BlockedOn {
     name.parse().unwrap()
 }
 

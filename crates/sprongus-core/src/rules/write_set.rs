@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::{Act, record};
 use crate::error::{Error, Result};
-use crate::event::{Event, EventType};
-use crate::ids::StepId;
 use crate::json::Json;
+use crate::run::event::{Event, EventType};
+use crate::run::step::{Step, StepStatus};
 use crate::run::{Applied, Run};
-use crate::step::{Step, StepStatus};
+use crate::values::ids::StepId;
 
 /// One run's next row, and what is written beside it.
 #[derive(Clone, Debug, PartialEq)]

@@ -54,7 +54,7 @@ pub(crate) fn samples() -> Vec<(&'static str, String)> {
         ("registry_token", format!("npm_{}", letters(36))),
         ("registry_token", format!("hf_{}", letters(34))),
         ("service_token", format!("SG.{}.{}", letters(22), letters(43))),
-        ("sprongus_token", crate::token::TokenSecret::generate().unwrap().expose().to_owned()),
+        ("sprongus_token", crate::workspace::token::TokenSecret::generate().unwrap().expose().to_owned()),
         ("jwt", format!("eyJ{}.eyJ{}.{}", letters(20), letters(30), letters(43))),
         ("private_key", "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----".to_owned()),
         ("private_key", "-----BEGIN PRIVATE KEY-----\nMIIE".to_owned()),

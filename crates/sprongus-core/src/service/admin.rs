@@ -5,14 +5,14 @@ use serde_json::json;
 
 use super::CallerRuns;
 use crate::admin::Admin;
-use crate::directory::Workspace;
 use crate::error::{Error, ErrorCode, Result};
-use crate::ids::TokenId;
-use crate::list::Page;
-use crate::names::WorkspaceId;
-use crate::operator::{OperatorEvent, OperatorFilter};
 use crate::rules::enqueue::refuse_secrets;
-use crate::token::{MadeToken, NewToken, Token, TokenSecret};
+use crate::run::list::Page;
+use crate::values::ids::TokenId;
+use crate::values::names::WorkspaceId;
+use crate::workspace::directory::Workspace;
+use crate::workspace::operator::{OperatorEvent, OperatorFilter};
+use crate::workspace::token::{MadeToken, NewToken, Token, TokenSecret};
 
 #[async_trait]
 impl Admin for CallerRuns {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::caller::Caller;
 use crate::error::{Error, ErrorCode, Result};
-use crate::list::ListFilter;
+use crate::run::list::ListFilter;
 use crate::store::Store;
-use crate::time::Timestamp;
+use crate::values::time::Timestamp;
+use crate::workspace::caller::Caller;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 

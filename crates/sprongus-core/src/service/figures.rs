@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::RunsService;
-use crate::caller::Caller;
 use crate::error::Result;
+use crate::workspace::caller::Caller;
 
 /// Events added in one transaction.
 const EVENTS: u32 = 1_000;

@@ -10,16 +10,16 @@ use bytes::Bytes;
 use futures_core::Stream;
 use sha2::{Digest, Sha256};
 
-use crate::artifact::{
-    Artifact, ArtifactName, Blobs, ByteRange, ByteStream, FileName, MAX_UPLOAD, NewFile, StoredFile,
-};
-use crate::caller::Caller;
 use crate::error::{Error, Result};
-use crate::ids::RunId;
 use crate::rules::Act;
 use crate::rules::artifact::{check_content_type, put, too_large};
 use crate::run::Hold;
+use crate::run::artifact::{
+    Artifact, ArtifactName, Blobs, ByteRange, ByteStream, FileName, MAX_UPLOAD, NewFile, StoredFile,
+};
 use crate::store::Store;
+use crate::values::ids::RunId;
+use crate::workspace::caller::Caller;
 
 /// Places asked for in one go when bytes are deleted.
 const SWEEP: u32 = 100;

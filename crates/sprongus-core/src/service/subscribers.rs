@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::event::Event;
+use crate::run::event::Event;
 
 pub(super) type Subscriber = Arc<dyn Fn(&Event) + Send + Sync>;
 

@@ -1,16 +1,16 @@
-//! What has to be looked up to say what runs wait for ([`crate::waiting`]).
+//! What has to be looked up to say what runs wait for ([`crate::run::waiting`]).
 
 use super::CallerRuns;
 use crate::error::Result;
-use crate::ids::StepId;
-use crate::list::{ListFilter, Page};
 use crate::run::Run;
-use crate::waiting::{Around, MOST_COUNTED, OpenGate, Reason, Waiting, reason, waiting};
+use crate::run::list::{ListFilter, Page};
+use crate::run::waiting::{Around, MOST_COUNTED, OpenGate, Reason, Waiting, reason, waiting};
+use crate::values::ids::StepId;
 
 impl CallerRuns {
     /// Says of each run what it waits for. Nothing is looked up where nothing waits.
     pub(super) async fn explain(&self, runs: &mut [Run]) -> Result<()> {
-        if !runs.iter().any(|run| run.state == crate::state::State::Queued) {
+        if !runs.iter().any(|run| run.state == crate::run::state::State::Queued) {
             return Ok(());
         }
         let now = self.store().now().await?;

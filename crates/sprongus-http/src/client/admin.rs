@@ -1,12 +1,12 @@
 //! [`Admin`] over HTTP: each method is a route.
 
 use async_trait::async_trait;
-use sprongus_core::directory::Workspace;
-use sprongus_core::ids::TokenId;
-use sprongus_core::list::Page;
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::operator::{OperatorEvent, OperatorFilter};
-use sprongus_core::token::{MadeToken, NewToken, Token};
+use sprongus_core::run::list::Page;
+use sprongus_core::values::ids::TokenId;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::directory::Workspace;
+use sprongus_core::workspace::operator::{OperatorEvent, OperatorFilter};
+use sprongus_core::workspace::token::{MadeToken, NewToken, Token};
 use sprongus_core::{Admin, ErrorCode, Result};
 
 use super::RunsClient;

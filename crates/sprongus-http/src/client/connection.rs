@@ -8,7 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::retry;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
-use sprongus_core::token::TokenSecret;
+use sprongus_core::workspace::token::TokenSecret;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::Options;

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sprongus_core::ids::RunId;
 use sprongus_core::rules::enqueue::{MAX_BATCH, not_made, prepare};
 use sprongus_core::run::{Enqueue, Enqueued, NewRun};
 use sprongus_core::store::Batch;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::RunsClient;

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use sprongus_core::text::printable;
+use sprongus_core::values::text::printable;
 use sprongus_core::{Error, ErrorCode};
 
 use super::limits::{ANSWER, CONNECT};

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use sprongus_core::Result;
-use sprongus_core::event::Event;
-use sprongus_core::follow::{MAX_NEWS, News, ReadSoFar};
-use sprongus_core::ids::RunId;
-use sprongus_core::list::{ListFilter, MAX_PAGE, Page};
 use sprongus_core::run::Run;
-use sprongus_core::step::NumberedLine;
-use sprongus_core::waiting::OpenGate;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::run::list::{ListFilter, MAX_PAGE, Page};
+use sprongus_core::run::step::NumberedLine;
+use sprongus_core::run::waiting::OpenGate;
+use sprongus_core::values::ids::RunId;
 
 use super::RunsClient;
 use super::ask::Ask;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use sprongus_core::error::FieldError;
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::NewRun;
 use sprongus_core::store::Batch;
-use sprongus_core::token::TokenSecret;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::TokenSecret;
 use sprongus_core::{Error, ErrorCode, Runs, RunsExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -200,7 +200,7 @@ async fn where_nothing_listens_one_is_told_soon() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let client = client(&format!("http://{closed}")).unwrap();
     let start = std::time::Instant::now();
-    let error = client.get(sprongus_core::ids::RunId::new()).await.unwrap_err();
+    let error = client.get(sprongus_core::values::ids::RunId::new()).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unavailable);
     assert_eq!(error.message(), format!("no server is listening at {closed}"));
     assert!(error.hint().contains("sprongus serve"));
@@ -211,14 +211,14 @@ async fn where_nothing_listens_one_is_told_soon() {
 async fn lines_are_not_said_twice() {
     let (client, serving) = answering(vec![String::new()]).await;
     let hold = sprongus_core::run::Hold {
-        id: sprongus_core::ids::RunId::new(),
+        id: sprongus_core::values::ids::RunId::new(),
         worker_id: "w".parse().unwrap(),
         epoch: 1,
-        token: sprongus_core::lease::LeaseToken::default(),
+        token: sprongus_core::run::lease::LeaseToken::default(),
     };
-    let line = sprongus_core::step::LogLine {
-        stream: sprongus_core::step::Stream::Stdout,
-        at: sprongus_core::time::Timestamp::from_millis(0),
+    let line = sprongus_core::run::step::LogLine {
+        stream: sprongus_core::run::step::Stream::Stdout,
+        at: sprongus_core::values::time::Timestamp::from_millis(0),
         step: None,
         text: "x".to_owned(),
     };

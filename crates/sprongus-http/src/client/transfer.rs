@@ -13,10 +13,10 @@ use futures_util::{Stream, StreamExt};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RANGE};
 use reqwest::{Body, Response, StatusCode};
-use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
-use sprongus_core::ids::RunId;
 use sprongus_core::rules::artifact::check_content_type;
 use sprongus_core::run::Hold;
+use sprongus_core::run::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::time::{Instant, sleep_until};
 

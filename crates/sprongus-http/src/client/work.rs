@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::names::WorkerId;
 use sprongus_core::rules::enqueue::MAX_BATCH;
 use sprongus_core::rules::record::{MAX_OUTPUT_BYTES, MAX_RECORDS};
 use sprongus_core::rules::{self, heartbeat::check_distinct};
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::step::{LogLine, StepReport};
 use sprongus_core::run::{Beat, Hold, Outcome, Report, Run};
-use sprongus_core::step::{LogLine, StepReport};
-use sprongus_core::text::{MAX_ERROR_BYTES, storable};
+use sprongus_core::values::names::WorkerId;
+use sprongus_core::values::text::{MAX_ERROR_BYTES, storable};
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::RunsClient;

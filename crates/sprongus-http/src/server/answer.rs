@@ -6,7 +6,7 @@ use serde::Serialize;
 use sprongus_core::error::FieldError;
 use sprongus_core::redact::redact;
 use sprongus_core::run::{Enqueue, Enqueued};
-use sprongus_core::text::{excerpt, printable, truncate};
+use sprongus_core::values::text::{excerpt, printable, truncate};
 use sprongus_core::{Error, ErrorCode};
 
 use super::context::request_id;

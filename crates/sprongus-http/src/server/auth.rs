@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::store::Store;
-use sprongus_core::token::{self, Scope, Token, TokenSecret};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::{self, Scope, Token, TokenSecret};
 use sprongus_core::{Admin, Caller, Error, ErrorCode, Result, Runs};
 
 use super::Shared;

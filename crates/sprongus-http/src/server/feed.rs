@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sprongus_core::follow::{News, ReadSoFar};
-use sprongus_core::ids::RunId;
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::state::State;
+use sprongus_core::run::follow::{News, ReadSoFar};
+use sprongus_core::run::state::State;
+use sprongus_core::run::stream::{StreamPosition, Streamed};
 use sprongus_core::store::Store;
-use sprongus_core::stream::{StreamPosition, Streamed};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Caller, Result};
 use tokio::sync::{broadcast, watch};
 

@@ -19,9 +19,9 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use sprongus_core::metric::Metric;
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::figures::metric::Metric;
 use sprongus_core::rules::SYSTEM;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Caller, Error, Result, RunsService};
 
 pub(super) use format::Format;

@@ -4,7 +4,7 @@
 //! is the whole then, which says so by its status.
 
 use axum::http::{HeaderMap, HeaderName, header};
-use sprongus_core::artifact::ByteRange;
+use sprongus_core::run::artifact::ByteRange;
 
 /// The one part that is wanted; none means the whole.
 pub fn range(headers: &HeaderMap) -> Option<ByteRange> {

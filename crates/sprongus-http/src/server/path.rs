@@ -12,8 +12,8 @@ use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{Method, Uri};
 use sprongus_core::Error;
-use sprongus_core::artifact::ArtifactName;
-use sprongus_core::ids::RunId;
+use sprongus_core::run::artifact::ArtifactName;
+use sprongus_core::values::ids::RunId;
 
 use super::Shared;
 use super::answer::{Refused, bad_field, shown};

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sprongus_core::ids::TokenId;
+use sprongus_core::values::ids::TokenId;
 use sprongus_core::{Error, ErrorCode, Result};
 
 /// The places of a server.

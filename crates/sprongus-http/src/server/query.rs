@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use axum::http::{HeaderMap, Uri};
 use sprongus_core::error::FieldError;
-use sprongus_core::ids::RunId;
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::list::ListFilter;
 use sprongus_core::run::Hold;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::answer::{bad_field, shown};
@@ -228,7 +228,7 @@ pub fn none(uri: &Uri) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use sprongus_core::state::State;
+    use sprongus_core::run::state::State;
 
     use super::*;
 

@@ -11,11 +11,11 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{Stream, unfold};
 use serde::Serialize;
-use sprongus_core::event::Event;
-use sprongus_core::follow::{MAX_NEWS, News, ReadSoFar};
-use sprongus_core::ids::RunId;
-use sprongus_core::step::NumberedLine;
-use sprongus_core::stream::{StreamPosition, Streamed};
+use sprongus_core::run::event::Event;
+use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::run::step::NumberedLine;
+use sprongus_core::run::stream::{StreamPosition, Streamed};
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, Result};
 
 use super::Shared;

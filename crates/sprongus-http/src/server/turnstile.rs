@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sprongus_core::Caller;
-use sprongus_core::ids::TokenId;
-use sprongus_core::names::{ClaimId, Kind, ProjectId, WorkspaceId};
 use sprongus_core::run::ClaimRequest;
+use sprongus_core::values::ids::TokenId;
+use sprongus_core::values::names::{ClaimId, Kind, ProjectId, WorkspaceId};
 use tokio::sync::{Mutex as Row, OwnedMutexGuard, watch};
 
 /// Rows beyond this many make those be forgotten in which nobody stands.

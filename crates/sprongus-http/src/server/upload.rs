@@ -15,9 +15,11 @@ use bytes::Bytes;
 use futures_util::stream::once;
 use futures_util::{Stream, StreamExt};
 use hyper::body::{Frame, SizeHint};
-use sprongus_core::artifact::{ByteStream, MAX_UPLOAD};
+use sprongus_core::Error;
+use sprongus_core::ErrorCode;
 use sprongus_core::rules::artifact::too_large;
-use sprongus_core::{Error, ErrorCode, token};
+use sprongus_core::run::artifact::{ByteStream, MAX_UPLOAD};
+use sprongus_core::workspace::token;
 use tokio::time::{Sleep, sleep};
 
 use super::Shared;

@@ -1,9 +1,9 @@
 //! Artifacts, as they are read back.
 
 use serde::Deserialize;
-use sprongus_core::artifact::{Artifact, ArtifactName};
-use sprongus_core::ids::RunId;
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::artifact::{Artifact, ArtifactName};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::time::Timestamp;
 
 /// An artifact: a file stored with a run.
 #[derive(Clone, Debug, Deserialize)]

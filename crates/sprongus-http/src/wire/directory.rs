@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sprongus_core::directory::{
+use sprongus_core::run::state::State;
+use sprongus_core::values::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::{
     AgentTask, KindSetting, KindStats, Project, Stats, Worker, WorkerInfo, Workspace,
 };
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
-use sprongus_core::state::State;
-use sprongus_core::time::Timestamp;
 
 /// A tenant.
 #[derive(Clone, Debug, Deserialize)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sprongus_core::error::FieldError;
-use sprongus_core::ids::RunId;
 use sprongus_core::json::Json;
 use sprongus_core::run::{Due, NewRun};
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 
 use super::{given, millis, objects};

@@ -1,7 +1,7 @@
 //! What a person says of a run: again, or the answer at a gate.
 
 use serde::{Deserialize, Serialize};
-use sprongus_core::ids::StepId;
+use sprongus_core::values::ids::StepId;
 
 /// Retries a run, with all its attempts again.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]

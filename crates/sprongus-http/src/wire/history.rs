@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sprongus_core::Error;
-use sprongus_core::event::Event;
-use sprongus_core::follow::{News, ReadSoFar};
-use sprongus_core::ids::{EventId, RunId, StepId};
 use sprongus_core::json::Json;
-use sprongus_core::step::{LogLine, NumberedLine, Stream};
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::follow::{News, ReadSoFar};
+use sprongus_core::run::step::{LogLine, NumberedLine, Stream};
+use sprongus_core::values::ids::{EventId, RunId, StepId};
+use sprongus_core::values::time::Timestamp;
 
 use super::run::RunBody;
 #[cfg(feature = "server")]

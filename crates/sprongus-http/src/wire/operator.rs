@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 use sprongus_core::Result;
-use sprongus_core::ids::{OperatorEventId, TokenId};
 use sprongus_core::json::Json;
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::operator::OperatorEvent;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::{OperatorEventId, TokenId};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::operator::OperatorEvent;
 
 #[cfg(feature = "server")]
 use super::words::OperatorEventName;

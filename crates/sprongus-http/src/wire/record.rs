@@ -1,10 +1,10 @@
 //! What a worker records beside its run's state: steps and log lines.
 
 use serde::{Deserialize, Serialize};
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::names::WorkerId;
-use sprongus_core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
+use sprongus_core::values::names::WorkerId;
+use sprongus_core::values::time::Timestamp;
 
 use super::objects;
 #[cfg(feature = "server")]

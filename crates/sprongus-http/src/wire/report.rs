@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::json::Json;
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::names::{ClaimId, Kind, WorkerId};
+use sprongus_core::run::lease::LeaseToken;
 use sprongus_core::run::{Beat, ClaimRequest, Outcome, Report};
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::{RunId, StepId};
+use sprongus_core::values::names::{ClaimId, Kind, WorkerId};
+use sprongus_core::values::time::Timestamp;
 
 use super::{given, millis, object, objects};
 

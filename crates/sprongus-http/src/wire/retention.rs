@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sprongus_core::names::Kind;
-use sprongus_core::retention::{KindRetention, PruneMode, Pruned, Retention};
-use sprongus_core::state::State;
+use sprongus_core::run::retention::{KindRetention, PruneMode, Pruned, Retention};
+use sprongus_core::run::state::State;
+use sprongus_core::values::names::Kind;
 
 use super::millis;
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::json::Json;
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::state::State;
 use sprongus_core::run::{ClaimRequest, Claimed, Cleanup, Gate, Lease, Resume, Run};
-use sprongus_core::state::State;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::{RunId, StepId};
+use sprongus_core::values::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::values::time::Timestamp;
 
 use super::given;
 use super::step::StepBody;

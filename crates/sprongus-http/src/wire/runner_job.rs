@@ -3,12 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sprongus_core::event::Event;
 use sprongus_core::json::Json;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::Step;
 use sprongus_core::run::{NewRun, Run};
-use sprongus_core::state::State;
-use sprongus_core::step::Step;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 
 use super::{given, millis};
 

@@ -1,9 +1,9 @@
 //! A step, as it is read back.
 
 use serde::Deserialize;
-use sprongus_core::ids::{RunId, StepId};
-use sprongus_core::step::{Phase, Step, StepStatus, StepType};
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::step::{Phase, Step, StepStatus, StepType};
+use sprongus_core::values::ids::{RunId, StepId};
+use sprongus_core::values::time::Timestamp;
 
 #[cfg(feature = "server")]
 use super::words::{PhaseName, StepStatusName, StepTypeName};

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sprongus_core::ids::TokenId;
-use sprongus_core::names::{ProjectId, WorkspaceId};
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::{MadeToken, NewToken, Scope, Token, TokenSecret};
+use sprongus_core::values::ids::TokenId;
+use sprongus_core::values::names::{ProjectId, WorkspaceId};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::token::{MadeToken, NewToken, Scope, Token, TokenSecret};
 use sprongus_core::{Error, Result};
 
 use super::millis;

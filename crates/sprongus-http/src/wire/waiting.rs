@@ -1,10 +1,10 @@
 //! What a run waits for, and the gates that wait for somebody, as they are read back.
 
 use serde::Deserialize;
-use sprongus_core::ids::{RunId, StepId};
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId};
-use sprongus_core::time::Timestamp;
-use sprongus_core::waiting::{OpenGate, Serving, TimeCause, Waiting};
+use sprongus_core::run::waiting::{OpenGate, Serving, TimeCause, Waiting};
+use sprongus_core::values::ids::{RunId, StepId};
+use sprongus_core::values::names::{AgentTaskId, Kind, ProjectId};
+use sprongus_core::values::time::Timestamp;
 
 /// What a run waits for, and since when. The other fields depend on the reason.
 #[derive(Clone, Debug, Deserialize)]

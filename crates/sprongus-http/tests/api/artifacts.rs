@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sprongus_conformance::MemoryBlobs;
-use sprongus_core::token::Scope;
+use sprongus_core::workspace::token::Scope;
 use sprongus_http::server::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sprongus_core::ErrorCode;
-use sprongus_core::operator::OperatorEventType;
 use sprongus_core::rules::record::MAX_TOKENS;
-use sprongus_core::state::State;
-use sprongus_core::step::{Phase, StepStatus, StepType, Stream};
-use sprongus_core::token::Scope;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::{Phase, StepStatus, StepType, Stream};
+use sprongus_core::workspace::operator::OperatorEventType;
+use sprongus_core::workspace::token::Scope;
 use sprongus_http::server::openapi::{document, text};
 
 use crate::scene::{LEASE_TOKEN, Scene, play};

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
-use sprongus_core::artifact::{Blobs, ByteStream};
+use sprongus_core::run::artifact::{Blobs, ByteStream};
 use sprongus_http::server::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -1,7 +1,7 @@
 //! Who holds a run: whoever brings the lease token, and nobody else, whatever else they know and may do.
 
 use serde_json::{Value, json};
-use sprongus_core::token::Scope;
+use sprongus_core::workspace::token::Scope;
 
 use crate::scene::{LEASE_TOKEN, Scene, play};
 

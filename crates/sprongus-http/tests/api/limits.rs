@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sprongus_core::token::Scope;
+use sprongus_core::workspace::token::Scope;
 use sprongus_http::server::{Options, RateLimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sprongus_core::Caller;
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::token::{NewToken, Scope, TokenSecret};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::{NewToken, Scope, TokenSecret};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use sprongus_core::Caller;
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::token::Scope;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::Scope;
 
 use crate::raw;
 use crate::scene::{Scene, play};

@@ -1,7 +1,7 @@
 //! Who may do what: each route with each scope, and with ids that belong to somebody else.
 
 use serde_json::{Value, json};
-use sprongus_core::token::Scope;
+use sprongus_core::workspace::token::Scope;
 
 use crate::scene::{Scene, play};
 
@@ -116,7 +116,7 @@ fn without_a_good_token_all_are_refused_alike() {
         let good = scene.all.clone();
         let mut mistyped = good.clone();
         mistyped.replace_range(10..11, if &good[10..11] == "0" { "1" } else { "0" });
-        let unknown = sprongus_core::token::TokenSecret::generate().unwrap().expose().to_owned();
+        let unknown = sprongus_core::workspace::token::TokenSecret::generate().unwrap().expose().to_owned();
         for (method, path, _, body) in routes() {
             let path = path.replace("{run}", &run);
             let mut bodies = Vec::new();

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use sprongus_conformance::{MemoryBlobs, Model, TurnedClock};
-use sprongus_core::artifact::{Blobs, MAX_ARTIFACT_BYTES};
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::run::artifact::{Blobs, MAX_ARTIFACT_BYTES};
 use sprongus_core::store::Store;
-use sprongus_core::token::{NewToken, Scope};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::{NewToken, Scope};
 use sprongus_core::{Caller, RunsService};
 use sprongus_http::server::{Options, Server, serve};
 use sprongus_sqlite::Sqlite;

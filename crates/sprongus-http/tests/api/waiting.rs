@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::token::{NewToken, Scope};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::{NewToken, Scope};
 use sprongus_core::{Admin, Caller};
 use sprongus_http::server::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use sprongus_conformance::fixture::{hold_of, of_kind, worker};
 use sprongus_conformance::{Model, TurnedClock};
-use sprongus_core::artifact::{ByteRange, ByteStream};
 use sprongus_core::run::Hold;
+use sprongus_core::run::artifact::{ByteRange, ByteStream};
 use sprongus_core::{ErrorCode, Runs, RunsExt};
 use sprongus_http::client::RunsClient;
 
@@ -134,7 +134,7 @@ async fn an_upload_that_is_given_up_keeps_nothing() {
 async fn a_run_that_is_not_there_is_told_from_one_without_a_work_directory() {
     let stage = Stage::new().await;
     assert!(stage.direct.workdir(&stage.hold).await.unwrap().is_none());
-    let unknown = Hold { id: sprongus_core::ids::RunId::new(), ..stage.hold.clone() };
+    let unknown = Hold { id: sprongus_core::values::ids::RunId::new(), ..stage.hold.clone() };
     assert_eq!(stage.direct.workdir(&unknown).await.err().unwrap().code(), ErrorCode::NotFound);
     let name = "f".parse().unwrap();
     assert_eq!(

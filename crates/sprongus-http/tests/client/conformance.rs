@@ -58,7 +58,7 @@ mod postgres {
 
     async fn api(clock: TurnedClock) -> (Arc<dyn Runs>, (Scene, Database)) {
         let database = migrated();
-        let clock: Option<Arc<dyn sprongus_core::time::Clock>> = Some(Arc::new(clock));
+        let clock: Option<Arc<dyn sprongus_core::values::time::Clock>> = Some(Arc::new(clock));
         let options = Options { clock, durability: Durability::AsConfigured, ..Options::default() };
         let store = Postgres::connect(&database.url("sprongus_app"), options).await.unwrap();
         let scene = Scene::new(Arc::new(store)).await;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use sprongus_conformance::fixture::of_kind;
 use sprongus_conformance::{Model, TurnedClock};
-use sprongus_core::list::ListFilter;
-use sprongus_core::operator::{OperatorEventType, OperatorFilter};
-use sprongus_core::token::{NewToken, Scope};
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::workspace::operator::{OperatorEventType, OperatorFilter};
+use sprongus_core::workspace::token::{NewToken, Scope};
 use sprongus_core::{Admin, ErrorCode, Runs, RunsExt};
 use sprongus_http::client::{Options, RunsClient};
 use tokio::net::TcpListener;
@@ -45,7 +45,7 @@ async fn a_token_is_made_used_and_revoked() {
     assert!(revoked.revoked_at.is_some());
     assert_eq!(operator.revoke_token(made.token.id).await.unwrap().revoked_at, revoked.revoked_at);
     let error = reader.own_token().await.unwrap_err();
-    assert_eq!(error, sprongus_core::token::refused());
+    assert_eq!(error, sprongus_core::workspace::token::refused());
 
     let bad = NewToken { name: String::new(), scopes: vec![], ..new };
     assert_eq!(operator.create_token(bad.clone()).await.unwrap_err(), bad.checked().unwrap_err());

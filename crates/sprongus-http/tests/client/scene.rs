@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sprongus_conformance::MemoryBlobs;
-use sprongus_core::artifact::MAX_ARTIFACT_BYTES;
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::run::artifact::MAX_ARTIFACT_BYTES;
 use sprongus_core::store::Store;
-use sprongus_core::token::{NewToken, Scope, TokenSecret};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::{NewToken, Scope, TokenSecret};
 use sprongus_core::{Caller, RunsService};
 use sprongus_http::client::{self, RunsClient};
 use sprongus_http::server::{Options, Server, serve};

@@ -1,12 +1,12 @@
 //! A claim made before: what it gave and its worker still holds, and nothing else; under a new token.
 
-use sprongus_core::artifact::FileName;
-use sprongus_core::ids::TokenId;
-use sprongus_core::lease::LeaseToken;
 use sprongus_core::rules::claim::{self, Remembered};
+use sprongus_core::run::artifact::FileName;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::step::Step;
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
-use sprongus_core::step::Step;
+use sprongus_core::values::ids::TokenId;
 use uuid::Uuid;
 
 use super::projects;

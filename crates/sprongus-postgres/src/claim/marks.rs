@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use sprongus_core::names::WorkspaceId;
 use sprongus_core::run::{ClaimRequest, Outcome};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::DrawnReport;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 

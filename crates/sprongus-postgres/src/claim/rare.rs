@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use sprongus_core::event::Event;
-use sprongus_core::ids::RunId;
-use sprongus_core::lease::LeaseToken;
 use sprongus_core::rules::{Act, Transition, claim, dispatch};
+use sprongus_core::run::event::Event;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::step::Step;
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
-use sprongus_core::step::Step;
+use sprongus_core::values::ids::RunId;
 use tokio_postgres::Row;
 use uuid::Uuid;
 

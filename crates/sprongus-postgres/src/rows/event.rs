@@ -1,7 +1,7 @@
 //! An event's row.
 
-use sprongus_core::event::{Event, EventType};
-use sprongus_core::ids::{RunId, StepId};
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::values::ids::{RunId, StepId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use sprongus_core::ids::RunId;
-use sprongus_core::lease::LeaseHash;
+use sprongus_core::run::lease::LeaseHash;
 use sprongus_core::run::{Cleanup, Run};
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, Result as CoreResult};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;

@@ -1,7 +1,7 @@
 //! A step's row.
 
-use sprongus_core::ids::{RunId, StepId};
-use sprongus_core::step::Step;
+use sprongus_core::run::step::Step;
+use sprongus_core::values::ids::{RunId, StepId};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_throwaway::Database as OnServer;
 
 use super::*;

@@ -106,7 +106,7 @@ async fn no_setting_of_the_caller_changes_what_is_computed() {
         }
     }
     // Nor in a database that is set so, for whoever looks at it from the library.
-    let runs = scene.runs.list(&sprongus_core::list::ListFilter::default()).await.unwrap().data;
+    let runs = scene.runs.list(&sprongus_core::run::list::ListFilter::default()).await.unwrap().data;
     for run in runs {
         assert_eq!(run.input.as_str(), Json::from_value(input.clone()).as_str());
     }

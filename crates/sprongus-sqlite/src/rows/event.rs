@@ -2,7 +2,7 @@
 
 use rusqlite::Row;
 use sprongus_core::Result;
-use sprongus_core::event::Event;
+use sprongus_core::run::event::Event;
 
 use super::{Binder, Read, Reader, number};
 use crate::fault::Told;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use rusqlite::Row;
 use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use sprongus_core::json::Json;
-use sprongus_core::lease::LeaseHash;
 use sprongus_core::rules::placement::Placement;
+use sprongus_core::run::lease::LeaseHash;
 use sprongus_core::run::{Cleanup, Run};
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 
 use super::{Binder, Read, Reader, millis, number, unreadable, written};

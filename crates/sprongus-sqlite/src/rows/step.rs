@@ -2,7 +2,7 @@
 
 use rusqlite::Row;
 use sprongus_core::Result;
-use sprongus_core::step::Step;
+use sprongus_core::run::step::Step;
 
 use super::{Read, Reader, millis, number};
 use crate::fault::Told;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sprongus_core::time::SystemClock;
+use sprongus_core::values::time::SystemClock;
 
 use super::*;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Response;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::Value;
-use sprongus_core::text::clip;
+use sprongus_core::values::text::clip;
 use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;

@@ -1,7 +1,7 @@
 //! What one response has told so far, and how it ended.
 
 use serde_json::Value;
-use sprongus_core::text::clip;
+use sprongus_core::values::text::clip;
 
 use super::failure::CallFailure;
 use super::refusal::{cannot_pass, one_line, words_of};

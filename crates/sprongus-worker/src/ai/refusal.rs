@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
-use sprongus_core::text::clip;
+use sprongus_core::values::text::clip;
 use tokio::time::timeout;
 
 use super::connection::Connection;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sprongus_core::retention::{KindRetention, Retention};
+use sprongus_core::run::retention::{KindRetention, Retention};
 
 use super::fault::DeclarationFault;
 use super::node::Fields;
@@ -19,7 +19,7 @@ pub struct RetentionDeclaration {
     /// Failed and canceled runs.
     pub failed: Option<Duration>,
     /// Those of some kinds, `[retention.kinds."NAME"]`; the kinds need not be declared here.
-    pub kinds: BTreeMap<sprongus_core::names::Kind, KindRetention>,
+    pub kinds: BTreeMap<sprongus_core::values::names::Kind, KindRetention>,
 }
 
 impl RetentionDeclaration {

@@ -7,8 +7,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sprongus_core::names::Kind;
 use sprongus_core::run::{Claimed, Hold};
+use sprongus_core::values::names::Kind;
 use tokio::sync::watch;
 use tokio::time::Instant;
 

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use sprongus_core::error::Result;
+use sprongus_core::run::step::{Step, StepStatus};
 use sprongus_core::runs::Runs;
-use sprongus_core::step::{Step, StepStatus};
 
 use crate::execution::active_run::ActiveRun;
 use crate::execution::recorder::repeated;

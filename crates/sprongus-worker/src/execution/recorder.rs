@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode, Result};
+use sprongus_core::run::step::{LogLine, StepReport, Stream};
 use sprongus_core::runs::Runs;
-use sprongus_core::step::{LogLine, StepReport, Stream};
-use sprongus_core::time::{Clock as _, SystemClock, Timestamp};
+use sprongus_core::values::time::{Clock as _, SystemClock, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};

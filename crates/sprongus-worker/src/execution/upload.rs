@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use sprongus_core::artifact::{Artifact, ArtifactName, ByteStream};
 use sprongus_core::error::{Error, ErrorCode, Result};
+use sprongus_core::run::artifact::{Artifact, ArtifactName, ByteStream};
 use sprongus_core::runs::Runs;
 use tokio::time::{Instant, sleep};
 

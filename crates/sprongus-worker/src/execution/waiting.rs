@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sprongus_core::error::{Error, ErrorCode};
-use sprongus_core::ids::StepId;
 use sprongus_core::run::Gate;
 use sprongus_core::runs::Runs;
+use sprongus_core::values::ids::StepId;
 
 use crate::execution::active_run::ActiveRun;
 use crate::execution::recorder::repeated;

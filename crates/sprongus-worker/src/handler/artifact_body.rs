@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
-use sprongus_core::artifact::ByteStream;
+use sprongus_core::run::artifact::ByteStream;
 
 use crate::execution::upload::bytes_of;
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sprongus_core::artifact::{Artifact, ArtifactName};
 use sprongus_core::error::{Error, ErrorCode};
-use sprongus_core::ids::{RunId, StepId};
-use sprongus_core::names::Kind;
 use sprongus_core::redact::LineEnds;
 use sprongus_core::rules::record::{MAX_OUTPUT_BYTES, check};
 use sprongus_core::run::Resume;
-use sprongus_core::step::{LogLine, Phase, Step, StepReport, StepStatus, StepType, Stream};
+use sprongus_core::run::artifact::{Artifact, ArtifactName};
+use sprongus_core::run::step::{LogLine, Phase, Step, StepReport, StepStatus, StepType, Stream};
+use sprongus_core::values::ids::{RunId, StepId};
+use sprongus_core::values::names::Kind;
 use tokio::sync::{OnceCell, watch};
 
 use crate::execution::active_run::ActiveRun;

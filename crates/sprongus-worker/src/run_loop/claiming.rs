@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode, Result};
-use sprongus_core::names::ClaimId;
 use sprongus_core::run::{ClaimRequest, Claimed};
 use sprongus_core::runs::Runs;
+use sprongus_core::values::names::ClaimId;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode, Result};
-use sprongus_core::ids::RunId;
 use sprongus_core::rules::enqueue::MAX_BATCH;
 use sprongus_core::run::{Beat, Claimed, Hold};
 use sprongus_core::runs::Runs;
+use sprongus_core::values::ids::RunId;
 use tokio::time::{Instant, timeout};
 
 use crate::execution::active_run::ActiveRun;

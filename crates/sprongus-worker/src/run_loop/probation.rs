@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use sprongus_core::ids::RunId;
 use sprongus_core::rules::MAX_CRASHES;
 use sprongus_core::run::Claimed;
+use sprongus_core::values::ids::RunId;
 use tokio::time::Instant;
 
 use crate::run_loop::lease::Leases;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode, Result};
-use sprongus_core::names::WorkerId;
 use sprongus_core::run::{Outcome, Run};
 use sprongus_core::runs::Runs;
+use sprongus_core::values::names::WorkerId;
 use tokio::time::Instant;
 
 use crate::execution::active_run::ActiveRun;

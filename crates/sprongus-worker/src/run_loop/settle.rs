@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode};
+use sprongus_core::run::state::State;
 use sprongus_core::run::{Outcome, Run};
-use sprongus_core::state::State;
 
 use super::Shift;
 use crate::execution::active_run::ActiveRun;

@@ -4,8 +4,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sprongus_core::names::Kind;
 use sprongus_core::run::{Claimed, Outcome};
+use sprongus_core::values::names::Kind;
 use tokio::sync::mpsc;
 
 use crate::execution::active_run::ActiveRun;

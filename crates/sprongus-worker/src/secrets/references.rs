@@ -15,7 +15,7 @@ use serde_json::Value;
 use sprongus_core::json::Json;
 use sprongus_core::redact::Redactor;
 use sprongus_core::secrets::{SecretRef, mentions_reference};
-use sprongus_core::text::excerpt;
+use sprongus_core::values::text::excerpt;
 
 use super::Masks;
 use super::names::{SecretNames, is_own_credential, name_of, refuse_own};

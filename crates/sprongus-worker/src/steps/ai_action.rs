@@ -1,7 +1,7 @@
 //! Asks a model: a step of type `ai_action`. What is asked is rendered here, and what comes of it judged; the asking itself is in
 //! [`crate::ai`].
 
-use sprongus_core::step::Step;
+use sprongus_core::run::step::Step;
 
 use crate::ai::{Connection, Conversation, Fault, Question};
 use crate::declaration::AiActionDeclaration;

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use sprongus_core::error::ErrorCode;
-use sprongus_core::ids::StepId;
-use sprongus_core::step::StepStatus;
+use sprongus_core::run::step::StepStatus;
+use sprongus_core::values::ids::StepId;
 
 use crate::execution::recorder::repeated;
 use crate::execution::transient::may_pass;

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use sprongus_core::artifact::ArtifactName;
+use sprongus_core::run::artifact::ArtifactName;
 
 use crate::declaration::ArtifactDeclaration;
 use crate::execution::transient::may_pass;

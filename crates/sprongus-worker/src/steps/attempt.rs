@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sprongus_core::json::{self, Json};
-use sprongus_core::names::ProjectId;
 use sprongus_core::run::Outcome;
-use sprongus_core::step::Step;
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::step::Step;
+use sprongus_core::values::names::ProjectId;
+use sprongus_core::values::time::Timestamp;
 use tokio::time::Instant;
 
 use crate::declaration::{

@@ -8,8 +8,8 @@ pub(crate) mod spec;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use sprongus_core::step::Stream;
-use sprongus_core::text::printable;
+use sprongus_core::run::step::Stream;
+use sprongus_core::values::text::printable;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 

@@ -1,6 +1,6 @@
 //! What a step is given beside its attempt: the run, the worker's tools, the folders, and when it has to end.
 
-use sprongus_core::step::StepStatus;
+use sprongus_core::run::step::StepStatus;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 

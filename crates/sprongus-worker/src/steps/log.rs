@@ -4,8 +4,8 @@
 use std::mem;
 
 use sprongus_core::redact::LineEnds;
-use sprongus_core::step::{LogLine, Stream};
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::step::{LogLine, Stream};
+use sprongus_core::values::time::Timestamp;
 
 use crate::process::OutputBudget;
 use crate::secrets::Masks;

@@ -1,8 +1,8 @@
 //! What comes of a step, whatever its type: what every executor of a step answers.
 
-use sprongus_core::artifact::ArtifactName;
-use sprongus_core::step::{Phase, StepReport, StepStatus, StepType};
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::artifact::ArtifactName;
+use sprongus_core::run::step::{Phase, StepReport, StepStatus, StepType};
+use sprongus_core::values::time::Timestamp;
 
 use crate::declaration::{self, StepAction, StepDeclaration};
 use crate::process::StepOutput;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sprongus_core::error::ErrorCode;
 use sprongus_core::rules::backoff::Backoff;
 use sprongus_core::run::Outcome;
-use sprongus_core::text::printable;
+use sprongus_core::values::text::printable;
 
 use crate::declaration::{Declaration, GateDeclaration, KindDeclaration, StepAction, StepDeclaration};
 use crate::execution::once;

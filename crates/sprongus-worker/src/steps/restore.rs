@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode};
+use sprongus_core::run::step::{Step, StepStatus};
 use sprongus_core::run::{Gate, Resume};
-use sprongus_core::step::{Step, StepStatus};
 use tokio::time::sleep;
 
 use crate::declaration::{GateDeclaration, KindDeclaration, StepAction, StepDeclaration};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::rules::CLOSING_LEASE;
-use sprongus_core::step::{StepReport, StepStatus};
+use sprongus_core::run::step::{StepReport, StepStatus};
 use tokio::sync::watch;
 use tokio::time::Instant;
 

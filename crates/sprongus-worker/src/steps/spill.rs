@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprongus_core::artifact::{ArtifactName, MAX_ARTIFACT_BYTES};
 use sprongus_core::error::Result;
+use sprongus_core::run::artifact::{ArtifactName, MAX_ARTIFACT_BYTES};
+use sprongus_core::run::step::Stream;
 use sprongus_core::runs::Runs;
-use sprongus_core::step::Stream;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::execution::active_run::ActiveRun;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat, statat};
 use rustix::io::Errno;
-use sprongus_core::artifact::ByteStream;
+use sprongus_core::run::artifact::ByteStream;
 use tar::{Builder, EntryType, Header};
 use tokio::task::JoinHandle;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Buf as _, Bytes};
-use sprongus_core::artifact::ByteStream;
+use sprongus_core::run::artifact::ByteStream;
 use tokio::sync::mpsc;
 
 /// Pieces on their way.

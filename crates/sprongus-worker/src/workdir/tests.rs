@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 use rustix::fs::{CWD, Mode, mkfifoat};
-use sprongus_core::artifact::ByteStream;
+use sprongus_core::run::artifact::ByteStream;
 use tar::{EntryType, Header};
 
 use super::pack::{LeftOut, PackFault, pack};

@@ -18,7 +18,7 @@ use rustix::fs::{
     AtFlags, Mode, OFlags, Timestamps, fchmod, futimens, mkdirat, open, openat, symlinkat, utimensat,
 };
 use rustix::io::Errno;
-use sprongus_core::artifact::ByteStream;
+use sprongus_core::run::artifact::ByteStream;
 use tar::{Archive, Entry};
 
 use super::bounds::{DEEPEST, LONGEST_PATH, MOST_BYTES, STATE, WORK, stays_inside, weight};

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sprongus_core::json::Json;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::Step;
 use sprongus_core::run::{NewRun, Run};
-use sprongus_core::state::State;
-use sprongus_core::step::Step;
 use tokio::net::TcpListener;
 
 use crate::model::{ModelServer, Reply};

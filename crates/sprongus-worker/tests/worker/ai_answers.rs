@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sprongus_core::run::Run;
-use sprongus_core::state::State;
+use sprongus_core::run::state::State;
 
 use crate::ai_actions::{ask, error};
 use crate::model::Reply;

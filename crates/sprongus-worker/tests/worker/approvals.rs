@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::json;
 use sprongus_core::json::Json;
 use sprongus_core::run::Answer;
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus::{Completed, Running};
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus::{Completed, Running};
 use sprongus_worker::{HandlerError, RunContext};
 
 use crate::scene::Scene;

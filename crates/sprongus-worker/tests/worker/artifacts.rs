@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sprongus_core::ids::RunId;
 use sprongus_core::json::Json;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::{Step, StepStatus};
 use sprongus_core::run::{NewRun, Run};
-use sprongus_core::state::State;
-use sprongus_core::step::{Step, StepStatus};
+use sprongus_core::values::ids::RunId;
 use sprongus_worker::RunContext;
 
 use crate::content::{artifact_bytes, artifact_text};

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 use sprongus_core::json::Json;
-use sprongus_core::list::ListFilter;
-use sprongus_core::names::ProjectId;
 use sprongus_core::run::NewRun;
-use sprongus_core::state::State;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::state::State;
+use sprongus_core::values::names::ProjectId;
 
 use crate::scene::Scene;
 
@@ -16,7 +16,7 @@ fn kind(name: &str, script: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_is_enqueued_while_its_parent_runs_and_once() {
     let mut scene = Scene::new();
-    let id = sprongus_core::ids::RunId::default();
+    let id = sprongus_core::values::ids::RunId::default();
     let line = format!(r#"child={{"id": "{id}", "kind": "child", "input": {{"n": 1}}, "priority": 7}}"#);
     let go = scene.path().join("go");
     let script = format!(

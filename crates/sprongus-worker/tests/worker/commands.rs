@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sprongus_core::json::Json;
 use sprongus_core::run::NewRun;
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus::{Completed, Failed, Skipped};
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus::{Completed, Failed, Skipped};
 
 use crate::scene::{Scene, lives};
 

@@ -1,7 +1,7 @@
 //! What artifacts hold.
 
 use futures_util::StreamExt as _;
-use sprongus_core::ids::RunId;
+use sprongus_core::values::ids::RunId;
 
 use crate::scene::Scene;
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::json::Json;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus::{Completed, Running};
 use sprongus_core::run::{Answer, Cleanup, NewRun};
 use sprongus_core::runs::Runs;
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus::{Completed, Running};
 
 use crate::scene::Scene;
 use crate::tampered::{Call, Tampered};

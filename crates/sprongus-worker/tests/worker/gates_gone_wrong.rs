@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::json;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus::{Completed, Failed};
 use sprongus_core::runs::Runs;
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus::{Completed, Failed};
 
 use crate::gates::{approval, script};
 use crate::scene::Scene;

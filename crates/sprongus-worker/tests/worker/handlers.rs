@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sprongus_core::json::Json;
 use sprongus_core::run::NewRun;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus::{Completed, Skipped};
 use sprongus_core::runs::RunsExt as _;
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus::{Completed, Skipped};
 use sprongus_worker::{HandlerError, RunContext};
 
 use crate::scene::Scene;
@@ -190,7 +190,14 @@ async fn a_worker_that_cannot_be_is_refused_before_it_claims() {
     options.kinds = Some(vec!["b".parse().unwrap()]);
     let worker = sprongus_worker::Worker::new(Arc::clone(&scene.runs), options).kind("a", noop);
     assert!(refused(worker).await.contains("has no kind b"));
-    assert!(scene.runs.claim_next(&sprongus_core::names::WorkerId::fresh("x"), 1).await.unwrap().is_empty());
+    assert!(
+        scene
+            .runs
+            .claim_next(&sprongus_core::values::names::WorkerId::fresh("x"), 1)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

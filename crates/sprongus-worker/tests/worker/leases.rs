@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sprongus_core::names::WorkerId;
 use sprongus_core::run::ClaimRequest;
+use sprongus_core::run::state::State;
 use sprongus_core::runs::Runs;
-use sprongus_core::state::State;
+use sprongus_core::values::names::WorkerId;
 use sprongus_worker::RunContext;
 
 use crate::scene::{Scene, lives};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::error::ErrorCode;
-use sprongus_core::state::State;
+use sprongus_core::run::state::State;
 use sprongus_worker::RunContext;
 
 use crate::scene::Scene;

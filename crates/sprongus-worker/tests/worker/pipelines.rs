@@ -3,17 +3,17 @@
 use serde_json::json;
 use sprongus_core::json::Json;
 use sprongus_core::run::NewRun;
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus::{Completed, Failed, Skipped};
-use sprongus_core::step::StepType;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus::{Completed, Failed, Skipped};
+use sprongus_core::run::step::StepType;
 
 use crate::gates::{approval, script};
 use crate::scene::Scene;
 
 async fn told(
     scene: &Scene,
-    id: sprongus_core::ids::RunId,
-) -> Vec<(String, sprongus_core::step::StepStatus)> {
+    id: sprongus_core::values::ids::RunId,
+) -> Vec<(String, sprongus_core::run::step::StepStatus)> {
     scene.told_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect()
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 use sprongus_core::error::ErrorCode;
 use sprongus_core::json::Json;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus;
 use sprongus_core::runs::Runs;
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus;
 use sprongus_worker::RunContext;
 
 use crate::scene::Scene;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sprongus_core::json::Json;
 use sprongus_core::run::NewRun;
-use sprongus_core::state::State;
+use sprongus_core::run::state::State;
 use sprongus_worker::RunContext;
 
 use crate::scene::Scene;

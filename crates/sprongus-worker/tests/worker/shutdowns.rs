@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sprongus_core::list::ListFilter;
-use sprongus_core::state::State;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::state::State;
 use sprongus_worker::RunContext;
 use tokio::sync::Semaphore;
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sprongus_core::json::Json;
 use sprongus_core::run::NewRun;
-use sprongus_core::state::State;
+use sprongus_core::run::state::State;
 
 use crate::content::artifact_text;
 use crate::model::{ModelServer, Reply};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sprongus_core::json::Json;
 use sprongus_core::run::NewRun;
-use sprongus_core::state::State;
+use sprongus_core::run::state::State;
 
 use crate::scene::{Scene, lives};
 
@@ -27,7 +27,7 @@ async fn is_gone(scene: &Scene, pid: &str) {
     }
 }
 
-async fn is_named(scene: &Scene, id: sprongus_core::ids::RunId, pid: &str) {
+async fn is_named(scene: &Scene, id: sprongus_core::values::ids::RunId, pid: &str) {
     let log = scene.log(id).await;
     let named = format!("[killed sleep (process {pid}), which had left its command's process group]");
     assert!(log.contains(&named), "{log:#?}");

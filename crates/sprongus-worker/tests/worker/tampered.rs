@@ -12,21 +12,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
-use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
-use sprongus_core::directory::{AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo};
 use sprongus_core::error::{Error, ErrorCode, Result};
-use sprongus_core::event::Event;
-use sprongus_core::follow::{News, ReadSoFar};
-use sprongus_core::ids::{RunId, StepId};
-use sprongus_core::list::{ListFilter, Page};
-use sprongus_core::names::{Kind, ProjectId, WorkerId};
-use sprongus_core::retention::{PruneMode, Pruned, Retention};
+use sprongus_core::run::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
+use sprongus_core::run::event::Event;
+use sprongus_core::run::follow::{News, ReadSoFar};
+use sprongus_core::run::list::{ListFilter, Page};
+use sprongus_core::run::retention::{PruneMode, Pruned, Retention};
+use sprongus_core::run::step::{LogLine, NumberedLine, Step, StepReport};
+use sprongus_core::run::waiting::OpenGate;
 use sprongus_core::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
 use sprongus_core::runs::Runs;
-use sprongus_core::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::store::Batch;
-use sprongus_core::time::Timestamp;
-use sprongus_core::waiting::OpenGate;
+use sprongus_core::values::ids::{RunId, StepId};
+use sprongus_core::values::names::{Kind, ProjectId, WorkerId};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::{
+    AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo,
+};
 
 /// A sort of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use sprongus_core::json::{self, Json, MAX_INPUT_BYTES};
-use sprongus_core::text::excerpt;
+use sprongus_core::values::text::excerpt;
 use sprongus_core::{Error, ErrorCode, Result};
 
 /// Reads what `--input` names: JSON itself, or `@` and a file.

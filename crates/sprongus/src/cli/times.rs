@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 use sprongus_worker::duration::parse_duration;
 
@@ -26,7 +26,7 @@ pub fn instant(text: &str) -> Result<Timestamp> {
 pub fn span(text: &str) -> Result<Duration> {
     parse_duration(text).map_err(|fault| {
         let text = fault.to_string();
-        Error::validation(sprongus_core::text::printable(&text).into_owned())
+        Error::validation(sprongus_core::values::text::printable(&text).into_owned())
             .with_hint("use whole numbers with units: 500ms, 30s, 5m, 1h30m, 7d")
     })
 }

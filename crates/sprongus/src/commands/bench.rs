@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use sprongus_core::json::Json;
-use sprongus_core::names::{Kind, WorkspaceId};
 use sprongus_core::run::NewRun;
 use sprongus_core::store::{Batch, Store};
+use sprongus_core::values::names::{Kind, WorkspaceId};
 use sprongus_core::{Caller, Error, Result, Runs, RunsExt, RunsService};
 
 use crate::app::App;

@@ -11,7 +11,7 @@ mod scenario;
 use std::path::PathBuf;
 
 use sprongus_core::Error;
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::values::names::WorkspaceId;
 
 use crate::app::App;
 use crate::connect::{self, Access, Wish};

@@ -7,11 +7,11 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use sprongus_core::event::{Event, EventType};
-use sprongus_core::follow::{MAX_NEWS, News, ReadSoFar};
-use sprongus_core::ids::RunId;
 use sprongus_core::run::Run;
-use sprongus_core::step::NumberedLine;
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::run::step::NumberedLine;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Runs};
 
 use crate::exit::failure::{Failure, Outcome};

@@ -2,8 +2,8 @@
 
 pub mod answer;
 
-use sprongus_core::list::ListFilter;
-use sprongus_core::text::excerpt;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::values::text::excerpt;
 
 use super::runs::select::filter::FilterArgs;
 use crate::app::App;

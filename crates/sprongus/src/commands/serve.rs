@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sprongus::housekeeping::Housekeeping;
-use sprongus_core::names::{Kind, WorkerId};
+use sprongus_core::values::names::{Kind, WorkerId};
 use sprongus_core::{Error, ErrorCode, Result};
 use sprongus_http::server::{Options, PublicUrl, RateLimit, Server};
 use sprongus_worker::declaration::{Declaration, RateLimitDeclaration};
@@ -172,7 +172,7 @@ async fn listen_for_metrics(app: &App, text: &str) -> Result<TcpListener> {
 
 async fn listen(text: &str, option: &str) -> Result<TcpListener> {
     let addresses = tokio::net::lookup_host(text).await.map_err(|error| {
-        let name = sprongus_core::text::excerpt(text, 64);
+        let name = sprongus_core::values::text::excerpt(text, 64);
         Error::validation(format!("{option}: not an address: {name}"))
             .with_hint("use HOST:PORT, such as 127.0.0.1:3000")
             .with_source(error)
@@ -182,7 +182,7 @@ async fn listen(text: &str, option: &str) -> Result<TcpListener> {
 }
 
 fn cannot_listen(text: &str, option: &str, error: &std::io::Error) -> Error {
-    let name = sprongus_core::text::excerpt(text, 64);
+    let name = sprongus_core::values::text::excerpt(text, 64);
     Error::new(ErrorCode::Unavailable, format!("cannot listen on {name}: {error}"))
         .with_hint(format!("another program may be using that port; choose another with {option}"))
 }

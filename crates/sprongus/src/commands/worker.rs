@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sprongus::housekeeping::Housekeeping;
 use sprongus_core::Error;
-use sprongus_core::names::{Kind, WorkerId};
+use sprongus_core::values::names::{Kind, WorkerId};
 
 use crate::app::App;
 use crate::cli::times;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sprongus_artifacts::Place;
-use sprongus_core::artifact::{Blobs, ByteStream, MAX_ARTIFACT_BYTES};
+use sprongus_core::run::artifact::{Blobs, ByteStream, MAX_ARTIFACT_BYTES};
 use sprongus_core::{Error, Result, RunsService};
 use sprongus_worker::declaration::ArtifactsDeclaration;
 

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use sprongus_core::token::TokenSecret;
+use sprongus_core::workspace::token::TokenSecret;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use crate::env::Environment;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use sprongus_core::text::{excerpt, printable};
+use sprongus_core::values::text::{excerpt, printable};
 use sprongus_core::{Error, Result};
 
 use super::Access;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use sprongus_core::ids::RunId;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode};
 
 use crate::exit::Exit;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sprongus_core::service::clock::{ClockGap, clock_gap};
 use sprongus_core::store::Store;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Caller, Result};
 use tokio::time::Instant;
 

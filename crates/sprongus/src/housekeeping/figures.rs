@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sprongus_core::metric::{Metric, Series, Value};
+use sprongus_core::figures::metric::{Metric, Series, Value};
 use tokio::time::Instant;
 
 /// What comes round.

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::time::Instant;
 

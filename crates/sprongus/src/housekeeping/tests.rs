@@ -5,9 +5,9 @@ use sprongus_conformance::Model;
 use sprongus_conformance::TurnedClock;
 use sprongus_conformance::fixture::{Fixture, hold_of, of_kind, success};
 use sprongus_core::ErrorCode;
-use sprongus_core::event::EventType;
 use sprongus_core::run::NewRun;
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::event::EventType;
+use sprongus_core::values::time::Timestamp;
 
 use super::*;
 

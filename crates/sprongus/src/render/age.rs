@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 
 /// `3m ago`, `in 2h` or `now`.
 pub fn ago(time: Timestamp, now: Timestamp) -> String {

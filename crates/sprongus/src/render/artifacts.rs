@@ -1,8 +1,8 @@
 //! A run's artifacts as a table.
 
-use sprongus_core::artifact::Artifact;
-use sprongus_core::text::excerpt;
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::artifact::Artifact;
+use sprongus_core::values::text::excerpt;
+use sprongus_core::values::time::Timestamp;
 
 use super::age::ago;
 use super::style::DIM;

@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use serde::Serialize;
 use sprongus_core::error::FieldError;
 use sprongus_core::redact::redact;
-use sprongus_core::text::printable;
+use sprongus_core::values::text::printable;
 use sprongus_core::{Error, ErrorCode};
 
 use super::screen::{Format, Screen};

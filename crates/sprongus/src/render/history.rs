@@ -1,13 +1,13 @@
 //! A run's history and log as lines that are only ever appended.
 
 use serde_json::Value;
-use sprongus_core::event::{Event, EventType};
-use sprongus_core::step::{LogLine, NumberedLine, Stream};
-use sprongus_core::text::{excerpt, printable};
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::step::{LogLine, NumberedLine, Stream};
+use sprongus_core::values::text::{excerpt, printable};
 
 use super::age::{clock, length};
 use super::style::{ATTENTION, BAD, DIM, GOOD, LIVE, PLAIN, of_step, paint};
-use sprongus_core::step::StepStatus;
+use sprongus_core::run::step::StepStatus;
 use std::time::Duration;
 
 /// An event with everything it holds, for `events`.
@@ -157,7 +157,7 @@ impl Said {
 
 #[cfg(test)]
 mod tests {
-    use sprongus_core::time::Timestamp;
+    use sprongus_core::values::time::Timestamp;
 
     use super::*;
 

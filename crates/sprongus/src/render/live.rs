@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use sprongus_core::run::Run;
-use sprongus_core::state::State;
-use sprongus_core::text::excerpt;
+use sprongus_core::run::state::State;
+use sprongus_core::values::text::excerpt;
 
 use super::age::length;
 use super::run;

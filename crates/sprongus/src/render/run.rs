@@ -1,13 +1,13 @@
 //! Runs: one as a block, many as a table, an ending as a line.
 
 use anstyle::Style;
-use sprongus_core::artifact::Artifact;
 use sprongus_core::run::Run;
-use sprongus_core::state::State;
-use sprongus_core::step::Step;
-use sprongus_core::text::{excerpt, in_short, printable};
-use sprongus_core::time::Timestamp;
-use sprongus_core::waiting::{Serving, TimeCause, Waiting};
+use sprongus_core::run::artifact::Artifact;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::Step;
+use sprongus_core::run::waiting::{Serving, TimeCause, Waiting};
+use sprongus_core::values::text::{excerpt, in_short, printable};
+use sprongus_core::values::time::Timestamp;
 
 use super::age::{ago, length};
 use super::artifacts::size;

@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
-use sprongus_core::list::Page;
 use sprongus_core::redact::redact;
-use sprongus_core::time::{Clock, SystemClock, Timestamp};
+use sprongus_core::run::list::Page;
+use sprongus_core::values::time::{Clock, SystemClock, Timestamp};
 
 use crate::cli::globals::Globals;
 use crate::exit::failure::Outcome;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sprongus_core::directory::Stats;
-use sprongus_core::text::excerpt;
+use sprongus_core::values::text::excerpt;
+use sprongus_core::workspace::directory::Stats;
 
 use super::age::length;
 use super::style::{BOLD, DIM, paint};

@@ -1,8 +1,8 @@
 //! A run's steps as a table.
 
-use sprongus_core::step::{Step, StepStatus};
-use sprongus_core::text::excerpt;
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::step::{Step, StepStatus};
+use sprongus_core::values::text::excerpt;
+use sprongus_core::values::time::Timestamp;
 
 use super::age::length;
 use super::style::{DIM, of_step};

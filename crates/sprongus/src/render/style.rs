@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use anstyle::{AnsiColor, Style};
-use sprongus_core::state::State;
-use sprongus_core::step::StepStatus;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::StepStatus;
 
 /// What went well.
 pub const GOOD: Style = AnsiColor::Green.on_default();

@@ -4,9 +4,9 @@ pub mod frame;
 
 use std::time::Duration;
 
-use sprongus_core::directory::KindStats;
-use sprongus_core::names::Kind;
-use sprongus_core::text::excerpt;
+use sprongus_core::values::names::Kind;
+use sprongus_core::values::text::excerpt;
+use sprongus_core::workspace::directory::KindStats;
 
 use super::age::{clock, length};
 use super::clip::clip;

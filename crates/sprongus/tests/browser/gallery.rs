@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use sprongus::Runs as _;
-use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
+use sprongus::core::run::state::State;
 use sprongus::core::run::{Answer, Due, NewRun};
-use sprongus::core::state::State;
+use sprongus::core::values::ids::RunId;
 
 use crate::site::{Site, block_on, input};
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sprongus::core::json::Json;
 use sprongus::core::run::NewRun;
-use sprongus::core::state::State;
+use sprongus::core::run::state::State;
 
 use crate::gallery::Gallery;
 use crate::site::{Site, input};

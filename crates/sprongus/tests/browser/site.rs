@@ -8,11 +8,11 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
 use sprongus::core::run::{NewRun, Run};
 use sprongus::core::store::Batch;
-use sprongus::core::token::TokenSecret;
+use sprongus::core::values::ids::RunId;
+use sprongus::core::workspace::token::TokenSecret;
 use sprongus::{Runs, RunsExt as _};
 use sprongus_http::client::{Options, RunsClient};
 use tempfile::TempDir;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use sprongus::core::artifact::{ArtifactName, ByteStream};
 use sprongus::core::run::Hold;
+use sprongus::core::run::artifact::{ArtifactName, ByteStream};
 use sprongus::{ErrorCode, Runs, RunsExt};
 use sprongus_throwaway::BucketServer;
 
@@ -232,7 +232,7 @@ fn serve_from(bucket: &BucketServer, sandbox: &Sandbox) -> (Served, Vec<(&'stati
 
 fn client(sandbox: &Sandbox, served: &Served) -> sprongus_http::client::RunsClient {
     let token = fs::read_to_string(sandbox.path().join("data/sprongus/runs.db.token")).unwrap();
-    let token = sprongus::core::token::TokenSecret::parse(token.trim()).unwrap();
+    let token = sprongus::core::workspace::token::TokenSecret::parse(token.trim()).unwrap();
     sprongus_http::client::RunsClient::new(&served.url, &token, &sprongus_http::client::Options::default())
         .unwrap()
 }

@@ -30,7 +30,7 @@ fn a_run_is_made_and_seen_again(backing: Backing) {
 fn an_id_is_also_taken_as_a_uuid(backing: Backing) {
     let sandbox = Sandbox::on(backing);
     let id = sandbox.enqueue("a");
-    let uuid = id.parse::<sprongus::core::ids::RunId>().unwrap().to_uuid_text();
+    let uuid = id.parse::<sprongus::core::values::ids::RunId>().unwrap().to_uuid_text();
     assert_eq!(sandbox.run(&["-q", "runs", "status", &uuid]).exits(0).out.trim(), id);
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use sprongus::RunsExt;
 use sprongus::core::json::Json;
 use sprongus::core::run::NewRun;
-use sprongus::core::step::{Phase, StepReport, StepStatus, StepType};
+use sprongus::core::run::step::{Phase, StepReport, StepStatus, StepType};
 use sprongus_throwaway::Server;
 
 use crate::backing::Backing;

@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use sprongus::core::run::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 use sprongus::core::run::{Hold, Outcome};
-use sprongus::core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
-use sprongus::core::time::Timestamp;
+use sprongus::core::values::time::Timestamp;
 use sprongus::{Runs, RunsExt};
 
 use crate::backing::{Backing, sessions};

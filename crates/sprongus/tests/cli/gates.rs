@@ -1,7 +1,7 @@
 //! `approve` and `reject`.
 
 use sprongus::RunsExt;
-use sprongus::core::ids::StepId;
+use sprongus::core::values::ids::StepId;
 
 use crate::backing::{Backing, sessions};
 use crate::sandbox::{Sandbox, block_on, worker};

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sprongus::RunsExt;
-use sprongus::core::ids::StepId;
 use sprongus::core::json::Json;
 use sprongus::core::run::{ClaimRequest, NewRun};
+use sprongus::core::values::ids::StepId;
 
 use crate::backing::{Backing, Served};
 use crate::sandbox::{Sandbox, block_on, worker};

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use sprongus::RunsExt;
-use sprongus::core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
+use sprongus::core::run::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 
 use crate::backing::{Backing, sessions};
 use crate::sandbox::{Sandbox, block_on, worker};

@@ -9,7 +9,7 @@ mod planted;
 
 use std::process::{Command, Stdio};
 
-use sprongus::core::lease::PREFIX as LEASE_TOKEN;
+use sprongus::core::run::lease::PREFIX as LEASE_TOKEN;
 
 use crate::backing::{Backing, Served};
 use crate::sandbox::{Done, Sandbox, finished};

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sprongus::artifacts;
-use sprongus::core::artifact::MAX_ARTIFACT_BYTES;
-use sprongus::core::names::{WorkerId, WorkspaceId};
+use sprongus::core::run::artifact::MAX_ARTIFACT_BYTES;
 use sprongus::core::store::Store;
+use sprongus::core::values::names::{WorkerId, WorkspaceId};
 use sprongus::postgres::Postgres;
 use sprongus::sqlite::{Options, Sqlite};
 use sprongus::{Caller, Runs, RunsService};

@@ -70,7 +70,7 @@ fn a_token_is_tried_then_stored_for_its_owner() {
     assert!(refused.err.contains("sprongus login"), "{}", refused.err);
     let wrong = token.replace(&token[4..8], "0000");
     sandbox.fed(&["login", &served.url], wrong.as_bytes()).exits(2);
-    let unknown = sprongus::core::token::TokenSecret::generate().unwrap();
+    let unknown = sprongus::core::workspace::token::TokenSecret::generate().unwrap();
     sandbox.fed(&["login", &served.url], unknown.expose().as_bytes()).exits(6);
     assert!(!credentials.exists(), "what does not work is not stored");
     let done = sandbox.fed(&["login", &served.url], token.as_bytes()).exits(0);
@@ -123,7 +123,7 @@ fn a_server_that_is_not_there_or_none_of_ours_is_told_so() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let token = sprongus::core::token::TokenSecret::generate().unwrap();
+    let token = sprongus::core::workspace::token::TokenSecret::generate().unwrap();
     let run = |words: &[&str]| {
         let mut command = sandbox.command(words);
         finished(command.env("SPRONGUS_TOKEN", token.expose()).spawn().unwrap())

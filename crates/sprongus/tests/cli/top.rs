@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use sprongus::RunsExt as _;
-use sprongus::core::directory::WorkerInfo;
+use sprongus::core::workspace::directory::WorkerInfo;
 
 use crate::backing::{Backing, sessions};
 use crate::sandbox::{Done, Sandbox, block_on, finished, terminal, worker};

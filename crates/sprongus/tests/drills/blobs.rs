@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use futures_util::{TryStreamExt, stream};
 use sprongus::artifacts::{self, Place};
-use sprongus::core::artifact::Blobs;
-use sprongus::core::ids::RunId;
+use sprongus::core::run::artifact::Blobs;
+use sprongus::core::values::ids::RunId;
 
 use crate::disk::{Disk, or_not_run};
 use crate::tempo::{block_on, chances, form};

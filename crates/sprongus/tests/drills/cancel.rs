@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sprongus::core::ids::RunId;
+use sprongus::core::values::ids::RunId;
 
 use crate::backing::{Backing, on_both};
 use crate::field::Field;
@@ -92,8 +92,9 @@ fn processes_that_ignore_term_are_gone_after_the_grace(backing: Backing) {
         is_canceled_once(&field, &history, run);
         let cleanup = field.journal().find(run, 1, "cleanup").expect("CLEANUP runs under the same epoch").at;
         let event = cleaned(&field, run);
-        let time =
-            |value: &Value| value.as_str().unwrap().parse::<sprongus::core::time::Timestamp>().unwrap();
+        let time = |value: &Value| {
+            value.as_str().unwrap().parse::<sprongus::core::values::time::Timestamp>().unwrap()
+        };
         // Their last process was gone after they were, and before it was told.
         let at = time(&event["at"]);
         assert!(time(&event["payload"]["goneAt"]) <= at, "{event}");

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sprongus::core::json::Json;
-use sprongus::core::names::WorkerId;
 use sprongus::core::run::{ClaimRequest, Due, NewRun};
+use sprongus::core::values::names::WorkerId;
 use sprongus::{Runs, RunsExt};
 use tokio::sync::mpsc;
 
@@ -98,7 +98,7 @@ fn a_crowd_costs_little_and_everyone_is_served() {
 async fn wait_for_work(
     runs: Arc<dyn Runs>,
     name: String,
-    picked: mpsc::UnboundedSender<(sprongus::core::ids::RunId, Instant)>,
+    picked: mpsc::UnboundedSender<(sprongus::core::values::ids::RunId, Instant)>,
 ) {
     let worker: WorkerId = name.parse().unwrap();
     loop {

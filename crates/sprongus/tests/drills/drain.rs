@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use sprongus::core::ids::RunId;
+use sprongus::core::values::ids::RunId;
 
 use crate::backing::{Backing, on_both};
 use crate::field::Field;

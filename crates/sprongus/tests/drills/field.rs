@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
-use sprongus::core::names::WorkspaceId;
 use sprongus::core::run::NewRun;
 use sprongus::core::store::Batch;
+use sprongus::core::values::ids::RunId;
+use sprongus::core::values::names::WorkspaceId;
 use sprongus::{Caller, Runs, RunsService};
 use tempfile::TempDir;
 

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use serde_json::Value;
-use sprongus::core::step::Stream;
+use sprongus::core::run::step::Stream;
 
 use crate::backing::{Backing, Place, on_both};
 use crate::field::Field;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::Value;
-use sprongus::core::ids::RunId;
+use sprongus::core::values::ids::RunId;
 use sprongus::postgres;
 use sprongus_throwaway::{Durability, Server, Settings};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
-use sprongus::core::ids::RunId;
-use sprongus::core::lease::LeaseToken;
+use sprongus::core::run::lease::LeaseToken;
+use sprongus::core::values::ids::RunId;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::backing::Place;

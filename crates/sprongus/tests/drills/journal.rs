@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use sprongus::core::ids::RunId;
+use sprongus::core::values::ids::RunId;
 
 /// What every script of a drill begins with. The clock is read without a process, and a line is one write.
 pub const TELL: &str = r#"

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use sprongus::RunsExt;
 use sprongus::core::ErrorCode;
-use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
-use sprongus::core::lease::LeaseToken;
-use sprongus::core::names::WorkerId;
+use sprongus::core::run::lease::LeaseToken;
 use sprongus::core::run::{Hold, NewRun, Outcome};
+use sprongus::core::values::ids::RunId;
+use sprongus::core::values::names::WorkerId;
 
 use crate::backing::{Backing, on_both};
 use crate::field::Field;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sprongus::core::ids::RunId;
 use sprongus::core::run::ClaimRequest;
+use sprongus::core::values::ids::RunId;
 use sprongus::{Caller, Runs, RunsService};
 
 use crate::backing::{Backing, Place};
@@ -66,7 +66,7 @@ fn forced(place: &Place) -> Place {
 
 fn claim_all(place: &Place) -> Vec<RunId> {
     let runs = RunsService::new(place.open())
-        .for_caller(Caller::new(sprongus::core::names::WorkspaceId::local(), "drill"));
+        .for_caller(Caller::new(sprongus::core::values::names::WorkspaceId::local(), "drill"));
     let claimers = (0..CLAIMERS).map(|number| {
         let runs = Arc::clone(&runs);
         let kinds = match number % 3 {

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
 use sprongus::core::run::NewRun;
+use sprongus::core::values::ids::RunId;
 
 use crate::backing::{Backing, on_both};
 use crate::field::Field;

@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
-use sprongus::core::ids::RunId;
-use sprongus::core::list::Position;
-use sprongus::core::time::{Clock, SystemClock, Timestamp};
+use sprongus::core::run::list::Position;
+use sprongus::core::values::ids::RunId;
+use sprongus::core::values::time::{Clock, SystemClock, Timestamp};
 use tokio_postgres::NoTls;
 
 use crate::backing::Place;

@@ -1,10 +1,10 @@
 //! What a page of a list and an empty poll read, in buffers, as the server itself counts them, in the worst mix: a backlog of another
 //! kind, as many delayed, many running, and a few old successes far behind them.
 
-use sprongus::core::list::ListFilter;
-use sprongus::core::names::WorkspaceId;
 use sprongus::core::run::ClaimRequest;
-use sprongus::core::state::State;
+use sprongus::core::run::list::ListFilter;
+use sprongus::core::run::state::State;
+use sprongus::core::values::names::WorkspaceId;
 use sprongus::postgres::Durability;
 use sprongus::{Caller, Runs, RunsService};
 use sprongus_throwaway::{Server, Settings};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use sprongus::core::ids::RunId;
+use sprongus::core::values::ids::RunId;
 use sprongus::{postgres, sqlite};
 use sprongus_throwaway::{Durability, Server, Settings};
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use sprongus::core::ids::RunId;
+use sprongus::core::values::ids::RunId;
 
 use crate::backing::{Backing, on_both};
 use crate::field::Field;

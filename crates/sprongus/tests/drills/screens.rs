@@ -9,16 +9,16 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sprongus::core::directory::WorkerInfo;
-use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
-use sprongus::core::list::ListFilter;
-use sprongus::core::names::{WorkerId, WorkspaceId};
+use sprongus::core::run::list::ListFilter;
+use sprongus::core::run::state::State;
+use sprongus::core::run::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 use sprongus::core::run::{ClaimRequest, Due, NewRun};
-use sprongus::core::state::State;
-use sprongus::core::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
 use sprongus::core::store::Batch;
-use sprongus::core::time::{Clock, SystemClock};
+use sprongus::core::values::ids::RunId;
+use sprongus::core::values::names::{WorkerId, WorkspaceId};
+use sprongus::core::values::time::{Clock, SystemClock};
+use sprongus::core::workspace::directory::WorkerInfo;
 use sprongus::{Runs, RunsExt};
 use tokio::runtime::Handle;
 

@@ -7,8 +7,8 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use sprongus::core::ids::RunId;
-use sprongus::core::token::TokenSecret;
+use sprongus::core::values::ids::RunId;
+use sprongus::core::workspace::token::TokenSecret;
 use sprongus_http::client::{Options, RunsClient};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use sprongus::Runs;
 use sprongus::core::json::Json;
-use sprongus::core::names::WorkerId;
 use sprongus::core::run::{ClaimRequest, NewRun, Outcome};
 use sprongus::core::store::Batch;
+use sprongus::core::values::names::WorkerId;
 use tokio_postgres::{Client, NoTls};
 
 use crate::backing::{Backing, Place};

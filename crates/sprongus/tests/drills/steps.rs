@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use sprongus::Runs;
 use sprongus::core::json::Json;
-use sprongus::core::names::WorkerId;
+use sprongus::core::run::step::{Phase, StepReport, StepStatus, StepType};
 use sprongus::core::run::{ClaimRequest, Hold, NewRun, Outcome};
-use sprongus::core::step::{Phase, StepReport, StepStatus, StepType};
 use sprongus::core::store::Batch;
+use sprongus::core::values::names::WorkerId;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::backing::{Backing, on_both};

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sprongus::RunsExt;
 use sprongus::core::ErrorCode;
-use sprongus::core::lease::LeaseToken;
+use sprongus::core::run::lease::LeaseToken;
 use sprongus::core::run::{Hold, Outcome};
 
 use crate::backing::{Backing, on_both};

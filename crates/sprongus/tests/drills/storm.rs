@@ -2,7 +2,7 @@
 
 use std::process::Child;
 
-use sprongus::core::ids::RunId;
+use sprongus::core::values::ids::RunId;
 
 use crate::backing::{Backing, on_both};
 use crate::field::Field;

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
-use sprongus::core::lease::LeaseToken;
-use sprongus::core::list::ListFilter;
-use sprongus::core::names::WorkspaceId;
+use sprongus::core::run::lease::LeaseToken;
+use sprongus::core::run::list::ListFilter;
 use sprongus::core::run::{ClaimRequest, Hold, NewRun};
 use sprongus::core::store::Store;
+use sprongus::core::values::ids::RunId;
+use sprongus::core::values::names::WorkspaceId;
 use sprongus::postgres::{self, Postgres};
 use sprongus::{Caller, Runs, RunsExt, RunsService};
 use tokio_postgres::NoTls;

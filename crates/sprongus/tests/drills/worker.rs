@@ -5,7 +5,7 @@ use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use sprongus::core::names::WorkerId;
+use sprongus::core::values::names::WorkerId;
 
 use crate::tempo::eventually;
 

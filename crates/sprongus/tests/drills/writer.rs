@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use sprongus::core::ids::RunId;
 use sprongus::core::json::Json;
-use sprongus::core::names::WorkspaceId;
 use sprongus::core::run::NewRun;
+use sprongus::core::values::ids::RunId;
+use sprongus::core::values::names::WorkspaceId;
 use sprongus::{Caller, RunsExt, RunsService};
 
 use crate::backing::Place;

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sprongus::core::names::WorkspaceId;
+use sprongus::core::values::names::WorkspaceId;
 use sprongus::sqlite::{Options, Sqlite};
 use sprongus::{Caller, Runs, RunsExt as _, RunsService};
 
@@ -57,7 +57,7 @@ async fn count(ctx: RunContext, input: Count) -> Result<Counted, HandlerError> {
 
 use std::time::Duration;
 
-use sprongus::core::ids::RunId;
+use sprongus::core::values::ids::RunId;
 use sprongus::worker::{Shutdown, Worker, WorkerOptions};
 
 type Failure = Box<dyn std::error::Error>;

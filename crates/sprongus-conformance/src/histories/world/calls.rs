@@ -1,21 +1,21 @@
 //! Calls on a store: put, told as text, and learnt from.
 
 use sprongus_core::Result;
-use sprongus_core::artifact::{FileName, NewFile};
-use sprongus_core::command::RunCommand;
-use sprongus_core::ids::RunId;
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::list::ListFilter;
-use sprongus_core::names::{Kind, WorkerId};
-use sprongus_core::retention::Retention;
 use sprongus_core::rules::dispatch::block;
 use sprongus_core::rules::enqueue::Prepared;
 use sprongus_core::rules::{Act, WriteSet};
+use sprongus_core::run::artifact::{FileName, NewFile};
+use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::retention::Retention;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::{LogLine, StepReport};
 use sprongus_core::run::{ClaimRequest, Hold, Run};
-use sprongus_core::state::State;
-use sprongus_core::step::{LogLine, StepReport};
 use sprongus_core::store::{Batch, DrawnReport, Store};
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::{Kind, WorkerId};
+use sprongus_core::values::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

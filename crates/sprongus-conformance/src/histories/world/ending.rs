@@ -1,11 +1,11 @@
 //! The end of a history: everything that was written, and whether it hangs together by itself.
 
 use sprongus_core::Caller;
-use sprongus_core::artifact::FileName;
-use sprongus_core::event::{Event, EventType};
-use sprongus_core::ids::RunId;
-use sprongus_core::state::State;
+use sprongus_core::run::artifact::FileName;
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::state::State;
 use sprongus_core::store::Store;
+use sprongus_core::values::ids::RunId;
 
 use super::{World, callers, telling};
 

@@ -11,10 +11,10 @@ use std::time::Duration;
 use super::*;
 use crate::client::Options;
 use sprongus_core::Runs;
-use sprongus_core::token::TokenSecret;
+use sprongus_core::workspace::token::TokenSecret;
 
 fn hold() -> Hold {
-    let token = sprongus_core::lease::LeaseToken::given("spl_x");
+    let token = sprongus_core::run::lease::LeaseToken::given("spl_x");
     Hold { id: RunId::new(), worker_id: "w".parse().unwrap(), epoch: 1, token }
 }
 

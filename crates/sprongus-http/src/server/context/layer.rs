@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use sprongus_core::Error;
-use sprongus_core::ids::RunId;
+use sprongus_core::values::ids::RunId;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 

@@ -5,7 +5,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use sprongus_core::Result;
 use sprongus_core::run::Answer;
-use sprongus_core::token::Scope;
+use sprongus_core::workspace::token::Scope;
 
 use super::form::Posted;
 use super::html::render;
@@ -120,7 +120,12 @@ pub async fn reject(RunAt(id): RunAt, posted: Posted) -> Shown {
     answer(id, &posted, Answer::Rejected, posted.fields.text("reason")).await
 }
 
-async fn answer(id: sprongus_core::ids::RunId, posted: &Posted, answer: Answer, text: Option<&str>) -> Shown {
+async fn answer(
+    id: sprongus_core::values::ids::RunId,
+    posted: &Posted,
+    answer: Answer,
+    text: Option<&str>,
+) -> Shown {
     posted.require(Scope::Approve)?;
     let step = posted.fields.parsed("stepId")?;
     let comment = text.map(str::to_owned);
@@ -128,6 +133,6 @@ async fn answer(id: sprongus_core::ids::RunId, posted: &Posted, answer: Answer, 
     Ok(to_run(id))
 }
 
-fn to_run(id: sprongus_core::ids::RunId) -> Response {
+fn to_run(id: sprongus_core::values::ids::RunId) -> Response {
     Redirect::to(&format!("/runs/{id}")).into_response()
 }

@@ -5,9 +5,9 @@ use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use sprongus_core::artifact::{ArtifactName, Download};
-use sprongus_core::ids::RunId;
-use sprongus_core::token::Scope;
+use sprongus_core::run::artifact::{ArtifactName, Download};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::workspace::token::Scope;
 use sprongus_core::{Error, Result};
 
 use super::log::as_file;
@@ -62,8 +62,8 @@ pub fn in_path(name: &ArtifactName) -> String {
 #[cfg(test)]
 mod tests {
     use futures_util::stream::iter;
-    use sprongus_core::artifact::Artifact;
-    use sprongus_core::time::Timestamp;
+    use sprongus_core::run::artifact::Artifact;
+    use sprongus_core::values::time::Timestamp;
 
     use super::*;
 

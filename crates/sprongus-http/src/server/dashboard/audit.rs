@@ -1,6 +1,6 @@
 //! `/audit`: what happened in the workspace, newest first, and who did it, whatever the run.
 //!
-//! A look is bounded (`sprongus_core::audit`), so a page that finds nothing may say that it did not come to the beginning.
+//! A look is bounded (`sprongus_core::workspace::audit`), so a page that finds nothing may say that it did not come to the beginning.
 
 use std::iter;
 use std::num::NonZeroU32;
@@ -9,14 +9,14 @@ use askama::Template;
 use axum::http::Uri;
 use form_urlencoded::Serializer;
 use sprongus_core::Result;
-use sprongus_core::audit::{AuditFilter, WALKED};
-use sprongus_core::event::{Event, EventType};
 use sprongus_core::json::Json;
-use sprongus_core::operator::{OperatorEvent, OperatorFilter};
-use sprongus_core::stream::StreamPosition;
-use sprongus_core::text::excerpt;
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::Scope;
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::stream::StreamPosition;
+use sprongus_core::values::text::excerpt;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::audit::{AuditFilter, WALKED};
+use sprongus_core::workspace::operator::{OperatorEvent, OperatorFilter};
+use sprongus_core::workspace::token::Scope;
 
 use super::history::{EVERYTHING, particulars};
 use super::html::{Html, render};

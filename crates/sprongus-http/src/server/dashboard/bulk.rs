@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use futures_util::future::join_all;
-use sprongus_core::ids::RunId;
-use sprongus_core::list::MAX_PAGE;
 use sprongus_core::run::Run;
+use sprongus_core::run::list::MAX_PAGE;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Result, Runs};
 
 use super::answering::{Question, epoch};
@@ -91,7 +91,7 @@ struct Done<'a> {
 /// Asks, or does what was asked about.
 pub async fn act(posted: Posted) -> Shown {
     // Who may not is told so before what is wrong with the form.
-    posted.require(sprongus_core::token::Scope::Write)?;
+    posted.require(sprongus_core::workspace::token::Scope::Write)?;
     let verb = match posted.fields.text("act") {
         Some("cancel") => Verb::Cancel,
         Some("retry") => Verb::Retry,

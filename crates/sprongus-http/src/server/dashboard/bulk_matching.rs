@@ -6,10 +6,10 @@ use std::fmt;
 use axum::http::Uri;
 use form_urlencoded::Serializer;
 use futures_util::future::join_all;
-use sprongus_core::list::{ListFilter, MAX_PAGE};
-use sprongus_core::state::State;
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::Scope;
+use sprongus_core::run::list::{ListFilter, MAX_PAGE};
+use sprongus_core::run::state::State;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::token::Scope;
 use sprongus_core::{Error, ErrorCode, Result, Runs};
 
 use super::answering::Question;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use sprongus_core::rollup::Counts;
-use sprongus_core::time::Timestamp;
+use sprongus_core::figures::rollup::Counts;
+use sprongus_core::values::time::Timestamp;
 
 use super::when::{number, span_ms, tokens};
 

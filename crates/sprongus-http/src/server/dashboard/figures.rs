@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kept::Kept;
-use sprongus_core::directory::Stats;
-use sprongus_core::names::{ProjectId, WorkspaceId};
-use sprongus_core::rollup::{self, Counts};
+use sprongus_core::figures::rollup::{self, Counts};
 use sprongus_core::store::Store;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::names::{ProjectId, WorkspaceId};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::Stats;
 use sprongus_core::{Caller, Result, Runs};
 
 /// How long what happened is good.

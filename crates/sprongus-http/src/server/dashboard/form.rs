@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use sprongus_core::token::Scope;
+use sprongus_core::workspace::token::Scope;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::screen::Failed;

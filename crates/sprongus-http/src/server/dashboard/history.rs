@@ -4,12 +4,12 @@ use std::str::FromStr;
 
 use askama::Template;
 use form_urlencoded::Serializer;
-use sprongus_core::event::{Event, EventType};
-use sprongus_core::follow::MAX_NEWS;
-use sprongus_core::ids::RunId;
 use sprongus_core::run::Run;
-use sprongus_core::text::truncate;
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::follow::MAX_NEWS;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::text::truncate;
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result, Runs};
 
 use super::when::When;

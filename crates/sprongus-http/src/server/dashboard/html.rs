@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use askama::Template;
 use askama::filters::Escaper;
-use sprongus_core::text::printable;
+use sprongus_core::values::text::printable;
 use sprongus_core::{Error, Result};
 
 /// The escaper of every template (`askama.toml`): markup becomes text, and what cannot be seen or turns the direction of writing

@@ -6,10 +6,10 @@ use askama::Template;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect};
 use sprongus_core::Result;
-use sprongus_core::directory::{KindSetting, KindStats, Stats, Worker};
-use sprongus_core::names::Kind;
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::Scope;
+use sprongus_core::values::names::Kind;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::{KindSetting, KindStats, Stats, Worker};
+use sprongus_core::workspace::token::Scope;
 
 use super::form::Posted;
 use super::html::{Html, render};

@@ -15,9 +15,9 @@ use bytes::Bytes;
 use futures_util::stream::{Stream, once, unfold};
 use serde_json::json;
 use sprongus_core::Result;
-use sprongus_core::follow::ReadSoFar;
-use sprongus_core::ids::RunId;
-use sprongus_core::token::Scope;
+use sprongus_core::run::follow::ReadSoFar;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::workspace::token::Scope;
 use tokio::time::Instant;
 
 use super::history::What;

@@ -9,11 +9,11 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::unfold;
-use sprongus_core::follow::MAX_NEWS;
-use sprongus_core::ids::RunId;
-use sprongus_core::step::{NumberedLine, Stream};
-use sprongus_core::text::printable;
-use sprongus_core::token::Scope;
+use sprongus_core::run::follow::MAX_NEWS;
+use sprongus_core::run::step::{NumberedLine, Stream};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::text::printable;
+use sprongus_core::workspace::token::Scope;
 use sprongus_core::{Result, Runs};
 
 use super::html::{Html, render};

@@ -6,8 +6,8 @@ use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use sprongus_core::session::{MAX_LIFE, Session, SessionSecret};
-use sprongus_core::token::TokenSecret;
+use sprongus_core::workspace::session::{MAX_LIFE, Session, SessionSecret};
+use sprongus_core::workspace::token::TokenSecret;
 use sprongus_core::{Error, ErrorCode};
 
 use super::assets;

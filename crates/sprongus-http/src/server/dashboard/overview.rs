@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::http::Uri;
-use sprongus_core::list::ListFilter;
 use sprongus_core::run::Run;
-use sprongus_core::state::State;
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::Scope;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::state::State;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::token::Scope;
 use sprongus_core::{ErrorCode, Result};
 
 use super::charts::Chart;
@@ -133,8 +133,9 @@ async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
     let kinds = rows(&stats, &settings, &workers, now);
     let is_starved = kinds.iter().any(|row| row.is_starved);
     let pair = |half: Option<u64>, most: Option<u64>| Some((span_ms(half?), span_ms(most?)));
-    let sum =
-        |part: fn(&sprongus_core::directory::KindStats) -> u64| number(stats.kinds.values().map(part).sum());
+    let sum = |part: fn(&sprongus_core::workspace::directory::KindStats) -> u64| {
+        number(stats.kinds.values().map(part).sum())
+    };
     let tiles = Tiles {
         due: sum(|kind| kind.due),
         oldest: stats.kinds.values().filter_map(|kind| kind.oldest_due_ms).max().map(span_ms),

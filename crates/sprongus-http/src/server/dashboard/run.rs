@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::http::Uri;
 use sprongus_core::run::Run;
-use sprongus_core::state::State;
-use sprongus_core::step::{NumberedLine, Step};
-use sprongus_core::text::truncate;
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::Scope;
+use sprongus_core::run::state::State;
+use sprongus_core::run::step::{NumberedLine, Step};
+use sprongus_core::values::text::truncate;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::token::Scope;
 use sprongus_core::{Result, Runs};
 
 use super::history::{EventsPart, What};
@@ -283,7 +283,10 @@ fn steps_part(steps: &[Step], what: What, now: Timestamp) -> StepsPart {
     StepsPart { steps: rows.collect(), tokens: pair(sum(|step| step.tokens_in), sum(|step| step.tokens_out)) }
 }
 
-fn artifacts_part(kept: Result<Vec<sprongus_core::artifact::Artifact>>, now: Timestamp) -> ArtifactsPart {
+fn artifacts_part(
+    kept: Result<Vec<sprongus_core::run::artifact::Artifact>>,
+    now: Timestamp,
+) -> ArtifactsPart {
     let is_unread =
         kept.as_ref().inspect_err(|error| tracing::debug!(?error, "artifacts are not available")).is_err();
     let rows = kept.unwrap_or_default().into_iter().map(|artifact| ArtifactRow {

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
-use sprongus_core::token::Scope;
+use sprongus_core::workspace::token::Scope;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::assets;

@@ -12,10 +12,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use form_urlencoded::Serializer;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use sprongus_core::ids::RunId;
-use sprongus_core::session::{Session, SessionSecret};
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::{self, Scope};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::session::{Session, SessionSecret};
+use sprongus_core::workspace::token::{self, Scope};
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::live;

@@ -1,10 +1,10 @@
 //! Where a run stands, in words: what an operator wants to know first.
 
-use sprongus_core::directory::Worker;
 use sprongus_core::run::Run;
-use sprongus_core::state::State;
-use sprongus_core::time::Timestamp;
-use sprongus_core::waiting::Waiting;
+use sprongus_core::run::state::State;
+use sprongus_core::run::waiting::Waiting;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::Worker;
 
 use super::when::When;
 

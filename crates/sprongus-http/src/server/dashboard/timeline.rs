@@ -1,8 +1,8 @@
 //! A run's time as bars: each execution, and the steps within it.
 
-use sprongus_core::event::{Event, EventType};
-use sprongus_core::step::{Step, StepStatus};
-use sprongus_core::time::Timestamp;
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::step::{Step, StepStatus};
+use sprongus_core::values::time::Timestamp;
 
 use super::when::span;
 
@@ -152,8 +152,8 @@ pub fn bars(events: &[Event], steps: &[Step], now: Timestamp) -> Vec<Bar> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use sprongus_core::ids::RunId;
     use sprongus_core::json::Json;
+    use sprongus_core::values::ids::RunId;
 
     use super::*;
 

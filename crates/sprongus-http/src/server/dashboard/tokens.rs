@@ -6,9 +6,9 @@ use askama::Template;
 use axum::extract::Path;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect};
-use sprongus_core::ids::TokenId;
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::{NewToken, Scope, Token};
+use sprongus_core::values::ids::TokenId;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::token::{NewToken, Scope, Token};
 use sprongus_core::{Error, Result};
 
 use super::answering::Question;

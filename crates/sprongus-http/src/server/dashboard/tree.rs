@@ -4,7 +4,7 @@ use askama::Template;
 use serde_json::Value;
 use sprongus_core::Result;
 use sprongus_core::json::Json;
-use sprongus_core::text::truncate;
+use sprongus_core::values::text::truncate;
 
 use super::html::{Html, render};
 use super::when::number;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 
 /// A time, and how long ago it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

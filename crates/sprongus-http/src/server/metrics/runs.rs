@@ -7,7 +7,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
-use sprongus_core::rollup::{BOUNDS_MS, Counts, Span, Took};
+use sprongus_core::figures::rollup::{BOUNDS_MS, Counts, Span, Took};
 use std::collections::BTreeMap;
 
 use super::family;

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sprongus_core::directory::{KindSetting, KindStats, Stats, Worker};
-use sprongus_core::names::{Kind, WorkspaceId};
+use sprongus_core::figures::rollup::Totals;
 use sprongus_core::redact::redact;
-use sprongus_core::rollup::Totals;
+use sprongus_core::values::names::{Kind, WorkspaceId};
+use sprongus_core::workspace::directory::{KindSetting, KindStats, Stats, Worker};
 
 /// How many kinds of a workspace are told apart.
 pub const MOST_KINDS: usize = 100;

@@ -5,7 +5,7 @@ use std::fmt::Result;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use sprongus_core::metric::{Metric, SIZES, Series, Sizes, Value};
+use sprongus_core::figures::metric::{Metric, SIZES, Series, Sizes, Value};
 
 /// Figures as they were told.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use sprongus_core::artifact::{Artifact, ArtifactName, ByteRange, Download};
-use sprongus_core::ids::RunId;
+use sprongus_core::run::artifact::{Artifact, ArtifactName, ByteRange, Download};
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Runs};
 
 use super::read::page_body;

@@ -1,7 +1,7 @@
 //! `GET /v1/audit`.
 
 use axum::http::Uri;
-use sprongus_core::operator::OperatorFilter;
+use sprongus_core::workspace::operator::OperatorFilter;
 
 use super::read::page_body;
 use crate::server::answer::{Answer, json};

@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use serde::Serialize;
+use sprongus_core::Error;
+use sprongus_core::Result;
+use sprongus_core::Runs;
+use sprongus_core::rules;
 use sprongus_core::run::{ClaimRequest, Claimed, Lease, Outcome, Report, Resume, Run};
-use sprongus_core::{Error, Result, Runs, rules};
 use tokio::sync::oneshot;
 
 use crate::server::Shared;

@@ -6,9 +6,9 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
-use sprongus_core::directory::NewAgentTask;
-use sprongus_core::ids::RunId;
-use sprongus_core::names::{AgentTaskId, Kind, WorkerId, WorkspaceId};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::{AgentTaskId, Kind, WorkerId, WorkspaceId};
+use sprongus_core::workspace::directory::NewAgentTask;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::read::page_body;

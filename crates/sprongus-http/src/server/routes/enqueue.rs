@@ -3,9 +3,13 @@
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
+use sprongus_core::Error;
+use sprongus_core::ErrorCode;
+use sprongus_core::Result;
+use sprongus_core::RunsExt;
+use sprongus_core::rules;
 use sprongus_core::run::{Enqueue, Enqueued, NewRun, Run};
 use sprongus_core::store::Batch;
-use sprongus_core::{Error, ErrorCode, Result, RunsExt, rules};
 
 use crate::problem::Problem;
 use crate::server::answer::{Answer, bad_field, batch_refused, enqueued, json_of};

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sprongus_core::RunsExt;
-use sprongus_core::ids::RunId;
 use sprongus_core::json::Json;
 use sprongus_core::run::{Hold, Outcome, Run};
+use sprongus_core::values::ids::RunId;
 
 use crate::problem::Problem;
 use crate::server::answer::{Answer, bad_field, json};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use sprongus_core::ids::RunId;
 use sprongus_core::run::{Beat, Hold};
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, Result};
 
 use crate::problem::Problem;

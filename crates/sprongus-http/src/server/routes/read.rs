@@ -6,11 +6,11 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
-use sprongus_core::event::Event;
-use sprongus_core::follow::{MAX_NEWS, ReadSoFar};
-use sprongus_core::list::Page;
 use sprongus_core::run::Run;
-use sprongus_core::step::NumberedLine;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::follow::{MAX_NEWS, ReadSoFar};
+use sprongus_core::run::list::Page;
+use sprongus_core::run::step::NumberedLine;
 
 use crate::server::answer::{Answer, json};
 use crate::server::auth::Reader;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use sprongus_core::ids::{RunId, StepId};
 use sprongus_core::run::Hold;
+use sprongus_core::values::ids::{RunId, StepId};
 use sprongus_core::{Result, Runs};
 
 use crate::server::Shared;

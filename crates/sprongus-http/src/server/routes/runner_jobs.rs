@@ -6,9 +6,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use sprongus_core::RunsExt;
 use sprongus_core::error::Error;
-use sprongus_core::follow::MAX_NEWS;
-use sprongus_core::list::ListFilter;
 use sprongus_core::run::Run;
+use sprongus_core::run::follow::MAX_NEWS;
+use sprongus_core::run::list::ListFilter;
 
 use super::cancel::Nothing;
 use super::enqueue::key;

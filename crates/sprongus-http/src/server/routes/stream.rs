@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
-use sprongus_core::follow::ReadSoFar;
-use sprongus_core::stream::StreamPosition;
+use sprongus_core::run::follow::ReadSoFar;
+use sprongus_core::run::stream::StreamPosition;
 
 use crate::server::Shared;
 use crate::server::answer::Answer;

@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::Uri;
 use axum::http::request::Parts;
 use sprongus_core::Error;
-use sprongus_core::ids::TokenId;
+use sprongus_core::values::ids::TokenId;
 
 use super::read::page_body;
 use crate::server::Shared;

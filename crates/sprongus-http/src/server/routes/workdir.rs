@@ -4,9 +4,9 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use sprongus_core::artifact::FileName;
 use sprongus_core::error::FieldError;
 use sprongus_core::rules::artifact::missing;
+use sprongus_core::run::artifact::FileName;
 
 use crate::server::answer::Answer;
 use crate::server::auth::Worker;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_core::token::Scope;
+use sprongus_core::workspace::token::Scope;
 
 use super::browser::{Browser, hidden, well_made};
 use super::screens::{seed, shows};

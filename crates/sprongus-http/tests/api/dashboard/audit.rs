@@ -1,7 +1,7 @@
 //! What happened and who did it, as the page of it tells.
 
 use serde_json::{Value, json};
-use sprongus_core::token::Scope;
+use sprongus_core::workspace::token::Scope;
 
 use super::browser::{Browser, well_made};
 use super::screens::{seed, shows};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sprongus_conformance::clock::TurnedClock;
 use sprongus_conformance::model::Model;
-use sprongus_core::token::Scope;
+use sprongus_core::workspace::token::Scope;
 use sprongus_postgres::{Durability, Options, Postgres, migrate};
 use sprongus_throwaway::Database;
 
@@ -242,7 +242,7 @@ fn a_run_is_found_by_its_id_in_both_forms_and_by_its_key() {
         let scene = Scene::new().await;
         let runs = seed(&scene).await;
         let browser = Browser::of(&scene, &scene.all).await;
-        let uuid = runs.queued.parse::<sprongus_core::ids::RunId>().unwrap().to_uuid_text();
+        let uuid = runs.queued.parse::<sprongus_core::values::ids::RunId>().unwrap().to_uuid_text();
         for search in [runs.queued.as_str(), uuid.as_str(), "key-1", "%20key-1%20"] {
             let reply = browser.ask(&format!("/runs?q={search}")).await;
             assert_eq!(

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sprongus_core::Caller;
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::token::{NewToken, Scope, TokenSecret};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::{NewToken, Scope, TokenSecret};
 
 use super::browser::{Browser, hidden, post_form, well_made};
 use crate::raw;

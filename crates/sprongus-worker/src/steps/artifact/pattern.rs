@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
-use sprongus_core::text::excerpt;
+use sprongus_core::values::text::excerpt;
 
 use crate::template::Piece;
 

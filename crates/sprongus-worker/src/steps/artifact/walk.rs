@@ -11,8 +11,8 @@ use std::path::{Component, Path};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
-use sprongus_core::artifact::{ArtifactName, MAX_ARTIFACTS};
-use sprongus_core::text::excerpt;
+use sprongus_core::run::artifact::{ArtifactName, MAX_ARTIFACTS};
+use sprongus_core::values::text::excerpt;
 
 use super::pattern::Pattern;
 

@@ -7,11 +7,11 @@
 use std::collections::VecDeque;
 
 use sprongus_core::error::{Error, ErrorCode};
-use sprongus_core::ids::RunId;
-use sprongus_core::names::ProjectId;
-use sprongus_core::request;
 use sprongus_core::run::NewRun;
+use sprongus_core::run::request;
 use sprongus_core::runs::RunsExt as _;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::ProjectId;
 
 use crate::execution::recorder::repeated;
 use crate::execution::transient::is_fault_of_content;

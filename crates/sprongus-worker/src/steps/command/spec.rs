@@ -101,6 +101,6 @@ pub(crate) fn check_arguments(
     let what = if at == 0 { "the program".to_owned() } else { format!("argument {at}") };
     Err(format!(
         "{what} ({}) would contain a secret, and every user of the machine can see arguments: pass it in a variable, env = {{ NAME = \"{{{{ … }}}}\" }}, or allow it with secret_arguments = true in the kind",
-        sprongus_core::text::excerpt(template, 80)
+        sprongus_core::values::text::excerpt(template, 80)
     ))
 }

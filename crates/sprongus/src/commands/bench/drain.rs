@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use sprongus_core::lease::LeaseToken;
-use sprongus_core::names::WorkerId;
+use sprongus_core::run::lease::LeaseToken;
 use sprongus_core::run::{ClaimRequest, Outcome};
 use sprongus_core::store::DrawnReport;
+use sprongus_core::values::names::WorkerId;
 use sprongus_core::{Error, Result};
 use sprongus_worker::{RunContext, Shutdown, Worker, WorkerOptions};
 

@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sprongus_core::list::ListFilter;
-use sprongus_core::names::WorkerId;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::state::State;
 use sprongus_core::run::{ClaimRequest, NewRun};
-use sprongus_core::state::State;
+use sprongus_core::values::names::WorkerId;
 use sprongus_core::{Result, RunsExt};
 
 use super::drain::{by_loop, by_worker};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sprongus_core::token::{NewToken, Scope};
+use sprongus_core::workspace::token::{NewToken, Scope};
 use sprongus_core::{Error, Result};
 use sprongus_http::server::{Options, Server, serve};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};

@@ -8,9 +8,9 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use sprongus_core::follow::ReadSoFar;
 use sprongus_core::run::NewRun;
-use sprongus_core::state::State;
+use sprongus_core::run::follow::ReadSoFar;
+use sprongus_core::run::state::State;
 use sprongus_core::{Error, Result, RunsExt};
 use sprongus_worker::{RunContext, Shutdown, Worker, WorkerOptions};
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sprongus_core::event::{Event, EventType};
-use sprongus_core::ids::RunId;
 use sprongus_core::run::NewRun;
-use sprongus_core::text::{excerpt, printable};
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::text::{excerpt, printable};
 
 use super::folder::DemoFolder;
 use crate::render::age::length;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
-use sprongus_core::event::{Event, EventType};
-use sprongus_core::follow::{MAX_NEWS, ReadSoFar};
-use sprongus_core::ids::RunId;
 use sprongus_core::json::Json;
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::follow::{MAX_NEWS, ReadSoFar};
+use sprongus_core::run::state::State;
 use sprongus_core::run::{Enqueue, Enqueued, NewRun, Run};
-use sprongus_core::state::State;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, Result, Runs, RunsExt};
 use sprongus_worker::declaration::{Declaration, FILE_NAME};
 use storyboard::Spreadsheet;

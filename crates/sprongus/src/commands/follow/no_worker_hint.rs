@@ -1,8 +1,8 @@
 //! Whether anybody will claim a run; said on the side, because a run that nobody serves waits without a word.
 
 use sprongus_core::run::Run;
-use sprongus_core::state::State;
-use sprongus_core::text::printable;
+use sprongus_core::run::state::State;
+use sprongus_core::values::text::printable;
 use sprongus_core::{Result, Runs};
 use sprongus_worker::declaration::Declaration;
 

@@ -1,7 +1,7 @@
 //! Answering a gate; what `approve` and `reject` share.
 
-use sprongus_core::ids::StepId;
 use sprongus_core::run::Answer;
+use sprongus_core::values::ids::StepId;
 
 use crate::app::App;
 use crate::commands::runs::select::run_ref::RunRef;

@@ -1,9 +1,9 @@
 //! `agent-tasks`: what runs are made for.
 
-use sprongus_core::directory::NewAgentTask;
-use sprongus_core::list::Page;
-use sprongus_core::names::{AgentTaskId, ProjectId};
-use sprongus_core::text::excerpt;
+use sprongus_core::run::list::Page;
+use sprongus_core::values::names::{AgentTaskId, ProjectId};
+use sprongus_core::values::text::excerpt;
+use sprongus_core::workspace::directory::NewAgentTask;
 
 use crate::app::App;
 use crate::connect::Access;

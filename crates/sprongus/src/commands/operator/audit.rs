@@ -1,8 +1,8 @@
 //! `audit`: what operators did.
 
-use sprongus_core::operator::{OperatorEvent, OperatorEventType, OperatorFilter};
-use sprongus_core::text::excerpt;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::text::excerpt;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::operator::{OperatorEvent, OperatorEventType, OperatorFilter};
 
 use crate::app::App;
 use crate::cli::times;

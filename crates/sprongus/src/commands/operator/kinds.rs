@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sprongus_core::directory::{KindSetting, KindStats};
-use sprongus_core::list::Page;
-use sprongus_core::names::Kind;
-use sprongus_core::text::excerpt;
+use sprongus_core::run::list::Page;
+use sprongus_core::values::names::Kind;
+use sprongus_core::values::text::excerpt;
+use sprongus_core::workspace::directory::{KindSetting, KindStats};
 
 use crate::app::App;
 use crate::connect::Access;

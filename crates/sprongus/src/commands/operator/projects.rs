@@ -1,7 +1,7 @@
 //! `projects`: the groups of runs.
 
-use sprongus_core::list::Page;
-use sprongus_core::names::ProjectId;
+use sprongus_core::run::list::Page;
+use sprongus_core::values::names::ProjectId;
 
 use crate::app::App;
 use crate::connect::Access;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use sprongus_core::ids::TokenId;
-use sprongus_core::list::Page;
-use sprongus_core::names::ProjectId;
-use sprongus_core::text::excerpt;
-use sprongus_core::time::Timestamp;
-use sprongus_core::token::{NewToken, Scope, Token};
+use sprongus_core::run::list::Page;
+use sprongus_core::values::ids::TokenId;
+use sprongus_core::values::names::ProjectId;
+use sprongus_core::values::text::excerpt;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::token::{NewToken, Scope, Token};
 use sprongus_core::{Error, Result};
 
 use crate::app::App;

@@ -1,9 +1,9 @@
 //! `workers`: those that are alive.
 
-use sprongus_core::directory::Worker;
-use sprongus_core::list::Page;
-use sprongus_core::names::WorkerId;
-use sprongus_core::text::excerpt;
+use sprongus_core::run::list::Page;
+use sprongus_core::values::names::WorkerId;
+use sprongus_core::values::text::excerpt;
+use sprongus_core::workspace::directory::Worker;
 
 use crate::app::App;
 use crate::connect::Access;

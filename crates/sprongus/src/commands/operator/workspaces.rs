@@ -1,8 +1,8 @@
 //! `workspaces`: the tenants of one database.
 
 use sprongus_core::Error;
-use sprongus_core::list::Page;
-use sprongus_core::names::WorkspaceId;
+use sprongus_core::run::list::Page;
+use sprongus_core::values::names::WorkspaceId;
 
 use crate::app::App;
 use crate::commands::confirm;

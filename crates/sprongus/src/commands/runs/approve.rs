@@ -1,7 +1,7 @@
 //! `runs approve`: lets a run pass the gate it waits at.
 
-use sprongus_core::ids::StepId;
 use sprongus_core::run::Answer;
+use sprongus_core::values::ids::StepId;
 
 use crate::app::App;
 use crate::commands::gates::answer;

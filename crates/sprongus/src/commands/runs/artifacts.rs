@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use sprongus_core::Runs;
-use sprongus_core::artifact::Artifact;
-use sprongus_core::list::Page;
-use sprongus_core::text::printable;
+use sprongus_core::run::artifact::Artifact;
+use sprongus_core::run::list::Page;
+use sprongus_core::values::text::printable;
 
 use crate::app::App;
 use crate::commands::runs::select::run_ref::RunRef;

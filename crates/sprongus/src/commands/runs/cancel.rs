@@ -1,6 +1,6 @@
 //! `runs cancel`: calls runs off.
 
-use sprongus_core::state::State;
+use sprongus_core::run::state::State;
 
 use super::select::chosen::{self, ChosenArgs, Report, Verb};
 use crate::app::App;

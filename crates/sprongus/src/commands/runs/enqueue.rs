@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sprongus_core::run::{Due, Enqueue, Enqueued, NewRun, Run};
 use sprongus_core::store::Batch;
-use sprongus_core::time::Timestamp;
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result, Runs, RunsExt};
 use sprongus_worker::declaration::Declaration;
 

@@ -1,6 +1,6 @@
 //! `runs events`: a run's history from the beginning.
 
-use sprongus_core::follow::MAX_NEWS;
+use sprongus_core::run::follow::MAX_NEWS;
 
 use crate::app::App;
 use crate::commands::runs::select::run_ref::RunRef;

@@ -1,6 +1,6 @@
 //! `runs list`: a page of runs, newest first.
 
-use sprongus_core::list::ListFilter;
+use sprongus_core::run::list::ListFilter;
 
 use super::select::filter::FilterArgs;
 use crate::app::App;

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use sprongus_core::Runs;
-use sprongus_core::follow::{MAX_NEWS, ReadSoFar};
-use sprongus_core::ids::RunId;
-use sprongus_core::step::NumberedLine;
+use sprongus_core::run::follow::{MAX_NEWS, ReadSoFar};
+use sprongus_core::run::step::NumberedLine;
+use sprongus_core::values::ids::RunId;
 
 use crate::app::App;
 use crate::cli::times;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 
 use sprongus_core::ErrorCode;
-use sprongus_core::retention::PruneMode;
-use sprongus_core::state::State;
+use sprongus_core::run::retention::PruneMode;
+use sprongus_core::run::state::State;
 
 use crate::app::App;
 use crate::commands::confirm;

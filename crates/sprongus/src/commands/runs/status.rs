@@ -1,9 +1,9 @@
 //! `runs status`: a run as it stands.
 
-use sprongus_core::event::EventType;
-use sprongus_core::follow::MAX_NEWS;
 use sprongus_core::run::Run;
-use sprongus_core::state::State;
+use sprongus_core::run::event::EventType;
+use sprongus_core::run::follow::MAX_NEWS;
+use sprongus_core::run::state::State;
 use sprongus_core::{Result, Runs};
 
 use crate::app::App;

@@ -1,6 +1,6 @@
 //! `runs steps`: a run's steps, by attempt and order.
 
-use sprongus_core::list::Page;
+use sprongus_core::run::list::Page;
 
 use crate::app::App;
 use crate::commands::runs::select::run_ref::RunRef;

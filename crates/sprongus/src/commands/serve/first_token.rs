@@ -7,8 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::token::{NewToken, Scope, TokenSecret};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::workspace::token::{NewToken, Scope, TokenSecret};
 use sprongus_core::{Caller, Result, RunsService};
 
 use crate::app::App;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sprongus_artifacts::Place;
-use sprongus_core::time::{Clock, SystemClock, Timestamp};
+use sprongus_core::values::time::{Clock, SystemClock, Timestamp};
 use sprongus_core::{Error, Result};
 
 use crate::app::App;

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Read};
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-use sprongus_core::token::TokenSecret;
+use sprongus_core::workspace::token::TokenSecret;
 use sprongus_core::{Error, Result};
 use sprongus_http::client::{Options, RunsClient};
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use clap_mangen::Man;
-use sprongus_core::text::excerpt;
+use sprongus_core::values::text::excerpt;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use crate::app::App;

@@ -43,8 +43,10 @@ pub async fn run(args: &Args, app: &App) -> Outcome {
         app.screen.note("the schema is up to date");
     }
     if let Some(role) = role.filter(|_| !args.dry_run) {
-        app.screen
-            .note(&format!("{} has the permissions a server needs", sprongus_core::text::printable(role)));
+        app.screen.note(&format!(
+            "{} has the permissions a server needs",
+            sprongus_core::values::text::printable(role)
+        ));
     }
     for migration in &migrations {
         let title = format!("{:04} {}", migration.number, migration.name);

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use sprongus_core::Error;
 use sprongus_core::redact::redact;
-use sprongus_core::text::printable;
+use sprongus_core::values::text::printable;
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

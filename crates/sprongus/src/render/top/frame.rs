@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use sprongus_core::directory::{Stats, Worker};
-use sprongus_core::ids::RunId;
-use sprongus_core::names::{Kind, ProjectId, WorkerId};
 use sprongus_core::run::Run;
-use sprongus_core::time::{Clock, SystemClock, Timestamp};
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::{Kind, ProjectId, WorkerId};
+use sprongus_core::values::time::{Clock, SystemClock, Timestamp};
+use sprongus_core::workspace::directory::{Stats, Worker};
 use sprongus_core::{Result, Runs};
 
 use crate::running::running;

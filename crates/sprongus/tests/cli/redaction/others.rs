@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
-use sprongus::core::lease::PREFIX as LEASE_TOKEN;
+use sprongus::core::run::lease::PREFIX as LEASE_TOKEN;
 
 use super::Out;
 use super::planted::{PHONE, PRIVATE, secrets};

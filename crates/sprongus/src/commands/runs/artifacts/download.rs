@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 
 use futures_util::StreamExt as _;
 use sha2::{Digest, Sha256};
-use sprongus_core::artifact::Artifact;
+use sprongus_core::run::artifact::Artifact;
 use sprongus_core::{Error, ErrorCode, Result, Runs};
 
 use super::folder::{Folder, Slot};

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
-use sprongus_core::artifact::ArtifactName;
-use sprongus_core::ids::RunId;
+use sprongus_core::run::artifact::ArtifactName;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Result};
 
 /// What folders are made with, less what the user's own umask takes away; likewise files.

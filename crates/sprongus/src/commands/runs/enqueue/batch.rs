@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
 use sprongus_core::json::MAX_INPUT_BYTES;
-use sprongus_core::request;
 use sprongus_core::rules::enqueue::prepare;
 use sprongus_core::run::NewRun;
-use sprongus_core::text::excerpt;
+use sprongus_core::run::request;
+use sprongus_core::values::text::excerpt;
 use sprongus_core::{Error, ErrorCode, Result};
 use sprongus_worker::declaration::Declaration;
 

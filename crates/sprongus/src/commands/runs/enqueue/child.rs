@@ -4,10 +4,13 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
-use sprongus_core::ids::RunId;
+use sprongus_core::Error;
+use sprongus_core::ErrorCode;
+use sprongus_core::Result;
 use sprongus_core::rules::enqueue::prepare;
 use sprongus_core::run::NewRun;
-use sprongus_core::{Error, ErrorCode, Result, request};
+use sprongus_core::run::request;
+use sprongus_core::values::ids::RunId;
 use sprongus_worker::LARGEST_OUTPUT_FILE;
 
 use crate::app::App;

@@ -1,8 +1,8 @@
 //! Which runs `cancel` and `retry` are about: those named, or those a filter finds; and whether that is meant.
 
-use sprongus_core::list::{ListFilter, MAX_PAGE};
 use sprongus_core::run::Run;
-use sprongus_core::state::State;
+use sprongus_core::run::list::{ListFilter, MAX_PAGE};
+use sprongus_core::run::state::State;
 use sprongus_core::{Error, ErrorCode, Result, Runs};
 
 use super::filter::FilterArgs;

@@ -1,10 +1,10 @@
 //! The filters of `list`, which `cancel` and `retry` take too.
 
-use sprongus_core::list::ListFilter;
-use sprongus_core::names::{AgentTaskId, Kind, ProjectId};
-use sprongus_core::state::State;
-use sprongus_core::time::Timestamp;
-use sprongus_core::waiting::Reason;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::state::State;
+use sprongus_core::run::waiting::Reason;
+use sprongus_core::values::names::{AgentTaskId, Kind, ProjectId};
+use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 
 use crate::cli::times;
@@ -69,7 +69,7 @@ pub fn tag(text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         Some(_) | None => {
-            let shown = sprongus_core::text::excerpt(text, 64);
+            let shown = sprongus_core::values::text::excerpt(text, 64);
             Err(Error::validation(format!("not a tag: {shown}")).with_hint("use NAME=VALUE"))
         }
     }

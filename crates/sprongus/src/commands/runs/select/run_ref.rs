@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use sprongus_core::id_part::IdPart;
-use sprongus_core::ids::RunId;
-use sprongus_core::list::ListFilter;
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::values::id_part::IdPart;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, Result, Runs};
 
 use crate::app::App;

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path};
 
 use sha2::{Digest, Sha256};
-use sprongus_core::artifact::KeptBytes;
+use sprongus_core::run::artifact::KeptBytes;
 use sprongus_core::{Error, Result};
 
 use super::draft::failed;

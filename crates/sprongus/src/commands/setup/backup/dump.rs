@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use sprongus_core::text::excerpt;
+use sprongus_core::values::text::excerpt;
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::process::Command;
 

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use sprongus_core::list::ListFilter;
-use sprongus_core::time::{Clock, SystemClock, Timestamp};
+use sprongus_core::run::list::ListFilter;
+use sprongus_core::values::time::{Clock, SystemClock, Timestamp};
 use sprongus_core::{Result, Runs, RunsService};
 
 use super::finding::{Finding, Findings};

@@ -1,7 +1,7 @@
 //! The database: whether it can be opened, what it promises, and what it finds amiss itself.
 
 use sprongus_core::Error;
-use sprongus_core::text::excerpt;
+use sprongus_core::values::text::excerpt;
 use sprongus_http::client::RunsClient;
 
 use super::finding::{Finding, Findings};

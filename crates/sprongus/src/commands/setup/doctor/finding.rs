@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use sprongus_core::Error;
-use sprongus_core::text::printable;
+use sprongus_core::values::text::printable;
 
 use crate::render::style::{BAD, DIM, GOOD, paint};
 

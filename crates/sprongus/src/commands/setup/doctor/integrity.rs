@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 use sprongus_artifacts::Place;
-use sprongus_core::artifact::{Blobs, KeptBytes};
+use sprongus_core::run::artifact::{Blobs, KeptBytes};
 use sprongus_core::store::Fault;
 use sprongus_core::{Error, ErrorCode, Result};
 

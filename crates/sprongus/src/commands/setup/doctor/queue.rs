@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sprongus_core::directory::{KindSetting, KindStats, Worker};
-use sprongus_core::names::Kind;
 use sprongus_core::run::Run;
-use sprongus_core::text::excerpt;
-use sprongus_core::time::{Clock, SystemClock, Timestamp};
+use sprongus_core::values::names::Kind;
+use sprongus_core::values::text::excerpt;
+use sprongus_core::values::time::{Clock, SystemClock, Timestamp};
+use sprongus_core::workspace::directory::{KindSetting, KindStats, Worker};
 use sprongus_core::{Error, Runs};
 
 use super::finding::{Finding, Findings};

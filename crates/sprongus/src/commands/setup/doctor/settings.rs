@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sprongus_core::artifact::MAX_ARTIFACT_BYTES;
-use sprongus_core::names::WorkspaceId;
-use sprongus_core::retention::Retention;
-use sprongus_core::text::excerpt;
+use sprongus_core::run::artifact::MAX_ARTIFACT_BYTES;
+use sprongus_core::run::retention::Retention;
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::text::excerpt;
 use sprongus_http::server::RateLimit;
 use sprongus_worker::declaration::{Declaration, RateLimitDeclaration};
 

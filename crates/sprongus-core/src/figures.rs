@@ -1,0 +1,5 @@
+//! Figures of a workspace: totals, the recent past, metrics.
+
+pub mod metric;
+pub mod recent;
+pub mod rollup;
