@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod backlog;
+pub mod calendar;
 pub mod error;
 pub mod figures;
 pub mod json;
