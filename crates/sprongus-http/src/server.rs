@@ -1,32 +1,24 @@
 //! A service's runs behind HTTP. The API is translation only: parse, ask [`sprongus_core::Runs`], print.
 //!
-//! `router.rs` has every route of the API on one page; `routes.rs` has a file for each subject. `auth.rs` says who asks, `body.rs` and `query.rs`
-//! read what is asked, `answer.rs` prints what is answered and how a refusal looks. [`accept`] is what stands before all of it:
-//! connections, their number and their patience. `dashboard.rs` is the same for people.
+//! `accept.rs` takes connections in, with limits on their number and their patience. `router.rs` has every route of the API on one page;
+//! `routes/` has a file for each subject. `access/` says who may ask for what and how much, `request/` reads what is asked, `response.rs`
+//! prints what is answered and how an error looks; `streaming/` is for those who follow, `claim_queue.rs` for those who wait for work.
+//! `dashboard.rs` is the same for people.
 //!
 //! Left to others: TLS (put a proxy in front), and what a rate is counted for beyond this process.
 
-pub mod accept;
-mod answer;
-mod auth;
-mod body;
+mod accept;
+mod access;
+mod claim_queue;
 mod context;
 mod dashboard;
-mod feed;
-mod hosts;
 mod metrics;
 pub mod openapi;
-mod part;
-mod path;
-mod places;
-mod query;
-pub mod rate;
+mod request;
+mod response;
 mod router;
 mod routes;
-mod sse;
-mod stall;
-mod turnstile;
-mod upload;
+mod streaming;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,16 +30,16 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 pub use accept::serve;
-pub use hosts::PublicUrl;
-pub use rate::RateLimit;
+pub use access::hosts::PublicUrl;
+pub use access::rate::RateLimit;
 
-use auth::Tokens;
-use feed::Feed;
-use hosts::Hosts;
+use access::auth::Tokens;
+use access::hosts::Hosts;
+use access::rate::Rates;
+use access::waiting_limit::WaitingLimit;
+use claim_queue::ClaimQueues;
 use metrics::Metrics;
-use places::Places;
-use rate::Rates;
-use turnstile::Turnstiles;
+use streaming::feed::Feed;
 
 /// How a server behaves.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,8 +51,8 @@ pub struct Options {
     /// How long a client may take to send a request's head, and again its body; a body that is kept as a file may take as long as it
     /// wants, but no pause in it may be longer.
     pub patience: Duration,
-    /// How long one answer may keep a client waiting that does not read it.
-    pub stall: Duration,
+    /// How long a write may wait for a client that does not read; then its connection is closed.
+    pub write_timeout: Duration,
     /// How long requests under way may take after the server was told to stop.
     pub grace: Duration,
     /// The URL by which clients reach it through a proxy. A server on loopback answers to this host too.
@@ -73,7 +65,7 @@ impl Default for Options {
             rate_limit: Some(RateLimit::default()),
             connections: 4_096,
             patience: Duration::from_secs(30),
-            stall: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(10),
             public_url: None,
         }
@@ -86,12 +78,12 @@ pub(crate) struct Shared {
     options: Options,
     tokens: Tokens,
     rates: Rates,
-    turnstiles: Turnstiles,
-    /// Places of those who wait or follow.
-    places: Arc<Places>,
+    claim_queues: ClaimQueues,
+    /// Requests that wait for work or news, or follow a stream.
+    waiting_limit: Arc<WaitingLimit>,
     feed: Arc<Feed>,
     metrics: Metrics,
-    dashboard: dashboard::State,
+    dashboard: dashboard::DashboardState,
     stopping: watch::Receiver<bool>,
 }
 
@@ -109,11 +101,11 @@ impl Server {
         let shared = Shared {
             tokens: Tokens::new(Arc::clone(service.store())),
             rates: Rates::new(options.rate_limit),
-            turnstiles: Turnstiles::default(),
-            places: Places::new(options.connections, (options.connections / 4).max(1)),
+            claim_queues: ClaimQueues::default(),
+            waiting_limit: WaitingLimit::new(options.connections, (options.connections / 4).max(1)),
             feed: Feed::new(Arc::clone(service.store())),
             metrics: Metrics::default(),
-            dashboard: dashboard::State::new(Arc::clone(service.store())),
+            dashboard: dashboard::DashboardState::new(Arc::clone(service.store())),
             service,
             options,
             stopping,
@@ -128,9 +120,9 @@ impl Server {
         self
     }
 
-    /// Has `/metrics` tell what else in the process is worth watching; `source` is asked at each scrape, and must not wait.
+    /// Adds further metrics of this process to `/metrics`; `source` is called at each scrape, and must not block.
     #[must_use]
-    pub fn telling(self, source: impl Fn() -> Vec<Metric> + Send + Sync + 'static) -> Self {
+    pub fn with_metrics(self, source: impl Fn() -> Vec<Metric> + Send + Sync + 'static) -> Self {
         self.shared.metrics.add(Box::new(source));
         self
     }

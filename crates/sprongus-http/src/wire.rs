@@ -3,21 +3,17 @@
 //! A server prints the core's own nouns, which know their JSON; the types here that mirror one (`RunBody` for `Run`) read it back on
 //! the other side, and describe it in the OpenAPI document. Requests refuse fields that nobody knows.
 
-pub mod artifact;
 pub mod directory;
 pub mod enqueue;
 pub mod gate;
 pub mod health;
-pub mod history;
 pub mod operator;
 pub mod record;
 pub mod report;
 pub mod retention;
 pub mod run;
 pub mod runner_job;
-pub mod step;
 pub mod token;
-pub mod waiting;
 #[cfg(feature = "server")]
 pub mod words;
 

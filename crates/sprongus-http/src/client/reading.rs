@@ -14,9 +14,9 @@ use sprongus_core::values::ids::RunId;
 
 use super::RunsClient;
 use super::ask::Ask;
-use crate::wire::history::{EventBody, LineBody, NewsBody};
 use crate::wire::run::RunBody;
-use crate::wire::waiting::OpenGateBody;
+use crate::wire::run::history::{EventBody, LineBody, NewsBody};
+use crate::wire::run::waiting::OpenGateBody;
 use crate::wire::{List, millis};
 
 /// How long one call waits for news: shorter than proxies have patience.

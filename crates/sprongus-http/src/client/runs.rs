@@ -27,7 +27,6 @@ use sprongus_core::{ErrorCode, Result, Runs};
 use super::address::segment;
 use super::ask::Ask;
 use super::{RunsClient, enqueue, reading, transfer, work};
-use crate::wire::artifact::ArtifactBody;
 use crate::wire::directory::{
     AgentTaskBody, KindBody, KindNameBody, NewAgentTaskBody, NewProjectBody, ProjectBody, StatsBody,
     WorkerAnswerBody, WorkerBody, WorkerWordBody,
@@ -35,8 +34,9 @@ use crate::wire::directory::{
 use crate::wire::gate::{ApproveBody, RejectBody, RetryBody};
 use crate::wire::report::{ApprovalBody, ClaimBody, CleanedBody, ProgressBody, WaitBody};
 use crate::wire::retention::{PruneBody, PrunedBody};
+use crate::wire::run::artifact::ArtifactBody;
+use crate::wire::run::step::StepBody;
 use crate::wire::run::{ClaimedBody, RunBody};
-use crate::wire::step::StepBody;
 use crate::wire::{Answers, List, millis};
 
 /// How long retention may take: it goes on until nothing is left to take.

@@ -20,13 +20,12 @@ use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::time::{Instant, sleep_until};
 
-use super::RunsClient;
 use super::address::IN_A_PATH;
 use super::ask::{Ask, Reply};
-use super::failure;
 use super::limits::TRANSFER_IDLE;
+use super::{RunsClient, failure};
 use crate::pause::Pause;
-use crate::wire::artifact::ArtifactBody;
+use crate::wire::run::artifact::ArtifactBody;
 use crate::wire::{CREATED_AT_HEADER, LEASE_TOKEN_HEADER, WORKDIR_POINTER};
 
 /// What needs no escape in a path of several segments.

@@ -1,5 +1,7 @@
 //! Connections: taking them in, how many, and how they end. What is asked over one is for the router.
 
+mod write_timeout;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +17,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
-use super::hosts::Hosts;
-use super::stall::Stalling;
-use super::{Server, Shared, path, router};
+use super::access::hosts::Hosts;
+use super::request::path;
+use super::{Server, Shared, router};
+use write_timeout::WriteTimeout;
 
 /// The most bytes of a request's head: over it the answer is 431.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -36,7 +39,7 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
 /// # Errors
 /// What the system says when it cannot listen any more.
 pub async fn serve(server: Server, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let Server { shared, stop: tell, metrics } = server;
+    let Server { shared, stop: stop_waiting, metrics } = server;
     let public = shared.options.public_url.clone();
     let hosts = Hosts::of(listener.local_addr()?, public.as_ref());
     let app = router::router(Arc::clone(&shared), hosts);
@@ -48,7 +51,7 @@ pub async fn serve(server: Server, listener: TcpListener, stop: impl Future<Outp
     };
     let stopped = async {
         stop.await;
-        tell.send_replace(true);
+        stop_waiting.send_replace(true);
         Ok(())
     };
     tokio::try_join!(main, beside, stopped).map(|_| ())
@@ -63,16 +66,16 @@ async fn take_in(shared: &Arc<Shared>, app: Router, listener: TcpListener, most:
         .header_read_timeout(options.patience)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES);
-    let places = Arc::new(Semaphore::new(most));
+    let permits = Arc::new(Semaphore::new(most));
     let graceful = GracefulShutdown::new();
     let mut stopping: watch::Receiver<bool> = shared.stopping.clone();
     loop {
         let taken = async {
-            // A place first: who is not taken in waits in the system's own row.
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
+            // The permit first: connections beyond the limit wait in the system's own queue.
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (permit, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
+        let (permit, accepted) = tokio::select! {
             _ = stopping.wait_for(|is_stopping| *is_stopping) => break,
             taken = taken => taken,
         };
@@ -89,7 +92,7 @@ async fn take_in(shared: &Arc<Shared>, app: Router, listener: TcpListener, most:
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection stays slow");
         }
-        let io = TokioIo::new(Stalling::new(stream, options.stall));
+        let io = TokioIo::new(WriteTimeout::new(stream, options.write_timeout));
         let service =
             app.clone().map_request(|request: Request<Incoming>| request.map(axum::body::Body::new));
         let connection = graceful.watch(http.serve_connection(io, TowerToHyperService::new(service)));
@@ -99,7 +102,7 @@ async fn take_in(shared: &Arc<Shared>, app: Router, listener: TcpListener, most:
             if let Err(error) = connection.await {
                 tracing::debug!(?error, "a connection ended");
             }
-            drop(place);
+            drop(permit);
         });
     }
     drop(listener);

@@ -4,7 +4,7 @@ pub mod layer;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::rate::Left;
+use super::access::rate::Left;
 
 tokio::task_local! {
     static CONTEXT: Arc<Context>;

@@ -1,40 +1,23 @@
 //! The dashboard: what happens, for people, at `/`. Pages are made here and readable without a script; one small script keeps them
 //! fresh, by fragments that come over server-sent events.
 //!
-//! `session.rs` says who looks, `form.rs` who may change something, `html.rs` how anything gets onto a page. A screen is a file:
-//! `overview.rs`, `runs.rs`, `run.rs`, `kinds.rs`, `workers.rs`, `audit.rs`, `tokens.rs`; its templates have its name. `live.rs` renders the same
-//! fragments again when something has happened, `figures.rs` reads once for all who look.
+//! From the top down: `screens/` has a file for each screen, whose templates have its name, and `screens/live.rs`, which renders their
+//! fragments again when something has happened; `layout.rs` is what stands around a screen; `session.rs` and below it who looks and what
+//! their forms may change; `page.rs` and `fragment.rs` pages and their parts as responses; `parts/` what they are made of, `parts/html.rs`
+//! how anything gets onto a page. `figures.rs` reads once for all who look. Nothing knows what stands above it.
 //!
 //! Everything is asked of [`sprongus_core::Runs`] and [`sprongus_core::Admin`] on behalf of the token that somebody signed in with, so
 //! that its scopes, workspace and projects hold here as they do for the API. Figures over time alone come from the store.
 
-mod answering;
-mod artifacts;
 mod assets;
-mod audit;
-mod bulk;
-mod bulk_matching;
-mod charts;
 mod figures;
-mod form;
+mod fragment;
 mod headers;
-mod history;
-mod html;
-mod kinds;
-mod live;
-mod log;
-mod login;
-mod overview;
-mod run;
-mod runs;
-mod screen;
+mod layout;
+mod page;
+mod parts;
+mod screens;
 mod session;
-mod standing;
-mod timeline;
-mod tokens;
-mod tree;
-mod when;
-mod workers;
 
 use std::sync::Arc;
 
@@ -46,9 +29,12 @@ use sprongus_core::Error;
 use sprongus_core::store::Store;
 
 use super::Shared;
-use super::places::Places;
+use super::access::waiting_limit::WaitingLimit;
 use figures::Figures;
-use screen::Failed;
+use page::ErrorPage;
+use screens::run::{actions, artifacts, log};
+use screens::runs::bulk;
+use screens::{asset, audit, kinds, live, login, overview, run, runs, tokens, workers};
 
 /// Pages that are kept fresh at once; more are told to come back later, and are readable all the same.
 const VIEWERS: usize = 256;
@@ -57,21 +43,21 @@ const VIEWERS: usize = 256;
 const VIEWERS_OF_ONE: usize = 64;
 
 /// What the dashboard keeps between requests. Sessions are in the database, so that each is good on every server.
-pub struct State {
+pub struct DashboardState {
     figures: Figures,
-    /// Places of pages that are kept fresh.
-    places: Arc<Places>,
+    /// How many pages may be kept fresh at once.
+    live_limit: Arc<WaitingLimit>,
 }
 
-impl State {
-    /// That of a server that nobody has looked at.
+impl DashboardState {
+    /// The state of a server that nobody has looked at.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { figures: Figures::new(store), places: Places::new(VIEWERS, VIEWERS_OF_ONE) }
+        Self { figures: Figures::new(store), live_limit: WaitingLimit::new(VIEWERS, VIEWERS_OF_ONE) }
     }
 
     /// Pages that are kept fresh now.
     pub fn live_pages(&self) -> usize {
-        self.places.taken()
+        self.live_limit.in_use()
     }
 }
 
@@ -86,10 +72,10 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/runs/bulk", post(bulk::act))
         .route("/runs/{id}", get(run::page))
         .route("/runs/{id}/log", get(log::download))
-        .route("/runs/{id}/cancel", get(answering::ask_cancel).post(answering::cancel))
-        .route("/runs/{id}/retry", get(answering::ask_retry).post(answering::retry))
-        .route("/runs/{id}/approve", post(answering::approve))
-        .route("/runs/{id}/reject", post(answering::reject))
+        .route("/runs/{id}/cancel", get(actions::ask_cancel).post(actions::cancel))
+        .route("/runs/{id}/retry", get(actions::ask_retry).post(actions::retry))
+        .route("/runs/{id}/approve", post(actions::approve))
+        .route("/runs/{id}/reject", post(actions::reject))
         .route("/runs/{id}/artifacts/{*name}", get(artifacts::download))
         .route("/kinds", get(kinds::page).post(kinds::set))
         .route("/workers", get(workers::page))
@@ -103,13 +89,13 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/live/kinds", get(live::kinds))
         .route("/live/workers", get(live::workers))
         .route("/live/audit", get(live::audit))
-        .route("/assets/{name}", get(assets::asset))
+        .route("/assets/{name}", get(asset::asset))
         .route_layer(from_fn(headers::layer))
 }
 
 /// The page where there is none.
 pub fn nowhere(error: Error) -> Response {
-    let mut response = Failed::from(error).into_response();
+    let mut response = ErrorPage::from(error).into_response();
     headers::add(response.headers_mut());
     response
 }

@@ -1,14 +1,14 @@
 //! What a Prometheus server scrapes. What concerns runs comes from the database, so every server of one tells the same; what concerns
 //! requests, connections and house is this process's own, and is told when the database is away too: that is when somebody looks.
 //!
-//! `tenant.rs` has the figures of a workspace and bounds how many kinds are told apart; `runs.rs` writes them, `told.rs` what parts of
-//! the program tell of themselves; `format.rs` knows the two formats.
+//! `tenant.rs` has the figures of a workspace and bounds how many kinds are told apart; `runs.rs` writes them, `process.rs` what parts of
+//! the process report of themselves; `format.rs` knows the two formats.
 
 mod format;
+mod process;
 mod requests;
 mod runs;
 mod tenant;
-mod told;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,10 +25,10 @@ use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Caller, Error, Result, RunsService};
 
 pub(super) use format::Format;
+use process::ProcessMetrics;
 pub(super) use requests::{Requests, shown};
 use runs::OfRuns;
 use tenant::{Found, Shown, Tenant};
-use told::Told;
 
 /// How old figures may be that somebody else's scrape has just asked for.
 const FRESH: Duration = Duration::from_secs(5);
@@ -85,10 +85,10 @@ impl Metrics {
         live_pages: usize,
         format: Format,
     ) -> Result<String> {
-        let mut told =
+        let mut reported =
             vec![Metric::now("live_pages", "Open dashboard pages with live updates", live_pages as f64)];
         for source in self.sources.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            told.extend(source());
+            reported.extend(source());
         }
         let asked = tokio::time::timeout(PATIENCE, async {
             let tenants = self.tenants(service, visible).await?;
@@ -101,22 +101,22 @@ impl Metrics {
                 tracing::debug!(?error, "metrics are served without the database's figures");
                 // What it knows without a connection it tells at once.
                 let own = tokio::time::timeout(PATIENCE, service.store().metrics()).await;
-                told.extend(own.ok().and_then(Result::ok).unwrap_or_default());
-                told.push(Metric::now("store_answers", ANSWERS, 0.0));
-                return self.encoded(Vec::new(), told, format);
+                reported.extend(own.ok().and_then(Result::ok).unwrap_or_default());
+                reported.push(Metric::now("store_answers", ANSWERS, 0.0));
+                return self.encoded(Vec::new(), reported, format);
             }
         };
-        told.extend(of_store);
-        told.push(Metric::now("store_answers", ANSWERS, 1.0));
-        self.encoded(tenants, told, format)
+        reported.extend(of_store);
+        reported.push(Metric::now("store_answers", ANSWERS, 1.0));
+        self.encoded(tenants, reported, format)
     }
 
-    fn encoded(&self, tenants: Vec<Arc<Tenant>>, told: Vec<Metric>, format: Format) -> Result<String> {
+    fn encoded(&self, tenants: Vec<Arc<Tenant>>, reported: Vec<Metric>, format: Format) -> Result<String> {
         let mut registry = Registry::with_prefix("sprongus");
         self.requests.register(&mut registry);
         registry.register("http_connections", "Open connections", self.connections.clone());
         registry.register_collector(Box::new(OfRuns(tenants)));
-        registry.register_collector(Box::new(Told(told)));
+        registry.register_collector(Box::new(ProcessMetrics(reported)));
         let mut text = String::new();
         encode(&mut text, &registry)
             .map_err(|error| Error::internal("cannot write metrics").with_source(error))?;

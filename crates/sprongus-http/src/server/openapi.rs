@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::OpenApi;
 
-use super::routes::{
-    artifact, audit, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, metrics,
-    progress, prune, read, record, retry, runner_jobs, stats, stream, token, workdir,
-};
+use super::routes::operator::{audit, prune, token};
+use super::routes::runs::{artifact, cancel, enqueue, gate, read, retry, stream};
+use super::routes::worker::{claim, cleaned, finish, heartbeat, progress, record, workdir};
+use super::routes::{directory, health, metrics, runner_jobs, stats};
 use crate::problem::Problem;
 use crate::wire::words::{
     CodeName, FieldFault, GateAnswer, OperatorEventName, PassedGate, PhaseName, ReasonName, ScopeName,

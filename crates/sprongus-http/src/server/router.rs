@@ -9,15 +9,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use sprongus_core::{Error, ErrorCode};
 
-use super::answer::Refused;
-use super::hosts::{self, Hosts};
-use super::routes::{
-    artifact, audit, cancel, claim, cleaned, directory, enqueue, finish, gate, health, heartbeat, metrics,
-    progress, prune, read, record, retry, runner_jobs, stats, stream, token, workdir,
-};
-use super::{Shared, context, dashboard, openapi, upload};
+use super::access::hosts::{self, Hosts};
+use super::request::upload;
+use super::response::ApiError;
+use super::routes::operator::{audit, prune, token};
+use super::routes::runs::{artifact, cancel, enqueue, gate, read, retry, stream};
+use super::routes::worker::{claim, cleaned, finish, heartbeat, progress, record, workdir};
+use super::routes::{directory, health, metrics, runner_jobs, stats};
+use super::{Shared, context, dashboard, openapi};
 
-/// The routes. A verb behind a colon (`/v1/runs/{id}:cancel`) stands here as a segment with an `@`; see [`super::path`].
+/// The routes. A verb behind a colon (`/v1/runs/{id}:cancel`) stands here as a segment with an `@`; see [`super::request::path`].
 #[rustfmt::skip]
 pub fn router(shared: Arc<Shared>, hosts: Hosts) -> Router {
     Router::new()
@@ -88,7 +89,7 @@ pub fn router(shared: Arc<Shared>, hosts: Hosts) -> Router {
 pub fn metrics_alone(shared: Arc<Shared>, hosts: Hosts) -> Router {
     let nothing_else = || async {
         let error = Error::new(ErrorCode::NotFound, "no such route");
-        Refused(error.with_hint("use GET /metrics, the only route here"))
+        ApiError(error.with_hint("use GET /metrics, the only route here"))
     };
     Router::new()
         .route("/metrics", get(metrics::everybodys))
@@ -99,8 +100,8 @@ pub fn metrics_alone(shared: Arc<Shared>, hosts: Hosts) -> Router {
         .with_state(shared)
 }
 
-async fn no_such_method() -> Refused {
-    Refused(Error::new(ErrorCode::MethodNotAllowed, "method not allowed on this route"))
+async fn no_such_method() -> ApiError {
+    ApiError(Error::new(ErrorCode::MethodNotAllowed, "method not allowed on this route"))
 }
 
 /// What is said where no route is: to a browser by a page, to everybody else by a problem.
@@ -110,5 +111,5 @@ async fn nowhere(headers: HeaderMap) -> Response {
     if wants_page.is_some_and(|accepts| accepts.contains("text/html")) {
         return dashboard::nowhere(error.with_hint("start from the overview"));
     }
-    Refused(error.with_hint("see GET /openapi.json for all routes")).into_response()
+    ApiError(error.with_hint("see GET /openapi.json for all routes")).into_response()
 }

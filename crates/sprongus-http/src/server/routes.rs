@@ -1,24 +1,12 @@
 //! What each route does, a file for each subject; a verb's file has the name it has in the core's rules.
+//!
+//! `runs` has what whoever owns runs asks for, `worker` what workers report, `operator` what admins do.
 
-pub mod artifact;
-pub mod audit;
-pub mod cancel;
-pub mod claim;
-pub mod cleaned;
 pub mod directory;
-pub mod enqueue;
-pub mod finish;
-pub mod gate;
 pub mod health;
-pub mod heartbeat;
 pub mod metrics;
-pub mod progress;
-pub mod prune;
-pub mod read;
-pub mod record;
-pub mod retry;
+pub mod operator;
 pub mod runner_jobs;
+pub mod runs;
 pub mod stats;
-pub mod stream;
-pub mod token;
-pub mod workdir;
+pub mod worker;

@@ -1,4 +1,9 @@
-//! A run, claimed or not, as it is read back.
+//! A run, claimed or not, as it is read back; below it, what belongs to one.
+
+pub mod artifact;
+pub mod history;
+pub mod step;
+pub mod waiting;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,10 +19,10 @@ use sprongus_core::values::names::{AgentTaskId, Kind, ProjectId, WorkerId, Works
 use sprongus_core::values::time::Timestamp;
 
 use super::given;
-use super::step::StepBody;
-use super::waiting::WaitingBody;
 #[cfg(feature = "server")]
 use super::words::{PassedGate, StateName};
+use step::StepBody;
+use waiting::WaitingBody;
 
 /// One durable piece of background work. Absent values are `null`, never missing.
 #[derive(Clone, Debug, Deserialize)]

@@ -244,8 +244,8 @@ fn a_revoked_token_ends_its_stream() {
 #[test]
 fn one_who_does_not_read_is_dropped() {
     play(|| async {
-        let stall = Duration::from_millis(700);
-        let scene = Scene::with(Options { rate_limit: None, stall, ..Options::default() }).await;
+        let write_timeout = Duration::from_millis(700);
+        let scene = Scene::with(Options { rate_limit: None, write_timeout, ..Options::default() }).await;
         let id = scene.held("a").await;
         let mut stream = TcpStream::connect(scene.address).await.unwrap();
         let head = format!(

@@ -95,7 +95,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     options.public_url = public_url;
     let figures = housekeeping.figures();
     let mut server = Server::new(service, options)
-        .telling(move || figures.metrics().into_iter().chain([version::metric()]).collect());
+        .with_metrics(move || figures.metrics().into_iter().chain([version::metric()]).collect());
     if let Some(listener) = scraped {
         server = server.metrics_at(listener);
     }

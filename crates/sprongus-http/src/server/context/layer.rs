@@ -16,8 +16,8 @@ use tracing::{Instrument, Span};
 
 use super::{CONTEXT, Context};
 use crate::server::Shared;
-use crate::server::answer::Refused;
 use crate::server::metrics::shown;
+use crate::server::response::ApiError;
 use crate::wire::REQUEST_ID_HEADER;
 
 /// The trace that the client names, if it does so well.
@@ -53,7 +53,7 @@ pub async fn layer(State(shared): State<Arc<Shared>>, request: Request, next: Ne
     let context = Arc::new(Context { request_id, traceparent, left: Mutex::new(None) });
     let answering = CONTEXT.scope(Arc::clone(&context), async {
         let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-        answered.unwrap_or_else(|_| Refused(Error::internal("the request was interrupted")).into_response())
+        answered.unwrap_or_else(|_| ApiError(Error::internal("the request was interrupted")).into_response())
     });
     let mut response = answering.instrument(span.clone()).await;
     let headers = response.headers_mut();

@@ -2,13 +2,7 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
-use sprongus_core::Error;
-
-use super::screen::Failed;
 
 const FILES: [(&str, &str, &str); 3] = [
     ("style.css", "text/css; charset=utf-8", include_str!("../../../assets/style.css")),
@@ -27,14 +21,7 @@ pub fn version() -> &'static str {
     &VERSION
 }
 
-/// Gives a file.
-pub async fn asset(Path(name): Path<String>) -> Response {
-    let Some((_, kind, text)) = FILES.iter().find(|(known, ..)| *known == name) else {
-        return Failed::from(Error::not_found("file")).into_response();
-    };
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
-    ];
-    (headers, *text).into_response()
+/// The media type and the text of a file, by its name.
+pub fn file(name: &str) -> Option<(&'static str, &'static str)> {
+    FILES.iter().find(|(known, ..)| *known == name).map(|(_, media_type, text)| (*media_type, *text))
 }

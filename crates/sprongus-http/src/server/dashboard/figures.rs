@@ -1,14 +1,14 @@
 //! Figures that many look at, read once for all of them: how every kind stands, a second old where it is quickly read, and what happened
 //! lately, a few seconds old. Nothing here counts the runs of history.
 
-mod kept;
+mod cached;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kept::Kept;
+use cached::Cached;
 use sprongus_core::figures::rollup::{self, Counts};
 use sprongus_core::store::Store;
 use sprongus_core::values::names::{ProjectId, WorkspaceId};
@@ -42,8 +42,8 @@ type Seen = (WorkspaceId, Option<Vec<ProjectId>>);
 /// The figures of a server.
 pub struct Figures {
     store: Arc<dyn Store>,
-    stats: Shelf<Seen, Kept<Stats>>,
-    lately: Shelf<WorkspaceId, tokio::sync::Mutex<Lately>>,
+    stats: ByKey<Seen, Cached<Stats>>,
+    lately: ByKey<WorkspaceId, tokio::sync::Mutex<Lately>>,
 }
 
 /// What happened within a day, minute by minute.
@@ -67,7 +67,7 @@ pub struct Charted {
 impl Figures {
     /// The figures of a store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, stats: Shelf::default(), lately: Shelf::default() }
+        Self { store, stats: ByKey::default(), lately: ByKey::default() }
     }
 
     /// How every kind stands.
@@ -75,14 +75,14 @@ impl Figures {
     /// # Errors
     /// As [`Runs::stats`].
     pub async fn stats(&self, caller: &Caller, runs: Arc<dyn Runs>) -> Result<Arc<Stats>> {
-        let place = self.stats.place(&(caller.workspace.clone(), caller.projects.clone()));
-        place.get(async move { runs.stats().await }).await
+        let stats = self.stats.entry(&(caller.workspace.clone(), caller.projects.clone()));
+        stats.get(async move { runs.stats().await }).await
     }
 
     /// Kinds that were seen when somebody last looked at the figures; none where nobody has. Reads nothing.
     pub fn kinds(&self, caller: &Caller) -> Vec<String> {
-        let place = self.stats.place(&(caller.workspace.clone(), caller.projects.clone()));
-        let stats = place.younger_than(Duration::MAX);
+        let stats = self.stats.entry(&(caller.workspace.clone(), caller.projects.clone()));
+        let stats = stats.younger_than(Duration::MAX);
         stats.iter().flat_map(|stats| stats.kinds.keys().cloned()).collect()
     }
 
@@ -92,8 +92,8 @@ impl Figures {
     /// `forbidden` for somebody who is narrowed to projects; as [`Store::minutes`].
     pub async fn charted(&self, caller: &Caller) -> Result<Arc<Charted>> {
         rollup::admit(caller)?;
-        let place = self.lately.place(&caller.workspace);
-        let mut lately = place.lock().await;
+        let entry = self.lately.entry(&caller.workspace);
+        let mut lately = entry.lock().await;
         if lately.read.is_none_or(|read| read.elapsed() >= LATELY) {
             self.read(caller, &mut lately).await?;
         }
@@ -149,16 +149,16 @@ fn slots(
 }
 
 /// Values by keys, each behind a lock of its own.
-struct Shelf<K, V>(Mutex<HashMap<K, Arc<V>>>);
+struct ByKey<K, V>(Mutex<HashMap<K, Arc<V>>>);
 
-impl<K, V> Default for Shelf<K, V> {
+impl<K, V> Default for ByKey<K, V> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Clone + Eq + Hash, V: Default> Shelf<K, V> {
-    fn place(&self, key: &K) -> Arc<V> {
+impl<K: Clone + Eq + Hash, V: Default> ByKey<K, V> {
+    fn entry(&self, key: &K) -> Arc<V> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= KEPT {
             all.retain(|_, value| Arc::strong_count(value) > 1);

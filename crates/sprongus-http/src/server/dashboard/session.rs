@@ -2,46 +2,49 @@
 //! any server behind a balancer knows it, it ends when the token does or when somebody signs out, and the token cannot be had from the
 //! cookie: browsers send it to whatever listens on another port of the same host. The API never reads it: what a browser sends by itself
 //! must not act there.
+//!
+//! `session/cookie.rs` is the cookie, `session/form.rs` what a form of somebody who is signed in sends, `session/origin.rs` whether it came from
+//! this site.
+
+pub mod cookie;
+pub mod form;
+pub mod origin;
 
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Redirect, Response};
+use bytes::Bytes;
 use form_urlencoded::Serializer;
+use futures_util::stream::once;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use sprongus_core::values::ids::RunId;
-use sprongus_core::values::time::Timestamp;
-use sprongus_core::workspace::session::{Session, SessionSecret};
+use sprongus_core::workspace::session::SessionSecret;
 use sprongus_core::workspace::token::{self, Scope};
-use sprongus_core::{Error, ErrorCode, Result};
+use sprongus_core::{ErrorCode, Result};
 
-use super::live;
-use super::screen::{Failed, bare};
+use super::assets;
+use super::page::{ErrorPage, bare};
 use crate::server::Shared;
-use crate::server::answer::Refused;
-use crate::server::auth::{Asker, Credential};
-use crate::server::hosts::{self, PublicUrl};
-use crate::server::path::RunOf;
-
-/// What the cookie's name begins with; the port follows, for browsers keep one jar for all ports of a host.
-const COOKIE: &str = "sprongus_session_";
-
-/// What it begins with over TLS: browsers take such a cookie from this very host alone, and never without TLS.
-const HOST_ONLY: &str = "__Host-";
+use crate::server::access::auth::{Asker, Credential};
+use crate::server::streaming::sse;
+use cookie::Cookie;
 
 /// What a form's own token is made of beside the session's. A change here ends every form that is open.
 const FORM: &[u8] = b"sprongus dashboard form 1";
 
+/// The last message of a stream whose session has ended: to come back would be no use.
+pub const SIGNED_OUT: &str = "event: signed-out\ndata: {}\n\n";
+
 /// Somebody who is signed in.
 pub struct Viewer {
-    /// Who asks.
+    /// Their token, and the runs it may touch.
     pub asker: Asker,
     /// What the server shares.
     pub shared: Arc<Shared>,
-    /// What a form of theirs carries.
+    /// What each form of theirs carries beside its fields, 64 hexadecimal digits.
     pub form_token: String,
     secret: SessionSecret,
 }
@@ -66,7 +69,7 @@ impl Viewer {
     pub fn owns(&self, form_token: &str) -> bool {
         let bytes: Option<Vec<u8>> = (0..form_token.len())
             .step_by(2)
-            .map(|place| u8::from_str_radix(form_token.get(place..place + 2)?, 16).ok())
+            .map(|at| u8::from_str_radix(form_token.get(at..at + 2)?, 16).ok())
             .collect();
         bytes.is_some_and(|bytes| signed(&self.secret).is_some_and(|mac| mac.verify_slice(&bytes).is_ok()))
     }
@@ -83,18 +86,6 @@ fn form_token(secret: &SessionSecret) -> String {
     bytes.iter().flatten().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The run that a page's path names.
-pub struct RunAt(pub RunId);
-
-impl FromRequestParts<Arc<Shared>> for RunAt {
-    type Rejection = Failed;
-
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Failed> {
-        let RunOf(id) = RunOf::from_request_parts(parts, shared).await.map_err(|Refused(error)| error)?;
-        Ok(Self(id))
-    }
-}
-
 impl FromRequestParts<Arc<Shared>> for Viewer {
     type Rejection = Response;
 
@@ -102,7 +93,7 @@ impl FromRequestParts<Arc<Shared>> for Viewer {
         match viewer(parts, shared).await {
             Ok(viewer) => Ok(viewer),
             Err(error) if error.code() == ErrorCode::Unauthenticated => Err(sign_in_first(parts, shared)),
-            Err(error) => Err(Failed::from(error).into_response()),
+            Err(error) => Err(ErrorPage::from(error).into_response()),
         }
     }
 }
@@ -114,10 +105,10 @@ async fn viewer(parts: &Parts, shared: &Arc<Shared>) -> Result<Viewer> {
     Ok(Viewer { asker, shared: Arc::clone(shared), form_token: form_token(&secret), secret })
 }
 
-/// What somebody is told who is not signed in.
+/// The response to somebody who is not signed in.
 fn sign_in_first(parts: &Parts, shared: &Shared) -> Response {
     if parts.uri.path().starts_with("/live/") {
-        return live::signed_out();
+        return sse::response(once(async { Ok(Bytes::from_static(SIGNED_OUT.as_bytes())) }));
     }
     if parts.method != Method::GET {
         return Redirect::to("/login").into_response();
@@ -126,7 +117,7 @@ fn sign_in_first(parts: &Parts, shared: &Shared) -> Response {
     let is_held = Cookie::of(&parts.headers, shared).held(&parts.headers).is_some();
     if !is_held && site == Some(b"cross-site") {
         // A link from elsewhere brings no cookie of this site; the page itself asks again, and then it comes.
-        return bare(&Again { version: super::assets::version() });
+        return bare(&ReloadPage { version: assets::version() });
     }
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let next = Serializer::new(String::new()).append_pair("next", target).finish();
@@ -134,99 +125,9 @@ fn sign_in_first(parts: &Parts, shared: &Shared) -> Response {
 }
 
 #[derive(askama::Template)]
-#[template(path = "again.html")]
-struct Again {
+#[template(path = "reload.html")]
+struct ReloadPage {
     version: &'static str,
-}
-
-/// A path of this site to go to after signing in; anything else leads to the overview.
-pub fn local(next: &str) -> &str {
-    let is_path = next.starts_with('/') && !next.starts_with("//") && !next.starts_with("/login");
-    let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if is_path && is_plain && next.len() <= 2_048 { next } else { "/" }
-}
-
-/// The cookie of the site that a browser asked for.
-pub struct Cookie {
-    name: String,
-    is_secure: bool,
-}
-
-impl Cookie {
-    /// By the host and the scheme that the browser used, as far as a proxy tells of them.
-    pub fn of(headers: &HeaderMap, shared: &Shared) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let is_forwarded = text("x-forwarded-proto").is_some_and(|proto| {
-            proto.split(',').next().is_some_and(|first| first.trim().eq_ignore_ascii_case("https"))
-        });
-        let is_public = shared
-            .options
-            .public_url
-            .as_ref()
-            .is_some_and(|url| url.is_https() && text("host").is_some_and(|host| url.names(host)));
-        let is_secure = is_forwarded || is_public;
-        let port = hosts::port(headers).unwrap_or(if is_secure { 443 } else { 80 });
-        Self { name: format!("{}{COOKIE}{port}", if is_secure { HOST_ONLY } else { "" }), is_secure }
-    }
-
-    /// What it holds.
-    fn held<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.find(|(name, _)| *name == self.name).map(|(_, value)| value)
-    }
-
-    /// That of somebody who has signed in. The browser forgets it when it is closed, or when the token ends.
-    pub fn set(&self, secret: &SessionSecret, session: &Session, now: Timestamp) -> Option<HeaderValue> {
-        let life = match session.token.expires_at {
-            Some(_) => format!("; Max-Age={}", session.expires_at.since(now).as_secs()),
-            None => String::new(),
-        };
-        let value = format!("{}={}{}{life}", self.name, secret.expose(), self.attributes());
-        let mut value = HeaderValue::from_str(&value).ok()?;
-        value.set_sensitive(true);
-        Some(value)
-    }
-
-    /// That of somebody who has signed out.
-    pub fn unset(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(&format!("{}={}; Max-Age=0", self.name, self.attributes())).ok()
-    }
-
-    fn attributes(&self) -> &'static str {
-        if self.is_secure {
-            "; Path=/; HttpOnly; SameSite=Strict; Secure"
-        } else {
-            "; Path=/; HttpOnly; SameSite=Strict"
-        }
-    }
-}
-
-/// Refuses what another site made a browser send.
-///
-/// # Errors
-/// `forbidden`.
-pub fn same_origin(headers: &HeaderMap, shared: &Shared) -> Result<()> {
-    is_same_origin(headers, shared.options.public_url.as_ref())
-}
-
-fn is_same_origin(headers: &HeaderMap, public: Option<&PublicUrl>) -> Result<()> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let is_ours = match (text("sec-fetch-site"), text("origin")) {
-        (Some(site), _) => site == "same-origin",
-        (None, Some(origin)) => {
-            let host = origin.split_once("://").map(|(_, host)| host);
-            // A proxy may name another host than the browser did.
-            (host.is_some() && host == text("host")) || public.is_some_and(|url| url.is_origin(origin))
-        }
-        // No browser: none leaves both out of a form that it posts.
-        (None, None) => true,
-    };
-    if is_ours {
-        return Ok(());
-    }
-    Err(Error::new(ErrorCode::Forbidden, "the form was sent from another site")
-        .with_hint("open the dashboard directly and try again"))
 }
 
 #[cfg(test)]
@@ -234,48 +135,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_paths_of_this_site_are_gone_to() {
-        for good in ["/", "/runs?state=failed&kind=a%2Fb", "/runs/01M80754D6E7K919GRYZ8BH27Q"] {
-            assert_eq!(local(good), good);
-        }
-        for bad in [
-            "",
-            "runs",
-            "//evil.example",
-            "/\\evil.example",
-            "https://evil.example",
-            "/login?next=/",
-            "/a\r\nb",
-            "/a b",
-        ] {
-            assert_eq!(local(bad), "/", "{bad:?}");
-        }
-    }
-
-    #[test]
     fn a_forms_token_is_the_sessions_own() {
         let (one, other) = (SessionSecret::generate().unwrap(), SessionSecret::generate().unwrap());
         assert_eq!(form_token(&one), form_token(&one));
         assert_ne!(form_token(&one), form_token(&other));
         assert!(!form_token(&one).contains(&one.expose()[4..20]) && form_token(&one).len() == 64);
-    }
-
-    #[test]
-    fn another_sites_form_is_refused() {
-        let of = |pairs: &[(&'static str, &'static str)]| {
-            let headers: HeaderMap = pairs
-                .iter()
-                .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
-                .collect();
-            let public = "https://runs.example".parse().unwrap();
-            is_same_origin(&headers, Some(&public)).is_ok()
-        };
-        assert!(of(&[("sec-fetch-site", "same-origin"), ("origin", "http://a"), ("host", "a")]) && of(&[]));
-        assert!(of(&[("origin", "http://a:3000"), ("host", "a:3000")]));
-        assert!(of(&[("origin", "https://runs.example"), ("host", "127.0.0.1:3000")]));
-        for site in ["cross-site", "same-site", "none"] {
-            assert!(!of(&[("sec-fetch-site", site)]), "{site}");
-        }
-        assert!(!of(&[("origin", "null"), ("host", "a")]) && !of(&[("origin", "http://b"), ("host", "a")]));
     }
 }

@@ -86,7 +86,7 @@ pub fn components() -> Value {
     Value::Object(all)
 }
 
-const DEFAULT: &str = "Refused";
+const DEFAULT: &str = "ApiError";
 
 fn reference(component: &str) -> Value {
     json!({"$ref": format!("#/components/responses/{component}")})

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::server::part;
+use crate::server::request::range;
 
 /// This document
 #[utoipa::path(
@@ -17,7 +17,7 @@ use crate::server::part;
 )]
 pub async fn openapi(headers: HeaderMap) -> Response {
     let tag = [(header::ETAG, super::etag()), (header::CACHE_CONTROL, "no-cache")];
-    if part::is_known(&headers, super::etag()) {
+    if range::if_none_match(&headers, super::etag()) {
         return (StatusCode::NOT_MODIFIED, tag).into_response();
     }
     (tag, [(header::CONTENT_TYPE, "application/json")], super::text()).into_response()

@@ -11,12 +11,12 @@ use sprongus_core::values::names::{AgentTaskId, Kind, WorkerId, WorkspaceId};
 use sprongus_core::workspace::directory::NewAgentTask;
 use sprongus_core::{Error, ErrorCode, Result};
 
-use super::read::page_body;
+use super::runs::read::page_body;
 use crate::server::Shared;
-use crate::server::answer::{Answer, Refused, bad_field, json, made, shown};
-use crate::server::auth::{Asker, Maker, Operator, Reader, Worker};
-use crate::server::body::Strict;
-use crate::server::{path, query};
+use crate::server::access::auth::{Asker, Maker, Operator, Reader, Worker};
+use crate::server::request::body::Strict;
+use crate::server::request::{path, query};
+use crate::server::response::{ApiError, ApiResult, bad_field, json, made, shown};
 use crate::wire::List;
 use crate::wire::directory::{
     AgentTaskBody, KindBody, KindNameBody, NewAgentTaskBody, NewProjectBody, NewWorkspaceBody, ProjectBody,
@@ -50,7 +50,7 @@ fn whole<T: serde::Serialize>(data: Vec<T>) -> axum::response::Response {
     responses((status = 200, description = "Projects this token has access to", body = ProjectPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn projects(Reader(asker): Reader, uri: Uri) -> Answer {
+pub async fn projects(Reader(asker): Reader, uri: Uri) -> ApiResult {
     query::none(&uri)?;
     Ok(whole(asker.runs().projects().await?))
 }
@@ -63,7 +63,7 @@ pub async fn projects(Reader(asker): Reader, uri: Uri) -> Answer {
     responses((status = 201, description = "The project", body = ProjectBody)),
     security(("token" = ["runs:write"]))
 )]
-pub async fn create_project(Maker(asker): Maker, Strict(body): Strict<NewProjectBody>) -> Answer {
+pub async fn create_project(Maker(asker): Maker, Strict(body): Strict<NewProjectBody>) -> ApiResult {
     if asker.caller.projects.is_some() {
         return Err(Error::new(
             ErrorCode::Forbidden,
@@ -83,7 +83,7 @@ pub async fn create_project(Maker(asker): Maker, Strict(body): Strict<NewProject
     responses((status = 200, description = "The newest 100", body = AgentTaskPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn agent_tasks(Reader(asker): Reader, uri: Uri) -> Answer {
+pub async fn agent_tasks(Reader(asker): Reader, uri: Uri) -> ApiResult {
     query::none(&uri)?;
     Ok(whole(asker.runs().agent_tasks().await?))
 }
@@ -97,7 +97,7 @@ pub async fn agent_tasks(Reader(asker): Reader, uri: Uri) -> Answer {
     responses((status = 201, description = "The agent task", body = AgentTaskBody)),
     security(("token" = ["runs:write"]))
 )]
-pub async fn create_agent_task(Maker(asker): Maker, Strict(body): Strict<NewAgentTaskBody>) -> Answer {
+pub async fn create_agent_task(Maker(asker): Maker, Strict(body): Strict<NewAgentTaskBody>) -> ApiResult {
     let id = match body.id {
         Some(id) => id,
         None => RunId::new().to_string().parse::<AgentTaskId>()?,
@@ -111,11 +111,11 @@ pub async fn create_agent_task(Maker(asker): Maker, Strict(body): Strict<NewAgen
 pub struct WorkerOf(WorkerId);
 
 impl FromRequestParts<Arc<Shared>> for WorkerOf {
-    type Rejection = Refused;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
         let text = path::named(parts, shared, "id").await;
-        let unknown = |_| Refused(Error::not_found(format_args!("worker: {}", shown(&text))));
+        let unknown = |_| ApiError(Error::not_found(format_args!("worker: {}", shown(&text))));
         text.parse().map(Self).map_err(unknown)
     }
 }
@@ -126,7 +126,7 @@ impl FromRequestParts<Arc<Shared>> for WorkerOf {
     responses((status = 200, description = "Workers seen in the last 15 seconds", body = WorkerPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn workers(Reader(asker): Reader, uri: Uri) -> Answer {
+pub async fn workers(Reader(asker): Reader, uri: Uri) -> ApiResult {
     query::none(&uri)?;
     Ok(whole(asker.runs().workers().await?))
 }
@@ -144,7 +144,7 @@ pub async fn see_worker(
     Worker(asker): Worker,
     WorkerOf(id): WorkerOf,
     Strict(body): Strict<WorkerWordBody>,
-) -> Answer {
+) -> ApiResult {
     for (pointer, text, most) in
         [("/host", &body.host, MAX_HOST_BYTES), ("/version", &body.version, MAX_VERSION_BYTES)]
     {
@@ -163,7 +163,7 @@ pub async fn see_worker(
     responses((status = 204, description = "Removed")),
     security(("token" = ["runs:work"]))
 )]
-pub async fn forget_worker(Worker(asker): Worker, WorkerOf(id): WorkerOf) -> Answer {
+pub async fn forget_worker(Worker(asker): Worker, WorkerOf(id): WorkerOf) -> ApiResult {
     asker.runs().forget_worker(&id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -175,7 +175,7 @@ pub async fn forget_worker(Worker(asker): Worker, WorkerOf(id): WorkerOf) -> Ans
     responses((status = 204, description = "Draining; the worker learns of it with its next request")),
     security(("token" = ["admin"]))
 )]
-pub async fn drain_worker(Operator(asker): Operator, WorkerOf(id): WorkerOf) -> Answer {
+pub async fn drain_worker(Operator(asker): Operator, WorkerOf(id): WorkerOf) -> ApiResult {
     asker.runs().drain_worker(&id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -186,7 +186,7 @@ pub async fn drain_worker(Operator(asker): Operator, WorkerOf(id): WorkerOf) -> 
     responses((status = 200, description = "Those", body = KindPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn kinds(Reader(asker): Reader, uri: Uri) -> Answer {
+pub async fn kinds(Reader(asker): Reader, uri: Uri) -> ApiResult {
     query::none(&uri)?;
     Ok(whole(asker.runs().kinds().await?))
 }
@@ -197,7 +197,7 @@ pub async fn kinds(Reader(asker): Reader, uri: Uri) -> Answer {
     responses((status = 200, description = "The kind", body = KindBody)),
     security(("token" = ["admin"]))
 )]
-pub async fn pause_kind(Operator(asker): Operator, Strict(body): Strict<KindNameBody>) -> Answer {
+pub async fn pause_kind(Operator(asker): Operator, Strict(body): Strict<KindNameBody>) -> ApiResult {
     set_paused(&asker, &body.kind, true).await
 }
 
@@ -207,11 +207,11 @@ pub async fn pause_kind(Operator(asker): Operator, Strict(body): Strict<KindName
     responses((status = 200, description = "The kind", body = KindBody)),
     security(("token" = ["admin"]))
 )]
-pub async fn resume_kind(Operator(asker): Operator, Strict(body): Strict<KindNameBody>) -> Answer {
+pub async fn resume_kind(Operator(asker): Operator, Strict(body): Strict<KindNameBody>) -> ApiResult {
     set_paused(&asker, &body.kind, false).await
 }
 
-async fn set_paused(asker: &Asker, kind: &Kind, paused: bool) -> Answer {
+async fn set_paused(asker: &Asker, kind: &Kind, paused: bool) -> ApiResult {
     Ok(json(&asker.runs().pause_kind(kind, paused).await?))
 }
 
@@ -219,11 +219,11 @@ async fn set_paused(asker: &Asker, kind: &Kind, paused: bool) -> Answer {
 pub struct WorkspaceOf(WorkspaceId);
 
 impl FromRequestParts<Arc<Shared>> for WorkspaceOf {
-    type Rejection = Refused;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
         let text = path::named(parts, shared, "id").await;
-        text.parse().map(Self).map_err(|_| Refused(unknown_workspace(&text)))
+        text.parse().map(Self).map_err(|_| ApiError(unknown_workspace(&text)))
     }
 }
 
@@ -245,7 +245,7 @@ fn not_an_operator() -> Error {
     responses((status = 200, description = "The workspaces", body = WorkspacePage)),
     security(("token" = ["admin"]))
 )]
-pub async fn workspaces(Operator(asker): Operator, uri: Uri) -> Answer {
+pub async fn workspaces(Operator(asker): Operator, uri: Uri) -> ApiResult {
     query::none(&uri)?;
     let mut all = asker.admin().workspaces().await?;
     if !asker.is_operator() {
@@ -262,7 +262,10 @@ pub async fn workspaces(Operator(asker): Operator, uri: Uri) -> Answer {
     responses((status = 201, description = "The workspace", body = WorkspaceBody)),
     security(("token" = ["admin"]))
 )]
-pub async fn create_workspace(Operator(asker): Operator, Strict(body): Strict<NewWorkspaceBody>) -> Answer {
+pub async fn create_workspace(
+    Operator(asker): Operator,
+    Strict(body): Strict<NewWorkspaceBody>,
+) -> ApiResult {
     if !asker.is_operator() {
         return Err(not_an_operator().into());
     }
@@ -283,7 +286,7 @@ pub async fn delete_workspace(
     Operator(asker): Operator,
     WorkspaceOf(id): WorkspaceOf,
     State(shared): State<Arc<Shared>>,
-) -> Answer {
+) -> ApiResult {
     if !asker.is_operator() {
         let is_own = id == asker.token.workspace_id;
         return Err(if is_own { not_an_operator() } else { unknown_workspace(id.as_str()) }.into());

@@ -10,7 +10,7 @@ use serde::Serialize;
 use sprongus_core::{Error, ErrorCode};
 
 use crate::server::Shared;
-use crate::server::answer::{Answer, json};
+use crate::server::response::{ApiResult, json};
 use crate::wire::health::ReadyBody;
 
 /// The process is alive.
@@ -38,7 +38,7 @@ pub async fn livez() -> Response {
     get, path = "/readyz", tag = "health", operation_id = "readyz",
     responses((status = 200, description = "The server is ready", body = ReadyBody)), security(())
 )]
-pub async fn readyz(State(shared): State<Arc<Shared>>) -> Answer {
+pub async fn readyz(State(shared): State<Arc<Shared>>) -> ApiResult {
     if *shared.stopping.borrow() {
         return Err(Error::new(ErrorCode::Unavailable, "the server is stopping").into());
     }

@@ -7,9 +7,9 @@ use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 
 use crate::server::Shared;
-use crate::server::answer::Answer;
-use crate::server::auth::Operator;
+use crate::server::access::auth::Operator;
 use crate::server::metrics::{Format, Visible};
+use crate::server::response::ApiResult;
 
 /// Metrics for Prometheus
 ///
@@ -25,17 +25,17 @@ pub async fn metrics(
     Operator(asker): Operator,
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-) -> Answer {
+) -> ApiResult {
     let visible = if asker.is_operator() { Visible::Everybodys } else { Visible::Of(asker.caller.workspace) };
     figures(&shared, visible, &headers).await
 }
 
 /// Every workspace's, for who reaches the listener that has nothing else.
-pub async fn everybodys(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Answer {
+pub async fn everybodys(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> ApiResult {
     figures(&shared, Visible::Everybodys, &headers).await
 }
 
-async fn figures(shared: &Shared, visible: Visible, headers: &HeaderMap) -> Answer {
+async fn figures(shared: &Shared, visible: Visible, headers: &HeaderMap) -> ApiResult {
     let format = Format::asked(headers);
     let live_pages = shared.dashboard.live_pages();
     let text = shared.metrics.text(&shared.service, visible, live_pages, format).await?;

@@ -10,15 +10,15 @@ use sprongus_core::run::Run;
 use sprongus_core::run::follow::MAX_NEWS;
 use sprongus_core::run::list::ListFilter;
 
-use super::cancel::Nothing;
-use super::enqueue::key;
-use super::read::page_body;
+use super::runs::cancel::Nothing;
+use super::runs::enqueue::key;
+use super::runs::read::page_body;
 use crate::server::Shared;
-use crate::server::answer::{Answer, enqueued, json};
-use crate::server::auth::{Reader, Writer};
-use crate::server::body::{Optional, Strict};
-use crate::server::path::RunOf;
-use crate::server::query::Query;
+use crate::server::access::auth::{Reader, Writer};
+use crate::server::request::body::{Optional, Strict};
+use crate::server::request::path::RunOf;
+use crate::server::request::query::Query;
+use crate::server::response::{ApiResult, enqueued, json};
 use crate::wire::List;
 use crate::wire::runner_job::{JobBody, JobDetailBody, JobStatus, NewJobBody};
 
@@ -44,7 +44,7 @@ pub async fn create(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     Strict(body): Strict<NewJobBody>,
-) -> Answer {
+) -> ApiResult {
     let answer = asker.runs().enqueue_one(body.into_new(key(&headers, None)?)).await?;
     let job = JobBody::of(&answer.run, shared.service.store().now().await?);
     Ok(enqueued(&job, &answer, "/runner-jobs"))
@@ -72,7 +72,7 @@ fn status(text: &str) -> Result<JobStatus, Error> {
     responses((status = 200, description = "A page", body = JobPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn list(Reader(asker): Reader, State(shared): State<Arc<Shared>>, uri: Uri) -> Answer {
+pub async fn list(Reader(asker): Reader, State(shared): State<Arc<Shared>>, uri: Uri) -> ApiResult {
     let mut query = Query::read(&uri, &["status", "type", "agentTaskId", "limit", "cursor"])?;
     let wanted = match query.text("status").map(status) {
         None => None,
@@ -113,7 +113,7 @@ pub async fn get(
     RunOf(id): RunOf,
     State(shared): State<Arc<Shared>>,
     uri: Uri,
-) -> Answer {
+) -> ApiResult {
     Query::read(&uri, &[])?.end()?;
     let runs = asker.runs();
     let run = runs.get(id).await?;
@@ -126,7 +126,7 @@ pub async fn get(
     }))
 }
 
-async fn job(shared: &Shared, run: &Run) -> Answer {
+async fn job(shared: &Shared, run: &Run) -> ApiResult {
     Ok(json(&JobBody::of(run, shared.service.store().now().await?)))
 }
 
@@ -142,7 +142,7 @@ pub async fn cancel(
     RunOf(id): RunOf,
     State(shared): State<Arc<Shared>>,
     Optional(_): Optional<Nothing>,
-) -> Answer {
+) -> ApiResult {
     job(&shared, &asker.runs().cancel(id).await?).await
 }
 
@@ -158,6 +158,6 @@ pub async fn retry(
     RunOf(id): RunOf,
     State(shared): State<Arc<Shared>>,
     Optional(_): Optional<Nothing>,
-) -> Answer {
+) -> ApiResult {
     job(&shared, &asker.runs().retry(id, None).await?).await
 }

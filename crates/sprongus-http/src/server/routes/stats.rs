@@ -2,9 +2,9 @@
 
 use axum::http::Uri;
 
-use crate::server::answer::{Answer, json};
-use crate::server::auth::Reader;
-use crate::server::query;
+use crate::server::access::auth::Reader;
+use crate::server::request::query;
+use crate::server::response::{ApiResult, json};
 use crate::wire::directory::StatsBody;
 
 /// Get the figures of the workspace
@@ -13,7 +13,7 @@ use crate::wire::directory::StatsBody;
     responses((status = 200, description = "Queue depth by kind, and runs that ended within the last hour", body = StatsBody)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn stats(Reader(asker): Reader, uri: Uri) -> Answer {
+pub async fn stats(Reader(asker): Reader, uri: Uri) -> ApiResult {
     query::none(&uri)?;
     Ok(json(&asker.runs().stats().await?))
 }
