@@ -26,7 +26,7 @@ const LARGEST_RUN: usize = 3 << 20;
 /// The shortest and the longest pause before a repeat.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// What is asked.
+/// A request, and how it may be repeated.
 pub struct Ask {
     method: Method,
     path: String,
@@ -52,12 +52,10 @@ impl Ask {
         }
     }
 
-    /// Looks.
     pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path)
     }
 
-    /// Takes away.
     pub fn delete(path: impl Into<String>) -> Self {
         Self::new(Method::DELETE, path)
     }
@@ -116,7 +114,7 @@ impl Ask {
     }
 }
 
-/// What was answered.
+/// A response with a status of success.
 pub struct Reply {
     body: Vec<u8>,
     is_json: bool,
@@ -134,16 +132,16 @@ impl Reply {
         Err(failure::no_server(&self.host, "it did not respond with JSON"))
     }
 
-    /// The answer's JSON.
+    /// The body's JSON.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         self.is_of_a_server()?;
         // What serde says quotes the value it met, which belongs in no log.
         serde_json::from_slice(&self.body).map_err(|fault| {
-            let place =
+            let position =
                 format!("{:?} error at line {} column {}", fault.classify(), fault.line(), fault.column());
             Error::internal(format!("cannot understand the response from {}", self.host))
                 .with_hint("compare `sprongus --version` on both sides: the server may be newer")
-                .with_source(place)
+                .with_source(position)
         })
     }
 }

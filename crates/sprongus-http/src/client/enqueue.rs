@@ -11,7 +11,7 @@ use sprongus_core::{Error, ErrorCode, Result};
 use super::RunsClient;
 use super::ask::Ask;
 use super::failure::Refused;
-use super::work::{check_batch, missing, parts, raw, same_again};
+use super::work::{check_batch, chunks, copy_of, missing, raw};
 use crate::problem::{ItemProblem, Problem};
 use crate::wire::enqueue::EnqueueBody;
 use crate::wire::run::RunBody;
@@ -186,7 +186,7 @@ async fn each(client: &RunsClient, sent: &[Sent]) -> Result<Vec<Result<Enqueued>
         answered.push(fault.map(Err));
     }
     let mut made: Vec<Result<Enqueued>> = Vec::with_capacity(bodies.len());
-    for (sent, bodies) in parts(bodies, MAX_BATCH) {
+    for (sent, bodies) in chunks(bodies, MAX_BATCH) {
         let answer = match client.send(&batch(&bodies, false)?).await {
             Ok(reply) => reply.read::<Answers<Item>>().and_then(|items| answers(sent.iter().copied(), items)),
             Err(refused) => Err(refused.error),
@@ -194,7 +194,7 @@ async fn each(client: &RunsClient, sent: &[Sent]) -> Result<Vec<Result<Enqueued>
         match answer {
             Ok(answer) => made.extend(answer),
             // What an earlier call made is made: the others are answered one by one.
-            Err(error) if !made.is_empty() => made.extend(sent.iter().map(|_| Err(same_again(&error)))),
+            Err(error) if !made.is_empty() => made.extend(sent.iter().map(|_| Err(copy_of(&error)))),
             Err(error) => return Err(error),
         }
     }

@@ -1,4 +1,4 @@
-//! How a call can fail, what the caller is told, and what a repeat would do.
+//! How a call can fail, what the caller gets, and what a repeat would do.
 
 use std::error::Error as StdError;
 use std::io;
@@ -26,17 +26,16 @@ pub enum Fate {
     Final,
     /// It was not done: a repeat may be.
     NotDone,
-    /// Nobody knows.
+    /// Nobody knows whether it was done.
     Doubtful,
 }
 
-/// A failed call.
+/// A call that failed once.
 pub struct Failure {
-    /// What the caller is told.
+    /// The error for the caller, should the call be given up.
     pub error: Error,
-    /// What became of it.
     pub fate: Fate,
-    /// When the server wants to be asked again.
+    /// `Retry-After`, where the server sent it.
     pub after: Option<Duration>,
     /// How long repeats go on, from the first failure.
     pub patience: Duration,
@@ -45,7 +44,7 @@ pub struct Failure {
 
 /// A call that was given up.
 pub struct Refused {
-    /// What the caller is told.
+    /// The error for the caller, should the call be given up.
     pub error: Error,
     /// What is wrong with which item, where a batch was to be made whole.
     pub items: Vec<ItemProblem>,
@@ -104,7 +103,7 @@ pub fn too_large(host: &str, largest: usize) -> Failure {
     Failure::new(error, Fate::Final)
 }
 
-/// No answer in time.
+/// No response in time; never repeated.
 pub fn too_late(host: &str, within: Duration) -> Failure {
     // Who is that slow will not be quicker for being asked twice.
     let message = format!("no response from {host} within {} s", within.as_secs());
@@ -138,12 +137,12 @@ fn of_no_connection(host: &str, error: reqwest::Error) -> Failure {
     let certificate =
         chain(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>()).map(ToString::to_string);
     if let Some(fault) = certificate {
-        let told = unavailable(format!("TLS failed with {host}: {fault}")).with_hint(
+        let tls = unavailable(format!("TLS failed with {host}: {fault}")).with_hint(
             "check the URL; set SSL_CERT_FILE for certificate authorities that the system does not know",
         );
-        return Failure::new(told.with_source(error), Fate::Final);
+        return Failure::new(tls.with_source(error), Fate::Final);
     }
-    let (told, patience) = if refused {
+    let (unconnected, patience) = if refused {
         (unavailable(format!("no server is listening at {host}")).with_hint(running), PATIENCE_WITH_NOBODY)
     } else if error.is_dns() {
         (unavailable(format!("no such host: {host}")).with_hint("check the URL"), PATIENCE_WITH_NOBODY)
@@ -153,7 +152,7 @@ fn of_no_connection(host: &str, error: reqwest::Error) -> Failure {
     } else {
         (unavailable(format!("no connection to {host}")).with_hint(running), PATIENCE)
     };
-    Failure { patience, ..Failure::new(told.with_source(error), Fate::NotDone) }
+    Failure { patience, ..Failure::new(unconnected.with_source(error), Fate::NotDone) }
 }
 
 /// The causes of an error, those included that an [`io::Error`] keeps inside.

@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The most runs that an answer with lines or events is reckoned to weigh: a thousand lines of 16 KiB, escaped.
 const WEIGHT: usize = 40;
 
-/// A page of runs.
+/// One page; its cursor leads to the next.
 pub async fn list(client: &RunsClient, filter: &ListFilter) -> Result<Page<Run>> {
     let page: List<RunBody> = client.ask(listing("/v1/runs", filter)).await?;
     let data = page.data.into_iter().map(RunBody::into_run).collect();
@@ -72,7 +72,7 @@ fn listing(path: &'static str, filter: &ListFilter) -> Ask {
     ask
 }
 
-/// The run of a key.
+/// The run that was enqueued under a key, if there is one.
 pub async fn find_by_key(client: &RunsClient, key: &str) -> Result<Option<Run>> {
     let ask = Ask::get("/v1/runs").with("idempotencyKey", key).expecting(1);
     let found: List<RunBody> = client.ask(ask).await?;

@@ -57,8 +57,8 @@ impl RunsClient {
         Ok(list.data.into_iter().map(U::from).collect())
     }
 
-    /// The run as it stands, where the token may look.
-    async fn look(&self, id: RunId) -> Result<Option<Run>> {
+    /// The run; none where the token may not read runs.
+    async fn run_if_readable(&self, id: RunId) -> Result<Option<Run>> {
         match self.get(id).await {
             Ok(run) => Ok(Some(run)),
             Err(error) if error.code() == ErrorCode::Forbidden => Ok(None),
@@ -150,7 +150,9 @@ impl Runs for RunsClient {
         let if_epoch = match if_epoch {
             Some(epoch) => Some(epoch),
             // One that is queued has nothing to be retried. With its epoch it might be taken for the repeat of a retry.
-            None => self.look(id).await?.filter(|run| run.state != State::Queued).map(|run| run.epoch),
+            None => {
+                self.run_if_readable(id).await?.filter(|run| run.state != State::Queued).map(|run| run.epoch)
+            }
         };
         let ask = Self::verb(id, "retry", &RetryBody { if_epoch })?;
         self.the_run(if if_epoch.is_some() { ask } else { ask.once() }).await
@@ -166,7 +168,7 @@ impl Runs for RunsClient {
     ) -> Result<Run> {
         let step_id = match step_id {
             Some(step) => Some(step),
-            None => self.look(id).await?.and_then(|run| Some(run.waiting_for()?.step_id)),
+            None => self.run_if_readable(id).await?.and_then(|run| Some(run.waiting_for()?.step_id)),
         };
         let ask = match answer {
             Answer::Approved => Self::verb(id, "approve", &ApproveBody { step_id, comment })?,

@@ -73,9 +73,9 @@ pub async fn artifact(
         None => ask,
     };
     let response = client.open(&ask).await?;
-    let told = told(id, name, response.status(), response.headers());
+    let described = described(id, name, response.status(), response.headers());
     let (artifact, range) =
-        told.ok_or_else(|| failure::no_server(client.host(), "it did not respond with a file"))?;
+        described.ok_or_else(|| failure::no_server(client.host(), "it did not respond with a file"))?;
     let body = arriving(client, response, Some(range.end - range.start));
     Ok(Download { artifact, range, body })
 }
@@ -108,8 +108,8 @@ fn spelt(range: ByteRange) -> String {
     }
 }
 
-/// What the head of an answer tells of an artifact, and which of its bytes follow.
-fn told(
+/// The artifact as the head of a response describes it, and which of its bytes follow.
+fn described(
     run_id: RunId,
     name: &ArtifactName,
     status: StatusCode,
@@ -152,7 +152,7 @@ async fn upload(client: &RunsClient, ask: &Ask, content_type: &str, body: ByteSt
     };
     let answered = tokio::select! {
         answered = answering => answered,
-        () = stands_still(&passage) => Err(failure::too_late(client.host(), TRANSFER_IDLE)),
+        () = stalled(&passage) => Err(failure::too_late(client.host(), TRANSFER_IDLE)),
     };
     let mut passage = locked(&passage);
     passage.is_over = true;
@@ -170,7 +170,7 @@ fn locked(passage: &Mutex<Passage>) -> std::sync::MutexGuard<'_, Passage> {
 }
 
 /// Waits until nothing has moved for too long.
-async fn stands_still(passage: &Mutex<Passage>) {
+async fn stalled(passage: &Mutex<Passage>) {
     loop {
         let end = locked(passage).moved + TRANSFER_IDLE;
         if Instant::now() >= end {
@@ -202,8 +202,8 @@ impl Stream for Leaving {
         if let Some(Err(broken)) = next {
             passage.broken = Some(broken);
             // The connection ends with it, so that the server keeps nothing.
-            let told = io::Error::new(io::ErrorKind::BrokenPipe, "the source was interrupted");
-            return Poll::Ready(Some(Err(told)));
+            let interrupted = io::Error::new(io::ErrorKind::BrokenPipe, "the source was interrupted");
+            return Poll::Ready(Some(Err(interrupted)));
         }
         Poll::Ready(next)
     }
@@ -223,7 +223,7 @@ fn arriving(client: &RunsClient, response: Response, left: Option<u64>) -> ByteS
 /// Bytes on their way from the server.
 struct Arriving<S> {
     body: S,
-    /// How many are still to come, where it was told.
+    /// How many are still to come, if the length is known.
     left: Option<u64>,
     pause: Pause,
     host: String,

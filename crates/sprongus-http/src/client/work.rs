@@ -38,8 +38,8 @@ pub fn missing() -> Error {
     Error::internal("a batch item had no answer")
 }
 
-/// Another error that says the same.
-pub fn same_again(error: &Error) -> Error {
+/// The same error, for another item.
+pub fn copy_of(error: &Error) -> Error {
     error.for_another()
 }
 
@@ -48,25 +48,25 @@ pub fn raw<T: Serialize>(item: &T) -> Result<Box<RawValue>> {
     to_raw_value(item).map_err(|error| Error::internal("a request cannot be written").with_source(error))
 }
 
-/// Items in parts, none with more than `most`, none too large for one body; in order.
-pub fn parts<T>(items: Vec<(T, Box<RawValue>)>, most: usize) -> Vec<(Vec<T>, Vec<Box<RawValue>>)> {
-    let mut parts: Vec<(Vec<T>, Vec<Box<RawValue>>)> = Vec::new();
+/// Items in chunks, none with more than `most`, none too large for one body; in order.
+pub fn chunks<T>(items: Vec<(T, Box<RawValue>)>, most: usize) -> Vec<(Vec<T>, Vec<Box<RawValue>>)> {
+    let mut chunks: Vec<(Vec<T>, Vec<Box<RawValue>>)> = Vec::new();
     let mut size = 0;
     for (item, body) in items {
         let bytes = body.get().len() + 1;
         size += bytes;
-        match parts.last_mut() {
+        match chunks.last_mut() {
             Some((items, bodies)) if size <= MAX_ITEMS_BYTES && items.len() < most => {
                 items.push(item);
                 bodies.push(body);
             }
             Some(_) | None => {
                 size = bytes;
-                parts.push((vec![item], vec![body]));
+                chunks.push((vec![item], vec![body]));
             }
         }
     }
-    parts
+    chunks
 }
 
 /// What became of one heartbeat.
@@ -91,7 +91,7 @@ pub async fn heartbeat(
     workers.dedup();
     let mut answers: Vec<Option<Result<Beat>>> = holds.iter().map(|_| None).collect();
     for worker in workers {
-        let (places, own): (Vec<usize>, Vec<&Hold>) =
+        let (indexes, own): (Vec<usize>, Vec<&Hold>) =
             holds.iter().enumerate().filter(|(_, hold)| hold.worker_id == *worker).unzip();
         let held =
             |hold: &&Hold| HeldBody { id: hold.id, epoch: hold.epoch, lease_token: hold.token.clone() };
@@ -101,8 +101,8 @@ pub async fn heartbeat(
             lease_ms: lease.map(millis),
         };
         let beats: Answers<BeatItem> = client.ask(Ask::post("/v1/runs:heartbeat", &body)?).await?;
-        for (place, item) in places.into_iter().zip(beats.data) {
-            answers[place] = Some(match (item.error, item.beat) {
+        for (index, item) in indexes.into_iter().zip(beats.data) {
+            answers[index] = Some(match (item.error, item.beat) {
                 (Some(problem), _) => Err(problem.into_error()),
                 (None, Some(beat)) => Ok(beat.into()),
                 (None, None) => Err(missing()),
@@ -150,7 +150,7 @@ pub async fn finish(
         answered.push(fault.map(Err));
     }
     let mut ended: Vec<Result<Run>> = Vec::with_capacity(bodies.len());
-    for (items, reports) in parts(bodies, MAX_BATCH) {
+    for (items, reports) in chunks(bodies, MAX_BATCH) {
         let ask = Ask::post("/v1/runs:finish", &Body { worker_id: worker, reports })?.expecting(items.len());
         let answer: Result<Answers<FinishItem>> = client.ask(ask).await;
         match answer {
@@ -161,7 +161,7 @@ pub async fn finish(
                 (None, None) => Err(missing()),
             })),
             // What an earlier call ended has ended: the others are answered one by one.
-            Err(error) if !ended.is_empty() => ended.extend(items.iter().map(|()| Err(same_again(&error)))),
+            Err(error) if !ended.is_empty() => ended.extend(items.iter().map(|()| Err(copy_of(&error)))),
             Err(error) => return Err(error),
         }
     }
@@ -203,15 +203,15 @@ pub async fn record(
         let message = format!("steps are at most {} MiB in one call over HTTP", MAX_BATCH_BODY_BYTES >> 20);
         return Err(Error::new(ErrorCode::PayloadTooLarge, message).with_hint("send fewer steps at once"));
     }
-    let mut parts: Vec<Vec<Box<RawValue>>> =
-        parts(lines.collect::<Result<Vec<_>>>()?, MAX_RECORDS).into_iter().map(|(_, lines)| lines).collect();
+    let mut chunks: Vec<Vec<Box<RawValue>>> =
+        chunks(lines.collect::<Result<Vec<_>>>()?, MAX_RECORDS).into_iter().map(|(_, lines)| lines).collect();
     let size_of_last: usize =
-        parts.last().map_or(0, |lines| lines.iter().map(|line| line.get().len() + 1).sum());
-    if parts.is_empty() || size_of_last + size_of_steps > MAX_ITEMS_BYTES {
-        parts.push(Vec::new());
+        chunks.last().map_or(0, |lines| lines.iter().map(|line| line.get().len() + 1).sum());
+    if chunks.is_empty() || size_of_last + size_of_steps > MAX_ITEMS_BYTES {
+        chunks.push(Vec::new());
     }
-    let count = parts.len();
-    for (index, lines) in parts.into_iter().enumerate() {
+    let count = chunks.len();
+    for (index, lines) in chunks.into_iter().enumerate() {
         let steps = if index + 1 == count { std::mem::take(&mut steps) } else { Vec::new() };
         let is_repeatable = lines.is_empty();
         let (worker_id, epoch, lease_token) = (&hold.worker_id, hold.epoch, &hold.token);

@@ -50,7 +50,7 @@ impl ClaimTurn {
 /// A claim id is the claim's own within a workspace and an API token.
 type RepeatKey = (WorkspaceId, Option<TokenId>, ClaimId);
 
-/// The queues of a server.
+/// The queues of this server; every server has its own.
 #[derive(Default)]
 pub struct ClaimQueues {
     queues: Mutex<HashMap<Work, Arc<Queue<()>>>>,

@@ -71,13 +71,13 @@ impl Metrics {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
     }
 
-    /// Counts a connection.
+    /// Counts an open connection, until the value is dropped.
     pub(super) fn connection(&self) -> Counted {
         self.connections.inc();
         Counted(self.connections.clone())
     }
 
-    /// Everything.
+    /// The exposition: what this process knows, and what the database answers within four seconds.
     pub(super) async fn text(
         &self,
         service: &RunsService,

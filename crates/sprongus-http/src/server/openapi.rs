@@ -66,7 +66,7 @@ static ETAG: LazyLock<String> = LazyLock::new(|| {
     format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
 });
 
-/// The document.
+/// The document, made once for the process.
 pub fn document() -> &'static Value {
     &DOCUMENT
 }

@@ -25,7 +25,7 @@ const MAX_MESSAGE_BYTES: usize = 512;
 #[derive(Debug)]
 pub struct ApiError(pub Error);
 
-/// What a handler answers.
+/// What the handler of a route returns.
 pub type ApiResult<T = Response> = Result<T, ApiError>;
 
 impl From<Error> for ApiError {
@@ -118,7 +118,7 @@ pub fn json_of<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response
     }
 }
 
-/// Prints JSON.
+/// A response with status 200.
 pub fn json<T: Serialize + ?Sized>(value: &T) -> Response {
     json_of(StatusCode::OK, value)
 }

@@ -15,7 +15,7 @@ use sprongus_core::workspace::directory::{
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Workspace))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkspaceBody {
-    /// Its name.
+    /// Its name, unique on the server.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: WorkspaceId,
     /// When it was created.
@@ -34,7 +34,7 @@ impl From<WorkspaceBody> for Workspace {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Project))]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectBody {
-    /// Its name.
+    /// Its name, unique in the workspace.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: ProjectId,
     /// When it was created.
@@ -91,7 +91,7 @@ pub struct NewAgentTaskBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = AgentTask))]
 #[serde(rename_all = "camelCase")]
 pub struct AgentTaskBody {
-    /// Its name.
+    /// Its name, unique in the workspace.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: AgentTaskId,
     /// Title, for people.
@@ -135,7 +135,7 @@ pub struct WorkerWordBody {
 }
 
 impl WorkerWordBody {
-    /// What the core is told.
+    /// As the core has it; `id` comes from the path.
     pub fn into_info(self, id: WorkerId) -> WorkerInfo {
         WorkerInfo {
             id,
@@ -183,7 +183,7 @@ pub struct WorkerBody {
     pub host: Option<String>,
     /// Process id on that machine; likewise.
     pub pid: Option<u32>,
-    /// Its version.
+    /// The version of its program.
     pub version: String,
     /// Number of runs it executes at once.
     pub concurrency: u32,
@@ -214,7 +214,7 @@ impl From<WorkerBody> for Worker {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = KindName))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KindNameBody {
-    /// The kind.
+    /// The kind, such as `script.pull`.
     #[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$"))]
     pub kind: Kind,
 }
@@ -224,7 +224,7 @@ pub struct KindNameBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = KindSetting))]
 #[serde(rename_all = "camelCase")]
 pub struct KindBody {
-    /// The kind.
+    /// The kind, such as `script.pull`.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub kind: Kind,
     /// Whether it is paused: its runs are not claimed.
@@ -232,7 +232,7 @@ pub struct KindBody {
     /// When this was set; null if unknown.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub changed_at: Option<Timestamp>,
-    /// Actor.
+    /// Who paused or resumed it last: the name of a token.
     pub changed_by: Option<String>,
 }
 

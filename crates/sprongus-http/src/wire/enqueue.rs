@@ -72,7 +72,7 @@ pub struct EnqueueBody {
 }
 
 impl EnqueueBody {
-    /// What is asked of the core.
+    /// As the core has it.
     ///
     /// # Errors
     /// `validation`: due at two times.
@@ -134,7 +134,7 @@ impl From<NewRun> for EnqueueBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = BatchRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BatchBody {
-    /// The requests.
+    /// The requests, 1 to 1,000.
     #[serde(deserialize_with = "objects")]
     #[cfg_attr(feature = "server", schema(max_items = 1_000))]
     pub runs: Vec<EnqueueBody>,

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Ready))]
 pub struct ReadyBody {
-    /// `ok`.
+    /// Always `ok`; a server that is not ready answers with an error.
     pub status: String,
-    /// The database engine.
+    /// The database engine: `sqlite` or `postgres`.
     pub engine: String,
-    /// Schema version.
+    /// The schema's version: the number of its newest migration.
     pub schema: u32,
     /// Whether acknowledged changes survive a power cut.
     pub durable: bool,

@@ -23,11 +23,11 @@ pub struct OperatorEventBody {
     /// The workspace whose audit it belongs to.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub workspace_id: WorkspaceId,
-    /// Event type.
+    /// Such as `operator.token_created`; new types may be added.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "server", schema(value_type = OperatorEventName))]
     pub kind: String,
-    /// Time of the event.
+    /// When it happened, by the database's clock.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
     /// Actor: a token name, a local user, or `system`.
@@ -46,7 +46,7 @@ pub struct OperatorEventBody {
 }
 
 impl OperatorEventBody {
-    /// The event.
+    /// As the core has it.
     ///
     /// # Errors
     /// `validation`: a type that this program does not know.

@@ -15,7 +15,7 @@ use super::words::{PhaseName, StepStatusName, StepTypeName, StreamName};
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = LogLineRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewLineBody {
-    /// Output stream.
+    /// `stdout`, `stderr`, or `system` for lines of the worker itself.
     #[cfg_attr(feature = "server", schema(value_type = StreamName))]
     pub stream: Stream,
     /// When the worker read it; default: now.
@@ -52,10 +52,10 @@ impl From<LogLine> for NewLineBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Log))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LogBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
@@ -77,14 +77,14 @@ pub struct LogBody {
 pub struct StepReportBody {
     /// Name, 1 to 128 printable bytes.
     pub name: String,
-    /// Phase in which it runs.
+    /// `setup`, `execution`, `validation` or `cleanup`.
     #[cfg_attr(feature = "server", schema(value_type = PhaseName))]
     pub phase: Phase,
-    /// What it does.
+    /// `command`, `ai_action`, `gate` or `artifact`.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "server", schema(value_type = StepTypeName))]
     pub kind: StepType,
-    /// Status.
+    /// `pending`, `running`, `completed`, `failed` or `skipped`; the last three are final.
     #[cfg_attr(feature = "server", schema(value_type = StepStatusName))]
     pub status: StepStatus,
     /// Position in the run; default: that of the step with this name in this execution, else the next free one.
@@ -140,10 +140,10 @@ impl From<StepReport> for StepReportBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = StepUpdate))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StepUpdateBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
@@ -151,14 +151,14 @@ pub struct StepUpdateBody {
     pub lease_token: LeaseToken,
     /// Name, 1 to 128 printable bytes.
     pub name: String,
-    /// Phase in which it runs.
+    /// `setup`, `execution`, `validation` or `cleanup`.
     #[cfg_attr(feature = "server", schema(value_type = PhaseName))]
     pub phase: Phase,
-    /// What it does.
+    /// `command`, `ai_action`, `gate` or `artifact`.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "server", schema(value_type = StepTypeName))]
     pub kind: StepType,
-    /// Status.
+    /// `pending`, `running`, `completed`, `failed` or `skipped`; the last three are final.
     #[cfg_attr(feature = "server", schema(value_type = StepStatusName))]
     pub status: StepStatus,
     /// Position in the run; default: that of the step with this name in this execution, else the next free one.
@@ -199,10 +199,10 @@ impl StepUpdateBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RecordRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]

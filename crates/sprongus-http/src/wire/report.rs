@@ -73,10 +73,10 @@ impl From<ClaimRequest> for ClaimBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Release))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReleaseBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
@@ -89,10 +89,10 @@ pub struct ReleaseBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Heartbeat))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeartbeatBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
@@ -109,7 +109,7 @@ pub struct HeartbeatBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Heartbeats))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeartbeatsBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
     /// The runs it holds, up to 1,000.
@@ -127,10 +127,10 @@ pub struct HeartbeatsBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Held))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeldBody {
-    /// The run.
+    /// The run that is held.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: RunId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one makes this item `lease_lost`.
     #[serde(default)]
@@ -162,10 +162,10 @@ impl From<BeatBody> for Beat {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Succeed))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SucceedBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
@@ -185,10 +185,10 @@ pub struct SucceedBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Fail))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FailBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
@@ -227,10 +227,10 @@ pub enum OutcomeName {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Report))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReportBody {
-    /// The run.
+    /// The run that is held.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: RunId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one makes this item `lease_lost`.
     #[serde(default)]
@@ -313,7 +313,7 @@ impl From<Report> for ReportBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Finish))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FinishBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
     /// The reports, up to 1,000.
@@ -327,10 +327,10 @@ pub struct FinishBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Progress))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProgressBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
@@ -349,10 +349,10 @@ pub struct ProgressBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Cleaned))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CleanedBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]
@@ -368,10 +368,10 @@ pub struct CleanedBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Wait))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WaitBody {
-    /// Worker id.
+    /// Worker id, as in the claim.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token from the claim; a wrong one is `lease_lost`.
     #[serde(default)]

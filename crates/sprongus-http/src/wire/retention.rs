@@ -28,7 +28,7 @@ pub struct PruneBody {
     /// Only count, delete nothing.
     #[serde(default)]
     pub dry_run: bool,
-    /// Takes, though the clock may be wrong.
+    /// Delete even if the clock may be wrong.
     #[serde(default)]
     pub confirm_clock: bool,
 }
@@ -59,7 +59,7 @@ impl PruneBody {
         Self { succeeded_ms, failed_ms, kinds, dry_run, confirm_clock }
     }
 
-    /// How it is applied.
+    /// Whether it deletes, and whether the clock is checked first.
     pub fn mode(&self) -> PruneMode {
         match (self.dry_run, self.confirm_clock) {
             (true, _) => PruneMode::DryRun,
@@ -68,7 +68,7 @@ impl PruneBody {
         }
     }
 
-    /// How long runs are kept.
+    /// How long runs are kept, by state and by kind.
     pub fn retention(&self) -> Retention {
         let kept = Retention::default();
         let kinds = self.kinds.iter().map(|(kind, own)| {

@@ -41,13 +41,13 @@ pub struct RunBody {
     /// The agent task it belongs to.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
     pub agent_task_id: Option<AgentTaskId>,
-    /// What it does.
+    /// What it does, such as `script.pull`.
     #[cfg_attr(feature = "server", schema(value_type = String, example = "script.pull"))]
     pub kind: Kind,
     /// Input: any JSON.
     #[cfg_attr(feature = "server", schema(value_type = Value))]
     pub input: Value,
-    /// State.
+    /// Where it stands; `succeeded`, `failed` and `canceled` are final, unless it is retried.
     #[cfg_attr(feature = "server", schema(value_type = StateName))]
     pub state: State,
     /// 0 to 100; higher is claimed first.
@@ -205,10 +205,10 @@ pub struct ClaimedBody {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Lease))]
 #[serde(rename_all = "camelCase")]
 pub struct LeaseBody {
-    /// Worker id.
+    /// Id of the worker that holds the run.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub worker_id: WorkerId,
-    /// Epoch of the claim.
+    /// The run's epoch at the claim; a later claim makes it stale.
     pub epoch: u64,
     /// Lease token, required in every report and upload under this claim. Returned only here.
     #[cfg_attr(feature = "server", schema(value_type = String, example = "spl_6f1c0f0a5e3d4b7f9a2c8d1e0b4a7c36"))]
@@ -235,7 +235,7 @@ pub struct ResumeBody {
 }
 
 impl ClaimedBody {
-    /// The claimed run.
+    /// As the core has it.
     pub fn into_claimed(self) -> Claimed {
         let mut run = self.run.into_run();
         run.lease = Duration::from_millis(self.lease.lease_ms);

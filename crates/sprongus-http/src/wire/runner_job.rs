@@ -23,11 +23,11 @@ pub enum JobStatus {
     Queued,
     /// Held by a worker.
     Running,
-    /// It succeeded.
+    /// Succeeded.
     Completed,
-    /// It failed.
+    /// Failed, with no attempts left.
     Failed,
-    /// It was canceled.
+    /// Canceled.
     Cancelled,
 }
 
@@ -77,7 +77,7 @@ impl JobStatus {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RunnerJobRequest))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewJobBody {
-    /// What it does.
+    /// What it does, such as `script.pull`.
     #[serde(rename = "type")]
     #[cfg_attr(
         feature = "server",
@@ -98,7 +98,7 @@ pub struct NewJobBody {
 }
 
 impl NewJobBody {
-    /// What is asked of the core.
+    /// As the core has it; the key comes from the header.
     pub fn into_new(self, idempotency_key: Option<String>) -> NewRun {
         NewRun {
             kind: self.kind,
@@ -111,7 +111,7 @@ impl NewJobBody {
     }
 }
 
-/// A job.
+/// A run in the runner jobs format.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = RunnerJob))]
 #[serde(rename_all = "camelCase")]
@@ -125,19 +125,19 @@ pub struct JobBody {
     pub agent_task_id: Option<String>,
     /// The project it belongs to.
     pub project_id: Option<String>,
-    /// What it does.
+    /// What it does, such as `script.pull`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Status.
+    /// Where the job stands; `PENDING` and `QUEUED` are one state of a run, not due and due.
     pub status: JobStatus,
     /// 0 to 100; higher is claimed first.
     pub priority: u8,
     /// Percent done.
     pub progress_percent: u8,
-    /// Input.
+    /// Its input: any JSON.
     #[cfg_attr(feature = "server", schema(value_type = Value))]
     pub data: Json,
-    /// Result.
+    /// Its result: any JSON; null until it has one.
     #[cfg_attr(feature = "server", schema(value_type = Value))]
     pub result: Option<Json>,
     /// Error of the last attempt.
@@ -190,7 +190,7 @@ pub struct JobStepBody {
     /// Id: a UUID.
     #[cfg_attr(feature = "server", schema(format = Uuid))]
     pub id: String,
-    /// The job.
+    /// The job it belongs to.
     #[cfg_attr(feature = "server", schema(format = Uuid))]
     pub job_id: String,
     /// Position in the job.
@@ -206,7 +206,7 @@ pub struct JobStepBody {
     pub kind: String,
     /// `PENDING`, `RUNNING`, `COMPLETED`, `FAILED` or `SKIPPED`.
     pub status: String,
-    /// Output.
+    /// What it printed; cut at 64 KiB.
     pub output: Option<String>,
     /// Tokens sent to a model.
     pub tokens_input: Option<u64>,
@@ -218,7 +218,7 @@ pub struct JobStepBody {
     /// When it ended.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub completed_at: Option<Timestamp>,
-    /// How long it took.
+    /// How long it took, in milliseconds.
     pub duration_ms: Option<u64>,
 }
 
@@ -251,7 +251,7 @@ pub struct JobEventBody {
     /// Id: a UUID.
     #[cfg_attr(feature = "server", schema(format = Uuid))]
     pub id: String,
-    /// The job.
+    /// The job it belongs to.
     #[cfg_attr(feature = "server", schema(format = Uuid))]
     pub job_id: String,
     /// The step it belongs to, if any.
@@ -259,13 +259,13 @@ pub struct JobEventBody {
     pub step_id: Option<String>,
     /// Position in the job's history.
     pub seq: u64,
-    /// Event type.
+    /// Such as `run.started`; new types may be added.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Time of the event.
+    /// When it happened, by the database's clock.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub timestamp: Timestamp,
-    /// Actor.
+    /// Who did it: the name of a user or a token, the id of a worker, or `system`.
     pub actor: String,
     /// Details, depending on the type.
     #[cfg_attr(feature = "server", schema(value_type = Value))]

@@ -19,7 +19,7 @@ words! {
     PhaseName { Setup = "setup", Execution = "execution", Validation = "validation", Cleanup = "cleanup" }
     /// What a step does.
     StepTypeName { Command = "command", AiAction = "ai_action", Gate = "gate", Artifact = "artifact" }
-    /// How a step stands.
+    /// Where a step stands.
     StepStatusName {
         Pending = "pending", Running = "running", Completed = "completed", Failed = "failed", Skipped = "skipped",
     }
@@ -68,7 +68,7 @@ pub struct FieldFault {
     message: String,
 }
 
-/// The approved gate.
+/// The gate that a resumed run has passed.
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "describes the core's own")]
@@ -78,11 +78,11 @@ pub struct PassedGate {
     /// When waiting would have ended.
     #[schema(format = DateTime)]
     until: Option<String>,
-    /// The answer.
+    /// The answer; null where the run passed without one.
     answer: Option<GateAnswer>,
     /// Who answered.
     by: Option<String>,
-    /// What was said with it.
+    /// The comment that came with it, up to 4 KiB.
     comment: Option<String>,
     /// Whether a claim has carried the run on since.
     resumed: bool,

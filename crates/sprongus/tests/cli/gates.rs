@@ -24,7 +24,7 @@ fn approving_lets_it_pass_and_only_once(backing: Backing) {
     let sandbox = Sandbox::on(backing);
     let (id, step) = waiting(&sandbox);
     let status = sandbox.run(&["runs", "status", &id]).exits(0).out;
-    assert!(status.contains("approval of") && status.contains("runs approve"), "{status}");
+    assert!(status.contains("approval, since") && status.contains("runs approve"), "{status}");
     let inbox = sandbox.line("--json gates list").exits(0).json();
     assert_eq!(
         (&inbox["data"][0]["runId"], &inbox["data"][1]),

@@ -89,7 +89,7 @@ pub enum Waiting {
         since: Timestamp,
         /// The step that waits.
         step_id: StepId,
-        /// That step's name, where it was recorded and looked up.
+        /// That step's name, where it was recorded and looked up; lists do not look it up.
         step: Option<String>,
         /// When the gate expires and the run fails; none waits for ever.
         until: Option<Timestamp>,
@@ -184,10 +184,10 @@ impl Waiting {
     /// In words for people: "waits for" goes before them, and a time behind them.
     pub fn words(&self) -> Words {
         let (text, label, time, is_amiss) = match self {
-            Self::Gate { since, step_id, step, until } => {
-                let name = step.as_deref().map_or_else(|| step_id.to_string(), |name| excerpt(name, 64));
+            Self::Gate { since, step, until, .. } => {
+                let of = step.as_deref().map(|name| format!(" of {}", excerpt(name, 64))).unwrap_or_default();
                 let (label, time) = until.map_or(("since", *since), |until| ("expires", until));
-                (format!("approval of {name}"), label, time, true)
+                (format!("approval{of}"), label, time, true)
             }
             Self::Time { until, cause, .. } => {
                 let text = match cause {
@@ -224,5 +224,22 @@ impl Waiting {
             | Self::KindPaused { since, .. }
             | Self::Worker { since, .. } => *since,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::ids::RunId;
+
+    #[test]
+    fn an_approval_is_of_a_step_whose_name_is_known() {
+        let (since, step_id) = (Timestamp::from_millis(0), StepId::of(RunId::from_bits(1), 1, 0));
+        let text = |step: Option<&str>| {
+            let step = step.map(str::to_owned);
+            Waiting::Gate { since, step_id, step, until: None }.words().text
+        };
+        assert_eq!(text(Some("sign-off")), "approval of sign-off");
+        assert_eq!(text(None), "approval");
     }
 }

@@ -77,7 +77,7 @@ fn what_is_told_of_a_file_is_whole_or_not_believed() {
         for (name, value) in pairs {
             headers.insert(*name, value.parse().unwrap());
         }
-        told(id, &name(), StatusCode::from_u16(status).unwrap(), &headers)
+        described(id, &name(), StatusCode::from_u16(status).unwrap(), &headers)
             .map(|(artifact, range)| (artifact.size, range))
     };
     assert_eq!(read(200, &[("content-length", "7")]), Some((7, 0..7)));
@@ -155,11 +155,11 @@ async fn an_upload_that_breaks_is_unavailable_and_not_repeated() {
 
 #[tokio::test]
 async fn a_source_that_breaks_is_no_end_of_the_file() {
-    let (told, hears) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     let client = server(|mut stream, _| async move {
         let mut body = Vec::new();
         let _ = stream.read_to_end(&mut body).await;
-        told.send(body).unwrap();
+        sender.send(body).unwrap();
     })
     .await;
     let parts = vec![Ok(Bytes::from_static(b"half")), Err(io::Error::other("the disk is gone"))];
@@ -171,7 +171,7 @@ async fn a_source_that_breaks_is_no_end_of_the_file() {
     let error = client.put_artifact(&hold(), &name(), "text/plain", body).await.unwrap_err();
     assert_eq!((error.code(), error.message()), (ErrorCode::Unavailable, "the file was cut off"));
     assert!(format!("{error:?}").contains("the disk is gone"), "{error:?}");
-    let body = String::from_utf8(hears.await.unwrap()).unwrap();
+    let body = String::from_utf8(receiver.await.unwrap()).unwrap();
     assert!(!body.contains("0\r\n\r\n"), "the server saw an end: {body:?}");
 }
 
@@ -195,7 +195,7 @@ async fn what_does_not_move_ends_and_what_moves_does_not() {
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = stands_still(&passage) => {}
+        () = stalled(&passage) => {}
         () = moving => {}
     }
     assert_eq!(began.elapsed(), 5 * (TRANSFER_IDLE - Duration::from_secs(1)) + TRANSFER_IDLE);

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::pause::Pause;
 
-/// The connection.
+/// A TCP connection.
 pub struct WriteTimeout {
     stream: TcpStream,
     /// Runs while a write waits.

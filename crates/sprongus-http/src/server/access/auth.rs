@@ -42,7 +42,7 @@ pub enum Credential {
 struct Seen {
     token: Arc<Token>,
     at: Instant,
-    /// When it ends by itself.
+    /// When the token or the session expires.
     ends: Option<Instant>,
     noted: Instant,
 }
@@ -61,7 +61,6 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Those of a store.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store, trusted: Mutex::default() }
     }
@@ -163,7 +162,6 @@ impl Tokens {
 
 /// Somebody with a live token.
 pub struct Asker {
-    /// The token.
     pub token: Arc<Token>,
     /// What it was known by, to read it again later.
     pub credential: Credential,

@@ -104,7 +104,6 @@ pub(crate) fn port(headers: &HeaderMap) -> Option<u16> {
 pub(crate) struct Hosts(Option<Arc<[String]>>);
 
 impl Hosts {
-    /// Any host.
     pub(crate) fn any() -> Self {
         Self(None)
     }

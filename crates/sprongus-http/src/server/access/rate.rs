@@ -57,7 +57,7 @@ impl Left {
         ((missing / self.limit.per_second).ceil() as u64).max(1)
     }
 
-    /// Writes the headers.
+    /// Writes `RateLimit-Policy` and `RateLimit`, and `Retry-After` where nothing is left.
     pub fn tell(self, headers: &mut HeaderMap) {
         let window = (self.limit.burst / self.limit.per_second).ceil();
         let policy = format!("\"default\";q={};w={window}", self.limit.burst);

@@ -25,7 +25,7 @@ const WHOLE: Duration = Duration::from_secs(60);
 /// How far back minutes may still change in between.
 const LATE: Duration = Duration::from_secs(10 * 60);
 
-/// What is charted.
+/// The whole of the longest chart, and the slot of the finest.
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -65,12 +65,11 @@ pub struct Charted {
 }
 
 impl Figures {
-    /// The figures of a store.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store, stats: ByKey::default(), lately: ByKey::default() }
     }
 
-    /// How every kind stands.
+    /// Counts by kind, at most fifteen seconds old.
     ///
     /// # Errors
     /// As [`Runs::stats`].

@@ -42,7 +42,6 @@ pub const SIGNED_OUT: &str = "event: signed-out\ndata: {}\n\n";
 pub struct Viewer {
     /// Their token, and the runs it may touch.
     pub asker: Asker,
-    /// What the server shares.
     pub shared: Arc<Shared>,
     /// What each form of theirs carries beside its fields, 64 hexadecimal digits.
     pub form_token: String,
@@ -50,7 +49,7 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// Ends the session.
+    /// Deletes the session; its cookie is good nowhere any more.
     ///
     /// # Errors
     /// `unavailable`.

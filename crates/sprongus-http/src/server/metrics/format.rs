@@ -11,7 +11,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What a client asks for.
+    /// The format that the `Accept` header asks for.
     pub fn asked(headers: &HeaderMap) -> Self {
         let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
         match accepted.any(|value| value.contains("application/openmetrics-text")) {
@@ -20,7 +20,7 @@ impl Format {
         }
     }
 
-    /// Its media type.
+    /// The value of `Content-Type`.
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",

@@ -17,11 +17,9 @@ use super::tenant::{OfKind, Tenant};
 #[derive(Debug)]
 pub struct OfRuns(pub Vec<Arc<Tenant>>);
 
-/// A figure of a kind.
 type Depth = fn(&OfKind) -> f64;
 /// A figure of a workspace.
 type Crew = fn(&Tenant) -> f64;
-/// One of its counts.
 type Count = fn(&Counts) -> u64;
 type Labels<'a> = [(&'static str, &'a str); 2];
 type Ended<'a> = [(&'static str, &'a str); 3];
@@ -39,7 +37,7 @@ const DEPTHS: [(&str, &str, Depth); 7] = [
     ("kind_paused", "Whether the kind is paused", |of| f64::from(u8::from(of.is_paused))),
 ];
 
-/// Who works.
+/// Gauges of a workspace: name, help, figure.
 const CREWS: [(&str, &str, Crew); 2] = [
     ("workers", "Workers seen recently", |tenant| tenant.workers as f64),
     ("worker_slots", "Runs they can execute at once, draining workers excluded", |tenant| {
@@ -47,7 +45,7 @@ const CREWS: [(&str, &str, Crew); 2] = [
     }),
 ];
 
-/// What has ever happened.
+/// Counters of a kind, which never go down: name, help, figure.
 const HAPPENED: [(&str, &str, Count); 4] = [
     ("runs_enqueued", "Runs enqueued", |counts| counts.enqueued),
     ("executions_started", "Attempts started", |counts| counts.started),
@@ -55,7 +53,7 @@ const HAPPENED: [(&str, &str, Count); 4] = [
     ("leases_lost", "Leases lost", |counts| counts.lost),
 ];
 
-/// How runs ended.
+/// Series of the counter of ended runs: the label `state`, figure.
 const ENDINGS: [(&str, Count); 3] = [
     ("succeeded", |counts| counts.succeeded),
     ("failed", |counts| counts.failed),
@@ -65,7 +63,7 @@ const ENDINGS: [(&str, Count); 3] = [
 /// What models were given and gave back.
 const TOKENS: [(&str, Count); 2] = [("in", |counts| counts.tokens_in), ("out", |counts| counts.tokens_out)];
 
-/// How long it took.
+/// Histograms of a kind: name, help, which span.
 const SPANS: [(&str, &str, Span); 2] = [
     ("run_wait", "Time from due to started, for each attempt", Span::Wait),
     ("run_execution", "Duration of the last attempt of each run that succeeded or failed", Span::Execution),

@@ -44,7 +44,7 @@ pub struct Tenant {
     pub slots: u64,
 }
 
-/// The figures of a kind.
+/// The figures of one kind: now, and since it was first seen.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OfKind {
     pub now: KindStats,

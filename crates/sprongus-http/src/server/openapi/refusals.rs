@@ -74,7 +74,7 @@ pub fn require_scopes(operation: &mut Map<String, Value>) {
     }
 }
 
-/// Every refusal once.
+/// The responses of the closed list of errors, to be referred to.
 pub fn components() -> Value {
     let mut all: Map<String, Value> =
         ErrorCode::ALL.into_iter().map(|code| (component(code), response(code))).collect();

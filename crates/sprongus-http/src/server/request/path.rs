@@ -27,7 +27,7 @@ const NOWHERE: &str = "/@";
 /// The things whose verbs stand behind a colon; of those whose ids may hold one, the verbs there are.
 const WITH_VERBS: [(&str, Option<&str>); 2] = [("/v1/runs/", None), ("/v1/workers/", Some("drain"))];
 
-/// Splits a verb off.
+/// Gives the verb behind a colon a segment of its own.
 pub fn split_verb(mut request: Request) -> Request {
     let uri = request.uri();
     let path = if request.method() == Method::POST { plain_colons(uri.path()) } else { uri.path().into() };

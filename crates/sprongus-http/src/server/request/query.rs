@@ -16,7 +16,7 @@ use crate::wire::LEASE_TOKEN_HEADER;
 /// Names that would be a credential: what stands in a URL stands in logs.
 const CREDENTIALS: [&str; 5] = ["token", "access_token", "api_key", "apikey", "authorization"];
 
-/// The pairs of a query.
+/// The pairs of a query, and what is wrong with their values.
 pub struct Query {
     pairs: Vec<(String, String)>,
     faults: Vec<FieldError>,
@@ -92,17 +92,17 @@ impl Query {
         number
     }
 
-    /// The text under a name.
+    /// The text under a name; none where the name is missing.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Notes a bad value.
+    /// Notes a bad value, for [`Query::end`].
     pub fn fault(&mut self, name: &str, message: impl Into<String>) {
         self.faults.push(FieldError { pointer: format!("/{name}"), message: message.into() });
     }
 
-    /// Ends the reading.
+    /// Ends the reading: only now is it known whether all values are good.
     ///
     /// # Errors
     /// `validation` with every bad value named.
@@ -218,7 +218,7 @@ fn filter(query: &mut Query) -> ListFilter {
     filter
 }
 
-/// No query at all.
+/// Refuses any query parameter.
 ///
 /// # Errors
 /// As [`Query::read`].

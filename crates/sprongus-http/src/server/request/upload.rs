@@ -57,13 +57,13 @@ enum UploadFailure {
 pub enum NotKept {
     /// The client was too slow.
     TooSlow,
-    /// All else.
-    ApiError(Error),
+    /// The store, the blobs or the rules refused it.
+    Refused(Error),
 }
 
 impl From<Error> for NotKept {
     fn from(error: Error) -> Self {
-        Self::ApiError(error)
+        Self::Refused(error)
     }
 }
 
@@ -71,7 +71,7 @@ impl IntoResponse for NotKept {
     fn into_response(self) -> Response {
         match self {
             Self::TooSlow => too_slow(),
-            Self::ApiError(error) => ApiError(error).into_response(),
+            Self::Refused(error) => ApiError(error).into_response(),
         }
     }
 }
@@ -83,7 +83,6 @@ impl Witness {
     /// What to answer. Whatever the place of the bytes makes of a body that ends with an error, it was the client's.
     ///
     /// # Errors
-    /// Why nothing was kept.
     pub fn judge<T>(&self, kept: Result<T, Error>) -> Result<T, NotKept> {
         match (kept, self.0.get()) {
             (Ok(kept), _) => Ok(kept),

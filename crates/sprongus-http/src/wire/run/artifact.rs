@@ -10,7 +10,7 @@ use sprongus_core::values::time::Timestamp;
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Artifact))]
 #[serde(rename_all = "camelCase")]
 pub struct ArtifactBody {
-    /// The run.
+    /// The run it belongs to.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub run_id: RunId,
     /// Name, unique within the run.
@@ -27,7 +27,7 @@ pub struct ArtifactBody {
         )
     )]
     pub sha256: String,
-    /// Media type.
+    /// Media type, as the uploader gave it; nothing checks it.
     #[cfg_attr(feature = "server", schema(example = "text/markdown"))]
     pub content_type: String,
     /// When it was stored.

@@ -22,7 +22,7 @@ pub struct EventBody {
     /// Its name.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: EventId,
-    /// The run.
+    /// The run it belongs to.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub run_id: RunId,
     /// The step it belongs to, if any.
@@ -30,21 +30,21 @@ pub struct EventBody {
     pub step_id: Option<StepId>,
     /// Position in the run's history: 1, 2, 3, without gaps.
     pub seq: u64,
-    /// Event type.
+    /// Such as `run.started`; new types may be added.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "server", schema(example = "run.started"))]
     pub kind: String,
-    /// Time of the event.
+    /// When it happened, by the database's clock.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
-    /// Actor.
+    /// Who did it: the name of a user or a token, the id of a worker, or `system`.
     pub actor: String,
     /// Details, depending on the type.
     pub payload: Value,
 }
 
 impl EventBody {
-    /// The event.
+    /// As the core has it.
     ///
     /// # Errors
     /// `validation`: a type that this program does not know.
@@ -70,7 +70,7 @@ pub struct LineBody {
     pub seq: u64,
     /// The attempt that printed it.
     pub attempt: u32,
-    /// Output stream.
+    /// `stdout`, `stderr`, or `system` for lines of the worker itself.
     #[cfg_attr(feature = "server", schema(value_type = StreamName))]
     pub stream: Stream,
     /// When the worker read it.
@@ -83,7 +83,7 @@ pub struct LineBody {
 }
 
 impl LineBody {
-    /// The line.
+    /// As the core has it.
     pub fn into_line(self) -> NumberedLine {
         let line = LogLine { stream: self.stream, at: self.at, step: self.step, text: self.text };
         NumberedLine { seq: self.seq, attempt: self.attempt, line }
@@ -116,7 +116,7 @@ pub struct ReadBody {
 }
 
 impl NewsBody {
-    /// The news.
+    /// As the core has it.
     ///
     /// # Errors
     /// As [`EventBody::into_event`].

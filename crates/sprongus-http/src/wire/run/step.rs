@@ -13,26 +13,26 @@ use crate::wire::words::{PhaseName, StepStatusName, StepTypeName};
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Step))]
 #[serde(rename_all = "camelCase")]
 pub struct StepBody {
-    /// Step id.
+    /// A ULID, which follows from the run, the epoch and the ordinal.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub id: StepId,
-    /// The run.
+    /// The run it belongs to.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub run_id: RunId,
     /// The attempt it belongs to.
     pub attempt: u32,
     /// Position in the run.
     pub ordinal: u32,
-    /// Phase in which it runs.
+    /// `setup`, `execution`, `validation` or `cleanup`.
     #[cfg_attr(feature = "server", schema(value_type = PhaseName))]
     pub phase: Phase,
     /// Name in the declaration.
     pub name: String,
-    /// What it does.
+    /// `command`, `ai_action`, `gate` or `artifact`.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "server", schema(value_type = StepTypeName))]
     pub kind: StepType,
-    /// Status.
+    /// `pending`, `running`, `completed`, `failed` or `skipped`; the last three are final.
     #[cfg_attr(feature = "server", schema(value_type = StepStatusName))]
     pub status: StepStatus,
     /// Output, without the trailing newline, cut at 64 KiB.

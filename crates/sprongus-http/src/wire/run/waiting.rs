@@ -79,7 +79,7 @@ pub struct OpenGateBody {
     /// The run that waits.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub run_id: RunId,
-    /// What it does.
+    /// What it does, such as `script.pull`.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub kind: Kind,
     /// Its project.
@@ -102,7 +102,7 @@ pub struct OpenGateBody {
 }
 
 impl OpenGateBody {
-    /// The gate.
+    /// As the core has it.
     pub fn into_gate(self) -> OpenGate {
         OpenGate {
             run_id: self.run_id,

@@ -88,7 +88,7 @@ async fn every_screen(scene: Scene) {
     for id in [&runs.queued, &runs.running, &runs.succeeded, &runs.failed, &runs.waiting] {
         shows(&list, &[id]);
     }
-    shows(&list, &["team=blue", "waiting for approval of", "Selected runs"]);
+    shows(&list, &["team=blue", "waiting for approval, ", "Selected runs"]);
     let run = browser.page(&format!("/runs/{}", runs.running)).await;
     shows(
         &run,

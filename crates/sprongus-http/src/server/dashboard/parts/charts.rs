@@ -10,13 +10,12 @@ use super::format::{number, span_ms, tokens};
 /// The height of a chart in its own units; each slot is ten of them wide.
 const HEIGHT: u64 = 100;
 
-/// A chart.
+/// A bar chart over time; each slot is 10 units wide, the whole 100 high.
 pub struct Chart {
-    /// What it is called.
     pub title: &'static str,
-    /// What a slot is.
+    /// How long a slot is: `minute` or `hour`.
     pub slot: &'static str,
-    /// Its width in its own units.
+    /// Ten units a slot.
     pub width: usize,
     /// The slots, oldest first.
     pub bars: Vec<Bar>,
@@ -24,41 +23,33 @@ pub struct Chart {
     pub most: String,
     /// When it begins and in the middle, as text of the hour.
     pub ticks: [Tick; 2],
-    /// What happened in all of it.
     pub sums: Sums,
 }
 
 /// A point on the axis of time.
 pub struct Tick {
-    /// The whole of it.
+    /// RFC 3339, to the millisecond.
     pub exact: String,
-    /// The hour and the minute.
+    /// The hour and the minute, UTC: `10:15`.
     pub clock: String,
 }
 
-/// One slot.
 pub struct Bar {
-    /// Where it begins.
     pub x: usize,
     /// The top and the height of what went well, and of what did not.
     pub good: (u64, u64),
     /// The same of what failed.
     pub bad: (u64, u64),
-    /// When it began.
+    /// When the slot began.
     pub at: Tick,
-    /// What happened.
     pub sums: Sums,
 }
 
-/// Figures as text.
+/// Figures of a slot or of a chart as text, with thousands apart.
 pub struct Sums {
-    /// Runs made.
     pub enqueued: String,
-    /// Runs that succeeded.
     pub succeeded: String,
-    /// Runs that failed.
     pub failed: String,
-    /// Runs that were called off.
     pub canceled: String,
     /// Attempts that failed and will be retried, and leases that were lost.
     pub retried: String,

@@ -26,13 +26,12 @@ const PAGES: usize = 10;
 /// Bytes of an event's particulars that are shown.
 const PAYLOAD: usize = 1_024;
 
-/// Which events are shown.
+/// Which events are shown: `?what=` in the page's address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Selection {
     /// All but progress: a run that reports it often would show nothing else.
     #[default]
     ButProgress,
-    /// All of them.
     Everything,
 }
 
@@ -76,13 +75,13 @@ impl Selection {
 
 /// The newest events, oldest first.
 pub struct History {
-    /// The events.
+    /// At most 200, oldest first.
     pub events: Vec<Event>,
-    /// Whether there are more.
+    /// Whether there are older ones.
     pub is_cut: bool,
 }
 
-/// Reads them.
+/// Reads the newest events, at most ten pages of them.
 ///
 /// # Errors
 /// Those of what is read.
@@ -108,7 +107,7 @@ pub async fn read(runs: &dyn Runs, run: &Run, what: Selection) -> Result<History
     Ok(History { events, is_cut: surplus > 0 || before > 1 })
 }
 
-/// The part of the page.
+/// The fragment `events` of a run's page.
 #[derive(Template)]
 #[template(path = "run_events.html")]
 pub struct EventsPart {
@@ -128,7 +127,6 @@ struct EventRow {
 }
 
 impl EventsPart {
-    /// Of a run's history.
     pub fn new(history: &History, id: RunId, what: Selection, now: Timestamp) -> Self {
         Self {
             rows: history.events.iter().rev().map(|event| row(event, now)).collect(),

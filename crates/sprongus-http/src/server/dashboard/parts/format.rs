@@ -74,7 +74,7 @@ pub fn tokens(given: u64, got: u64) -> Option<(String, String)> {
     (given + got > 0).then(|| (number(given), number(got)))
 }
 
-/// A number of bytes.
+/// A size in its largest binary unit, such as `1.5 KiB`.
 pub fn bytes(bytes: u64) -> String {
     let tenths = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);
     match bytes {

@@ -37,17 +37,14 @@ impl Escaper for Page {
 pub struct Html(String);
 
 impl Html {
-    /// The markup.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The markup, to be sent.
     pub fn into_string(self) -> String {
         self.0
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -31,7 +31,7 @@ struct Node<'a> {
     left_out: Option<String>,
 }
 
-/// A document as markup.
+/// A document as nested `details`, the outer two levels open.
 ///
 /// # Errors
 /// `internal`.

@@ -71,7 +71,6 @@ pub fn kind_rows(
     all.into_iter().map(row).collect()
 }
 
-/// The table.
 #[derive(Template)]
 #[template(path = "kinds_table.html")]
 pub struct KindsTable {

@@ -11,19 +11,18 @@ use super::html::{Html, render};
 /// Lines that a page begins with.
 pub const SHOWN: u64 = 500;
 
-/// A line on a page.
+/// A log line as its template shows it.
 pub struct Line {
-    /// Its place in the log.
+    /// Its number in the run's log, from 1.
     pub seq: u64,
-    /// The exact time, and the time of day alone.
+    /// RFC 3339, to the millisecond.
     pub exact: String,
-    /// The time of day.
+    /// The time of day, UTC: `10:15:00.123`.
     pub clock: String,
-    /// Where it was printed.
+    /// `stdout`, `stderr` or `system`.
     pub stream: &'static str,
-    /// The step that printed it.
+    /// The step that printed it; empty for none.
     pub step: String,
-    /// The line.
     pub text: String,
 }
 

@@ -10,39 +10,30 @@ use super::run_status::{Waits, waits};
 
 /// A run as a row.
 pub struct RunRow {
-    /// Its id.
     pub id: String,
-    /// The claim it was seen under.
+    /// The epoch it was read at, so that a form that is sent late changes nothing.
     pub epoch: u64,
-    /// What it does.
     pub kind: String,
-    /// Where it stands.
     pub state: &'static str,
-    /// Its group.
     pub project: Option<String>,
-    /// What it was made for.
     pub agent_task: Option<String>,
-    /// Executions started, and allowed.
+    /// Attempts started.
     pub attempt: u32,
-    /// The most of them.
+    /// Attempts allowed.
     pub max_attempts: u32,
     /// Percent done, while it runs and has said so.
     pub progress: Option<u8>,
-    /// Who holds it.
     pub worker: Option<String>,
-    /// When it was made.
     pub created: When,
     /// When its present execution began, while it runs.
     pub since: Option<When>,
     /// How long it took from its first start to its end.
     pub took: Option<String>,
-    /// When it ended.
     pub finished: Option<When>,
-    /// What it waits for.
     pub waits: Option<Waits>,
     /// Why it failed last, in short.
     pub error: Option<String>,
-    /// Pairs it is found by.
+    /// Each as `name=value`.
     pub tags: Vec<String>,
 }
 
@@ -73,7 +64,6 @@ impl RunRow {
     }
 }
 
-/// The rows of runs.
 pub fn run_rows(runs: &[Run], now: Timestamp) -> Vec<RunRow> {
     runs.iter().map(|run| RunRow::new(run, now)).collect()
 }

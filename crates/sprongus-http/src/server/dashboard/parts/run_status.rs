@@ -10,11 +10,10 @@ use super::format::When;
 
 /// What a queued run waits for, as a list tells it.
 pub struct Waits {
-    /// What for.
+    /// What it waits for, such as `approval of review`.
     pub text: String,
-    /// What the time is.
+    /// What the time is of: `since`, `due`, `expires` or `paused`.
     pub label: &'static str,
-    /// A time.
     pub time: When,
     /// Whether it waits until somebody does something.
     pub is_amiss: bool,

@@ -9,30 +9,30 @@ use super::format::span;
 /// The width of the whole in units of the drawing.
 const WIDTH: u64 = 1_000;
 
-/// A bar.
+/// An execution or a step, drawn on a line of 1,000 units.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Bar {
-    /// What it is of.
+    /// `Attempt 2 on WORKER`, or the name of a step.
     pub label: String,
     /// How it ended, for its colour: a state's name or a step's status.
     pub outcome: &'static str,
-    /// The same for people.
+    /// How it ended, in words.
     pub ended: &'static str,
     /// Whether it is of a step.
     pub is_step: bool,
-    /// Where it begins, and how wide it is.
+    /// Where it begins, 0 to 1,000.
     pub x: u64,
-    /// Its width.
+    /// At least 4, so that it can be seen.
     pub width: u64,
-    /// How long it took, or takes.
+    /// In words, such as `1 min 5 s`; until now if it has not ended.
     pub took: String,
-    /// When it began.
+    /// When it began, RFC 3339.
     pub exact: String,
-    /// Whether it goes on.
+    /// Whether it has not ended.
     pub is_open: bool,
 }
 
-/// One execution.
+/// One execution, from a claim to its end.
 struct Execution {
     attempt: u64,
     epoch: u64,

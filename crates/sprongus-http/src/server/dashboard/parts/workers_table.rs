@@ -71,7 +71,6 @@ impl WorkerRow {
     }
 }
 
-/// The table.
 #[derive(Template)]
 #[template(path = "workers_table.html")]
 pub struct WorkersTable {

@@ -136,7 +136,6 @@ impl AuditQuery {
     }
 }
 
-/// Something to choose.
 struct Choice {
     value: &'static str,
     label: &'static str,
@@ -197,7 +196,7 @@ pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
     Ok(layout(&viewer, Section::Audit, "Audit", live.as_deref(), &main)?)
 }
 
-/// Its one part.
+/// The table, its only fragment.
 ///
 /// # Errors
 /// Those of what is read.

@@ -27,7 +27,7 @@ struct Login<'a> {
     is_refused: bool,
 }
 
-/// The form.
+/// `GET /login`.
 pub async fn page(uri: Uri) -> PageResult {
     let query = Query::read(&uri, &["next"])?;
     let next = query.text("next").unwrap_or_default().to_owned();

@@ -136,7 +136,7 @@ struct ArtifactRow {
     created: When,
 }
 
-/// The page.
+/// `GET /runs/{id}`.
 pub async fn page(viewer: Viewer, RunAt(id): RunAt, uri: Uri) -> PageResult {
     viewer.asker.require(Scope::Read)?;
     let mut query = Query::read(&uri, &["step", "what"])?;

@@ -20,13 +20,11 @@ use crate::server::dashboard::parts::run_row::{RunRow, run_rows};
 use crate::server::dashboard::session::Viewer;
 use query::RunsQuery;
 
-/// A state to choose.
 struct Choice {
     name: &'static str,
     is_chosen: bool,
 }
 
-/// A project to choose.
 struct ProjectChoice {
     id: String,
     is_chosen: bool,

@@ -22,7 +22,7 @@ const MAX_FORM_BYTES: usize = 64 * 1024;
 /// The field that carries a form's own token.
 pub const FORM_TOKEN: &str = "form";
 
-/// The fields of a form.
+/// The fields of a form in their order; a name may repeat.
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
@@ -47,12 +47,12 @@ impl Fields {
         Some(value.trim()).filter(|text| !text.is_empty())
     }
 
-    /// Everything of one name.
+    /// Every value under one name, as it was sent.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// What must be filled in.
+    /// A value that must be filled in.
     ///
     /// # Errors
     /// `validation` when it is not, or is none.
@@ -79,9 +79,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 
 /// A form of somebody who is signed in.
 pub struct Posted {
-    /// Who sent it.
     pub viewer: Viewer,
-    /// What they filled in.
     pub fields: Fields,
 }
 

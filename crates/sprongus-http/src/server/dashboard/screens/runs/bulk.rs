@@ -24,9 +24,7 @@ use crate::server::response::bad_field;
 /// What is done to all of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum BulkAction {
-    /// Call them off.
     Cancel,
-    /// Queue them again.
     Retry,
 }
 
@@ -53,7 +51,7 @@ impl BulkAction {
         }
     }
 
-    /// What was done.
+    /// The title of the page that says what came of it.
     pub fn done(self) -> &'static str {
         match self {
             Self::Cancel => "Canceled",
@@ -62,9 +60,8 @@ impl BulkAction {
     }
 }
 
-/// What came of one.
+/// What came of one run.
 pub struct BulkOutcome {
-    /// The run.
     pub id: String,
     /// Whether it was done.
     pub is_done: bool,
@@ -74,7 +71,7 @@ pub struct BulkOutcome {
 
 /// The runs that were asked about too.
 pub struct More {
-    /// How many.
+    /// How many are left, such as `1,200 or more`.
     pub left: String,
     /// What the form carries that goes on with them.
     pub fields: Vec<(&'static str, String)>,
@@ -203,7 +200,7 @@ pub fn outcome_page(
     Ok(layout(viewer, Section::Runs, title, None, &main)?)
 }
 
-/// Does it to one run, seen at `epoch`.
+/// Cancels or retries one run, which was shown at `epoch`.
 pub async fn apply(runs: &dyn Runs, action: BulkAction, id: RunId, epoch: u64) -> BulkOutcome {
     let answer = match action {
         BulkAction::Cancel => runs.cancel(id).await,

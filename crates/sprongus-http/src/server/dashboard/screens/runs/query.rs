@@ -106,6 +106,8 @@ fn absolute(text: &str, now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sprongus_core::run::state::State;
+
     use super::*;
 
     #[test]
