@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -21,12 +21,34 @@ const PIECE: usize = 1_000;
 pub struct MemoryBlobs {
     kept: Mutex<BTreeMap<String, Bytes>>,
     is_stuck: AtomicBool,
+    uploads: AtomicUsize,
+}
+
+/// Counts as an upload until it is dropped.
+struct Uploading<'a>(&'a AtomicUsize);
+
+impl<'a> Uploading<'a> {
+    fn new(uploads: &'a AtomicUsize) -> Self {
+        uploads.fetch_add(1, Ordering::SeqCst);
+        Self(uploads)
+    }
+}
+
+impl Drop for Uploading<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl MemoryBlobs {
     /// The keys that have bytes, in order.
     pub fn keys(&self) -> Vec<String> {
         self.kept().keys().cloned().collect()
+    }
+
+    /// How many bodies are being read now.
+    pub fn uploads(&self) -> usize {
+        self.uploads.load(Ordering::SeqCst)
     }
 
     /// From now on refuses to delete anything, or no longer.
@@ -46,6 +68,7 @@ fn unavailable(why: &'static str) -> Error {
 #[async_trait]
 impl Blobs for MemoryBlobs {
     async fn put(&self, key: &str, mut body: ByteStream) -> Result<()> {
+        let _uploading = Uploading::new(&self.uploads);
         let mut bytes = Vec::new();
         while let Some(piece) = body.next().await {
             let broken = |error| unavailable("the bytes ended too soon").with_source(error);

@@ -69,6 +69,11 @@ impl Model {
         Self { clock, tables, generation: watch::Sender::new(0) }
     }
 
+    /// How many calls of [`Store::changed`] wait now. Each returns after its pause, and may then be made again.
+    pub fn waiting(&self) -> usize {
+        self.generation.receiver_count()
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }

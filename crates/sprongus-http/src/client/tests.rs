@@ -77,7 +77,7 @@ fn a_problem_document_is_the_error_it_was_made_from() {
 }
 
 #[test]
-fn what_a_proxy_says_is_told_by_its_status_without_its_text() {
+fn what_a_proxy_says_is_known_by_its_status_and_not_quoted() {
     let page = b"<html><body>hunter2</body></html>";
     for (status, code, fate) in [
         (302, ErrorCode::Unavailable, Fate::Final),
@@ -148,7 +148,7 @@ async fn what_may_help_is_repeated() {
     let (client, serving) = answering(answers).await;
     let start = std::time::Instant::now();
     assert!(client.projects().await.unwrap().is_empty());
-    assert!(start.elapsed() >= Duration::from_secs(1), "it waited as long as it was told to");
+    assert!(start.elapsed() >= Duration::from_secs(1), "it waited as long as `Retry-After` says");
     assert_eq!(serving.await.unwrap(), 6);
 }
 
@@ -191,12 +191,13 @@ async fn a_redirect_is_not_followed() {
     let error = client.projects().await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unavailable);
     serving.await.unwrap();
-    let nobody = tokio::time::timeout(Duration::from_millis(100), elsewhere.accept()).await;
-    assert!(nobody.is_err(), "the token went elsewhere");
+    // A connection that was made by now would be waiting to be accepted.
+    let error = elsewhere.into_std().unwrap().accept().expect_err("the token went elsewhere");
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]
-async fn where_nothing_listens_one_is_told_soon() {
+async fn where_nothing_listens_repeats_end_soon() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let client = client(&format!("http://{closed}")).unwrap();
     let start = std::time::Instant::now();
@@ -204,7 +205,7 @@ async fn where_nothing_listens_one_is_told_soon() {
     assert_eq!(error.code(), ErrorCode::Unavailable);
     assert_eq!(error.message(), format!("no server is listening at {closed}"));
     assert!(error.hint().contains("sprongus serve"));
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(9), "as long as elsewhere: {:?}", start.elapsed());
 }
 
 #[tokio::test]

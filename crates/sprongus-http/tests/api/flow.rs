@@ -30,7 +30,7 @@ const AHEAD: u64 = 24 << 20;
 
 /// The bytes of a part of the file.
 fn part(range: Range<u64>) -> Bytes {
-    range.map(|place| (place.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
+    range.map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
 }
 
 fn parts(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
@@ -43,7 +43,7 @@ fn hash() -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How far one end has come. The other stops on its way, and waits until this one stands.
+/// How far one end has come. The other stops on its way, and waits until this one has stopped too.
 #[derive(Default)]
 struct Ahead(AtomicU64);
 
@@ -52,12 +52,12 @@ impl Ahead {
         self.0.fetch_add(bytes, Ordering::SeqCst);
     }
 
-    async fn stands(&self) -> u64 {
+    async fn stopped(&self) -> u64 {
         let mut before = self.0.load(Ordering::SeqCst);
         loop {
             tokio::time::sleep(Duration::from_millis(300)).await;
             let now = self.0.load(Ordering::SeqCst);
-            if now == before {
+            if now == before && now > 0 {
                 return now;
             }
             before = now;
@@ -85,7 +85,7 @@ impl Blobs for Known {
             let end = taken + bytes.len() as u64;
             assert_eq!(bytes, part(taken..end));
             if taken < STOP && end >= STOP {
-                self.written_at_stop.store(self.written.stands().await, Ordering::SeqCst);
+                self.written_at_stop.store(self.written.stopped().await, Ordering::SeqCst);
             }
             taken = end;
         }
@@ -145,7 +145,7 @@ fn a_large_file_passes_through_and_is_never_held() {
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await.unwrap());
         }
-        let ahead = known.given.stands().await;
+        let ahead = known.given.stopped().await;
         assert!((1..AHEAD).contains(&ahead), "{ahead} bytes were taken from their place");
         let (mut hashed, mut read) = (Sha256::new(), 0);
         loop {

@@ -120,12 +120,12 @@ fn a_named_claim_is_repeated_with_its_own_api_token_alone() {
                 "{problem}"
             );
         }
-        let again = ask(&own).await.is(200)["data"][0].clone();
-        assert_eq!(again["id"], first["id"]);
+        let repeated = ask(&own).await.is(200)["data"][0].clone();
+        assert_eq!(repeated["id"], first["id"]);
         let hold = |token: &Value| Some(json!({"workerId": "w1", "epoch": 1, "leaseToken": token}));
         let beat = format!("/v1/runs/{id}:heartbeat");
         scene.ask(&own, "POST", &beat, hold(&old)).await.refuses(409, "lease_lost");
-        scene.ask(&own, "POST", &beat, hold(&again["lease"]["token"])).await.is(200);
+        scene.ask(&own, "POST", &beat, hold(&repeated["lease"]["token"])).await.is(200);
     });
 }
 

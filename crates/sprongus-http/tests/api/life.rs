@@ -99,9 +99,9 @@ fn a_key_gives_one_run_and_says_that_it_did() {
         let first = keyed("k", body.clone()).await;
         let run = first.is(201);
         assert_eq!(first.header("idempotency-replayed"), None);
-        let again = keyed("\"k\"", json!({"kind": "a", "input": {"x": 1.0}})).await;
-        assert_eq!(again.is(200), run);
-        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        let repeated = keyed("\"k\"", json!({"kind": "a", "input": {"x": 1.0}})).await;
+        assert_eq!(repeated.is(200), run);
+        assert_eq!(repeated.header("idempotency-replayed"), Some("true"));
         keyed("k", json!({"kind": "a", "input": {"x": 2}})).await.refuses(422, "idempotency_key_reused");
         let mut both = body.clone();
         both["idempotencyKey"] = json!("other");
@@ -165,12 +165,13 @@ fn a_batch_is_made_whole_or_each_item_for_itself() {
         let refused = scene.post("/v1/runs:batch", json!({"runs": twice})).await.refuses(422, "validation");
         assert_eq!(refused["errors"].as_array().unwrap().len(), 2, "{refused}");
         assert_eq!(scene.get("/v1/runs").await.is(200)["data"], json!([]));
-        let parted = scene.post("/v1/runs:batch", json!({"runs": mixed, "atomic": false})).await.is(201);
+        let mixed_answers =
+            scene.post("/v1/runs:batch", json!({"runs": mixed, "atomic": false})).await.is(201);
         assert_eq!(
-            (&parted["data"][0]["run"]["kind"], &parted["data"][1]["error"]["code"]),
+            (&mixed_answers["data"][0]["run"]["kind"], &mixed_answers["data"][1]["error"]["code"]),
             (&json!("a"), &json!("validation"))
         );
-        assert_eq!(parted["data"][3]["replayed"], false);
+        assert_eq!(mixed_answers["data"][3]["replayed"], false);
         let whole =
             scene.post("/v1/runs:batch", json!({"runs": vec![json!({"kind": "a"}); 1_000]})).await.is(201);
         assert_eq!(whole["data"].as_array().unwrap().len(), 1_000);
@@ -282,7 +283,7 @@ fn the_runner_jobs_speak_their_own_words() {
 }
 
 #[test]
-fn what_stands_around_the_runs_is_made_and_seen() {
+fn projects_agent_tasks_workers_and_kinds_are_created_and_listed() {
     play(|| async {
         let scene = Scene::new().await;
         scene.post("/v1/projects", json!({"id": "p"})).await.is(201);

@@ -1,11 +1,13 @@
 //! Rates, connections, and clients who are slow on purpose.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sprongus_core::workspace::token::Scope;
 use sprongus_http::server::{Options, RateLimit};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::raw;
@@ -50,27 +52,29 @@ fn a_token_has_a_rate_and_a_worker_has_none() {
 }
 
 #[test]
-fn those_who_send_slowly_are_cut_off() {
+fn slow_clients_are_cut_off_after_the_timeout_and_not_before() {
     play(|| async {
         let patience = Duration::from_millis(500);
         let scene = Scene::with(Options { patience, ..Options::default() }).await;
         let bearer = format!("Bearer {}", scene.all);
+        let began = Instant::now();
         let mut stream = TcpStream::connect(scene.address).await.unwrap();
         let head = format!(
             "POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nAuthorization: {bearer}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        let reply = raw::parse(&answer);
+        let reply = raw::parse(&raw::rest(stream).await);
         assert_eq!((reply.status, &reply.json()["code"]), (408, &json!("timed_out")));
+        assert!(began.elapsed() >= patience, "the body was waited for: {:?}", began.elapsed());
 
-        let mut stream = TcpStream::connect(scene.address).await.unwrap();
-        stream.write_all(b"GET /livez HTTP/1.1\r\nHos").await.unwrap();
+        // A head that never ends is waited for as long, and one that comes in time is answered.
         let began = Instant::now();
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
-        assert!(began.elapsed() < Duration::from_secs(5), "a head that never ends");
+        let mut stream = TcpStream::connect(scene.address).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: local").await.unwrap();
+        let answer = raw::rest(stream).await;
+        assert!(began.elapsed() >= patience, "the head was waited for: {:?}", began.elapsed());
+        assert_eq!(String::from_utf8_lossy(&answer), "", "no answer to half a request");
+        raw::bytes(scene.address, &raw::request("GET", "/livez", &[], b"")).await.is(200);
     });
 }
 
@@ -78,17 +82,31 @@ fn those_who_send_slowly_are_cut_off() {
 fn one_connection_too_many_waits_for_its_turn() {
     play(|| async {
         let scene = Scene::with(Options { connections: 2, ..Options::default() }).await;
+        // A connection that was answered is one that the server has taken in.
+        let livez = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
         let held = [
-            TcpStream::connect(scene.address).await.unwrap(),
-            TcpStream::connect(scene.address).await.unwrap(),
+            raw::begun(scene.address, livez, "HTTP/1.1 200 OK").await,
+            raw::begun(scene.address, livez, "HTTP/1.1 200 OK").await,
         ];
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let address = scene.address;
-        let third =
-            tokio::spawn(async move { raw::bytes(address, &raw::request("GET", "/livez", &[], b"")).await });
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let is_room = Arc::new(AtomicBool::new(false));
+        let (address, when) = (scene.address, Arc::clone(&is_room));
+        let third = tokio::spawn(async move {
+            let reply = raw::bytes(address, &raw::request("GET", "/livez", &[], b"")).await;
+            (reply, when.load(Ordering::SeqCst))
+        });
+        // The two that are in are served meanwhile.
+        let mut held = held.into_iter().collect::<Vec<_>>();
+        for _ in 0..50 {
+            for stream in &mut held {
+                stream.write_all(livez).await.unwrap();
+                raw::until_sent(stream, "HTTP/1.1 200 OK").await;
+            }
+        }
         assert!(!third.is_finished());
+        is_room.store(true, Ordering::SeqCst);
         drop(held);
-        third.await.unwrap().is(200);
+        let (reply, was_room) = third.await.unwrap();
+        reply.is(200);
+        assert!(was_room, "it was answered before there was room");
     });
 }

@@ -137,7 +137,7 @@ async fn asked(
     stream.write_all(&request).await.unwrap();
     let mut heard = Vec::new();
     let mut piece = [0; 4_096];
-    // What is there to be told is told at once; a machine that is busy tells less, which hides nothing that another cell would not show.
+    // What there is to send is sent at once; a busy machine sends less, which hides nothing that another cell would not show.
     while let Ok(Ok(read @ 1..)) = tokio::time::timeout(
         Duration::from_millis(if heard.is_empty() { 20_000 } else { 50 }),
         stream.read(&mut piece),
@@ -196,10 +196,10 @@ fn every_route_of_the_api_by_every_token_on_every_run() {
                     } else {
                         is_let_in(status, &path)
                     };
-                    let told = OWNERS.into_iter().filter(|owner| text.contains(&content(*owner)));
+                    let named = OWNERS.into_iter().filter(|owner| text.contains(&content(*owner)));
                     let may_read = sort.allows(Scope::Read) || path == "/v1/runs:claim";
                     let leaks: Vec<_> =
-                        told.filter(|owner| !may_read || !sort.sees.contains(owner)).collect();
+                        named.filter(|owner| !may_read || !sort.sees.contains(owner)).collect();
                     if !is_right || !leaks.is_empty() {
                         wrong.push(format!(
                             "{method} {path} ({owner:?}) by {}: {status}, tells of {leaks:?}",
@@ -325,8 +325,8 @@ fn every_page_by_every_session_on_every_run() {
                     } else {
                         is_let_in(status, &path)
                     };
-                    let told = OWNERS.into_iter().filter(|owner| text.contains(&content(*owner)));
-                    let leaks: Vec<_> = told
+                    let named = OWNERS.into_iter().filter(|owner| text.contains(&content(*owner)));
+                    let leaks: Vec<_> = named
                         .filter(|owner| !sort.allows(Scope::Read) || !sort.sees.contains(owner))
                         .collect();
                     if !is_right || !leaks.is_empty() {
@@ -403,7 +403,7 @@ fn every_route_of_the_router_is_in_the_matrix() {
     assert!(stale.is_empty(), "no route any more: {stale:?}");
 }
 
-/// Somebody without `runs:read` is told what became of a run, not what is in it.
+/// Somebody without `runs:read` sees what became of a run, not what is in it.
 #[test]
 fn who_may_not_read_is_answered_without_content() {
     play(|| async {

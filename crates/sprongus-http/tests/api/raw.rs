@@ -1,13 +1,15 @@
 //! HTTP by hand, so that a test can send what no client would.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::scene::PATIENCE;
+
+/// What a server says when it wants the body that a request announced.
+pub const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -85,6 +87,31 @@ pub async fn bytes(server: SocketAddr, request: &[u8]) -> Reply {
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer in time");
     parse(&answer)
+}
+
+/// Sends these bytes and reads until the server has sent `what`. What it sends later is to be read from the connection.
+pub async fn begun(server: SocketAddr, request: &[u8], what: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    until_sent(&mut stream, what).await;
+    stream
+}
+
+/// Reads until the server has sent `what`, byte for byte: what follows is left for others.
+pub async fn until_sent(stream: &mut TcpStream, what: &str) {
+    let mut sent = Vec::new();
+    while !sent.ends_with(what.as_bytes()) {
+        let next = tokio::time::timeout(PATIENCE, stream.read_u8()).await.expect("bytes in time");
+        let text = String::from_utf8_lossy(&sent).into_owned();
+        sent.push(next.unwrap_or_else(|error| panic!("{error}: {what:?} is not in {text}")));
+    }
+}
+
+/// Reads what the server sends until it closes.
+pub async fn rest(mut stream: TcpStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end in time");
+    answer
 }
 
 pub fn parse(answer: &[u8]) -> Reply {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sprongus_conformance::{MemoryBlobs, Model, TurnedClock};
@@ -20,6 +21,9 @@ use tokio::task::JoinHandle;
 
 use crate::raw::{self, Reply};
 
+/// How long to wait for what must happen, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The header of a lease token.
 pub const LEASE_TOKEN: &str = "Sprongus-Lease-Token";
 
@@ -31,6 +35,8 @@ pub struct Scene {
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<std::io::Result<()>>>,
     folder: TempDir,
+    /// The store and its clock, where they are in memory.
+    in_memory: Option<(Arc<Model>, TurnedClock)>,
     /// The lease token that each run's last claim gave.
     leases: Mutex<HashMap<String, String>>,
 }
@@ -53,11 +59,47 @@ impl Scene {
         Self::of(keeping_in_memory(store), options, tempfile::tempdir().unwrap()).await
     }
 
-    /// A server on a store in memory, which keeps artifacts in `blobs`.
+    /// On a store in memory, whose clock the test turns and which knows how many requests wait.
+    pub async fn in_memory() -> Self {
+        let options = Options { rate_limit: None, ..Options::default() };
+        Self::keeping(Arc::new(MemoryBlobs::default()), MAX_ARTIFACT_BYTES, options).await
+    }
+
+    /// The same, which keeps artifacts in `blobs`.
     pub async fn keeping(blobs: Arc<dyn Blobs>, max_bytes: u64, options: Options) -> Self {
-        let store = Model::new(Arc::new(TurnedClock::new()));
-        let service = RunsService::new(Arc::new(store)).with_blobs(blobs, max_bytes);
-        Self::of(service, options, tempfile::tempdir().unwrap()).await
+        let clock = TurnedClock::new();
+        let store = Arc::new(Model::new(Arc::new(clock.clone())));
+        let service = RunsService::new(store.clone()).with_blobs(blobs, max_bytes);
+        let mut scene = Self::of(service, options, tempfile::tempdir().unwrap()).await;
+        scene.in_memory = Some((store, clock));
+        scene
+    }
+
+    /// Turns the clock of the store in memory.
+    pub fn turn(&self, later: Duration) {
+        self.in_memory.as_ref().expect("a store in memory").1.turn(later);
+    }
+
+    /// Waits until so many requests wait for the store in memory to change.
+    pub async fn until_waiting(&self, requests: usize) {
+        let (store, _) = self.in_memory.as_ref().expect("a store in memory");
+        until("requests wait", async || store.waiting() >= requests).await;
+    }
+
+    /// Waits until so many connections are open beside the one that asks.
+    pub async fn until_connected(&self, others: usize) {
+        let line = format!("sprongus_http_connections {}", others + 1);
+        until("the connections are open", async || {
+            let metrics = self.get("/metrics").await;
+            assert_eq!(metrics.status, 200, "{}", metrics.text());
+            metrics.text().lines().any(|it| it == line)
+        })
+        .await;
+    }
+
+    /// Waits until no connection is left but the one that asks: whatever was under way on the others has ended.
+    pub async fn until_alone(&self) {
+        self.until_connected(0).await;
     }
 
     async fn of(service: RunsService, options: Options, folder: TempDir) -> Self {
@@ -69,6 +111,7 @@ impl Scene {
             stop: Some(stop),
             serving: Some(serving),
             folder,
+            in_memory: None,
             leases: Mutex::default(),
         };
         scene.all = scene.token("default", "all", &Scope::ALL).await;
@@ -215,7 +258,7 @@ impl Scene {
     }
 
     /// Starts it again where it was.
-    pub async fn start_again(&mut self) {
+    pub async fn restart(&mut self) {
         let options = Options { rate_limit: None, ..Options::default() };
         let (address, stop, serving) = start(&self.service, options, &self.address.to_string()).await;
         assert_eq!(address, self.address);
@@ -241,6 +284,15 @@ async fn start(
         let _ = stopped.await;
     }));
     (address, stop, serving)
+}
+
+/// Waits until something has become true.
+pub async fn until(what: &str, is_true: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_true().await {
+        assert!(Instant::now() < deadline, "not in {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Plays a test.

@@ -12,11 +12,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use crate::raw::Reply;
-use crate::scene::{Scene, play};
+use crate::raw::{self, Reply};
+use crate::scene::{Scene, play, until};
 
-/// Long enough for a call to have begun to wait.
-const BEGUN: Duration = Duration::from_millis(400);
+/// Longer than any test waits for an answer.
+const LONG: u64 = 60_000;
 
 fn admin(scene: &Scene) -> Arc<dyn Admin> {
     scene.service.admin(Caller::new(WorkspaceId::local(), "tester"))
@@ -45,11 +45,11 @@ fn asking(
 }
 
 fn claim(name: Option<&str>) -> Option<Value> {
-    Some(json!({"workerId": "leaver", "limit": 5, "waitMs": 15_000, "claimId": name}))
+    Some(json!({"workerId": "leaver", "limit": 5, "waitMs": LONG, "claimId": name}))
 }
 
-/// The run is queued as it was, and somebody else gets it in its first attempt.
-async fn is_free_again(scene: &Scene, id: &str) {
+/// The run is queued as it was, and another worker gets it in its first attempt.
+async fn is_free(scene: &Scene, id: &str) {
     let run = scene.get(&format!("/v1/runs/{id}")).await.is(200);
     assert_eq!((&run["state"], &run["attempt"]), (&json!("queued"), &json!(0)), "{run}");
     let claimed = scene.post("/v1/runs:claim", json!({"workerId": "other", "limit": 5})).await.is(200);
@@ -64,14 +64,14 @@ async fn is_free_again(scene: &Scene, id: &str) {
 fn a_claim_whose_token_is_revoked_while_it_waits_gets_nothing() {
     play(|| async {
         for name in [None, Some("c-1")] {
-            let scene = Arc::new(Scene::new().await);
+            let scene = Arc::new(Scene::in_memory().await);
             let (id, token) = token(&scene, None).await;
             let waiting = asking(&scene, &token, "POST", "/v1/runs:claim".to_owned(), claim(name));
-            tokio::time::sleep(BEGUN).await;
+            scene.until_waiting(1).await;
             revoke(&scene, &id).await;
             let run = scene.enqueue("a").await;
             waiting.await.unwrap().refuses(401, "unauthenticated");
-            is_free_again(&scene, &run).await;
+            is_free(&scene, &run).await;
         }
     });
 }
@@ -79,38 +79,44 @@ fn a_claim_whose_token_is_revoked_while_it_waits_gets_nothing() {
 #[test]
 fn a_claim_whose_token_expires_while_it_waits_gets_nothing() {
     play(|| async {
-        let scene = Arc::new(Scene::new().await);
-        let (_, token) = token(&scene, Some(Duration::from_millis(1_500))).await;
+        let scene = Arc::new(Scene::in_memory().await);
+        let (_, token) = token(&scene, Some(Duration::from_secs(60))).await;
         let waiting = asking(&scene, &token, "POST", "/v1/runs:claim".to_owned(), claim(None));
-        tokio::time::sleep(Duration::from_millis(2_000)).await;
+        scene.until_waiting(1).await;
+        scene.turn(Duration::from_secs(61));
         let run = scene.enqueue("a").await;
         waiting.await.unwrap().refuses(401, "unauthenticated");
-        is_free_again(&scene, &run).await;
+        is_free(&scene, &run).await;
     });
 }
 
 #[test]
-fn a_claim_that_waited_in_vain_is_told_too() {
+fn a_claim_that_waited_in_vain_is_refused_too() {
     play(|| async {
-        let scene = Arc::new(Scene::new().await);
+        let mut scene = Scene::in_memory().await;
         let (id, token) = token(&scene, None).await;
-        let body = Some(json!({"workerId": "leaver", "limit": 1, "waitMs": 1_500}));
-        let waiting = asking(&scene, &token, "POST", "/v1/runs:claim".to_owned(), body);
-        tokio::time::sleep(BEGUN).await;
+        let bearer = format!("Bearer {token}");
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        let body = claim(None).unwrap().to_string();
+        let (address, request) =
+            (scene.address, raw::request("POST", "/v1/runs:claim", &headers, body.as_bytes()));
+        let waiting = tokio::spawn(async move { raw::bytes(address, &request).await });
+        scene.until_waiting(1).await;
         revoke(&scene, &id).await;
+        scene.stop().await;
         waiting.await.unwrap().refuses(401, "unauthenticated");
     });
 }
 
 #[test]
-fn news_are_not_told_to_a_token_that_was_revoked_meanwhile() {
+fn news_are_not_sent_to_a_token_that_was_revoked_meanwhile() {
     play(|| async {
-        let scene = Arc::new(Scene::new().await);
+        let scene = Arc::new(Scene::in_memory().await);
         let run = scene.enqueue("a").await;
         let (id, token) = token(&scene, None).await;
-        let path = format!("/v1/runs/{run}/news?events=1&waitMs=15000");
+        let path = format!("/v1/runs/{run}/news?events=1&waitMs={LONG}");
         let waiting = asking(&scene, &token, "GET", path, None);
-        tokio::time::sleep(BEGUN).await;
+        scene.until_waiting(1).await;
         revoke(&scene, &id).await;
         scene.ask(&scene.all, "POST", &format!("/v1/runs/{run}:cancel"), None).await.is(200);
         let reply = waiting.await.unwrap();
@@ -120,20 +126,21 @@ fn news_are_not_told_to_a_token_that_was_revoked_meanwhile() {
 }
 
 #[test]
-fn streams_end_when_their_token_is_revoked_and_tell_nothing_more() {
+fn streams_end_when_their_token_is_revoked_and_send_nothing_more() {
     play(|| async {
         let scene = Arc::new(Scene::new().await);
         for is_of_run in [false, true] {
             let run = scene.enqueue("a").await;
             let path = if is_of_run { format!("/v1/runs/{run}/stream") } else { "/v1/stream".to_owned() };
             let (id, token) = token(&scene, None).await;
-            let waiting = asking(&scene, &token, "GET", path, None);
-            tokio::time::sleep(BEGUN).await;
+            let bearer = format!("Bearer {token}");
+            let request = raw::request("GET", &path, &[("Authorization", &bearer)], b"");
+            let stream = raw::begun(scene.address, &request, "event: start").await;
             revoke(&scene, &id).await;
             scene.enqueue("unseen").await;
             scene.ask(&scene.all, "POST", &format!("/v1/runs/{run}:cancel"), None).await.is(200);
-            let told = waiting.await.unwrap().text();
-            assert!(!told.contains("unseen") && !told.contains("run.canceled"), "{told}");
+            let sent = String::from_utf8(raw::rest(stream).await).unwrap();
+            assert!(!sent.contains("unseen") && !sent.contains("run.canceled"), "{sent}");
         }
     });
 }
@@ -148,25 +155,24 @@ fn a_file_whose_token_is_revoked_while_it_comes_is_not_kept() {
         let claimed = scene.ask(&token, "POST", "/v1/runs:claim", Some(body)).await.is(200);
         let run = claimed["data"][0]["id"].as_str().unwrap();
         let hold = claimed["data"][0]["lease"]["token"].as_str().unwrap_or("none");
-        let mut stream = TcpStream::connect(scene.address).await.unwrap();
         let head = format!(
             "PUT /v1/runs/{run}/artifacts/f?workerId=leaver&epoch=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Authorization: Bearer {token}\r\nSprongus-Lease-Token: {hold}\r\nContent-Length: 8\r\n\r\nhalf"
+             Authorization: Bearer {token}\r\nSprongus-Lease-Token: {hold}\r\nContent-Length: 8\r\n\
+             Expect: 100-continue\r\n\r\n"
         );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        tokio::time::sleep(BEGUN).await;
+        // The server asks for the body when the token was found good.
+        let mut stream = raw::begun(scene.address, head.as_bytes(), raw::CONTINUE).await;
+        stream.write_all(b"half").await.unwrap();
         revoke(&scene, &id).await;
         stream.write_all(b"rest").await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        crate::raw::parse(&answer).refuses(401, "unauthenticated");
+        raw::parse(&raw::rest(stream).await).refuses(401, "unauthenticated");
         let kept = scene.get(&format!("/v1/runs/{run}/artifacts")).await.is(200);
         assert_eq!(kept["data"], json!([]), "{kept}");
     });
 }
 
 #[test]
-fn one_token_does_not_take_every_place_of_those_who_wait() {
+fn one_token_does_not_use_up_the_limit_on_waiting_requests() {
     play(|| async {
         let options = Options { connections: 40, rate_limit: None, ..Options::default() };
         let scene = Scene::with(options).await;
@@ -194,11 +200,10 @@ fn one_token_does_not_take_every_place_of_those_who_wait() {
         let other = scene.post("/v1/runs:claim", json!({"workerId": "w", "limit": 1, "waitMs": 100})).await;
         assert_eq!(other.is(200)["data"][0]["id"], run);
         drop(held);
-        let mut tries = 0;
-        while scene.ask(&greedy, "GET", &format!("/v1/runs/{run}/news?waitMs=1"), None).await.status != 200 {
-            tries += 1;
-            assert!(tries < 200, "no place became free");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let news = format!("/v1/runs/{run}/news?waitMs=1");
+        until("a request may wait again", async || {
+            scene.ask(&greedy, "GET", &news, None).await.status == 200
+        })
+        .await;
     });
 }

@@ -35,6 +35,16 @@ impl Stage {
         Self { scene, runs, direct, proxy, hold }
     }
 
+    /// Waits until so many files are on their way into the place for bytes.
+    fn uploading(&self, files: usize) -> impl Future<Output = ()> + Send + use<> {
+        let blobs = Arc::clone(&self.scene.blobs);
+        async move {
+            while blobs.uploads() != files {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
     /// How many files there are, after what is not wanted is deleted.
     async fn kept(&self) -> usize {
         self.scene.service.sweep().await.unwrap();
@@ -108,30 +118,31 @@ async fn a_large_upload_that_is_refused_hears_why() {
     });
     let error = stage.direct.put_artifact(&stale, &name, "a/b", Box::pin(endless)).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::LeaseLost);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(Arc::strong_count(&source), 1, "the source is let go");
+    crate::scene::until("the source is dropped", async || Arc::strong_count(&source) == 1).await;
     assert_eq!(stage.kept().await, 0);
 }
 
 #[tokio::test]
-async fn an_upload_that_is_given_up_keeps_nothing() {
+async fn an_upload_that_is_abandoned_keeps_nothing() {
     let stage = Stage::new().await;
     let name = "f".parse().unwrap();
     let half = || stream::iter([Ok(Bytes::from_static(b"half"))]);
-    let pausing = stream::once(tokio::time::sleep(Duration::from_millis(100)));
-    let broken = half().chain(pausing.map(|()| Err(io::Error::other("the disk is gone"))));
+    let begun = stream::once(stage.uploading(1));
+    let broken = half().chain(begun.map(|()| Err(io::Error::other("the disk is gone"))));
     let error = stage.direct.put_artifact(&stage.hold, &name, "a/b", Box::pin(broken)).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unavailable);
     let endless = half().chain(stream::pending());
-    let dropped = stage.direct.put_artifact(&stage.hold, &name, "a/b", Box::pin(endless));
-    assert!(tokio::time::timeout(Duration::from_millis(200), dropped).await.is_err());
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::select! {
+        _ = stage.direct.put_artifact(&stage.hold, &name, "a/b", Box::pin(endless)) => panic!("it has no end"),
+        () = stage.uploading(1) => {}
+    }
+    stage.uploading(0).await;
     assert!(stage.direct.artifacts(stage.hold.id).await.unwrap().is_empty());
     assert_eq!(stage.kept().await, 0);
 }
 
 #[tokio::test]
-async fn a_run_that_is_not_there_is_told_from_one_without_a_work_directory() {
+async fn a_missing_run_is_told_apart_from_one_without_a_work_directory() {
     let stage = Stage::new().await;
     assert!(stage.direct.workdir(&stage.hold).await.unwrap().is_none());
     let unknown = Hold { id: sprongus_core::values::ids::RunId::new(), ..stage.hold.clone() };

@@ -64,12 +64,12 @@ async fn what_operators_did_is_read_with_the_token_it_was_done_with() {
     operator.revoke_token(made.token.id).await.unwrap();
     let own = operator.own_token().await.unwrap();
     let mut filter = OperatorFilter { limit: 2, ..OperatorFilter::default() };
-    let mut told = Vec::new();
+    let mut listed = Vec::new();
     loop {
         let page = operator.operator_events(&filter).await.unwrap();
         for event in page.data.into_iter().filter(|event| event.token_id.is_some()) {
             assert_eq!((event.token_id, &event.actor), (Some(own.id), &own.name));
-            told.push((event.kind.as_str(), event.subject.unwrap()));
+            listed.push((event.kind.as_str(), event.subject.unwrap()));
         }
         match page.next_cursor {
             Some(cursor) => filter.cursor = Some(cursor),
@@ -83,7 +83,7 @@ async fn what_operators_did_is_read_with_the_token_it_was_done_with() {
         ("operator.workspace_created", "one".to_owned()),
         ("operator.token_created", made.token.id.to_string()),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(listed, expected);
     let types = vec![OperatorEventType::WorkspaceDeleted];
     let of_type = OperatorFilter { types, ..OperatorFilter::default() };
     assert_eq!(operator.operator_events(&of_type).await.unwrap().data.len(), 1);
@@ -92,7 +92,7 @@ async fn what_operators_did_is_read_with_the_token_it_was_done_with() {
 }
 
 #[tokio::test]
-async fn a_token_that_may_only_write_retries_without_a_look() {
+async fn a_token_that_may_only_write_retries_without_reading() {
     let scene = scene().await;
     let scopes = vec![Scope::Write];
     let new = NewToken { name: "writer".to_owned(), scopes, projects: None, expires_in: None };

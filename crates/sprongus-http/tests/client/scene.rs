@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sprongus_conformance::MemoryBlobs;
 use sprongus_core::run::artifact::MAX_ARTIFACT_BYTES;
@@ -45,6 +46,15 @@ impl Scene {
 
     pub fn client(&self) -> RunsClient {
         self.client_at(self.address)
+    }
+}
+
+/// Waits until something has become true.
+pub async fn until(what: &str, is_true: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_true().await {
+        assert!(Instant::now() < deadline, "not in 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -70,7 +70,7 @@ impl Stage {
         answer
     }
 
-    async fn told(&self, id: RunId) -> Vec<EventType> {
+    async fn events(&self, id: RunId) -> Vec<EventType> {
         self.direct.events(id, 0, 1_000).await.unwrap().iter().map(|event| event.kind).collect()
     }
 
@@ -92,7 +92,7 @@ async fn an_enqueue_makes_one_run_and_says_that_it_is_new() {
     assert_eq!(stage.lossy(stage.runs.enqueue_one(keyed.clone())).await.outcome, Enqueue::Created);
     assert_eq!(stage.lossy(stage.runs.enqueue_one(keyed)).await.outcome, Enqueue::Existing);
     assert_eq!(stage.count().await, 2);
-    assert_eq!(stage.told(made.run.id).await, [EventType::Enqueued]);
+    assert_eq!(stage.events(made.run.id).await, [EventType::Enqueued]);
     for batch in [Batch::AllOrNothing, Batch::EachAlone] {
         let runs = vec![of_kind("a"), of_kind("b"), of_kind("c")];
         let answers = stage.lossy(stage.runs.enqueue(runs, batch)).await;
@@ -113,7 +113,7 @@ async fn a_claim_takes_each_run_once() {
     assert_eq!(claimed.len(), 2);
     for one in &claimed {
         assert_eq!((one.run.epoch, one.run.attempt), (1, 1));
-        assert_eq!(stage.told(one.run.id).await, [EventType::Enqueued, EventType::Started]);
+        assert_eq!(stage.events(one.run.id).await, [EventType::Enqueued, EventType::Started]);
     }
     let queued = ListFilter { states: vec![State::Queued], ..ListFilter::default() };
     assert_eq!(stage.direct.list(&queued).await.unwrap().data.len(), 2, "the others are left to others");
@@ -137,7 +137,7 @@ async fn reports_of_a_worker_count_once() {
         EventType::StepStarted,
         EventType::Waiting,
     ];
-    assert_eq!(stage.told(hold.id).await, wanted);
+    assert_eq!(stage.events(hold.id).await, wanted);
 }
 
 #[tokio::test]
@@ -146,18 +146,18 @@ async fn executions_end_once() {
     let hold = stage.held().await;
     let run = stage.lossy(stage.runs.succeed(&hold, Some(json!({"n": 1}).into()), None)).await;
     assert_eq!(run.state, State::Succeeded);
-    assert_eq!(stage.told(hold.id).await[2..], [EventType::Succeeded]);
+    assert_eq!(stage.events(hold.id).await[2..], [EventType::Succeeded]);
 
     let hold = stage.held().await;
     let run = stage.lossy(stage.runs.fail(&hold, "boom", true)).await;
     assert_eq!((run.state, run.attempt), (State::Queued, 1));
-    assert_eq!(stage.told(hold.id).await[2..], [EventType::RetryScheduled]);
+    assert_eq!(stage.events(hold.id).await[2..], [EventType::RetryScheduled]);
     stage.direct.cancel(hold.id).await.unwrap();
 
     let hold = stage.held().await;
     let run = stage.lossy(stage.runs.release(&hold)).await;
     assert_eq!((run.state, run.attempt), (State::Queued, 0));
-    assert_eq!(stage.told(hold.id).await[2..], [EventType::Released]);
+    assert_eq!(stage.events(hold.id).await[2..], [EventType::Released]);
 }
 
 #[tokio::test]
@@ -168,15 +168,15 @@ async fn a_run_is_called_off_cleaned_up_and_retried_once() {
     stage.lossy(stage.runs.cleaned(&hold, stage.clock.now())).await;
     assert_eq!(stage.lossy(stage.runs.retry(hold.id, Some(1))).await.state, State::Queued);
     let wanted = [EventType::Canceled, EventType::Cleaned, EventType::Retried];
-    assert_eq!(stage.told(hold.id).await[2..], wanted);
+    assert_eq!(stage.events(hold.id).await[2..], wanted);
     stage.direct.cancel(hold.id).await.unwrap();
-    // Without an epoch it looks first: the answers to the look are lost, then those to the retry itself.
+    // Without an epoch it reads the run first: the answers to the read are lost, then those to the retry itself.
     for passing in [0, 1] {
         let run = stage.lossy_after(passing, stage.runs.retry(hold.id, None)).await;
         assert_eq!(run.state, State::Queued);
         stage.direct.cancel(hold.id).await.unwrap();
     }
-    let retried = stage.told(hold.id).await.into_iter().filter(|kind| *kind == EventType::Retried).count();
+    let retried = stage.events(hold.id).await.into_iter().filter(|kind| *kind == EventType::Retried).count();
     assert_eq!(retried, 3);
 }
 
@@ -190,8 +190,8 @@ async fn a_gate_is_answered_once() {
             stage.direct.wait(&hold, gate(&hold), None).await.unwrap();
             let (step, said) = (named.then(|| gate(&hold)), Some("because".to_owned()));
             stage.lossy_after(passing, stage.runs.answer(hold.id, step, answer, said)).await;
-            let told = stage.told(hold.id).await;
-            assert_eq!(told.into_iter().filter(|kind| *kind == event).count(), 1);
+            let events = stage.events(hold.id).await;
+            assert_eq!(events.into_iter().filter(|kind| *kind == event).count(), 1);
         }
     }
 }
@@ -208,7 +208,7 @@ async fn the_directory_is_kept_once() {
     assert_eq!(error.code(), ErrorCode::NotFound, "this call took nothing");
 }
 
-/// What is not safe is not repeated: the caller is told that nobody knows.
+/// What is not safe is not repeated: the error says that nobody knows.
 #[tokio::test]
 async fn what_would_be_done_twice_is_not_repeated() {
     let stage = Stage::new().await;
@@ -229,6 +229,6 @@ async fn what_would_be_done_twice_is_not_repeated() {
     }
     assert_eq!(stage.proxy.counts(), (4, 0));
     assert_eq!(stage.direct.logs(hold.id, 0, 10).await.unwrap().len(), 1);
-    assert_eq!(stage.told(hold.id).await[2..], [EventType::Progressed]);
+    assert_eq!(stage.events(hold.id).await[2..], [EventType::Progressed]);
     assert_eq!(stage.direct.tokens().await.unwrap().len(), 2);
 }

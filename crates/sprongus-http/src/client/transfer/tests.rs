@@ -65,7 +65,7 @@ fn a_range_is_said_as_a_header_says_it() {
 }
 
 #[test]
-fn what_is_told_of_a_file_is_whole_or_not_believed() {
+fn an_incomplete_description_of_a_file_is_refused() {
     let id = RunId::new();
     let read = |status: u16, pairs: &[(&'static str, &'static str)]| {
         let mut headers = HeaderMap::new();

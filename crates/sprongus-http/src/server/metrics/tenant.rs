@@ -80,12 +80,12 @@ impl Tenant {
                 of.ever.counts.enqueued,
             ))
         });
-        let told_apart = shown.0.entry(workspace.clone()).or_default();
+        let named = shown.0.entry(workspace.clone()).or_default();
         let mut kinds: BTreeMap<String, OfKind> = BTreeMap::new();
         let mut others: Option<OfKind> = None;
         for (name, of) in all {
-            if told_apart.contains(&name) || told_apart.len() < MOST_KINDS {
-                told_apart.insert(name.clone());
+            if named.contains(&name) || named.len() < MOST_KINDS {
+                named.insert(name.clone());
                 // Somebody may have taken a secret for a kind.
                 let name = redact(&name).into_owned();
                 let of = match kinds.remove(&name) {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_beyond_the_most_are_told_together_and_stay_where_they_were() {
+    fn kinds_beyond_the_limit_share_one_series_and_stay_where_they_were() {
         let (workspace, mut shown) = (WorkspaceId::local(), Shown::default());
         let tenant = Tenant::new(workspace.clone(), found(500..1_500), &mut shown);
         assert_eq!(tenant.kinds.len(), MOST_KINDS + 1);

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn states_and_kinds_may_stand_between_commas() {
+    fn states_and_kinds_may_be_separated_by_commas() {
         let (filter, _) =
             list(&"/v1/runs?state=queued,canceled&state=failed&kind=a,b/c".parse().unwrap()).unwrap();
         assert_eq!(filter.states, [State::Queued, State::Canceled, State::Failed]);

@@ -98,6 +98,18 @@ impl Witness {
 }
 
 impl Upload {
+    /// A file whose body may pause for `patience`, and take [`MAX_UPLOAD`] in all.
+    fn new(content_type: String, body: Body, patience: Duration) -> Self {
+        let failure = Arc::new(OnceLock::new());
+        let body = Patient {
+            body: body.into_data_stream(),
+            pause: Pause::new(patience),
+            end: Box::pin(sleep(MAX_UPLOAD)),
+            failure: Arc::clone(&failure),
+        };
+        Self { content_type, body: Box::pin(body), failure }
+    }
+
     /// The one who knows, when the bytes are read, why they ended.
     pub fn witness(&self) -> Witness {
         Witness(Arc::clone(&self.failure))
@@ -131,14 +143,7 @@ impl FromRequest<Arc<Shared>> for Upload {
         {
             return Err(ApiError(too_large(most)));
         }
-        let failure = Arc::new(OnceLock::new());
-        let body = Patient {
-            body: request.into_body().into_data_stream(),
-            pause: Pause::new(shared.options.patience),
-            end: Box::pin(sleep(MAX_UPLOAD)),
-            failure: Arc::clone(&failure),
-        };
-        Ok(Self { content_type, body: Box::pin(body), failure })
+        Ok(Self::new(content_type, request.into_body(), shared.options.patience))
     }
 }
 
@@ -256,5 +261,44 @@ impl Drop for Lingering {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(tokio::time::timeout(LINGER, reading));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream::{iter, pending};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_millis(600);
+
+    fn upload(body: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Upload {
+        Upload::new("a/b".to_owned(), Body::from_stream(body), PATIENCE)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_is_waited_for() {
+        let digits = iter(b'0'..=b'9').then(|digit| async move {
+            sleep(PATIENCE * 2 / 3).await;
+            Ok(Bytes::from(vec![digit]))
+        });
+        let (upload, began) = (upload(digits), Instant::now());
+        let witness = upload.witness();
+        let bytes: Vec<Bytes> = upload.body.map(Result::unwrap).collect().await;
+        assert_eq!(bytes.concat(), b"0123456789");
+        assert!(began.elapsed() > 3 * PATIENCE && witness.judge(Ok(())).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stalls_is_given_up_after_the_timeout_and_not_before() {
+        let half = iter([Ok(Bytes::from_static(b"half"))]).chain(pending());
+        let (mut upload, began) = (upload(half), Instant::now());
+        let witness = upload.witness();
+        assert_eq!(upload.body.next().await.unwrap().unwrap(), "half");
+        let error = upload.body.next().await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), began.elapsed()), (io::ErrorKind::TimedOut, PATIENCE));
+        let refused = witness.judge(Err::<(), _>(Error::internal("the bytes ended too soon")));
+        assert!(matches!(refused, Err(NotKept::TooSlow)), "{refused:?}");
     }
 }

@@ -28,8 +28,8 @@ fn a_run_is_canceled_and_retried_and_its_history_says_by_whom() {
         let epoch = hidden(&question, "epoch").unwrap();
         assert_eq!(olga.post(&retry, &[("epoch", &epoch)]).await.status, 303);
         assert_eq!(state(&scene, &id).await, "queued");
-        let again = olga.post(&retry, &[("epoch", &epoch)]).await;
-        assert_eq!(again.status, 303, "a form that is sent twice");
+        let repeated = olga.post(&retry, &[("epoch", &epoch)]).await;
+        assert_eq!(repeated.status, 303, "a form that is sent twice");
         assert_eq!(olga.post(&retry, &[("epoch", "x")]).await.status, 422);
         let page = olga.page(&format!("/runs/{id}")).await;
         assert!(

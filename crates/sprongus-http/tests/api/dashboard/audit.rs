@@ -27,7 +27,7 @@ fn link(page: &str, label: &str) -> Option<String> {
 }
 
 #[test]
-fn it_tells_who_did_what_newest_first() {
+fn it_lists_who_did_what_newest_first() {
     play(|| async {
         let scene = Scene::new().await;
         let runs = seed(&scene).await;
@@ -77,7 +77,7 @@ fn it_is_paged_without_a_gap_and_only_its_newest_page_is_kept_fresh() {
 }
 
 #[test]
-fn a_look_that_does_not_come_to_the_beginning_says_so() {
+fn a_read_that_does_not_reach_the_beginning_says_so() {
     play(|| async {
         let scene = Scene::new().await;
         let canceled = scene.enqueue("a").await;

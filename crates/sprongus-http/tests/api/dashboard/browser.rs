@@ -73,8 +73,8 @@ pub async fn post_form(
 
 /// The value of a hidden field.
 pub fn hidden(page: &str, name: &str) -> Option<String> {
-    let place = page.find(&format!("type=\"hidden\" name=\"{name}\" value=\""))?;
-    let value = page[place..].split("value=\"").nth(1)?;
+    let at = page.find(&format!("type=\"hidden\" name=\"{name}\" value=\""))?;
+    let value = page[at..].split("value=\"").nth(1)?;
     Some(value.split('"').next()?.to_owned())
 }
 

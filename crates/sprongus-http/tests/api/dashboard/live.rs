@@ -1,7 +1,6 @@
-//! Pages kept fresh.
+//! Pages kept fresh. How soon an event arrives is tested beside the code (`screens/live.rs`).
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sprongus_core::workspace::token::Scope;
@@ -10,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::browser::Browser;
 use crate::raw;
-use crate::scene::{Scene, play};
+use crate::scene::{PATIENCE, Scene, play, until};
 
 /// A page that is kept fresh.
 struct Live {
@@ -25,10 +24,9 @@ impl Live {
         Self { stream, heard: String::new() }
     }
 
-    /// Waits until something is heard; how long it took.
-    async fn hears(&mut self, what: &str) -> Duration {
-        let began = Instant::now();
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(15);
+    /// Waits until something is heard.
+    async fn hears(&mut self, what: &str) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         let mut buffer = vec![0; 64 * 1024];
         while !self.heard.contains(what) {
             let read = tokio::time::timeout_at(deadline, self.stream.read(&mut buffer)).await;
@@ -36,7 +34,6 @@ impl Live {
             assert!(size > 0, "it ended without {what:?}: {}", self.heard);
             self.heard.push_str(&String::from_utf8_lossy(&buffer[..size]));
         }
-        began.elapsed()
     }
 
     /// What was heard so far is forgotten.
@@ -46,7 +43,7 @@ impl Live {
 }
 
 #[test]
-fn what_has_changed_arrives_within_two_seconds_and_nothing_else_does() {
+fn what_has_changed_arrives_and_nothing_else_does() {
     play(|| async {
         let scene = Scene::new().await;
         scene.enqueue("first.kind").await;
@@ -59,17 +56,15 @@ fn what_has_changed_arrives_within_two_seconds_and_nothing_else_does() {
         ] {
             let mut live = Live::open(scene.address, &browser.cookie, path).await;
             live.hears(&format!("\"id\":\"{id}\"")).await;
-            tokio::time::sleep(Duration::from_millis(1_200)).await;
             live.forget();
             let kind = format!("kind.of.{id}");
             scene.enqueue(&kind).await;
-            let took = live.hears(if path == "/live/overview" { "\"id\":\"tiles\"" } else { &kind }).await;
-            assert!(took < Duration::from_secs(2), "{path}: {took:?}");
+            live.hears(if path == "/live/overview" { "\"id\":\"tiles\"" } else { &kind }).await;
             if path == "/live/overview" {
                 live.hears(&kind).await;
                 assert!(
                     !live.heard.contains("\"id\":\"workers\""),
-                    "what reads as before is not sent: {}",
+                    "what has not changed is not sent: {}",
                     live.heard
                 );
             }
@@ -90,18 +85,16 @@ fn a_run_and_its_log_grow_on_the_page() {
         live.hears("\"id\":\"head\"").await;
         assert!(!live.heard.contains("before"), "the page has it: {}", live.heard);
         scene.post(&format!("/v1/runs/{id}:log"), line("<b>after</b>")).await.is(200);
-        let took = live.hears("event: log").await;
-        assert!(took < Duration::from_secs(3), "{took:?}");
+        live.hears("event: log").await;
         live.hears("&lt;b&gt;after").await;
         live.forget();
         scene.post(&format!("/v1/runs/{id}:succeed"), json!({"workerId": "w", "epoch": 1})).await.is(200);
-        let took = live.hears("Succeeded").await;
-        assert!(took < Duration::from_secs(3), "{took:?}");
+        live.hears("Succeeded").await;
     });
 }
 
 #[test]
-fn whose_session_is_over_is_told_so() {
+fn a_page_whose_session_has_ended_is_signed_out() {
     play(|| async {
         let scene = Scene::new().await;
         let token = scene.token("default", "guest", &[Scope::Read]).await;
@@ -151,14 +144,11 @@ fn viewers_are_bounded_by_token_and_in_all_and_make_room_when_they_leave() {
         assert!(refused.header("retry-after").is_some());
         assert_eq!(browser.ask("/kinds").await.status, 200, "the page itself is there");
         drop(viewers);
-        let deadline = Instant::now() + Duration::from_secs(15);
-        loop {
-            let mut again = Live::open(scene.address, &browser.cookie, "/live/kinds").await;
-            if again.hears("HTTP/1.1").await < Duration::MAX && again.heard.contains("200 OK") {
-                break;
-            }
-            assert!(Instant::now() < deadline, "no place became free");
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        until("there is room for one more", async || {
+            let mut live = Live::open(scene.address, &browser.cookie, "/live/kinds").await;
+            live.hears("\r\n").await;
+            live.heard.starts_with("HTTP/1.1 200 OK")
+        })
+        .await;
     });
 }

@@ -169,7 +169,7 @@ fn migrated() -> Database {
 }
 
 #[test]
-fn why_a_run_stands_where_it_stands_is_told() {
+fn a_run_page_says_why_the_run_is_in_its_state() {
     play(|| async {
         let scene = Scene::new().await;
         let browser = Browser::of(&scene, &scene.all).await;
@@ -185,8 +185,8 @@ fn why_a_run_stands_where_it_stands_is_told() {
         says(later["id"].as_str().unwrap(), "Waiting for its scheduled time, due").await;
         let held = scene.held("c").await;
         says(&held, "Started").await;
-        let again = json!({"workerId": "w", "epoch": 1, "error": "once more", "retryInMs": 60_000});
-        scene.post(&format!("/v1/runs/{held}:fail"), again).await.is(200);
+        let failure = json!({"workerId": "w", "epoch": 1, "error": "once more", "retryInMs": 60_000});
+        scene.post(&format!("/v1/runs/{held}:fail"), failure).await.is(200);
         says(&held, "Waiting for its next attempt, after a failure, due").await;
         let claim = json!({"workerId": "silent", "limit": 1, "kinds": ["d"]});
         let lost = scene.enqueue("d").await;
@@ -334,7 +334,7 @@ fn a_narrowed_token_sees_its_projects_alone() {
 }
 
 #[test]
-fn who_may_only_look_is_offered_nothing_and_refused() {
+fn a_reader_is_offered_no_actions_and_refused_them() {
     play(|| async {
         let scene = Scene::new().await;
         let runs = seed(&scene).await;

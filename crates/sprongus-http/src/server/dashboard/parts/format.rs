@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn times_look_back_and_ahead() {
+    fn times_are_relative_to_now() {
         let now = Timestamp::from_millis(1_000_000);
         let at = |millis| When::new(Timestamp::from_millis(millis), now).relative;
         assert_eq!([at(999_500), at(700_000), at(1_120_000)], ["just now", "5 min ago", "in 2 min"]);

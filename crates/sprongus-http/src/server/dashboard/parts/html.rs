@@ -78,14 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_taken_for_markup() {
+    fn markup_is_escaped() {
         let text = "</td><script>\"a\" & 'b'";
         assert_eq!(escaped(text), "&lt;/td&gt;&lt;script&gt;&quot;a&quot; &amp; &#39;b&#39;");
         assert_eq!(escaped("plain ünï"), "plain ünï");
     }
 
     #[test]
-    fn nothing_drives_or_turns_what_stands_beside_it() {
+    fn control_and_bidi_characters_are_made_visible() {
         assert_eq!(escaped("a\u{1b}[2J\u{202e}b\u{200b}"), "a\\u{1b}[2J\\u{202e}b\\u{200b}");
         assert_eq!(escaped("a\n\tb"), "a\n\tb", "a log has lines");
     }

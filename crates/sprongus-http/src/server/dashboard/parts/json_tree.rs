@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_told_whole_and_harmless() {
+    fn a_document_is_shown_whole_and_escaped() {
         let html = tree(&Json::from_value(json!({"<b>": ["</script>", 1.5, null, {"a": true}]}))).unwrap();
         let text = html.as_str();
         assert!(

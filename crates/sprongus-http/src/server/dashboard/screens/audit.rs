@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_stands_for_some_types_and_a_type_for_itself() {
+    fn a_word_selects_some_types_and_a_type_itself() {
         let asked = read("/audit?what=asked&actor=&before=").unwrap();
         assert!(asked.filter.types.contains(&EventType::Approved), "{asked:?}");
         assert_eq!(

@@ -306,3 +306,43 @@ impl Live for RunPage {
         Some(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sprongus_conformance::fixture::of_kind;
+    use sprongus_conformance::{Model, TurnedClock};
+    use sprongus_core::values::names::WorkspaceId;
+    use sprongus_core::{Caller, RunsExt, RunsService};
+
+    use super::*;
+    use crate::server::{Options, Server};
+
+    /// Timers are exact to the millisecond.
+    const EXACT: Duration = Duration::from_millis(2);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_is_shown_at_once_but_once_a_second_and_anything_else_every_five_seconds() {
+        let store = Arc::new(Model::new(Arc::new(TurnedClock::new())));
+        let server = Server::new(RunsService::new(store), Options::default());
+        let shared = &server.shared;
+        let runs = shared.service.for_caller(Caller::new(WorkspaceId::local(), "tester"));
+        let mut subscription = shared.feed.subscribe(&WorkspaceId::local()).await;
+
+        let last = Instant::now();
+        wait(shared, &mut subscription, last, ANYWAY).await.unwrap();
+        assert!((ANYWAY..ANYWAY + EXACT).contains(&last.elapsed()), "{:?}", last.elapsed());
+
+        let last = Instant::now();
+        runs.enqueue_one(of_kind("work")).await.unwrap();
+        wait(shared, &mut subscription, last, ANYWAY).await.unwrap();
+        assert!((PACE..PACE + EXACT).contains(&last.elapsed()), "{:?}", last.elapsed());
+
+        let last = Instant::now();
+        tokio::time::sleep(2 * PACE).await;
+        subscription.skip_pending();
+        let enqueued = Instant::now();
+        runs.enqueue_one(of_kind("work")).await.unwrap();
+        wait(shared, &mut subscription, last, ANYWAY).await.unwrap();
+        assert!(enqueued.elapsed() < PACE / 2, "{:?}", enqueued.elapsed());
+    }
+}
