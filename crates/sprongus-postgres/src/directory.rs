@@ -2,25 +2,29 @@
 
 use std::time::Duration;
 
-use sprongus_core::Error;
+use async_trait::async_trait;
 use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::runs::Caller;
+use sprongus_core::store::Directory;
 use sprongus_core::values::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::{
     AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace,
 };
 use sprongus_core::workspace::operator::OperatorAct;
+use sprongus_core::{Error, Result as CoreResult};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::claim::projects as narrowed;
-use crate::fault::Result;
-use crate::load::present;
-use crate::operator::commit;
+use crate::Postgres;
+use crate::connection::retry::{Repeatable, look, repeat};
+use crate::connection::session::{Database, PRESENT, Params, all};
+use crate::error::Result;
+use crate::events::operator::commit;
+use crate::rows::values::{JsonText, Time, uuid};
 use crate::rows::{Reader, written};
-use crate::session::{Database, PRESENT, Params, all};
-use crate::values::{JsonText, Time, uuid};
+use crate::runs::claim::projects as narrowed;
+use crate::runs::load::present;
 
 const WORKSPACES: &str = "SELECT id, created_at FROM every_workspace()";
 const WORKSPACE: &str = "SELECT id, created_at FROM workspaces WHERE id = $1";
@@ -74,6 +78,61 @@ const PAUSE: &str = "
 
 /// How long a worker that fell silent stays in the table, for those who look for it.
 const LONG_GONE: Duration = Duration::from_secs(3_600);
+
+#[async_trait]
+impl Directory for Postgres {
+    async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> CoreResult<bool> {
+        look(|| see_worker(&self.database, caller, worker)).await
+    }
+
+    async fn forget_worker(&self, caller: &Caller, worker: &WorkerId) -> CoreResult<()> {
+        look(|| forget_worker(&self.database, caller, worker)).await
+    }
+
+    async fn workers(&self, caller: &Caller) -> CoreResult<Vec<Worker>> {
+        look(|| workers(&self.database, caller)).await
+    }
+
+    async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> CoreResult<()> {
+        look(|| drain_worker(&self.database, caller, worker)).await
+    }
+
+    async fn kinds(&self, caller: &Caller) -> CoreResult<Vec<KindSetting>> {
+        look(|| kinds(&self.database, caller)).await
+    }
+
+    async fn pause_kind(&self, caller: &Caller, kind: &Kind, paused: bool) -> CoreResult<KindSetting> {
+        look(|| pause_kind(&self.database, caller, kind, paused)).await
+    }
+
+    async fn projects(&self, caller: &Caller) -> CoreResult<Vec<Project>> {
+        look(|| projects(&self.database, caller)).await
+    }
+
+    async fn create_project(&self, caller: &Caller, id: &ProjectId) -> CoreResult<Project> {
+        look(|| create_project(&self.database, caller, id)).await
+    }
+
+    async fn agent_tasks(&self, caller: &Caller) -> CoreResult<Vec<AgentTask>> {
+        look(|| agent_tasks(&self.database, caller)).await
+    }
+
+    async fn create_agent_task(&self, caller: &Caller, task: &NewAgentTask) -> CoreResult<AgentTask> {
+        look(|| create_agent_task(&self.database, caller, task)).await
+    }
+
+    async fn workspaces(&self) -> CoreResult<Vec<Workspace>> {
+        look(|| workspaces(&self.database)).await
+    }
+
+    async fn create_workspace(&self, caller: &Caller, id: &WorkspaceId) -> CoreResult<Workspace> {
+        look(|| create_workspace(&self.database, caller, id)).await
+    }
+
+    async fn delete_workspace(&self, caller: &Caller, id: &WorkspaceId) -> CoreResult<()> {
+        repeat(Repeatable::No, |_| delete_workspace(&self.database, caller, id)).await
+    }
+}
 
 /// A transaction in `workspace`.
 pub async fn write(

@@ -3,6 +3,7 @@
 mod event;
 mod run;
 mod step;
+pub(crate) mod values;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,8 +17,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 use uuid::Uuid;
 
-use crate::fault::Result;
-use crate::values::{Spelled, Time};
+use crate::error::Result;
+use crate::rows::values::{Spelled, Time};
 
 pub(crate) use event::event_columns;
 pub use event::{EventRows, event};

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use sprongus_core::Result;
 
-use crate::fault::Fault;
-use crate::open::{self, Options};
-use crate::values::Time;
-use crate::{fault, migrate};
+use crate::error::{self, Fault};
+use crate::rows::values::Time;
+use crate::schema::migrate;
+use crate::schema::open::{self, Options};
 
 const TABLE: &str = "CREATE TABLE bare (id bigint PRIMARY KEY, text text NOT NULL)";
 const BYPASSES: &str = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user";
@@ -20,7 +20,7 @@ const INSERT: &str = "INSERT INTO bare (id, text) VALUES ($1, $2)";
 pub async fn make(url: &str, name: &str) -> Result<String> {
     execute(url, &format!("CREATE DATABASE {name}")).await?;
     let own = elsewhere(url, name);
-    migrate(&own, &Options::default(), None).await?;
+    crate::migrate(&own, &Options::default(), None).await?;
     Ok(own)
 }
 
@@ -29,7 +29,7 @@ pub async fn make(url: &str, name: &str) -> Result<String> {
 /// # Errors
 /// As [`make`].
 pub async fn bypasses_policies(url: &str) -> Result<bool> {
-    async fn ask(url: &str) -> fault::Result<bool> {
+    async fn ask(url: &str) -> error::Result<bool> {
         let client = migrate::connect(&open::config(url, &Options::default().schema)?).await?;
         Ok(client.query_one(BYPASSES, &[]).await?.try_get(0)?)
     }
@@ -52,7 +52,7 @@ pub async fn bare_commits(url: &str, commits: u32) -> Result<Duration> {
     Ok(bare(url, commits).await?)
 }
 
-async fn bare(url: &str, commits: u32) -> fault::Result<Duration> {
+async fn bare(url: &str, commits: u32) -> error::Result<Duration> {
     let client = migrate::connect(&open::config(url, &Options::default().schema)?).await?;
     client.batch_execute("DROP TABLE IF EXISTS bare").await?;
     client.batch_execute(TABLE).await?;
@@ -94,7 +94,7 @@ pub async fn add_finished(url: &str, kind: &str, input: &str, count: u32) -> Res
     Ok(finished(url, kind, input, count).await?)
 }
 
-async fn finished(url: &str, kind: &str, input: &str, count: u32) -> fault::Result<()> {
+async fn finished(url: &str, kind: &str, input: &str, count: u32) -> error::Result<()> {
     let options = Options::default();
     let client =
         migrate::connect(&open::working(&open::config(url, &options.schema)?, &options.schema)).await?;
@@ -116,7 +116,7 @@ async fn finished(url: &str, kind: &str, input: &str, count: u32) -> fault::Resu
     Ok(())
 }
 
-async fn execute(url: &str, sql: &str) -> fault::Result<()> {
+async fn execute(url: &str, sql: &str) -> error::Result<()> {
     let client = migrate::connect(&open::config(url, &Options::default().schema)?).await?;
     client.batch_execute(sql).await.map_err(|error| {
         let fault = Fault::from(error);

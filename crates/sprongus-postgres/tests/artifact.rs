@@ -7,7 +7,7 @@ use sprongus_core::rules::enqueue::prepare;
 use sprongus_core::run::artifact::{FileName, NewFile};
 use sprongus_core::run::lease::LeaseToken;
 use sprongus_core::run::{ClaimRequest, Hold, NewRun};
-use sprongus_core::store::{Batch, Store};
+use sprongus_core::store::{Batch, Files, RunStore};
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Caller, ErrorCode};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sprongus_core::json::Json;
 use sprongus_core::run::NewRun;
 use sprongus_core::run::list::ListFilter;
-use sprongus_core::store::Store;
+use sprongus_core::store::{Diagnostics, Store};
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Caller, Error, ErrorCode, Runs, RunsExt, RunsService};
 use sprongus_postgres::{Durability, Options, Postgres, migrate, pending};

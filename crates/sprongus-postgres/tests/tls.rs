@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use sprongus_core::store::Store as _;
+use sprongus_core::store::Diagnostics;
 use sprongus_core::{Error, ErrorCode};
 use sprongus_postgres::{Durability, Options, Postgres, migrate};
 use sprongus_throwaway::{Server, Settings};

@@ -1,8 +1,10 @@
 //! Workspaces, projects, agent tasks, workers and kinds.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row};
 use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::runs::Caller;
+use sprongus_core::store::Directory;
 use sprongus_core::values::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::{
@@ -11,10 +13,10 @@ use sprongus_core::workspace::directory::{
 use sprongus_core::workspace::operator::OperatorAct;
 use sprongus_core::{Error, Result};
 
-use crate::fault::Told;
-use crate::operator::note;
-use crate::rows;
-use crate::writer::Tx;
+use crate::connection::writer::Tx;
+use crate::error::Told;
+use crate::events::operator::note;
+use crate::{Sqlite, rows};
 
 const WORKSPACES: &str = "SELECT id, created_at FROM workspaces ORDER BY id";
 const WORKSPACE: &str = "SELECT id, created_at FROM workspaces WHERE id = ?1";
@@ -60,6 +62,73 @@ const PAUSE: &str = "
 
 /// How long a worker that fell silent stays in the table, for those who look for it.
 const LONG_GONE: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+#[async_trait]
+impl Directory for Sqlite {
+    async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
+        let (caller, worker) = (caller.clone(), worker.clone());
+        self.writer.write(move |tx| see_worker(tx, &caller, &worker)).await
+    }
+
+    async fn forget_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        let (caller, worker) = (caller.clone(), worker.clone());
+        self.writer.write(move |tx| forget_worker(tx, &caller, &worker)).await
+    }
+
+    async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>> {
+        let caller = caller.clone();
+        self.read(move |connection, now| workers(connection, &caller, now)).await
+    }
+
+    async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        let (caller, worker) = (caller.clone(), worker.clone());
+        self.writer.write(move |tx| drain_worker(tx, &caller, &worker)).await
+    }
+
+    async fn kinds(&self, caller: &Caller) -> Result<Vec<KindSetting>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| kinds(connection, &caller)).await
+    }
+
+    async fn pause_kind(&self, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting> {
+        let (caller, kind) = (caller.clone(), kind.clone());
+        self.writer.write(move |tx| pause_kind(tx, &caller, &kind, paused)).await
+    }
+
+    async fn projects(&self, caller: &Caller) -> Result<Vec<Project>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| projects(connection, &caller)).await
+    }
+
+    async fn create_project(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
+        let (caller, id) = (caller.clone(), id.clone());
+        self.writer.write(move |tx| create_project(tx, &caller, &id)).await
+    }
+
+    async fn agent_tasks(&self, caller: &Caller) -> Result<Vec<AgentTask>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| agent_tasks(connection, &caller)).await
+    }
+
+    async fn create_agent_task(&self, caller: &Caller, task: &NewAgentTask) -> Result<AgentTask> {
+        let (caller, task) = (caller.clone(), task.clone());
+        self.writer.write(move |tx| create_agent_task(tx, &caller, &task)).await
+    }
+
+    async fn workspaces(&self) -> Result<Vec<Workspace>> {
+        self.read(|connection, _| workspaces(connection)).await
+    }
+
+    async fn create_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<Workspace> {
+        let (caller, id) = (caller.clone(), id.clone());
+        self.writer.write(move |tx| create_workspace(tx, &caller, &id)).await
+    }
+
+    async fn delete_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<()> {
+        let (caller, id) = (caller.clone(), id.clone());
+        self.writer.write(move |tx| delete_workspace(tx, &caller, &id)).await
+    }
+}
 
 fn all<T>(
     connection: &Connection,

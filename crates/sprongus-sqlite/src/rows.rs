@@ -15,7 +15,7 @@ use sprongus_core::json::Json;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 
-use crate::fault::Told;
+use crate::error::Told;
 
 pub(crate) use event::event_columns;
 pub use event::{event, event_from, insert_events};

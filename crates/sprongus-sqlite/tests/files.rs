@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use sprongus_core::json::Json;
 use sprongus_core::run::NewRun;
 use sprongus_core::run::artifact::FileName;
-use sprongus_core::store::{Batch, Store};
+use sprongus_core::store::{Batch, Diagnostics, Directory, Files, Store, Tokens};
 use sprongus_core::values::ids::TokenId;
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::workspace::directory::WorkerInfo;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 const PAGE: &str = include_str!("../../../docs/postgres.md");
 const SQL_PAGE: &str = include_str!("../../../docs/sql.md");
-const CONNECTIONS: &str = include_str!("../../sprongus-postgres/src/open.rs");
+const CONNECTIONS: &str = include_str!("../../sprongus-postgres/src/schema/open.rs");
 
 /// The database of the page, with one run in it.
 struct Scene {

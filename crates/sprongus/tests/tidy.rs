@@ -15,7 +15,7 @@ const LONGEST: usize = 500;
 const MOST_FILES: usize = 15;
 
 /// Folders that hold more still; each that goes is a step forward, none may be added.
-const CROWDED: [&str; 2] = ["crates/sprongus-postgres/src", "crates/sprongus-sqlite/src"];
+const CROWDED: [&str; 0] = [];
 
 /// Lines of ARCHITECTURE.md.
 const LONGEST_TOUR: usize = 250;

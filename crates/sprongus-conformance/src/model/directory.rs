@@ -2,16 +2,19 @@
 
 use std::cmp::Reverse;
 
+use async_trait::async_trait;
 use sprongus_core::rules::enqueue::unknown_project;
-use sprongus_core::values::names::{Kind, ProjectId, WorkerId};
+use sprongus_core::store::Directory;
+use sprongus_core::values::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::{
-    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo,
+    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace,
 };
 use sprongus_core::workspace::operator::OperatorAct;
 use sprongus_core::{Caller, Error, Result};
 
 use super::tables::Tenant;
+use crate::model::Model;
 
 /// Agent tasks in one answer, at most.
 const MAX_AGENT_TASKS: usize = 100;
@@ -119,5 +122,81 @@ impl Tenant {
         let NewAgentTask { id, title, project_id } = new.clone();
         let made = AgentTask { id: id.clone(), title, project_id, created_at: now };
         self.agent_tasks.entry(id).or_insert(made).clone().answers(new, caller)
+    }
+}
+
+#[async_trait]
+impl Directory for Model {
+    async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| tenant.see_worker(caller, worker, now))
+    }
+
+    async fn forget_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| tenant.forget_worker(caller, worker, now))
+    }
+
+    async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>> {
+        let now = self.clock.now();
+        self.read(caller, |tenant| Ok(tenant.live_workers(now)))
+    }
+
+    async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| tenant.drain_worker(caller, worker, now))
+    }
+
+    async fn kinds(&self, caller: &Caller) -> Result<Vec<KindSetting>> {
+        self.read(caller, |tenant| Ok(tenant.kinds()))
+    }
+
+    async fn pause_kind(&self, caller: &Caller, kind: &Kind, paused: bool) -> Result<KindSetting> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| Ok(tenant.pause_kind(caller, kind, paused, now)))
+    }
+
+    async fn projects(&self, caller: &Caller) -> Result<Vec<Project>> {
+        self.read(caller, |tenant| Ok(tenant.projects(caller)))
+    }
+
+    async fn create_project(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| Ok(tenant.create_project(caller, id, now)))
+    }
+
+    async fn agent_tasks(&self, caller: &Caller) -> Result<Vec<AgentTask>> {
+        self.read(caller, |tenant| Ok(tenant.agent_tasks(caller)))
+    }
+
+    async fn create_agent_task(&self, caller: &Caller, task: &NewAgentTask) -> Result<AgentTask> {
+        let now = self.clock.now();
+        self.write(caller, |tenant| tenant.create_agent_task(caller, task, now))
+    }
+
+    async fn workspaces(&self) -> Result<Vec<Workspace>> {
+        Ok(self.tables().workspaces())
+    }
+
+    async fn create_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<Workspace> {
+        let now = self.clock.now();
+        let mut tables = self.tables();
+        let is_new = !tables.tenants.contains_key(id);
+        let made = tables.create_workspace(id, now);
+        tables.note(caller, is_new.then(|| OperatorAct::workspace_created(&made)), now);
+        drop(tables);
+        self.wake();
+        Ok(made)
+    }
+
+    async fn delete_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<()> {
+        let now = self.clock.now();
+        let mut tables = self.tables();
+        let gone =
+            tables.delete_workspace(id).ok_or_else(|| Error::not_found(format_args!("workspace: {id}")))?;
+        tables.note(caller, Some(OperatorAct::workspace_deleted(&gone)), now);
+        drop(tables);
+        self.wake();
+        Ok(())
     }
 }

@@ -21,7 +21,7 @@ use sprongus_core::workspace::operator::OperatorEvent;
 use sprongus_core::workspace::token::Token;
 use sprongus_core::{Caller, Error, Result};
 
-use super::sign_in::Kept;
+use super::sessions::Kept;
 
 /// Every workspace.
 pub(super) struct Tables {

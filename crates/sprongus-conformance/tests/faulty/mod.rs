@@ -21,7 +21,10 @@ use sprongus_core::run::retention::{Pruned, Retention};
 use sprongus_core::run::step::{LogLine, NumberedLine, Step, StepReport};
 use sprongus_core::run::stream::{StreamPosition, Streamed};
 use sprongus_core::run::{Applied, Beat, ClaimRequest, Hold, Run};
-use sprongus_core::store::{Batch, ClaimAnswer, DrawnReport, Health, Inserted, Rule, Store};
+use sprongus_core::store::{
+    Batch, ClaimAnswer, Diagnostics, Directory, DrawnReport, Events, Figures, Files, Health, Inserted, Reads,
+    Rule, RunStore, Tokens,
+};
 use sprongus_core::values::ids::{RunId, TokenId};
 use sprongus_core::values::names::{ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::values::time::Timestamp;
@@ -111,7 +114,7 @@ impl Sessions for Faulty {
 }
 
 #[async_trait]
-impl Store for Faulty {
+impl RunStore for Faulty {
     async fn enqueue(
         &self,
         caller: &Caller,
@@ -203,29 +206,6 @@ impl Store for Faulty {
         self.inner.record(caller, &self.held(Door::Record, hold), steps, lines).await
     }
 
-    async fn expect_blob(&self, location: &str, due: Timestamp) -> Result<()> {
-        self.inner.expect_blob(location, due).await
-    }
-
-    async fn put_file(&self, caller: &Caller, hold: &Hold, file: NewFile) -> Result<StoredFile> {
-        self.inner.put_file(caller, &self.held(Door::PutFile, hold), file).await
-    }
-
-    async fn drop_file(&self, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()> {
-        self.inner.drop_file(caller, &self.held(Door::DropFile, hold), name).await
-    }
-
-    async fn unwanted_blobs(&self, limit: u32) -> Result<Vec<String>> {
-        if self.fault == Fault::LosesItsBytes {
-            return Ok(Vec::new());
-        }
-        self.inner.unwanted_blobs(limit).await
-    }
-
-    async fn forget_blobs(&self, locations: &[String]) -> Result<()> {
-        self.inner.forget_blobs(locations).await
-    }
-
     async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
         if self.fault == Fault::NeverExpires {
             return Ok((0, Vec::new()));
@@ -233,6 +213,23 @@ impl Store for Faulty {
         self.inner.expire(caller, limit).await
     }
 
+    async fn prune(
+        &self,
+        caller: &Caller,
+        retention: &Retention,
+        limit: u32,
+        dry_run: bool,
+    ) -> Result<Pruned> {
+        self.inner.prune(caller, retention, limit, dry_run).await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        self.inner.now().await
+    }
+}
+
+#[async_trait]
+impl Reads for Faulty {
     async fn get(&self, caller: &Caller, id: RunId) -> Result<Run> {
         self.inner.get(caller, id).await
     }
@@ -261,6 +258,44 @@ impl Store for Faulty {
         self.inner.logs(caller, id, after, limit).await
     }
 
+    async fn news(&self, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
+        self.inner.news(caller, id, read).await
+    }
+
+    async fn held(&self, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>> {
+        self.inner.held(caller).await
+    }
+
+    async fn ahead(&self, caller: &Caller, run: &Run) -> Result<u64> {
+        self.inner.ahead(caller, run).await
+    }
+}
+
+#[async_trait]
+impl Files for Faulty {
+    async fn expect_blob(&self, location: &str, due: Timestamp) -> Result<()> {
+        self.inner.expect_blob(location, due).await
+    }
+
+    async fn put_file(&self, caller: &Caller, hold: &Hold, file: NewFile) -> Result<StoredFile> {
+        self.inner.put_file(caller, &self.held(Door::PutFile, hold), file).await
+    }
+
+    async fn drop_file(&self, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()> {
+        self.inner.drop_file(caller, &self.held(Door::DropFile, hold), name).await
+    }
+
+    async fn unwanted_blobs(&self, limit: u32) -> Result<Vec<String>> {
+        if self.fault == Fault::LosesItsBytes {
+            return Ok(Vec::new());
+        }
+        self.inner.unwanted_blobs(limit).await
+    }
+
+    async fn forget_blobs(&self, locations: &[String]) -> Result<()> {
+        self.inner.forget_blobs(locations).await
+    }
+
     async fn artifacts(&self, caller: &Caller, id: RunId) -> Result<Vec<Artifact>> {
         self.inner.artifacts(caller, id).await
     }
@@ -268,25 +303,10 @@ impl Store for Faulty {
     async fn file(&self, caller: &Caller, id: RunId, name: &FileName) -> Result<StoredFile> {
         self.inner.file(caller, id, name).await
     }
+}
 
-    async fn news(&self, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
-        self.inner.news(caller, id, read).await
-    }
-
-    async fn stats(&self, caller: &Caller) -> Result<Stats> {
-        self.inner.stats(caller).await
-    }
-
-    async fn prune(
-        &self,
-        caller: &Caller,
-        retention: &Retention,
-        limit: u32,
-        dry_run: bool,
-    ) -> Result<Pruned> {
-        self.inner.prune(caller, retention, limit, dry_run).await
-    }
-
+#[async_trait]
+impl Directory for Faulty {
     async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
         self.inner.see_worker(caller, worker).await
     }
@@ -297,14 +317,6 @@ impl Store for Faulty {
 
     async fn workers(&self, caller: &Caller) -> Result<Vec<Worker>> {
         self.inner.workers(caller).await
-    }
-
-    async fn held(&self, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>> {
-        self.inner.held(caller).await
-    }
-
-    async fn ahead(&self, caller: &Caller, run: &Run) -> Result<u64> {
-        self.inner.ahead(caller, run).await
     }
 
     async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> Result<()> {
@@ -346,7 +358,10 @@ impl Store for Faulty {
     async fn delete_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<()> {
         self.inner.delete_workspace(caller, id).await
     }
+}
 
+#[async_trait]
+impl Tokens for Faulty {
     async fn tokens(&self, caller: &Caller) -> Result<Vec<Token>> {
         self.inner.tokens(caller).await
     }
@@ -372,7 +387,10 @@ impl Store for Faulty {
     async fn use_token(&self, token: &Token) -> Result<()> {
         self.inner.use_token(token).await
     }
+}
 
+#[async_trait]
+impl Events for Faulty {
     async fn operator_events(&self, caller: &Caller, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
         let mut page = self.inner.operator_events(caller, filter).await?;
         if self.fault == Fault::ForgetsOperators {
@@ -417,6 +435,21 @@ impl Store for Faulty {
         Ok(page)
     }
 
+    async fn changed(&self, seen: u64, longest: Duration) {
+        self.inner.changed(seen, longest).await
+    }
+
+    fn generation(&self) -> u64 {
+        self.inner.generation()
+    }
+}
+
+#[async_trait]
+impl Figures for Faulty {
+    async fn stats(&self, caller: &Caller) -> Result<Stats> {
+        self.inner.stats(caller).await
+    }
+
     async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32> {
         self.inner.roll_up(caller, limit).await
     }
@@ -440,24 +473,15 @@ impl Store for Faulty {
     async fn minutes(&self, caller: &Caller, since: Timestamp, before: Timestamp) -> Result<Vec<Minute>> {
         self.inner.minutes(caller, since, before).await
     }
+}
 
-    async fn now(&self) -> Result<Timestamp> {
-        self.inner.now().await
-    }
-
+#[async_trait]
+impl Diagnostics for Faulty {
     async fn health(&self, thorough: bool) -> Result<Health> {
         self.inner.health(thorough).await
     }
 
-    async fn changed(&self, seen: u64, longest: Duration) {
-        self.inner.changed(seen, longest).await
-    }
-
     async fn metrics(&self) -> Result<Vec<Metric>> {
         self.inner.metrics().await
-    }
-
-    fn generation(&self) -> u64 {
-        self.inner.generation()
     }
 }

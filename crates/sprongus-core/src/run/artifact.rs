@@ -2,7 +2,7 @@
 //!
 //! A store keeps a row of each, [`Blobs`] the bytes. The bytes are written first and the row refers to them, so a row never
 //! promises bytes that are not there. What a row no longer refers to, or never came to, stands in the store's list of blobs to be
-//! deleted until it is: see [`crate::store::Store::expect_blob`].
+//! deleted until it is: see [`crate::store::Files::expect_blob`].
 
 use std::fmt;
 use std::io;

@@ -6,8 +6,8 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{Reader, number};
-use crate::fault::Result;
-use crate::values::{JsonText, Time, uuid};
+use crate::error::Result;
+use crate::rows::values::{JsonText, Time, uuid};
 
 /// The columns of an event.
 macro_rules! event_columns {

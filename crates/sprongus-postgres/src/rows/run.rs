@@ -12,8 +12,8 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{Reader, millis, number, small, written};
-use crate::fault::Result;
-use crate::values::{JsonString, JsonText, Time, uuid};
+use crate::error::Result;
+use crate::rows::values::{JsonString, JsonText, Time, uuid};
 
 /// The columns of a run; `lasting` and `changing` for one of the two lists. `due_since` is [`Run::due_at`], and NULL where that is `run_at`;
 /// on SQLite the same column is called `due_at`.

@@ -7,8 +7,8 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{Reader, millis, number, small};
-use crate::fault::Result;
-use crate::values::{Time, uuid};
+use crate::error::Result;
+use crate::rows::values::{Time, uuid};
 
 /// The columns of a step.
 macro_rules! step_columns {

@@ -5,8 +5,8 @@ use sprongus_core::Result;
 use sprongus_core::run::event::Event;
 
 use super::{Binder, Read, Reader, number};
-use crate::fault::Told;
-use crate::writer::Tx;
+use crate::connection::writer::Tx;
+use crate::error::Told;
 
 /// The columns of an event.
 macro_rules! event_columns {

@@ -13,8 +13,8 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 
 use super::{Binder, Read, Reader, millis, number, unreadable, written};
-use crate::fault::{Told, told};
-use crate::writer::Tx;
+use crate::connection::writer::Tx;
+use crate::error::{Told, told};
 
 /// The columns of a run; `lasting` and `changing` for one of the two lists. `due_at` is called `due_since` on Postgres.
 macro_rules! run_columns {

@@ -5,8 +5,8 @@ use sprongus_core::Result;
 use sprongus_core::run::step::Step;
 
 use super::{Read, Reader, millis, number};
-use crate::fault::Told;
-use crate::writer::Tx;
+use crate::connection::writer::Tx;
+use crate::error::Told;
 
 /// The columns of a step.
 macro_rules! step_columns {

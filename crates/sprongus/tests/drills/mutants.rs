@@ -59,7 +59,7 @@ const MUTANTS: [Mutant; 5] = [
                 "CREATE INDEX runs_idempotency",
             ),
             (
-                "crates/sprongus-sqlite/src/enqueue.rs",
+                "crates/sprongus-sqlite/src/runs/enqueue.rs",
                 "if let Some(key) = &request.idempotency_key\n",
                 "if let Some(key) = request.idempotency_key.as_ref().filter(|_| false)\n",
             ),
@@ -69,7 +69,7 @@ const MUTANTS: [Mutant; 5] = [
     Mutant {
         name: "synchronous=FULL",
         changes: &[(
-            "crates/sprongus-sqlite/src/open.rs",
+            "crates/sprongus-sqlite/src/schema/open.rs",
             "Durability::PowerCut => \"FULL\",",
             "Durability::PowerCut => \"NORMAL\",",
         )],

@@ -88,7 +88,7 @@ impl Figures {
     /// What happened within the last hour and day. Events that were not added up yet are, so that what is shown is now's.
     ///
     /// # Errors
-    /// `forbidden` for somebody who is narrowed to projects; as [`Store::minutes`].
+    /// `forbidden` for somebody who is narrowed to projects; as [`Figures::minutes`](sprongus_core::store::Figures::minutes).
     pub async fn charted(&self, caller: &Caller) -> Result<Arc<Charted>> {
         rollup::admit(caller)?;
         let entry = self.lately.entry(&caller.workspace);

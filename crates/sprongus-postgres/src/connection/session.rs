@@ -1,0 +1,382 @@
+//! Connections and transactions. A transaction belongs to one workspace, which the policies are told in its first statement; what
+//! can be sent together is sent together, so that a transaction of one statement is one round trip.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
+    Runtime, TimeoutType,
+};
+use sprongus_core::values::names::WorkspaceId;
+use sprongus_core::values::time::Clock;
+use sprongus_core::{Error, ErrorCode};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Config, Row, Statement};
+
+use crate::connection::tls;
+use crate::connection::wake::Wake;
+use crate::error::{self, Again, Fault, Result, unreachable};
+use crate::rows::values::Time;
+use crate::schema::migrate::{ANSWER, CONNECT, mute};
+
+/// The longest a transaction may take, from the first byte sent to the last one read.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The parameters of a statement.
+pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// The connections of one store.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool,
+    clock: Option<Arc<dyn Clock>>,
+    wake: Arc<Wake>,
+}
+
+/// How many connections there are, there may be, nobody uses, and callers wait for.
+pub struct Connections {
+    pub open: f64,
+    pub most: f64,
+    pub idle: f64,
+    pub wanted: f64,
+}
+
+/// A connection, in or out of a transaction. Dropped within one, or after an error that may stick to it, it is closed, so that nobody
+/// else is given what is left of it.
+pub struct Session {
+    connection: Option<Object>,
+    is_open: bool,
+    is_spoiled: AtomicBool,
+    database: Database,
+}
+
+/// Whether a transaction holds something that others wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It may: they are told behind the commit.
+    Told,
+    /// It does not, or not always: whoever knows tells them.
+    None,
+}
+
+impl Database {
+    /// Makes the pool; connects to nothing yet.
+    pub fn new(
+        config: &Config,
+        size: usize,
+        clock: Option<Arc<dyn Clock>>,
+        wake: Arc<Wake>,
+    ) -> sprongus_core::Result<Self> {
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(config.clone(), tls::connector(config)?, recycling);
+        let answers = Hook::async_fn(|connection: &mut ClientWrapper, _| {
+            Box::pin(async {
+                match tokio::time::timeout(CONNECT, connection.batch_execute(ANSWER)).await {
+                    Ok(answered) => answered.map_err(HookError::Backend),
+                    Err(_) => Err(HookError::message("timed out")),
+                }
+            })
+        });
+        let pool = Pool::builder(manager)
+            .post_create(answers)
+            .max_size(size)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(CONNECT))
+            .create_timeout(Some(CONNECT))
+            .recycle_timeout(Some(CONNECT))
+            .build();
+        let pool =
+            pool.map_err(|error| Error::internal("cannot create a connection pool").with_source(error))?;
+        Ok(Self { pool, clock, wake })
+    }
+
+    /// A connection.
+    pub async fn session(&self) -> Result<Session> {
+        match self.pool.get().await {
+            Ok(connection) => Ok(Session {
+                connection: Some(connection),
+                is_open: false,
+                is_spoiled: AtomicBool::new(false),
+                database: self.clone(),
+            }),
+            Err(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => {
+                tracing::debug!(cause = error::cause(&error), "cannot open a session with the database");
+                Err(error.into())
+            }
+            Err(
+                PoolError::PostCreateHook(HookError::Message(_)) | PoolError::Timeout(TimeoutType::Create),
+            ) => Err(mute()),
+            Err(PoolError::Timeout(kind)) => Err(Fault {
+                error: Error::new(ErrorCode::Unavailable, "no database connection became free in time")
+                    .with_hint("check that Postgres answers; a larger pool may help")
+                    .with_source(format!("timeout: {kind:?}")),
+                again: Again::No,
+            }),
+            Err(error) => Err(unreachable(error)),
+        }
+    }
+
+    /// How the pool stands.
+    pub fn connections(&self) -> Connections {
+        let status = self.pool.status();
+        Connections {
+            open: status.size as f64,
+            most: status.max_size as f64,
+            idle: status.available as f64,
+            wanted: status.waiting as f64,
+        }
+    }
+
+    /// The present where a test has turned the clock; otherwise the database's own clock is asked, in each statement.
+    pub fn turned(&self) -> Option<Time> {
+        self.clock.as_ref().map(|clock| Time(clock.now()))
+    }
+
+    /// Something has changed: wakes who waits in this process, and, in a moment, those who wait in others.
+    pub fn tell(&self) {
+        self.wake.bump();
+        let database = self.clone();
+        self.wake.tell_later(move |wake| async move {
+            if let Ok(session) = database.session().await
+                && let Ok(connection) = session.connection()
+            {
+                wake.tell(connection);
+            }
+        });
+    }
+}
+
+/// Gives up on what takes longer than any transaction of ours should; the connection is closed with it.
+pub async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(done) => done,
+        Err(elapsed) => Err(Fault {
+            error: Error::new(ErrorCode::Unavailable, "the database took too long").with_source(elapsed),
+            again: Again::Unknown,
+        }),
+    }
+}
+
+/// The second statement of a transaction in `workspace`. The name is a slug (`names.rs`), so it can stand in the text. No `SELECT
+/// set_config`, which would be planned anew each time. It is a message of its own behind BEGIN: a balancing pooler that is sent both in one
+/// sends them to one server, and what follows to another.
+fn enter(workspace: &WorkspaceId) -> String {
+    format!("SET LOCAL sprongus.workspace_id = '{workspace}'")
+}
+
+/// The present, by the database's clock or a turned one, its parameter. Asked behind a lock it is read when the lock is held.
+pub const PRESENT: &str = "SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp()))";
+
+impl Session {
+    fn connection(&self) -> Result<&Object> {
+        self.connection.as_ref().ok_or_else(|| Error::internal("a connection was used after its end").into())
+    }
+
+    /// What the server answered. After an error that may stick to the session nobody uses it again, nor what idle ones there are, which
+    /// are likely to have had the same happen to them; so a repeat comes by a fresh one.
+    fn heard<T>(&self, answer: std::result::Result<T, tokio_postgres::Error>) -> Result<T> {
+        answer.map_err(|error| {
+            if !error::is_session_sound(&error) {
+                self.give_up(&error::cause(&error));
+            }
+            error.into()
+        })
+    }
+
+    /// Sees to it that neither this session is used again nor one that is idle now; `cause` is for the log.
+    pub fn give_up(&self, cause: &str) {
+        if !self.is_spoiled.swap(true, Ordering::Relaxed) {
+            tracing::warn!(cause, "discarding a database session");
+            self.database.pool.retain(|_, _| false);
+        }
+    }
+
+    /// A statement, prepared once per connection.
+    pub async fn prepare(&self, sql: &str) -> Result<Statement> {
+        self.heard(self.connection()?.prepare_cached(sql).await)
+    }
+
+    /// A statement within the transaction.
+    pub async fn query(&self, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>> {
+        self.heard(self.connection()?.query(statement, params).await)
+    }
+
+    /// Prepares and asks.
+    pub async fn ask(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
+        let statement = self.prepare(sql).await?;
+        self.query(&statement, params).await
+    }
+
+    /// Prepares and does; how many rows it was.
+    pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64> {
+        let statement = self.prepare(sql).await?;
+        self.heard(self.connection()?.execute(&statement, params).await)
+    }
+
+    /// Begins a transaction that stays open, with several statements in the same round trip, carried out in their order.
+    pub async fn begin_with(
+        &mut self,
+        workspace: &WorkspaceId,
+        asked: &[(&str, Params<'_>)],
+    ) -> Result<Vec<Vec<Row>>> {
+        let statements = self.prepare_all(asked).await?;
+        self.is_open = true;
+        let connection = self.connection()?;
+        let text = enter(workspace);
+        let queries = statements.iter().zip(asked);
+        let queries = queries.map(|(statement, (_, params))| connection.query(statement, params));
+        let (begun, entered, rows) = tokio::join!(
+            connection.batch_execute("BEGIN"),
+            connection.batch_execute(&text),
+            futures_util::future::join_all(queries),
+        );
+        self.heard(begun)?;
+        self.heard(entered)?;
+        self.heard(rows.into_iter().collect())
+    }
+
+    /// A whole transaction in one round trip.
+    pub async fn transact(
+        &mut self,
+        workspace: &WorkspaceId,
+        asked: &[(&str, Params<'_>)],
+    ) -> Result<Vec<Vec<Row>>> {
+        self.all_at_once("BEGIN", workspace, asked, News::None).await
+    }
+
+    /// The same, with word to those who wait for what it does.
+    pub async fn transact_and_tell(
+        &mut self,
+        workspace: &WorkspaceId,
+        asked: &[(&str, Params<'_>)],
+    ) -> Result<Vec<Vec<Row>>> {
+        self.all_at_once("BEGIN", workspace, asked, News::Told).await
+    }
+
+    /// The same for statements that only read: they see one instant.
+    pub async fn look(
+        &mut self,
+        workspace: &WorkspaceId,
+        asked: &[(&str, Params<'_>)],
+    ) -> Result<Vec<Vec<Row>>> {
+        let how = match asked.len() {
+            1 => "BEGIN READ ONLY",
+            _ => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        self.all_at_once(how, workspace, asked, News::None).await
+    }
+
+    async fn all_at_once(
+        &mut self,
+        begin: &str,
+        workspace: &WorkspaceId,
+        asked: &[(&str, Params<'_>)],
+        news: News,
+    ) -> Result<Vec<Vec<Row>>> {
+        let statements = self.prepare_all(asked).await?;
+        self.is_open = true;
+        let connection = self.connection()?;
+        let text = enter(workspace);
+        let queries = statements.iter().zip(asked);
+        let queries = queries.map(|(statement, (_, params))| connection.query(statement, params));
+        let (begun, entered, rows, committed, is_told) = tokio::join!(
+            connection.batch_execute(begin),
+            connection.batch_execute(&text),
+            futures_util::future::join_all(queries),
+            connection.batch_execute("COMMIT"),
+            self.pass_on(news),
+        );
+        // After a statement that failed, COMMIT answers as if all were well and has rolled back: each answer is looked at.
+        let rows: std::result::Result<Vec<_>, _> = rows.into_iter().collect();
+        if committed.is_ok() {
+            self.is_open = false;
+        }
+        self.heard(begun)?;
+        self.heard(entered)?;
+        let rows = self.heard(rows)?;
+        self.heard(committed)?;
+        self.wake(news, is_told);
+        Ok(rows)
+    }
+
+    /// Sent behind the COMMIT, so that it is on its way even if this process ends with its answer.
+    async fn pass_on(&self, news: News) -> bool {
+        match (news, &self.connection) {
+            (News::Told, Some(connection)) => self.database.wake.tell(connection),
+            (News::Told | News::None, _) => false,
+        }
+    }
+
+    fn wake(&self, news: News, is_told: bool) {
+        match news {
+            News::Told if is_told => self.database.wake.bump(),
+            News::Told => self.database.tell(),
+            News::None => {}
+        }
+    }
+
+    /// Does the rest of a transaction and commits it, in one round trip.
+    pub async fn commit_with(mut self, asked: &[(&str, Params<'_>)], news: News) -> Result<()> {
+        let statements = self.prepare_all(asked).await?;
+        let connection = self.connection()?;
+        let changes = statements.iter().zip(asked);
+        let changes = changes.map(|(statement, (_, params))| connection.execute(statement, params));
+        let (changed, committed, is_told) = tokio::join!(
+            futures_util::future::join_all(changes),
+            connection.batch_execute("COMMIT"),
+            self.pass_on(news),
+        );
+        if committed.is_ok() {
+            self.is_open = false;
+        }
+        for change in changed {
+            self.heard(change)?;
+        }
+        self.heard(committed)?;
+        self.wake(news, is_told);
+        Ok(())
+    }
+
+    /// Ends a transaction that changed nothing.
+    pub async fn roll_back(mut self) -> Result<()> {
+        self.heard(self.connection()?.batch_execute("ROLLBACK").await)?;
+        self.is_open = false;
+        Ok(())
+    }
+
+    async fn prepare_all(&self, asked: &[(&str, Params<'_>)]) -> Result<Vec<Statement>> {
+        let mut statements = Vec::with_capacity(asked.len());
+        for (sql, _) in asked {
+            statements.push(self.prepare(sql).await?);
+        }
+        Ok(statements)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if (self.is_open || *self.is_spoiled.get_mut())
+            && let Some(connection) = self.connection.take()
+        {
+            // Taken out of the pool it is closed, and the server rolls back what was not committed.
+            drop(Object::take(connection));
+        }
+    }
+}
+
+/// The rows of one statement, read.
+pub async fn all<T>(
+    database: &Database,
+    workspace: &WorkspaceId,
+    sql: &str,
+    params: Params<'_>,
+    read: impl Fn(&Row) -> Result<T>,
+) -> Result<Vec<T>> {
+    let rows = database.session().await?.look(workspace, &[(sql, params)]).await?.pop().unwrap_or_default();
+    rows.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests;

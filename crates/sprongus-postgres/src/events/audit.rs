@@ -1,0 +1,77 @@
+//! The stream of a workspace's events backwards, over a bounded stretch of it: as far as it is shown forwards too (`stream.rs`).
+
+use std::num::NonZeroU32;
+
+use sprongus_core::run::stream::StreamPosition;
+use sprongus_core::runs::Caller;
+use sprongus_core::workspace::audit::{AuditFilter, AuditPage, Audited, WALKED};
+use tokio_postgres::Row;
+
+use crate::connection::session::{Database, all};
+use crate::error::Result;
+use crate::events::stream::{position, stream_end};
+use crate::rows::values::TransactionId;
+use crate::rows::{self, Reader, event_columns, number};
+use crate::runs::claim::projects as narrowed;
+
+macro_rules! before {
+    () => {
+        "FROM run_events
+        WHERE workspace_id = $1 AND (tx, pos) < ($2, $3) AND tx < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY tx DESC, pos DESC"
+    };
+}
+
+/// What stands of runs is looked up by key, a run an event: a join would be free to read all of them.
+pub(crate) const EVENTS: &str = concat!(
+    "SELECT e.*, (SELECT r.kind FROM runs r WHERE r.workspace_id = $1 AND r.id = e.run_id) FROM (SELECT ",
+    event_columns!(),
+    ", tx, pos ",
+    before!(),
+    " LIMIT $4) AS e
+    WHERE ($5::text[] IS NULL OR e.type = ANY ($5)) AND ($6::text IS NULL OR e.actor = $6)
+      AND ($7::text[] IS NULL
+           OR (SELECT r.project_id FROM runs r WHERE r.workspace_id = $1 AND r.id = e.run_id) = ANY ($7))
+    ORDER BY e.tx DESC, e.pos DESC LIMIT $8"
+);
+/// The last event of the stretch.
+pub(crate) const EDGE: &str = concat!("SELECT tx, pos ", before!(), " OFFSET $4 LIMIT 1");
+
+/// The columns behind those of the event.
+const TX: usize = 7;
+const KIND: usize = 9;
+
+/// Up to `limit` of the caller's events before `before` that are looked for, newest first.
+pub async fn audit(
+    database: &Database,
+    caller: &Caller,
+    before: Option<StreamPosition>,
+    filter: &AuditFilter,
+    limit: NonZeroU32,
+) -> Result<AuditPage> {
+    // One beginning for both statements, before which nothing is ever put.
+    let before = match before {
+        Some(before) => before,
+        None => stream_end(database, caller).await?,
+    };
+    let (workspace, tx, pos) = (caller.workspace.as_str(), TransactionId(before.tx), number(before.pos));
+    let projects = narrowed(caller);
+    let types: Option<Vec<&str>> =
+        (!filter.types.is_empty()).then(|| filter.types.iter().map(|kind| kind.as_str()).collect());
+    let (walked, most) = (i64::from(WALKED), i64::from(limit.get()) + 1);
+    let asked: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
+        [&workspace, &tx, &pos, &walked, &types, &filter.actor, &projects, &most];
+    let found = all(database, &caller.workspace, EVENTS, &asked, audited).await?;
+    if i64::try_from(found.len()).unwrap_or(i64::MAX) == most {
+        return Ok(AuditPage::new(found, limit, None));
+    }
+    let last = walked - 1;
+    let asked: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&workspace, &tx, &pos, &last];
+    let edge = all(database, &caller.workspace, EDGE, &asked, |row| position(row, 0)).await?;
+    Ok(AuditPage::new(found, limit, edge.first().copied()))
+}
+
+fn audited(row: &Row) -> Result<Audited> {
+    let kind = Reader::from(row, KIND).text()?;
+    Ok(Audited { position: position(row, TX)?, kind, event: rows::event(row)? })
+}

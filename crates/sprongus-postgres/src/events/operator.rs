@@ -1,0 +1,80 @@
+//! The audit of what operators did: written with each act, read newest first.
+
+use sprongus_core::run::list::Page;
+use sprongus_core::runs::Caller;
+use sprongus_core::values::ids::{OperatorEventId, TokenId};
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::operator::{OperatorAct, OperatorEvent, OperatorFilter};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::connection::session::{Database, News, Params, Session, all};
+use crate::error::Result;
+use crate::rows::Reader;
+use crate::rows::values::{JsonText, Time, uuid};
+
+macro_rules! columns {
+    () => {
+        "id, workspace_id, type, at, actor, token_id, subject, state_before, state_after"
+    };
+}
+
+/// What concerns a whole workspace is written into another one than it is about.
+const SWITCH: &str = "SELECT set_config('sprongus.workspace_id', $1, true)";
+const NOTE: &str =
+    concat!("INSERT INTO operator_events (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+pub(crate) const EVENTS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM operator_events WHERE workspace_id = $1 AND at >= $2 AND (at, id) < ($3, $4)
+    AND ($5::text[] IS NULL OR type = ANY ($5)) AND ($6::text IS NULL OR actor = $6) ORDER BY at DESC, id DESC LIMIT $7"
+);
+
+/// Commits a transaction with its act; nothing is noted where nothing was changed.
+pub async fn commit(
+    session: Session,
+    caller: &Caller,
+    act: Option<OperatorAct>,
+    now: Timestamp,
+) -> Result<()> {
+    let Some(act) = act else { return session.commit_with(&[], News::None).await };
+    let event = act.by(caller, now);
+    let (id, workspace, kind) = (uuid(event.id.to_bits()), event.workspace_id.as_str(), event.kind.as_str());
+    let (at, token) = (Time(event.at), event.token_id.map(|id| uuid(id.to_bits())));
+    let before = event.before.as_ref().map(|state| JsonText(state.as_str()));
+    let after = event.after.as_ref().map(|state| JsonText(state.as_str()));
+    let note: Params<'_> =
+        &[&id, &workspace, &kind, &at, &event.actor, &token, &event.subject, &before, &after];
+    session.commit_with(&[(SWITCH, &[&workspace]), (NOTE, note)], News::None).await
+}
+
+/// A page of the audit.
+pub async fn events(
+    database: &Database,
+    caller: &Caller,
+    filter: &OperatorFilter,
+) -> Result<Page<OperatorEvent>> {
+    let stretch = filter.stretch(&caller.workspace)?;
+    let (at, id) = stretch.before;
+    let types: Option<Vec<&str>> =
+        (!filter.types.is_empty()).then(|| filter.types.iter().map(|kind| kind.as_str()).collect());
+    let (workspace, most) = (caller.workspace.as_str(), i64::from(filter.limit) + 1);
+    let (since, at, id) = (Time(stretch.since), Time(at), uuid(id.to_bits()));
+    let asked: Params<'_> = &[&workspace, &since, &at, &id, &types, &filter.actor, &most];
+    Ok(filter.page(&caller.workspace, all(database, &caller.workspace, EVENTS, asked, event).await?))
+}
+
+fn event(row: &Row) -> Result<OperatorEvent> {
+    let mut row = Reader::from(row, 0);
+    Ok(OperatorEvent {
+        id: OperatorEventId::from_bits(row.bits()?),
+        workspace_id: row.text()?,
+        kind: row.text()?,
+        at: row.time()?,
+        actor: row.plain()?,
+        token_id: row.plain::<Option<Uuid>>()?.map(|id| TokenId::from_bits(id.as_u128())),
+        subject: row.plain()?,
+        before: row.optional_json()?,
+        after: row.optional_json()?,
+    })
+}

@@ -1,0 +1,106 @@
+//! The stream of a workspace's events, transaction by transaction.
+//!
+//! A transaction has its number from its first write on, and may commit long after one with a higher number; `pos` is given as
+//! early. So no event is shown before every transaction with a lower number is over: `pg_snapshot_xmin` is the lowest number that
+//! may still be running, what lies below it is all there or never will be, and the order of (tx, pos) is final there. A transaction
+//! that stays open after a write holds the stream up for as long, whatever its database; it loses nothing.
+
+use sprongus_core::run::stream::{StreamPosition, Streamed};
+use sprongus_core::runs::Caller;
+use tokio_postgres::Row;
+
+use crate::connection::session::{Database, all};
+use crate::error::Result;
+use crate::rows::values::TransactionId;
+use crate::rows::{self, event_columns, number};
+use crate::runs::claim::projects as narrowed;
+
+/// Events of other projects are walked over, this many in one statement, so that each is short.
+const AT_ONCE: u32 = 1_000;
+
+macro_rules! in_order {
+    () => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            ", tx, pos FROM run_events
+            WHERE workspace_id = $1 AND (tx, pos) > ($2, $3) AND tx < pg_snapshot_xmin(pg_current_snapshot())
+            ORDER BY tx, pos LIMIT $4"
+        )
+    };
+}
+
+pub(crate) const EVENTS: &str = in_order!();
+pub(crate) const EVENTS_AND_PROJECTS: &str = concat!(
+    "SELECT e.*, coalesce(r.project_id = ANY ($5::text[]), false) FROM (",
+    in_order!(),
+    ") AS e LEFT JOIN runs r ON r.workspace_id = $1 AND r.id = e.run_id ORDER BY e.tx, e.pos"
+);
+const END: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())";
+
+/// The columns behind those of the event.
+const TX: usize = 7;
+const IS_OWN: usize = 9;
+
+/// Up to `limit` of the caller's events behind `after`.
+pub async fn stream(
+    database: &Database,
+    caller: &Caller,
+    after: StreamPosition,
+    limit: u32,
+) -> Result<Vec<Streamed>> {
+    let Some(projects) = narrowed(caller) else {
+        let (workspace, limit) = (caller.workspace.as_str(), i64::from(limit));
+        let (tx, pos) = (TransactionId(after.tx), number(after.pos));
+        return all(database, &caller.workspace, EVENTS, &[&workspace, &tx, &pos, &limit], streamed).await;
+    };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    let mut walked = after;
+    while found.len() < limit {
+        let page = page(database, caller, &projects, walked).await?;
+        let is_last = page.len() < AT_ONCE as usize;
+        walked = page.last().map_or(walked, |(position, _)| *position);
+        found.extend(page.into_iter().filter_map(|(_, own)| own));
+        if is_last {
+            break;
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The next events of the workspace: the place of each, and those that are the caller's.
+async fn page(
+    database: &Database,
+    caller: &Caller,
+    projects: &[&str],
+    after: StreamPosition,
+) -> Result<Vec<(StreamPosition, Option<Streamed>)>> {
+    let (workspace, most) = (caller.workspace.as_str(), i64::from(AT_ONCE));
+    let (tx, pos) = (TransactionId(after.tx), number(after.pos));
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [&workspace, &tx, &pos, &most, &projects];
+    all(database, &caller.workspace, EVENTS_AND_PROJECTS, &params, |row| {
+        let own = if row.try_get(IS_OWN)? { Some(streamed(row)?) } else { None };
+        Ok((position(row, TX)?, own))
+    })
+    .await
+}
+
+fn streamed(row: &Row) -> Result<Streamed> {
+    Ok(Streamed { position: position(row, TX)?, event: rows::event(row)? })
+}
+
+/// A place, whose transaction stands in the column numbered `first`, and the rest behind it.
+pub fn position(row: &Row, first: usize) -> Result<StreamPosition> {
+    let (TransactionId(tx), pos): (_, i64) = (row.try_get(first)?, row.try_get(first + 1)?);
+    Ok(StreamPosition { tx, pos: u64::try_from(pos).unwrap_or(0) })
+}
+
+/// The end of the stream: behind every transaction that is shown by now, before the first place of any other, for `pos` begins
+/// with 1.
+pub async fn stream_end(database: &Database, caller: &Caller) -> Result<StreamPosition> {
+    let found =
+        all(database, &caller.workspace, END, &[], |row| Ok(row.try_get::<_, TransactionId>(0)?.0)).await?;
+    Ok(StreamPosition { tx: found.first().copied().unwrap_or_default(), pos: 0 })
+}

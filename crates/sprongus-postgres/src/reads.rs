@@ -1,0 +1,197 @@
+//! Reads: one run, its steps, history and log. Each is one round trip; those of several statements see one instant.
+
+pub(crate) mod list;
+mod waiting;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use sprongus_core::Result as CoreResult;
+use sprongus_core::run::Run;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::run::list::{ListFilter, Page};
+use sprongus_core::run::step::{LogLine, NumberedLine, Step};
+use sprongus_core::runs::Caller;
+use sprongus_core::store::Reads;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkerId;
+use tokio_postgres::Row;
+
+use crate::Postgres;
+use crate::connection::retry::look;
+use crate::connection::session::{Database, Params};
+use crate::error::Result;
+use crate::rows::values::uuid;
+use crate::rows::{self, event_columns, number, step_columns};
+use crate::runs::enqueue::{BY_ID, BY_KEY};
+use crate::runs::load::missing;
+
+const STEPS: &str = concat!(
+    "SELECT ",
+    step_columns!(),
+    " FROM run_steps WHERE workspace_id = $1 AND run_id = $2 ORDER BY attempt, epoch, ordinal"
+);
+pub(crate) const EVENTS: &str = concat!(
+    "SELECT ",
+    event_columns!(),
+    " FROM run_events WHERE workspace_id = $1 AND run_id = $2 AND seq > $3 ORDER BY seq LIMIT $4"
+);
+const CHUNKS: &str = "
+    SELECT first, attempt, body FROM run_logs
+    WHERE workspace_id = $1 AND run_id = $2 AND first + lines > $3 ORDER BY first LIMIT $4";
+
+#[async_trait]
+impl Reads for Postgres {
+    async fn get(&self, caller: &Caller, id: RunId) -> CoreResult<Run> {
+        look(|| get(&self.database, caller, id)).await
+    }
+
+    async fn find_by_key(&self, caller: &Caller, key: &str) -> CoreResult<Option<Run>> {
+        look(|| find_by_key(&self.database, caller, key)).await
+    }
+
+    async fn list(&self, caller: &Caller, filter: &ListFilter) -> CoreResult<Page<Run>> {
+        look(|| list::list(&self.database, caller, filter)).await
+    }
+
+    async fn steps(&self, caller: &Caller, id: RunId) -> CoreResult<Vec<Step>> {
+        look(|| steps(&self.database, caller, id)).await
+    }
+
+    async fn events(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> CoreResult<Vec<Event>> {
+        look(|| events(&self.database, caller, id, after, limit)).await
+    }
+
+    async fn logs(
+        &self,
+        caller: &Caller,
+        id: RunId,
+        after: u64,
+        limit: u32,
+    ) -> CoreResult<Vec<NumberedLine>> {
+        look(|| logs(&self.database, caller, id, after, limit)).await
+    }
+
+    async fn news(&self, caller: &Caller, id: RunId, so_far: ReadSoFar) -> CoreResult<News> {
+        look(|| news(&self.database, caller, id, so_far)).await
+    }
+
+    async fn held(&self, caller: &Caller) -> CoreResult<BTreeMap<WorkerId, u64>> {
+        look(|| waiting::held(&self.database, caller)).await
+    }
+
+    async fn ahead(&self, caller: &Caller, run: &Run) -> CoreResult<u64> {
+        look(|| waiting::ahead(&self.database, caller, run)).await
+    }
+}
+
+/// One run.
+pub async fn get(database: &Database, caller: &Caller, id: RunId) -> Result<Run> {
+    Ok(with_run(database, caller, id, &[]).await?.0)
+}
+
+/// The run of an idempotency key.
+pub async fn find_by_key(database: &Database, caller: &Caller, key: &str) -> Result<Option<Run>> {
+    let workspace = caller.workspace.as_str();
+    let asked: [(&str, Params<'_>); 1] = [(BY_KEY, &[&workspace, &key])];
+    let rows = database.session().await?.transact(&caller.workspace, &asked).await?.pop().unwrap_or_default();
+    let found = rows.first().map(rows::run).transpose()?;
+    Ok(found.filter(|run| caller.may_touch(run.project_id.as_ref())))
+}
+
+/// A run's steps.
+pub async fn steps(database: &Database, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
+    let (workspace, uuid) = (caller.workspace.as_str(), uuid(id.to_bits()));
+    let asked: [(&str, Params<'_>); 1] = [(STEPS, &[&workspace, &uuid])];
+    let (_, mut rows) = with_run(database, caller, id, &asked).await?;
+    rows.pop().unwrap_or_default().iter().map(rows::step).collect()
+}
+
+/// A run's events after `after`.
+pub async fn events(
+    database: &Database,
+    caller: &Caller,
+    id: RunId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Event>> {
+    let (workspace, uuid) = (caller.workspace.as_str(), uuid(id.to_bits()));
+    let (after, limit) = (number(after), i64::from(limit));
+    let asked: [(&str, Params<'_>); 1] = [(EVENTS, &[&workspace, &uuid, &after, &limit])];
+    let (_, mut rows) = with_run(database, caller, id, &asked).await?;
+    rows.pop().unwrap_or_default().iter().map(rows::event).collect()
+}
+
+/// A run's log lines after `after`.
+pub async fn logs(
+    database: &Database,
+    caller: &Caller,
+    id: RunId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<NumberedLine>> {
+    let (workspace, uuid) = (caller.workspace.as_str(), uuid(id.to_bits()));
+    // The chunk that holds the first line wanted ends behind `after`: its first line plus its lines is over `after + 1`.
+    let (behind, most) = (number(after).saturating_add(1), i64::from(limit));
+    let asked: [(&str, Params<'_>); 1] = [(CHUNKS, &[&workspace, &uuid, &behind, &most])];
+    let (_, mut rows) = with_run(database, caller, id, &asked).await?;
+    lines(&rows.pop().unwrap_or_default(), after, limit)
+}
+
+/// What is new of a run, read at one instant.
+pub async fn news(database: &Database, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
+    let (workspace, uuid) = (caller.workspace.as_str(), uuid(id.to_bits()));
+    let (seen, most) = (number(read.events), i64::from(MAX_NEWS));
+    let behind = number(read.lines).saturating_add(1);
+    let asked: [(&str, Params<'_>); 2] =
+        [(EVENTS, &[&workspace, &uuid, &seen, &most]), (CHUNKS, &[&workspace, &uuid, &behind, &most])];
+    let (run, mut rows) = with_run(database, caller, id, &asked).await?;
+    let lines = lines(&rows.pop().unwrap_or_default(), read.lines, MAX_NEWS)?;
+    let events = rows.pop().unwrap_or_default().iter().map(rows::event).collect::<Result<Vec<_>>>()?;
+    let read = ReadSoFar {
+        events: events.last().map_or(read.events, |event| event.seq),
+        lines: lines.last().map_or(read.lines, |line| line.seq),
+    };
+    Ok(News { run, events, lines, read })
+}
+
+/// The run, and what is asked beside it, at one instant.
+pub async fn with_run(
+    database: &Database,
+    caller: &Caller,
+    id: RunId,
+    more: &[(&str, Params<'_>)],
+) -> Result<(Run, Vec<Vec<Row>>)> {
+    let (workspace, uuid) = (caller.workspace.as_str(), uuid(id.to_bits()));
+    let by_id: Params<'_> = &[&workspace, &uuid];
+    let mut asked: Vec<(&str, Params<'_>)> = vec![(BY_ID, by_id)];
+    asked.extend_from_slice(more);
+    let mut answers = database.session().await?.look(&caller.workspace, &asked).await?;
+    let rest = answers.split_off(1);
+    let found = answers.pop().unwrap_or_default().first().map(rows::run).transpose()?;
+    match found.filter(|run| caller.may_touch(run.project_id.as_ref())) {
+        Some(run) => Ok((run, rest)),
+        None => Err(missing(id).into()),
+    }
+}
+
+fn lines(chunks: &[Row], after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
+    let mut lines = Vec::new();
+    for row in chunks {
+        let (first, attempt): (i64, i32) = (row.try_get(0)?, row.try_get(1)?);
+        let body: Vec<LogLine> = serde_json::from_str(row.try_get(2)?).map_err(rows::unreadable)?;
+        let numbered = (u64::try_from(first).unwrap_or(1)..).zip(body);
+        let attempt = u32::try_from(attempt).unwrap_or(0);
+        lines.extend(numbered.filter(|(seq, _)| *seq > after).map(|(seq, line)| NumberedLine {
+            seq,
+            attempt,
+            line,
+        }));
+        if lines.len() >= limit as usize {
+            lines.truncate(limit as usize);
+            break;
+        }
+    }
+    Ok(lines)
+}

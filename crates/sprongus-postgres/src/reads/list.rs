@@ -1,0 +1,393 @@
+//! Lists, newest or oldest first. Each is a walk along an index: those that succeeded along their events, those that failed or were
+//! canceled along the mark they carry, those that live through the narrow tables while these are small, all others along their age.
+//! A walk that has to pass over what a filter leaves out ends after a while; the page is short then, and its cursor goes on there.
+
+use sprongus_core::run::Run;
+use sprongus_core::run::list::{ListFilter, Page, Position};
+use sprongus_core::run::state::State;
+use sprongus_core::run::waiting::Reason;
+use sprongus_core::runs::Caller;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use crate::connection::session::{Database, Params, Session};
+use crate::error::Result;
+use crate::rows::values::{Time, uuid};
+use crate::rows::{self, run_columns, written};
+
+/// The most rows a walk passes over on its way to one page.
+const MOST_PASSED: i64 = 20_000;
+
+/// With no more live runs than this, a list of them is made of the narrow tables.
+const FEW: usize = 2_000;
+
+const QUEUED: &str = "
+    SELECT id FROM (SELECT id FROM run_queue WHERE workspace_id = $1 LIMIT $2) AS queued
+    UNION ALL
+    SELECT id FROM (SELECT unnest(run_ids) AS id FROM run_timers WHERE workspace_id = $1 LIMIT $2) AS timed
+    UNION ALL
+    SELECT id FROM (SELECT id FROM runs WHERE workspace_id = $1 AND blocked_on IS NOT NULL LIMIT $2) AS blocked";
+
+/// No lease is longer than an hour (contract), so what is due later is a delay, however many of those there are. The clock is asked in a
+/// subquery: bare in a condition it bounds no index, and the walk goes over all of them.
+const RUNNING: &str = "
+    SELECT unnest(run_ids) AS id FROM run_timers
+    WHERE workspace_id = $1 AND due_at <= (SELECT coalesce($3::timestamptz, clock_timestamp()) + interval '1 hour') LIMIT $2";
+
+pub(crate) type Bound = Box<dyn ToSql + Sync + Send>;
+
+/// What one walk goes along.
+#[derive(Clone, Debug)]
+pub(crate) enum Walk {
+    /// All runs, or those of a project, an agent task or a kind, along their age.
+    Age { kind: Option<String> },
+    /// Those that succeeded.
+    Success,
+    /// Those that failed, or were canceled.
+    BadEnd(State),
+    /// These, looked at one by one.
+    Named(State, Vec<Uuid>),
+    /// Those that live, found among all along their age.
+    Live(State),
+    /// Those that wait at a gate, along an index of them.
+    Gates,
+}
+
+/// A page.
+pub async fn list(database: &Database, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
+    let position = filter.position(&caller.workspace)?;
+    let mut session = database.session().await?;
+    let turned = database.turned();
+    let walks = walks(&mut session, caller, turned, filter).await?;
+    let mut found: Vec<Run> = Vec::new();
+    let mut end: Option<Position> = None;
+    for walk in walks {
+        let (sql, params) = statement(caller, filter, position, turned, &walk)?;
+        let rows = look(&mut session, caller, &sql, &params).await?;
+        let is_cut = rows.len() <= filter.limit as usize && passes_over(caller, filter, &walk);
+        found.extend(rows.iter().map(rows::run).collect::<Result<Vec<_>>>()?);
+        if is_cut {
+            let (sql, params) = cut(caller, filter, position, &walk)?;
+            if let Some(row) = look(&mut session, caller, &sql, &params).await?.first() {
+                let (at, id): (Time, Uuid) = (row.try_get(0)?, row.try_get(1)?);
+                let reached = Position {
+                    created_at: at.0,
+                    id: sprongus_core::values::ids::RunId::from_bits(id.as_u128()),
+                };
+                end = Some(end.map_or(reached, |end| sooner(filter, end, reached)));
+            }
+        }
+    }
+    Ok(page(caller, filter, found, end))
+}
+
+fn page(caller: &Caller, filter: &ListFilter, mut data: Vec<Run>, end: Option<Position>) -> Page<Run> {
+    let key = |run: &Run| (run.created_at, run.id);
+    if let Some(part) = &filter.id {
+        data.retain(|run| part.fits(run.id));
+    }
+    data.sort_by_key(key);
+    data.dedup_by_key(|run| run.id);
+    if !filter.oldest_first {
+        data.reverse();
+    }
+    if let Some(end) = end {
+        let end = (end.created_at, end.id);
+        data.retain(|run| if filter.oldest_first { key(run) <= end } else { key(run) >= end });
+    }
+    let more = data.len() > filter.limit as usize;
+    data.truncate(filter.limit as usize);
+    let last = data.last().map(|run| Position { created_at: run.created_at, id: run.id });
+    let behind = if more { last } else { end };
+    Page { data, next_cursor: behind.map(|position| filter.cursor_behind(&caller.workspace, position)) }
+}
+
+fn sooner(filter: &ListFilter, one: Position, other: Position) -> Position {
+    let is_first = (one.created_at, one.id) <= (other.created_at, other.id);
+    if is_first == filter.oldest_first { one } else { other }
+}
+
+async fn walks(
+    session: &mut Session,
+    caller: &Caller,
+    turned: Option<Time>,
+    filter: &ListFilter,
+) -> Result<Vec<Walk>> {
+    if filter.waiting == Some(Reason::Gate) {
+        return Ok(vec![Walk::Gates]);
+    }
+    if filter.states.is_empty() && filter.waiting.is_none() {
+        let along_kinds = filter.project_id.is_none() && filter.agent_task_id.is_none();
+        return Ok(match filter.kinds.as_slice() {
+            [] => vec![Walk::Age { kind: None }],
+            kinds if along_kinds => {
+                kinds.iter().map(|kind| Walk::Age { kind: Some(kind.as_str().to_owned()) }).collect()
+            }
+            _ => vec![Walk::Age { kind: None }],
+        });
+    }
+    let mut walks = Vec::new();
+    let states = if filter.waiting.is_some() { &[State::Queued][..] } else { &filter.states };
+    for &state in states {
+        walks.push(match state {
+            State::Succeeded => Walk::Success,
+            State::Failed | State::Canceled => Walk::BadEnd(state),
+            State::Queued | State::Running => match few(session, caller, turned, state).await? {
+                Some(ids) => Walk::Named(state, ids),
+                None => Walk::Live(state),
+            },
+        });
+    }
+    Ok(walks)
+}
+
+/// The live runs, if they are few. Running ones stand among the timers alone.
+async fn few(
+    session: &mut Session,
+    caller: &Caller,
+    turned: Option<Time>,
+    state: State,
+) -> Result<Option<Vec<Uuid>>> {
+    let (workspace, most) = (caller.workspace.as_str(), i64::try_from(FEW + 1).unwrap_or(i64::MAX));
+    let (queued, running): (Params<'_>, Params<'_>) = (&[&workspace, &most], &[&workspace, &most, &turned]);
+    let asked = if state == State::Queued { [(QUEUED, queued)] } else { [(RUNNING, running)] };
+    let rows = session.look(&caller.workspace, &asked).await?.pop().unwrap_or_default();
+    if rows.len() > FEW {
+        return Ok(None);
+    }
+    Ok(Some(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?))
+}
+
+async fn look(
+    session: &mut Session,
+    caller: &Caller,
+    sql: &str,
+    params: &[Bound],
+) -> Result<Vec<tokio_postgres::Row>> {
+    let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param.as_ref() as _).collect();
+    Ok(session.look(&caller.workspace, &[(sql, &params[..])]).await?.pop().unwrap_or_default())
+}
+
+/// Conditions and what they are bound to, in step.
+#[derive(Default)]
+struct Query {
+    conditions: Vec<String>,
+    params: Vec<Bound>,
+}
+
+impl Query {
+    fn bind(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
+        self.params.push(Box::new(value));
+        format!("${}", self.params.len())
+    }
+
+    fn text(&self) -> String {
+        self.conditions.join(" AND ")
+    }
+}
+
+/// Whether anything but the walk's own index decides what is on the page.
+fn passes_over(caller: &Caller, filter: &ListFilter, walk: &Walk) -> bool {
+    let narrowed = caller.projects.is_some() || !filter.tags.is_empty() || filter.id.is_some();
+    let by_two = filter.project_id.is_some() && filter.agent_task_id.is_some();
+    let by_owner = filter.project_id.is_some() || filter.agent_task_id.is_some() || !filter.kinds.is_empty();
+    match walk {
+        Walk::Age { kind: Some(_) } => narrowed,
+        Walk::Age { kind: None } => narrowed || by_two || !filter.kinds.is_empty(),
+        Walk::Success | Walk::BadEnd(_) => narrowed || by_owner,
+        Walk::Named(..) => false,
+        Walk::Live(_) | Walk::Gates => true,
+    }
+}
+
+/// Places in the order of the list, along one index: what `FROM` it walks, under which conditions.
+fn walked(
+    query: &mut Query,
+    caller: &Caller,
+    filter: &ListFilter,
+    position: Option<Position>,
+    walk: &Walk,
+) -> String {
+    let (table, id) = match walk {
+        Walk::Success => ("run_events e JOIN runs r ON r.id = e.run_id", "e.run_id"),
+        Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) | Walk::Gates => {
+            ("runs r", "r.id")
+        }
+    };
+    let at = age(walk);
+    let workspace = query.bind(caller.workspace.as_str().to_owned());
+    match walk {
+        Walk::Success => {
+            query.conditions.push(format!("e.workspace_id = {workspace} AND e.type = 'run.succeeded'"));
+        }
+        Walk::Named(_, ids) => {
+            let ids = query.bind(ids.clone());
+            query.conditions.push(format!("r.workspace_id = {workspace} AND r.id = ANY ({ids})"));
+        }
+        Walk::Gates => {
+            let at_gate = "r.gate IS NOT NULL AND (r.gate ->> 'answer') IS NULL";
+            query.conditions.push(format!("r.workspace_id = {workspace} AND {at_gate}"));
+        }
+        Walk::Age { .. } | Walk::BadEnd(_) | Walk::Live(_) => {
+            query.conditions.push(format!("r.workspace_id = {workspace}"));
+        }
+    }
+    // Written as a range, which the planner takes for narrow, and in front of the order, which then no other index has: where nearly
+    // all runs are of one kind an `=` is taken to leave nothing out, and the rare kind would be looked for along the age of all.
+    let (of, its) = match lead(filter, walk) {
+        Some((column, value)) => {
+            let value = query.bind(value);
+            query.conditions.push(format!("r.{column} >= {value} AND r.{column} <= {value}"));
+            (format!("r.{column}, "), format!("{value}, "))
+        }
+        None => Default::default(),
+    };
+    let comparison = if filter.oldest_first { ">" } else { "<" };
+    if let Some(since) = filter.since {
+        let since = query.bind(Time(since));
+        query.conditions.push(format!("({of}{at}) >= ({its}{since})"));
+    }
+    if let Some(before) = filter.before {
+        let before = query.bind(Time(before));
+        query.conditions.push(format!("({of}{at}) < ({its}{before})"));
+    }
+    if let Some(Position { created_at, id: last }) = position {
+        let (created_at, last) = (query.bind(Time(created_at)), query.bind(uuid(last.to_bits())));
+        query.conditions.push(format!("({of}{at}, {id}) {comparison} ({its}{created_at}, {last})"));
+    }
+    let conditions = query.text();
+    query.conditions.clear();
+    let order = order(filter, walk, "r.", at, id);
+    format!("FROM {table} WHERE {conditions} ORDER BY {order}")
+}
+
+/// The column in front of the age in a walk's index, and what it holds.
+fn lead(filter: &ListFilter, walk: &Walk) -> Option<(&'static str, String)> {
+    match walk {
+        Walk::Age { kind: Some(kind) } => Some(("kind", kind.clone())),
+        Walk::Age { kind: None } => {
+            let project = filter.project_id.as_ref().map(|id| ("project_id", id.as_str().to_owned()));
+            let task = || filter.agent_task_id.as_ref().map(|id| ("agent_task_id", id.as_str().to_owned()));
+            project.or_else(task)
+        }
+        Walk::BadEnd(state) => Some(("ended_as", state.as_str().to_owned())),
+        Walk::Success | Walk::Named(..) | Walk::Live(_) | Walk::Gates => None,
+    }
+}
+
+/// The order of a walk's index.
+fn order(filter: &ListFilter, walk: &Walk, table: &str, at: &str, id: &str) -> String {
+    let direction = if filter.oldest_first { "ASC" } else { "DESC" };
+    let lead = lead(filter, walk).map(|(column, _)| format!("{table}{column} {direction}, "));
+    format!("{}{at} {direction}, {id} {direction}", lead.unwrap_or_default())
+}
+
+/// What orders a walk.
+fn age(walk: &Walk) -> &'static str {
+    match walk {
+        Walk::Success => "e.run_created_at",
+        Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) | Walk::Gates => "r.created_at",
+    }
+}
+
+/// A walk's statement: the walk, cut where it would be too long, and what of it is on the page.
+pub(crate) fn statement(
+    caller: &Caller,
+    filter: &ListFilter,
+    position: Option<Position>,
+    turned: Option<Time>,
+    walk: &Walk,
+) -> Result<(String, Vec<Bound>)> {
+    let mut query = Query::default();
+    let walked = walked(&mut query, caller, filter, position, walk);
+    match walk {
+        Walk::Named(state, _) | Walk::Live(state) => {
+            let state = query.bind(state.as_str());
+            query.conditions.push(format!("state = {state}"));
+        }
+        Walk::Gates => query.conditions.push("state = 'queued'".to_owned()),
+        Walk::Age { .. } | Walk::Success | Walk::BadEnd(_) => {}
+    }
+    if let Some(part) = &filter.id {
+        // Ids that end nearly so are sifted out where the page is made.
+        let end = query.bind(format!("%{}", part.hex_ending()));
+        let ends = format!("replace(id::text, '-', '') LIKE {end}");
+        let condition = match part.beginning() {
+            Some((low, high)) => {
+                let (low, high) = (query.bind(uuid(low.to_bits())), query.bind(uuid(high.to_bits())));
+                format!("(id BETWEEN {low} AND {high} OR {ends})")
+            }
+            None => ends,
+        };
+        query.conditions.push(condition);
+    }
+    if let Some(reason) = filter.waiting {
+        waits_for(&mut query, caller, turned, reason);
+    }
+    if let Some(projects) = &caller.projects {
+        let projects = query.bind(projects.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>());
+        query.conditions.push(format!("project_id = ANY ({projects})"));
+    }
+    if let Some(project) = &filter.project_id {
+        let project = query.bind(project.as_str().to_owned());
+        query.conditions.push(format!("project_id = {project}"));
+    }
+    if let Some(task) = &filter.agent_task_id {
+        let task = query.bind(task.as_str().to_owned());
+        query.conditions.push(format!("agent_task_id = {task}"));
+    }
+    // Said again of the kind that is walked along, it would bound the walk once more, by an `= ANY`, which keeps no order: all of the
+    // kind would be read and sorted.
+    if !filter.kinds.is_empty() && !matches!(walk, Walk::Age { kind: Some(_) }) {
+        let kinds = query.bind(filter.kinds.iter().map(|kind| kind.as_str().to_owned()).collect::<Vec<_>>());
+        query.conditions.push(format!("kind = ANY ({kinds})"));
+    }
+    if !filter.tags.is_empty() {
+        let tags = query.bind(written(&filter.tags)?);
+        query.conditions.push(format!("tags @> {tags}::text::jsonb"));
+    }
+    let conditions = if query.conditions.is_empty() { "true".to_owned() } else { query.text() };
+    let most = filter.limit + 1;
+    let limit =
+        if passes_over(caller, filter, walk) { format!(" LIMIT {MOST_PASSED}") } else { String::new() };
+    let (columns, at, order) = (run_columns!(), age(walk), order(filter, walk, "", "walked_at", "id"));
+    // Ordered by what the walk itself goes along: by the run's own column a walk along events would be sorted, and so go to its end.
+    let sql = format!(
+        "SELECT {columns} FROM (SELECT r.*, {at} AS walked_at {walked}{limit}) AS walked WHERE {conditions} \
+         ORDER BY {order} LIMIT {most}"
+    );
+    Ok((sql, query.params))
+}
+
+/// What a queued run waits for, as `sprongus_core::run::waiting::reason` has it.
+fn waits_for(query: &mut Query, caller: &Caller, turned: Option<Time>, reason: Reason) {
+    const NO_GATE: &str = "(gate IS NULL OR (gate ->> 'answer') IS NOT NULL)";
+    if reason == Reason::Gate {
+        // The walk goes along nothing else.
+        return;
+    }
+    let now = format!("coalesce({}::timestamptz, clock_timestamp())", query.bind(turned));
+    let workspace = query.bind(caller.workspace.as_str().to_owned());
+    let paused = format!(
+        "EXISTS (SELECT FROM kinds k WHERE k.workspace_id = {workspace}::text AND k.kind = walked.kind AND k.paused)"
+    );
+    query.conditions.push(match reason {
+        Reason::Gate => return,
+        Reason::Time => format!("{NO_GATE} AND run_at > {now} AND {workspace}::text IS NOT NULL"),
+        Reason::KindPaused => format!("{NO_GATE} AND run_at <= {now} AND {paused}"),
+        Reason::Worker => format!("{NO_GATE} AND run_at <= {now} AND NOT {paused}"),
+    });
+}
+
+/// Where a walk was cut, if it was.
+fn cut(
+    caller: &Caller,
+    filter: &ListFilter,
+    position: Option<Position>,
+    walk: &Walk,
+) -> Result<(String, Vec<Bound>)> {
+    let mut query = Query::default();
+    let walked = walked(&mut query, caller, filter, position, walk);
+    let last = MOST_PASSED - 1;
+    Ok((format!("SELECT r.created_at, r.id {walked} OFFSET {last} LIMIT 1"), query.params))
+}

@@ -1,0 +1,59 @@
+//! What a due run waits for: the workers that hold others, and what stands before it in the queue.
+
+use std::collections::BTreeMap;
+
+use sprongus_core::rules::order::rank;
+use sprongus_core::run::Run;
+use sprongus_core::run::waiting::MOST_COUNTED;
+use sprongus_core::runs::Caller;
+use sprongus_core::values::names::WorkerId;
+
+use crate::connection::session::{Database, Params};
+use crate::error::Result;
+use crate::rows::Reader;
+use crate::rows::values::{Time, uuid};
+use crate::runs::claim::projects;
+
+/// What is held has a timer at the end of its lease, and no lease is longer than an hour: what is due later is a delay. The clock is
+/// asked in a subquery, as in `list.rs`.
+const HELD: &str = "
+    SELECT claimed_by, count(*) FROM (
+        SELECT DISTINCT unnest(run_ids) AS id FROM run_timers
+        WHERE workspace_id = $1 AND due_at <= (SELECT coalesce($2::timestamptz, clock_timestamp()) + interval '1 hour')) AS timed
+    JOIN runs r USING (id)
+    WHERE r.workspace_id = $1 AND lease_expires_at IS NOT NULL AND claimed_by IS NOT NULL GROUP BY claimed_by";
+const AHEAD: &str = "
+    SELECT count(*) FROM (
+        SELECT FROM run_queue
+        WHERE workspace_id = $1 AND kind = $2 AND (rank, run_at, id) < ($3, $4, $5)
+            AND ($6::text[] IS NULL OR project_id = ANY ($6::text[]))
+        LIMIT $7) AS before";
+
+/// How many runs each worker holds.
+pub async fn held(database: &Database, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>> {
+    let (workspace, turned) = (caller.workspace.as_str(), database.turned());
+    let params: Params<'_> = &[&workspace, &turned];
+    let mut session = database.session().await?;
+    let rows = session.look(&caller.workspace, &[(HELD, params)]).await?.pop().unwrap_or_default();
+    let mut held = BTreeMap::new();
+    for row in &rows {
+        let mut row = Reader::from(row, 0);
+        held.insert(row.text()?, count(row.plain()?));
+    }
+    Ok(held)
+}
+
+/// How many runs of its kind are claimed before `run`.
+pub async fn ahead(database: &Database, caller: &Caller, run: &Run) -> Result<u64> {
+    let (workspace, kind, projects) = (caller.workspace.as_str(), run.kind.as_str(), projects(caller));
+    let (rank, run_at, id) = (i16::from(rank(run.priority)), Time(run.run_at), uuid(run.id.to_bits()));
+    let most = i64::try_from(MOST_COUNTED).unwrap_or(i64::MAX);
+    let params: Params<'_> = &[&workspace, &kind, &rank, &run_at, &id, &projects, &most];
+    let mut session = database.session().await?;
+    let rows = session.look(&caller.workspace, &[(AHEAD, params)]).await?.pop().unwrap_or_default();
+    rows.first().map_or(Ok(0), |row| Ok(count(row.try_get(0)?)))
+}
+
+fn count(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

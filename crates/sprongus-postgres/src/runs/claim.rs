@@ -1,0 +1,381 @@
+//! Claim: the due runs of the kinds served, by priority, due time and id, each taken once.
+//!
+//! The usual claim is one statement in one round trip: it picks, takes, tells and answers. It takes nothing when anything about it
+//! is not usual (a timer is due, the claim has been made before, a picked run has a gate or an expiry or owes its CLEANUP); then
+//! the rules are asked, run by run.
+
+pub(crate) mod cursors;
+pub(crate) mod replay;
+pub(crate) mod slow_path;
+
+use sprongus_core::json::Json;
+use sprongus_core::rules::claim;
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::lease::{LeaseHash, LeaseToken};
+use sprongus_core::run::{ClaimRequest, Claimed, Run};
+use sprongus_core::runs::Caller;
+use sprongus_core::store::ClaimAnswer;
+use sprongus_core::values::time::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::connection::retry::{Repeatable, repeat};
+use crate::connection::session::{Database, Params};
+use crate::error::Result;
+use crate::rows::values::{Time, uuid};
+use crate::rows::{self, Reader, millis, run_columns};
+use crate::runs::expire;
+
+use cursors::{Mark, Start};
+
+pub use cursors::Marks;
+
+/// The places in the queue that a claim takes, locked; the kinds served are `$3`, or every kind that has something; `$5` to
+/// `$7` say where to begin with each (`marks.rs`). A claim of one kind walks the queue once. One of several first looks how many it
+/// takes of each, and then locks just those, so that it never keeps from others what it does not take. Materialized, because a plan
+/// that picks again for each row takes more than `limit`.
+macro_rules! picked {
+    (one) => {
+        "picked AS MATERIALIZED (
+            SELECT ctid AS place, rank, run_at AS due_at, id AS picked_id, plain FROM run_queue
+            WHERE workspace_id = $2 AND kind = ($3::text[])[1]
+                AND (rank, run_at, id) >= (($5::smallint[])[1], ($6::timestamptz[])[1], ($7::uuid[])[1])
+                AND ($8::text[] IS NULL OR project_id = ANY ($8::text[]))
+                AND NOT EXISTS (SELECT FROM kinds WHERE workspace_id = $2 AND kind = ($3::text[])[1] AND paused)
+                AND (SELECT is_usual FROM usual)
+            ORDER BY rank, run_at, id LIMIT $4 FOR UPDATE SKIP LOCKED)"
+    };
+    (several) => {
+        concat!(
+            "served AS MATERIALIZED (
+                SELECT * FROM unnest($3::text[], $5::smallint[], $6::timestamptz[], $7::uuid[])
+                    AS asked (kind, from_rank, from_due, from_id)), ",
+            picked!(of served)
+        )
+    };
+    (any) => {
+        concat!(
+            "found AS (
+                SELECT (SELECT kind FROM run_queue WHERE workspace_id = $2 ORDER BY kind LIMIT 1) AS kind
+                UNION ALL
+                SELECT (SELECT q.kind FROM run_queue q WHERE q.workspace_id = $2 AND q.kind > found.kind ORDER BY q.kind LIMIT 1)
+                FROM found WHERE found.kind IS NOT NULL AND ($3::text[], $5::smallint[], $6::timestamptz[], $7::uuid[]) IS NOT NULL),
+            served AS (
+                SELECT kind, (-1)::smallint AS from_rank, '-infinity'::timestamptz AS from_due,
+                    '00000000-0000-0000-0000-000000000000'::uuid AS from_id
+                FROM found WHERE kind IS NOT NULL), ",
+            picked!(of served)
+        )
+    };
+    (of served) => {
+        "wanted AS MATERIALIZED (
+            SELECT kind, from_rank, from_due, from_id, count(*) AS most FROM (
+                SELECT served.* FROM served CROSS JOIN LATERAL (
+                    SELECT rank, run_at, id FROM run_queue q WHERE q.workspace_id = $2 AND q.kind = served.kind
+                        AND (q.rank, q.run_at, q.id) >= (served.from_rank, served.from_due, served.from_id)
+                        AND ($8::text[] IS NULL OR project_id = ANY ($8::text[]))
+                    ORDER BY rank, run_at, id LIMIT $4) AS first
+                WHERE NOT EXISTS (SELECT FROM kinds k WHERE k.workspace_id = $2 AND k.kind = served.kind AND k.paused)
+                ORDER BY first.rank, first.run_at, first.id LIMIT $4) AS firsts
+            WHERE (SELECT is_usual FROM usual) GROUP BY kind, from_rank, from_due, from_id),
+        picked AS MATERIALIZED (
+            SELECT place, rank, run_at AS due_at, id AS picked_id, plain FROM wanted CROSS JOIN LATERAL (
+                SELECT ctid AS place, rank, run_at, id, plain FROM run_queue q
+                WHERE q.workspace_id = $2 AND q.kind = wanted.kind
+                    AND (q.rank, q.run_at, q.id) >= (wanted.from_rank, wanted.from_due, wanted.from_id)
+                    AND ($8::text[] IS NULL OR project_id = ANY ($8::text[]))
+                ORDER BY rank, run_at, id LIMIT wanted.most FOR UPDATE SKIP LOCKED) AS locked)"
+    };
+}
+pub(crate) use picked;
+
+/// Is there nothing to do first? `$1` is the turned clock, `$9` the claim's name, `$10` whether due timers matter, and `$14` since
+/// when there may be some.
+macro_rules! usual {
+    () => {
+        "present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
+         usual AS MATERIALIZED (
+            SELECT NOT EXISTS (SELECT FROM claims WHERE workspace_id = $2 AND claim_id = $9::text)
+                AND NOT ($10::boolean AND EXISTS (
+                    SELECT FROM run_timers
+                    WHERE workspace_id = $2 AND due_at >= $14::timestamptz AND due_at <= (SELECT now FROM present))) AS is_usual)"
+    };
+}
+
+macro_rules! take {
+    ($with:literal, $picked:expr) => {
+        concat!(
+            $with,
+            " ",
+            usual!(),
+            ", ",
+            $picked,
+            ",
+            sound AS MATERIALIZED (SELECT coalesce(bool_and(plain), true) AS is_sound FROM picked),
+            unqueued AS (
+                DELETE FROM run_queue WHERE ctid = ANY (ARRAY (SELECT place FROM picked)) AND (SELECT is_sound FROM sound)),
+            taken AS (
+                UPDATE runs SET state = 'running', attempt = attempt + 1, progress = 0, epoch = epoch + 1, claimed_by = $11,
+                    claimed_at = (SELECT now FROM present), lease_ms = $12::bigint,
+                    lease_expires_at = (SELECT now FROM present) + $12::bigint * interval '1 millisecond', lease_hash = $15::bytea,
+                    last_report = NULL,
+                    started_at = coalesce(started_at, (SELECT now FROM present)), cleanup = 'owed', last_seq = last_seq + 1,
+                    updated_at = (SELECT now FROM present)
+                FROM picked
+                WHERE workspace_id = $2 AND id = picked_id AND state = 'queued' AND (SELECT is_sound FROM sound)
+                RETURNING ",
+            run_columns!(),
+            ", picked.rank, picked.due_at),
+            told AS (
+                INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, payload)
+                SELECT $2, id, last_seq, 'run.started', updated_at, $13,
+                    jsonb_build_object('attempt', attempt, 'epoch', epoch, 'workerId', $11::text,
+                        'waitMs', greatest(0, (extract(epoch FROM updated_at - coalesce(due_since, run_at)) * 1000)::bigint))
+                FROM taken),
+            reminded AS (
+                INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs)
+                SELECT $2, max(lease_expires_at), array_agg(id), array_agg(epoch) FROM taken HAVING count(*) > 0),
+            remembered AS (
+                INSERT INTO claims (workspace_id, claim_id, worker_id, token_id, claimed_at, run_ids, epochs)
+                SELECT $2, $9::text, $11, $16::uuid, (SELECT now FROM present), array_agg(id ORDER BY rank, due_at, id),
+                    array_agg(epoch ORDER BY rank, due_at, id)
+                FROM taken WHERE $9::text IS NOT NULL HAVING count(*) > 0)
+            SELECT (SELECT now FROM present), (SELECT is_usual FROM usual), (SELECT is_sound FROM sound),
+                (SELECT due_at FROM run_timers WHERE workspace_id = $2 AND due_at >= $14::timestamptz
+                    ORDER BY due_at LIMIT 1) AS next_due, ",
+            run_columns!(),
+            ", rank, due_at FROM (VALUES (1)) AS one LEFT JOIN taken ON true ORDER BY rank, due_at, id"
+        )
+    };
+}
+
+pub(crate) const TAKE_ONE: &str = take!("WITH", picked!(one));
+pub(crate) const TAKE_SEVERAL: &str = take!("WITH", picked!(several));
+pub(crate) const TAKE_ANY: &str = take!("WITH RECURSIVE", picked!(any));
+
+/// Where the runs' columns begin, and where what orders them does.
+const RUN: usize = 4;
+const ORDER: usize = 42;
+
+/// What the one statement came to.
+enum Taken {
+    /// It took these; `places` are the last ones of each kind.
+    Runs { runs: Vec<Run>, now: Timestamp, next_due: Option<Timestamp>, places: Vec<(String, Mark)> },
+    /// A timer is due, or the claim has been made before.
+    Unusual,
+    /// One of those picked needs its rule.
+    Unsound,
+}
+
+/// Claims, once more where the connection broke and that can do no harm, and tells those who wait for news.
+pub async fn safely(
+    database: &Database,
+    marks: &Marks,
+    caller: &Caller,
+    request: &ClaimRequest,
+    token: &LeaseToken,
+) -> sprongus_core::Result<ClaimAnswer> {
+    // A claim without a name cannot be told from another one; what it may have taken comes back when its lease is over.
+    let repeatable = if request.claim_id.is_some() { Repeatable::Yes } else { Repeatable::No };
+    let answer = repeat(repeatable, |_| run(database, marks, caller, request, token)).await?;
+    if !answer.events.is_empty() {
+        database.tell();
+    }
+    Ok(answer)
+}
+
+/// Moves due timers, then takes what is ready.
+async fn run(
+    database: &Database,
+    marks: &Marks,
+    caller: &Caller,
+    request: &ClaimRequest,
+    token: &LeaseToken,
+) -> Result<ClaimAnswer> {
+    let hash = token.hash();
+    let mut events = Vec::new();
+    let mut are_timers_moved = false;
+    loop {
+        match take(database, marks, caller, (request, hash), !are_timers_moved).await? {
+            Taken::Runs { runs, now, next_due, places } => {
+                marks.learn(caller, request, places);
+                return Ok(answered(caller, (request, token), runs, events, now, next_due));
+            }
+            Taken::Unusual => {
+                // Who may not have it is refused before anything is moved.
+                let given = replay::given(database, caller, request).await?;
+                if !are_timers_moved {
+                    are_timers_moved = true;
+                    events.extend(expire::before_claim(database, caller).await?);
+                }
+                if let Some(given) = given {
+                    let claimed = replay::run(database, caller, request, token, given).await?;
+                    return Ok(ClaimAnswer { claimed, events, next_due_in: None });
+                }
+            }
+            Taken::Unsound => {
+                let claimed = slow_path::run(database, caller, request, token, &mut events).await?;
+                return Ok(ClaimAnswer { claimed, events, next_due_in: None });
+            }
+        }
+    }
+}
+
+/// What is asked for, and the hash of the token it is to be held under.
+type Asked<'a> = (&'a ClaimRequest, LeaseHash);
+
+async fn take(
+    database: &Database,
+    marks: &Marks,
+    caller: &Caller,
+    asked: Asked<'_>,
+    timers_first: bool,
+) -> Result<Taken> {
+    let (request, _) = asked;
+    let from = marks.before(caller, request);
+    let taken = take_timed(database, marks, &from, caller, asked, timers_first).await?;
+    let is_empty = matches!(&taken, Taken::Runs { runs, .. } if runs.is_empty());
+    if is_empty && !from.is_whole() {
+        // Nothing is behind the marks; before them there may be something.
+        let whole = marks.whole(caller, request);
+        return take_timed(database, marks, &whole, caller, asked, timers_first).await;
+    }
+    Ok(taken)
+}
+
+async fn take_timed(
+    database: &Database,
+    marks: &Marks,
+    from: &Start,
+    caller: &Caller,
+    asked: Asked<'_>,
+    timers_first: bool,
+) -> Result<Taken> {
+    let (request, _) = asked;
+    let began = tokio::time::Instant::now();
+    let taken = take_from(database, from, caller, asked, timers_first).await?;
+    if let Taken::Runs { runs, now, .. } = &taken {
+        marks.took(caller, request, from, began.elapsed(), runs.len());
+        if timers_first {
+            marks.no_timer_before(caller, request, *now);
+        }
+    }
+    Ok(taken)
+}
+
+async fn take_from(
+    database: &Database,
+    from: &Start,
+    caller: &Caller,
+    (request, hash): Asked<'_>,
+    timers_first: bool,
+) -> Result<Taken> {
+    let mut session = database.session().await?;
+    let (turned, workspace, limit) = (database.turned(), caller.workspace.as_str(), i64::from(request.limit));
+    let kinds = kinds(request);
+    let projects = projects(caller);
+    let claim_id = request.claim_id.as_ref().map(|id| id.as_str());
+    let (worker, lease) = (request.worker_id.as_str(), millis(request.lease));
+    let (hash, token_id) = (hash.as_bytes(), caller.token_id.map(|id| uuid(id.to_bits())));
+    let (ranks, dues, ids) = from.columns();
+    let one: Params<'_> = &[
+        &turned,
+        &workspace,
+        &kinds,
+        &limit,
+        &ranks,
+        &dues,
+        &ids,
+        &projects,
+        &claim_id,
+        &timers_first,
+        &worker,
+        &lease,
+        &caller.actor,
+        &from.timers,
+        &hash,
+        &token_id,
+    ];
+    let sql = match kinds.len() {
+        0 => TAKE_ANY,
+        1 => TAKE_ONE,
+        _ => TAKE_SEVERAL,
+    };
+    let rows = session.transact(&caller.workspace, &[(sql, one)]).await?.pop().unwrap_or_default();
+    read(&rows)
+}
+
+fn read(rows: &[Row]) -> Result<Taken> {
+    let Some(first) = rows.first() else {
+        return Err(sprongus_core::Error::internal("a claim had no answer").into());
+    };
+    let now: Time = first.try_get(0)?;
+    if !first.try_get::<_, bool>(1)? {
+        return Ok(Taken::Unusual);
+    }
+    if !first.try_get::<_, bool>(2)? {
+        return Ok(Taken::Unsound);
+    }
+    let next_due: Option<Time> = first.try_get(3)?;
+    let is_some = first.try_get::<_, Option<Uuid>>(RUN)?.is_some();
+    let runs = if is_some {
+        rows.iter().map(|row| rows::run_from(row, RUN)).collect::<Result<Vec<_>>>()?
+    } else {
+        Vec::new()
+    };
+    // The last of each kind.
+    let mut places: Vec<(String, Mark)> = Vec::new();
+    for (row, run) in rows.iter().zip(&runs).rev() {
+        if places.iter().all(|(kind, _)| kind != run.kind.as_str()) {
+            let mut order = Reader::from(row, ORDER);
+            let (rank, due) = (order.plain()?, order.plain()?);
+            places.push((run.kind.as_str().to_owned(), Mark { rank, due, id: row.try_get(RUN)? }));
+        }
+    }
+    Ok(Taken::Runs { runs, now: now.0, next_due: next_due.map(|due| due.0), places })
+}
+
+fn answered(
+    caller: &Caller,
+    (request, token): (&ClaimRequest, &LeaseToken),
+    runs: Vec<Run>,
+    mut events: Vec<Event>,
+    now: Timestamp,
+    next_due: Option<Timestamp>,
+) -> ClaimAnswer {
+    let next_due_in = next_due.filter(|_| runs.is_empty()).map(|due| due.since(now));
+    events.extend(runs.iter().map(|run| started(run, caller, request)));
+    let handed = runs.into_iter().filter_map(|run| claim::handed(run, token, Vec::new(), false));
+    let claimed: Vec<Claimed> = handed.collect();
+    ClaimAnswer { claimed, events, next_due_in }
+}
+
+/// The event that the statement wrote; the suite holds the two, and the rule, to one another.
+fn started(run: &Run, caller: &Caller, request: &ClaimRequest) -> Event {
+    let waited = u64::try_from(run.updated_at.since(run.due_at).as_millis()).unwrap_or(u64::MAX);
+    let payload = serde_json::json!({
+        "attempt": run.attempt, "epoch": run.epoch, "workerId": request.worker_id, "waitMs": waited,
+    });
+    Event {
+        run_id: run.id,
+        step_id: None,
+        seq: run.last_seq,
+        kind: EventType::Started,
+        at: run.updated_at,
+        actor: caller.actor.clone(),
+        payload: Json::from_value(payload),
+    }
+}
+
+/// The kinds asked for, once each; none means any.
+pub fn kinds(request: &ClaimRequest) -> Vec<&str> {
+    let mut kinds: Vec<&str> = request.kinds.iter().flatten().map(|kind| kind.as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+/// The projects a caller is narrowed to, as a statement takes them.
+pub fn projects(caller: &Caller) -> Option<Vec<&str>> {
+    caller.projects.as_ref().map(|projects| projects.iter().map(|id| id.as_str()).collect())
+}

@@ -1,0 +1,116 @@
+//! A claim made before: what it gave and its worker still holds, and nothing else; under a new token.
+
+use sprongus_core::rules::claim::{self, Remembered};
+use sprongus_core::run::artifact::FileName;
+use sprongus_core::run::lease::LeaseToken;
+use sprongus_core::run::step::Step;
+use sprongus_core::run::{ClaimRequest, Claimed, Run};
+use sprongus_core::runs::Caller;
+use sprongus_core::values::ids::TokenId;
+use uuid::Uuid;
+
+use crate::connection::session::{Database, Params};
+use crate::error::Result;
+use crate::files::{WORKDIRS, run_ids};
+use crate::rows::values::uuid;
+use crate::rows::{self, Reader, run_columns, step_columns};
+use crate::runs::claim::projects;
+
+/// `$3` are the projects the caller is narrowed to: whether it gave any run of another.
+const GIVEN: &str = "
+    SELECT worker_id, token_id, run_ids, epochs, $3::text[] IS NOT NULL AND EXISTS (
+        SELECT FROM runs r WHERE r.workspace_id = $1 AND r.id = ANY (run_ids) AND (r.project_id = ANY ($3::text[])) IS NOT TRUE)
+    FROM claims c WHERE c.workspace_id = $1 AND claim_id = $2";
+/// The guard is that of `rules::claim::again`; the suite holds the two to one another.
+const RENEW: &str = concat!(
+    "WITH present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now)
+     UPDATE runs SET lease_hash = $6::bytea FROM unnest($3::uuid[], $4::bigint[]) AS given (given_id, given_epoch)
+     WHERE workspace_id = $2 AND id = given_id AND epoch = given_epoch AND claimed_by = $5
+        AND lease_expires_at > (SELECT now FROM present)
+     RETURNING ",
+    run_columns!()
+);
+const STEPS: &str = concat!(
+    "SELECT ",
+    step_columns!(),
+    " FROM run_steps s JOIN unnest($2::uuid[], $3::bigint[]) AS given (given_id, given_epoch)
+        ON run_id = given_id AND epoch = given_epoch
+     WHERE workspace_id = $1 ORDER BY run_id, ordinal"
+);
+
+/// The runs that a claim gave, in the order it gave them, and the epochs it gave them under.
+pub struct Given {
+    ids: Vec<Uuid>,
+    epochs: Vec<i64>,
+}
+
+/// What the claim of this name gave before; none when there was no such claim. Refused to whom it does not belong.
+pub async fn given(database: &Database, caller: &Caller, request: &ClaimRequest) -> Result<Option<Given>> {
+    let Some(claim_id) = &request.claim_id else { return Ok(None) };
+    let (workspace, claim_id, projects) = (caller.workspace.as_str(), claim_id.as_str(), projects(caller));
+    let asked: [(&str, Params<'_>); 1] = [(GIVEN, &[&workspace, &claim_id, &projects])];
+    let mut session = database.session().await?;
+    let rows = session.transact(&caller.workspace, &asked).await?.pop().unwrap_or_default();
+    let Some(row) = rows.first() else { return Ok(None) };
+    let mut row = Reader::from(row, 0);
+    let worker_id = row.text()?;
+    let token_id = row.plain::<Option<Uuid>>()?.map(|id| TokenId::from_bits(id.as_u128()));
+    Remembered { worker_id, token_id }.check(caller, request)?;
+    let given = Given { ids: row.plain()?, epochs: row.plain()? };
+    if row.plain()? {
+        return Err(claim::name_taken().into());
+    }
+    Ok(Some(given))
+}
+
+/// Those of them that are still held, under the new token.
+pub async fn run(
+    database: &Database,
+    caller: &Caller,
+    request: &ClaimRequest,
+    token: &LeaseToken,
+    given: Given,
+) -> Result<Vec<Claimed>> {
+    let (turned, workspace, worker) =
+        (database.turned(), caller.workspace.as_str(), request.worker_id.as_str());
+    let (hash, given) = (token.hash(), sorted(given));
+    let hash = hash.as_bytes();
+    let (ids, epochs) = &given.in_order_of_locks;
+    let asked: [(&str, Params<'_>); 3] = [
+        (RENEW, &[&turned, &workspace, ids, epochs, &worker, &hash]),
+        (STEPS, &[&workspace, ids, epochs]),
+        (WORKDIRS, &[&workspace, ids, &FileName::WORKDIR]),
+    ];
+    let mut session = database.session().await?;
+    let mut answers = session.transact(&caller.workspace, &asked).await?;
+    let workdirs = run_ids(&answers.pop().unwrap_or_default())?;
+    let steps = answers.pop().unwrap_or_default().iter().map(rows::step).collect::<Result<Vec<Step>>>()?;
+    let held = answers.pop().unwrap_or_default().iter().map(rows::run).collect::<Result<Vec<Run>>>()?;
+    let mut held: Vec<(Option<usize>, Run)> =
+        held.into_iter().map(|run| (given.place(uuid(run.id.to_bits())), run)).collect();
+    held.sort_by_key(|(place, _)| *place);
+    let claimed = held.into_iter().filter_map(|(_, run)| {
+        let own = steps.iter().filter(|step| step.run_id == run.id).cloned().collect();
+        let (steps, keeps_workdir) = (claim::carried(&run, own), workdirs.contains(&run.id));
+        claim::handed(run, token, steps, keeps_workdir)
+    });
+    Ok(claimed.collect())
+}
+
+/// What was given, as it was and as it is locked: whoever locks several runs does so by their ids.
+struct Sorted {
+    given: Vec<Uuid>,
+    in_order_of_locks: (Vec<Uuid>, Vec<i64>),
+}
+
+impl Sorted {
+    fn place(&self, id: Uuid) -> Option<usize> {
+        self.given.iter().position(|given| *given == id)
+    }
+}
+
+fn sorted(given: Given) -> Sorted {
+    let mut pairs: Vec<(Uuid, i64)> = given.ids.iter().copied().zip(given.epochs).collect();
+    pairs.sort_unstable();
+    Sorted { given: given.ids, in_order_of_locks: pairs.into_iter().unzip() }
+}

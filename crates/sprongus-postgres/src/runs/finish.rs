@@ -1,0 +1,190 @@
+//! Finish: executions end, in batches. Those that succeed under their live lease, which is what nearly all do, end in one statement, save behind a
+//! gate, where a work directory may be kept;
+//! every other report is put before the rule.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::json;
+use sprongus_core::backlog::Weigh;
+use sprongus_core::json::Json;
+use sprongus_core::rules::finish::finish;
+use sprongus_core::rules::{Act, WriteSet};
+use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::lease::LeaseHash;
+use sprongus_core::run::{Applied, Hold, Outcome, Run};
+use sprongus_core::runs::Caller;
+use sprongus_core::store::DrawnReport;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkerId;
+use sprongus_core::{Error, Result as CoreResult};
+
+use crate::connection::session::{Database, Params};
+use crate::error::Result;
+use crate::rows::values::{JsonText, uuid};
+use crate::rows::{self, number, run_columns};
+use crate::runs::claim::projects;
+use crate::runs::load::{lock, missing};
+use crate::runs::write_set::Writer;
+
+pub(crate) const SUCCEED: &str = concat!(
+    "WITH present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
+     ended AS (
+        UPDATE runs SET state = 'succeeded', finished_at = (SELECT now FROM present), lease_expires_at = NULL,
+            last_report = NULL, result = t.t_result, output_ref = t.t_output_ref, error = NULL, progress = 100,
+            cleanup = 'none', last_seq = last_seq + 1, updated_at = (SELECT now FROM present)
+        FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::text[], $10::bytea[])
+            AS t (t_id, t_epoch, t_worker, t_actor, t_result, t_output_ref, t_hash)
+        WHERE workspace_id = $2 AND id = t_id AND state = 'running' AND gate IS NULL AND epoch = t_epoch AND claimed_by = t_worker
+            AND lease_hash = t_hash AND lease_expires_at > (SELECT now FROM present) AND ($9::text[] IS NULL OR project_id = ANY ($9::text[]))
+        RETURNING ",
+    run_columns!(),
+    ", t_actor),
+     told AS (
+        INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, run_created_at, payload)
+        SELECT $2, id, last_seq, 'run.succeeded', updated_at, t_actor, created_at, jsonb_build_object('attempt', attempt,
+            'elapsedMs', greatest(0, (extract(epoch FROM updated_at - claimed_at) * 1000)::bigint), 'outputRef', output_ref)
+        FROM ended)
+     SELECT ",
+    run_columns!(),
+    ", t_actor FROM ended"
+);
+
+/// A report, who makes it, and as whom.
+#[derive(Clone)]
+pub struct Told {
+    /// Who is written into the event.
+    pub actor: String,
+    /// The worker.
+    pub worker: WorkerId,
+    /// What it says.
+    pub report: DrawnReport,
+}
+
+impl Weigh for Told {
+    fn weight(&self) -> usize {
+        self.report.weight()
+    }
+}
+
+impl Told {
+    fn id(&self) -> RunId {
+        self.report.report.id
+    }
+
+    fn hold(&self) -> Hold {
+        self.report.report.hold(&self.worker)
+    }
+}
+
+/// Ends each execution.
+pub async fn run(database: &Database, caller: &Caller, told: &[Told]) -> Result<Vec<CoreResult<Applied>>> {
+    // Several reports of one run are taken in their order, which one statement would not keep.
+    let mut named: HashMap<RunId, usize> = HashMap::new();
+    told.iter().for_each(|told| *named.entry(told.id()).or_default() += 1);
+    let usual: Vec<&Told> = told
+        .iter()
+        .filter(|told| named.get(&told.id()) == Some(&1))
+        .filter(|told| matches!(told.report.report.outcome, Outcome::Succeed { .. }))
+        .collect();
+    let mut ended = succeed(database, caller, &usual).await?;
+    let rest: Vec<&Told> = told.iter().filter(|told| !ended.contains_key(&told.id())).collect();
+    let mut asked = ask(database, caller, &rest).await?.into_iter();
+    let lost = || Err(Error::internal("a batch item had no answer"));
+    let answers = told.iter().map(|told| match ended.remove(&told.id()) {
+        Some(applied) => Ok(applied),
+        None => asked.next().unwrap_or_else(lost),
+    });
+    Ok(answers.collect())
+}
+
+async fn succeed(database: &Database, caller: &Caller, told: &[&Told]) -> Result<HashMap<RunId, Applied>> {
+    if told.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut told: Vec<&Told> = told.to_vec();
+    // Whoever locks several runs locks them in this order.
+    told.sort_by_key(|told| told.id());
+    let (turned, workspace, projects) = (database.turned(), caller.workspace.as_str(), projects(caller));
+    let ids: Vec<_> = told.iter().map(|told| uuid(told.id().to_bits())).collect();
+    let epochs: Vec<_> = told.iter().map(|told| number(told.report.report.epoch)).collect();
+    let workers: Vec<_> = told.iter().map(|told| told.worker.as_str()).collect();
+    let actors: Vec<_> = told.iter().map(|told| told.actor.as_str()).collect();
+    let hashes: Vec<LeaseHash> = told.iter().map(|told| told.report.report.token.hash()).collect();
+    let hashes: Vec<&[u8]> = hashes.iter().map(LeaseHash::as_bytes).collect();
+    let (results, output_refs): (Vec<_>, Vec<_>) = told
+        .iter()
+        .map(|told| match &told.report.report.outcome {
+            Outcome::Succeed { result, output_ref } => {
+                (result.as_ref().map(|json| JsonText(json.as_str())), output_ref.as_deref())
+            }
+            Outcome::Fail { .. } | Outcome::Release => (None, None),
+        })
+        .unzip();
+    let params: Params<'_> =
+        &[&turned, &workspace, &ids, &epochs, &workers, &actors, &results, &output_refs, &projects, &hashes];
+    let mut session = database.session().await?;
+    let rows =
+        session.transact_and_tell(&caller.workspace, &[(SUCCEED, params)]).await?.pop().unwrap_or_default();
+    let mut ended = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let run = rows::run(row)?;
+        let event = succeeded(&run, row.try_get(38)?);
+        ended.insert(run.id, Applied { run, events: vec![event] });
+    }
+    Ok(ended)
+}
+
+/// The event that the statement wrote; the suite holds the two, and the rule, to one another.
+fn succeeded(run: &Run, actor: String) -> Event {
+    let elapsed = run.claimed_at.map(|from| run.updated_at.since(from)).unwrap_or_default();
+    let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let payload = json!({"attempt": run.attempt, "outputRef": run.output_ref, "elapsedMs": elapsed});
+    Event {
+        run_id: run.id,
+        step_id: None,
+        seq: run.last_seq,
+        kind: EventType::Succeeded,
+        at: run.updated_at,
+        actor,
+        payload: Json::from_value(payload),
+    }
+}
+
+/// The reports put before the rule, one transaction for as many as name different runs.
+async fn ask(database: &Database, caller: &Caller, told: &[&Told]) -> Result<Vec<CoreResult<Applied>>> {
+    let mut answers = Vec::with_capacity(told.len());
+    let mut rest = told;
+    while !rest.is_empty() {
+        let mut seen = HashSet::new();
+        let alike = rest.iter().take_while(|told| seen.insert(told.id())).count();
+        let (now, later) = rest.split_at(alike);
+        answers.extend(ask_once(database, caller, now).await?);
+        rest = later;
+    }
+    Ok(answers)
+}
+
+async fn ask_once(database: &Database, caller: &Caller, told: &[&Told]) -> Result<Vec<CoreResult<Applied>>> {
+    let ids: Vec<RunId> = told.iter().map(|told| told.id()).collect();
+    let mut session = database.session().await?;
+    let (mut runs, now) = lock(database, &mut session, caller, &ids).await?;
+    let decided: Vec<CoreResult<WriteSet>> = told
+        .iter()
+        .map(|told| {
+            let run = runs.get(&told.id()).filter(|run| caller.may_touch(run.project_id.as_ref()));
+            let run = run.ok_or_else(|| missing(told.id()))?;
+            let DrawnReport { report, draw } = &told.report;
+            finish(run, &told.hold(), &report.outcome, *draw, Act { now, actor: &told.actor })
+        })
+        .collect();
+    let mut writer = Writer::new(&caller.workspace, now);
+    for set in decided.iter().flatten() {
+        writer.write(&runs, set)?;
+    }
+    writer.commit(session, &[]).await?;
+    let answers = told.iter().zip(decided).map(|(told, set)| {
+        let run = runs.remove(&told.id()).ok_or_else(|| missing(told.id()));
+        Ok(set?.into_applied(run?))
+    });
+    Ok(answers.collect())
+}

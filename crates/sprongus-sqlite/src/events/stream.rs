@@ -1,0 +1,61 @@
+//! The stream of a workspace's events. One writer at a time gives `pos`, so it grows in the order of commits; a number that was
+//! rolled back was never seen, and one that was is not given again, whatever is deleted.
+
+use rusqlite::Connection;
+use sprongus_core::Result;
+use sprongus_core::run::stream::{StreamPosition, Streamed};
+use sprongus_core::runs::Caller;
+
+use crate::error::Told;
+use crate::rows::{self, event_columns};
+
+/// An event has no workspace of its own, so those of others are walked over, this many in one statement: no reader holds on to the
+/// log for as long as a long stretch of them lasts.
+const AT_ONCE: u32 = 1_000;
+
+/// The columns of the run stand before those of the event, which are read from the third on.
+pub(crate) const EVENTS: &str = concat!(
+    "SELECT e.pos, r.workspace_id = ?3 AND (?4 IS NULL OR r.project_id IN (SELECT value FROM json_each(?4))), ",
+    event_columns!(),
+    " FROM run_events e CROSS JOIN runs r ON r.id = e.run_id WHERE e.pos > ?1 ORDER BY e.pos LIMIT ?2"
+);
+const END: &str = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'run_events'), 0)";
+
+/// Up to `limit` of the caller's events behind `after`.
+pub fn stream(
+    connection: &Connection,
+    caller: &Caller,
+    after: StreamPosition,
+    limit: u32,
+) -> Result<Vec<Streamed>> {
+    let mut found = Vec::new();
+    // No event has a transaction: a place in one lies behind all of them.
+    let mut walked = if after.tx > 0 { i64::MAX } else { rows::number(after.pos) };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let narrowed = caller.projects.as_ref().map(rows::written).transpose()?;
+    let mut select = connection.prepare_cached(EVENTS).told()?;
+    while found.len() < limit {
+        let mut passed = 0;
+        let mut events = select.query((walked, AT_ONCE, caller.workspace.as_str(), &narrowed)).told()?;
+        while found.len() < limit
+            && let Some(row) = events.next().told()?
+        {
+            passed += 1;
+            walked = row.get(0).told()?;
+            if row.get::<_, Option<bool>>(1).told()? == Some(true) {
+                let position = StreamPosition { tx: 0, pos: u64::try_from(walked).unwrap_or(0) };
+                found.push(Streamed { position, event: rows::event_from(row, 2).told()? });
+            }
+        }
+        if passed < AT_ONCE {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The end of the stream: the last number that was given.
+pub fn stream_end(connection: &Connection) -> Result<StreamPosition> {
+    let pos: i64 = connection.prepare_cached(END).told()?.query_row([], |row| row.get(0)).told()?;
+    Ok(StreamPosition { tx: 0, pos: u64::try_from(pos).unwrap_or(0) })
+}

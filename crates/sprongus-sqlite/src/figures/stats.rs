@@ -1,0 +1,100 @@
+//! The figures: live runs kind by kind along the claim and timer indexes, which hold all that is asked of them, and the last hour.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use sprongus_core::Result;
+use sprongus_core::run::state::State;
+use sprongus_core::runs::Caller;
+use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::{KindStats, Stats, Worker};
+
+use crate::error::Told;
+use crate::figures::recent;
+use crate::rows;
+
+pub(crate) const DUE: &str = "
+    SELECT kind, count(*), min(coalesce(due_at, run_at)) FROM runs INDEXED BY runs_claim
+    WHERE workspace_id = ?1 AND ready = 1 AND state = 'queued'
+        AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2)))
+    GROUP BY kind";
+pub(crate) const TIMED: &str = "
+    SELECT kind, state, count(*) FROM runs INDEXED BY runs_timer
+    WHERE workspace_id = ?1 AND timer_at IS NOT NULL AND state IN ('queued', 'running') AND ready = 0
+        AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2)))
+    GROUP BY kind, state";
+pub(crate) const ENDLESS: &str = "
+    SELECT kind, 'queued', count(*) FROM runs INDEXED BY runs_endless
+    WHERE workspace_id = ?1 AND state = 'queued' AND ready = 0 AND timer_at IS NULL
+        AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2)))
+    GROUP BY kind";
+pub(crate) const AT_GATES: &str = "
+    SELECT kind, count(*) FROM runs INDEXED BY runs_at_gates
+    WHERE workspace_id = ?1 AND state = 'queued' AND gate IS NOT NULL AND json_extract(gate, '$.answer') IS NULL
+        AND (?2 IS NULL OR project_id IN (SELECT value FROM json_each(?2)))
+    GROUP BY kind";
+const WORKERS: &str = "SELECT count(*) FROM workers WHERE workspace_id = ?1 AND seen_at > ?2";
+
+/// The figures at `now`.
+pub fn stats(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<Stats> {
+    let snapshot = connection.unchecked_transaction().told()?;
+    let workspace = caller.workspace.as_str();
+    let seen = now.minus(Worker::GONE_AFTER).to_string();
+    let workers: i64 =
+        connection.prepare_cached(WORKERS).told()?.query_row((workspace, seen), |row| row.get(0)).told()?;
+    let mut stats =
+        Stats { kinds: live(connection, caller, now)?, workers: count(workers), ..Stats::default() };
+    recent::read(connection, caller, now, &mut stats)?;
+    snapshot.finish().told()?;
+    Ok(stats)
+}
+
+fn live(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<BTreeMap<String, KindStats>> {
+    let workspace = caller.workspace.as_str();
+    let narrowed = narrowed(caller)?;
+    let mut kinds: BTreeMap<String, KindStats> = BTreeMap::new();
+    let mut due = connection.prepare_cached(DUE).told()?;
+    let mut found = due.query((workspace, &narrowed)).told()?;
+    while let Some(row) = found.next().told()? {
+        let kind = kinds.entry(row.get(0).told()?).or_default();
+        kind.due = count(row.get(1).told()?);
+        let oldest: Timestamp = rows::text(row, 2).told()?;
+        kind.oldest_due_ms = Some(millis(now.since(oldest)));
+    }
+    for sql in [TIMED, ENDLESS] {
+        let mut live = connection.prepare_cached(sql).told()?;
+        let mut found = live.query((workspace, &narrowed)).told()?;
+        while let Some(row) = found.next().told()? {
+            let kind = kinds.entry(row.get(0).told()?).or_default();
+            let runs = count(row.get(2).told()?);
+            match rows::text::<State>(row, 1).told()? {
+                State::Queued => kind.later += runs,
+                State::Running => kind.running = runs,
+                State::Succeeded | State::Failed | State::Canceled => {}
+            }
+        }
+    }
+    // Those were counted among the others, along indexes that do not tell them apart.
+    let mut at_gates = connection.prepare_cached(AT_GATES).told()?;
+    let mut found = at_gates.query((workspace, &narrowed)).told()?;
+    while let Some(row) = found.next().told()? {
+        let kind = kinds.entry(row.get(0).told()?).or_default();
+        kind.waiting = count(row.get(1).told()?);
+        kind.later = kind.later.saturating_sub(kind.waiting);
+    }
+    Ok(kinds)
+}
+
+/// The projects a caller is narrowed to, as a statement takes them.
+fn narrowed(caller: &Caller) -> Result<Option<String>> {
+    caller.projects.as_ref().map(rows::written).transpose()
+}
+
+fn count(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+fn millis(value: Duration) -> u64 {
+    u64::try_from(value.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,161 @@
+//! Reads: one run, its steps, history and log. Each on a connection of its own, so that no reader waits for the writer.
+
+pub(crate) mod list;
+mod waiting;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension};
+use sprongus_core::Result;
+use sprongus_core::run::Run;
+use sprongus_core::run::event::Event;
+use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::run::list::{ListFilter, Page};
+use sprongus_core::run::step::{LogLine, NumberedLine, Step};
+use sprongus_core::runs::Caller;
+use sprongus_core::store::Reads;
+use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::WorkerId;
+
+use crate::Sqlite;
+use crate::error::Told;
+use crate::rows::{self, event_columns, step_columns};
+use crate::runs::enqueue::BY_KEY;
+use crate::runs::load::load;
+
+pub(crate) const STEPS: &str =
+    concat!("SELECT ", step_columns!(), " FROM run_steps WHERE run_id = ?1 ORDER BY attempt, epoch, ordinal");
+pub(crate) const EVENTS: &str = concat!(
+    "SELECT ",
+    event_columns!(),
+    " FROM run_events WHERE run_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+);
+pub(crate) const CHUNKS: &str = "
+    SELECT first, attempt, body FROM run_logs WHERE run_id = ?1 AND first + lines > ?2 ORDER BY first LIMIT ?3";
+
+#[async_trait]
+impl Reads for Sqlite {
+    async fn get(&self, caller: &Caller, id: RunId) -> Result<Run> {
+        let caller = caller.clone();
+        self.read(move |connection, _| get(connection, &caller, id)).await
+    }
+
+    async fn find_by_key(&self, caller: &Caller, key: &str) -> Result<Option<Run>> {
+        let (caller, key) = (caller.clone(), key.to_owned());
+        self.read(move |connection, _| find_by_key(connection, &caller, &key)).await
+    }
+
+    async fn list(&self, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
+        let (caller, filter) = (caller.clone(), filter.clone());
+        self.read(move |connection, now| list::list(connection, &caller, &filter, now)).await
+    }
+
+    async fn steps(&self, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| steps(connection, &caller, id)).await
+    }
+
+    async fn events(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| events(connection, &caller, id, after, limit)).await
+    }
+
+    async fn logs(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
+        let caller = caller.clone();
+        self.read(move |connection, _| logs(connection, &caller, id, after, limit)).await
+    }
+
+    async fn news(&self, caller: &Caller, id: RunId, so_far: ReadSoFar) -> Result<News> {
+        let caller = caller.clone();
+        self.read(move |connection, _| news(connection, &caller, id, so_far)).await
+    }
+
+    async fn held(&self, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>> {
+        let caller = caller.clone();
+        self.read(move |connection, now| waiting::held(connection, &caller, now)).await
+    }
+
+    async fn ahead(&self, caller: &Caller, run: &Run) -> Result<u64> {
+        let (caller, run) = (caller.clone(), run.clone());
+        self.read(move |connection, _| waiting::ahead(connection, &caller, &run)).await
+    }
+}
+
+/// One run.
+pub fn get(connection: &Connection, caller: &Caller, id: RunId) -> Result<Run> {
+    load(connection, caller, id)?
+}
+
+/// The run of an idempotency key.
+pub fn find_by_key(connection: &Connection, caller: &Caller, key: &str) -> Result<Option<Run>> {
+    let mut select = connection.prepare_cached(BY_KEY).told()?;
+    let found = select.query_row((caller.workspace.as_str(), key), rows::run).optional().told()?;
+    Ok(found.filter(|run| caller.may_touch(run.project_id.as_ref())))
+}
+
+/// A run's steps.
+pub fn steps(connection: &Connection, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
+    load(connection, caller, id)??;
+    let mut select = connection.prepare_cached(STEPS).told()?;
+    select.query_map([id.to_string()], rows::step).told()?.collect::<rusqlite::Result<_>>().told()
+}
+
+/// A run's events after `after`.
+pub fn events(
+    connection: &Connection,
+    caller: &Caller,
+    id: RunId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Event>> {
+    load(connection, caller, id)??;
+    let mut select = connection.prepare_cached(EVENTS).told()?;
+    let events = select.query_map((id.to_string(), rows::number(after), limit), rows::event).told()?;
+    events.collect::<rusqlite::Result<_>>().told()
+}
+
+/// A run's log lines after `after`.
+pub fn logs(
+    connection: &Connection,
+    caller: &Caller,
+    id: RunId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<NumberedLine>> {
+    load(connection, caller, id)??;
+    let mut select = connection.prepare_cached(CHUNKS).told()?;
+    // The chunk that holds the first line wanted ends behind `after`: its first line plus its lines is over `after + 1`.
+    let mut chunks = select.query((id.to_string(), rows::number(after).saturating_add(1), limit)).told()?;
+    let mut lines = Vec::new();
+    while let Some(row) = chunks.next().told()? {
+        let first: i64 = row.get(0).told()?;
+        let attempt: u32 = row.get(1).told()?;
+        let body: Vec<LogLine> = rows::parsed(row, 2).told()?.unwrap_or_default();
+        let numbered = (u64::try_from(first).unwrap_or(1)..).zip(body);
+        lines.extend(numbered.filter(|(seq, _)| *seq > after).map(|(seq, line)| NumberedLine {
+            seq,
+            attempt,
+            line,
+        }));
+        if lines.len() >= limit as usize {
+            lines.truncate(limit as usize);
+            break;
+        }
+    }
+    Ok(lines)
+}
+
+/// What is new of a run, read at one instant.
+pub fn news(connection: &Connection, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
+    let snapshot = connection.unchecked_transaction().told()?;
+    let run = get(connection, caller, id)?;
+    let events = events(connection, caller, id, read.events, MAX_NEWS)?;
+    let lines = logs(connection, caller, id, read.lines, MAX_NEWS)?;
+    snapshot.finish().told()?;
+    let read = ReadSoFar {
+        events: events.last().map_or(read.events, |event| event.seq),
+        lines: lines.last().map_or(read.lines, |line| line.seq),
+    };
+    Ok(News { run, events, lines, read })
+}

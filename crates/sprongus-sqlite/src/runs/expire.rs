@@ -1,0 +1,58 @@
+//! Timers: what time has changed is brought up to the present, oldest first.
+
+use rusqlite::Connection;
+use sprongus_core::Result;
+use sprongus_core::rules::expire::expire;
+use sprongus_core::rules::placement::Placement;
+use sprongus_core::rules::{Act, SYSTEM};
+use sprongus_core::run::Run;
+use sprongus_core::run::event::Event;
+use sprongus_core::runs::Caller;
+use sprongus_core::values::time::Timestamp;
+
+use crate::connection::writer::Tx;
+use crate::error::Told;
+use crate::rows::{self, run_columns};
+use crate::runs::load;
+use crate::runs::write_set::write;
+
+pub(crate) const DUE_TIMERS: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs INDEXED BY runs_timer WHERE workspace_id = ?1 AND timer_at <= ?2 ORDER BY timer_at LIMIT ?3"
+);
+const PARK: &str = "UPDATE runs SET ready = ?2, timer_at = ?3 WHERE id = ?1";
+const NEXT_TIMER: &str =
+    "SELECT timer_at FROM runs INDEXED BY runs_timer WHERE workspace_id = ?1 AND timer_at IS NOT NULL
+     ORDER BY timer_at LIMIT 1";
+
+/// Moves due timers; how many, and what was written.
+pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
+    let due: Vec<Run> = {
+        let mut select = tx.connection.prepare_cached(DUE_TIMERS).told()?;
+        let rows =
+            select.query_map((caller.workspace.as_str(), tx.now.to_string(), limit), rows::run).told()?;
+        rows.collect::<rusqlite::Result<_>>().told()?
+    };
+    let mut written = Vec::new();
+    for run in &due {
+        let waits_at = load::waits_at(tx.connection, run)?;
+        let set = expire(run, waits_at.as_ref(), Act { now: tx.now, actor: SYSTEM });
+        if set.is_empty() {
+            let placement = Placement::of(run, tx.now);
+            let timer_at = placement.timer().map(|time| time.to_string());
+            let mut park = tx.connection.prepare_cached(PARK).told()?;
+            park.execute((run.id.to_string(), placement.is_ready(), timer_at)).told()?;
+        }
+        write(tx, &set)?;
+        written.extend(set.events().cloned());
+    }
+    Ok((u32::try_from(due.len()).unwrap_or(u32::MAX), written))
+}
+
+/// When the next timer of a workspace falls due.
+pub fn next(connection: &Connection, caller: &Caller) -> Result<Option<Timestamp>> {
+    let mut select = connection.prepare_cached(NEXT_TIMER).told()?;
+    let mut times = select.query_map([caller.workspace.as_str()], |row| rows::text(row, 0)).told()?;
+    times.next().transpose().told()
+}

@@ -1,0 +1,6 @@
+//! The schema, and how a connection is set up.
+
+pub(crate) mod migrate;
+pub(crate) mod open;
+#[cfg(test)]
+mod plans;
