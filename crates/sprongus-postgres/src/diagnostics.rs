@@ -12,8 +12,8 @@ use sprongus_core::values::names::WorkspaceId;
 use tokio_postgres::{Client, Config};
 
 use crate::Postgres;
-use crate::connection::retry::look;
-use crate::connection::session::{Database, Params, in_time};
+use crate::connection::retry::retry_idempotent;
+use crate::connection::session::{Database, Params, with_deadline};
 use crate::error::{POOLERS, Result};
 use crate::schema::migrate;
 use crate::schema::open::{SETTINGS, finds_schema, place_of, weak_setting, working};
@@ -73,7 +73,7 @@ impl Diagnostics for Postgres {
     async fn metrics(&self) -> CoreResult<Vec<Metric>> {
         let mut metrics = own_metrics(&self.database, self.batches.read());
         // When no connection is to be had is when the others are wanted most.
-        let asked = tokio::time::timeout(METRICS_WAIT, look(|| snapshots(&self.database))).await;
+        let asked = tokio::time::timeout(METRICS_WAIT, retry_idempotent(|| snapshots(&self.database))).await;
         metrics.extend(asked.ok().and_then(CoreResult::ok).unwrap_or_default());
         Ok(metrics)
     }
@@ -87,21 +87,21 @@ pub async fn of_all(
     thorough: bool,
 ) -> sprongus_core::Result<Health> {
     let client = migrate::connect(&working(config, schema)).await?;
-    let mut health = in_time(health(&client, place_of(config), schema, thorough)).await?;
-    health.faults.extend(look(|| tried(database)).await?);
+    let mut health = with_deadline(health(&client, place_of(config), schema, thorough)).await?;
+    health.faults.extend(retry_idempotent(|| tried(database)).await?);
     Ok(health)
 }
 
 /// Looks at the server, the schema and the role, on a connection of the store's kind; `thorough` also looks for what makes it slow.
 async fn health(client: &Client, place: String, schema: &str, thorough: bool) -> Result<Health> {
     let mut faults = Vec::new();
-    let mut amiss = |what, text: String, remedy| faults.push(Fault { what, text, remedy });
+    let mut report = |what, text: String, remedy| faults.push(Fault { what, text, remedy });
     if let Some(row) = client.query_opt(ROLE, &[]).await? {
         let (is_super, bypasses): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
         if is_super || bypasses {
-            amiss("tenants", "this role bypasses row-level security".to_owned(), OWN_ROLE);
+            report("tenants", "this role bypasses row-level security".to_owned(), OWN_ROLE);
         } else if client.query_one(OWNER, &[&schema]).await?.try_get(0)? {
-            amiss(
+            report(
                 "tenants",
                 "this role owns the tables and could switch row-level security off".to_owned(),
                 OWN_ROLE,
@@ -111,10 +111,10 @@ async fn health(client: &Client, place: String, schema: &str, thorough: bool) ->
     for row in client.query(OPEN, &[&schema]).await? {
         let table: String = row.try_get(0)?;
         let remedy = "ALTER TABLE … ENABLE and FORCE ROW LEVEL SECURITY, as the migration did";
-        amiss("tenants", format!("row-level security is not forced on {table}"), remedy);
+        report("tenants", format!("row-level security is not forced on {table}"), remedy);
     }
     if !finds_schema(client, schema).await? {
-        amiss("pooler", "sessions are missing a setting sent by sprongus: search_path".to_owned(), POOLERS);
+        report("pooler", "sessions are missing a setting sent by sprongus: search_path".to_owned(), POOLERS);
     }
     if thorough {
         let (names, values): (Vec<&str>, Vec<&str>) = SETTINGS.into_iter().unzip();
@@ -123,13 +123,13 @@ async fn health(client: &Client, place: String, schema: &str, thorough: bool) ->
             missing.iter().map(|row| row.try_get(0)).collect::<std::result::Result<Vec<&str>, _>>()?;
         if !missing.is_empty() {
             let text = format!("sessions are missing settings sent by sprongus: {}", missing.join(", "));
-            amiss("pooler", text, POOLERS);
+            report("pooler", text, POOLERS);
         }
         let oldest: Option<i64> = client.query_one(OLDEST, &[]).await?.try_get(0)?;
         if let Some(age) = oldest.filter(|age| *age > LONG_OPEN) {
             let text =
                 format!("a transaction has been open for {age} s and prevents the cleanup of old rows");
-            amiss("transactions", text, "find it in pg_stat_activity and end it");
+            report("transactions", text, "find it in pg_stat_activity and end it");
         }
     }
     let version: String = client.query_one(SERVER, &[]).await?.try_get(0)?;
@@ -166,7 +166,7 @@ async fn tried(database: &Database) -> Result<Vec<Fault>> {
         faults.push(Fault { what: "pooler", text, remedy: POOLERS });
     }
     if is_read_only {
-        session.give_up("read-only");
+        session.discard("read-only");
         let remedy =
             "connect to the primary: list several hosts in the URL, with target_session_attrs=read-write";
         faults.push(Fault { what: "writes", text: "the database is read-only".to_owned(), remedy });

@@ -17,12 +17,12 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::Postgres;
-use crate::connection::retry::{Repeatable, look, repeat};
+use crate::connection::retry::{Idempotent, retry, retry_idempotent};
 use crate::connection::session::{Database, PRESENT, Params, all};
 use crate::error::Result;
 use crate::events::operator::commit;
 use crate::rows::values::{JsonText, Time, uuid};
-use crate::rows::{Reader, written};
+use crate::rows::{Reader, to_json};
 use crate::runs::claim::projects as narrowed;
 use crate::runs::load::present;
 
@@ -82,55 +82,55 @@ const LONG_GONE: Duration = Duration::from_secs(3_600);
 #[async_trait]
 impl Directory for Postgres {
     async fn see_worker(&self, caller: &Caller, worker: &WorkerInfo) -> CoreResult<bool> {
-        look(|| see_worker(&self.database, caller, worker)).await
+        retry_idempotent(|| see_worker(&self.database, caller, worker)).await
     }
 
     async fn forget_worker(&self, caller: &Caller, worker: &WorkerId) -> CoreResult<()> {
-        look(|| forget_worker(&self.database, caller, worker)).await
+        retry_idempotent(|| forget_worker(&self.database, caller, worker)).await
     }
 
     async fn workers(&self, caller: &Caller) -> CoreResult<Vec<Worker>> {
-        look(|| workers(&self.database, caller)).await
+        retry_idempotent(|| workers(&self.database, caller)).await
     }
 
     async fn drain_worker(&self, caller: &Caller, worker: &WorkerId) -> CoreResult<()> {
-        look(|| drain_worker(&self.database, caller, worker)).await
+        retry_idempotent(|| drain_worker(&self.database, caller, worker)).await
     }
 
     async fn kinds(&self, caller: &Caller) -> CoreResult<Vec<KindSetting>> {
-        look(|| kinds(&self.database, caller)).await
+        retry_idempotent(|| kinds(&self.database, caller)).await
     }
 
     async fn pause_kind(&self, caller: &Caller, kind: &Kind, paused: bool) -> CoreResult<KindSetting> {
-        look(|| pause_kind(&self.database, caller, kind, paused)).await
+        retry_idempotent(|| pause_kind(&self.database, caller, kind, paused)).await
     }
 
     async fn projects(&self, caller: &Caller) -> CoreResult<Vec<Project>> {
-        look(|| projects(&self.database, caller)).await
+        retry_idempotent(|| projects(&self.database, caller)).await
     }
 
     async fn create_project(&self, caller: &Caller, id: &ProjectId) -> CoreResult<Project> {
-        look(|| create_project(&self.database, caller, id)).await
+        retry_idempotent(|| create_project(&self.database, caller, id)).await
     }
 
     async fn agent_tasks(&self, caller: &Caller) -> CoreResult<Vec<AgentTask>> {
-        look(|| agent_tasks(&self.database, caller)).await
+        retry_idempotent(|| agent_tasks(&self.database, caller)).await
     }
 
     async fn create_agent_task(&self, caller: &Caller, task: &NewAgentTask) -> CoreResult<AgentTask> {
-        look(|| create_agent_task(&self.database, caller, task)).await
+        retry_idempotent(|| create_agent_task(&self.database, caller, task)).await
     }
 
     async fn workspaces(&self) -> CoreResult<Vec<Workspace>> {
-        look(|| workspaces(&self.database)).await
+        retry_idempotent(|| workspaces(&self.database)).await
     }
 
     async fn create_workspace(&self, caller: &Caller, id: &WorkspaceId) -> CoreResult<Workspace> {
-        look(|| create_workspace(&self.database, caller, id)).await
+        retry_idempotent(|| create_workspace(&self.database, caller, id)).await
     }
 
     async fn delete_workspace(&self, caller: &Caller, id: &WorkspaceId) -> CoreResult<()> {
-        repeat(Repeatable::No, |_| delete_workspace(&self.database, caller, id)).await
+        retry(Idempotent::No, |_| delete_workspace(&self.database, caller, id)).await
     }
 }
 
@@ -145,8 +145,8 @@ pub async fn write(
 
 /// The present.
 pub async fn now(database: &Database) -> Result<Timestamp> {
-    let turned = database.turned();
-    let asked: [(&str, Params<'_>); 1] = [(PRESENT, &[&turned])];
+    let clock = database.clock_override();
+    let asked: [(&str, Params<'_>); 1] = [(PRESENT, &[&clock])];
     let rows = database.session().await?.look(&WorkspaceId::local(), &asked).await?.pop().unwrap_or_default();
     present(&rows)
 }
@@ -172,7 +172,7 @@ fn agent_task(row: &Row) -> Result<AgentTask> {
 }
 
 /// The one row that a statement just made or found.
-pub fn only<T>(rows: Vec<Vec<Row>>, read: impl Fn(&Row) -> Result<T>) -> Result<T> {
+pub fn single_row<T>(rows: Vec<Vec<Row>>, read: impl Fn(&Row) -> Result<T>) -> Result<T> {
     match rows.last().and_then(|rows| rows.first()) {
         Some(row) => read(row),
         None => Err(Error::internal("a row that was just created is missing").into()),
@@ -191,7 +191,7 @@ pub async fn create_workspace(database: &Database, caller: &Caller, id: &Workspa
     let mut session = database.session().await?;
     let rows = session.begin_with(id, &asked).await?;
     let is_new = has_row(rows.first());
-    let made = only(rows, workspace)?;
+    let made = single_row(rows, workspace)?;
     commit(session, caller, is_new.then(|| OperatorAct::workspace_created(&made)), now).await?;
     Ok(made)
 }
@@ -207,7 +207,7 @@ pub async fn delete_workspace(database: &Database, caller: &Caller, id: &Workspa
     let mut session = database.session().await?;
     let rows = session.begin_with(id, &asked).await?;
     let gone = rows.first().and_then(|rows| rows.first()).map(workspace).transpose()?;
-    let is_gone = only(rows, |row| Ok(row.try_get::<_, bool>(0)?))?;
+    let is_gone = single_row(rows, |row| Ok(row.try_get::<_, bool>(0)?))?;
     match gone.filter(|_| is_gone) {
         Some(gone) => commit(session, caller, Some(OperatorAct::workspace_deleted(&gone)), now).await,
         None => {
@@ -232,7 +232,7 @@ pub async fn create_project(database: &Database, caller: &Caller, id: &ProjectId
     let mut session = database.session().await?;
     let rows = session.begin_with(&caller.workspace, &asked).await?;
     let is_new = has_row(rows.first());
-    let made = only(rows, project)?;
+    let made = single_row(rows, project)?;
     commit(session, caller, is_new.then(|| OperatorAct::project_created(&made)), now).await?;
     Ok(made)
 }
@@ -263,7 +263,7 @@ pub async fn create_agent_task(
         (CREATE_AGENT_TASK, &[&workspace, &name, &task.title, &of, &now]),
         (AGENT_TASK, &[&workspace, &name]),
     ];
-    let made = only(write(database, &caller.workspace, &asked).await?, agent_task)?;
+    let made = single_row(write(database, &caller.workspace, &asked).await?, agent_task)?;
     Ok(made.answers(task, caller)?)
 }
 
@@ -282,7 +282,7 @@ pub async fn see_worker(database: &Database, caller: &Caller, worker: &WorkerInf
     let now = now(database).await?;
     let (workspace, id, seen) = (caller.workspace.as_str(), worker.id.as_str(), Time(now));
     let old = Time(now.minus(LONG_GONE));
-    let kinds = worker.kinds.as_ref().map(written).transpose()?;
+    let kinds = worker.kinds.as_ref().map(to_json).transpose()?;
     let kinds = kinds.as_deref().map(JsonText);
     let (pid, concurrency) = (i64::from(worker.pid), i64::from(worker.concurrency));
     let (token_id, gone) = own(caller, now);
@@ -322,7 +322,7 @@ pub async fn forget_worker(database: &Database, caller: &Caller, worker: &Worker
     let (workspace, id) = (caller.workspace.as_str(), worker.as_str());
     let (token_id, gone) = own(caller, now(database).await?);
     let asked: [(&str, Params<'_>); 1] = [(FORGET_WORKER, &[&workspace, &id, &token_id, &gone])];
-    match only(write(database, &caller.workspace, &asked).await?, |row| Ok(row.try_get(0)?))? {
+    match single_row(write(database, &caller.workspace, &asked).await?, |row| Ok(row.try_get(0)?))? {
         false => Ok(()),
         true => Err(Worker::id_taken().into()),
     }
@@ -396,7 +396,7 @@ pub async fn pause_kind(
     let before = rows.first().and_then(|rows| rows.first()).map(kind_setting).transpose()?;
     // Where nobody had set it yet, somebody else may have been first.
     let is_changed = has_row(rows.get(1));
-    let setting = only(rows, kind_setting)?;
+    let setting = single_row(rows, kind_setting)?;
     let act = OperatorAct::kind_set(kind, before.as_ref(), paused).filter(|_| is_changed);
     commit(session, caller, act, now).await?;
     Ok(setting)

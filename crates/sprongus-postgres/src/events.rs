@@ -17,20 +17,20 @@ use sprongus_core::workspace::audit::{AuditFilter, AuditPage};
 use sprongus_core::workspace::operator::{OperatorEvent, OperatorFilter};
 
 use crate::Postgres;
-use crate::connection::retry::look;
+use crate::connection::retry::retry_idempotent;
 
 #[async_trait]
 impl Events for Postgres {
     async fn operator_events(&self, caller: &Caller, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
-        look(|| operator::events(&self.database, caller, filter)).await
+        retry_idempotent(|| operator::events(&self.database, caller, filter)).await
     }
 
     async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>> {
-        look(|| stream::stream(&self.database, caller, after, limit)).await
+        retry_idempotent(|| stream::stream(&self.database, caller, after, limit)).await
     }
 
     async fn stream_end(&self, caller: &Caller) -> Result<StreamPosition> {
-        look(|| stream::stream_end(&self.database, caller)).await
+        retry_idempotent(|| stream::stream_end(&self.database, caller)).await
     }
 
     async fn audit(
@@ -40,7 +40,7 @@ impl Events for Postgres {
         filter: &AuditFilter,
         limit: NonZeroU32,
     ) -> Result<AuditPage> {
-        look(|| audit::audit(&self.database, caller, before, filter, limit)).await
+        retry_idempotent(|| audit::audit(&self.database, caller, before, filter, limit)).await
     }
 
     fn generation(&self) -> u64 {

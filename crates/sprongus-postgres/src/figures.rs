@@ -16,31 +16,31 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::Stats;
 
 use crate::Postgres;
-use crate::connection::retry::look;
+use crate::connection::retry::retry_idempotent;
 
 #[async_trait]
 impl Figures for Postgres {
     async fn stats(&self, caller: &Caller) -> Result<Stats> {
-        look(|| stats::stats(&self.database, caller)).await
+        retry_idempotent(|| stats::stats(&self.database, caller)).await
     }
 
     async fn roll_up(&self, caller: &Caller, limit: u32) -> Result<u32> {
-        look(|| rollup::roll_up(&self.database, caller, limit)).await
+        retry_idempotent(|| rollup::roll_up(&self.database, caller, limit)).await
     }
 
     async fn forget_figures(&self, caller: &Caller) -> Result<()> {
-        look(|| rollup::forget(&self.database, caller)).await
+        retry_idempotent(|| rollup::forget(&self.database, caller)).await
     }
 
     async fn rolled_up_to(&self, caller: &Caller) -> Result<StreamPosition> {
-        look(|| rollup::read_to(&self.database, caller)).await
+        retry_idempotent(|| rollup::read_to(&self.database, caller)).await
     }
 
     async fn totals(&self, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
-        look(|| rollup::totals(&self.database, caller)).await
+        retry_idempotent(|| rollup::totals(&self.database, caller)).await
     }
 
     async fn minutes(&self, caller: &Caller, since: Timestamp, before: Timestamp) -> Result<Vec<Minute>> {
-        look(|| rollup::minutes(&self.database, caller, since, before)).await
+        retry_idempotent(|| rollup::minutes(&self.database, caller, since, before)).await
     }
 }

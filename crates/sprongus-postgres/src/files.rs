@@ -15,8 +15,8 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::Postgres;
-use crate::connection::retry::look;
-use crate::connection::session::{Database, News, PRESENT, Params, Session};
+use crate::connection::retry::retry_idempotent;
+use crate::connection::session::{Database, Notify, PRESENT, Params, Session};
 use crate::error::Result;
 use crate::reads::with_run;
 use crate::rows::values::{Time, uuid};
@@ -53,31 +53,31 @@ const FORGET: &str = "DELETE FROM unwanted_blobs WHERE location = ANY ($1)";
 #[async_trait]
 impl Files for Postgres {
     async fn expect_blob(&self, location: &str, due: Timestamp) -> CoreResult<()> {
-        look(|| expect(&self.database, location, due)).await
+        retry_idempotent(|| expect(&self.database, location, due)).await
     }
 
     async fn put_file(&self, caller: &Caller, hold: &Hold, file: NewFile) -> CoreResult<StoredFile> {
-        look(|| put(&self.database, caller, hold, &file)).await
+        retry_idempotent(|| put(&self.database, caller, hold, &file)).await
     }
 
     async fn drop_file(&self, caller: &Caller, hold: &Hold, name: &FileName) -> CoreResult<()> {
-        look(|| drop_file(&self.database, caller, hold, name)).await
+        retry_idempotent(|| drop_file(&self.database, caller, hold, name)).await
     }
 
     async fn artifacts(&self, caller: &Caller, id: RunId) -> CoreResult<Vec<Artifact>> {
-        look(|| artifacts(&self.database, caller, id)).await
+        retry_idempotent(|| artifacts(&self.database, caller, id)).await
     }
 
     async fn file(&self, caller: &Caller, id: RunId, name: &FileName) -> CoreResult<StoredFile> {
-        look(|| file(&self.database, caller, id, name)).await
+        retry_idempotent(|| file(&self.database, caller, id, name)).await
     }
 
     async fn unwanted_blobs(&self, limit: u32) -> CoreResult<Vec<String>> {
-        look(|| unwanted(&self.database, limit)).await
+        retry_idempotent(|| unwanted(&self.database, limit)).await
     }
 
     async fn forget_blobs(&self, locations: &[String]) -> CoreResult<()> {
-        look(|| forget(&self.database, locations)).await
+        retry_idempotent(|| forget(&self.database, locations)).await
     }
 }
 
@@ -94,8 +94,8 @@ pub async fn expect(database: &Database, location: &str, due: Timestamp) -> Resu
 
 /// The places whose time has come.
 pub async fn unwanted(database: &Database, limit: u32) -> Result<Vec<String>> {
-    let (turned, limit) = (database.turned(), i64::from(limit));
-    let rows = on_list(database, UNWANTED, &[&turned, &limit]).await?;
+    let (clock, limit) = (database.clock_override(), i64::from(limit));
+    let rows = on_list(database, UNWANTED, &[&clock, &limit]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
@@ -107,14 +107,14 @@ pub async fn forget(database: &Database, locations: &[String]) -> Result<()> {
 /// Gives written bytes a row, in place of the one of the same name. Made once more it finds what it made.
 pub async fn put(database: &Database, caller: &Caller, hold: &Hold, file: &NewFile) -> Result<StoredFile> {
     let (workspace, id, name) = (caller.workspace.as_str(), uuid(hold.id.to_bits()), file.name.as_str());
-    let turned = database.turned();
+    let clock = database.clock_override();
     let mut session = database.session().await?;
     let asked: [(&str, Params<'_>); 5] = [
         (LOCK, &[&workspace, &id]),
         (BESIDE, &[&workspace, &id, &name, &FileName::WORKDIR]),
         (FILE, &[&workspace, &id, &name]),
         (LOCK_DUE, &[&file.location]),
-        (PRESENT, &[&turned]),
+        (PRESENT, &[&clock]),
     ];
     let answers = session.begin_with(&caller.workspace, &asked).await?;
     let now = present(answers.last().map_or(&[], Vec::as_slice))?;
@@ -135,7 +135,7 @@ pub async fn put(database: &Database, caller: &Caller, hold: &Hold, file: &NewFi
     let drop: Params<'_> = &[&workspace, &id, &name];
     let put: Params<'_> =
         &[&workspace, &id, &name, &size, &file.sha256, &file.content_type, &file.location, &made];
-    session.commit_with(&[(FORGET, forget), (DROP, drop), (PUT, put)], News::None).await?;
+    session.commit_with(&[(FORGET, forget), (DROP, drop), (PUT, put)], Notify::No).await?;
     Ok(StoredFile { file: file.clone(), created_at: now })
 }
 
@@ -173,9 +173,9 @@ fn held(rows: &[Row], caller: &Caller, hold: &Hold) -> Result<Run> {
 /// Lets go of a file.
 pub async fn drop_file(database: &Database, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()> {
     let (workspace, id, name) = (caller.workspace.as_str(), uuid(hold.id.to_bits()), name.as_str());
-    let turned = database.turned();
+    let clock = database.clock_override();
     let mut session = database.session().await?;
-    let asked: [(&str, Params<'_>); 2] = [(LOCK, &[&workspace, &id]), (PRESENT, &[&turned])];
+    let asked: [(&str, Params<'_>); 2] = [(LOCK, &[&workspace, &id]), (PRESENT, &[&clock])];
     let answers = session.begin_with(&caller.workspace, &asked).await?;
     let now = present(answers.last().map_or(&[], Vec::as_slice))?;
     let run = held(answers.first().map_or(&[], Vec::as_slice), caller, hold);
@@ -184,7 +184,7 @@ pub async fn drop_file(database: &Database, caller: &Caller, hold: &Hold, name: 
         session.roll_back().await?;
         return Err(refused);
     }
-    session.commit_with(&[(DROP, &[&workspace, &id, &name])], News::None).await
+    session.commit_with(&[(DROP, &[&workspace, &id, &name])], Notify::No).await
 }
 
 /// A run's artifacts by name.
@@ -214,7 +214,7 @@ pub async fn file(database: &Database, caller: &Caller, id: RunId, name: &FileNa
 
 /// Which of these runs keep their work directory.
 pub async fn with_workdir(session: &Session, workspace: &WorkspaceId, ids: &[Uuid]) -> Result<Vec<RunId>> {
-    let rows = session.ask(WORKDIRS, &[&workspace.as_str(), &ids, &FileName::WORKDIR]).await?;
+    let rows = session.query(WORKDIRS, &[&workspace.as_str(), &ids, &FileName::WORKDIR]).await?;
     run_ids(&rows)
 }
 

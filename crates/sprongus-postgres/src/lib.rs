@@ -29,14 +29,14 @@ use sprongus_core::run::Applied;
 use sprongus_core::store::Inserted;
 use tokio_postgres::Config;
 
-use connection::batcher::Gather;
-use connection::retry::{Repeatable, repeat};
-use connection::session::{Database, in_time};
+use connection::batcher::Batcher;
+use connection::retry::{Idempotent, retry};
+use connection::session::{Database, with_deadline};
 use connection::wake::Wake;
-use runs::claim::Marks;
+use runs::claim::Cursors;
 use runs::enqueue;
-use runs::finish::{self, Told};
-use schema::auto_analyze::Youth;
+use runs::finish::{self, WorkerReport};
+use schema::auto_analyze::AutoAnalyze;
 use schema::{migrate, open};
 
 pub use diagnostics::inspect::{Snapshot, inspect, program_environment, snapshot};
@@ -50,11 +50,11 @@ pub struct Postgres {
     config: Config,
     schema: String,
     wake: Arc<Wake>,
-    marks: Marks,
-    youth: Youth,
+    cursors: Cursors,
+    auto_analyze: AutoAnalyze,
     batches: Arc<SizeCounter>,
-    enqueues: Gather<enqueue::Asked, Result<Inserted>>,
-    finishes: Gather<Told, Result<Applied>>,
+    enqueues: Batcher<enqueue::Asked, Result<Inserted>>,
+    finishes: Batcher<WorkerReport, Result<Applied>>,
 }
 
 impl Postgres {
@@ -68,25 +68,26 @@ impl Postgres {
         let config = open::config(url, &options.schema)?;
         let working = open::working(&config, &options.schema);
         let client = migrate::connect(&working).await?;
-        in_time(open::check(&client, &options)).await?;
+        with_deadline(open::check(&client, &options)).await?;
         drop(client);
         let wake = Wake::new(options.listen.then(|| config.clone()));
         let database = Database::new(&working, options.pool_size, options.clock, Arc::clone(&wake))?;
         let (enqueuing, finishing) = (database.clone(), database.clone());
         let batches: Arc<SizeCounter> = Arc::default();
-        let enqueues = Gather::start(Arc::clone(&batches), move |caller, asked: Vec<enqueue::Asked>| {
+        let enqueues = Batcher::start(Arc::clone(&batches), move |caller, asked: Vec<enqueue::Asked>| {
             let database = enqueuing.clone();
             Box::pin(async move {
-                repeat(Repeatable::Yes, |is_repeat| enqueue::each(&database, &caller, &asked, is_repeat))
-                    .await
+                retry(Idempotent::Yes, |is_retry| enqueue::each(&database, &caller, &asked, is_retry)).await
             })
         });
-        let finishes = Gather::start(Arc::clone(&batches), move |caller, told: Vec<Told>| {
+        let finishes = Batcher::start(Arc::clone(&batches), move |caller, reports: Vec<WorkerReport>| {
             let database = finishing.clone();
-            Box::pin(async move { repeat(Repeatable::Yes, |_| finish::run(&database, &caller, &told)).await })
+            Box::pin(
+                async move { retry(Idempotent::Yes, |_| finish::run(&database, &caller, &reports)).await },
+            )
         });
-        let (schema, marks, youth) = (options.schema, Marks::default(), Youth::default());
-        Ok(Self { database, config, schema, wake, marks, youth, batches, enqueues, finishes })
+        let (schema, cursors, auto_analyze) = (options.schema, Cursors::default(), AutoAnalyze::default());
+        Ok(Self { database, config, schema, wake, cursors, auto_analyze, batches, enqueues, finishes })
     }
 }
 
@@ -96,8 +97,8 @@ impl Postgres {
 /// As [`Postgres::connect`].
 pub async fn pending(url: &str, options: &Options) -> Result<Vec<Migration>> {
     let client = migrate::connect(&open::config(url, &options.schema)?).await?;
-    in_time(migrate::check_server(&client)).await?;
-    Ok(migrate::after(in_time(migrate::version(&client, &options.schema)).await?, &options.schema))
+    with_deadline(migrate::check_server(&client)).await?;
+    Ok(migrate::after(with_deadline(migrate::version(&client, &options.schema)).await?, &options.schema))
 }
 
 /// Brings the database up to this program's schema, and grants `role` what a server needs; answers what was applied.

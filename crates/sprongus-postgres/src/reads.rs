@@ -19,7 +19,7 @@ use sprongus_core::values::names::WorkerId;
 use tokio_postgres::Row;
 
 use crate::Postgres;
-use crate::connection::retry::look;
+use crate::connection::retry::retry_idempotent;
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::rows::values::uuid;
@@ -44,23 +44,23 @@ const CHUNKS: &str = "
 #[async_trait]
 impl Reads for Postgres {
     async fn get(&self, caller: &Caller, id: RunId) -> CoreResult<Run> {
-        look(|| get(&self.database, caller, id)).await
+        retry_idempotent(|| get(&self.database, caller, id)).await
     }
 
     async fn find_by_key(&self, caller: &Caller, key: &str) -> CoreResult<Option<Run>> {
-        look(|| find_by_key(&self.database, caller, key)).await
+        retry_idempotent(|| find_by_key(&self.database, caller, key)).await
     }
 
     async fn list(&self, caller: &Caller, filter: &ListFilter) -> CoreResult<Page<Run>> {
-        look(|| list::list(&self.database, caller, filter)).await
+        retry_idempotent(|| list::list(&self.database, caller, filter)).await
     }
 
     async fn steps(&self, caller: &Caller, id: RunId) -> CoreResult<Vec<Step>> {
-        look(|| steps(&self.database, caller, id)).await
+        retry_idempotent(|| steps(&self.database, caller, id)).await
     }
 
     async fn events(&self, caller: &Caller, id: RunId, after: u64, limit: u32) -> CoreResult<Vec<Event>> {
-        look(|| events(&self.database, caller, id, after, limit)).await
+        retry_idempotent(|| events(&self.database, caller, id, after, limit)).await
     }
 
     async fn logs(
@@ -70,19 +70,19 @@ impl Reads for Postgres {
         after: u64,
         limit: u32,
     ) -> CoreResult<Vec<NumberedLine>> {
-        look(|| logs(&self.database, caller, id, after, limit)).await
+        retry_idempotent(|| logs(&self.database, caller, id, after, limit)).await
     }
 
     async fn news(&self, caller: &Caller, id: RunId, so_far: ReadSoFar) -> CoreResult<News> {
-        look(|| news(&self.database, caller, id, so_far)).await
+        retry_idempotent(|| news(&self.database, caller, id, so_far)).await
     }
 
     async fn held(&self, caller: &Caller) -> CoreResult<BTreeMap<WorkerId, u64>> {
-        look(|| waiting::held(&self.database, caller)).await
+        retry_idempotent(|| waiting::held(&self.database, caller)).await
     }
 
     async fn ahead(&self, caller: &Caller, run: &Run) -> CoreResult<u64> {
-        look(|| waiting::ahead(&self.database, caller, run)).await
+        retry_idempotent(|| waiting::ahead(&self.database, caller, run)).await
     }
 }
 

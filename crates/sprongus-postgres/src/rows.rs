@@ -28,7 +28,7 @@ pub(crate) use step::step_columns;
 pub use step::{PUT_STEPS, StepColumns, step};
 
 /// A value of ours as JSON for a column.
-pub fn written(value: &impl Serialize) -> CoreResult<String> {
+pub fn to_json(value: &impl Serialize) -> CoreResult<String> {
     serde_json::to_string(value).map_err(|error| Error::internal("cannot write JSON").with_source(error))
 }
 

@@ -30,7 +30,7 @@ use sprongus_core::values::ids::RunId;
 use sprongus_core::values::names::WorkerId;
 use sprongus_core::values::time::Timestamp;
 
-use crate::connection::retry::{Repeatable, look, repeat};
+use crate::connection::retry::{Idempotent, retry, retry_idempotent};
 use crate::{Postgres, directory};
 
 /// Who waits for work looks at most so often, however much happens.
@@ -45,14 +45,14 @@ impl RunStore for Postgres {
         batch: Batch,
     ) -> Result<Vec<Result<Inserted>>> {
         if requests.iter().any(|request| request.priority > 0) {
-            self.marks.forget(caller);
+            self.cursors.reset(caller);
         }
         let asked: Vec<enqueue::Asked> =
             requests.into_iter().map(|request| (caller.actor.clone(), request)).collect();
         match batch {
-            Batch::EachAlone => self.enqueues.put(caller, asked).await,
+            Batch::EachAlone => self.enqueues.submit(caller, asked).await,
             Batch::AllOrNothing => {
-                repeat(Repeatable::Yes, |_| enqueue::whole(&self.database, caller, &asked)).await
+                retry(Idempotent::Yes, |_| enqueue::whole(&self.database, caller, &asked)).await
             }
         }
     }
@@ -63,8 +63,8 @@ impl RunStore for Postgres {
         request: &ClaimRequest,
         token: &LeaseToken,
     ) -> Result<ClaimAnswer> {
-        let answer = claim::safely(&self.database, &self.marks, caller, request, token).await?;
-        self.youth.took(&self.database, answer.claimed.len());
+        let answer = claim::with_retry(&self.database, &self.cursors, caller, request, token).await?;
+        self.auto_analyze.count(&self.database, answer.claimed.len());
         Ok(answer)
     }
 
@@ -88,7 +88,7 @@ impl RunStore for Postgres {
         holds: Vec<Hold>,
         lease: Option<Duration>,
     ) -> Result<Vec<Result<Beat>>> {
-        repeat(Repeatable::Yes, |_| heartbeat::run(&self.database, caller, &holds, lease)).await
+        retry(Idempotent::Yes, |_| heartbeat::run(&self.database, caller, &holds, lease)).await
     }
 
     async fn finish(
@@ -97,24 +97,26 @@ impl RunStore for Postgres {
         worker: &WorkerId,
         reports: Vec<DrawnReport>,
     ) -> Result<Vec<Result<Applied>>> {
-        self.marks.forget_released(caller, &reports);
-        let told = reports.into_iter();
-        let told =
-            told.map(|report| finish::Told { actor: caller.actor.clone(), worker: worker.clone(), report });
-        self.finishes.put(caller, told.collect()).await
+        self.cursors.reset_after(caller, &reports);
+        let reports = reports.into_iter().map(|drawn| finish::WorkerReport {
+            actor: caller.actor.clone(),
+            worker: worker.clone(),
+            drawn,
+        });
+        self.finishes.submit(caller, reports.collect()).await
     }
 
     async fn apply(&self, caller: &Caller, id: RunId, command: RunCommand) -> Result<Applied> {
-        self.marks.forget(caller);
-        repeat(command::repeatable(&command), |is_repeat| {
-            command::run(&self.database, caller, id, &command, is_repeat)
+        self.cursors.reset(caller);
+        retry(command::idempotent(&command), |is_retry| {
+            command::run(&self.database, caller, id, &command, is_retry)
         })
         .await
     }
 
     async fn decide(&self, caller: &Caller, ids: &[RunId], rule: Rule) -> Result<WriteSet> {
-        self.marks.forget(caller);
-        repeat(Repeatable::No, |_| command::decide(&self.database, caller, ids, &rule)).await
+        self.cursors.reset(caller);
+        retry(Idempotent::No, |_| command::decide(&self.database, caller, ids, &rule)).await
     }
 
     async fn record(
@@ -124,12 +126,12 @@ impl RunStore for Postgres {
         steps: Vec<StepReport>,
         lines: Vec<LogLine>,
     ) -> Result<Vec<Event>> {
-        let record = |is_repeat| record::run(&self.database, caller, hold, &steps, lines.clone(), is_repeat);
-        repeat(Repeatable::Yes, record).await
+        let record = |is_retry| record::run(&self.database, caller, hold, &steps, lines.clone(), is_retry);
+        retry(Idempotent::Yes, record).await
     }
 
     async fn expire(&self, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
-        repeat(Repeatable::Yes, |_| expire::run(&self.database, caller, limit)).await
+        retry(Idempotent::Yes, |_| expire::run(&self.database, caller, limit)).await
     }
 
     async fn prune(
@@ -139,10 +141,10 @@ impl RunStore for Postgres {
         limit: u32,
         dry_run: bool,
     ) -> Result<Pruned> {
-        look(|| prune::run(&self.database, caller, retention, limit, dry_run)).await
+        retry_idempotent(|| prune::run(&self.database, caller, retention, limit, dry_run)).await
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        look(|| directory::now(&self.database)).await
+        retry_idempotent(|| directory::now(&self.database)).await
     }
 }

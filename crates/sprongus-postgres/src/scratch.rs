@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sprongus_core::Result;
 
-use crate::error::{self, Fault};
+use crate::error::{self, DbError};
 use crate::rows::values::Time;
 use crate::schema::migrate;
 use crate::schema::open::{self, Options};
@@ -119,9 +119,9 @@ async fn finished(url: &str, kind: &str, input: &str, count: u32) -> error::Resu
 async fn execute(url: &str, sql: &str) -> error::Result<()> {
     let client = migrate::connect(&open::config(url, &Options::default().schema)?).await?;
     client.batch_execute(sql).await.map_err(|error| {
-        let fault = Fault::from(error);
+        let fault = DbError::from(error);
         let hint = "connect as a role that may CREATE DATABASE, for this measure alone";
-        Fault { error: fault.error.with_hint(hint), ..fault }
+        DbError { error: fault.error.with_hint(hint), ..fault }
     })
 }
 

@@ -9,7 +9,7 @@ use sprongus_core::workspace::token::{Token, refused};
 use tokio_postgres::Row;
 
 use crate::Postgres;
-use crate::connection::retry::look;
+use crate::connection::retry::retry_idempotent;
 use crate::connection::session::{Params, all};
 use crate::directory::{now, write};
 use crate::error::Result as Read;
@@ -41,7 +41,7 @@ impl Sessions for Postgres {
     async fn open_session(&self, token: &Token, hash: &str, expires_at: Timestamp) -> Result<()> {
         let (workspace, id) = (token.workspace_id.as_str(), uuid(token.id.to_bits()));
         let others = i64::from(MAX_SESSIONS - 1);
-        let is_open = look(|| async {
+        let is_open = retry_idempotent(|| async {
             let (now, end) = (Time(now(&self.database).await?), Time(expires_at));
             let asked: [(&str, Params<'_>); 4] = [
                 (FORGET_EXPIRED, &[&workspace, &now]),
@@ -57,15 +57,16 @@ impl Sessions for Postgres {
     }
 
     async fn session(&self, hash: &str) -> Result<Option<Session>> {
-        let found =
-            look(|| async { all(&self.database, &WorkspaceId::local(), FIND, &[&hash], session).await })
-                .await?;
+        let found = retry_idempotent(|| async {
+            all(&self.database, &WorkspaceId::local(), FIND, &[&hash], session).await
+        })
+        .await?;
         Ok(found.into_iter().next())
     }
 
     async fn close_session(&self, token: &Token, hash: &str) -> Result<()> {
         let (workspace, id) = (token.workspace_id.as_str(), uuid(token.id.to_bits()));
-        look(|| async {
+        retry_idempotent(|| async {
             write(&self.database, &token.workspace_id, &[(CLOSE, &[&workspace, &id, &hash])]).await
         })
         .await?;

@@ -12,13 +12,13 @@ use sprongus_core::{Error, Result as CoreResult};
 use tokio_postgres::Row;
 
 use crate::Postgres;
-use crate::connection::retry::look;
+use crate::connection::retry::retry_idempotent;
 use crate::connection::session::{Database, Params, all};
-use crate::directory::{known_workspace, now, only, write};
+use crate::directory::{known_workspace, now, single_row, write};
 use crate::error::Result;
 use crate::events::operator::commit;
 use crate::rows::values::{JsonText, Time, uuid};
-use crate::rows::{Reader, unreadable, written};
+use crate::rows::{Reader, to_json, unreadable};
 
 macro_rules! token_columns {
     () => {
@@ -54,7 +54,7 @@ const USE: &str = "
 #[async_trait]
 impl Tokens for Postgres {
     async fn tokens(&self, caller: &Caller) -> CoreResult<Vec<Token>> {
-        look(|| tokens(&self.database, caller)).await
+        retry_idempotent(|| tokens(&self.database, caller)).await
     }
 
     async fn create_token(
@@ -64,19 +64,19 @@ impl Tokens for Postgres {
         token: &NewToken,
         hash: &str,
     ) -> CoreResult<Token> {
-        look(|| create_token(&self.database, caller, id, token, hash)).await
+        retry_idempotent(|| create_token(&self.database, caller, id, token, hash)).await
     }
 
     async fn revoke_token(&self, caller: &Caller, id: TokenId) -> CoreResult<Token> {
-        look(|| revoke_token(&self.database, caller, id)).await
+        retry_idempotent(|| revoke_token(&self.database, caller, id)).await
     }
 
     async fn token_by_hash(&self, hash: &str) -> CoreResult<Option<Token>> {
-        look(|| token_by_hash(&self.database, hash)).await
+        retry_idempotent(|| token_by_hash(&self.database, hash)).await
     }
 
     async fn use_token(&self, token: &Token) -> CoreResult<()> {
-        look(|| use_token(&self.database, token)).await
+        retry_idempotent(|| use_token(&self.database, token)).await
     }
 }
 
@@ -120,7 +120,7 @@ pub async fn create_token(
     let now = now(database).await?;
     let (id, created) = (uuid(id.to_bits()), Time(now));
     let expires = new.expires_in.map(|life| Time(now.plus(life)));
-    let (scopes, projects) = (written(&new.scopes)?, new.projects.as_ref().map(written).transpose()?);
+    let (scopes, projects) = (to_json(&new.scopes)?, new.projects.as_ref().map(to_json).transpose()?);
     let (scopes, projects) = (JsonText(&scopes), projects.as_deref().map(JsonText));
     let asked: [(&str, Params<'_>); 2] = [
         (CREATE, &[&workspace, &id, &hash, &new.name, &scopes, &projects, &created, &expires]),
@@ -129,7 +129,7 @@ pub async fn create_token(
     let mut session = database.session().await?;
     let rows = session.begin_with(&caller.workspace, &asked).await?;
     let is_new = rows.first().is_some_and(|rows| !rows.is_empty());
-    let made = only(rows, token)?;
+    let made = single_row(rows, token)?;
     commit(session, caller, is_new.then(|| OperatorAct::token_created(&made)), now).await?;
     Ok(made)
 }
@@ -147,7 +147,7 @@ pub async fn revoke_token(database: &Database, caller: &Caller, id: TokenId) -> 
             .with_hint("list them with `sprongus token list`")
             .into());
     };
-    let revoked = only(rows, token)?;
+    let revoked = single_row(rows, token)?;
     commit(session, caller, OperatorAct::token_revoked(&before, &revoked), now).await?;
     Ok(revoked)
 }
@@ -159,7 +159,8 @@ pub async fn token_by_hash(database: &Database, hash: &str) -> Result<Option<Tok
 
 /// Notes that a token was used; one that is gone by now is passed over.
 pub async fn use_token(database: &Database, used: &Token) -> Result<()> {
-    let (workspace, id, turned) = (used.workspace_id.as_str(), uuid(used.id.to_bits()), database.turned());
-    write(database, &used.workspace_id, &[(USE, &[&workspace, &id, &turned])]).await?;
+    let (workspace, id, clock) =
+        (used.workspace_id.as_str(), uuid(used.id.to_bits()), database.clock_override());
+    write(database, &used.workspace_id, &[(USE, &[&workspace, &id, &clock])]).await?;
     Ok(())
 }

@@ -13,7 +13,7 @@ use sprongus_core::{Error, Result};
 
 use crate::Sqlite;
 use crate::connection::file_guard::Loss;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::schema::migrate;
 use crate::schema::open::Durability;
 
@@ -25,14 +25,14 @@ const PAGE: &str = "PRAGMA page_size";
 const NOT_CHECKED: &str = "its pages are sound; `sprongus doctor --integrity` also checks its indexes and what must hold between runs";
 const NOT_READ: &str = "damage is not looked for here: `sprongus doctor --integrity` reads every run";
 
-/// So much of the log that cannot be put into the file is told: four times what one burst may leave there for a moment.
+/// So much of the log that cannot be put into the file is reported: four times what one burst may leave there for a moment.
 const HELD_BACK: u64 = 16 << 20;
 
 #[async_trait]
 impl Diagnostics for Sqlite {
     async fn health(&self, thorough: bool) -> Result<Health> {
         let (file, durability) = (self.readers.file.clone(), self.readers.durability);
-        if let Err(loss) = self.readers.place.check() {
+        if let Err(loss) = self.readers.guard.check() {
             return Ok(lost(&file, durability, loss));
         }
         self.read(move |connection, _| health(connection, &file, durability, thorough)).await
@@ -54,7 +54,7 @@ pub fn health(
 ) -> Result<Health> {
     let schema = migrate::version(connection)?;
     let mut faults = Vec::new();
-    if connection.is_readonly(MAIN_DB).told()? {
+    if connection.is_readonly(MAIN_DB).map_db_err()? {
         faults.push(Fault {
             what: "file",
             text: "the file is read-only".to_owned(),
@@ -63,7 +63,7 @@ pub fn health(
     }
     if thorough {
         faults.extend(log(connection, file)?);
-        let check: String = connection.query_row(CHECK, [], |row| row.get(0)).told()?;
+        let check: String = connection.query_row(CHECK, [], |row| row.get(0)).map_db_err()?;
         if check != "ok" {
             faults.push(Fault {
                 what: "integrity",
@@ -83,7 +83,7 @@ pub fn health(
     })
 }
 
-/// What is told where the file is not looked at, for it is not the one that was opened.
+/// What is answered where the file is not looked at, for it is not the one that was opened.
 pub fn lost(file: &Path, durability: Durability, loss: Loss) -> Health {
     Health {
         engine: format!("SQLite {}", rusqlite::version()),
@@ -103,8 +103,8 @@ const LONG_LOG: u64 = 64 << 20;
 fn log(connection: &Connection, file: &Path) -> Result<Option<Fault>> {
     // Puts into the file what nobody needs in the log any more, without waiting for anybody.
     let (all, put): (i64, i64) =
-        connection.query_row(PUT_LOG_INTO_FILE, [], |row| Ok((row.get(1)?, row.get(2)?))).told()?;
-    let page: i64 = connection.query_row(PAGE, [], |row| row.get(0)).told()?;
+        connection.query_row(PUT_LOG_INTO_FILE, [], |row| Ok((row.get(1)?, row.get(2)?))).map_db_err()?;
+    let page: i64 = connection.query_row(PAGE, [], |row| row.get(0)).map_db_err()?;
     let held_back = u64::try_from((all - put) * page).unwrap_or(0);
     if held_back >= HELD_BACK {
         return Ok(Some(Fault {

@@ -14,7 +14,7 @@ use sprongus_core::workspace::operator::OperatorAct;
 use sprongus_core::{Error, Result};
 
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::events::operator::note;
 use crate::{Sqlite, rows};
 
@@ -136,8 +136,8 @@ fn all<T>(
     params: impl rusqlite::Params,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Vec<T>> {
-    let mut select = connection.prepare_cached(sql).told()?;
-    select.query_map(params, read).told()?.collect::<rusqlite::Result<_>>().told()
+    let mut select = connection.prepare_cached(sql).map_db_err()?;
+    select.query_map(params, read).map_db_err()?.collect::<rusqlite::Result<_>>().map_db_err()
 }
 
 fn one<T>(
@@ -146,7 +146,7 @@ fn one<T>(
     params: impl rusqlite::Params,
     read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<T> {
-    connection.prepare_cached(sql).told()?.query_row(params, read).told()
+    connection.prepare_cached(sql).map_db_err()?.query_row(params, read).map_db_err()
 }
 
 fn maybe<T>(
@@ -155,11 +155,11 @@ fn maybe<T>(
     params: impl rusqlite::Params,
     read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Option<T>> {
-    tx.connection.prepare_cached(sql).told()?.query_row(params, read).optional().told()
+    tx.connection.prepare_cached(sql).map_db_err()?.query_row(params, read).optional().map_db_err()
 }
 
 fn execute(tx: &Tx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
-    tx.connection.prepare_cached(sql).told()?.execute(params).told()
+    tx.connection.prepare_cached(sql).map_db_err()?.execute(params).map_db_err()
 }
 
 fn workspace(row: &Row<'_>) -> rusqlite::Result<Workspace> {
@@ -202,7 +202,7 @@ pub fn delete_workspace(tx: &Tx<'_>, caller: &Caller, id: &WorkspaceId) -> Resul
 
 /// The projects the caller may touch.
 pub fn projects(connection: &Connection, caller: &Caller) -> Result<Vec<Project>> {
-    let narrowed = caller.projects.as_ref().map(rows::written).transpose()?;
+    let narrowed = caller.projects.as_ref().map(rows::to_json).transpose()?;
     all(connection, PROJECTS, (caller.workspace.as_str(), narrowed), project)
 }
 
@@ -218,7 +218,7 @@ pub fn create_project(tx: &Tx<'_>, caller: &Caller, id: &ProjectId) -> Result<Pr
 
 /// The newest agent tasks that the caller may see.
 pub fn agent_tasks(connection: &Connection, caller: &Caller) -> Result<Vec<AgentTask>> {
-    let narrowed = caller.projects.as_ref().map(rows::written).transpose()?;
+    let narrowed = caller.projects.as_ref().map(rows::to_json).transpose()?;
     all(connection, AGENT_TASKS, (caller.workspace.as_str(), narrowed), agent_task)
 }
 
@@ -228,8 +228,8 @@ pub fn create_agent_task(tx: &Tx<'_>, caller: &Caller, task: &NewAgentTask) -> R
     let (workspace, id) = (caller.workspace.as_str(), task.id.as_str());
     let project = task.project_id.as_ref().map(|project| project.as_str());
     if let Some(named) = &task.project_id {
-        let mut select = tx.connection.prepare_cached(PROJECT).told()?;
-        if !select.exists([workspace, named.as_str()]).told()? {
+        let mut select = tx.connection.prepare_cached(PROJECT).map_db_err()?;
+        if !select.exists([workspace, named.as_str()]).map_db_err()? {
             return Err(unknown_project(named));
         }
     }
@@ -239,8 +239,8 @@ pub fn create_agent_task(tx: &Tx<'_>, caller: &Caller, task: &NewAgentTask) -> R
 
 /// Refuses a workspace that nobody made.
 pub fn known_workspace(tx: &Tx<'_>, caller: &Caller) -> Result<()> {
-    let mut select = tx.connection.prepare_cached(WORKSPACE).told()?;
-    match select.exists([caller.workspace.as_str()]).told()? {
+    let mut select = tx.connection.prepare_cached(WORKSPACE).map_db_err()?;
+    match select.exists([caller.workspace.as_str()]).map_db_err()? {
         true => Ok(()),
         false => Err(Error::not_found(format_args!("workspace: {}", caller.workspace))),
     }
@@ -255,7 +255,7 @@ pub fn see_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerInfo) -> Result<b
     let params = rusqlite::params![
         workspace,
         worker.id.as_str(),
-        worker.kinds.as_ref().map(rows::written).transpose()?,
+        worker.kinds.as_ref().map(rows::to_json).transpose()?,
         worker.host,
         worker.pid,
         worker.version,
@@ -268,9 +268,10 @@ pub fn see_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerInfo) -> Result<b
 
 /// Refuses to speak for a worker that lives and speaks with another API token.
 fn check_worker(tx: &Tx<'_>, caller: &Caller, worker: &WorkerId) -> Result<()> {
-    let mut select = tx.connection.prepare_cached(WHOSE_WORKER).told()?;
+    let mut select = tx.connection.prepare_cached(WHOSE_WORKER).map_db_err()?;
     let read = |row: &Row<'_>| Ok((rows::optional(row, 0)?, rows::text(row, 1)?));
-    let known = select.query_row((caller.workspace.as_str(), worker.as_str()), read).optional().told()?;
+    let known =
+        select.query_row((caller.workspace.as_str(), worker.as_str()), read).optional().map_db_err()?;
     match known {
         Some((token_id, seen_at)) => Worker::check_own(token_id, seen_at, caller, tx.now),
         None => Ok(()),

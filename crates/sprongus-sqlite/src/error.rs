@@ -6,7 +6,7 @@ use sprongus_core::{Error, ErrorCode, Result};
 /// What a database error means to a caller. A locked, full, read-only or unreachable database is `unavailable`, whatever was
 /// being done; anything else is a fault of ours.
 #[expect(clippy::wildcard_enum_match_arm, reason = "SQLite's own list of errors is open")]
-pub fn told(error: rusqlite::Error) -> Error {
+pub fn db_err(error: rusqlite::Error) -> Error {
     let (code, message, hint) = match &error {
         rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
             Cause::DatabaseBusy | Cause::DatabaseLocked => {
@@ -38,21 +38,21 @@ pub fn told(error: rusqlite::Error) -> Error {
         },
         _ => (ErrorCode::Internal, "the database contains data that this version cannot read", None),
     };
-    let told = Error::new(code, message).with_source(error);
+    let error = Error::new(code, message).with_source(error);
     match hint {
-        Some(hint) => told.with_hint(hint),
-        None => told,
+        Some(hint) => error.with_hint(hint),
+        None => error,
     }
 }
 
 /// Lets `?` turn a database error into the contract's.
-pub trait Told<T> {
+pub trait MapDbErr<T> {
     /// The value, or what the error means to a caller.
-    fn told(self) -> Result<T>;
+    fn map_db_err(self) -> Result<T>;
 }
 
-impl<T> Told<T> for rusqlite::Result<T> {
-    fn told(self) -> Result<T> {
-        self.map_err(told)
+impl<T> MapDbErr<T> for rusqlite::Result<T> {
+    fn map_db_err(self) -> Result<T> {
+        self.map_err(db_err)
     }
 }

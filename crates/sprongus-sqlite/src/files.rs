@@ -12,7 +12,7 @@ use sprongus_core::values::ids::RunId;
 use sprongus_core::values::time::Timestamp;
 
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::runs::load::load;
 use crate::{Sqlite, rows};
 
@@ -71,7 +71,7 @@ impl Files for Sqlite {
 
 /// Notes that bytes are about to be written.
 pub fn expect(tx: &Tx<'_>, location: &str, due: Timestamp) -> Result<()> {
-    tx.connection.prepare_cached(EXPECT).told()?.execute((location, due.to_string())).told()?;
+    tx.connection.prepare_cached(EXPECT).map_db_err()?.execute((location, due.to_string())).map_db_err()?;
     Ok(())
 }
 
@@ -80,8 +80,8 @@ pub fn put(tx: &Tx<'_>, caller: &Caller, hold: &Hold, file: &NewFile) -> Result<
     let run = load(tx.connection, caller, hold.id)??;
     let (id, name) = (hold.id.to_string(), file.name.as_str());
     let beside: i64 = {
-        let mut count = tx.connection.prepare_cached(BESIDE).told()?;
-        count.query_row((&id, name, FileName::WORKDIR), |row| row.get(0)).told()?
+        let mut count = tx.connection.prepare_cached(BESIDE).map_db_err()?;
+        count.query_row((&id, name, FileName::WORKDIR), |row| row.get(0)).map_db_err()?
     };
     let beside = usize::try_from(beside).unwrap_or(usize::MAX);
     artifact::put(&run, hold, &file.name, beside, Act { now: tx.now, actor: &caller.actor })?;
@@ -90,16 +90,16 @@ pub fn put(tx: &Tx<'_>, caller: &Caller, hold: &Hold, file: &NewFile) -> Result<
         return Ok(same);
     }
     let due = {
-        let mut select = tx.connection.prepare_cached(DUE).told()?;
-        select.query_row([&file.location], |row| rows::text(row, 0)).optional().told()?
+        let mut select = tx.connection.prepare_cached(DUE).map_db_err()?;
+        select.query_row([&file.location], |row| rows::text(row, 0)).optional().map_db_err()?
     };
     artifact::expected(due, tx.now)?;
     let size = rows::number(file.size);
-    tx.connection.prepare_cached(FORGET).told()?.execute([&file.location]).told()?;
-    tx.connection.prepare_cached(DROP).told()?.execute((&id, name)).told()?;
-    let mut insert = tx.connection.prepare_cached(PUT).told()?;
+    tx.connection.prepare_cached(FORGET).map_db_err()?.execute([&file.location]).map_db_err()?;
+    tx.connection.prepare_cached(DROP).map_db_err()?.execute((&id, name)).map_db_err()?;
+    let mut insert = tx.connection.prepare_cached(PUT).map_db_err()?;
     let made = tx.now.to_string();
-    insert.execute((&id, name, size, &file.sha256, &file.content_type, &file.location, made)).told()?;
+    insert.execute((&id, name, size, &file.sha256, &file.content_type, &file.location, made)).map_db_err()?;
     Ok(StoredFile { file: file.clone(), created_at: tx.now })
 }
 
@@ -107,28 +107,32 @@ pub fn put(tx: &Tx<'_>, caller: &Caller, hold: &Hold, file: &NewFile) -> Result<
 pub fn drop_file(tx: &Tx<'_>, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()> {
     let run = load(tx.connection, caller, hold.id)??;
     record::admit(&run, hold, Act { now: tx.now, actor: &caller.actor })?;
-    tx.connection.prepare_cached(DROP).told()?.execute((hold.id.to_string(), name.as_str())).told()?;
+    tx.connection
+        .prepare_cached(DROP)
+        .map_db_err()?
+        .execute((hold.id.to_string(), name.as_str()))
+        .map_db_err()?;
     Ok(())
 }
 
 /// The places whose time has come. Read under the write lock, though nothing is written: no upload that is being given its row
 /// just now is taken for one whose time is over.
 pub fn unwanted(tx: &Tx<'_>, limit: u32) -> Result<Vec<String>> {
-    let mut select = tx.connection.prepare_cached(UNWANTED).told()?;
-    let rows = select.query_map((tx.now.to_string(), limit), |row| row.get(0)).told()?;
-    rows.collect::<rusqlite::Result<_>>().told()
+    let mut select = tx.connection.prepare_cached(UNWANTED).map_db_err()?;
+    let rows = select.query_map((tx.now.to_string(), limit), |row| row.get(0)).map_db_err()?;
+    rows.collect::<rusqlite::Result<_>>().map_db_err()
 }
 
 /// Notes that the bytes at these places are deleted.
 pub fn forget(tx: &Tx<'_>, locations: &[String]) -> Result<()> {
-    let mut delete = tx.connection.prepare_cached(FORGET).told()?;
-    locations.iter().try_for_each(|location| delete.execute([location]).told().map(drop))
+    let mut delete = tx.connection.prepare_cached(FORGET).map_db_err()?;
+    locations.iter().try_for_each(|location| delete.execute([location]).map_db_err().map(drop))
 }
 
 /// A run's artifacts by name.
 pub fn artifacts(connection: &Connection, caller: &Caller, id: RunId) -> Result<Vec<Artifact>> {
     load(connection, caller, id)??;
-    let mut select = connection.prepare_cached(ARTIFACTS).told()?;
+    let mut select = connection.prepare_cached(ARTIFACTS).map_db_err()?;
     let read = |row: &Row<'_>| {
         Ok(Artifact {
             run_id: id,
@@ -139,8 +143,8 @@ pub fn artifacts(connection: &Connection, caller: &Caller, id: RunId) -> Result<
             created_at: rows::text(row, 3)?,
         })
     };
-    let rows = select.query_map((id.to_string(), FileName::WORKDIR), read).told()?;
-    rows.collect::<rusqlite::Result<_>>().told()
+    let rows = select.query_map((id.to_string(), FileName::WORKDIR), read).map_db_err()?;
+    rows.collect::<rusqlite::Result<_>>().map_db_err()
 }
 
 /// A file of a run.
@@ -165,8 +169,8 @@ fn find(connection: &Connection, id: RunId, name: &FileName) -> Result<Option<St
         };
         Ok(StoredFile { file, created_at: rows::text(row, 3)? })
     };
-    let mut select = connection.prepare_cached(FILE).told()?;
-    select.query_row((id.to_string(), name.as_str()), read).optional().told()
+    let mut select = connection.prepare_cached(FILE).map_db_err()?;
+    select.query_row((id.to_string(), name.as_str()), read).optional().map_db_err()
 }
 
 fn size(row: &Row<'_>) -> rusqlite::Result<u64> {

@@ -28,7 +28,7 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 use tokio::sync::watch;
 
-use connection::file_guard::Place;
+use connection::file_guard::FileGuard;
 use connection::readers::Readers;
 use connection::wake::Watch;
 use connection::writer::Writer;
@@ -55,10 +55,10 @@ impl Sqlite {
     /// `schema_mismatch` when it is another program's, newer than this one, or older and not to be migrated.
     pub fn open(file: &Path, options: Options) -> Result<Self> {
         let connection = open::open(file, &options)?;
-        let (place, (changed, _)) = (Arc::new(Place::of(file)?), watch::channel(0));
+        let (guard, (changed, _)) = (Arc::new(FileGuard::of(file)?), watch::channel(0));
         let writer =
-            Writer::start(connection, Arc::clone(&place), Arc::clone(&options.clock), changed.clone())?;
-        let readers = Arc::new(Readers::new(file, place, options.durability, options.clock));
+            Writer::start(connection, Arc::clone(&guard), Arc::clone(&options.clock), changed.clone())?;
+        let readers = Arc::new(Readers::new(file, guard, options.durability, options.clock));
         Ok(Self { readers, writer, changed, watch: OnceLock::new() })
     }
 

@@ -19,7 +19,7 @@ use sprongus_core::values::ids::RunId;
 use sprongus_core::values::names::WorkerId;
 
 use crate::Sqlite;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::rows::{self, event_columns, step_columns};
 use crate::runs::enqueue::BY_KEY;
 use crate::runs::load::load;
@@ -89,16 +89,16 @@ pub fn get(connection: &Connection, caller: &Caller, id: RunId) -> Result<Run> {
 
 /// The run of an idempotency key.
 pub fn find_by_key(connection: &Connection, caller: &Caller, key: &str) -> Result<Option<Run>> {
-    let mut select = connection.prepare_cached(BY_KEY).told()?;
-    let found = select.query_row((caller.workspace.as_str(), key), rows::run).optional().told()?;
+    let mut select = connection.prepare_cached(BY_KEY).map_db_err()?;
+    let found = select.query_row((caller.workspace.as_str(), key), rows::run).optional().map_db_err()?;
     Ok(found.filter(|run| caller.may_touch(run.project_id.as_ref())))
 }
 
 /// A run's steps.
 pub fn steps(connection: &Connection, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
     load(connection, caller, id)??;
-    let mut select = connection.prepare_cached(STEPS).told()?;
-    select.query_map([id.to_string()], rows::step).told()?.collect::<rusqlite::Result<_>>().told()
+    let mut select = connection.prepare_cached(STEPS).map_db_err()?;
+    select.query_map([id.to_string()], rows::step).map_db_err()?.collect::<rusqlite::Result<_>>().map_db_err()
 }
 
 /// A run's events after `after`.
@@ -110,9 +110,9 @@ pub fn events(
     limit: u32,
 ) -> Result<Vec<Event>> {
     load(connection, caller, id)??;
-    let mut select = connection.prepare_cached(EVENTS).told()?;
-    let events = select.query_map((id.to_string(), rows::number(after), limit), rows::event).told()?;
-    events.collect::<rusqlite::Result<_>>().told()
+    let mut select = connection.prepare_cached(EVENTS).map_db_err()?;
+    let events = select.query_map((id.to_string(), rows::number(after), limit), rows::event).map_db_err()?;
+    events.collect::<rusqlite::Result<_>>().map_db_err()
 }
 
 /// A run's log lines after `after`.
@@ -124,14 +124,15 @@ pub fn logs(
     limit: u32,
 ) -> Result<Vec<NumberedLine>> {
     load(connection, caller, id)??;
-    let mut select = connection.prepare_cached(CHUNKS).told()?;
+    let mut select = connection.prepare_cached(CHUNKS).map_db_err()?;
     // The chunk that holds the first line wanted ends behind `after`: its first line plus its lines is over `after + 1`.
-    let mut chunks = select.query((id.to_string(), rows::number(after).saturating_add(1), limit)).told()?;
+    let mut chunks =
+        select.query((id.to_string(), rows::number(after).saturating_add(1), limit)).map_db_err()?;
     let mut lines = Vec::new();
-    while let Some(row) = chunks.next().told()? {
-        let first: i64 = row.get(0).told()?;
-        let attempt: u32 = row.get(1).told()?;
-        let body: Vec<LogLine> = rows::parsed(row, 2).told()?.unwrap_or_default();
+    while let Some(row) = chunks.next().map_db_err()? {
+        let first: i64 = row.get(0).map_db_err()?;
+        let attempt: u32 = row.get(1).map_db_err()?;
+        let body: Vec<LogLine> = rows::parsed(row, 2).map_db_err()?.unwrap_or_default();
         let numbered = (u64::try_from(first).unwrap_or(1)..).zip(body);
         lines.extend(numbered.filter(|(seq, _)| *seq > after).map(|(seq, line)| NumberedLine {
             seq,
@@ -148,11 +149,11 @@ pub fn logs(
 
 /// What is new of a run, read at one instant.
 pub fn news(connection: &Connection, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
-    let snapshot = connection.unchecked_transaction().told()?;
+    let snapshot = connection.unchecked_transaction().map_db_err()?;
     let run = get(connection, caller, id)?;
     let events = events(connection, caller, id, read.events, MAX_NEWS)?;
     let lines = logs(connection, caller, id, read.lines, MAX_NEWS)?;
-    snapshot.finish().told()?;
+    snapshot.finish().map_db_err()?;
     let read = ReadSoFar {
         events: events.last().map_or(read.events, |event| event.seq),
         lines: lines.last().map_or(read.lines, |line| line.seq),

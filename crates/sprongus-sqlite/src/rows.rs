@@ -15,7 +15,7 @@ use sprongus_core::json::Json;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 
-use crate::error::Told;
+use crate::error::MapDbErr;
 
 pub(crate) use event::event_columns;
 pub use event::{event, event_from, insert_events};
@@ -43,7 +43,7 @@ pub fn parsed<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Read<Option<
 }
 
 /// A value of ours as JSON for a column.
-pub fn written(value: &impl Serialize) -> Result<String> {
+pub fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::internal("cannot write JSON").with_source(error))
 }
 
@@ -125,7 +125,7 @@ impl<'a, 'c> Binder<'a, 'c> {
 
     fn bind(&mut self, value: impl rusqlite::ToSql) -> Result<()> {
         self.column += 1;
-        self.statement.raw_bind_parameter(self.column, value).told()
+        self.statement.raw_bind_parameter(self.column, value).map_db_err()
     }
 
     fn text(&mut self, value: &str) -> Result<()> {

@@ -49,8 +49,8 @@ impl RunStore for Sqlite {
         request: &ClaimRequest,
         token: &LeaseToken,
     ) -> Result<ClaimAnswer> {
-        let (look, write) = claim::halves(&self.readers.clock, caller, request, token);
-        self.writer.look_then_write(look, write).await
+        let (check, write) = claim::check_and_claim(&self.readers.clock, caller, request, token);
+        self.writer.read_then_write(check, write).await
     }
 
     async fn claim_after(
@@ -61,8 +61,8 @@ impl RunStore for Sqlite {
         seen: u64,
         longest: Duration,
     ) -> Result<ClaimAnswer> {
-        let (look, write) = claim::halves(&self.readers.clock, caller, request, token);
-        match self.writer.write_once_wanted(look, write, self.changed(seen, longest)).await? {
+        let (check, write) = claim::check_and_claim(&self.readers.clock, caller, request, token);
+        match self.writer.write_when_ready(check, write, self.changed(seen, longest)).await? {
             Some(answer) => Ok(answer),
             None => self.claim(caller, request, token).await,
         }

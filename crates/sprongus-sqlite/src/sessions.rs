@@ -7,7 +7,7 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::session::{MAX_SESSIONS, Session, Sessions};
 use sprongus_core::workspace::token::{Token, refused};
 
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::tokens::{token, token_columns};
 use crate::{Sqlite, rows};
 
@@ -36,7 +36,7 @@ impl Sessions for Sqlite {
             .write(move |tx| {
                 let (workspace, now) = (workspace.as_str(), tx.now.to_string());
                 let execute = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
-                    tx.connection.prepare_cached(sql).told()?.execute(params).told()
+                    tx.connection.prepare_cached(sql).map_db_err()?.execute(params).map_db_err()
                 };
                 execute(FORGET_EXPIRED, &[&workspace, &now])?;
                 execute(FORGET_OLDEST, &[&id, &(MAX_SESSIONS - 1)])?;
@@ -51,10 +51,10 @@ impl Sessions for Sqlite {
     async fn session(&self, hash: &str) -> Result<Option<Session>> {
         let hash = hash.to_owned();
         self.read(move |connection, _| {
-            let mut select = connection.prepare_cached(FIND).told()?;
+            let mut select = connection.prepare_cached(FIND).map_db_err()?;
             let session =
                 |row: &rusqlite::Row<'_>| Ok(Session { token: token(row)?, expires_at: rows::text(row, 9)? });
-            select.query_row([hash], session).optional().told()
+            select.query_row([hash], session).optional().map_db_err()
         })
         .await
     }
@@ -66,7 +66,7 @@ impl Sessions for Sqlite {
         self.writer
             .write(move |tx| {
                 let params = (&close.0, &close.1, &close.2);
-                tx.connection.prepare_cached(CLOSE).told()?.execute(params).told()?;
+                tx.connection.prepare_cached(CLOSE).map_db_err()?.execute(params).map_db_err()?;
                 Ok(())
             })
             .await

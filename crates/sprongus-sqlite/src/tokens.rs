@@ -12,7 +12,7 @@ use sprongus_core::{Error, Result};
 
 use crate::connection::writer::Tx;
 use crate::directory::{PROJECT, known_workspace};
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::events::operator::note;
 use crate::{Sqlite, rows};
 
@@ -94,18 +94,18 @@ pub fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
 
 /// The tokens of the caller's workspace.
 pub fn tokens(connection: &Connection, caller: &Caller) -> Result<Vec<Token>> {
-    let mut select = connection.prepare_cached(TOKENS).told()?;
-    let tokens = select.query_map([caller.workspace.as_str()], token).told()?;
-    tokens.collect::<rusqlite::Result<_>>().told()
+    let mut select = connection.prepare_cached(TOKENS).map_db_err()?;
+    let tokens = select.query_map([caller.workspace.as_str()], token).map_db_err()?;
+    tokens.collect::<rusqlite::Result<_>>().map_db_err()
 }
 
 /// Keeps a token by its hash.
 pub fn create_token(tx: &Tx<'_>, caller: &Caller, id: TokenId, new: &NewToken, hash: &str) -> Result<Token> {
     known_workspace(tx, caller)?;
     let workspace = caller.workspace.as_str();
-    let mut select = tx.connection.prepare_cached(PROJECT).told()?;
+    let mut select = tx.connection.prepare_cached(PROJECT).map_db_err()?;
     for project in new.projects.iter().flatten() {
-        if !select.exists([workspace, project.as_str()]).told()? {
+        if !select.exists([workspace, project.as_str()]).map_db_err()? {
             return Err(unknown_project(project));
         }
     }
@@ -114,12 +114,12 @@ pub fn create_token(tx: &Tx<'_>, caller: &Caller, id: TokenId, new: &NewToken, h
         id.to_string(),
         workspace,
         new.name,
-        rows::written(&new.scopes)?,
-        new.projects.as_ref().map(rows::written).transpose()?,
+        rows::to_json(&new.scopes)?,
+        new.projects.as_ref().map(rows::to_json).transpose()?,
         tx.now.to_string(),
         new.expires_in.map(|life| tx.now.plus(life).to_string()),
     ];
-    let made = tx.connection.prepare_cached(CREATE).told()?.query_row(params, token).told()?;
+    let made = tx.connection.prepare_cached(CREATE).map_db_err()?.query_row(params, token).map_db_err()?;
     note(tx, caller, Some(OperatorAct::token_created(&made)))?;
     Ok(made)
 }
@@ -127,26 +127,26 @@ pub fn create_token(tx: &Tx<'_>, caller: &Caller, id: TokenId, new: &NewToken, h
 /// Revokes a token.
 pub fn revoke_token(tx: &Tx<'_>, caller: &Caller, id: TokenId) -> Result<Token> {
     let (workspace, name) = (caller.workspace.as_str(), id.to_string());
-    let mut select = tx.connection.prepare_cached(BY_ID).told()?;
-    let Some(before) = select.query_row((workspace, &name), token).optional().told()? else {
+    let mut select = tx.connection.prepare_cached(BY_ID).map_db_err()?;
+    let Some(before) = select.query_row((workspace, &name), token).optional().map_db_err()? else {
         return Err(
             Error::not_found(format_args!("token: {id}")).with_hint("list them with `sprongus token list`")
         );
     };
     let params = (workspace, &name, tx.now.to_string());
-    let revoked = tx.connection.prepare_cached(REVOKE).told()?.query_row(params, token).told()?;
+    let revoked = tx.connection.prepare_cached(REVOKE).map_db_err()?.query_row(params, token).map_db_err()?;
     note(tx, caller, OperatorAct::token_revoked(&before, &revoked))?;
     Ok(revoked)
 }
 
 /// The token of a hash.
 pub fn token_by_hash(connection: &Connection, hash: &str) -> Result<Option<Token>> {
-    connection.prepare_cached(BY_HASH).told()?.query_row([hash], token).optional().told()
+    connection.prepare_cached(BY_HASH).map_db_err()?.query_row([hash], token).optional().map_db_err()
 }
 
 /// Notes that a token was used; one that is gone by now is passed over.
 pub fn use_token(tx: &Tx<'_>, used: &Token) -> Result<()> {
     let params = (used.workspace_id.as_str(), used.id.to_string(), tx.now.to_string());
-    tx.connection.prepare_cached(USE).told()?.execute(params).told()?;
+    tx.connection.prepare_cached(USE).map_db_err()?.execute(params).map_db_err()?;
     Ok(())
 }

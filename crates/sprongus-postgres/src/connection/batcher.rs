@@ -1,4 +1,4 @@
-//! Gathering: what many callers of one process ask for at the same time goes into one transaction, and each is answered after the
+//! Batching: what many callers of one process ask for at the same time goes into one transaction, and each is answered after the
 //! commit that holds its rows. There is no timer: an idle lane sends at once what comes, and whatever arrives while its transaction
 //! is under way goes into the next. How much may wait is bounded.
 
@@ -34,7 +34,7 @@ struct Job<T, A> {
 }
 
 /// Where jobs are handed in.
-pub struct Gather<T, A> {
+pub struct Batcher<T, A> {
     jobs: mpsc::UnboundedSender<Job<T, A>>,
     backlog: Backlog,
 }
@@ -42,11 +42,11 @@ pub struct Gather<T, A> {
 struct Waiting<T, A> {
     jobs: VecDeque<Job<T, A>>,
     rows: usize,
-    flying: usize,
+    in_flight: usize,
 }
 
-impl<T: Weigh + Clone + Send + 'static, A: Send + 'static> Gather<T, A> {
-    /// Starts the task that gathers; it ends when this is dropped. How many callers share a transaction is counted in `batches`.
+impl<T: Weigh + Clone + Send + 'static, A: Send + 'static> Batcher<T, A> {
+    /// Starts the task that makes batches; it ends when this is dropped. How many callers share a transaction is counted in `batches`.
     pub fn start(
         batches: Arc<SizeCounter>,
         work: impl Fn(Caller, Vec<T>) -> BoxFuture<'static, Result<Vec<A>>> + Send + Sync + 'static,
@@ -61,7 +61,7 @@ impl<T: Weigh + Clone + Send + 'static, A: Send + 'static> Gather<T, A> {
         work: impl Fn(Caller, Vec<T>) -> BoxFuture<'static, Result<Vec<A>>> + Send + Sync + 'static,
     ) -> Self {
         let (jobs, incoming) = mpsc::unbounded_channel();
-        tokio::spawn(gather(incoming, batches, Arc::new(work)));
+        tokio::spawn(run(incoming, batches, Arc::new(work)));
         Self { jobs, backlog }
     }
 
@@ -69,7 +69,7 @@ impl<T: Weigh + Clone + Send + 'static, A: Send + 'static> Gather<T, A> {
     ///
     /// # Errors
     /// What carries them out says; `unavailable` when too much waits already.
-    pub async fn put(&self, caller: &Caller, items: Vec<T>) -> Result<Vec<A>> {
+    pub async fn submit(&self, caller: &Caller, items: Vec<T>) -> Result<Vec<A>> {
         let (answer, answered) = oneshot::channel();
         let _room = self.backlog.enter(&items)?;
         let job = Job { caller: caller.clone(), items, answer, _room };
@@ -79,7 +79,7 @@ impl<T: Weigh + Clone + Send + 'static, A: Send + 'static> Gather<T, A> {
     }
 }
 
-async fn gather<T: Clone + Send + 'static, A: Send + 'static>(
+async fn run<T: Clone + Send + 'static, A: Send + 'static>(
     mut incoming: mpsc::UnboundedReceiver<Job<T, A>>,
     batches: Arc<SizeCounter>,
     work: Work<T, A>,
@@ -98,23 +98,23 @@ async fn gather<T: Clone + Send + 'static, A: Send + 'static>(
             }
             Some(lane) = landing.recv() => {
                 if let Some(waiting) = lanes.get_mut(&lane) {
-                    waiting.flying -= 1;
+                    waiting.in_flight -= 1;
                 }
                 vec![lane]
             }
         };
         for lane in lane {
             let Some(waiting) = lanes.get_mut(&lane) else { continue };
-            while let Some(jobs) = waiting.next_flight() {
+            while let Some(jobs) = waiting.next_batch() {
                 batches.count(jobs.len());
                 let (landed, work, lane) = (landed.clone(), Arc::clone(&work), lane.clone());
                 tokio::spawn(async move {
-                    fly(jobs, &work).await;
+                    carry_out(jobs, &work).await;
                     // When nobody listens any more, the store is gone.
                     let _ = landed.send(lane);
                 });
             }
-            if waiting.flying == 0 {
+            if waiting.in_flight == 0 {
                 lanes.remove(&lane);
             }
         }
@@ -123,7 +123,7 @@ async fn gather<T: Clone + Send + 'static, A: Send + 'static>(
 
 fn enter<T, A>(lanes: &mut HashMap<Lane, Waiting<T, A>>, job: Job<T, A>) -> Lane {
     let lane = (job.caller.workspace.clone(), job.caller.projects.clone());
-    let empty = || Waiting { jobs: VecDeque::new(), rows: 0, flying: 0 };
+    let empty = || Waiting { jobs: VecDeque::new(), rows: 0, in_flight: 0 };
     let waiting = lanes.entry(lane.clone()).or_insert_with(empty);
     waiting.rows += job.items.len();
     waiting.jobs.push_back(job);
@@ -132,8 +132,8 @@ fn enter<T, A>(lanes: &mut HashMap<Lane, Waiting<T, A>>, job: Job<T, A>) -> Lane
 
 impl<T, A> Waiting<T, A> {
     /// What goes into a transaction now, if one is to be sent.
-    fn next_flight(&mut self) -> Option<Vec<Job<T, A>>> {
-        let is_wanted = match self.flying {
+    fn next_batch(&mut self) -> Option<Vec<Job<T, A>>> {
+        let is_wanted = match self.in_flight {
             0 => true,
             1 => self.rows >= MANY_ROWS,
             _ => false,
@@ -150,12 +150,12 @@ impl<T, A> Waiting<T, A> {
             jobs.extend(self.jobs.pop_front());
         }
         self.rows -= rows;
-        self.flying += 1;
+        self.in_flight += 1;
         Some(jobs)
     }
 }
 
-async fn fly<T: Clone + Send + 'static, A: Send + 'static>(jobs: Vec<Job<T, A>>, work: &Work<T, A>) {
+async fn carry_out<T: Clone + Send + 'static, A: Send + 'static>(jobs: Vec<Job<T, A>>, work: &Work<T, A>) {
     let Some(first) = jobs.first() else { return };
     let items = jobs.iter().flat_map(|job| job.items.iter().cloned()).collect();
     match work(first.caller.clone(), items).await {
@@ -201,8 +201,8 @@ mod tests {
     async fn while_the_database_does_not_answer_so_much_waits_and_no_more() {
         let answers = Arc::new(Semaphore::new(0));
         let gate = Arc::clone(&answers);
-        let gather =
-            Arc::new(Gather::bounded(Arc::default(), Backlog::of(100), move |_, items: Vec<Bytes>| {
+        let batcher =
+            Arc::new(Batcher::bounded(Arc::default(), Backlog::of(100), move |_, items: Vec<Bytes>| {
                 let gate = Arc::clone(&gate);
                 Box::pin(async move {
                     gate.acquire().await.map_err(|_| Error::internal("closed"))?.forget();
@@ -210,20 +210,20 @@ mod tests {
                 })
             }));
         let caller = Caller::new(WorkspaceId::local(), "tester");
-        let put = |bytes| {
-            let (gather, caller) = (Arc::clone(&gather), caller.clone());
-            async move { gather.put(&caller, vec![Bytes(bytes)]).await.map(|answers| answers.len()) }
+        let submit = |bytes| {
+            let (batcher, caller) = (Arc::clone(&batcher), caller.clone());
+            async move { batcher.submit(&caller, vec![Bytes(bytes)]).await.map(|answers| answers.len()) }
         };
-        let (first, second) = (tokio::spawn(put(60)), tokio::spawn(put(40)));
+        let (first, second) = (tokio::spawn(submit(60)), tokio::spawn(submit(40)));
         tokio::task::yield_now().await;
-        let refused = put(1).await.unwrap_err();
+        let refused = submit(1).await.unwrap_err();
         assert_eq!(refused.code(), ErrorCode::Unavailable);
         // Whoever goes away takes nothing back: what it handed in still waits.
         second.abort();
         assert!(second.await.unwrap_err().is_cancelled());
-        assert_eq!(put(1).await.unwrap_err().code(), ErrorCode::Unavailable);
+        assert_eq!(submit(1).await.unwrap_err().code(), ErrorCode::Unavailable);
         answers.add_permits(3);
         assert_eq!(first.await.unwrap().unwrap(), 1);
-        assert_eq!(put(60).await.unwrap(), 1, "there is room again");
+        assert_eq!(submit(60).await.unwrap(), 1, "there is room again");
     }
 }

@@ -5,37 +5,37 @@ use std::time::Duration;
 
 use sprongus_core::Result;
 
-use crate::connection::session::in_time;
-use crate::error::{self, Again, Fault};
+use crate::connection::session::with_deadline;
+use crate::error::{self, DbError, Retry};
 
 /// How often a transaction that was rolled back for its neighbours' sake is tried, and one whose session broke or was spoiled.
 const TRIES: (u32, u32) = (8, 3);
 
 /// Whether a verb may be carried out once more when nobody knows whether it was.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Repeatable {
+pub enum Idempotent {
     /// It changes nothing the second time, or knows that it is one.
     Yes,
     /// It does not.
     No,
 }
 
-/// Carries out a transaction, once more where that is safe. Told whether it is a repeat.
-pub async fn repeat<T, Made>(repeatable: Repeatable, make: impl Fn(bool) -> Made) -> Result<T>
+/// Carries out a transaction, once more where that is safe. `make` hears whether it is carried out once more because a connection broke.
+pub async fn retry<T, Made>(idempotent: Idempotent, make: impl Fn(bool) -> Made) -> Result<T>
 where
     Made: Future<Output = error::Result<T>>,
 {
     let (mut conflicts, mut spoiled, mut breaks) = (0, 0, 0);
     loop {
-        let Fault { error, again } = match in_time(make(breaks > 0)).await {
+        let DbError { error, retry } = match with_deadline(make(breaks > 0)).await {
             Ok(done) => return Ok(done),
-            Err(fault) => fault,
+            Err(error) => error,
         };
-        let tries = match again {
-            Again::RolledBack if conflicts < TRIES.0 => &mut conflicts,
-            Again::Elsewhere if spoiled < TRIES.1 => &mut spoiled,
-            Again::Unknown if repeatable == Repeatable::Yes && breaks < TRIES.1 => &mut breaks,
-            Again::No | Again::RolledBack | Again::Elsewhere | Again::Unknown => return Err(error),
+        let tries = match retry {
+            Retry::RolledBack if conflicts < TRIES.0 => &mut conflicts,
+            Retry::NewSession if spoiled < TRIES.1 => &mut spoiled,
+            Retry::Unknown if idempotent == Idempotent::Yes && breaks < TRIES.1 => &mut breaks,
+            Retry::Never | Retry::RolledBack | Retry::NewSession | Retry::Unknown => return Err(error),
         };
         *tries += 1;
         let pause = Duration::from_millis(10) * 4_u32.pow((*tries).min(4));
@@ -43,10 +43,10 @@ where
     }
 }
 
-/// A read; it may always be made again.
-pub async fn look<T, Made>(make: impl Fn() -> Made) -> Result<T>
+/// The same for what changes nothing the second time, reads among it.
+pub async fn retry_idempotent<T, Made>(make: impl Fn() -> Made) -> Result<T>
 where
     Made: Future<Output = error::Result<T>>,
 {
-    repeat(Repeatable::Yes, |_| make()).await
+    retry(Idempotent::Yes, |_| make()).await
 }

@@ -1,4 +1,4 @@
-//! Connections and transactions. A transaction belongs to one workspace, which the policies are told in its first statement; what
+//! Connections and transactions. A transaction belongs to one workspace, which its first statement names to the policies; what
 //! can be sent together is sent together, so that a transaction of one statement is one round trip.
 
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use tokio_postgres::{Config, Row, Statement};
 
 use crate::connection::tls;
 use crate::connection::wake::Wake;
-use crate::error::{self, Again, Fault, Result, unreachable};
+use crate::error::{self, DbError, Result, Retry, unreachable};
 use crate::rows::values::Time;
-use crate::schema::migrate::{ANSWER, CONNECT, mute};
+use crate::schema::migrate::{CONNECT_TIMEOUT, PING, no_answer};
 
 /// The longest a transaction may take, from the first byte sent to the last one read.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -52,13 +52,13 @@ pub struct Session {
     database: Database,
 }
 
-/// Whether a transaction holds something that others wait for.
+/// Whether those who wait for a change are notified of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
-    /// It may: they are told behind the commit.
-    Told,
-    /// It does not, or not always: whoever knows tells them.
-    None,
+pub enum Notify {
+    /// Behind the commit.
+    Yes,
+    /// There is nothing that others wait for, or not always: whoever knows notifies them.
+    No,
 }
 
 impl Database {
@@ -73,7 +73,7 @@ impl Database {
         let manager = Manager::from_config(config.clone(), tls::connector(config)?, recycling);
         let answers = Hook::async_fn(|connection: &mut ClientWrapper, _| {
             Box::pin(async {
-                match tokio::time::timeout(CONNECT, connection.batch_execute(ANSWER)).await {
+                match tokio::time::timeout(CONNECT_TIMEOUT, connection.batch_execute(PING)).await {
                     Ok(answered) => answered.map_err(HookError::Backend),
                     Err(_) => Err(HookError::message("timed out")),
                 }
@@ -83,9 +83,9 @@ impl Database {
             .post_create(answers)
             .max_size(size)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(CONNECT))
-            .create_timeout(Some(CONNECT))
-            .recycle_timeout(Some(CONNECT))
+            .wait_timeout(Some(CONNECT_TIMEOUT))
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build();
         let pool =
             pool.map_err(|error| Error::internal("cannot create a connection pool").with_source(error))?;
@@ -107,12 +107,12 @@ impl Database {
             }
             Err(
                 PoolError::PostCreateHook(HookError::Message(_)) | PoolError::Timeout(TimeoutType::Create),
-            ) => Err(mute()),
-            Err(PoolError::Timeout(kind)) => Err(Fault {
+            ) => Err(no_answer()),
+            Err(PoolError::Timeout(kind)) => Err(DbError {
                 error: Error::new(ErrorCode::Unavailable, "no database connection became free in time")
                     .with_hint("check that Postgres answers; a larger pool may help")
                     .with_source(format!("timeout: {kind:?}")),
-                again: Again::No,
+                retry: Retry::Never,
             }),
             Err(error) => Err(unreachable(error)),
         }
@@ -130,31 +130,31 @@ impl Database {
     }
 
     /// The present where a test has turned the clock; otherwise the database's own clock is asked, in each statement.
-    pub fn turned(&self) -> Option<Time> {
+    pub fn clock_override(&self) -> Option<Time> {
         self.clock.as_ref().map(|clock| Time(clock.now()))
     }
 
     /// Something has changed: wakes who waits in this process, and, in a moment, those who wait in others.
-    pub fn tell(&self) {
+    pub fn notify(&self) {
         self.wake.bump();
         let database = self.clone();
-        self.wake.tell_later(move |wake| async move {
+        self.wake.notify_later(move |wake| async move {
             if let Ok(session) = database.session().await
                 && let Ok(connection) = session.connection()
             {
-                wake.tell(connection);
+                wake.notify(connection);
             }
         });
     }
 }
 
 /// Gives up on what takes longer than any transaction of ours should; the connection is closed with it.
-pub async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub async fn with_deadline<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     match tokio::time::timeout(DEADLINE, work).await {
         Ok(done) => done,
-        Err(elapsed) => Err(Fault {
+        Err(elapsed) => Err(DbError {
             error: Error::new(ErrorCode::Unavailable, "the database took too long").with_source(elapsed),
-            again: Again::Unknown,
+            retry: Retry::Unknown,
         }),
     }
 }
@@ -162,7 +162,7 @@ pub async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 /// The second statement of a transaction in `workspace`. The name is a slug (`names.rs`), so it can stand in the text. No `SELECT
 /// set_config`, which would be planned anew each time. It is a message of its own behind BEGIN: a balancing pooler that is sent both in one
 /// sends them to one server, and what follows to another.
-fn enter(workspace: &WorkspaceId) -> String {
+fn set_workspace(workspace: &WorkspaceId) -> String {
     format!("SET LOCAL sprongus.workspace_id = '{workspace}'")
 }
 
@@ -176,17 +176,17 @@ impl Session {
 
     /// What the server answered. After an error that may stick to the session nobody uses it again, nor what idle ones there are, which
     /// are likely to have had the same happen to them; so a repeat comes by a fresh one.
-    fn heard<T>(&self, answer: std::result::Result<T, tokio_postgres::Error>) -> Result<T> {
+    fn checked<T>(&self, answer: std::result::Result<T, tokio_postgres::Error>) -> Result<T> {
         answer.map_err(|error| {
             if !error::is_session_sound(&error) {
-                self.give_up(&error::cause(&error));
+                self.discard(&error::cause(&error));
             }
             error.into()
         })
     }
 
     /// Sees to it that neither this session is used again nor one that is idle now; `cause` is for the log.
-    pub fn give_up(&self, cause: &str) {
+    pub fn discard(&self, cause: &str) {
         if !self.is_spoiled.swap(true, Ordering::Relaxed) {
             tracing::warn!(cause, "discarding a database session");
             self.database.pool.retain(|_, _| false);
@@ -195,24 +195,19 @@ impl Session {
 
     /// A statement, prepared once per connection.
     pub async fn prepare(&self, sql: &str) -> Result<Statement> {
-        self.heard(self.connection()?.prepare_cached(sql).await)
+        self.checked(self.connection()?.prepare_cached(sql).await)
     }
 
     /// A statement within the transaction.
-    pub async fn query(&self, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>> {
-        self.heard(self.connection()?.query(statement, params).await)
-    }
-
-    /// Prepares and asks.
-    pub async fn ask(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
+    pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
         let statement = self.prepare(sql).await?;
-        self.query(&statement, params).await
+        self.checked(self.connection()?.query(&statement, params).await)
     }
 
     /// Prepares and does; how many rows it was.
     pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64> {
         let statement = self.prepare(sql).await?;
-        self.heard(self.connection()?.execute(&statement, params).await)
+        self.checked(self.connection()?.execute(&statement, params).await)
     }
 
     /// Begins a transaction that stays open, with several statements in the same round trip, carried out in their order.
@@ -224,7 +219,7 @@ impl Session {
         let statements = self.prepare_all(asked).await?;
         self.is_open = true;
         let connection = self.connection()?;
-        let text = enter(workspace);
+        let text = set_workspace(workspace);
         let queries = statements.iter().zip(asked);
         let queries = queries.map(|(statement, (_, params))| connection.query(statement, params));
         let (begun, entered, rows) = tokio::join!(
@@ -232,9 +227,9 @@ impl Session {
             connection.batch_execute(&text),
             futures_util::future::join_all(queries),
         );
-        self.heard(begun)?;
-        self.heard(entered)?;
-        self.heard(rows.into_iter().collect())
+        self.checked(begun)?;
+        self.checked(entered)?;
+        self.checked(rows.into_iter().collect())
     }
 
     /// A whole transaction in one round trip.
@@ -243,16 +238,16 @@ impl Session {
         workspace: &WorkspaceId,
         asked: &[(&str, Params<'_>)],
     ) -> Result<Vec<Vec<Row>>> {
-        self.all_at_once("BEGIN", workspace, asked, News::None).await
+        self.pipelined("BEGIN", workspace, asked, Notify::No).await
     }
 
     /// The same, with word to those who wait for what it does.
-    pub async fn transact_and_tell(
+    pub async fn transact_and_notify(
         &mut self,
         workspace: &WorkspaceId,
         asked: &[(&str, Params<'_>)],
     ) -> Result<Vec<Vec<Row>>> {
-        self.all_at_once("BEGIN", workspace, asked, News::Told).await
+        self.pipelined("BEGIN", workspace, asked, Notify::Yes).await
     }
 
     /// The same for statements that only read: they see one instant.
@@ -265,83 +260,83 @@ impl Session {
             1 => "BEGIN READ ONLY",
             _ => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        self.all_at_once(how, workspace, asked, News::None).await
+        self.pipelined(how, workspace, asked, Notify::No).await
     }
 
-    async fn all_at_once(
+    async fn pipelined(
         &mut self,
         begin: &str,
         workspace: &WorkspaceId,
         asked: &[(&str, Params<'_>)],
-        news: News,
+        notify: Notify,
     ) -> Result<Vec<Vec<Row>>> {
         let statements = self.prepare_all(asked).await?;
         self.is_open = true;
         let connection = self.connection()?;
-        let text = enter(workspace);
+        let text = set_workspace(workspace);
         let queries = statements.iter().zip(asked);
         let queries = queries.map(|(statement, (_, params))| connection.query(statement, params));
-        let (begun, entered, rows, committed, is_told) = tokio::join!(
+        let (begun, entered, rows, committed, is_notified) = tokio::join!(
             connection.batch_execute(begin),
             connection.batch_execute(&text),
             futures_util::future::join_all(queries),
             connection.batch_execute("COMMIT"),
-            self.pass_on(news),
+            self.notify_others(notify),
         );
         // After a statement that failed, COMMIT answers as if all were well and has rolled back: each answer is looked at.
         let rows: std::result::Result<Vec<_>, _> = rows.into_iter().collect();
         if committed.is_ok() {
             self.is_open = false;
         }
-        self.heard(begun)?;
-        self.heard(entered)?;
-        let rows = self.heard(rows)?;
-        self.heard(committed)?;
-        self.wake(news, is_told);
+        self.checked(begun)?;
+        self.checked(entered)?;
+        let rows = self.checked(rows)?;
+        self.checked(committed)?;
+        self.wake(notify, is_notified);
         Ok(rows)
     }
 
     /// Sent behind the COMMIT, so that it is on its way even if this process ends with its answer.
-    async fn pass_on(&self, news: News) -> bool {
-        match (news, &self.connection) {
-            (News::Told, Some(connection)) => self.database.wake.tell(connection),
-            (News::Told | News::None, _) => false,
+    async fn notify_others(&self, notify: Notify) -> bool {
+        match (notify, &self.connection) {
+            (Notify::Yes, Some(connection)) => self.database.wake.notify(connection),
+            (Notify::Yes | Notify::No, _) => false,
         }
     }
 
-    fn wake(&self, news: News, is_told: bool) {
-        match news {
-            News::Told if is_told => self.database.wake.bump(),
-            News::Told => self.database.tell(),
-            News::None => {}
+    fn wake(&self, notify: Notify, is_notified: bool) {
+        match notify {
+            Notify::Yes if is_notified => self.database.wake.bump(),
+            Notify::Yes => self.database.notify(),
+            Notify::No => {}
         }
     }
 
     /// Does the rest of a transaction and commits it, in one round trip.
-    pub async fn commit_with(mut self, asked: &[(&str, Params<'_>)], news: News) -> Result<()> {
+    pub async fn commit_with(mut self, asked: &[(&str, Params<'_>)], notify: Notify) -> Result<()> {
         let statements = self.prepare_all(asked).await?;
         let connection = self.connection()?;
         let changes = statements.iter().zip(asked);
         let changes = changes.map(|(statement, (_, params))| connection.execute(statement, params));
-        let (changed, committed, is_told) = tokio::join!(
+        let (changed, committed, is_notified) = tokio::join!(
             futures_util::future::join_all(changes),
             connection.batch_execute("COMMIT"),
-            self.pass_on(news),
+            self.notify_others(notify),
         );
         if committed.is_ok() {
             self.is_open = false;
         }
         for change in changed {
-            self.heard(change)?;
+            self.checked(change)?;
         }
-        self.heard(committed)?;
-        self.wake(news, is_told);
+        self.checked(committed)?;
+        self.wake(notify, is_notified);
         Ok(())
     }
 
     /// Ends a transaction that changed nothing.
     pub async fn roll_back(mut self) -> Result<()> {
-        self.heard(self.connection()?.batch_execute("ROLLBACK").await)?;
+        self.checked(self.connection()?.batch_execute("ROLLBACK").await)?;
         self.is_open = false;
         Ok(())
     }

@@ -17,7 +17,7 @@ use tokio_postgres::{AsyncMessage, Client, Config};
 
 use crate::connection::tls;
 
-/// Others are told at most so often.
+/// Others are notified at most so often.
 const APART: Duration = Duration::from_millis(2);
 
 /// The wait before a broken connection is made again: first, and at most.
@@ -31,8 +31,8 @@ pub struct Wake {
     /// Names this process, so that it does not wake itself twice.
     token: String,
     began: Instant,
-    /// When others were told last, in microseconds since `began`.
-    told: AtomicU64,
+    /// When others were notified last, in microseconds since `began`.
+    last_notified: AtomicU64,
     is_late: AtomicBool,
     listener: std::sync::Mutex<Option<JoinHandle<()>>>,
     config: Option<Config>,
@@ -46,7 +46,7 @@ impl Wake {
             changed,
             token: format!("{:016x}", fastrand::u64(..)),
             began: Instant::now(),
-            told: AtomicU64::new(0),
+            last_notified: AtomicU64::new(0),
             is_late: AtomicBool::new(false),
             listener: std::sync::Mutex::new(None),
             config,
@@ -63,14 +63,14 @@ impl Wake {
         self.changed.send_modify(|generation| *generation += 1);
     }
 
-    /// Sends word to the others behind what the connection is just doing, unless they were told a moment ago; does not wait.
-    pub fn tell(&self, connection: &Client) -> bool {
+    /// Notifies the others behind what the connection is just doing, unless it did a moment ago; does not wait. Whether it did.
+    pub fn notify(&self, connection: &Client) -> bool {
         let now = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
-        let told = self.told.load(Ordering::Relaxed);
-        if told != 0 && now.saturating_sub(told) < u64::try_from(APART.as_micros()).unwrap_or(0) {
+        let last = self.last_notified.load(Ordering::Relaxed);
+        if last != 0 && now.saturating_sub(last) < u64::try_from(APART.as_micros()).unwrap_or(0) {
             return false;
         }
-        self.told.store(now, Ordering::Relaxed);
+        self.last_notified.store(now, Ordering::Relaxed);
         let notify =
             format!("BEGIN; SET LOCAL synchronous_commit = off; NOTIFY sprongus, '{}'; COMMIT", self.token);
         // Polled once it is on its way; nobody waits for its answer.
@@ -78,10 +78,10 @@ impl Wake {
         true
     }
 
-    /// Has the others told in a moment, by whoever asks for the connection then.
-    pub fn tell_later<Told: Future<Output = ()> + Send + 'static>(
+    /// Has the others notified in a moment, by whoever asks for the connection then.
+    pub fn notify_later<Notifying: Future<Output = ()> + Send + 'static>(
         self: &Arc<Self>,
-        tell: impl FnOnce(Arc<Self>) -> Told + Send + 'static,
+        notify: impl FnOnce(Arc<Self>) -> Notifying + Send + 'static,
     ) {
         if self.is_late.swap(true, Ordering::AcqRel) {
             return;
@@ -90,7 +90,7 @@ impl Wake {
         tokio::spawn(async move {
             tokio::time::sleep(APART).await;
             wake.is_late.store(false, Ordering::Release);
-            tell(wake).await;
+            notify(wake).await;
         });
     }
 

@@ -100,7 +100,7 @@ fn kept_bytes(row: &Row) -> Result<KeptBytes> {
     Ok(KeptBytes { location: row.try_get(0)?, size, sha256: row.try_get(2)? })
 }
 
-/// One instant of a database, which lasts as long as this does: a dump made of it holds what is told here.
+/// One instant of a database, which lasts as long as this does: a dump made of it holds what is counted here.
 pub struct Snapshot {
     /// What a dump names it by.
     pub id: String,

@@ -8,7 +8,7 @@ use sprongus_core::workspace::operator::{OperatorAct, OperatorEvent, OperatorFil
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::connection::session::{Database, News, Params, Session, all};
+use crate::connection::session::{Database, Notify, Params, Session, all};
 use crate::error::Result;
 use crate::rows::Reader;
 use crate::rows::values::{JsonText, Time, uuid};
@@ -37,7 +37,7 @@ pub async fn commit(
     act: Option<OperatorAct>,
     now: Timestamp,
 ) -> Result<()> {
-    let Some(act) = act else { return session.commit_with(&[], News::None).await };
+    let Some(act) = act else { return session.commit_with(&[], Notify::No).await };
     let event = act.by(caller, now);
     let (id, workspace, kind) = (uuid(event.id.to_bits()), event.workspace_id.as_str(), event.kind.as_str());
     let (at, token) = (Time(event.at), event.token_id.map(|id| uuid(id.to_bits())));
@@ -45,7 +45,7 @@ pub async fn commit(
     let after = event.after.as_ref().map(|state| JsonText(state.as_str()));
     let note: Params<'_> =
         &[&id, &workspace, &kind, &at, &event.actor, &token, &event.subject, &before, &after];
-    session.commit_with(&[(SWITCH, &[&workspace]), (NOTE, note)], News::None).await
+    session.commit_with(&[(SWITCH, &[&workspace]), (NOTE, note)], Notify::No).await
 }
 
 /// A page of the audit.

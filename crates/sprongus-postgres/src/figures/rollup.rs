@@ -10,7 +10,7 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::operator::OperatorAct;
 use tokio_postgres::types::ToSql;
 
-use crate::connection::session::{Database, News, PRESENT, Params, all};
+use crate::connection::session::{Database, Notify, PRESENT, Params, all};
 use crate::directory::{known_workspace, now};
 use crate::error::Result;
 use crate::events::operator::commit;
@@ -91,19 +91,19 @@ const PROJECT: usize = 10;
 /// Adds the next events; how many were looked at. Forgets as many old claims, so that they never come faster than they go.
 pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result<u32> {
     admit(caller)?;
-    let (workspace, most, turned) = (caller.workspace.as_str(), i64::from(limit), database.turned());
+    let (workspace, most, clock) = (caller.workspace.as_str(), i64::from(limit), database.clock_override());
     let mut session = database.session().await?;
     let asked: [(&str, Params<'_>); 4] = [
-        (FORGET_CLAIMS, &[&workspace, &turned, &most]),
+        (FORGET_CLAIMS, &[&workspace, &clock, &most]),
         (BEGIN, &[&workspace]),
         (PAGE, &[&workspace, &most]),
-        (PRESENT, &[&turned]),
+        (PRESENT, &[&clock]),
     ];
     let mut answers = session.begin_with(&caller.workspace, &asked).await?;
     let now = present(&answers.pop().unwrap_or_default())?;
     let page = answers.pop().unwrap_or_default();
     let Some(last) = page.last().map(|row| position(row, PLACE)).transpose()? else {
-        session.commit_with(&[], News::None).await?;
+        session.commit_with(&[], Notify::No).await?;
         return Ok(0);
     };
     let events = page.iter().map(|row| Ok((row.try_get(KIND)?, row.try_get(PROJECT)?, rows::event(row)?)));
@@ -126,7 +126,7 @@ pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result
         (recent::ADD, &recent.params(&workspace)),
         (recent::FORGET, &[&workspace, &forgotten]),
     ];
-    session.commit_with(&asked, News::None).await?;
+    session.commit_with(&asked, Notify::No).await?;
     Ok(u32::try_from(page.len()).unwrap_or(u32::MAX))
 }
 

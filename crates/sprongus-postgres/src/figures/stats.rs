@@ -36,8 +36,8 @@ const WORKERS: &str = "SELECT count(*) FROM workers WHERE workspace_id = $1 AND 
 
 /// The figures.
 pub async fn stats(database: &Database, caller: &Caller) -> Result<Stats> {
-    let turned = database.turned();
-    let asked: [(&str, Params<'_>); 1] = [(PRESENT, &[&turned])];
+    let clock = database.clock_override();
+    let asked: [(&str, Params<'_>); 1] = [(PRESENT, &[&clock])];
     let mut session = database.session().await?;
     let now = present(&session.look(&caller.workspace, &asked).await?.pop().unwrap_or_default())?;
     let (workspace, projects) = (caller.workspace.as_str(), projects(caller));

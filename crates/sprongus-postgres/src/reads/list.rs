@@ -1,5 +1,5 @@
 //! Lists, newest or oldest first. Each is a walk along an index: those that succeeded along their events, those that failed or were
-//! canceled along the mark they carry, those that live through the narrow tables while these are small, all others along their age.
+//! canceled along the cursor they carry, those that live through the narrow tables while these are small, all others along their age.
 //! A walk that has to pass over what a filter leaves out ends after a while; the page is short then, and its cursor goes on there.
 
 use sprongus_core::run::Run;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::connection::session::{Database, Params, Session};
 use crate::error::Result;
 use crate::rows::values::{Time, uuid};
-use crate::rows::{self, run_columns, written};
+use crate::rows::{self, run_columns, to_json};
 
 /// The most rows a walk passes over on its way to one page.
 const MOST_PASSED: i64 = 20_000;
@@ -57,12 +57,12 @@ pub(crate) enum Walk {
 pub async fn list(database: &Database, caller: &Caller, filter: &ListFilter) -> Result<Page<Run>> {
     let position = filter.position(&caller.workspace)?;
     let mut session = database.session().await?;
-    let turned = database.turned();
-    let walks = walks(&mut session, caller, turned, filter).await?;
+    let clock = database.clock_override();
+    let walks = walks(&mut session, caller, clock, filter).await?;
     let mut found: Vec<Run> = Vec::new();
     let mut end: Option<Position> = None;
     for walk in walks {
-        let (sql, params) = statement(caller, filter, position, turned, &walk)?;
+        let (sql, params) = statement(caller, filter, position, clock, &walk)?;
         let rows = look(&mut session, caller, &sql, &params).await?;
         let is_cut = rows.len() <= filter.limit as usize && passes_over(caller, filter, &walk);
         found.extend(rows.iter().map(rows::run).collect::<Result<Vec<_>>>()?);
@@ -110,7 +110,7 @@ fn sooner(filter: &ListFilter, one: Position, other: Position) -> Position {
 async fn walks(
     session: &mut Session,
     caller: &Caller,
-    turned: Option<Time>,
+    clock: Option<Time>,
     filter: &ListFilter,
 ) -> Result<Vec<Walk>> {
     if filter.waiting == Some(Reason::Gate) {
@@ -132,7 +132,7 @@ async fn walks(
         walks.push(match state {
             State::Succeeded => Walk::Success,
             State::Failed | State::Canceled => Walk::BadEnd(state),
-            State::Queued | State::Running => match few(session, caller, turned, state).await? {
+            State::Queued | State::Running => match few(session, caller, clock, state).await? {
                 Some(ids) => Walk::Named(state, ids),
                 None => Walk::Live(state),
             },
@@ -145,11 +145,11 @@ async fn walks(
 async fn few(
     session: &mut Session,
     caller: &Caller,
-    turned: Option<Time>,
+    clock: Option<Time>,
     state: State,
 ) -> Result<Option<Vec<Uuid>>> {
     let (workspace, most) = (caller.workspace.as_str(), i64::try_from(FEW + 1).unwrap_or(i64::MAX));
-    let (queued, running): (Params<'_>, Params<'_>) = (&[&workspace, &most], &[&workspace, &most, &turned]);
+    let (queued, running): (Params<'_>, Params<'_>) = (&[&workspace, &most], &[&workspace, &most, &clock]);
     let asked = if state == State::Queued { [(QUEUED, queued)] } else { [(RUNNING, running)] };
     let rows = session.look(&caller.workspace, &asked).await?.pop().unwrap_or_default();
     if rows.len() > FEW {
@@ -295,7 +295,7 @@ pub(crate) fn statement(
     caller: &Caller,
     filter: &ListFilter,
     position: Option<Position>,
-    turned: Option<Time>,
+    clock: Option<Time>,
     walk: &Walk,
 ) -> Result<(String, Vec<Bound>)> {
     let mut query = Query::default();
@@ -322,7 +322,7 @@ pub(crate) fn statement(
         query.conditions.push(condition);
     }
     if let Some(reason) = filter.waiting {
-        waits_for(&mut query, caller, turned, reason);
+        waits_for(&mut query, caller, clock, reason);
     }
     if let Some(projects) = &caller.projects {
         let projects = query.bind(projects.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>());
@@ -343,7 +343,7 @@ pub(crate) fn statement(
         query.conditions.push(format!("kind = ANY ({kinds})"));
     }
     if !filter.tags.is_empty() {
-        let tags = query.bind(written(&filter.tags)?);
+        let tags = query.bind(to_json(&filter.tags)?);
         query.conditions.push(format!("tags @> {tags}::text::jsonb"));
     }
     let conditions = if query.conditions.is_empty() { "true".to_owned() } else { query.text() };
@@ -360,13 +360,13 @@ pub(crate) fn statement(
 }
 
 /// What a queued run waits for, as `sprongus_core::run::waiting::reason` has it.
-fn waits_for(query: &mut Query, caller: &Caller, turned: Option<Time>, reason: Reason) {
+fn waits_for(query: &mut Query, caller: &Caller, clock: Option<Time>, reason: Reason) {
     const NO_GATE: &str = "(gate IS NULL OR (gate ->> 'answer') IS NOT NULL)";
     if reason == Reason::Gate {
         // The walk goes along nothing else.
         return;
     }
-    let now = format!("coalesce({}::timestamptz, clock_timestamp())", query.bind(turned));
+    let now = format!("coalesce({}::timestamptz, clock_timestamp())", query.bind(clock));
     let workspace = query.bind(caller.workspace.as_str().to_owned());
     let paused = format!(
         "EXISTS (SELECT FROM kinds k WHERE k.workspace_id = {workspace}::text AND k.kind = walked.kind AND k.paused)"

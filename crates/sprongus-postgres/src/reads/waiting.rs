@@ -31,8 +31,8 @@ const AHEAD: &str = "
 
 /// How many runs each worker holds.
 pub async fn held(database: &Database, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>> {
-    let (workspace, turned) = (caller.workspace.as_str(), database.turned());
-    let params: Params<'_> = &[&workspace, &turned];
+    let (workspace, clock) = (caller.workspace.as_str(), database.clock_override());
+    let params: Params<'_> = &[&workspace, &clock];
     let mut session = database.session().await?;
     let rows = session.look(&caller.workspace, &[(HELD, params)]).await?.pop().unwrap_or_default();
     let mut held = BTreeMap::new();

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Reader, millis, number, small, written};
+use super::{Reader, millis, number, small, to_json};
 use crate::error::Result;
 use crate::rows::values::{JsonString, JsonText, Time, uuid};
 
@@ -154,7 +154,7 @@ impl<'a> RunColumns<'a> {
     /// The columns of these runs.
     pub fn of(runs: &[&'a Run]) -> CoreResult<Self> {
         let gate =
-            |run: &&Run| -> CoreResult<_> { Ok(run.gate.as_ref().map(written).transpose()?.map(JsonString)) };
+            |run: &&Run| -> CoreResult<_> { Ok(run.gate.as_ref().map(to_json).transpose()?.map(JsonString)) };
         Ok(Self {
             ids: runs.iter().map(|run| uuid(run.id.to_bits())).collect(),
             states: runs.iter().map(|run| run.state.as_str()).collect(),
@@ -249,7 +249,7 @@ impl<'a> LastingColumns<'a> {
             most: runs.iter().map(|run| small(run.max_attempts)).collect(),
             keys: runs.iter().map(|run| run.idempotency_key.as_deref()).collect(),
             fingerprints: runs.iter().map(|run| run.fingerprint.as_str()).collect(),
-            tags: runs.iter().map(|run| Ok(JsonString(written(&run.tags)?))).collect::<CoreResult<_>>()?,
+            tags: runs.iter().map(|run| Ok(JsonString(to_json(&run.tags)?))).collect::<CoreResult<_>>()?,
             traces: runs.iter().map(|run| run.traceparent.as_deref()).collect(),
             made: runs.iter().map(|run| Time(run.created_at)).collect(),
         })

@@ -19,19 +19,19 @@ use sprongus_core::values::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::connection::retry::{Repeatable, repeat};
+use crate::connection::retry::{Idempotent, retry};
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::rows::values::{Time, uuid};
 use crate::rows::{self, Reader, millis, run_columns};
 use crate::runs::expire;
 
-use cursors::{Mark, Start};
+use cursors::{Cursor, Start};
 
-pub use cursors::Marks;
+pub use cursors::Cursors;
 
 /// The places in the queue that a claim takes, locked; the kinds served are `$3`, or every kind that has something; `$5` to
-/// `$7` say where to begin with each (`marks.rs`). A claim of one kind walks the queue once. One of several first looks how many it
+/// `$7` say where to begin with each (`cursors.rs`). A claim of one kind walks the queue once. One of several first looks how many it
 /// takes of each, and then locks just those, so that it never keeps from others what it does not take. Materialized, because a plan
 /// that picks again for each row takes more than `limit`.
 macro_rules! picked {
@@ -42,7 +42,7 @@ macro_rules! picked {
                 AND (rank, run_at, id) >= (($5::smallint[])[1], ($6::timestamptz[])[1], ($7::uuid[])[1])
                 AND ($8::text[] IS NULL OR project_id = ANY ($8::text[]))
                 AND NOT EXISTS (SELECT FROM kinds WHERE workspace_id = $2 AND kind = ($3::text[])[1] AND paused)
-                AND (SELECT is_usual FROM usual)
+                AND (SELECT is_fast FROM fast_path)
             ORDER BY rank, run_at, id LIMIT $4 FOR UPDATE SKIP LOCKED)"
     };
     (several) => {
@@ -77,7 +77,7 @@ macro_rules! picked {
                     ORDER BY rank, run_at, id LIMIT $4) AS first
                 WHERE NOT EXISTS (SELECT FROM kinds k WHERE k.workspace_id = $2 AND k.kind = served.kind AND k.paused)
                 ORDER BY first.rank, first.run_at, first.id LIMIT $4) AS firsts
-            WHERE (SELECT is_usual FROM usual) GROUP BY kind, from_rank, from_due, from_id),
+            WHERE (SELECT is_fast FROM fast_path) GROUP BY kind, from_rank, from_due, from_id),
         picked AS MATERIALIZED (
             SELECT place, rank, run_at AS due_at, id AS picked_id, plain FROM wanted CROSS JOIN LATERAL (
                 SELECT ctid AS place, rank, run_at, id, plain FROM run_queue q
@@ -91,14 +91,14 @@ pub(crate) use picked;
 
 /// Is there nothing to do first? `$1` is the turned clock, `$9` the claim's name, `$10` whether due timers matter, and `$14` since
 /// when there may be some.
-macro_rules! usual {
+macro_rules! fast_path {
     () => {
         "present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
-         usual AS MATERIALIZED (
+         fast_path AS MATERIALIZED (
             SELECT NOT EXISTS (SELECT FROM claims WHERE workspace_id = $2 AND claim_id = $9::text)
                 AND NOT ($10::boolean AND EXISTS (
                     SELECT FROM run_timers
-                    WHERE workspace_id = $2 AND due_at >= $14::timestamptz AND due_at <= (SELECT now FROM present))) AS is_usual)"
+                    WHERE workspace_id = $2 AND due_at >= $14::timestamptz AND due_at <= (SELECT now FROM present))) AS is_fast)"
     };
 }
 
@@ -107,13 +107,13 @@ macro_rules! take {
         concat!(
             $with,
             " ",
-            usual!(),
+            fast_path!(),
             ", ",
             $picked,
             ",
-            sound AS MATERIALIZED (SELECT coalesce(bool_and(plain), true) AS is_sound FROM picked),
+            picked_plain AS MATERIALIZED (SELECT coalesce(bool_and(plain), true) AS are_plain FROM picked),
             unqueued AS (
-                DELETE FROM run_queue WHERE ctid = ANY (ARRAY (SELECT place FROM picked)) AND (SELECT is_sound FROM sound)),
+                DELETE FROM run_queue WHERE ctid = ANY (ARRAY (SELECT place FROM picked)) AND (SELECT are_plain FROM picked_plain)),
             taken AS (
                 UPDATE runs SET state = 'running', attempt = attempt + 1, progress = 0, epoch = epoch + 1, claimed_by = $11,
                     claimed_at = (SELECT now FROM present), lease_ms = $12::bigint,
@@ -122,11 +122,11 @@ macro_rules! take {
                     started_at = coalesce(started_at, (SELECT now FROM present)), cleanup = 'owed', last_seq = last_seq + 1,
                     updated_at = (SELECT now FROM present)
                 FROM picked
-                WHERE workspace_id = $2 AND id = picked_id AND state = 'queued' AND (SELECT is_sound FROM sound)
+                WHERE workspace_id = $2 AND id = picked_id AND state = 'queued' AND (SELECT are_plain FROM picked_plain)
                 RETURNING ",
             run_columns!(),
             ", picked.rank, picked.due_at),
-            told AS (
+            logged AS (
                 INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, payload)
                 SELECT $2, id, last_seq, 'run.started', updated_at, $13,
                     jsonb_build_object('attempt', attempt, 'epoch', epoch, 'workerId', $11::text,
@@ -140,7 +140,7 @@ macro_rules! take {
                 SELECT $2, $9::text, $11, $16::uuid, (SELECT now FROM present), array_agg(id ORDER BY rank, due_at, id),
                     array_agg(epoch ORDER BY rank, due_at, id)
                 FROM taken WHERE $9::text IS NOT NULL HAVING count(*) > 0)
-            SELECT (SELECT now FROM present), (SELECT is_usual FROM usual), (SELECT is_sound FROM sound),
+            SELECT (SELECT now FROM present), (SELECT is_fast FROM fast_path), (SELECT are_plain FROM picked_plain),
                 (SELECT due_at FROM run_timers WHERE workspace_id = $2 AND due_at >= $14::timestamptz
                     ORDER BY due_at LIMIT 1) AS next_due, ",
             run_columns!(),
@@ -160,26 +160,26 @@ const ORDER: usize = 42;
 /// What the one statement came to.
 enum Taken {
     /// It took these; `places` are the last ones of each kind.
-    Runs { runs: Vec<Run>, now: Timestamp, next_due: Option<Timestamp>, places: Vec<(String, Mark)> },
+    Runs { runs: Vec<Run>, now: Timestamp, next_due: Option<Timestamp>, places: Vec<(String, Cursor)> },
     /// A timer is due, or the claim has been made before.
-    Unusual,
+    NeedsCheck,
     /// One of those picked needs its rule.
-    Unsound,
+    NeedsRule,
 }
 
 /// Claims, once more where the connection broke and that can do no harm, and tells those who wait for news.
-pub async fn safely(
+pub async fn with_retry(
     database: &Database,
-    marks: &Marks,
+    cursors: &Cursors,
     caller: &Caller,
     request: &ClaimRequest,
     token: &LeaseToken,
 ) -> sprongus_core::Result<ClaimAnswer> {
-    // A claim without a name cannot be told from another one; what it may have taken comes back when its lease is over.
-    let repeatable = if request.claim_id.is_some() { Repeatable::Yes } else { Repeatable::No };
-    let answer = repeat(repeatable, |_| run(database, marks, caller, request, token)).await?;
+    // A claim without a name cannot be distinguished from another one; what it may have taken comes back when its lease is over.
+    let idempotent = if request.claim_id.is_some() { Idempotent::Yes } else { Idempotent::No };
+    let answer = retry(idempotent, |_| run(database, cursors, caller, request, token)).await?;
     if !answer.events.is_empty() {
-        database.tell();
+        database.notify();
     }
     Ok(answer)
 }
@@ -187,7 +187,7 @@ pub async fn safely(
 /// Moves due timers, then takes what is ready.
 async fn run(
     database: &Database,
-    marks: &Marks,
+    cursors: &Cursors,
     caller: &Caller,
     request: &ClaimRequest,
     token: &LeaseToken,
@@ -196,12 +196,12 @@ async fn run(
     let mut events = Vec::new();
     let mut are_timers_moved = false;
     loop {
-        match take(database, marks, caller, (request, hash), !are_timers_moved).await? {
+        match take(database, cursors, caller, (request, hash), !are_timers_moved).await? {
             Taken::Runs { runs, now, next_due, places } => {
-                marks.learn(caller, request, places);
+                cursors.advance(caller, request, places);
                 return Ok(answered(caller, (request, token), runs, events, now, next_due));
             }
-            Taken::Unusual => {
+            Taken::NeedsCheck => {
                 // Who may not have it is refused before anything is moved.
                 let given = replay::given(database, caller, request).await?;
                 if !are_timers_moved {
@@ -213,7 +213,7 @@ async fn run(
                     return Ok(ClaimAnswer { claimed, events, next_due_in: None });
                 }
             }
-            Taken::Unsound => {
+            Taken::NeedsRule => {
                 let claimed = slow_path::run(database, caller, request, token, &mut events).await?;
                 return Ok(ClaimAnswer { claimed, events, next_due_in: None });
             }
@@ -226,26 +226,26 @@ type Asked<'a> = (&'a ClaimRequest, LeaseHash);
 
 async fn take(
     database: &Database,
-    marks: &Marks,
+    cursors: &Cursors,
     caller: &Caller,
     asked: Asked<'_>,
     timers_first: bool,
 ) -> Result<Taken> {
     let (request, _) = asked;
-    let from = marks.before(caller, request);
-    let taken = take_timed(database, marks, &from, caller, asked, timers_first).await?;
+    let from = cursors.start_for(caller, request);
+    let taken = take_timed(database, cursors, &from, caller, asked, timers_first).await?;
     let is_empty = matches!(&taken, Taken::Runs { runs, .. } if runs.is_empty());
     if is_empty && !from.is_whole() {
-        // Nothing is behind the marks; before them there may be something.
-        let whole = marks.whole(caller, request);
-        return take_timed(database, marks, &whole, caller, asked, timers_first).await;
+        // Nothing is behind the cursors; before them there may be something.
+        let whole = cursors.rewind(caller, request);
+        return take_timed(database, cursors, &whole, caller, asked, timers_first).await;
     }
     Ok(taken)
 }
 
 async fn take_timed(
     database: &Database,
-    marks: &Marks,
+    cursors: &Cursors,
     from: &Start,
     caller: &Caller,
     asked: Asked<'_>,
@@ -255,9 +255,9 @@ async fn take_timed(
     let began = tokio::time::Instant::now();
     let taken = take_from(database, from, caller, asked, timers_first).await?;
     if let Taken::Runs { runs, now, .. } = &taken {
-        marks.took(caller, request, from, began.elapsed(), runs.len());
+        cursors.observe(caller, request, from, began.elapsed(), runs.len());
         if timers_first {
-            marks.no_timer_before(caller, request, *now);
+            cursors.no_timer_before(caller, request, *now);
         }
     }
     Ok(taken)
@@ -271,7 +271,8 @@ async fn take_from(
     timers_first: bool,
 ) -> Result<Taken> {
     let mut session = database.session().await?;
-    let (turned, workspace, limit) = (database.turned(), caller.workspace.as_str(), i64::from(request.limit));
+    let (clock, workspace, limit) =
+        (database.clock_override(), caller.workspace.as_str(), i64::from(request.limit));
     let kinds = kinds(request);
     let projects = projects(caller);
     let claim_id = request.claim_id.as_ref().map(|id| id.as_str());
@@ -279,7 +280,7 @@ async fn take_from(
     let (hash, token_id) = (hash.as_bytes(), caller.token_id.map(|id| uuid(id.to_bits())));
     let (ranks, dues, ids) = from.columns();
     let one: Params<'_> = &[
-        &turned,
+        &clock,
         &workspace,
         &kinds,
         &limit,
@@ -311,10 +312,10 @@ fn read(rows: &[Row]) -> Result<Taken> {
     };
     let now: Time = first.try_get(0)?;
     if !first.try_get::<_, bool>(1)? {
-        return Ok(Taken::Unusual);
+        return Ok(Taken::NeedsCheck);
     }
     if !first.try_get::<_, bool>(2)? {
-        return Ok(Taken::Unsound);
+        return Ok(Taken::NeedsRule);
     }
     let next_due: Option<Time> = first.try_get(3)?;
     let is_some = first.try_get::<_, Option<Uuid>>(RUN)?.is_some();
@@ -324,12 +325,12 @@ fn read(rows: &[Row]) -> Result<Taken> {
         Vec::new()
     };
     // The last of each kind.
-    let mut places: Vec<(String, Mark)> = Vec::new();
+    let mut places: Vec<(String, Cursor)> = Vec::new();
     for (row, run) in rows.iter().zip(&runs).rev() {
         if places.iter().all(|(kind, _)| kind != run.kind.as_str()) {
             let mut order = Reader::from(row, ORDER);
             let (rank, due) = (order.plain()?, order.plain()?);
-            places.push((run.kind.as_str().to_owned(), Mark { rank, due, id: row.try_get(RUN)? }));
+            places.push((run.kind.as_str().to_owned(), Cursor { rank, due, id: row.try_get(RUN)? }));
         }
     }
     Ok(Taken::Runs { runs, now: now.0, next_due: next_due.map(|due| due.0), places })

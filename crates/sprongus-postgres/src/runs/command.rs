@@ -11,39 +11,39 @@ use sprongus_core::store::Rule;
 use sprongus_core::values::ids::RunId;
 use sprongus_core::values::time::Timestamp;
 
-use crate::connection::retry::Repeatable;
+use crate::connection::retry::Idempotent;
 use crate::connection::session::{Database, Session};
 use crate::error::Result;
 use crate::rows::number;
 use crate::rows::values::{JsonText, uuid};
 use crate::runs::load::{lock, missing, waiting_steps};
-use crate::runs::write_set::Writer;
+use crate::runs::write_set::SetWriter;
 
-pub(crate) const TOLD_LAST: &str = "
+pub(crate) const LAST_EVENT: &str = "
     SELECT 1 FROM run_events WHERE run_id = $1 AND seq = $2 AND type = $3 AND actor = $4 AND payload = $5";
 
 /// Whether a command may be carried out once more when nobody knows whether it was. Another retry grants another budget, and another answer
 /// may meet the next gate.
-pub fn repeatable(command: &RunCommand) -> Repeatable {
+pub fn idempotent(command: &RunCommand) -> Idempotent {
     match command {
-        RunCommand::Retry { if_epoch: None } | RunCommand::Answer { step_id: None, .. } => Repeatable::No,
+        RunCommand::Retry { if_epoch: None } | RunCommand::Answer { step_id: None, .. } => Idempotent::No,
         RunCommand::Cancel
         | RunCommand::Retry { if_epoch: Some(_) }
         | RunCommand::Answer { step_id: Some(_), .. }
         | RunCommand::Wait { .. }
         | RunCommand::Progress { .. }
-        | RunCommand::Cleaned { .. } => Repeatable::Yes,
+        | RunCommand::Cleaned { .. } => Idempotent::Yes,
     }
 }
 
-/// Carries out the command. Progress alone may be told again; of a call that is made once more because its connection broke
-/// (`is_repeat`), the run's last event says whether it was heard.
+/// Carries out the command. Progress alone may be reported twice; of a call that is made once more because its connection broke
+/// (`is_retry`), the run's last event says whether it was heard.
 pub async fn run(
     database: &Database,
     caller: &Caller,
     id: RunId,
     command: &RunCommand,
-    is_repeat: bool,
+    is_retry: bool,
 ) -> Result<Applied> {
     let mut session = database.session().await?;
     let (mut runs, now) = lock(database, &mut session, caller, &[id]).await?;
@@ -62,10 +62,10 @@ pub async fn run(
             return Err(refused.into());
         }
     };
-    let is_told = is_repeat
+    let was_applied = is_retry
         && matches!(command, RunCommand::Progress { .. })
-        && was_told(&session, &run, set.events().last()).await?;
-    if set.is_empty() || is_told {
+        && is_last_event(&session, &run, set.events().last()).await?;
+    if set.is_empty() || was_applied {
         session.roll_back().await?;
         return Ok(Applied { run, events: Vec::new() });
     }
@@ -103,16 +103,16 @@ async fn write(
     before: &HashMap<RunId, Run>,
     set: &WriteSet,
 ) -> Result<()> {
-    let mut writer = Writer::new(&caller.workspace, now);
+    let mut writer = SetWriter::new(&caller.workspace, now);
     writer.write(before, set)?;
     writer.commit(session, &[]).await
 }
 
 /// Whether the last event of a run says what `event` would.
-async fn was_told(session: &Session, run: &Run, event: Option<&Event>) -> Result<bool> {
+async fn is_last_event(session: &Session, run: &Run, event: Option<&Event>) -> Result<bool> {
     let Some(event) = event else { return Ok(false) };
     let (id, seq) = (uuid(run.id.to_bits()), number(run.last_seq));
     let (kind, actor, payload) =
         (event.kind.as_str(), event.actor.as_str(), JsonText(event.payload.as_str()));
-    Ok(!session.ask(TOLD_LAST, &[&id, &seq, &kind, &actor, &payload]).await?.is_empty())
+    Ok(!session.query(LAST_EVENT, &[&id, &seq, &kind, &actor, &payload]).await?.is_empty())
 }

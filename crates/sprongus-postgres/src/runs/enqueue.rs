@@ -18,11 +18,11 @@ use sprongus_core::values::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::connection::session::{Database, News, Params, Session};
+use crate::connection::session::{Database, Notify, Params, Session};
 use crate::error::Result;
 use crate::rows::values::{JsonText, Time, uuid};
-use crate::rows::{self, millis, run_columns, small, written};
-use crate::runs::claim::projects as narrowed;
+use crate::rows::{self, millis, run_columns, small, to_json};
+use crate::runs::claim::projects as restricted;
 
 pub(crate) const MAKE: &str = "
     WITH present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
@@ -39,14 +39,14 @@ pub(crate) const MAKE: &str = "
         LEFT JOIN projects p ON p.workspace_id = $2 AND p.id = t.project_id
         LEFT JOIN agent_tasks a ON a.workspace_id = $2 AND a.id = t.agent_task_id
             AND ($19::text[] IS NULL OR a.project_id = ANY ($19::text[]))),
-    home AS MATERIALIZED (SELECT EXISTS (SELECT FROM workspaces WHERE id = $2) AS is_known),
+    workspace AS MATERIALIZED (SELECT EXISTS (SELECT FROM workspaces WHERE id = $2) AS is_known),
     made AS (
         INSERT INTO runs (workspace_id, id, project_id, agent_task_id, kind, input, priority, max_attempts, run_at, expire_at,
             idempotency_key, fingerprint, tags, traceparent, state, lease_ms, last_seq, created_at, updated_at)
         SELECT $2, id, project_id, agent_task_id, kind, input, priority, max_attempts, run_at, expire_at, idempotency_key,
             fingerprint, tags, traceparent, 'queued', $18, 1, now, now
         FROM asked, present
-        WHERE is_project_known AND is_task_known AND (SELECT is_known FROM home)
+        WHERE is_project_known AND is_task_known AND (SELECT is_known FROM workspace)
         ORDER BY idempotency_key NULLS FIRST, place
         ON CONFLICT DO NOTHING
         RETURNING id, project_id, kind, priority, run_at, expire_at, created_at),
@@ -58,12 +58,12 @@ pub(crate) const MAKE: &str = "
         SELECT $2, due, array_agg(id), array_agg(0::bigint) FROM (
             SELECT id, CASE WHEN run_at <= created_at THEN expire_at ELSE least(expire_at, run_at) END AS due FROM made) AS timed
         WHERE due IS NOT NULL GROUP BY due),
-    told AS (
+    logged AS (
         INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, payload)
         SELECT $2, id, 1, 'run.enqueued', now, actor, jsonb_build_object('kind', kind, 'runAt',
             CASE WHEN run_at > now THEN to_char(run_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') END)
         FROM asked, present WHERE (id IN (SELECT id FROM made)) IS TRUE)
-    SELECT now, (SELECT is_known FROM home), is_project_known, is_task_known, (id IN (SELECT id FROM made)) IS TRUE
+    SELECT now, (SELECT is_known FROM workspace), is_project_known, is_task_known, (id IN (SELECT id FROM made)) IS TRUE
     FROM asked, present ORDER BY place";
 pub(crate) const BY_KEY: &str =
     concat!("SELECT ", run_columns!(), " FROM runs WHERE workspace_id = $1 AND idempotency_key = $2");
@@ -81,11 +81,11 @@ const TRIES: u32 = 3;
 /// A request, and who makes it.
 pub type Asked = (String, Prepared);
 
-/// What the statement said of one request.
+/// What the statement outcome of one request.
 #[derive(Clone, Copy)]
-struct Said {
+struct InsertOutcome {
     now: Timestamp,
-    is_home_known: bool,
+    is_workspace_known: bool,
     is_project_known: bool,
     is_task_known: bool,
     is_made: bool,
@@ -96,7 +96,7 @@ pub async fn each(
     database: &Database,
     caller: &Caller,
     requests: &[Asked],
-    is_repeat: bool,
+    is_retry: bool,
 ) -> Result<Vec<sprongus_core::Result<Inserted>>> {
     let mut answers: Vec<Option<sprongus_core::Result<Inserted>>> = requests.iter().map(|_| None).collect();
     for attempt in 0..TRIES {
@@ -107,13 +107,13 @@ pub async fn each(
         }
         let asked: Vec<&Asked> = open.iter().filter_map(|&place| requests.get(place)).collect();
         let mut session = database.session().await?;
-        let said = make(database, &mut session, caller, &asked, Ending::Commit).await?;
-        let mut later = made(&asked, &said);
-        for ((place, asked), said) in open.into_iter().zip(asked).zip(said) {
-            let answer = answered(&mut session, caller, asked, said, &mut later, Ending::Commit).await?;
+        let outcome = make(database, &mut session, caller, &asked, Ending::Commit).await?;
+        let mut later = made(&asked, &outcome);
+        for ((place, asked), outcome) in open.into_iter().zip(asked).zip(outcome) {
+            let answer = answered(&mut session, caller, asked, outcome, &mut later, Ending::Commit).await?;
             let answer = match answer {
                 // After a connection was lost the same request meets the run it made itself.
-                Some(Ok(found)) if is_repeat && found.applied.run.id == asked.1.id => {
+                Some(Ok(found)) if is_retry && found.applied.run.id == asked.1.id => {
                     Some(Ok(Inserted { outcome: Enqueue::Created, ..found }))
                 }
                 answer => answer,
@@ -136,24 +136,24 @@ pub async fn whole(
 ) -> Result<Vec<sprongus_core::Result<Inserted>>> {
     let asked: Vec<&Asked> = requests.iter().collect();
     let mut session = database.session().await?;
-    let said = make(database, &mut session, caller, &asked, Ending::Open).await?;
-    let mut later = made(&asked, &said);
+    let outcome = make(database, &mut session, caller, &asked, Ending::Open).await?;
+    let mut later = made(&asked, &outcome);
     let mut answers = Vec::with_capacity(requests.len());
-    for (asked, said) in asked.into_iter().zip(said) {
-        let answer = answered(&mut session, caller, asked, said, &mut later, Ending::Open).await?;
+    for (asked, outcome) in asked.into_iter().zip(outcome) {
+        let answer = answered(&mut session, caller, asked, outcome, &mut later, Ending::Open).await?;
         answers.push(answer.unwrap_or_else(|| Err(taken())));
     }
     if answers.iter().any(|answer| answer.is_err()) {
         session.roll_back().await?;
         return Ok(answers.into_iter().map(|answer| answer.and_then(|_| Err(not_made()))).collect());
     }
-    session.commit_with(&[], News::Told).await?;
+    session.commit_with(&[], Notify::Yes).await?;
     Ok(answers)
 }
 
 /// The runs that the statement made; each is taken out when its item is answered.
-fn made(asked: &[&Asked], said: &[Said]) -> HashSet<Uuid> {
-    let made = asked.iter().zip(said).filter(|(_, said)| said.is_made);
+fn made(asked: &[&Asked], outcome: &[InsertOutcome]) -> HashSet<Uuid> {
+    let made = asked.iter().zip(outcome).filter(|(_, outcome)| outcome.is_made);
     made.map(|((_, request), _)| uuid(request.id.to_bits())).collect()
 }
 
@@ -170,7 +170,7 @@ async fn make(
     caller: &Caller,
     asked: &[&Asked],
     ending: Ending,
-) -> Result<Vec<Said>> {
+) -> Result<Vec<InsertOutcome>> {
     // An id that stands twice is asked for once.
     let mut places = HashMap::with_capacity(asked.len());
     let mut once: Vec<&Asked> = Vec::with_capacity(asked.len());
@@ -180,42 +180,42 @@ async fn make(
             once.len() - 1
         });
     }
-    let said = make_once(database, session, caller, &once, ending).await?;
+    let outcome = make_once(database, session, caller, &once, ending).await?;
     let mut all = Vec::with_capacity(asked.len());
     for &request in asked {
         let place = places.get(&request.1.id).copied();
-        let found = place.and_then(|place| Some((said.get(place)?, once.get(place)?)));
-        let (&said, first) = found.ok_or_else(|| Error::internal("a batch item had no answer"))?;
-        all.push(of_its_own(session, caller, request, first, said, ending).await?);
+        let found = place.and_then(|place| Some((outcome.get(place)?, once.get(place)?)));
+        let (&outcome, first) = found.ok_or_else(|| Error::internal("a batch item had no answer"))?;
+        all.push(of_its_own(session, caller, request, first, outcome, ending).await?);
     }
     Ok(all)
 }
 
-/// What was said of the first item with an id, for another one: it may name a project or an agent task of its own.
+/// What was outcome of the first item with an id, for another one: it may name a project or an agent task of its own.
 async fn of_its_own(
     session: &mut Session,
     caller: &Caller,
     (_, request): &Asked,
     (_, first): &Asked,
-    said: Said,
+    outcome: InsertOutcome,
     ending: Ending,
-) -> Result<Said> {
+) -> Result<InsertOutcome> {
     if request.project_id == first.project_id && request.agent_task_id == first.agent_task_id {
-        return Ok(said);
+        return Ok(outcome);
     }
     let workspace = caller.workspace.as_str();
     let project = request.project_id.as_ref().map(|id| id.as_str());
     let task = request.agent_task_id.as_ref().map(|id| id.as_str());
-    let narrowed = narrowed(caller);
-    let params: Params<'_> = &[&workspace, &project, &task, &narrowed];
+    let restricted = restricted(caller);
+    let params: Params<'_> = &[&workspace, &project, &task, &restricted];
     let rows = match ending {
-        Ending::Open => session.ask(KNOWN, params).await?,
+        Ending::Open => session.query(KNOWN, params).await?,
         Ending::Commit => {
             session.transact(&caller.workspace, &[(KNOWN, params)]).await?.pop().unwrap_or_default()
         }
     };
     let row = rows.first().ok_or_else(|| Error::internal("a batch item had no answer"))?;
-    Ok(Said { is_project_known: row.try_get(0)?, is_task_known: row.try_get(1)?, ..said })
+    Ok(InsertOutcome { is_project_known: row.try_get(0)?, is_task_known: row.try_get(1)?, ..outcome })
 }
 
 async fn make_once(
@@ -224,13 +224,13 @@ async fn make_once(
     caller: &Caller,
     asked: &[&Asked],
     ending: Ending,
-) -> Result<Vec<Said>> {
+) -> Result<Vec<InsertOutcome>> {
     macro_rules! column {
         (|$actor:pat_param, $run:pat_param| $value:expr) => {
             asked.iter().map(|($actor, $run)| $value).collect::<Vec<_>>()
         };
     }
-    let (turned, workspace) = (database.turned(), caller.workspace.as_str());
+    let (clock, workspace) = (database.clock_override(), caller.workspace.as_str());
     let ids = column!(|_, run| uuid(run.id.to_bits()));
     let actors = column!(|actor, _| actor.as_str());
     let projects = column!(|_, run| run.project_id.as_ref().map(|id| id.as_str()));
@@ -250,13 +250,13 @@ async fn make_once(
     let expire_at = column!(|_, run| run.expire_at.map(Time));
     let keys = column!(|_, run| run.idempotency_key.as_deref());
     let fingerprints = column!(|_, run| run.fingerprint.as_str());
-    let tags = asked.iter().map(|(_, run)| written(&run.tags)).collect::<sprongus_core::Result<Vec<_>>>()?;
+    let tags = asked.iter().map(|(_, run)| to_json(&run.tags)).collect::<sprongus_core::Result<Vec<_>>>()?;
     let tags: Vec<_> = tags.iter().map(|tags| JsonText(tags)).collect();
     let traces = column!(|_, run| run.traceparent.as_deref());
     let lease = millis(sprongus_core::run::ClaimRequest::DEFAULT_LEASE);
-    let narrowed = narrowed(caller);
+    let restricted = restricted(caller);
     let params: Params<'_> = &[
-        &turned,
+        &clock,
         &workspace,
         &ids,
         &actors,
@@ -274,16 +274,16 @@ async fn make_once(
         &tags,
         &traces,
         &lease,
-        &narrowed,
+        &restricted,
     ];
     let mut rows = match ending {
-        Ending::Commit => session.transact_and_tell(&caller.workspace, &[(MAKE, params)]).await?,
+        Ending::Commit => session.transact_and_notify(&caller.workspace, &[(MAKE, params)]).await?,
         Ending::Open => session.begin_with(&caller.workspace, &[(MAKE, params)]).await?,
     };
     let read = |row: &Row| {
-        Ok(Said {
+        Ok(InsertOutcome {
             now: row.try_get::<_, Time>(0)?.0,
-            is_home_known: row.try_get(1)?,
+            is_workspace_known: row.try_get(1)?,
             is_project_known: row.try_get(2)?,
             is_task_known: row.try_get(3)?,
             is_made: row.try_get(4)?,
@@ -297,21 +297,21 @@ async fn answered(
     session: &mut Session,
     caller: &Caller,
     (actor, request): &Asked,
-    said: Said,
+    outcome: InsertOutcome,
     later: &mut HashSet<Uuid>,
     ending: Ending,
 ) -> Result<Option<sprongus_core::Result<Inserted>>> {
-    if !said.is_home_known {
+    if !outcome.is_workspace_known {
         return Err(unknown_workspace(caller).into());
     }
-    if let Some(id) = request.project_id.as_ref().filter(|_| !said.is_project_known) {
+    if let Some(id) = request.project_id.as_ref().filter(|_| !outcome.is_project_known) {
         return Ok(Some(Err(unknown_project(id))));
     }
-    if let Some(id) = request.agent_task_id.as_ref().filter(|_| !said.is_task_known) {
+    if let Some(id) = request.agent_task_id.as_ref().filter(|_| !outcome.is_task_known) {
         return Ok(Some(Err(unknown_agent_task(id))));
     }
-    if said.is_made && later.remove(&uuid(request.id.to_bits())) {
-        let set = enqueue(request, &caller.workspace, Act { now: said.now, actor });
+    if outcome.is_made && later.remove(&uuid(request.id.to_bits())) {
+        let set = enqueue(request, &caller.workspace, Act { now: outcome.now, actor });
         return Ok(Some(Ok(Inserted { applied: set.into_made()?, outcome: Enqueue::Created })));
     }
     let found = find(session, caller, request, later, ending).await?;
@@ -336,7 +336,7 @@ async fn find(
     let by_key: Params<'_> = &[&workspace, &key];
     let by_id: Params<'_> = &[&workspace, &id];
     let (keyed, named) = match ending {
-        Ending::Open => (session.ask(BY_KEY, by_key).await?, session.ask(BY_ID, by_id).await?),
+        Ending::Open => (session.query(BY_KEY, by_key).await?, session.query(BY_ID, by_id).await?),
         Ending::Commit => {
             let asked = [(BY_KEY, by_key), (BY_ID, by_id)];
             let mut rows = session.transact(&caller.workspace, &asked).await?;

@@ -9,7 +9,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::rows::values::{JsonText, Time, uuid};
 use crate::rows::{millis, small};
 use crate::runs::claim::projects;
@@ -81,7 +81,7 @@ pub async fn enqueue_in(
     if narrowed.is_some() {
         transaction.execute(NARROW, &[&everything]).await.map_err(refusal)?;
     }
-    let read = |error: tokio_postgres::Error| Error::from(Fault::from(error));
+    let read = |error: tokio_postgres::Error| Error::from(DbError::from(error));
     let (run, outcome): (Uuid, String) = (row.try_get(0).map_err(read)?, row.try_get(1).map_err(read)?);
     let outcome = if outcome == "created" { Enqueue::Created } else { Enqueue::Existing };
     Ok((RunId::from_bits(run.as_u128()), outcome))
@@ -89,12 +89,12 @@ pub async fn enqueue_in(
 
 /// What the function refuses in the contract's words; whatever else went wrong as from every other statement.
 fn refusal(error: tokio_postgres::Error) -> Error {
-    let told = error.as_db_error().filter(|said| said.code().code().starts_with("SP")).and_then(|said| {
+    let refused = error.as_db_error().filter(|said| said.code().code().starts_with("SP")).and_then(|said| {
         let detail: serde_json::Value = serde_json::from_str(said.detail()?).ok()?;
         let code = ErrorCode::ALL.into_iter().find(|code| detail["code"] == code.as_str())?;
         Some(
             Error::new(code, said.message().to_owned()).with_hint(said.hint().unwrap_or_default().to_owned()),
         )
     });
-    told.unwrap_or_else(|| Fault::from(error).into())
+    refused.unwrap_or_else(|| DbError::from(error).into())
 }

@@ -15,7 +15,7 @@ use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::rows::values::Time;
 use crate::runs::load::{lock_in, waiting_steps};
-use crate::runs::write_set::{Writer, timer};
+use crate::runs::write_set::{SetWriter, timer};
 
 /// The reminders due, oldest first, taken; another that is at it takes others.
 const TAKE_DUE: &str = "
@@ -64,10 +64,10 @@ struct Due {
 
 /// Moves due timers before a claim. Most are of leases whose runs have ended meanwhile, and need no rule.
 pub async fn before_claim(database: &Database, caller: &Caller) -> Result<Vec<Event>> {
-    let (workspace, turned) = (caller.workspace.as_str(), database.turned());
+    let (workspace, clock) = (caller.workspace.as_str(), database.clock_override());
     for _ in 0..MOST_SWEEPS {
         let mut session = database.session().await?;
-        let asked: [(&str, Params<'_>); 1] = [(SWEEP, &[&workspace, &turned, &MOST_SWEPT])];
+        let asked: [(&str, Params<'_>); 1] = [(SWEEP, &[&workspace, &clock, &MOST_SWEPT])];
         let rows = session.transact(&caller.workspace, &asked).await?.pop().unwrap_or_default();
         let Some(row) = rows.first() else { break };
         let (swept, is_due_left): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
@@ -84,8 +84,8 @@ pub async fn before_claim(database: &Database, caller: &Caller) -> Result<Vec<Ev
 /// Moves due timers; how many, and what was written.
 pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
     let mut session = database.session().await?;
-    let (workspace, turned, most) = (caller.workspace.as_str(), database.turned(), i64::from(limit));
-    let asked: [(&str, Params<'_>); 1] = [(TAKE_DUE, &[&workspace, &turned, &most])];
+    let (workspace, clock, most) = (caller.workspace.as_str(), database.clock_override(), i64::from(limit));
+    let asked: [(&str, Params<'_>); 1] = [(TAKE_DUE, &[&workspace, &clock, &most])];
     let rows = session.begin_with(&caller.workspace, &asked).await?.pop().unwrap_or_default();
     if rows.is_empty() {
         session.roll_back().await?;
@@ -122,7 +122,7 @@ pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u3
             moved.push((run, expire(run, steps.get(&id), act)));
         }
     }
-    let mut writer = Writer::new(&caller.workspace, now);
+    let mut writer = SetWriter::new(&caller.workspace, now);
     for (run, set) in &moved {
         writer.write(&runs, set)?;
         if !set.is_empty() {
@@ -132,7 +132,7 @@ pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u3
             writer.queue(run);
         }
         if let Some(Time(at)) = timer(run, now) {
-            writer.remind(run, Time(at.max(now.plus(SOON))));
+            writer.set_timer(run, Time(at.max(now.plus(SOON))));
         }
     }
     put_back(&session, caller, &later).await?;

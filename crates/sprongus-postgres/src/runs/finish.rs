@@ -24,7 +24,7 @@ use crate::rows::values::{JsonText, uuid};
 use crate::rows::{self, number, run_columns};
 use crate::runs::claim::projects;
 use crate::runs::load::{lock, missing};
-use crate::runs::write_set::Writer;
+use crate::runs::write_set::SetWriter;
 
 pub(crate) const SUCCEED: &str = concat!(
     "WITH present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
@@ -39,7 +39,7 @@ pub(crate) const SUCCEED: &str = concat!(
         RETURNING ",
     run_columns!(),
     ", t_actor),
-     told AS (
+     logged AS (
         INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, run_created_at, payload)
         SELECT $2, id, last_seq, 'run.succeeded', updated_at, t_actor, created_at, jsonb_build_object('attempt', attempt,
             'elapsedMs', greatest(0, (extract(epoch FROM updated_at - claimed_at) * 1000)::bigint), 'outputRef', output_ref)
@@ -51,69 +51,79 @@ pub(crate) const SUCCEED: &str = concat!(
 
 /// A report, who makes it, and as whom.
 #[derive(Clone)]
-pub struct Told {
+pub struct WorkerReport {
     /// Who is written into the event.
     pub actor: String,
     /// The worker.
     pub worker: WorkerId,
     /// What it says.
-    pub report: DrawnReport,
+    pub drawn: DrawnReport,
 }
 
-impl Weigh for Told {
+impl Weigh for WorkerReport {
     fn weight(&self) -> usize {
-        self.report.weight()
+        self.drawn.weight()
     }
 }
 
-impl Told {
+impl WorkerReport {
     fn id(&self) -> RunId {
-        self.report.report.id
+        self.drawn.report.id
     }
 
     fn hold(&self) -> Hold {
-        self.report.report.hold(&self.worker)
+        self.drawn.report.hold(&self.worker)
     }
 }
 
 /// Ends each execution.
-pub async fn run(database: &Database, caller: &Caller, told: &[Told]) -> Result<Vec<CoreResult<Applied>>> {
+pub async fn run(
+    database: &Database,
+    caller: &Caller,
+    reports: &[WorkerReport],
+) -> Result<Vec<CoreResult<Applied>>> {
     // Several reports of one run are taken in their order, which one statement would not keep.
     let mut named: HashMap<RunId, usize> = HashMap::new();
-    told.iter().for_each(|told| *named.entry(told.id()).or_default() += 1);
-    let usual: Vec<&Told> = told
+    reports.iter().for_each(|report| *named.entry(report.id()).or_default() += 1);
+    let usual: Vec<&WorkerReport> = reports
         .iter()
-        .filter(|told| named.get(&told.id()) == Some(&1))
-        .filter(|told| matches!(told.report.report.outcome, Outcome::Succeed { .. }))
+        .filter(|report| named.get(&report.id()) == Some(&1))
+        .filter(|report| matches!(report.drawn.report.outcome, Outcome::Succeed { .. }))
         .collect();
     let mut ended = succeed(database, caller, &usual).await?;
-    let rest: Vec<&Told> = told.iter().filter(|told| !ended.contains_key(&told.id())).collect();
+    let rest: Vec<&WorkerReport> =
+        reports.iter().filter(|report| !ended.contains_key(&report.id())).collect();
     let mut asked = ask(database, caller, &rest).await?.into_iter();
     let lost = || Err(Error::internal("a batch item had no answer"));
-    let answers = told.iter().map(|told| match ended.remove(&told.id()) {
+    let answers = reports.iter().map(|report| match ended.remove(&report.id()) {
         Some(applied) => Ok(applied),
         None => asked.next().unwrap_or_else(lost),
     });
     Ok(answers.collect())
 }
 
-async fn succeed(database: &Database, caller: &Caller, told: &[&Told]) -> Result<HashMap<RunId, Applied>> {
-    if told.is_empty() {
+async fn succeed(
+    database: &Database,
+    caller: &Caller,
+    reports: &[&WorkerReport],
+) -> Result<HashMap<RunId, Applied>> {
+    if reports.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut told: Vec<&Told> = told.to_vec();
+    let mut reports: Vec<&WorkerReport> = reports.to_vec();
     // Whoever locks several runs locks them in this order.
-    told.sort_by_key(|told| told.id());
-    let (turned, workspace, projects) = (database.turned(), caller.workspace.as_str(), projects(caller));
-    let ids: Vec<_> = told.iter().map(|told| uuid(told.id().to_bits())).collect();
-    let epochs: Vec<_> = told.iter().map(|told| number(told.report.report.epoch)).collect();
-    let workers: Vec<_> = told.iter().map(|told| told.worker.as_str()).collect();
-    let actors: Vec<_> = told.iter().map(|told| told.actor.as_str()).collect();
-    let hashes: Vec<LeaseHash> = told.iter().map(|told| told.report.report.token.hash()).collect();
+    reports.sort_by_key(|report| report.id());
+    let (clock, workspace, projects) =
+        (database.clock_override(), caller.workspace.as_str(), projects(caller));
+    let ids: Vec<_> = reports.iter().map(|report| uuid(report.id().to_bits())).collect();
+    let epochs: Vec<_> = reports.iter().map(|report| number(report.drawn.report.epoch)).collect();
+    let workers: Vec<_> = reports.iter().map(|report| report.worker.as_str()).collect();
+    let actors: Vec<_> = reports.iter().map(|report| report.actor.as_str()).collect();
+    let hashes: Vec<LeaseHash> = reports.iter().map(|report| report.drawn.report.token.hash()).collect();
     let hashes: Vec<&[u8]> = hashes.iter().map(LeaseHash::as_bytes).collect();
-    let (results, output_refs): (Vec<_>, Vec<_>) = told
+    let (results, output_refs): (Vec<_>, Vec<_>) = reports
         .iter()
-        .map(|told| match &told.report.report.outcome {
+        .map(|report| match &report.drawn.report.outcome {
             Outcome::Succeed { result, output_ref } => {
                 (result.as_ref().map(|json| JsonText(json.as_str())), output_ref.as_deref())
             }
@@ -121,10 +131,10 @@ async fn succeed(database: &Database, caller: &Caller, told: &[&Told]) -> Result
         })
         .unzip();
     let params: Params<'_> =
-        &[&turned, &workspace, &ids, &epochs, &workers, &actors, &results, &output_refs, &projects, &hashes];
+        &[&clock, &workspace, &ids, &epochs, &workers, &actors, &results, &output_refs, &projects, &hashes];
     let mut session = database.session().await?;
     let rows =
-        session.transact_and_tell(&caller.workspace, &[(SUCCEED, params)]).await?.pop().unwrap_or_default();
+        session.transact_and_notify(&caller.workspace, &[(SUCCEED, params)]).await?.pop().unwrap_or_default();
     let mut ended = HashMap::with_capacity(rows.len());
     for row in &rows {
         let run = rows::run(row)?;
@@ -151,12 +161,16 @@ fn succeeded(run: &Run, actor: String) -> Event {
 }
 
 /// The reports put before the rule, one transaction for as many as name different runs.
-async fn ask(database: &Database, caller: &Caller, told: &[&Told]) -> Result<Vec<CoreResult<Applied>>> {
-    let mut answers = Vec::with_capacity(told.len());
-    let mut rest = told;
+async fn ask(
+    database: &Database,
+    caller: &Caller,
+    reports: &[&WorkerReport],
+) -> Result<Vec<CoreResult<Applied>>> {
+    let mut answers = Vec::with_capacity(reports.len());
+    let mut rest = reports;
     while !rest.is_empty() {
         let mut seen = HashSet::new();
-        let alike = rest.iter().take_while(|told| seen.insert(told.id())).count();
+        let alike = rest.iter().take_while(|report| seen.insert(report.id())).count();
         let (now, later) = rest.split_at(alike);
         answers.extend(ask_once(database, caller, now).await?);
         rest = later;
@@ -164,26 +178,30 @@ async fn ask(database: &Database, caller: &Caller, told: &[&Told]) -> Result<Vec
     Ok(answers)
 }
 
-async fn ask_once(database: &Database, caller: &Caller, told: &[&Told]) -> Result<Vec<CoreResult<Applied>>> {
-    let ids: Vec<RunId> = told.iter().map(|told| told.id()).collect();
+async fn ask_once(
+    database: &Database,
+    caller: &Caller,
+    reports: &[&WorkerReport],
+) -> Result<Vec<CoreResult<Applied>>> {
+    let ids: Vec<RunId> = reports.iter().map(|report| report.id()).collect();
     let mut session = database.session().await?;
     let (mut runs, now) = lock(database, &mut session, caller, &ids).await?;
-    let decided: Vec<CoreResult<WriteSet>> = told
+    let decided: Vec<CoreResult<WriteSet>> = reports
         .iter()
-        .map(|told| {
-            let run = runs.get(&told.id()).filter(|run| caller.may_touch(run.project_id.as_ref()));
-            let run = run.ok_or_else(|| missing(told.id()))?;
-            let DrawnReport { report, draw } = &told.report;
-            finish(run, &told.hold(), &report.outcome, *draw, Act { now, actor: &told.actor })
+        .map(|report| {
+            let run = runs.get(&report.id()).filter(|run| caller.may_touch(run.project_id.as_ref()));
+            let run = run.ok_or_else(|| missing(report.id()))?;
+            let DrawnReport { report: said, draw } = &report.drawn;
+            finish(run, &report.hold(), &said.outcome, *draw, Act { now, actor: &report.actor })
         })
         .collect();
-    let mut writer = Writer::new(&caller.workspace, now);
+    let mut writer = SetWriter::new(&caller.workspace, now);
     for set in decided.iter().flatten() {
         writer.write(&runs, set)?;
     }
     writer.commit(session, &[]).await?;
-    let answers = told.iter().zip(decided).map(|(told, set)| {
-        let run = runs.remove(&told.id()).ok_or_else(|| missing(told.id()));
+    let answers = reports.iter().zip(decided).map(|(report, set)| {
+        let run = runs.remove(&report.id()).ok_or_else(|| missing(report.id()));
         Ok(set?.into_applied(run?))
     });
     Ok(answers.collect())

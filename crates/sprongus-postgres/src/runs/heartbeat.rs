@@ -18,7 +18,7 @@ use crate::rows::values::{Time, uuid};
 use crate::rows::{millis, number};
 use crate::runs::claim::projects;
 use crate::runs::load::{lock, missing};
-use crate::runs::write_set::Writer;
+use crate::runs::write_set::SetWriter;
 
 /// A lease that grows leaves its timer alone: it fires early and is put off.
 pub(crate) const EXTEND: &str = "
@@ -48,7 +48,8 @@ pub async fn run(
     }
     let mut sorted: Vec<&Hold> = holds.iter().collect();
     sorted.sort_by_key(|hold| hold.id);
-    let (turned, workspace, projects) = (database.turned(), caller.workspace.as_str(), projects(caller));
+    let (clock, workspace, projects) =
+        (database.clock_override(), caller.workspace.as_str(), projects(caller));
     let ids: Vec<Uuid> = sorted.iter().map(|hold| uuid(hold.id.to_bits())).collect();
     let epochs: Vec<i64> = sorted.iter().map(|hold| number(hold.epoch)).collect();
     let workers: Vec<&str> = sorted.iter().map(|hold| hold.worker_id.as_str()).collect();
@@ -56,7 +57,7 @@ pub async fn run(
     let hashes: Vec<&[u8]> = hashes.iter().map(LeaseHash::as_bytes).collect();
     let wanted = lease.map(millis);
     let asked: [(&str, Params<'_>); 2] = [
-        (EXTEND, &[&turned, &workspace, &ids, &epochs, &workers, &wanted, &projects, &hashes]),
+        (EXTEND, &[&clock, &workspace, &ids, &epochs, &workers, &wanted, &projects, &hashes]),
         (DRAINING, &[&workspace, &workers]),
     ];
     let mut session = database.session().await?;
@@ -97,7 +98,7 @@ async fn ask(
     let mut session = database.session().await?;
     let (runs, now) = lock(database, &mut session, caller, &ids).await?;
     let act = Act { now, actor: &caller.actor };
-    let mut writer = Writer::new(&caller.workspace, now);
+    let mut writer = SetWriter::new(&caller.workspace, now);
     let (mut set, mut leases, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for hold in holds {
         let run = runs.get(&hold.id).filter(|run| caller.may_touch(run.project_id.as_ref()));
@@ -110,7 +111,7 @@ async fn ask(
             leases.push(millis(extension.lease));
             ends.push(Time(extension.lease_expires_at));
             if run.lease_expires_at.is_some_and(|end| extension.lease_expires_at < end) {
-                writer.remind(run, Time(extension.lease_expires_at));
+                writer.set_timer(run, Time(extension.lease_expires_at));
             }
             extension.beat
         });

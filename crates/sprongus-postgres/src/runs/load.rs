@@ -48,9 +48,9 @@ pub async fn lock(
     ids: &[RunId],
 ) -> Result<(HashMap<RunId, Run>, Timestamp)> {
     let ids: Vec<Uuid> = ids.iter().map(|id| uuid(id.to_bits())).collect();
-    let (workspace, turned) = (caller.workspace.as_str(), database.turned());
+    let (workspace, clock) = (caller.workspace.as_str(), database.clock_override());
     let asked: [(&str, Params<'_>); 3] =
-        [(LOCK_QUEUED, &[&workspace, &ids]), (LOCK, &[&workspace, &ids]), (PRESENT, &[&turned])];
+        [(LOCK_QUEUED, &[&workspace, &ids]), (LOCK, &[&workspace, &ids]), (PRESENT, &[&clock])];
     let mut answers = session.begin_with(&caller.workspace, &asked).await?;
     let now = present(&answers.pop().unwrap_or_default())?;
     Ok((found(&answers.pop().unwrap_or_default())?, now))
@@ -64,10 +64,10 @@ pub async fn lock_in(
     ids: &[RunId],
 ) -> Result<(HashMap<RunId, Run>, Timestamp)> {
     let ids: Vec<Uuid> = ids.iter().map(|id| uuid(id.to_bits())).collect();
-    let (workspace, turned) = (caller.workspace.as_str(), database.turned());
-    session.ask(LOCK_QUEUED, &[&workspace, &ids]).await?;
-    let runs = session.ask(LOCK, &[&workspace, &ids]).await?;
-    let now = present(&session.ask(PRESENT, &[&turned]).await?)?;
+    let (workspace, clock) = (caller.workspace.as_str(), database.clock_override());
+    session.query(LOCK_QUEUED, &[&workspace, &ids]).await?;
+    let runs = session.query(LOCK, &[&workspace, &ids]).await?;
+    let now = present(&session.query(PRESENT, &[&clock]).await?)?;
     Ok((found(&runs)?, now))
 }
 
@@ -87,7 +87,7 @@ pub async fn waiting_steps(
     if ids.is_empty() {
         return Ok(steps);
     }
-    for row in session.ask(WAITS_AT, &[&caller.workspace.as_str(), &ids, &epochs, &gates]).await? {
+    for row in session.query(WAITS_AT, &[&caller.workspace.as_str(), &ids, &epochs, &gates]).await? {
         let step = rows::step(&row)?;
         steps.insert(step.run_id, step);
     }

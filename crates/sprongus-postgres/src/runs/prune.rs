@@ -49,8 +49,8 @@ pub async fn run(
     dry_run: bool,
 ) -> Result<Pruned> {
     let mut session = database.session().await?;
-    let turned = database.turned();
-    let asked: [(&str, Params<'_>); 1] = [(PRESENT, &[&turned])];
+    let clock = database.clock_override();
+    let asked: [(&str, Params<'_>); 1] = [(PRESENT, &[&clock])];
     let now = present(&session.begin_with(&caller.workspace, &asked).await?.pop().unwrap_or_default())?;
     let (workspace, projects) = (caller.workspace.as_str(), projects(caller));
     let mut pruned = Pruned::default();
@@ -73,7 +73,7 @@ pub async fn run(
             (false, _) => (TAKE, taken),
         };
         let before = pruned.total();
-        for row in session.ask(sql, params).await? {
+        for row in session.query(sql, params).await? {
             let (kind, runs): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
             pruned.add(&kind, state, u64::try_from(runs).unwrap_or(0));
         }

@@ -9,9 +9,9 @@ use sprongus_core::runs::Caller;
 use crate::connection::session::{Database, PRESENT, Params};
 use crate::error::Result;
 use crate::rows::values::{Time, uuid};
-use crate::rows::{self, number, run_columns, small, step_columns, written};
+use crate::rows::{self, number, run_columns, small, step_columns, to_json};
 use crate::runs::load::{missing, present};
-use crate::runs::write_set::Writer;
+use crate::runs::write_set::SetWriter;
 
 const LOCK: &str =
     concat!("SELECT ", run_columns!(), " FROM runs WHERE workspace_id = $1 AND id = $2 FOR UPDATE");
@@ -27,20 +27,20 @@ const PUT_CHUNK: &str = "
     WHERE NOT ($6 AND (SELECT attempt = $4 AND body = $5 FROM run_logs WHERE run_id = $2 ORDER BY first DESC LIMIT 1) IS TRUE)";
 
 /// Writes both, or neither. The same steps again change nothing; of the same lines again one can only tell in a call that is made
-/// once more because its connection broke (`is_repeat`): the last chunk is its own, for one hold at a time writes.
+/// once more because its connection broke (`is_retry`): the last chunk is its own, for one hold at a time writes.
 pub async fn run(
     database: &Database,
     caller: &Caller,
     hold: &Hold,
     steps: &[StepReport],
     lines: Vec<LogLine>,
-    is_repeat: bool,
+    is_retry: bool,
 ) -> Result<Vec<Event>> {
     let (workspace, id, epoch) = (caller.workspace.as_str(), uuid(hold.id.to_bits()), number(hold.epoch));
-    let turned = database.turned();
+    let clock = database.clock_override();
     let mut session = database.session().await?;
     let asked: [(&str, Params<'_>); 3] =
-        [(LOCK, &[&workspace, &id]), (STEPS_OF_EPOCH, &[&workspace, &id, &epoch]), (PRESENT, &[&turned])];
+        [(LOCK, &[&workspace, &id]), (STEPS_OF_EPOCH, &[&workspace, &id, &epoch]), (PRESENT, &[&clock])];
     let mut answers = session.begin_with(&caller.workspace, &asked).await?;
     let now = present(&answers.pop().unwrap_or_default())?;
     let recorded = answers.pop().unwrap_or_default();
@@ -50,23 +50,23 @@ pub async fn run(
         session.roll_back().await?;
         return Err(missing(hold.id).into());
     };
-    let told = match record::steps(&run, hold, &recorded, steps, Act { now, actor: &caller.actor }) {
-        Ok(told) => told,
+    let transition = match record::steps(&run, hold, &recorded, steps, Act { now, actor: &caller.actor }) {
+        Ok(transition) => transition,
         Err(refused) => {
             session.roll_back().await?;
             return Err(refused.into());
         }
     };
-    let mut writer = Writer::new(&caller.workspace, now);
-    writer.tell(&told);
-    let (seq, time) = (number(told.run.last_seq), Time(now));
+    let mut writer = SetWriter::new(&caller.workspace, now);
+    writer.add_events(&transition);
+    let (seq, time) = (number(transition.run.last_seq), Time(now));
     let lines = record::kept(lines);
-    let (body, count, attempt) = (written(&lines)?, number(lines.len() as u64), small(run.attempt));
+    let (body, count, attempt) = (to_json(&lines)?, number(lines.len() as u64), small(run.attempt));
     let raised: Params<'_> = &[&workspace, &id, &seq, &time];
-    let chunk: Params<'_> = &[&workspace, &id, &count, &attempt, &body, &is_repeat];
-    let all = [(RAISE_SEQ, raised, !told.events.is_empty()), (PUT_CHUNK, chunk, !lines.is_empty())];
+    let chunk: Params<'_> = &[&workspace, &id, &count, &attempt, &body, &is_retry];
+    let all = [(RAISE_SEQ, raised, !transition.events.is_empty()), (PUT_CHUNK, chunk, !lines.is_empty())];
     let more: Vec<(&str, Params<'_>)> =
         all.into_iter().filter(|(.., wanted)| *wanted).map(|(sql, params, _)| (sql, params)).collect();
     writer.commit(session, &more).await?;
-    Ok(told.events)
+    Ok(transition.events)
 }

@@ -18,7 +18,7 @@ use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::values::time::Timestamp;
 use uuid::Uuid;
 
-use crate::connection::session::{News, Params, Session};
+use crate::connection::session::{Notify, Params, Session};
 use crate::error::Result;
 use crate::rows::values::{Time, uuid};
 use crate::rows::{
@@ -121,7 +121,7 @@ fn may_be_queued(run: &Run) -> bool {
 }
 
 /// Sets of one workspace, to be written and committed together.
-pub struct Writer<'a> {
+pub struct SetWriter<'a> {
     workspace: &'a WorkspaceId,
     now: Timestamp,
     made: Vec<&'a Run>,
@@ -138,7 +138,7 @@ pub struct Writer<'a> {
     done_with_workdirs: Vec<Uuid>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> SetWriter<'a> {
     /// Nothing yet.
     pub fn new(workspace: &'a WorkspaceId, now: Timestamp) -> Self {
         Self {
@@ -168,14 +168,14 @@ impl<'a> Writer<'a> {
         for new in new_runs {
             self.once(&new.run)?;
             self.made.push(&new.run);
-            self.place(None, new);
+            self.add(None, new);
         }
         for transition in transitions {
             let run = before.get(&transition.run.id);
             let run = run.ok_or_else(|| Error::internal("a rule changed a run that is not locked"))?;
             self.once(run)?;
             self.changed.push(&transition.run);
-            self.place(Some(run), transition);
+            self.add(Some(run), transition);
         }
         Ok(())
     }
@@ -188,9 +188,9 @@ impl<'a> Writer<'a> {
     }
 
     /// What is written beside a run's row.
-    fn place(&mut self, before: Option<&'a Run>, transition: &'a Transition) {
+    fn add(&mut self, before: Option<&'a Run>, transition: &'a Transition) {
         let after = &transition.run;
-        self.tell(transition);
+        self.add_events(transition);
         if is_done_with_workdir(after) {
             self.done_with_workdirs.push(uuid(after.id.to_bits()));
         }
@@ -204,12 +204,12 @@ impl<'a> Writer<'a> {
         let is_set =
             before.is_some_and(|before| after.epoch == before.epoch && due == timer(before, self.now));
         if let Some(due) = due.filter(|_| !is_set) {
-            self.remind(after, due);
+            self.set_timer(after, due);
         }
     }
 
     /// The events and the steps of a run whose row is written otherwise.
-    pub fn tell(&mut self, transition: &'a Transition) {
+    pub fn add_events(&mut self, transition: &'a Transition) {
         let Transition { run, events, steps } = transition;
         events.iter().for_each(|event| self.events.push(event, Time(run.created_at)));
         self.steps.extend(steps);
@@ -224,7 +224,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Look at the run again at `due`.
-    pub fn remind(&mut self, run: &Run, due: Time) {
+    pub fn set_timer(&mut self, run: &Run, due: Time) {
         self.timers.0.push(due);
         self.timers.1.push(uuid(run.id.to_bits()));
         self.timers.2.push(number(run.epoch));
@@ -237,17 +237,17 @@ impl<'a> Writer<'a> {
         let (lasting, ids) = (LastingColumns::of(&self.made)?, changed.ids.len());
         let made: Vec<_> = made.params(&workspace).into_iter().chain(lasting.params()).collect();
         let changed = changed.params(&workspace);
-        let told = &self.events;
-        let events: Params<'_> = &[
+        let events = &self.events;
+        let insert_events: Params<'_> = &[
             &workspace,
-            &told.runs,
-            &told.steps,
-            &told.seqs,
-            &told.types,
-            &told.times,
-            &told.actors,
-            &told.payloads,
-            &told.run_times,
+            &events.runs,
+            &events.steps,
+            &events.seqs,
+            &events.types,
+            &events.times,
+            &events.actors,
+            &events.payloads,
+            &events.run_times,
         ];
         let gone = &self.unqueued;
         let unqueued: Params<'_> = &[&workspace, &gone.kinds, &gone.ranks, &gone.times, &gone.ids];
@@ -270,7 +270,7 @@ impl<'a> Writer<'a> {
             (UNQUEUE, unqueued, gone.ids.len()),
             (INSERT_RUNS, &made[..], self.made.len()),
             (UPDATE_RUNS, &changed[..], ids),
-            (INSERT_EVENTS, events, told.runs.len()),
+            (INSERT_EVENTS, insert_events, events.runs.len()),
             (QUEUE, queued, here.ids.len()),
             (SET_TIMERS, timers, self.timers.1.len()),
             (PUT_STEPS, &put_steps[..], self.steps.len()),
@@ -279,7 +279,7 @@ impl<'a> Writer<'a> {
         let mut asked: Vec<(&str, Params<'_>)> = Vec::with_capacity(all.len() + more.len());
         asked.extend(all.into_iter().filter(|(.., rows)| *rows > 0).map(|(sql, params, _)| (sql, params)));
         asked.extend_from_slice(more);
-        let news = if told.runs.is_empty() && here.ids.is_empty() { News::None } else { News::Told };
-        session.commit_with(&asked, news).await
+        let notify = if events.runs.is_empty() && here.ids.is_empty() { Notify::No } else { Notify::Yes };
+        session.commit_with(&asked, notify).await
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_postgres::{Client, Config};
 
 use crate::connection::tls;
-use crate::error::{Again, Fault, Result};
+use crate::error::{DbError, Result, Retry};
 
 use grant::grant_again;
 use sources::SOURCES;
@@ -20,7 +20,7 @@ pub use grant::grant;
 pub use sources::{Migration, after, latest};
 
 /// How long a connection may take to be made and to give its first answer.
-pub const CONNECT: Duration = Duration::from_secs(5);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The oldest server that has what the schema uses (views with `security_invoker`), as `server_version_num` counts.
 const OLDEST_SERVER: i32 = 150_000;
@@ -81,20 +81,20 @@ pub async fn connect(config: &Config) -> Result<Client> {
                 tracing::debug!(?error, "a connection ended");
             }
         });
-        client.batch_execute(ANSWER).await?;
+        client.batch_execute(PING).await?;
         Ok(client)
     };
-    tokio::time::timeout(CONNECT, connecting).await.map_err(|_| mute())?
+    tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| no_answer())?
 }
 
 /// What is asked to have an answer.
-pub const ANSWER: &str = "SELECT 1";
+pub const PING: &str = "SELECT 1";
 
-/// There was no answer within [`CONNECT`].
-pub fn mute() -> Fault {
-    let message = format!("cannot reach the database: no answer within {} s", CONNECT.as_secs());
+/// There was no answer within [`CONNECT_TIMEOUT`].
+pub fn no_answer() -> DbError {
+    let message = format!("cannot reach the database: no answer within {} s", CONNECT_TIMEOUT.as_secs());
     let hint = "check that Postgres is running and that host and port are correct; a pooler with a full pool does not answer: docs/postgres.md#poolers";
-    Fault { error: Error::new(ErrorCode::Unavailable, message).with_hint(hint), again: Again::No }
+    DbError { error: Error::new(ErrorCode::Unavailable, message).with_hint(hint), retry: Retry::Never }
 }
 
 /// Refuses a server or a database that cannot hold the schema, before anything is made there.

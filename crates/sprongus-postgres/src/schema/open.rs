@@ -1,4 +1,4 @@
-//! Opening: what a store is told, the connections' settings, and what is asked of a server before it is trusted with a run.
+//! Opening: the options of a store, the connections' settings, and what is asked of a server before it is trusted with a run.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub enum Durability {
     /// What is acknowledged outlives a power cut: a server whose settings promise less is refused.
     #[default]
     PowerCut,
-    /// Whatever the server is set to, told so by name.
+    /// Whatever the server is set to.
     AsConfigured,
 }
 

@@ -170,7 +170,7 @@ async fn a_runs_own_events_are_found_by_its_key_in_a_young_database_too() {
         let of_run =
             scene.plan(reads::EVENTS, "text, uuid, bigint, bigint", &format!("'default', {id}, 0, 9")).await;
         let values = format!("{id}, 9, '', '', '{{}}'");
-        let last = scene.plan(command::TOLD_LAST, "uuid, bigint, text, text, jsonb", &values).await;
+        let last = scene.plan(command::LAST_EVENT, "uuid, bigint, text, text, jsonb", &values).await;
         for plan in [of_run, last] {
             assert!(plan.contains("run_events_pkey"), "full: {is_full}:\n{plan}");
         }
@@ -200,7 +200,7 @@ async fn the_last_hour_is_read_along_the_end_of_the_stream() {
             let since = scene.plan(recent::SINCE, types, values).await;
             is_a_walk(&since, &how);
             assert!(since.contains("Index Scan Backward using run_events_in_order"), "{how}:\n{since}");
-            // While there are no runs any index of them does; plans are made anew as the table grows (`youth.rs`).
+            // While there are no runs any index of them does; plans are made anew as the table grows (`auto_analyze.rs`).
             assert!(!is_full || since.contains("using runs_pkey on runs"), "{how}:\n{since}");
             assert!(!is_full || since.contains("actual rows=999 "), "{how}:\n{since}");
             let sums =

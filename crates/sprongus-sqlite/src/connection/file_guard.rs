@@ -15,7 +15,7 @@ type Identity = (u64, u64);
 
 /// The names of a database's files, and what was found under them when it was opened.
 #[derive(Debug)]
-pub struct Place {
+pub struct FileGuard {
     file: Known,
     /// The log and its index.
     beside: Vec<Known>,
@@ -78,7 +78,7 @@ impl From<Loss> for Error {
     }
 }
 
-impl Place {
+impl FileGuard {
     /// Looks at the files of a database that a connection has just opened and read, so that its log is there.
     ///
     /// # Errors

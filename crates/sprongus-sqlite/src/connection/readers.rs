@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::values::time::{Clock, Timestamp};
 
-use crate::connection::file_guard::Place;
+use crate::connection::file_guard::FileGuard;
 use crate::schema::open::{self, Durability};
 
 /// Connections that are kept; more are made when more read at once, and closed again.
@@ -16,7 +16,7 @@ const KEPT: usize = 4;
 /// What reads one file.
 pub struct Readers {
     pub file: PathBuf,
-    pub place: Arc<Place>,
+    pub guard: Arc<FileGuard>,
     pub durability: Durability,
     pub clock: Arc<dyn Clock>,
     kept: Mutex<Vec<Connection>>,
@@ -24,13 +24,13 @@ pub struct Readers {
 
 impl Readers {
     /// Those of a file; none is opened before somebody reads.
-    pub fn new(file: &Path, place: Arc<Place>, durability: Durability, clock: Arc<dyn Clock>) -> Self {
-        Self { file: file.to_owned(), place, durability, clock, kept: Mutex::default() }
+    pub fn new(file: &Path, guard: Arc<FileGuard>, durability: Durability, clock: Arc<dyn Clock>) -> Self {
+        Self { file: file.to_owned(), guard, durability, clock, kept: Mutex::default() }
     }
 
     /// Reads on a connection that nobody else has meanwhile, if the file is still the one that was opened.
     pub fn read<T>(&self, read: impl FnOnce(&Connection, Timestamp) -> Result<T>) -> Result<T> {
-        self.place.check()?;
+        self.guard.check()?;
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match kept {
             Some(connection) => connection,

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::sync::watch;
 
-use crate::error::Told;
+use crate::error::MapDbErr;
 
 /// How often one looks although nothing was heard.
 const LOOK_ANYWAY: Duration = Duration::from_millis(250);
@@ -21,7 +21,7 @@ const LOOK_OFTEN: Duration = Duration::from_micros(300);
 
 const COMMITS_ELSEWHERE: &str = "PRAGMA data_version";
 
-/// How many wait. The thread sleeps at zero, and ends when it is told that nobody will wait again.
+/// How many wait. The thread sleeps at zero, and ends when nobody will wait again.
 #[derive(Default)]
 struct Waiting {
     count: Mutex<Option<usize>>,
@@ -50,7 +50,7 @@ impl Watch {
         };
         let shared = Arc::clone(&waiting);
         // Reading opens the log, so that there is one to watch.
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).told()?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_db_err()?;
         let thread = thread::Builder::new().name("sprongus-watch".to_owned());
         thread.spawn(move || work(&connection, &log, &shared, &changed)).map_err(|error| {
             Error::new(ErrorCode::Unavailable, "cannot start the watching thread").with_source(error)

@@ -17,9 +17,9 @@ use sprongus_core::values::time::{Clock, Timestamp};
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::sync::{oneshot, watch};
 
-use self::pending_claims::{Parked, Ticket, Withdraw};
-use crate::connection::file_guard::Place;
-use crate::error::Told;
+use self::pending_claims::{PendingClaims, Ticket, WithdrawOnDrop};
+use crate::connection::file_guard::FileGuard;
+use crate::error::MapDbErr;
 use crate::schema::open::wait_for_lock;
 
 /// The most jobs in one transaction: what is behind them should not wait for all of them.
@@ -58,28 +58,28 @@ impl Tx<'_> {
 /// Something to write.
 trait Job: Send {
     /// Whether there is anything to write at all; asked before the write lock is taken.
-    fn wanted(&mut self, connection: &Connection) -> bool;
+    fn is_ready(&mut self, connection: &Connection) -> bool;
     /// Writes; true if what was written may stay. May be asked again, in a transaction in which nothing of it is left.
     fn run(&mut self, tx: &Tx<'_>) -> bool;
     /// Answers the caller, after the commit or because there was none.
-    fn settle(self: Box<Self>, committed: Result<(), &Error>);
+    fn answer(self: Box<Self>, committed: Result<(), &Error>);
 }
 
-struct Write<T, L, W> {
-    look: L,
+struct Write<T, R, W> {
+    read: R,
     write: W,
     outcome: Option<Result<T>>,
     answer: oneshot::Sender<Result<T>>,
 }
 
-impl<T, L, W> Job for Write<T, L, W>
+impl<T, R, W> Job for Write<T, R, W>
 where
     T: Send,
-    L: FnMut(&Connection) -> Result<Option<T>> + Send,
+    R: FnMut(&Connection) -> Result<Option<T>> + Send,
     W: FnMut(&Tx<'_>) -> Result<T> + Send,
 {
-    fn wanted(&mut self, connection: &Connection) -> bool {
-        match (self.look)(connection) {
+    fn is_ready(&mut self, connection: &Connection) -> bool {
+        match (self.read)(connection) {
             Ok(None) => true,
             Ok(Some(answer)) => {
                 self.outcome = Some(Ok(answer));
@@ -99,7 +99,7 @@ where
         stays
     }
 
-    fn settle(self: Box<Self>, committed: Result<(), &Error>) {
+    fn answer(self: Box<Self>, committed: Result<(), &Error>) {
         let answer = match (committed, self.outcome) {
             (Ok(()), Some(outcome)) => outcome,
             (Ok(()), None) => Err(Error::internal("a write was not carried out")),
@@ -111,7 +111,7 @@ where
     }
 }
 
-/// A job on its way to the thread; with a ticket, one to be parked.
+/// A job on its way to the thread; with a ticket, one that waits until it is ready.
 type Sent = (Box<dyn Job>, Option<Ticket>);
 
 /// The handle to the writer thread; the thread ends with its last handle.
@@ -131,7 +131,7 @@ impl Writer {
     /// `unavailable` when the system starts no more threads.
     pub fn start(
         connection: Connection,
-        place: Arc<Place>,
+        guard: Arc<FileGuard>,
         clock: Arc<dyn Clock>,
         changed: watch::Sender<u64>,
     ) -> Result<Self> {
@@ -140,7 +140,7 @@ impl Writer {
         let counted = Arc::clone(&batches);
         let thread = thread::Builder::new().name("sprongus-writer".to_owned());
         thread
-            .spawn(move || work(connection, &place, clock.as_ref(), &waiting, &changed, &counted))
+            .spawn(move || work(connection, &guard, clock.as_ref(), &waiting, &changed, &counted))
             .map_err(|error| {
                 Error::new(ErrorCode::Unavailable, "cannot start the writer thread").with_source(error)
             })?;
@@ -160,7 +160,7 @@ impl Writer {
         &self,
         write: impl FnMut(&Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.look_then_write(|_| Ok(None), write).await
+        self.read_then_write(|_| Ok(None), write).await
     }
 
     /// Writes `items`, which take room in `backlog` until they are written or refused.
@@ -181,31 +181,31 @@ impl Writer {
         .await
     }
 
-    /// Looks first, without the write lock; writes only if `look` has no answer.
+    /// Looks first, without the write lock; writes only if `read` has no answer.
     ///
     /// # Errors
     /// As [`Writer::write`].
-    pub async fn look_then_write<T: Send + 'static>(
+    pub async fn read_then_write<T: Send + 'static>(
         &self,
-        look: impl FnMut(&Connection) -> Result<Option<T>> + Send + 'static,
+        read: impl FnMut(&Connection) -> Result<Option<T>> + Send + 'static,
         write: impl FnMut(&Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.send(look, write, None)?.await.map_err(gone)?
+        self.send(read, write, None)?.await.map_err(gone)?
     }
 
-    /// Looks now and after each commit of this process, and writes as soon as `look` has no answer; none when `until` ends first.
+    /// Looks now and after each commit of this process, and writes as soon as `read` has no answer; none when `until` ends first.
     ///
     /// # Errors
     /// As [`Writer::write`].
-    pub async fn write_once_wanted<T: Send + 'static>(
+    pub async fn write_when_ready<T: Send + 'static>(
         &self,
-        look: impl FnMut(&Connection) -> Result<Option<T>> + Send + 'static,
+        read: impl FnMut(&Connection) -> Result<Option<T>> + Send + 'static,
         write: impl FnMut(&Tx<'_>) -> Result<T> + Send + 'static,
         until: impl Future<Output = ()> + Send,
     ) -> Result<Option<T>> {
         let ticket = Ticket::default();
-        let mut answered = self.send(look, write, Some(ticket.clone()))?;
-        let withdraw = Withdraw(ticket);
+        let mut answered = self.send(read, write, Some(ticket.clone()))?;
+        let withdraw = WithdrawOnDrop(ticket);
         tokio::select! {
             biased;
             answer = &mut answered => return answer.map_err(gone)?.map(Some),
@@ -219,12 +219,12 @@ impl Writer {
 
     fn send<T: Send + 'static>(
         &self,
-        look: impl FnMut(&Connection) -> Result<Option<T>> + Send + 'static,
+        read: impl FnMut(&Connection) -> Result<Option<T>> + Send + 'static,
         write: impl FnMut(&Tx<'_>) -> Result<T> + Send + 'static,
         ticket: Option<Ticket>,
     ) -> Result<oneshot::Receiver<Result<T>>> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(Write { look, write, outcome: None, answer });
+        let job = Box::new(Write { read, write, outcome: None, answer });
         self.jobs.send((job, ticket)).map_err(gone)?;
         Ok(answered)
     }
@@ -236,21 +236,21 @@ fn gone<E>(_: E) -> Error {
 
 /// What the thread has before it.
 #[derive(Default)]
-struct Desk {
+struct WorkQueue {
     jobs: Vec<Box<dyn Job>>,
-    parked: Parked,
+    pending: PendingClaims,
 }
 
-impl Desk {
+impl WorkQueue {
     fn put(&mut self, (job, ticket): Sent) {
         match ticket {
-            Some(ticket) => self.parked.add(job, ticket),
+            Some(ticket) => self.pending.add(job, ticket),
             None => self.jobs.push(job),
         }
     }
 
     /// Waits a moment for as many as are expected.
-    fn gather(&mut self, waiting: &Receiver<Sent>, expected: usize) {
+    fn wait_for_more(&mut self, waiting: &Receiver<Sent>, expected: usize) {
         let until = Instant::now() + COMING_BACK;
         while self.jobs.len() < expected {
             match waiting.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -261,13 +261,13 @@ impl Desk {
     }
 
     fn take_due(&mut self, connection: &Connection) {
-        self.jobs.extend(self.parked.due(connection));
+        self.jobs.extend(self.pending.due(connection));
     }
 }
 
 fn work(
     mut connection: Connection,
-    place: &Place,
+    guard: &FileGuard,
     clock: &dyn Clock,
     waiting: &Receiver<Sent>,
     changed: &watch::Sender<u64>,
@@ -275,15 +275,15 @@ fn work(
 ) {
     let (mut expected, mut commits) = (0, 0_u32);
     empty_log_at(&connection, SHORT_LOG);
-    let mut desk = Desk::default();
+    let mut queue = WorkQueue::default();
     let mut has_log = false;
     loop {
-        if desk.jobs.is_empty() {
+        if queue.jobs.is_empty() {
             let longest = if has_log { IDLE } else { Duration::MAX };
             match waiting.recv_timeout(longest) {
-                Ok(first) => desk.put(first),
+                Ok(first) => queue.put(first),
                 Err(RecvTimeoutError::Timeout) => {
-                    if place.check().is_ok() {
+                    if guard.check().is_ok() {
                         cut_log(&mut connection);
                     }
                     has_log = false;
@@ -292,38 +292,38 @@ fn work(
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
-        desk.gather(waiting, expected);
-        if let Err(loss) = place.check() {
+        queue.wait_for_more(waiting, expected);
+        if let Err(loss) = guard.check() {
             leave_log(&connection);
             let error = Error::from(loss);
-            desk.jobs.drain(..).for_each(|job| job.settle(Err(&error)));
+            queue.jobs.drain(..).for_each(|job| job.answer(Err(&error)));
             expected = 0;
             continue;
         }
-        desk.take_due(&connection);
-        let (mut writes, reads): (Vec<_>, Vec<_>) = desk
+        queue.take_due(&connection);
+        let (mut writes, reads): (Vec<_>, Vec<_>) = queue
             .jobs
             .drain(..)
-            .map(|mut job| (job.wanted(&connection), job))
+            .map(|mut job| (job.is_ready(&connection), job))
             .partition(|(wanted, _)| *wanted);
-        reads.into_iter().for_each(|(_, job)| job.settle(Ok(())));
+        reads.into_iter().for_each(|(_, job)| job.answer(Ok(())));
         if writes.is_empty() {
             expected = 0;
             continue;
         }
         // What was committed to a file that nobody finds any more is not acknowledged either.
         let committed = transact(&connection, clock, &mut writes)
-            .and_then(|()| Ok(place.check().inspect_err(|_| leave_log(&connection))?));
+            .and_then(|()| Ok(guard.check().inspect_err(|_| leave_log(&connection))?));
         // Those who queued during the commit, and those it now answers, can share the next one; one alone is not waited for.
-        waiting.try_iter().take(MOST_JOBS).for_each(|sent| desk.put(sent));
-        expected = match desk.jobs.len() + writes.len() {
+        waiting.try_iter().take(MOST_JOBS).for_each(|sent| queue.put(sent));
+        expected = match queue.jobs.len() + writes.len() {
             1 => 0,
             several => several.min(MOST_JOBS),
         };
         if committed.is_ok() {
             batches.count(writes.len());
             // First what the commit has made due, so that whoever is woken by the change does not start it a second time.
-            desk.take_due(&connection);
+            queue.take_due(&connection);
             changed.send_modify(|generation| *generation += 1);
             commits = commits.saturating_add(1);
             has_log = true;
@@ -332,7 +332,7 @@ fn work(
             }
         }
         writes.into_iter().for_each(|(_, job)| {
-            job.settle(match &committed {
+            job.answer(match &committed {
                 Ok(()) => Ok(()),
                 Err(error) => Err(error),
             })
@@ -423,7 +423,7 @@ fn check_open(tx: &Tx<'_>) -> Result<()> {
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<()> {
-    connection.prepare_cached(sql).told()?.execute([]).told()?;
+    connection.prepare_cached(sql).map_db_err()?.execute([]).map_db_err()?;
     Ok(())
 }
 

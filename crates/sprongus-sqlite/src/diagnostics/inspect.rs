@@ -8,7 +8,7 @@ use sprongus_core::Result;
 use sprongus_core::run::artifact::KeptBytes;
 use sprongus_core::store::Fault;
 
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::schema::migrate;
 use crate::schema::open::{self, Durability};
 
@@ -59,21 +59,21 @@ const REMEDY: &str = "restore a backup of the database";
 pub fn inspect(file: &Path) -> Result<Vec<Fault>> {
     let connection = open::existing(file)?;
     let mut faults = Vec::new();
-    let mut amiss = |text: String| faults.push(Fault { what: "integrity", text, remedy: REMEDY });
-    let mut damage = connection.prepare(DAMAGE).told()?;
-    for line in damage.query_map([], |row| row.get::<_, String>(0)).told()? {
-        let line = line.told()?;
+    let mut report = |text: String| faults.push(Fault { what: "integrity", text, remedy: REMEDY });
+    let mut damage = connection.prepare(DAMAGE).map_db_err()?;
+    for line in damage.query_map([], |row| row.get::<_, String>(0)).map_db_err()? {
+        let line = line.map_db_err()?;
         if line != "ok" {
-            amiss(format!("the file is damaged: {line}"));
+            report(format!("the file is damaged: {line}"));
         }
     }
     drop(damage);
     if let (strays @ 1.., table) = counted(&connection, STRAYS)? {
-        amiss(format!("rows with dangling references: {strays}, such as one in {table}"));
+        report(format!("rows with dangling references: {strays}, such as one in {table}"));
     }
     for (what, sql) in CHECKS {
         if let (runs @ 1.., run) = counted(&connection, sql)? {
-            amiss(format!("runs {what}: {runs}, such as {run}"));
+            report(format!("runs {what}: {runs}, such as {run}"));
         }
     }
     Ok(faults)
@@ -81,7 +81,7 @@ pub fn inspect(file: &Path) -> Result<Vec<Fault>> {
 
 fn counted(connection: &Connection, sql: &str) -> Result<(i64, String)> {
     let found = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)));
-    found.map(|(count, first)| (count, first.unwrap_or_default())).told()
+    found.map(|(count, first)| (count, first.unwrap_or_default())).map_db_err()
 }
 
 /// The bytes that the runs of a file keep elsewhere.
@@ -93,13 +93,13 @@ pub fn kept_bytes(file: &Path) -> Result<Vec<KeptBytes>> {
 }
 
 fn kept(connection: &Connection) -> Result<Vec<KeptBytes>> {
-    let mut select = connection.prepare(KEPT).told()?;
+    let mut select = connection.prepare(KEPT).map_db_err()?;
     let kept = select.query_map([], |row| {
         let size: i64 = row.get(1)?;
         let size = u64::try_from(size).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(1, size))?;
         Ok(KeptBytes { location: row.get(0)?, size, sha256: row.get(2)? })
     });
-    kept.told()?.collect::<rusqlite::Result<_>>().told()
+    kept.map_db_err()?.collect::<rusqlite::Result<_>>().map_db_err()
 }
 
 /// What a copy holds.
@@ -131,7 +131,7 @@ pub fn copy(file: &Path, copy: &Path) -> Result<Copied> {
         copy.to_str().ok_or_else(|| sprongus_core::Error::validation("the copy's path is not UTF-8"))?;
     // An empty file is written into, and stays its owner's alone.
     open::make(copy, true)?;
-    source.execute(COPY, [name]).told()?;
+    source.execute(COPY, [name]).map_db_err()?;
     drop(source);
     // Opening gives the copy its write-ahead log, so that nothing in it changes when it is looked at later.
     let connection = open::connect(copy, Durability::PowerCut)?;
@@ -140,7 +140,7 @@ pub fn copy(file: &Path, copy: &Path) -> Result<Copied> {
         Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
     };
     let (runs, events) =
-        connection.query_row(COUNT, [], |row| Ok((count(row, 0)?, count(row, 1)?))).told()?;
+        connection.query_row(COUNT, [], |row| Ok((count(row, 0)?, count(row, 1)?))).map_db_err()?;
     let engine = format!("SQLite {}", rusqlite::version());
     Ok(Copied { engine, schema, runs, events, kept: kept(&connection)? })
 }

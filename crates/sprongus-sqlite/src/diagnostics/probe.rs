@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sprongus_core::Result;
 
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::schema::open::{Durability, connect};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS bare (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT";
@@ -21,13 +21,13 @@ pub fn bare_commits(file: &Path, commits: u32) -> Result<Duration> {
         sprongus_core::Error::internal("cannot make a file for the probe").with_source(error)
     })?;
     let connection = connect(file, Durability::PowerCut)?;
-    connection.execute_batch(TABLE).told()?;
+    connection.execute_batch(TABLE).map_db_err()?;
     let text = "x".repeat(100);
     let began = Instant::now();
     for _ in 0..commits {
-        connection.prepare_cached("BEGIN IMMEDIATE").told()?.execute([]).told()?;
-        connection.prepare_cached(INSERT).told()?.execute([&text]).told()?;
-        connection.prepare_cached("COMMIT").told()?.execute([]).told()?;
+        connection.prepare_cached("BEGIN IMMEDIATE").map_db_err()?.execute([]).map_db_err()?;
+        connection.prepare_cached(INSERT).map_db_err()?.execute([&text]).map_db_err()?;
+        connection.prepare_cached("COMMIT").map_db_err()?.execute([]).map_db_err()?;
     }
     Ok(began.elapsed())
 }

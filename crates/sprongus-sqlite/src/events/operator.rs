@@ -8,7 +8,7 @@ use sprongus_core::runs::Caller;
 use sprongus_core::workspace::operator::{OperatorAct, OperatorEvent, OperatorFilter};
 
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::rows;
 
 macro_rules! columns {
@@ -42,7 +42,7 @@ pub fn note(tx: &Tx<'_>, caller: &Caller, act: Option<OperatorAct>) -> Result<()
         event.before.as_ref().map(Json::as_str),
         event.after.as_ref().map(Json::as_str),
     ];
-    tx.connection.prepare_cached(NOTE).told()?.execute(params).told()?;
+    tx.connection.prepare_cached(NOTE).map_db_err()?.execute(params).map_db_err()?;
     Ok(())
 }
 
@@ -54,12 +54,13 @@ pub fn events(
 ) -> Result<Page<OperatorEvent>> {
     let stretch = filter.stretch(&caller.workspace)?;
     let (at, id) = stretch.before;
-    let types = (!filter.types.is_empty()).then(|| rows::written(&filter.types)).transpose()?;
+    let types = (!filter.types.is_empty()).then(|| rows::to_json(&filter.types)).transpose()?;
     let (since, at, id) = (stretch.since.to_string(), at.to_string(), id.to_string());
     let params =
         (caller.workspace.as_str(), since, at, id, types, &filter.actor, i64::from(filter.limit) + 1);
-    let mut select = connection.prepare_cached(EVENTS).told()?;
-    let found = select.query_map(params, event).told()?.collect::<rusqlite::Result<_>>().told()?;
+    let mut select = connection.prepare_cached(EVENTS).map_db_err()?;
+    let found =
+        select.query_map(params, event).map_db_err()?.collect::<rusqlite::Result<_>>().map_db_err()?;
     Ok(filter.page(&caller.workspace, found))
 }
 

@@ -6,7 +6,7 @@ use sprongus_core::Result;
 use sprongus_core::run::stream::{StreamPosition, Streamed};
 use sprongus_core::runs::Caller;
 
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::rows::{self, event_columns};
 
 /// An event has no workspace of its own, so those of others are walked over, this many in one statement: no reader holds on to the
@@ -32,19 +32,20 @@ pub fn stream(
     // No event has a transaction: a place in one lies behind all of them.
     let mut walked = if after.tx > 0 { i64::MAX } else { rows::number(after.pos) };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let narrowed = caller.projects.as_ref().map(rows::written).transpose()?;
-    let mut select = connection.prepare_cached(EVENTS).told()?;
+    let narrowed = caller.projects.as_ref().map(rows::to_json).transpose()?;
+    let mut select = connection.prepare_cached(EVENTS).map_db_err()?;
     while found.len() < limit {
         let mut passed = 0;
-        let mut events = select.query((walked, AT_ONCE, caller.workspace.as_str(), &narrowed)).told()?;
+        let mut events =
+            select.query((walked, AT_ONCE, caller.workspace.as_str(), &narrowed)).map_db_err()?;
         while found.len() < limit
-            && let Some(row) = events.next().told()?
+            && let Some(row) = events.next().map_db_err()?
         {
             passed += 1;
-            walked = row.get(0).told()?;
-            if row.get::<_, Option<bool>>(1).told()? == Some(true) {
+            walked = row.get(0).map_db_err()?;
+            if row.get::<_, Option<bool>>(1).map_db_err()? == Some(true) {
                 let position = StreamPosition { tx: 0, pos: u64::try_from(walked).unwrap_or(0) };
-                found.push(Streamed { position, event: rows::event_from(row, 2).told()? });
+                found.push(Streamed { position, event: rows::event_from(row, 2).map_db_err()? });
             }
         }
         if passed < AT_ONCE {
@@ -56,6 +57,7 @@ pub fn stream(
 
 /// The end of the stream: the last number that was given.
 pub fn stream_end(connection: &Connection) -> Result<StreamPosition> {
-    let pos: i64 = connection.prepare_cached(END).told()?.query_row([], |row| row.get(0)).told()?;
+    let pos: i64 =
+        connection.prepare_cached(END).map_db_err()?.query_row([], |row| row.get(0)).map_db_err()?;
     Ok(StreamPosition { tx: 0, pos: u64::try_from(pos).unwrap_or(0) })
 }

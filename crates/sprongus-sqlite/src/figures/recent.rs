@@ -11,7 +11,7 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::Stats;
 
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::rows::{self, event_columns};
 
 const ADD: &str = "
@@ -37,38 +37,38 @@ pub(crate) const SINCE: &str = concat!(
 
 /// Adds what a page of events adds.
 pub fn add(tx: &Tx<'_>, workspace: &str, recent: &Recent) -> Result<()> {
-    let mut add = tx.connection.prepare_cached(ADD).told()?;
+    let mut add = tx.connection.prepare_cached(ADD).map_db_err()?;
     for ((minute, project, figure, part), sum) in &recent.0 {
         let (minute, figure) = (minute.to_string(), figure.as_str());
-        add.execute((workspace, minute, project, figure, part, sum.count, sum.total_ms)).told()?;
+        add.execute((workspace, minute, project, figure, part, sum.count, sum.total_ms)).map_db_err()?;
     }
     let oldest = tx.now.minus(KEPT).minute().to_string();
-    tx.connection.prepare_cached(FORGET).told()?.execute((workspace, oldest)).told()?;
+    tx.connection.prepare_cached(FORGET).map_db_err()?.execute((workspace, oldest)).map_db_err()?;
     Ok(())
 }
 
 /// Writes the figures of the last hour into `stats`. To be called in a transaction: the two reads must see one instant.
 pub fn read(connection: &Connection, caller: &Caller, now: Timestamp, stats: &mut Stats) -> Result<()> {
     let (workspace, began) = (caller.workspace.as_str(), first_minute(now));
-    let narrowed = caller.projects.as_ref().map(rows::written).transpose()?;
+    let narrowed = caller.projects.as_ref().map(rows::to_json).transpose()?;
     let mut sums: BTreeMap<(Figure, u16), Sum> = BTreeMap::new();
-    let mut select = connection.prepare_cached(SUMS).told()?;
-    let mut found = select.query((workspace, began.to_string(), &narrowed)).told()?;
-    while let Some(row) = found.next().told()? {
-        let sum = Sum { count: row.get(2).told()?, total_ms: row.get(3).told()? };
-        sums.insert((rows::text(row, 0).told()?, row.get(1).told()?), sum);
+    let mut select = connection.prepare_cached(SUMS).map_db_err()?;
+    let mut found = select.query((workspace, began.to_string(), &narrowed)).map_db_err()?;
+    while let Some(row) = found.next().map_db_err()? {
+        let sum = Sum { count: row.get(2).map_db_err()?, total_ms: row.get(3).map_db_err()? };
+        sums.insert((rows::text(row, 0).map_db_err()?, row.get(1).map_db_err()?), sum);
     }
     let mut since = Recent::default();
-    let mut select = connection.prepare_cached(SINCE).told()?;
-    let mut found = select.query((workspace, &narrowed, rows::written(&COUNTED)?)).told()?;
-    while let Some(row) = found.next().told()? {
-        let event: Event = rows::event_from(row, 2).told()?;
+    let mut select = connection.prepare_cached(SINCE).map_db_err()?;
+    let mut found = select.query((workspace, &narrowed, rows::to_json(&COUNTED)?)).map_db_err()?;
+    while let Some(row) = found.next().map_db_err()? {
+        let event: Event = rows::event_from(row, 2).map_db_err()?;
         // Events are in the order of their times, which are read under the write lock.
         if event.at < began {
             break;
         }
-        if row.get(0).told()? {
-            since.add(row.get_ref(1).told()?.as_str().unwrap_or_default(), &event, began);
+        if row.get(0).map_db_err()? {
+            since.add(row.get_ref(1).map_db_err()?.as_str().unwrap_or_default(), &event, began);
         }
     }
     for ((_, _, figure, part), more) in &since.0 {

@@ -12,7 +12,7 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::operator::OperatorAct;
 
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::rows::{self, event_columns};
 
 const READ_TO: &str = "SELECT pos FROM rolled_up WHERE workspace_id = ?1";
@@ -71,13 +71,17 @@ pub fn roll_up(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<u32> {
     let (mut own, mut looked_at, mut last): (Vec<(String, String, Event)>, u32, i64) =
         (Vec::new(), 0, rows::number(read_to(tx.connection, caller)?.pos));
     {
-        let mut select = tx.connection.prepare_cached(PAGE).told()?;
-        let mut page = select.query((last, limit, workspace)).told()?;
-        while let Some(row) = page.next().told()? {
+        let mut select = tx.connection.prepare_cached(PAGE).map_db_err()?;
+        let mut page = select.query((last, limit, workspace)).map_db_err()?;
+        while let Some(row) = page.next().map_db_err()? {
             looked_at += 1;
-            last = row.get(0).told()?;
-            if row.get(1).told()? {
-                own.push((row.get(2).told()?, row.get(3).told()?, rows::event_from(row, 4).told()?));
+            last = row.get(0).map_db_err()?;
+            if row.get(1).map_db_err()? {
+                own.push((
+                    row.get(2).map_db_err()?,
+                    row.get(3).map_db_err()?,
+                    rows::event_from(row, 4).map_db_err()?,
+                ));
             }
         }
     }
@@ -97,21 +101,21 @@ pub fn roll_up(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<u32> {
             let (count, total) = (rows::number(took.count), rows::number(took.total_ms));
             let params =
                 rusqlite::params![workspace, kind, span.as_str(), rows::number(*bound as u64), count, total];
-            tx.connection.prepare_cached(ADD_SPAN).told()?.execute(params).told()?;
+            tx.connection.prepare_cached(ADD_SPAN).map_db_err()?.execute(params).map_db_err()?;
         }
     }
     crate::figures::recent::add(tx, workspace, &sums.recent)?;
-    tx.connection.prepare_cached(NOTE).told()?.execute((workspace, last)).told()?;
+    tx.connection.prepare_cached(NOTE).map_db_err()?.execute((workspace, last)).map_db_err()?;
     let oldest = tx.now.minus(KEPT).to_string();
-    tx.connection.prepare_cached(FORGET).told()?.execute((workspace, oldest)).told()?;
+    tx.connection.prepare_cached(FORGET).map_db_err()?.execute((workspace, oldest)).map_db_err()?;
     Ok(looked_at)
 }
 
 /// How far the stream has been read.
 pub fn read_to(connection: &Connection, caller: &Caller) -> Result<StreamPosition> {
-    let mut select = connection.prepare_cached(READ_TO).told()?;
+    let mut select = connection.prepare_cached(READ_TO).map_db_err()?;
     let pos: Option<i64> =
-        select.query_row([caller.workspace.as_str()], |row| row.get(0)).optional().told()?;
+        select.query_row([caller.workspace.as_str()], |row| row.get(0)).optional().map_db_err()?;
     Ok(StreamPosition { tx: 0, pos: pos.and_then(|pos| u64::try_from(pos).ok()).unwrap_or(0) })
 }
 
@@ -120,7 +124,12 @@ pub fn forget(tx: &Tx<'_>, caller: &Caller) -> Result<()> {
     admit(caller)?;
     crate::directory::known_workspace(tx, caller)?;
     FORGET_ALL.iter().try_for_each(|sql| {
-        tx.connection.prepare_cached(sql).told()?.execute([caller.workspace.as_str()]).told().map(drop)
+        tx.connection
+            .prepare_cached(sql)
+            .map_db_err()?
+            .execute([caller.workspace.as_str()])
+            .map_db_err()
+            .map(drop)
     })?;
     crate::events::operator::note(tx, caller, Some(OperatorAct::figures_rebuilt()))
 }
@@ -133,34 +142,34 @@ pub fn minutes(
     before: Timestamp,
 ) -> Result<Vec<Minute>> {
     admit(caller)?;
-    let mut select = connection.prepare_cached(MINUTES).told()?;
+    let mut select = connection.prepare_cached(MINUTES).map_db_err()?;
     let params = (caller.workspace.as_str(), since.to_string(), before.to_string());
     let minutes = select.query_map(params, |row| {
         Ok(Minute { minute: rows::text(row, 0)?, kind: row.get(1)?, counts: counts(row, 2)? })
     });
-    minutes.told()?.collect::<rusqlite::Result<_>>().told()
+    minutes.map_db_err()?.collect::<rusqlite::Result<_>>().map_db_err()
 }
 
 /// Everything that ever happened.
 pub fn totals(connection: &Connection, caller: &Caller) -> Result<BTreeMap<String, Totals>> {
     admit(caller)?;
-    let snapshot = connection.unchecked_transaction().told()?;
+    let snapshot = connection.unchecked_transaction().map_db_err()?;
     let mut totals: BTreeMap<String, Totals> = BTreeMap::new();
     {
-        let mut select = connection.prepare_cached(TOTALS).told()?;
-        let mut found = select.query([caller.workspace.as_str()]).told()?;
-        while let Some(row) = found.next().told()? {
-            totals.entry(row.get(0).told()?).or_default().counts = counts(row, 1).told()?;
+        let mut select = connection.prepare_cached(TOTALS).map_db_err()?;
+        let mut found = select.query([caller.workspace.as_str()]).map_db_err()?;
+        while let Some(row) = found.next().map_db_err()? {
+            totals.entry(row.get(0).map_db_err()?).or_default().counts = counts(row, 1).map_db_err()?;
         }
-        let mut select = connection.prepare_cached(SPANS).told()?;
-        let mut found = select.query([caller.workspace.as_str()]).told()?;
-        while let Some(row) = found.next().told()? {
-            let (span, bound): (Span, u32) = (rows::text(row, 1).told()?, row.get(2).told()?);
-            let took = Took { count: count(row, 3).told()?, total_ms: count(row, 4).told()? };
-            totals.entry(row.get(0).told()?).or_default().spans.insert((span, bound as usize), took);
+        let mut select = connection.prepare_cached(SPANS).map_db_err()?;
+        let mut found = select.query([caller.workspace.as_str()]).map_db_err()?;
+        while let Some(row) = found.next().map_db_err()? {
+            let (span, bound): (Span, u32) = (rows::text(row, 1).map_db_err()?, row.get(2).map_db_err()?);
+            let took = Took { count: count(row, 3).map_db_err()?, total_ms: count(row, 4).map_db_err()? };
+            totals.entry(row.get(0).map_db_err()?).or_default().spans.insert((span, bound as usize), took);
         }
     }
-    snapshot.finish().told()?;
+    snapshot.finish().map_db_err()?;
     Ok(totals)
 }
 
@@ -172,7 +181,7 @@ fn add(tx: &Tx<'_>, sql: &str, key: &[&dyn ToSql], counts: &Counts) -> Result<()
     let numbers = happened.into_iter().chain([succeeded_ms, tokens_in, tokens_out]);
     let numbers: Vec<i64> = numbers.map(rows::number).collect();
     let params = key.iter().copied().chain(numbers.iter().map(|number| number as &dyn ToSql));
-    tx.connection.prepare_cached(sql).told()?.execute(params_from_iter(params)).told().map(drop)
+    tx.connection.prepare_cached(sql).map_db_err()?.execute(params_from_iter(params)).map_db_err().map(drop)
 }
 
 fn counts(row: &Row<'_>, first: usize) -> rusqlite::Result<Counts> {

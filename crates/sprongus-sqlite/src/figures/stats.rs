@@ -10,7 +10,7 @@ use sprongus_core::runs::Caller;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::{KindStats, Stats, Worker};
 
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::figures::recent;
 use crate::rows;
 
@@ -38,15 +38,18 @@ const WORKERS: &str = "SELECT count(*) FROM workers WHERE workspace_id = ?1 AND 
 
 /// The figures at `now`.
 pub fn stats(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<Stats> {
-    let snapshot = connection.unchecked_transaction().told()?;
+    let snapshot = connection.unchecked_transaction().map_db_err()?;
     let workspace = caller.workspace.as_str();
     let seen = now.minus(Worker::GONE_AFTER).to_string();
-    let workers: i64 =
-        connection.prepare_cached(WORKERS).told()?.query_row((workspace, seen), |row| row.get(0)).told()?;
+    let workers: i64 = connection
+        .prepare_cached(WORKERS)
+        .map_db_err()?
+        .query_row((workspace, seen), |row| row.get(0))
+        .map_db_err()?;
     let mut stats =
         Stats { kinds: live(connection, caller, now)?, workers: count(workers), ..Stats::default() };
     recent::read(connection, caller, now, &mut stats)?;
-    snapshot.finish().told()?;
+    snapshot.finish().map_db_err()?;
     Ok(stats)
 }
 
@@ -54,21 +57,21 @@ fn live(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<BTre
     let workspace = caller.workspace.as_str();
     let narrowed = narrowed(caller)?;
     let mut kinds: BTreeMap<String, KindStats> = BTreeMap::new();
-    let mut due = connection.prepare_cached(DUE).told()?;
-    let mut found = due.query((workspace, &narrowed)).told()?;
-    while let Some(row) = found.next().told()? {
-        let kind = kinds.entry(row.get(0).told()?).or_default();
-        kind.due = count(row.get(1).told()?);
-        let oldest: Timestamp = rows::text(row, 2).told()?;
+    let mut due = connection.prepare_cached(DUE).map_db_err()?;
+    let mut found = due.query((workspace, &narrowed)).map_db_err()?;
+    while let Some(row) = found.next().map_db_err()? {
+        let kind = kinds.entry(row.get(0).map_db_err()?).or_default();
+        kind.due = count(row.get(1).map_db_err()?);
+        let oldest: Timestamp = rows::text(row, 2).map_db_err()?;
         kind.oldest_due_ms = Some(millis(now.since(oldest)));
     }
     for sql in [TIMED, ENDLESS] {
-        let mut live = connection.prepare_cached(sql).told()?;
-        let mut found = live.query((workspace, &narrowed)).told()?;
-        while let Some(row) = found.next().told()? {
-            let kind = kinds.entry(row.get(0).told()?).or_default();
-            let runs = count(row.get(2).told()?);
-            match rows::text::<State>(row, 1).told()? {
+        let mut live = connection.prepare_cached(sql).map_db_err()?;
+        let mut found = live.query((workspace, &narrowed)).map_db_err()?;
+        while let Some(row) = found.next().map_db_err()? {
+            let kind = kinds.entry(row.get(0).map_db_err()?).or_default();
+            let runs = count(row.get(2).map_db_err()?);
+            match rows::text::<State>(row, 1).map_db_err()? {
                 State::Queued => kind.later += runs,
                 State::Running => kind.running = runs,
                 State::Succeeded | State::Failed | State::Canceled => {}
@@ -76,11 +79,11 @@ fn live(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<BTre
         }
     }
     // Those were counted among the others, along indexes that do not tell them apart.
-    let mut at_gates = connection.prepare_cached(AT_GATES).told()?;
-    let mut found = at_gates.query((workspace, &narrowed)).told()?;
-    while let Some(row) = found.next().told()? {
-        let kind = kinds.entry(row.get(0).told()?).or_default();
-        kind.waiting = count(row.get(1).told()?);
+    let mut at_gates = connection.prepare_cached(AT_GATES).map_db_err()?;
+    let mut found = at_gates.query((workspace, &narrowed)).map_db_err()?;
+    while let Some(row) = found.next().map_db_err()? {
+        let kind = kinds.entry(row.get(0).map_db_err()?).or_default();
+        kind.waiting = count(row.get(1).map_db_err()?);
         kind.later = kind.later.saturating_sub(kind.waiting);
     }
     Ok(kinds)
@@ -88,7 +91,7 @@ fn live(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<BTre
 
 /// The projects a caller is narrowed to, as a statement takes them.
 fn narrowed(caller: &Caller) -> Result<Option<String>> {
-    caller.projects.as_ref().map(rows::written).transpose()
+    caller.projects.as_ref().map(rows::to_json).transpose()
 }
 
 fn count(value: i64) -> u64 {

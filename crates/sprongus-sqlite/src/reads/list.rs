@@ -10,7 +10,7 @@ use sprongus_core::run::waiting::Reason;
 use sprongus_core::runs::Caller;
 use sprongus_core::values::time::Timestamp;
 
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::rows::{self, run_columns};
 
 /// A page of runs, newest first or oldest first, along the index its filter asks for.
@@ -22,12 +22,12 @@ pub fn list(
 ) -> Result<Page<Run>> {
     let position = filter.position(&caller.workspace)?;
     let (sql, params) = list_statement(caller, filter, position, now)?;
-    let mut select = connection.prepare_cached(&sql).told()?;
+    let mut select = connection.prepare_cached(&sql).map_db_err()?;
     let mut data: Vec<Run> = select
         .query_map(params_from_iter(params), rows::run)
-        .told()?
+        .map_db_err()?
         .collect::<rusqlite::Result<_>>()
-        .told()?;
+        .map_db_err()?;
     let more = data.len() > filter.limit as usize;
     data.truncate(filter.limit as usize);
     let last = data.last().filter(|_| more);
@@ -51,7 +51,7 @@ pub(crate) fn list_statement(
         query.add("project_id = ?", project.as_str());
     }
     if let Some(projects) = &caller.projects {
-        query.add("project_id IN (SELECT value FROM json_each(?))", rows::written(projects)?);
+        query.add("project_id IN (SELECT value FROM json_each(?))", rows::to_json(projects)?);
     }
     if let Some(task) = &filter.agent_task_id {
         query.add("agent_task_id = ?", task.as_str());

@@ -6,7 +6,7 @@ use sprongus_core::run::event::Event;
 
 use super::{Binder, Read, Reader, number};
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 
 /// The columns of an event.
 macro_rules! event_columns {
@@ -40,7 +40,7 @@ const INSERT_EVENT: &str =
 
 /// Writes events, once.
 pub fn insert_events(tx: &Tx<'_>, events: &[Event]) -> Result<()> {
-    let mut insert = tx.connection.prepare_cached(INSERT_EVENT).told()?;
+    let mut insert = tx.connection.prepare_cached(INSERT_EVENT).map_db_err()?;
     for event in events {
         let mut row = Binder::of(&mut insert);
         row.text(&event.run_id.to_string())?;
@@ -50,7 +50,7 @@ pub fn insert_events(tx: &Tx<'_>, events: &[Event]) -> Result<()> {
         row.time(Some(event.at))?;
         row.text(&event.actor)?;
         row.text(event.payload.as_str())?;
-        insert.raw_execute().told()?;
+        insert.raw_execute().map_db_err()?;
     }
     Ok(())
 }

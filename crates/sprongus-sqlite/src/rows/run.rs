@@ -12,9 +12,9 @@ use sprongus_core::run::{Cleanup, Run};
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 
-use super::{Binder, Read, Reader, millis, number, unreadable, written};
+use super::{Binder, Read, Reader, millis, number, to_json, unreadable};
 use crate::connection::writer::Tx;
-use crate::error::{Told, told};
+use crate::error::{MapDbErr, db_err};
 
 /// The columns of a run; `lasting` and `changing` for one of the two lists. `due_at` is called `due_since` on Postgres.
 macro_rules! run_columns {
@@ -122,9 +122,9 @@ const INSERT_RUN: &str = concat!(
 
 /// Writes a new run; false when there is one of its id, as the trigger that guards it says.
 pub fn insert_run(tx: &Tx<'_>, run: &Run) -> Result<bool> {
-    let mut insert = tx.connection.prepare_cached(INSERT_RUN).told()?;
+    let mut insert = tx.connection.prepare_cached(INSERT_RUN).map_db_err()?;
     let mut row = Binder::of(&mut insert);
-    let tags = if run.tags.is_empty() { "{}".to_owned() } else { written(&run.tags)? };
+    let tags = if run.tags.is_empty() { "{}".to_owned() } else { to_json(&run.tags)? };
     row.text(&run.id.to_string())?;
     row.text(run.workspace_id.as_str())?;
     row.optional(run.project_id.as_ref().map(|id| id.as_str()))?;
@@ -146,7 +146,7 @@ pub fn insert_run(tx: &Tx<'_>, run: &Run) -> Result<bool> {
         {
             Ok(false)
         }
-        Err(error) => Err(told(error)),
+        Err(error) => Err(db_err(error)),
     }
 }
 
@@ -159,11 +159,11 @@ const UPDATE_RUN: &str = concat!(
 
 /// Writes a run over the one before.
 pub fn update_run(tx: &Tx<'_>, run: &Run) -> Result<()> {
-    let mut update = tx.connection.prepare_cached(UPDATE_RUN).told()?;
+    let mut update = tx.connection.prepare_cached(UPDATE_RUN).map_db_err()?;
     let mut row = Binder::of(&mut update);
     row.text(&run.id.to_string())?;
     bind_changing(&mut row, run, tx.now)?;
-    update.raw_execute().told()?;
+    update.raw_execute().map_db_err()?;
     Ok(())
 }
 
@@ -172,7 +172,7 @@ fn bind_changing(row: &mut Binder<'_, '_>, run: &Run, now: Timestamp) -> Result<
     row.number(i64::from(run.progress))?;
     row.number(i64::from(run.attempt))?;
     row.number(i64::from(run.crashes))?;
-    row.optional(run.gate.as_ref().map(written).transpose()?.as_deref())?;
+    row.optional(run.gate.as_ref().map(to_json).transpose()?.as_deref())?;
     row.time(Some(run.run_at))?;
     row.time(Some(run.due_at))?;
     row.time(run.expire_at)?;

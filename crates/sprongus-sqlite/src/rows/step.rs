@@ -6,7 +6,7 @@ use sprongus_core::run::step::Step;
 
 use super::{Read, Reader, millis, number};
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 
 /// The columns of a step.
 macro_rules! step_columns {
@@ -68,6 +68,6 @@ pub fn put_step(tx: &Tx<'_>, step: &Step) -> Result<()> {
         step.completed_at.map(|time| time.to_string()),
         step.duration().map(millis),
     ];
-    tx.connection.prepare_cached(PUT_STEP).told()?.execute(params).told()?;
+    tx.connection.prepare_cached(PUT_STEP).map_db_err()?.execute(params).map_db_err()?;
     Ok(())
 }

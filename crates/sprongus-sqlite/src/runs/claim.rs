@@ -17,7 +17,7 @@ use sprongus_core::values::names::Kind;
 use sprongus_core::values::time::{Clock, Timestamp};
 
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::files;
 use crate::rows::{self, run_columns, step_columns};
 use crate::runs::write_set::write;
@@ -50,7 +50,7 @@ const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 /// The two halves of a claim, a look without the write lock and the claim itself, each with what it needs.
 #[expect(clippy::type_complexity, reason = "a name for it would say no more")]
-pub fn halves(
+pub fn check_and_claim(
     clock: &Arc<dyn Clock>,
     caller: &Caller,
     request: &ClaimRequest,
@@ -60,20 +60,20 @@ pub fn halves(
     impl FnMut(&Tx<'_>) -> Result<ClaimAnswer> + Send + 'static,
 ) {
     let (caller, request, token) = (caller.clone(), request.clone(), token.clone());
-    let (looker, looked, clock) = (caller.clone(), request.clone(), Arc::clone(clock));
-    let look = move |connection: &Connection| look(connection, &looker, &looked, clock.now());
-    (look, move |tx: &Tx<'_>| run(tx, &caller, &request, &token))
+    let (checker, checked, clock) = (caller.clone(), request.clone(), Arc::clone(clock));
+    let check = move |connection: &Connection| nothing_to_claim(connection, &checker, &checked, clock.now());
+    (check, move |tx: &Tx<'_>| run(tx, &caller, &request, &token))
 }
 
 /// Says without the write lock that there is nothing to claim, so that idle workers never stand in a writer's way.
-fn look(
+fn nothing_to_claim(
     connection: &Connection,
     caller: &Caller,
     request: &ClaimRequest,
     now: Timestamp,
 ) -> Result<Option<ClaimAnswer>> {
     let next_due = expire::next(connection, caller)?;
-    if next_due.is_some_and(|due| due <= now) || replay(connection, caller, request)?.is_some() {
+    if next_due.is_some_and(|due| due <= now) || remembered(connection, caller, request)?.is_some() {
         return Ok(None);
     }
     if candidates(connection, caller, request, 1)?.is_empty() {
@@ -86,9 +86,9 @@ fn look(
 /// Moves due timers, then takes what is ready.
 fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, token: &LeaseToken) -> Result<ClaimAnswer> {
     let (_, mut events) = expire::run(tx, caller, MOST_PER_CLAIM)?;
-    if let Some((whose, given)) = replay(tx.connection, caller, request)? {
+    if let Some((whose, given)) = remembered(tx.connection, caller, request)? {
         whose.check(caller, request)?;
-        let claimed = again(tx, caller, request, token, &given)?;
+        let claimed = replay(tx, caller, request, token, &given)?;
         return Ok(ClaimAnswer { claimed, events, next_due_in: None });
     }
     let candidates = load_all(tx.connection, &candidates(tx.connection, caller, request, request.limit)?)?;
@@ -129,9 +129,9 @@ fn candidates(
     limit: u32,
 ) -> Result<Vec<Candidate>> {
     let paused: Vec<String> = {
-        let mut select = connection.prepare_cached(PAUSED).told()?;
-        let kinds = select.query_map([caller.workspace.as_str()], |row| row.get(0)).told()?;
-        kinds.collect::<rusqlite::Result<_>>().told()?
+        let mut select = connection.prepare_cached(PAUSED).map_db_err()?;
+        let kinds = select.query_map([caller.workspace.as_str()], |row| row.get(0)).map_db_err()?;
+        kinds.collect::<rusqlite::Result<_>>().map_db_err()?
     };
     let served = match &request.kinds {
         Some(kinds) => kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
@@ -150,20 +150,20 @@ fn candidates(
 }
 
 fn load_all(connection: &Connection, candidates: &[Candidate]) -> Result<Vec<Run>> {
-    let mut select = connection.prepare_cached(BY_ROWID).told()?;
-    let load = |candidate: &Candidate| select.query_row([candidate.rowid], rows::run).told();
+    let mut select = connection.prepare_cached(BY_ROWID).map_db_err()?;
+    let load = |candidate: &Candidate| select.query_row([candidate.rowid], rows::run).map_db_err();
     candidates.iter().map(load).collect()
 }
 
 fn kinds_ready(connection: &Connection, caller: &Caller) -> Result<Vec<String>> {
-    let mut select = connection.prepare_cached(NEXT_KIND).told()?;
+    let mut select = connection.prepare_cached(NEXT_KIND).map_db_err()?;
     let mut kinds: Vec<String> = Vec::new();
     loop {
         let last = kinds.last().map_or("", String::as_str);
         let next: Option<Kind> = select
             .query_row((caller.workspace.as_str(), last), |row| rows::text(row, 0))
             .optional()
-            .told()?;
+            .map_db_err()?;
         match next {
             Some(kind) => kinds.push(kind.as_str().to_owned()),
             None => return Ok(kinds),
@@ -185,50 +185,54 @@ fn ready(
     let workspace = caller.workspace.as_str();
     let rows: rusqlite::Result<Vec<Candidate>> = match &caller.projects {
         None => {
-            let mut select = connection.prepare_cached(READY).told()?;
-            select.query_map((workspace, kind, limit), read).told()?.collect()
+            let mut select = connection.prepare_cached(READY).map_db_err()?;
+            select.query_map((workspace, kind, limit), read).map_db_err()?.collect()
         }
         Some(projects) => {
-            let mut select = connection.prepare_cached(READY_IN_PROJECTS).told()?;
-            select.query_map((workspace, kind, limit, rows::written(projects)?), read).told()?.collect()
+            let mut select = connection.prepare_cached(READY_IN_PROJECTS).map_db_err()?;
+            select.query_map((workspace, kind, limit, rows::to_json(projects)?), read).map_db_err()?.collect()
         }
     };
-    found.extend(rows.told()?);
+    found.extend(rows.map_db_err()?);
     Ok(())
 }
 
 /// The steps of the execution that met the gate, now under the new epoch.
 fn carry_steps(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::run::step::Step>> {
     let (before, epoch) = (rows::number(run.epoch.saturating_sub(1)), rows::number(run.epoch));
-    tx.connection.prepare_cached(CARRY_STEPS).told()?.execute((run.id.to_string(), before, epoch)).told()?;
+    tx.connection
+        .prepare_cached(CARRY_STEPS)
+        .map_db_err()?
+        .execute((run.id.to_string(), before, epoch))
+        .map_db_err()?;
     steps_of_epoch(tx, run)
 }
 
 fn steps_of_epoch(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::run::step::Step>> {
-    let mut select = tx.connection.prepare_cached(STEPS_OF_EPOCH).told()?;
-    let steps = select.query_map((run.id.to_string(), rows::number(run.epoch)), rows::step).told()?;
-    steps.collect::<rusqlite::Result<_>>().told()
+    let mut select = tx.connection.prepare_cached(STEPS_OF_EPOCH).map_db_err()?;
+    let steps = select.query_map((run.id.to_string(), rows::number(run.epoch)), rows::step).map_db_err()?;
+    steps.collect::<rusqlite::Result<_>>().map_db_err()
 }
 
 /// What the claim of this name gave before, and to whom.
-fn replay(
+fn remembered(
     connection: &Connection,
     caller: &Caller,
     request: &ClaimRequest,
 ) -> Result<Option<(Remembered, Given)>> {
     let Some(claim_id) = &request.claim_id else { return Ok(None) };
-    let mut select = connection.prepare_cached(REPLAY).told()?;
+    let mut select = connection.prepare_cached(REPLAY).map_db_err()?;
     let read = |row: &rusqlite::Row<'_>| {
         let whose = Remembered { worker_id: rows::text(row, 0)?, token_id: rows::optional(row, 1)? };
         Ok((whose, rows::parsed::<Given>(row, 2)?.unwrap_or_default()))
     };
-    select.query_row((caller.workspace.as_str(), claim_id.as_str()), read).optional().told()
+    select.query_row((caller.workspace.as_str(), claim_id.as_str()), read).optional().map_db_err()
 }
 
 type Given = Vec<(RunId, u64)>;
 
 /// The same runs again, those that are still held under that claim, now under the new token.
-fn again(
+fn replay(
     tx: &Tx<'_>,
     caller: &Caller,
     request: &ClaimRequest,
@@ -237,9 +241,11 @@ fn again(
 ) -> Result<Vec<Claimed>> {
     let mut claimed = Vec::with_capacity(given.len());
     for (id, epoch) in given {
-        let mut select = tx.connection.prepare_cached(enqueue::BY_ID).told()?;
-        let run =
-            select.query_row((id.to_string(), caller.workspace.as_str()), rows::run).optional().told()?;
+        let mut select = tx.connection.prepare_cached(enqueue::BY_ID).map_db_err()?;
+        let run = select
+            .query_row((id.to_string(), caller.workspace.as_str()), rows::run)
+            .optional()
+            .map_db_err()?;
         let Some(run) = run else { continue };
         let held = claim::again(&run, caller, &request.worker_id, *epoch, token.hash(), tx.now)?;
         let Some(run) = held else { continue };
@@ -257,9 +263,11 @@ fn remember(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, claimed: &[Cla
     let workspace = caller.workspace.as_str();
     let (worker, now) = (request.worker_id.as_str(), tx.now.to_string());
     let token_id = caller.token_id.map(|id| id.to_string());
-    let mut insert = tx.connection.prepare_cached(REMEMBER).told()?;
-    insert.execute((workspace, claim_id.as_str(), worker, token_id, now, rows::written(&given)?)).told()?;
+    let mut insert = tx.connection.prepare_cached(REMEMBER).map_db_err()?;
+    insert
+        .execute((workspace, claim_id.as_str(), worker, token_id, now, rows::to_json(&given)?))
+        .map_db_err()?;
     let old = tx.now.minus(REMEMBERED).to_string();
-    tx.connection.prepare_cached(FORGET).told()?.execute([old]).told()?;
+    tx.connection.prepare_cached(FORGET).map_db_err()?.execute([old]).map_db_err()?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use sprongus_core::values::names::{AgentTaskId, ProjectId};
 use sprongus_core::{Error, Result};
 
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::rows::{self, run_columns};
 use crate::runs::write_set::write_unless_taken;
 
@@ -98,17 +98,17 @@ fn check_references(
 
 /// Whether an agent task was made that the caller may see.
 fn may_name(tx: &Tx<'_>, caller: &Caller, id: &AgentTaskId) -> Result<bool> {
-    let mut select = tx.connection.prepare_cached(AGENT_TASK).told()?;
+    let mut select = tx.connection.prepare_cached(AGENT_TASK).map_db_err()?;
     let params = [caller.workspace.as_str(), id.as_str()];
     let found: Option<Option<ProjectId>> =
-        select.query_row(params, |row| rows::optional(row, 0)).optional().told()?;
+        select.query_row(params, |row| rows::optional(row, 0)).optional().map_db_err()?;
     Ok(found.is_some_and(|project| caller.may_touch(project.as_ref())))
 }
 
 fn exists(tx: &Tx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<bool> {
-    tx.connection.prepare_cached(sql).told()?.exists(params).told()
+    tx.connection.prepare_cached(sql).map_db_err()?.exists(params).map_db_err()
 }
 
 fn find(tx: &Tx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Option<Run>> {
-    tx.connection.prepare_cached(sql).told()?.query_row(params, rows::run).optional().told()
+    tx.connection.prepare_cached(sql).map_db_err()?.query_row(params, rows::run).optional().map_db_err()
 }

@@ -11,7 +11,7 @@ use sprongus_core::runs::Caller;
 use sprongus_core::values::time::Timestamp;
 
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::rows::{self, run_columns};
 use crate::runs::load;
 use crate::runs::write_set::write;
@@ -21,7 +21,7 @@ pub(crate) const DUE_TIMERS: &str = concat!(
     run_columns!(),
     " FROM runs INDEXED BY runs_timer WHERE workspace_id = ?1 AND timer_at <= ?2 ORDER BY timer_at LIMIT ?3"
 );
-const PARK: &str = "UPDATE runs SET ready = ?2, timer_at = ?3 WHERE id = ?1";
+const SET_PLACEMENT: &str = "UPDATE runs SET ready = ?2, timer_at = ?3 WHERE id = ?1";
 const NEXT_TIMER: &str =
     "SELECT timer_at FROM runs INDEXED BY runs_timer WHERE workspace_id = ?1 AND timer_at IS NOT NULL
      ORDER BY timer_at LIMIT 1";
@@ -29,10 +29,11 @@ const NEXT_TIMER: &str =
 /// Moves due timers; how many, and what was written.
 pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
     let due: Vec<Run> = {
-        let mut select = tx.connection.prepare_cached(DUE_TIMERS).told()?;
-        let rows =
-            select.query_map((caller.workspace.as_str(), tx.now.to_string(), limit), rows::run).told()?;
-        rows.collect::<rusqlite::Result<_>>().told()?
+        let mut select = tx.connection.prepare_cached(DUE_TIMERS).map_db_err()?;
+        let rows = select
+            .query_map((caller.workspace.as_str(), tx.now.to_string(), limit), rows::run)
+            .map_db_err()?;
+        rows.collect::<rusqlite::Result<_>>().map_db_err()?
     };
     let mut written = Vec::new();
     for run in &due {
@@ -41,8 +42,8 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)
         if set.is_empty() {
             let placement = Placement::of(run, tx.now);
             let timer_at = placement.timer().map(|time| time.to_string());
-            let mut park = tx.connection.prepare_cached(PARK).told()?;
-            park.execute((run.id.to_string(), placement.is_ready(), timer_at)).told()?;
+            let mut update = tx.connection.prepare_cached(SET_PLACEMENT).map_db_err()?;
+            update.execute((run.id.to_string(), placement.is_ready(), timer_at)).map_db_err()?;
         }
         write(tx, &set)?;
         written.extend(set.events().cloned());
@@ -52,7 +53,7 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)
 
 /// When the next timer of a workspace falls due.
 pub fn next(connection: &Connection, caller: &Caller) -> Result<Option<Timestamp>> {
-    let mut select = connection.prepare_cached(NEXT_TIMER).told()?;
-    let mut times = select.query_map([caller.workspace.as_str()], |row| rows::text(row, 0)).told()?;
-    times.next().transpose().told()
+    let mut select = connection.prepare_cached(NEXT_TIMER).map_db_err()?;
+    let mut times = select.query_map([caller.workspace.as_str()], |row| rows::text(row, 0)).map_db_err()?;
+    times.next().transpose().map_db_err()
 }

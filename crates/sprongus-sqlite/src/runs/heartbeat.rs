@@ -10,11 +10,11 @@ use sprongus_core::runs::Caller;
 use sprongus_core::values::names::WorkerId;
 
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::rows;
 use crate::runs::load::load;
 
-/// A lease that grows leaves the timer index alone: the timer fires early and is parked again.
+/// A lease that grows leaves the timer index alone: the timer fires early and is put off.
 const EXTEND: &str = "UPDATE runs SET lease_ms = ?2, lease_expires_at = ?3 WHERE id = ?1";
 const SHORTEN: &str = "UPDATE runs SET lease_ms = ?2, lease_expires_at = ?3, timer_at = ?3 WHERE id = ?1";
 const DRAINING: &str = "SELECT 1 FROM workers WHERE workspace_id = ?1 AND id = ?2 AND draining = 1";
@@ -32,8 +32,8 @@ pub fn run(
         let drains = match drain {
             Some((worker, drains)) if *worker == hold.worker_id => drains,
             Some(_) | None => {
-                let mut select = tx.connection.prepare_cached(DRAINING).told()?;
-                select.exists((caller.workspace.as_str(), hold.worker_id.as_str())).told()?
+                let mut select = tx.connection.prepare_cached(DRAINING).map_db_err()?;
+                select.exists((caller.workspace.as_str(), hold.worker_id.as_str())).map_db_err()?
             }
         };
         drain = Some((&hold.worker_id, drains));
@@ -52,8 +52,8 @@ fn extend(tx: &Tx<'_>, caller: &Caller, hold: &Hold, lease: Option<Duration>) ->
         Err(refused) => return Ok(Err(refused)),
     };
     let shorter = run.lease_expires_at.is_some_and(|end| extension.lease_expires_at < end);
-    let mut update = tx.connection.prepare_cached(if shorter { SHORTEN } else { EXTEND }).told()?;
+    let mut update = tx.connection.prepare_cached(if shorter { SHORTEN } else { EXTEND }).map_db_err()?;
     let end = extension.lease_expires_at.to_string();
-    update.execute((hold.id.to_string(), rows::millis(extension.lease), end)).told()?;
+    update.execute((hold.id.to_string(), rows::millis(extension.lease), end)).map_db_err()?;
     Ok(Ok(extension.beat))
 }

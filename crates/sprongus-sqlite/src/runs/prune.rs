@@ -14,7 +14,7 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::operator::OperatorAct;
 
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::events::operator::note;
 use crate::rows;
 
@@ -80,21 +80,21 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, retention: &Retention, limit: u32) -> R
         let ended = state.as_str();
         let marked = match &over {
             Over::Kinds { latest, usual, own } => {
-                let mut mark = tx.connection.prepare_cached(MARK).told()?;
-                mark.execute((workspace, ended, latest, usual, own, &projects, left)).told()?
+                let mut mark = tx.connection.prepare_cached(MARK).map_db_err()?;
+                mark.execute((workspace, ended, latest, usual, own, &projects, left)).map_db_err()?
             }
             Over::Kind { kind, cutoff } => {
-                let mut mark = tx.connection.prepare_cached(MARK_OF_KIND).told()?;
-                mark.execute((workspace, ended, cutoff, kind, &projects, left)).told()?
+                let mut mark = tx.connection.prepare_cached(MARK_OF_KIND).map_db_err()?;
+                mark.execute((workspace, ended, cutoff, kind, &projects, left)).map_db_err()?
             }
         };
         if marked == 0 {
             continue;
         }
-        let mut counts = tx.connection.prepare_cached(MARKED).told()?;
-        add(&mut pruned, state, counts.query([]).told()?)?;
-        tx.connection.prepare_cached(TAKE).told()?.execute([]).told()?;
-        tx.connection.prepare_cached(UNMARK).told()?.execute([]).told()?;
+        let mut counts = tx.connection.prepare_cached(MARKED).map_db_err()?;
+        add(&mut pruned, state, counts.query([]).map_db_err()?)?;
+        tx.connection.prepare_cached(TAKE).map_db_err()?.execute([]).map_db_err()?;
+        tx.connection.prepare_cached(UNMARK).map_db_err()?.execute([]).map_db_err()?;
         left -= u32::try_from(marked).unwrap_or(left).min(left);
     }
     note(tx, caller, OperatorAct::pruned(&pruned, retention))?;
@@ -114,14 +114,14 @@ pub fn count(
         let ended = state.as_str();
         match &over {
             Over::Kinds { latest, usual, own } => {
-                let mut count = connection.prepare_cached(COUNT).told()?;
+                let mut count = connection.prepare_cached(COUNT).map_db_err()?;
                 let params = (workspace, ended, latest, usual, own, &projects);
-                add(&mut pruned, state, count.query(params).told()?)?;
+                add(&mut pruned, state, count.query(params).map_db_err()?)?;
             }
             Over::Kind { kind, cutoff } => {
-                let mut count = connection.prepare_cached(COUNT_OF_KIND).told()?;
+                let mut count = connection.prepare_cached(COUNT_OF_KIND).map_db_err()?;
                 let params = (workspace, ended, cutoff, kind, &projects);
-                add(&mut pruned, state, count.query(params).told()?)?;
+                add(&mut pruned, state, count.query(params).map_db_err()?)?;
             }
         }
     }
@@ -147,26 +147,26 @@ fn walks(
         }
         let latest = own.values().copied().max().unwrap_or(usual).max(usual).to_string();
         let own: BTreeMap<&str, String> = own.iter().map(|(kind, time)| (*kind, time.to_string())).collect();
-        let (usual, own) = (usual.to_string(), rows::written(&own)?);
+        let (usual, own) = (usual.to_string(), rows::to_json(&own)?);
         walks.push(Walk { state, over: Over::Kinds { latest, usual, own } });
     }
     Ok(walks)
 }
 
 fn kinds(connection: &Connection, caller: &Caller) -> Result<Vec<String>> {
-    let mut select = connection.prepare_cached(KINDS).told()?;
-    let kinds = select.query_map([caller.workspace.as_str()], |row| row.get(0)).told()?;
-    kinds.collect::<rusqlite::Result<_>>().told()
+    let mut select = connection.prepare_cached(KINDS).map_db_err()?;
+    let kinds = select.query_map([caller.workspace.as_str()], |row| row.get(0)).map_db_err()?;
+    kinds.collect::<rusqlite::Result<_>>().map_db_err()
 }
 
 fn add(pruned: &mut Pruned, state: State, mut counts: rusqlite::Rows<'_>) -> Result<()> {
-    while let Some(row) = counts.next().told()? {
-        let (kind, runs): (String, i64) = (row.get(0).told()?, row.get(1).told()?);
+    while let Some(row) = counts.next().map_db_err()? {
+        let (kind, runs): (String, i64) = (row.get(0).map_db_err()?, row.get(1).map_db_err()?);
         pruned.add(&kind, state, u64::try_from(runs).unwrap_or(0));
     }
     Ok(())
 }
 
 fn narrowed(caller: &Caller) -> Result<Option<String>> {
-    caller.projects.as_ref().map(rows::written).transpose()
+    caller.projects.as_ref().map(rows::to_json).transpose()
 }

@@ -9,14 +9,14 @@ use sprongus_core::runs::Caller;
 use sprongus_core::{Error, Result};
 
 use crate::connection::writer::Tx;
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::rows::{self, step_columns};
 use crate::runs::load::load;
 use crate::runs::write_set::write_beside;
 
 const STEPS_OF_EPOCH: &str =
     concat!("SELECT ", step_columns!(), " FROM run_steps WHERE run_id = ?1 AND epoch = ?2 ORDER BY ordinal");
-const TOLD: &str = "UPDATE runs SET last_seq = ?2, updated_at = ?3 WHERE id = ?1";
+const SET_LAST_SEQ: &str = "UPDATE runs SET last_seq = ?2, updated_at = ?3 WHERE id = ?1";
 const LAST_CHUNK: &str = "SELECT first + lines FROM run_logs WHERE run_id = ?1 ORDER BY first DESC LIMIT 1";
 const PUT_CHUNK: &str =
     "INSERT INTO run_logs (run_id, first, lines, attempt, body) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -37,17 +37,22 @@ pub fn run(
         return Ok(Vec::new());
     }
     let recorded: Vec<Step> = {
-        let mut select = tx.connection.prepare_cached(STEPS_OF_EPOCH).told()?;
-        let rows = select.query_map((hold.id.to_string(), rows::number(hold.epoch)), rows::step).told()?;
-        rows.collect::<rusqlite::Result<_>>().told()?
+        let mut select = tx.connection.prepare_cached(STEPS_OF_EPOCH).map_db_err()?;
+        let rows =
+            select.query_map((hold.id.to_string(), rows::number(hold.epoch)), rows::step).map_db_err()?;
+        rows.collect::<rusqlite::Result<_>>().map_db_err()?
     };
-    let told = record::steps(&run, hold, &recorded, steps, act)?;
-    if !told.events.is_empty() {
-        let (id, seq) = (run.id.to_string(), rows::number(told.run.last_seq));
-        tx.connection.prepare_cached(TOLD).told()?.execute((id, seq, tx.now.to_string())).told()?;
+    let transition = record::steps(&run, hold, &recorded, steps, act)?;
+    if !transition.events.is_empty() {
+        let (id, seq) = (run.id.to_string(), rows::number(transition.run.last_seq));
+        tx.connection
+            .prepare_cached(SET_LAST_SEQ)
+            .map_db_err()?
+            .execute((id, seq, tx.now.to_string()))
+            .map_db_err()?;
     }
-    write_beside(tx, &told)?;
-    Ok(told.events)
+    write_beside(tx, &transition)?;
+    Ok(transition.events)
 }
 
 fn put_lines(tx: &Tx<'_>, run: &Run, lines: &[LogLine]) -> Result<()> {
@@ -58,12 +63,12 @@ fn put_lines(tx: &Tx<'_>, run: &Run, lines: &[LogLine]) -> Result<()> {
     let last: Option<i64> = tx
         .connection
         .prepare_cached(LAST_CHUNK)
-        .told()?
+        .map_db_err()?
         .query_row([&id], |row| row.get(0))
         .optional()
-        .told()?;
+        .map_db_err()?;
     let count = i64::try_from(lines.len()).map_err(|_| Error::validation("too many lines"))?;
-    let mut insert = tx.connection.prepare_cached(PUT_CHUNK).told()?;
-    insert.execute((&id, last.unwrap_or(1), count, run.attempt, rows::written(&lines)?)).told()?;
+    let mut insert = tx.connection.prepare_cached(PUT_CHUNK).map_db_err()?;
+    insert.execute((&id, last.unwrap_or(1), count, run.attempt, rows::to_json(&lines)?)).map_db_err()?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use sprongus_core::{Error, ErrorCode, Result};
 
-use crate::error::Told;
+use crate::error::MapDbErr;
 
 /// One step of the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +63,9 @@ const TABLES: &str = "SELECT count(*) FROM sqlite_schema";
 pub fn version(connection: &Connection) -> Result<u32> {
     // Another process may be making the schema between these reads. Its tables and its marks come with one commit, so marks
     // that are read after the tables are never older than they are, and a file half seen is never taken for another program's.
-    let tables: u32 = connection.query_row(TABLES, [], |row| row.get(0)).told()?;
-    let application: i32 = connection.query_row(APPLICATION, [], |row| row.get(0)).told()?;
-    let version: u32 = connection.query_row(VERSION, [], |row| row.get(0)).told()?;
+    let tables: u32 = connection.query_row(TABLES, [], |row| row.get(0)).map_db_err()?;
+    let application: i32 = connection.query_row(APPLICATION, [], |row| row.get(0)).map_db_err()?;
+    let version: u32 = connection.query_row(VERSION, [], |row| row.get(0)).map_db_err()?;
     if tables == 0 && application == 0 {
         return Ok(0);
     }
@@ -91,11 +91,11 @@ const REMEMBERED: &str = "SELECT number, checksum FROM schema_migrations ORDER B
 
 /// The version of a file that a dump was restored into, which has all but the marks: they are given back. None for any other program's.
 fn restored(connection: &Connection) -> Result<Option<u32>> {
-    if connection.query_row(HAS_MIGRATIONS, [], |row| row.get::<_, u32>(0)).told()? == 0 {
+    if connection.query_row(HAS_MIGRATIONS, [], |row| row.get::<_, u32>(0)).map_db_err()? == 0 {
         return Ok(None);
     }
     let Ok(mut select) = connection.prepare(REMEMBERED) else { return Ok(None) };
-    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).told()?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_db_err()?;
     let Ok(rows) = rows.collect::<rusqlite::Result<Vec<(u32, String)>>>() else { return Ok(None) };
     let known = MIGRATIONS.iter().map(|migration| (migration.number, checksum(migration.sql)));
     let Some((last, _)) = rows.last().filter(|_| known.take(rows.len()).eq(rows.iter().cloned())) else {
@@ -103,7 +103,7 @@ fn restored(connection: &Connection) -> Result<Option<u32>> {
     };
     connection
         .execute_batch(&format!("{BEGIN}; {APPLICATION} = {APPLICATION_ID}; {VERSION} = {last}; COMMIT"))
-        .told()?;
+        .map_db_err()?;
     Ok(Some(*last))
 }
 
@@ -132,10 +132,10 @@ pub fn migrate(connection: &Connection) -> Result<Vec<Migration>> {
         if after(version(connection)?).is_empty() {
             return Ok(applied);
         }
-        connection.execute_batch(BEGIN).told()?;
+        connection.execute_batch(BEGIN).map_db_err()?;
         match step(connection) {
             Ok(done) => {
-                connection.execute_batch("COMMIT").told()?;
+                connection.execute_batch("COMMIT").map_db_err()?;
                 applied.extend(done);
             }
             Err(error) => {
@@ -150,11 +150,11 @@ pub fn migrate(connection: &Connection) -> Result<Vec<Migration>> {
 /// Applies the next migration, if another process has not done so while this one waited for the lock.
 fn step(connection: &Connection) -> Result<Option<Migration>> {
     let Some(&next) = after(version(connection)?).first() else { return Ok(None) };
-    connection.execute_batch(REMEMBER).told()?;
-    connection.execute_batch(next.sql).told()?;
-    connection.execute(APPLIED, (next.number, next.name, checksum(next.sql))).told()?;
-    connection.pragma_update(None, "application_id", APPLICATION_ID).told()?;
-    connection.pragma_update(None, "user_version", next.number).told()?;
+    connection.execute_batch(REMEMBER).map_db_err()?;
+    connection.execute_batch(next.sql).map_db_err()?;
+    connection.execute(APPLIED, (next.number, next.name, checksum(next.sql))).map_db_err()?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID).map_db_err()?;
+    connection.pragma_update(None, "user_version", next.number).map_db_err()?;
     Ok(Some(next))
 }
 

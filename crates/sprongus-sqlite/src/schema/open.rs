@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode as Cause, OpenFlags};
 use sprongus_core::values::time::{Clock, SystemClock};
 use sprongus_core::{Error, ErrorCode, Result};
 
-use crate::error::Told;
+use crate::error::MapDbErr;
 use crate::schema::migrate;
 
 /// Before this one, two connections to one WAL file could lose what was committed (the WAL-reset bug, fixed in 3.51.3).
@@ -143,8 +143,8 @@ const LONGEST_KEPT_LOG: i64 = 32 << 20;
 /// `unavailable`.
 pub fn connect(path: &Path, durability: Durability) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).told()?;
-    connection.busy_handler(Some(wait_for_lock)).told()?;
+    let mut connection = Connection::open_with_flags(path, flags).map_db_err()?;
+    connection.busy_handler(Some(wait_for_lock)).map_db_err()?;
     // Reading a file that is no database fails here, with a better reason than the pragmas give.
     migrate::version(&connection)?;
     let journal = keep_write_ahead_log(&connection)?;
@@ -159,13 +159,13 @@ pub fn connect(path: &Path, durability: Durability) -> Result<Connection> {
         Durability::PowerCut => "FULL",
         Durability::ProcessCrash => "NORMAL",
     };
-    connection.pragma_update(None, "synchronous", synchronous).told()?;
-    connection.pragma_update(None, "foreign_keys", true).told()?;
+    connection.pragma_update(None, "synchronous", synchronous).map_db_err()?;
+    connection.pragma_update(None, "foreign_keys", true).map_db_err()?;
     // Without a limit the log stays as long as it once was: a burst of writes, or a reader that took long, would take room for good.
-    connection.pragma_update(None, "journal_size_limit", LONGEST_KEPT_LOG).told()?;
+    connection.pragma_update(None, "journal_size_limit", LONGEST_KEPT_LOG).map_db_err()?;
     // What a savepoint may have to take back is kept in memory: in SQLite's temporary file it cost four fifths of the time.
-    connection.pragma_update(None, "temp_store", "MEMORY").told()?;
-    connection.pragma_update(None, "cache_size", -65_536).told()?;
+    connection.pragma_update(None, "temp_store", "MEMORY").map_db_err()?;
+    connection.pragma_update(None, "cache_size", -65_536).map_db_err()?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
@@ -193,7 +193,7 @@ fn keep_write_ahead_log(connection: &Connection) -> Result<String> {
         let is_busy =
             answer.as_ref().is_err_and(|error| error.sqlite_error_code() == Some(Cause::DatabaseBusy));
         if !is_busy || !wait_for_lock(waits) {
-            return answer.told();
+            return answer.map_db_err();
         }
         waits += 1;
     }

@@ -8,7 +8,7 @@ use sprongus_throwaway::Database as OnServer;
 
 use super::*;
 use crate::Options;
-use crate::connection::retry::{Repeatable, look, repeat};
+use crate::connection::retry::{Idempotent, retry, retry_idempotent};
 use crate::schema::{migrate, open};
 
 const KINDS: &str = "SELECT kind FROM kinds WHERE workspace_id = $1";
@@ -59,7 +59,7 @@ async fn kinds(database: &Database) -> Result<usize> {
 }
 
 async fn backend(database: &Database) -> i32 {
-    database.session().await.unwrap().ask("SELECT pg_backend_pid()", &[]).await.unwrap()[0].get(0)
+    database.session().await.unwrap().query("SELECT pg_backend_pid()", &[]).await.unwrap()[0].get(0)
 }
 
 #[tokio::test]
@@ -71,14 +71,14 @@ async fn a_spoiled_session_leaves_the_pool_its_cause_is_logged_and_the_call_is_m
         ("SET search_path = pg_catalog; DISCARD PLANS", "42P01"),
         ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "25006"),
     ] {
-        look(|| kinds(&database)).await.unwrap();
+        retry_idempotent(|| kinds(&database)).await.unwrap();
         let before = backend(&database).await;
         // The error of the division is wanted.
         let _ = database.session().await.unwrap().connection().unwrap().batch_execute(spoil).await;
         let log = Log::default();
         let kept = log.keep();
         // Written to, for a session that is read-only reads well; not safe to repeat had it been carried out.
-        let wrote = repeat(Repeatable::No, |_| async {
+        let wrote = retry(Idempotent::No, |_| async {
             let workspace = WorkspaceId::local();
             let mut session = database.session().await?;
             let sql = "INSERT INTO projects (workspace_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -94,7 +94,7 @@ async fn a_spoiled_session_leaves_the_pool_its_cause_is_logged_and_the_call_is_m
         drop(kept);
         let logged = log.text();
         assert!(logged.contains("WARN") && logged.contains(code), "{spoil}: {logged}");
-        look(|| kinds(&database)).await.unwrap();
+        retry_idempotent(|| kinds(&database)).await.unwrap();
         assert_ne!(backend(&database).await, before, "{spoil}");
     }
 }
@@ -125,7 +125,8 @@ async fn whoever_names_no_workspace_is_refused_by_every_table_of_theirs() {
     let tables = "
         SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'sprongus'::regnamespace AND c.relrowsecurity
             AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1";
-    let tables: Vec<String> = session.ask(tables, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let tables: Vec<String> =
+        session.query(tables, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
     assert!(tables.len() >= 18, "{tables:?}");
     drop(session);
     for is_blank in [false, true] {
@@ -155,7 +156,7 @@ async fn what_a_server_cannot_do_just_now_is_unavailable_and_what_it_must_not_be
     let (_on_server, database) = pool().await;
     let said = async |state: &str| {
         let raise = format!("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$");
-        database.session().await.unwrap().ask(&raise, &[]).await.unwrap_err().error
+        database.session().await.unwrap().query(&raise, &[]).await.unwrap_err().error
     };
     for state in [
         "25P03", "25P04", "40001", "40003", "53100", "53400", "54000", "57P01", "57P05", "72000", "XX001",

@@ -71,13 +71,13 @@ pub async fn run(
     token: &LeaseToken,
     given: Given,
 ) -> Result<Vec<Claimed>> {
-    let (turned, workspace, worker) =
-        (database.turned(), caller.workspace.as_str(), request.worker_id.as_str());
+    let (clock, workspace, worker) =
+        (database.clock_override(), caller.workspace.as_str(), request.worker_id.as_str());
     let (hash, given) = (token.hash(), sorted(given));
     let hash = hash.as_bytes();
     let (ids, epochs) = &given.in_order_of_locks;
     let asked: [(&str, Params<'_>); 3] = [
-        (RENEW, &[&turned, &workspace, ids, epochs, &worker, &hash]),
+        (RENEW, &[&clock, &workspace, ids, epochs, &worker, &hash]),
         (STEPS, &[&workspace, ids, epochs]),
         (WORKDIRS, &[&workspace, ids, &FileName::WORKDIR]),
     ];

@@ -19,13 +19,13 @@ use crate::rows::values::{Time, uuid};
 use crate::rows::{self, number, step_columns};
 use crate::runs::claim::{cursors, kinds, picked, projects};
 use crate::runs::load::lock_in;
-use crate::runs::write_set::Writer;
+use crate::runs::write_set::SetWriter;
 
 macro_rules! pick {
     ($with:literal, $picked:expr) => {
         concat!(
             $with,
-            " usual AS (SELECT true AS is_usual), ",
+            " fast_path AS (SELECT true AS is_fast), ",
             $picked,
             " SELECT picked_id FROM picked WHERE $1::timestamptz IS NULL OR true ORDER BY rank, due_at, picked_id"
         )
@@ -59,7 +59,7 @@ pub async fn run(
     let set = dispatch::claim(runs.values(), request, hash, act);
     let taken: Vec<&Transition> = dispatch::taken(&set).collect();
     let (mut steps, workdirs) = carry(&session, caller, &runs, &taken).await?;
-    let mut writer = Writer::new(&caller.workspace, now);
+    let mut writer = SetWriter::new(&caller.workspace, now);
     writer.write(&runs, &set)?;
     let given: Vec<Uuid> = taken.iter().map(|taken| uuid(taken.run.id.to_bits())).collect();
     let epochs: Vec<i64> = taken.iter().map(|taken| number(taken.run.epoch)).collect();
@@ -113,7 +113,7 @@ async fn carry(
     if ids.is_empty() {
         return Ok((steps, Vec::new()));
     }
-    for row in session.ask(CARRY_STEPS, &[&caller.workspace.as_str(), &ids, &epochs]).await? {
+    for row in session.query(CARRY_STEPS, &[&caller.workspace.as_str(), &ids, &epochs]).await? {
         let step = rows::step(&row)?;
         steps.entry(step.run_id).or_default().push(step);
     }

@@ -8,17 +8,17 @@ use rusqlite::Connection;
 
 use crate::connection::writer::Job;
 
-const PARKED: u8 = 0;
+const PENDING: u8 = 0;
 const TAKEN: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
-/// Whose a parked job is: the writer's, once it has taken it, or its caller's, who may withdraw it until then.
+/// Whose a pending job is: the writer's, once it has taken it, or its caller's, who may withdraw it until then.
 #[derive(Clone, Default)]
 pub struct Ticket(Arc<AtomicU8>);
 
 impl Ticket {
     fn claim(&self, to: u8) -> bool {
-        self.0.compare_exchange(PARKED, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.0.compare_exchange(PENDING, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// The caller waits no longer; false when the job has been taken, and will be answered.
@@ -28,9 +28,9 @@ impl Ticket {
 }
 
 /// Withdraws the job of a caller that is gone.
-pub struct Withdraw(pub Ticket);
+pub struct WithdrawOnDrop(pub Ticket);
 
-impl Drop for Withdraw {
+impl Drop for WithdrawOnDrop {
     fn drop(&mut self) {
         self.0.withdraw();
     }
@@ -38,9 +38,9 @@ impl Drop for Withdraw {
 
 /// The jobs that wait.
 #[derive(Default)]
-pub struct Parked(Vec<(Box<dyn Job>, Ticket)>);
+pub struct PendingClaims(Vec<(Box<dyn Job>, Ticket)>);
 
-impl Parked {
+impl PendingClaims {
     /// One more.
     pub fn add(&mut self, job: Box<dyn Job>, ticket: Ticket) {
         self.0.push((job, ticket));
@@ -53,7 +53,7 @@ impl Parked {
             if ticket.0.load(Ordering::Acquire) == WITHDRAWN {
                 continue;
             }
-            if !job.wanted(connection) {
+            if !job.is_ready(connection) {
                 self.0.push((job, ticket));
             } else if ticket.claim(TAKEN) {
                 due.push(job);

@@ -10,14 +10,14 @@ fn writer() -> (tempfile::TempDir, Writer, Connection) {
     let file = folder.path().join("t.db");
     let connection = crate::schema::open::open(&file, &crate::Options::default()).unwrap();
     connection.execute_batch("CREATE TABLE t (word TEXT NOT NULL UNIQUE)").unwrap();
-    let place = Arc::new(Place::of(&file).unwrap());
-    let writer = Writer::start(connection, place, Arc::new(SystemClock), watch::channel(0).0).unwrap();
+    let guard = Arc::new(FileGuard::of(&file).unwrap());
+    let writer = Writer::start(connection, guard, Arc::new(SystemClock), watch::channel(0).0).unwrap();
     let reader = crate::schema::open::connect(&file, crate::Durability::PowerCut).unwrap();
     (folder, writer, reader)
 }
 
 fn put(tx: &Tx<'_>, word: &str) -> Result<()> {
-    tx.connection.execute("INSERT INTO t (word) VALUES (?1)", [word]).told()?;
+    tx.connection.execute("INSERT INTO t (word) VALUES (?1)", [word]).map_db_err()?;
     Ok(())
 }
 
@@ -57,7 +57,7 @@ async fn a_job_that_fails_after_writing_leaves_nothing_and_its_neighbours_stay()
 #[tokio::test]
 async fn a_look_that_has_the_answer_writes_nothing() {
     let (_folder, writer, reader) = writer();
-    let answer = writer.look_then_write(|_| Ok(Some(7)), |tx| put(tx, "never").map(|()| 8)).await;
+    let answer = writer.read_then_write(|_| Ok(Some(7)), |tx| put(tx, "never").map(|()| 8)).await;
     assert_eq!(answer.unwrap(), 7);
     assert_eq!(words(&reader), [""; 0]);
 }
@@ -74,36 +74,39 @@ async fn a_failed_statement_is_its_own_callers_error_alone() {
 }
 
 #[tokio::test]
-async fn a_parked_job_starts_with_the_commit_that_gives_it_something() {
+async fn a_pending_job_starts_with_the_commit_that_gives_it_something() {
     let (_folder, writer, reader) = writer();
     let look = |connection: &Connection| {
-        let there =
-            connection.prepare_cached("SELECT 1 FROM t WHERE word = 'awaited'").told()?.exists([]).told()?;
+        let there = connection
+            .prepare_cached("SELECT 1 FROM t WHERE word = 'awaited'")
+            .map_db_err()?
+            .exists([])
+            .map_db_err()?;
         Ok(if there { None } else { Some("nothing yet") })
     };
-    let parked =
-        writer.write_once_wanted(look, |tx| put(tx, "taken").map(|()| "taken"), std::future::pending());
+    let pending =
+        writer.write_when_ready(look, |tx| put(tx, "taken").map(|()| "taken"), std::future::pending());
     let others = async {
         writer.write(|tx| put(tx, "something else")).await.unwrap();
         assert_eq!(words(&reader), ["something else"]);
         writer.write(|tx| put(tx, "awaited")).await.unwrap();
     };
-    let (parked, ()) = tokio::join!(parked, others);
-    assert_eq!(parked.unwrap(), Some("taken"));
+    let (pending, ()) = tokio::join!(pending, others);
+    assert_eq!(pending.unwrap(), Some("taken"));
     assert_eq!(words(&reader), ["awaited", "something else", "taken"]);
 }
 
 #[tokio::test]
-async fn a_parked_job_whose_caller_waits_no_longer_is_never_carried_out() {
+async fn a_pending_job_whose_caller_waits_no_longer_is_never_carried_out() {
     let (_folder, writer, reader) = writer();
     let look = |connection: &Connection| {
-        let there = connection.prepare_cached("SELECT 1 FROM t").told()?.exists([]).told()?;
+        let there = connection.prepare_cached("SELECT 1 FROM t").map_db_err()?.exists([]).map_db_err()?;
         Ok(if there { None } else { Some(()) })
     };
     let given_up =
-        writer.write_once_wanted(look, |tx| put(tx, "late"), tokio::time::sleep(Duration::from_millis(20)));
+        writer.write_when_ready(look, |tx| put(tx, "late"), tokio::time::sleep(Duration::from_millis(20)));
     assert_eq!(given_up.await.unwrap(), None);
-    let dropped = writer.write_once_wanted(look, |tx| put(tx, "late"), std::future::pending());
+    let dropped = writer.write_when_ready(look, |tx| put(tx, "late"), std::future::pending());
     assert!(tokio::time::timeout(Duration::from_millis(20), dropped).await.is_err());
     writer.write(|tx| put(tx, "first")).await.unwrap();
     writer.write(|tx| put(tx, "second")).await.unwrap();
