@@ -14,11 +14,13 @@ pub mod stream;
 pub mod waiting;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::error::Error;
 use crate::json::Json;
 use crate::run::event::Event;
 use crate::run::lease::{LeaseHash, LeaseToken};
@@ -37,6 +39,28 @@ pub enum Cleanup {
     Owed,
     /// It was handed out a last time, for cleanup alone.
     HandedOut,
+}
+
+impl Cleanup {
+    const ALL: [Self; 3] = [Self::None, Self::Owed, Self::HandedOut];
+
+    /// The word for it in a database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Owed => "owed",
+            Self::HandedOut => "handed_out",
+        }
+    }
+}
+
+impl FromStr for Cleanup {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let known = Self::ALL.into_iter().find(|cleanup| cleanup.as_str() == text);
+        known.ok_or_else(|| Error::internal("not a state of a run's CLEANUP"))
+    }
 }
 
 /// A person's answer at a gate.

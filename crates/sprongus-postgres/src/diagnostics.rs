@@ -11,12 +11,12 @@ use sprongus_core::store::{Diagnostics, Fault, Health};
 use sprongus_core::values::names::WorkspaceId;
 use tokio_postgres::{Client, Config};
 
-use crate::Postgres;
-use crate::connection::retry::retry_idempotent;
-use crate::connection::session::{Database, Params, with_deadline};
+use crate::connection::retry::{retry_idempotent, with_deadline};
+use crate::connection::session::{Database, Params};
 use crate::error::{POOLERS, Result};
 use crate::schema::migrate;
 use crate::schema::open::{SETTINGS, finds_schema, place_of, weak_setting, working};
+use crate::{Postgres, rows};
 
 /// How long figures may be waited for that only the server knows.
 const METRICS_WAIT: Duration = Duration::from_secs(2);
@@ -154,12 +154,8 @@ async fn health(client: &Client, place: String, schema: &str, thorough: bool) ->
 async fn tried(database: &Database) -> Result<Vec<Fault>> {
     let mut session = database.session().await?;
     let workspace = WorkspaceId::local();
-    let rows =
-        session.transact(&workspace, &[(TRY, &[&workspace.as_str()])]).await?.pop().unwrap_or_default();
-    let (mut is_named, mut is_read_only) = (false, false);
-    if let Some(row) = rows.first() {
-        (is_named, is_read_only) = (row.try_get(0)?, row.try_get(1)?);
-    }
+    let [tried] = session.transact(&workspace, [(TRY, &[&workspace.as_str()])]).await?;
+    let (is_named, is_read_only): (bool, bool) = rows::only(&tried, |row| Ok((row.value()?, row.value()?)))?;
     let mut faults = Vec::new();
     if !is_named {
         let text = "the workspace setting does not reach the server".to_owned();
@@ -188,12 +184,10 @@ pub fn own_metrics(database: &Database, batches: Sizes) -> Vec<Metric> {
 
 /// What keeps old rows from being cleared.
 pub async fn snapshots(database: &Database) -> Result<Vec<Metric>> {
-    let mut session = database.session().await?;
     let asked: [(&str, Params<'_>); 2] = [(OLDEST, &[]), (HORIZON, &[])];
-    let mut answers = session.look(&WorkspaceId::local(), &asked).await?.into_iter();
-    let mut first = || answers.next().unwrap_or_default().into_iter().next();
-    let oldest: Option<i64> = first().map(|row| row.try_get(0)).transpose()?.flatten();
-    let behind: Option<i32> = first().map(|row| row.try_get(0)).transpose()?.flatten();
+    let [oldest, behind] = database.read(&WorkspaceId::local(), asked).await?;
+    let oldest: Option<i64> = rows::only(&oldest, |row| row.value())?;
+    let behind: Option<i32> = rows::only(&behind, |row| row.value())?;
     Ok(vec![
         Metric::now(
             "store_oldest_snapshot_seconds",

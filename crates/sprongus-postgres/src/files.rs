@@ -2,6 +2,7 @@
 //! they outlive theirs.
 
 use async_trait::async_trait;
+use sprongus_core::Result as CoreResult;
 use sprongus_core::rules::{Act, artifact, record};
 use sprongus_core::run::artifact::{Artifact, FileName, NewFile, StoredFile};
 use sprongus_core::run::{Hold, Run};
@@ -10,18 +11,18 @@ use sprongus_core::store::Files;
 use sprongus_core::values::ids::RunId;
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::values::time::Timestamp;
-use sprongus_core::{Error, Result as CoreResult};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::Postgres;
+use crate::connection::clock::{PRESENT, present};
 use crate::connection::retry::retry_idempotent;
-use crate::connection::session::{Database, Notify, PRESENT, Params, Session};
+use crate::connection::session::{Database, Notify, Params, Session};
 use crate::error::Result;
 use crate::reads::with_run;
 use crate::rows::values::{Time, uuid};
-use crate::rows::{self, Reader, number, run_columns};
-use crate::runs::load::{missing, present};
+use crate::rows::{self, RowReader, number, run_columns};
+use crate::runs::load::missing;
 
 const LOCK: &str =
     concat!("SELECT ", run_columns!(), " FROM runs WHERE workspace_id = $1 AND id = $2 FOR UPDATE");
@@ -83,8 +84,8 @@ impl Files for Postgres {
 
 /// A transaction on the list that is nobody's in particular.
 async fn on_list(database: &Database, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
-    let mut session = database.session().await?;
-    Ok(session.transact(&WorkspaceId::local(), &[(sql, params)]).await?.pop().unwrap_or_default())
+    let [rows] = database.transact(&WorkspaceId::local(), [(sql, params)]).await?;
+    Ok(rows)
 }
 
 /// Notes that bytes are about to be written.
@@ -96,7 +97,7 @@ pub async fn expect(database: &Database, location: &str, due: Timestamp) -> Resu
 pub async fn unwanted(database: &Database, limit: u32) -> Result<Vec<String>> {
     let (clock, limit) = (database.clock_override(), i64::from(limit));
     let rows = on_list(database, UNWANTED, &[&clock, &limit]).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    rows::all(&rows, |row| row.value())
 }
 
 /// Notes that the bytes at these places are deleted.
@@ -116,9 +117,9 @@ pub async fn put(database: &Database, caller: &Caller, hold: &Hold, file: &NewFi
         (LOCK_DUE, &[&file.location]),
         (PRESENT, &[&clock]),
     ];
-    let answers = session.begin_with(&caller.workspace, &asked).await?;
-    let now = present(answers.last().map_or(&[], Vec::as_slice))?;
-    match placed(&answers, caller, hold, file, now) {
+    let [run, beside, before, due, now] = session.begin_with(&caller.workspace, asked).await?;
+    let now = present(&now)?;
+    match check_put([&run, &beside, &before, &due], caller, hold, file, now) {
         Ok(None) => {}
         Ok(Some(same)) => {
             session.roll_back().await?;
@@ -140,32 +141,27 @@ pub async fn put(database: &Database, caller: &Caller, hold: &Hold, file: &NewFi
 }
 
 /// Asks the rules whether the file may be put; answers the very file where it has been.
-fn placed(
-    answers: &[Vec<Row>],
+fn check_put(
+    [run, beside, before, due]: [&[Row]; 4],
     caller: &Caller,
     hold: &Hold,
     file: &NewFile,
     now: Timestamp,
 ) -> Result<Option<StoredFile>> {
-    let [run, beside, before, due, _] = answers else {
-        return Err(Error::internal("a statement had no answer").into());
-    };
     let run = held(run, caller, hold)?;
-    let beside: i64 = beside.first().map_or(Ok(0), |row| row.try_get(0))?;
-    let beside = usize::try_from(beside).unwrap_or(usize::MAX);
+    let beside = rows::only(beside, |row| row.bigint())?;
     artifact::put(&run, hold, &file.name, beside, Act { now, actor: &caller.actor })?;
-    let before = before.first().map(|row| stored(row, &file.name)).transpose()?;
+    let before = rows::first(before, |row| stored(row, &file.name))?;
     if let Some(same) = before.filter(|stored| stored.file == *file) {
         return Ok(Some(same));
     }
-    let due = due.first().map(|row| row.try_get::<_, Time>(0)).transpose()?;
-    artifact::expected(due.map(|due| due.0), now)?;
+    artifact::expected(rows::first(due, |row| row.time())?, now)?;
     Ok(None)
 }
 
 /// The run of a hold, if the caller may touch it.
 fn held(rows: &[Row], caller: &Caller, hold: &Hold) -> Result<Run> {
-    let found = rows.first().map(rows::run).transpose()?;
+    let found = rows::first(rows, rows::run)?;
     let found = found.filter(|run| caller.may_touch(run.project_id.as_ref()));
     Ok(found.ok_or_else(|| missing(hold.id))?)
 }
@@ -176,9 +172,9 @@ pub async fn drop_file(database: &Database, caller: &Caller, hold: &Hold, name: 
     let clock = database.clock_override();
     let mut session = database.session().await?;
     let asked: [(&str, Params<'_>); 2] = [(LOCK, &[&workspace, &id]), (PRESENT, &[&clock])];
-    let answers = session.begin_with(&caller.workspace, &asked).await?;
-    let now = present(answers.last().map_or(&[], Vec::as_slice))?;
-    let run = held(answers.first().map_or(&[], Vec::as_slice), caller, hold);
+    let [run, now] = session.begin_with(&caller.workspace, asked).await?;
+    let now = present(&now)?;
+    let run = held(&run, caller, hold);
     let admitted = run.and_then(|run| Ok(record::admit(&run, hold, Act { now, actor: &caller.actor })?));
     if let Err(refused) = admitted {
         session.roll_back().await?;
@@ -191,25 +187,20 @@ pub async fn drop_file(database: &Database, caller: &Caller, hold: &Hold, name: 
 pub async fn artifacts(database: &Database, caller: &Caller, id: RunId) -> Result<Vec<Artifact>> {
     let (workspace, uuid) = (caller.workspace.as_str(), uuid(id.to_bits()));
     let asked: [(&str, Params<'_>); 1] = [(ARTIFACTS, &[&workspace, &uuid, &FileName::WORKDIR])];
-    let (_, mut rows) = with_run(database, caller, id, &asked).await?;
-    let read = |row: &Row| {
-        let mut row = Reader::from(row, 0);
-        let (size, sha256, content_type) = (row.count()?, row.plain()?, row.plain()?);
-        let (created_at, name) = (row.time()?, row.text()?);
+    let (_, [found]) = with_run(database, caller, id, asked).await?;
+    rows::all(&found, |row| {
+        let (size, sha256, content_type) = (row.bigint()?, row.value()?, row.value()?);
+        let (created_at, name) = (row.time()?, row.parse()?);
         Ok(Artifact { run_id: id, name, size, sha256, content_type, created_at })
-    };
-    rows.pop().unwrap_or_default().iter().map(read).collect()
+    })
 }
 
 /// A file of a run.
 pub async fn file(database: &Database, caller: &Caller, id: RunId, name: &FileName) -> Result<StoredFile> {
     let (workspace, uuid) = (caller.workspace.as_str(), uuid(id.to_bits()));
     let asked: [(&str, Params<'_>); 1] = [(FILE, &[&workspace, &uuid, &name.as_str()])];
-    let (_, mut rows) = with_run(database, caller, id, &asked).await?;
-    match rows.pop().unwrap_or_default().first() {
-        Some(row) => stored(row, name),
-        None => Err(artifact::missing(name).into()),
-    }
+    let (_, [found]) = with_run(database, caller, id, asked).await?;
+    rows::first(&found, |row| stored(row, name))?.ok_or_else(|| artifact::missing(name).into())
 }
 
 /// Which of these runs keep their work directory.
@@ -220,13 +211,12 @@ pub async fn with_workdir(session: &Session, workspace: &WorkspaceId, ids: &[Uui
 
 /// The rows of [`WORKDIRS`].
 pub fn run_ids(rows: &[Row]) -> Result<Vec<RunId>> {
-    rows.iter().map(|row| Ok(RunId::from_bits(row.try_get::<_, Uuid>(0)?.as_u128()))).collect()
+    rows::all(rows, |row| Ok(RunId::from_bits(row.bits()?)))
 }
 
-fn stored(row: &Row, name: &FileName) -> Result<StoredFile> {
-    let mut row = Reader::from(row, 0);
-    let (size, sha256, content_type) = (row.count()?, row.plain()?, row.plain()?);
-    let (created_at, location) = (row.time()?, row.plain()?);
+fn stored(row: &mut RowReader<'_>, name: &FileName) -> Result<StoredFile> {
+    let (size, sha256, content_type) = (row.bigint()?, row.value()?, row.value()?);
+    let (created_at, location) = (row.time()?, row.value()?);
     let file = NewFile { name: name.clone(), size, sha256, content_type, location };
     Ok(StoredFile { file, created_at })
 }

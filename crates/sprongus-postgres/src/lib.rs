@@ -30,8 +30,8 @@ use sprongus_core::store::Inserted;
 use tokio_postgres::Config;
 
 use connection::batcher::Batcher;
-use connection::retry::{Idempotent, retry};
-use connection::session::{Database, with_deadline};
+use connection::retry::{Idempotent, retry, with_deadline};
+use connection::session::Database;
 use connection::wake::Wake;
 use runs::claim::Cursors;
 use runs::enqueue;

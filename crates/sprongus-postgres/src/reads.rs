@@ -11,7 +11,7 @@ use sprongus_core::run::Run;
 use sprongus_core::run::event::Event;
 use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
 use sprongus_core::run::list::{ListFilter, Page};
-use sprongus_core::run::step::{LogLine, NumberedLine, Step};
+use sprongus_core::run::step::{LogChunk, NumberedLine, Step};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Reads;
 use sprongus_core::values::ids::RunId;
@@ -20,10 +20,10 @@ use tokio_postgres::Row;
 
 use crate::Postgres;
 use crate::connection::retry::retry_idempotent;
-use crate::connection::session::{Database, Params};
+use crate::connection::session::{Database, Params, result_sets};
 use crate::error::Result;
 use crate::rows::values::uuid;
-use crate::rows::{self, event_columns, number, step_columns};
+use crate::rows::{self, RowReader, event_columns, number, step_columns};
 use crate::runs::enqueue::{BY_ID, BY_KEY};
 use crate::runs::load::missing;
 
@@ -86,30 +86,24 @@ impl Reads for Postgres {
     }
 }
 
-/// One run.
-pub async fn get(database: &Database, caller: &Caller, id: RunId) -> Result<Run> {
-    Ok(with_run(database, caller, id, &[]).await?.0)
+async fn get(database: &Database, caller: &Caller, id: RunId) -> Result<Run> {
+    Ok(with_run(database, caller, id, []).await?.0)
 }
 
-/// The run of an idempotency key.
-pub async fn find_by_key(database: &Database, caller: &Caller, key: &str) -> Result<Option<Run>> {
+async fn find_by_key(database: &Database, caller: &Caller, key: &str) -> Result<Option<Run>> {
     let workspace = caller.workspace.as_str();
-    let asked: [(&str, Params<'_>); 1] = [(BY_KEY, &[&workspace, &key])];
-    let rows = database.session().await?.transact(&caller.workspace, &asked).await?.pop().unwrap_or_default();
-    let found = rows.first().map(rows::run).transpose()?;
+    let [found] = database.transact(&caller.workspace, [(BY_KEY, &[&workspace, &key])]).await?;
+    let found = rows::first(&found, rows::run)?;
     Ok(found.filter(|run| caller.may_touch(run.project_id.as_ref())))
 }
 
-/// A run's steps.
-pub async fn steps(database: &Database, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
+async fn steps(database: &Database, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
     let (workspace, uuid) = (caller.workspace.as_str(), uuid(id.to_bits()));
-    let asked: [(&str, Params<'_>); 1] = [(STEPS, &[&workspace, &uuid])];
-    let (_, mut rows) = with_run(database, caller, id, &asked).await?;
-    rows.pop().unwrap_or_default().iter().map(rows::step).collect()
+    let (_, [steps]) = with_run(database, caller, id, [(STEPS, &[&workspace, &uuid])]).await?;
+    rows::all(&steps, rows::step)
 }
 
-/// A run's events after `after`.
-pub async fn events(
+async fn events(
     database: &Database,
     caller: &Caller,
     id: RunId,
@@ -119,12 +113,11 @@ pub async fn events(
     let (workspace, uuid) = (caller.workspace.as_str(), uuid(id.to_bits()));
     let (after, limit) = (number(after), i64::from(limit));
     let asked: [(&str, Params<'_>); 1] = [(EVENTS, &[&workspace, &uuid, &after, &limit])];
-    let (_, mut rows) = with_run(database, caller, id, &asked).await?;
-    rows.pop().unwrap_or_default().iter().map(rows::event).collect()
+    let (_, [events]) = with_run(database, caller, id, asked).await?;
+    rows::all(&events, rows::event)
 }
 
-/// A run's log lines after `after`.
-pub async fn logs(
+async fn logs(
     database: &Database,
     caller: &Caller,
     id: RunId,
@@ -135,20 +128,19 @@ pub async fn logs(
     // The chunk that holds the first line wanted ends behind `after`: its first line plus its lines is over `after + 1`.
     let (behind, most) = (number(after).saturating_add(1), i64::from(limit));
     let asked: [(&str, Params<'_>); 1] = [(CHUNKS, &[&workspace, &uuid, &behind, &most])];
-    let (_, mut rows) = with_run(database, caller, id, &asked).await?;
-    lines(&rows.pop().unwrap_or_default(), after, limit)
+    let (_, [chunks]) = with_run(database, caller, id, asked).await?;
+    lines(&chunks, after, limit)
 }
 
 /// What is new of a run, read at one instant.
-pub async fn news(database: &Database, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
+async fn news(database: &Database, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
     let (workspace, uuid) = (caller.workspace.as_str(), uuid(id.to_bits()));
     let (seen, most) = (number(read.events), i64::from(MAX_NEWS));
     let behind = number(read.lines).saturating_add(1);
     let asked: [(&str, Params<'_>); 2] =
         [(EVENTS, &[&workspace, &uuid, &seen, &most]), (CHUNKS, &[&workspace, &uuid, &behind, &most])];
-    let (run, mut rows) = with_run(database, caller, id, &asked).await?;
-    let lines = lines(&rows.pop().unwrap_or_default(), read.lines, MAX_NEWS)?;
-    let events = rows.pop().unwrap_or_default().iter().map(rows::event).collect::<Result<Vec<_>>>()?;
+    let (run, [events, chunks]) = with_run(database, caller, id, asked).await?;
+    let (events, lines) = (rows::all(&events, rows::event)?, lines(&chunks, read.lines, MAX_NEWS)?);
     let read = ReadSoFar {
         events: events.last().map_or(read.events, |event| event.seq),
         lines: lines.last().map_or(read.lines, |line| line.seq),
@@ -157,41 +149,32 @@ pub async fn news(database: &Database, caller: &Caller, id: RunId, read: ReadSoF
 }
 
 /// The run, and what is asked beside it, at one instant.
-pub async fn with_run(
+pub async fn with_run<const N: usize>(
     database: &Database,
     caller: &Caller,
     id: RunId,
-    more: &[(&str, Params<'_>)],
-) -> Result<(Run, Vec<Vec<Row>>)> {
+    more: [(&str, Params<'_>); N],
+) -> Result<(Run, [Vec<Row>; N])> {
     let (workspace, uuid) = (caller.workspace.as_str(), uuid(id.to_bits()));
     let by_id: Params<'_> = &[&workspace, &uuid];
     let mut asked: Vec<(&str, Params<'_>)> = vec![(BY_ID, by_id)];
-    asked.extend_from_slice(more);
-    let mut answers = database.session().await?.look(&caller.workspace, &asked).await?;
-    let rest = answers.split_off(1);
-    let found = answers.pop().unwrap_or_default().first().map(rows::run).transpose()?;
-    match found.filter(|run| caller.may_touch(run.project_id.as_ref())) {
+    asked.extend(more);
+    let mut found = database.session().await?.read_all(&caller.workspace, &asked).await?;
+    let rest = result_sets(found.split_off(1))?;
+    let [run] = result_sets(found)?;
+    let run = rows::first(&run, rows::run)?;
+    match run.filter(|run| caller.may_touch(run.project_id.as_ref())) {
         Some(run) => Ok((run, rest)),
         None => Err(missing(id).into()),
     }
 }
 
 fn lines(chunks: &[Row], after: u64, limit: u32) -> Result<Vec<NumberedLine>> {
-    let mut lines = Vec::new();
-    for row in chunks {
-        let (first, attempt): (i64, i32) = (row.try_get(0)?, row.try_get(1)?);
-        let body: Vec<LogLine> = serde_json::from_str(row.try_get(2)?).map_err(rows::unreadable)?;
-        let numbered = (u64::try_from(first).unwrap_or(1)..).zip(body);
-        let attempt = u32::try_from(attempt).unwrap_or(0);
-        lines.extend(numbered.filter(|(seq, _)| *seq > after).map(|(seq, line)| NumberedLine {
-            seq,
-            attempt,
-            line,
-        }));
-        if lines.len() >= limit as usize {
-            lines.truncate(limit as usize);
-            break;
-        }
-    }
-    Ok(lines)
+    LogChunk::page(chunks.iter().map(chunk), after, limit)
+}
+
+fn chunk(row: &Row) -> Result<LogChunk> {
+    let mut row = RowReader::new(row);
+    let (first, attempt) = (row.bigint()?, row.integer()?);
+    Ok(LogChunk { first, attempt, lines: serde_json::from_str(row.value()?).map_err(rows::unreadable)? })
 }

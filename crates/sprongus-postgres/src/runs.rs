@@ -30,8 +30,8 @@ use sprongus_core::values::ids::RunId;
 use sprongus_core::values::names::WorkerId;
 use sprongus_core::values::time::Timestamp;
 
+use crate::Postgres;
 use crate::connection::retry::{Idempotent, retry, retry_idempotent};
-use crate::{Postgres, directory};
 
 /// Who waits for work looks at most so often, however much happens.
 const LOOKS_APART: Duration = Duration::from_millis(4);
@@ -145,6 +145,6 @@ impl RunStore for Postgres {
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        retry_idempotent(|| directory::now(&self.database)).await
+        retry_idempotent(|| self.database.now()).await
     }
 }

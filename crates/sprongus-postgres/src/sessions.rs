@@ -6,25 +6,26 @@ use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::session::{MAX_SESSIONS, Session, Sessions};
 use sprongus_core::workspace::token::{Token, refused};
-use tokio_postgres::Row;
 
 use crate::Postgres;
+use crate::connection::clock::now_sql;
 use crate::connection::retry::retry_idempotent;
-use crate::connection::session::{Params, all};
-use crate::directory::{now, write};
+use crate::connection::session::Params;
 use crate::error::Result as Read;
-use crate::rows::Reader;
 use crate::rows::values::{Time, uuid};
+use crate::rows::{self, RowReader};
 use crate::tokens::token;
 
-const FORGET_EXPIRED: &str = "DELETE FROM sessions WHERE workspace_id = $1 AND expires_at <= $2";
+const FORGET_EXPIRED: &str =
+    concat!("DELETE FROM sessions WHERE workspace_id = $1 AND expires_at <= (SELECT ", now_sql!("$2"), ")");
 const FORGET_OLDEST: &str = "
     DELETE FROM sessions WHERE workspace_id = $1 AND token_id = $2 AND hash NOT IN (
         SELECT hash FROM sessions WHERE workspace_id = $1 AND token_id = $2 ORDER BY created_at DESC, hash LIMIT $3)";
-const OPEN: &str = "
-    INSERT INTO sessions (hash, workspace_id, token_id, created_at, expires_at)
-    SELECT $1, workspace_id, id, $4, $5 FROM api_tokens WHERE workspace_id = $2 AND id = $3
-    ON CONFLICT (hash) DO NOTHING";
+const OPEN: &str = concat!(
+    "INSERT INTO sessions (hash, workspace_id, token_id, created_at, expires_at) SELECT $1, workspace_id, id, ",
+    now_sql!("$4"),
+    ", $5 FROM api_tokens WHERE workspace_id = $2 AND id = $3 ON CONFLICT (hash) DO NOTHING"
+);
 const IS_OPEN: &str = "SELECT FROM sessions WHERE workspace_id = $1 AND token_id = $2 AND hash = $3";
 /// Policies let a statement see its own workspace alone; whose session it is, only the owner's function can say.
 const FIND: &str = "
@@ -32,8 +33,8 @@ const FIND: &str = "
     FROM session_by_hash($1)";
 const CLOSE: &str = "DELETE FROM sessions WHERE workspace_id = $1 AND token_id = $2 AND hash = $3";
 
-fn session(row: &Row) -> Read<Session> {
-    Ok(Session { token: token(row)?, expires_at: Reader::from(row, 9).time()? })
+fn session(row: &mut RowReader<'_>) -> Read<Session> {
+    Ok(Session { token: token(row)?, expires_at: row.time()? })
 }
 
 #[async_trait]
@@ -42,34 +43,34 @@ impl Sessions for Postgres {
         let (workspace, id) = (token.workspace_id.as_str(), uuid(token.id.to_bits()));
         let others = i64::from(MAX_SESSIONS - 1);
         let is_open = retry_idempotent(|| async {
-            let (now, end) = (Time(now(&self.database).await?), Time(expires_at));
+            let (clock, end) = (self.database.clock_override(), Time(expires_at));
             let asked: [(&str, Params<'_>); 4] = [
-                (FORGET_EXPIRED, &[&workspace, &now]),
+                (FORGET_EXPIRED, &[&workspace, &clock]),
                 (FORGET_OLDEST, &[&workspace, &id, &others]),
-                (OPEN, &[&hash, &workspace, &id, &now, &end]),
+                (OPEN, &[&hash, &workspace, &id, &clock, &end]),
                 (IS_OPEN, &[&workspace, &id, &hash]),
             ];
-            let rows = write(&self.database, &token.workspace_id, &asked).await?;
-            Ok(rows.last().is_some_and(|rows| !rows.is_empty()))
+            let [.., open] = self.database.transact(&token.workspace_id, asked).await?;
+            Ok(!open.is_empty())
         })
         .await?;
         if is_open { Ok(()) } else { Err(refused()) }
     }
 
     async fn session(&self, hash: &str) -> Result<Option<Session>> {
-        let found = retry_idempotent(|| async {
-            all(&self.database, &WorkspaceId::local(), FIND, &[&hash], session).await
+        retry_idempotent(|| async {
+            let [found] = self.database.read(&WorkspaceId::local(), [(FIND, &[&hash])]).await?;
+            rows::first(&found, session)
         })
-        .await?;
-        Ok(found.into_iter().next())
+        .await
     }
 
     async fn close_session(&self, token: &Token, hash: &str) -> Result<()> {
         let (workspace, id) = (token.workspace_id.as_str(), uuid(token.id.to_bits()));
         retry_idempotent(|| async {
-            write(&self.database, &token.workspace_id, &[(CLOSE, &[&workspace, &id, &hash])]).await
+            let close: Params<'_> = &[&workspace, &id, &hash];
+            self.database.transact(&token.workspace_id, [(CLOSE, close)]).await.map(drop)
         })
-        .await?;
-        Ok(())
+        .await
     }
 }

@@ -9,16 +9,16 @@ use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::workspace::operator::OperatorAct;
 use sprongus_core::workspace::token::{NewToken, Token};
 use sprongus_core::{Error, Result as CoreResult};
-use tokio_postgres::Row;
 
 use crate::Postgres;
+use crate::connection::clock::now_sql;
 use crate::connection::retry::retry_idempotent;
-use crate::connection::session::{Database, Params, all};
-use crate::directory::{known_workspace, now, single_row, write};
+use crate::connection::session::{Database, Params};
+use crate::directory::{KNOWN_WORKSPACE, check_workspace};
 use crate::error::Result;
 use crate::events::operator::commit;
-use crate::rows::values::{JsonText, Time, uuid};
-use crate::rows::{Reader, to_json, unreadable};
+use crate::rows::values::{JsonText, uuid};
+use crate::rows::{self, RowReader, millis, to_json};
 
 macro_rules! token_columns {
     () => {
@@ -40,16 +40,22 @@ const BY_HASH: &str = concat!("SELECT ", token_columns!(), " FROM token_by_hash(
 const MISSING_PROJECTS: &str = "
     SELECT asked.id FROM unnest($2::text[]) WITH ORDINALITY AS asked (id, place)
     WHERE NOT EXISTS (SELECT FROM projects p WHERE p.workspace_id = $1 AND p.id = asked.id) ORDER BY place";
-const CREATE: &str = "
+const CREATE: &str = concat!(
+    "WITH present AS MATERIALIZED (SELECT ",
+    now_sql!("$7"),
+    " AS now)
     INSERT INTO api_tokens (workspace_id, id, hash, name, scopes, projects, created_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING RETURNING id";
+    SELECT $1, $2, $3, $4, $5, $6, now, now + $8::bigint * interval '1 millisecond' FROM present
+    WHERE EXISTS (SELECT FROM workspaces WHERE id = $1) ON CONFLICT (id) DO NOTHING RETURNING id"
+);
 const REVOKE: &str = concat!(
-    "UPDATE api_tokens SET revoked_at = coalesce(revoked_at, $3) WHERE workspace_id = $1 AND id = $2 RETURNING ",
+    "UPDATE api_tokens SET revoked_at = coalesce(revoked_at, ",
+    now_sql!("$3"),
+    ") WHERE workspace_id = $1 AND id = $2 RETURNING ",
     token_columns!()
 );
-const USE: &str = "
-    UPDATE api_tokens SET last_used_at = coalesce($3::timestamptz, date_trunc('milliseconds', clock_timestamp()))
-    WHERE workspace_id = $1 AND id = $2";
+const USE: &str =
+    concat!("UPDATE api_tokens SET last_used_at = ", now_sql!("$3"), " WHERE workspace_id = $1 AND id = $2");
 
 #[async_trait]
 impl Tokens for Postgres {
@@ -80,15 +86,14 @@ impl Tokens for Postgres {
     }
 }
 
-/// A token as its columns say.
-pub fn token(row: &Row) -> Result<Token> {
-    let mut row = Reader::from(row, 0);
+/// The columns of a token.
+pub fn token(row: &mut RowReader<'_>) -> Result<Token> {
     Ok(Token {
         id: TokenId::from_bits(row.bits()?),
-        workspace_id: row.text()?,
-        name: row.plain()?,
-        scopes: row.parsed()?.unwrap_or_default(),
-        projects: row.parsed()?,
+        workspace_id: row.parse()?,
+        name: row.value()?,
+        scopes: row.parse_json()?.unwrap_or_default(),
+        projects: row.parse_json()?,
         created_at: row.time()?,
         expires_at: row.optional_time()?,
         revoked_at: row.optional_time()?,
@@ -96,71 +101,68 @@ pub fn token(row: &Row) -> Result<Token> {
     })
 }
 
-/// The tokens of the caller's workspace.
-pub async fn tokens(database: &Database, caller: &Caller) -> Result<Vec<Token>> {
-    all(database, &caller.workspace, TOKENS, &[&caller.workspace.as_str()], token).await
+async fn tokens(database: &Database, caller: &Caller) -> Result<Vec<Token>> {
+    let [found] = database.read(&caller.workspace, [(TOKENS, &[&caller.workspace.as_str()])]).await?;
+    rows::all(&found, token)
 }
 
 /// Keeps a token by its hash; asked again it finds what it made.
-pub async fn create_token(
+async fn create_token(
     database: &Database,
     caller: &Caller,
     id: TokenId,
     new: &NewToken,
     hash: &str,
 ) -> Result<Token> {
-    known_workspace(database, caller).await?;
-    let workspace = caller.workspace.as_str();
-    let asked: Vec<&str> = new.projects.iter().flatten().map(|project| project.as_str()).collect();
-    let read = |row: &Row| Ok(row.try_get::<_, &str>(0)?.parse().map_err(unreadable)?);
-    let missing = all(database, &caller.workspace, MISSING_PROJECTS, &[&workspace, &asked], read).await?;
-    if let Some(project) = missing.first() {
-        return Err(unknown_project(project).into());
-    }
-    let now = now(database).await?;
-    let (id, created) = (uuid(id.to_bits()), Time(now));
-    let expires = new.expires_in.map(|life| Time(now.plus(life)));
+    let (workspace, id, clock) = (caller.workspace.as_str(), uuid(id.to_bits()), database.clock_override());
+    let named: Vec<&str> = new.projects.iter().flatten().map(|project| project.as_str()).collect();
+    let life = new.expires_in.map(millis);
     let (scopes, projects) = (to_json(&new.scopes)?, new.projects.as_ref().map(to_json).transpose()?);
     let (scopes, projects) = (JsonText(&scopes), projects.as_deref().map(JsonText));
-    let asked: [(&str, Params<'_>); 2] = [
-        (CREATE, &[&workspace, &id, &hash, &new.name, &scopes, &projects, &created, &expires]),
+    let asked: [(&str, Params<'_>); 4] = [
+        (KNOWN_WORKSPACE, &[&workspace]),
+        (MISSING_PROJECTS, &[&workspace, &named]),
+        (CREATE, &[&workspace, &id, &hash, &new.name, &scopes, &projects, &clock, &life]),
         (BY_ID, &[&workspace, &id]),
     ];
     let mut session = database.session().await?;
-    let rows = session.begin_with(&caller.workspace, &asked).await?;
-    let is_new = rows.first().is_some_and(|rows| !rows.is_empty());
-    let made = single_row(rows, token)?;
-    commit(session, caller, is_new.then(|| OperatorAct::token_created(&made)), now).await?;
+    let [known, missing, created, found] = session.begin_with(&caller.workspace, asked).await?;
+    if let Err(unknown) = check_workspace(caller, &known) {
+        return session.refuse(unknown).await;
+    }
+    if let Some(project) = rows::first(&missing, |row| row.parse())? {
+        return session.refuse(unknown_project(&project)).await;
+    }
+    let made = rows::only(&found, token)?;
+    let act = (!created.is_empty()).then(|| (OperatorAct::token_created(&made), made.created_at));
+    commit(session, caller, act).await?;
     Ok(made)
 }
 
-/// Revokes a token.
-pub async fn revoke_token(database: &Database, caller: &Caller, id: TokenId) -> Result<Token> {
-    let (workspace, bits, now) = (caller.workspace.as_str(), uuid(id.to_bits()), now(database).await?);
+async fn revoke_token(database: &Database, caller: &Caller, id: TokenId) -> Result<Token> {
+    let (workspace, bits, clock) = (caller.workspace.as_str(), uuid(id.to_bits()), database.clock_override());
     let asked: [(&str, Params<'_>); 2] =
-        [(TO_REVOKE, &[&workspace, &bits]), (REVOKE, &[&workspace, &bits, &Time(now)])];
+        [(TO_REVOKE, &[&workspace, &bits]), (REVOKE, &[&workspace, &bits, &clock])];
     let mut session = database.session().await?;
-    let rows = session.begin_with(&caller.workspace, &asked).await?;
-    let Some(before) = rows.first().and_then(|rows| rows.first()).map(token).transpose()? else {
-        session.roll_back().await?;
-        return Err(Error::not_found(format_args!("token: {id}"))
-            .with_hint("list them with `sprongus token list`")
-            .into());
+    let [before, after] = session.begin_with(&caller.workspace, asked).await?;
+    let Some(before) = rows::first(&before, token)? else {
+        let unknown =
+            Error::not_found(format_args!("token: {id}")).with_hint("list them with `sprongus token list`");
+        return session.refuse(unknown).await;
     };
-    let revoked = single_row(rows, token)?;
-    commit(session, caller, OperatorAct::token_revoked(&before, &revoked), now).await?;
+    let revoked = rows::only(&after, token)?;
+    commit(session, caller, OperatorAct::token_revoked(&before, &revoked).zip(revoked.revoked_at)).await?;
     Ok(revoked)
 }
 
-/// The token of a hash.
-pub async fn token_by_hash(database: &Database, hash: &str) -> Result<Option<Token>> {
-    Ok(all(database, &WorkspaceId::local(), BY_HASH, &[&hash], token).await?.pop())
+async fn token_by_hash(database: &Database, hash: &str) -> Result<Option<Token>> {
+    let [found] = database.read(&WorkspaceId::local(), [(BY_HASH, &[&hash])]).await?;
+    rows::first(&found, token)
 }
 
 /// Notes that a token was used; one that is gone by now is passed over.
-pub async fn use_token(database: &Database, used: &Token) -> Result<()> {
+async fn use_token(database: &Database, used: &Token) -> Result<()> {
     let (workspace, id, clock) =
         (used.workspace_id.as_str(), uuid(used.id.to_bits()), database.clock_override());
-    write(database, &used.workspace_id, &[(USE, &[&workspace, &id, &clock])]).await?;
-    Ok(())
+    database.transact(&used.workspace_id, [(USE, &[&workspace, &id, &clock])]).await.map(drop)
 }

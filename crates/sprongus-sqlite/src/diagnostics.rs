@@ -11,11 +11,11 @@ use sprongus_core::figures::metric::{Metric, SHARED_TRANSACTIONS, Sizes, Value};
 use sprongus_core::store::{Diagnostics, Fault, Health};
 use sprongus_core::{Error, Result};
 
-use crate::Sqlite;
 use crate::connection::file_guard::Loss;
 use crate::error::MapDbErr;
 use crate::schema::migrate;
 use crate::schema::open::Durability;
+use crate::{Sqlite, rows};
 
 const CHECK: &str = "PRAGMA quick_check(1)";
 const PUT_LOG_INTO_FILE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
@@ -63,7 +63,7 @@ pub fn health(
     }
     if thorough {
         faults.extend(log(connection, file)?);
-        let check: String = connection.query_row(CHECK, [], |row| row.get(0)).map_db_err()?;
+        let check: String = rows::only(connection, CHECK, [], |row| row.value())?;
         if check != "ok" {
             faults.push(Fault {
                 what: "integrity",
@@ -102,9 +102,9 @@ const LONG_LOG: u64 = 64 << 20;
 /// What is wrong with the write-ahead log: its length, or a reader that keeps it from being put into the file.
 fn log(connection: &Connection, file: &Path) -> Result<Option<Fault>> {
     // Puts into the file what nobody needs in the log any more, without waiting for anybody.
-    let (all, put): (i64, i64) =
-        connection.query_row(PUT_LOG_INTO_FILE, [], |row| Ok((row.get(1)?, row.get(2)?))).map_db_err()?;
-    let page: i64 = connection.query_row(PAGE, [], |row| row.get(0)).map_db_err()?;
+    let (_is_busy, all, put): (i64, i64, i64) =
+        rows::only(connection, PUT_LOG_INTO_FILE, [], |row| Ok((row.value()?, row.value()?, row.value()?)))?;
+    let page: i64 = rows::only(connection, PAGE, [], |row| row.value())?;
     let held_back = u64::try_from((all - put) * page).unwrap_or(0);
     if held_back >= HELD_BACK {
         return Ok(Some(Fault {

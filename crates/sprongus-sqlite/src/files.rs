@@ -1,7 +1,7 @@
 //! Artifacts: the rows of a run's files, and the places whose bytes are to be deleted.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::rules::{Act, artifact, record};
 use sprongus_core::run::artifact::{Artifact, FileName, NewFile, StoredFile};
@@ -12,7 +12,6 @@ use sprongus_core::values::ids::RunId;
 use sprongus_core::values::time::Timestamp;
 
 use crate::connection::writer::Tx;
-use crate::error::MapDbErr;
 use crate::runs::load::load;
 use crate::{Sqlite, rows};
 
@@ -69,86 +68,57 @@ impl Files for Sqlite {
     }
 }
 
-/// Notes that bytes are about to be written.
-pub fn expect(tx: &Tx<'_>, location: &str, due: Timestamp) -> Result<()> {
-    tx.connection.prepare_cached(EXPECT).map_db_err()?.execute((location, due.to_string())).map_db_err()?;
-    Ok(())
+fn expect(tx: &Tx<'_>, location: &str, due: Timestamp) -> Result<()> {
+    rows::execute(tx.connection, EXPECT, (location, due.to_string())).map(drop)
 }
 
 /// Gives written bytes a row, in place of the one of the same name.
-pub fn put(tx: &Tx<'_>, caller: &Caller, hold: &Hold, file: &NewFile) -> Result<StoredFile> {
+fn put(tx: &Tx<'_>, caller: &Caller, hold: &Hold, file: &NewFile) -> Result<StoredFile> {
     let run = load(tx.connection, caller, hold.id)??;
     let (id, name) = (hold.id.to_string(), file.name.as_str());
-    let beside: i64 = {
-        let mut count = tx.connection.prepare_cached(BESIDE).map_db_err()?;
-        count.query_row((&id, name, FileName::WORKDIR), |row| row.get(0)).map_db_err()?
-    };
-    let beside = usize::try_from(beside).unwrap_or(usize::MAX);
+    let beside = rows::only(tx.connection, BESIDE, (&id, name, FileName::WORKDIR), |row| row.integer())?;
     artifact::put(&run, hold, &file.name, beside, Act { now: tx.now, actor: &caller.actor })?;
     let before = find(tx.connection, hold.id, &file.name)?;
     if let Some(same) = before.filter(|stored| stored.file == *file) {
         return Ok(same);
     }
-    let due = {
-        let mut select = tx.connection.prepare_cached(DUE).map_db_err()?;
-        select.query_row([&file.location], |row| rows::text(row, 0)).optional().map_db_err()?
-    };
+    let due = rows::first(tx.connection, DUE, [&file.location], |row| row.parse())?;
     artifact::expected(due, tx.now)?;
     let size = rows::number(file.size);
-    tx.connection.prepare_cached(FORGET).map_db_err()?.execute([&file.location]).map_db_err()?;
-    tx.connection.prepare_cached(DROP).map_db_err()?.execute((&id, name)).map_db_err()?;
-    let mut insert = tx.connection.prepare_cached(PUT).map_db_err()?;
+    rows::execute(tx.connection, FORGET, [&file.location])?;
+    rows::execute(tx.connection, DROP, (&id, name))?;
     let made = tx.now.to_string();
-    insert.execute((&id, name, size, &file.sha256, &file.content_type, &file.location, made)).map_db_err()?;
+    let put = (&id, name, size, &file.sha256, &file.content_type, &file.location, made);
+    rows::execute(tx.connection, PUT, put)?;
     Ok(StoredFile { file: file.clone(), created_at: tx.now })
 }
 
-/// Lets go of a file.
-pub fn drop_file(tx: &Tx<'_>, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()> {
+fn drop_file(tx: &Tx<'_>, caller: &Caller, hold: &Hold, name: &FileName) -> Result<()> {
     let run = load(tx.connection, caller, hold.id)??;
     record::admit(&run, hold, Act { now: tx.now, actor: &caller.actor })?;
-    tx.connection
-        .prepare_cached(DROP)
-        .map_db_err()?
-        .execute((hold.id.to_string(), name.as_str()))
-        .map_db_err()?;
-    Ok(())
+    rows::execute(tx.connection, DROP, (hold.id.to_string(), name.as_str())).map(drop)
 }
 
 /// The places whose time has come. Read under the write lock, though nothing is written: no upload that is being given its row
 /// just now is taken for one whose time is over.
-pub fn unwanted(tx: &Tx<'_>, limit: u32) -> Result<Vec<String>> {
-    let mut select = tx.connection.prepare_cached(UNWANTED).map_db_err()?;
-    let rows = select.query_map((tx.now.to_string(), limit), |row| row.get(0)).map_db_err()?;
-    rows.collect::<rusqlite::Result<_>>().map_db_err()
+fn unwanted(tx: &Tx<'_>, limit: u32) -> Result<Vec<String>> {
+    rows::all(tx.connection, UNWANTED, (tx.now.to_string(), limit), |row| row.value())
 }
 
-/// Notes that the bytes at these places are deleted.
-pub fn forget(tx: &Tx<'_>, locations: &[String]) -> Result<()> {
-    let mut delete = tx.connection.prepare_cached(FORGET).map_db_err()?;
-    locations.iter().try_for_each(|location| delete.execute([location]).map_db_err().map(drop))
+fn forget(tx: &Tx<'_>, locations: &[String]) -> Result<()> {
+    locations.iter().try_for_each(|location| rows::execute(tx.connection, FORGET, [location]).map(drop))
 }
 
-/// A run's artifacts by name.
-pub fn artifacts(connection: &Connection, caller: &Caller, id: RunId) -> Result<Vec<Artifact>> {
+fn artifacts(connection: &Connection, caller: &Caller, id: RunId) -> Result<Vec<Artifact>> {
     load(connection, caller, id)??;
-    let mut select = connection.prepare_cached(ARTIFACTS).map_db_err()?;
-    let read = |row: &Row<'_>| {
-        Ok(Artifact {
-            run_id: id,
-            name: rows::text(row, 4)?,
-            size: size(row)?,
-            sha256: row.get(1)?,
-            content_type: row.get(2)?,
-            created_at: rows::text(row, 3)?,
-        })
-    };
-    let rows = select.query_map((id.to_string(), FileName::WORKDIR), read).map_db_err()?;
-    rows.collect::<rusqlite::Result<_>>().map_db_err()
+    rows::all(connection, ARTIFACTS, (id.to_string(), FileName::WORKDIR), |row| {
+        let (size, sha256, content_type) = (row.integer()?, row.value()?, row.value()?);
+        let (created_at, name) = (row.parse()?, row.parse()?);
+        Ok(Artifact { run_id: id, name, size, sha256, content_type, created_at })
+    })
 }
 
-/// A file of a run.
-pub fn file(connection: &Connection, caller: &Caller, id: RunId, name: &FileName) -> Result<StoredFile> {
+fn file(connection: &Connection, caller: &Caller, id: RunId, name: &FileName) -> Result<StoredFile> {
     load(connection, caller, id)??;
     find(connection, id, name)?.ok_or_else(|| artifact::missing(name))
 }
@@ -159,21 +129,10 @@ pub fn keeps_workdir(connection: &Connection, run: &Run) -> Result<bool> {
 }
 
 fn find(connection: &Connection, id: RunId, name: &FileName) -> Result<Option<StoredFile>> {
-    let read = |row: &Row<'_>| {
-        let file = NewFile {
-            name: name.clone(),
-            size: size(row)?,
-            sha256: row.get(1)?,
-            content_type: row.get(2)?,
-            location: row.get(4)?,
-        };
-        Ok(StoredFile { file, created_at: rows::text(row, 3)? })
-    };
-    let mut select = connection.prepare_cached(FILE).map_db_err()?;
-    select.query_row((id.to_string(), name.as_str()), read).optional().map_db_err()
-}
-
-fn size(row: &Row<'_>) -> rusqlite::Result<u64> {
-    let bytes: i64 = row.get(0)?;
-    u64::try_from(bytes).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, bytes))
+    rows::first(connection, FILE, (id.to_string(), name.as_str()), |row| {
+        let (size, sha256, content_type) = (row.integer()?, row.value()?, row.value()?);
+        let (created_at, location) = (row.parse()?, row.value()?);
+        let file = NewFile { name: name.clone(), size, sha256, content_type, location };
+        Ok(StoredFile { file, created_at })
+    })
 }

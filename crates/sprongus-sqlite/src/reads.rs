@@ -6,13 +6,13 @@ mod waiting;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::run::Run;
 use sprongus_core::run::event::Event;
 use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
 use sprongus_core::run::list::{ListFilter, Page};
-use sprongus_core::run::step::{LogLine, NumberedLine, Step};
+use sprongus_core::run::step::{LogChunk, NumberedLine, Step};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Reads;
 use sprongus_core::values::ids::RunId;
@@ -20,7 +20,7 @@ use sprongus_core::values::names::WorkerId;
 
 use crate::Sqlite;
 use crate::error::MapDbErr;
-use crate::rows::{self, event_columns, step_columns};
+use crate::rows::{self, Read, RowReader, event_columns, step_columns};
 use crate::runs::enqueue::BY_KEY;
 use crate::runs::load::load;
 
@@ -82,41 +82,26 @@ impl Reads for Sqlite {
     }
 }
 
-/// One run.
-pub fn get(connection: &Connection, caller: &Caller, id: RunId) -> Result<Run> {
+fn get(connection: &Connection, caller: &Caller, id: RunId) -> Result<Run> {
     load(connection, caller, id)?
 }
 
-/// The run of an idempotency key.
-pub fn find_by_key(connection: &Connection, caller: &Caller, key: &str) -> Result<Option<Run>> {
-    let mut select = connection.prepare_cached(BY_KEY).map_db_err()?;
-    let found = select.query_row((caller.workspace.as_str(), key), rows::run).optional().map_db_err()?;
+fn find_by_key(connection: &Connection, caller: &Caller, key: &str) -> Result<Option<Run>> {
+    let found = rows::first(connection, BY_KEY, (caller.workspace.as_str(), key), rows::run)?;
     Ok(found.filter(|run| caller.may_touch(run.project_id.as_ref())))
 }
 
-/// A run's steps.
-pub fn steps(connection: &Connection, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
+fn steps(connection: &Connection, caller: &Caller, id: RunId) -> Result<Vec<Step>> {
     load(connection, caller, id)??;
-    let mut select = connection.prepare_cached(STEPS).map_db_err()?;
-    select.query_map([id.to_string()], rows::step).map_db_err()?.collect::<rusqlite::Result<_>>().map_db_err()
+    rows::all(connection, STEPS, [id.to_string()], rows::step)
 }
 
-/// A run's events after `after`.
-pub fn events(
-    connection: &Connection,
-    caller: &Caller,
-    id: RunId,
-    after: u64,
-    limit: u32,
-) -> Result<Vec<Event>> {
+fn events(connection: &Connection, caller: &Caller, id: RunId, after: u64, limit: u32) -> Result<Vec<Event>> {
     load(connection, caller, id)??;
-    let mut select = connection.prepare_cached(EVENTS).map_db_err()?;
-    let events = select.query_map((id.to_string(), rows::number(after), limit), rows::event).map_db_err()?;
-    events.collect::<rusqlite::Result<_>>().map_db_err()
+    rows::all(connection, EVENTS, (id.to_string(), rows::number(after), limit), rows::event)
 }
 
-/// A run's log lines after `after`.
-pub fn logs(
+fn logs(
     connection: &Connection,
     caller: &Caller,
     id: RunId,
@@ -126,29 +111,18 @@ pub fn logs(
     load(connection, caller, id)??;
     let mut select = connection.prepare_cached(CHUNKS).map_db_err()?;
     // The chunk that holds the first line wanted ends behind `after`: its first line plus its lines is over `after + 1`.
-    let mut chunks =
-        select.query((id.to_string(), rows::number(after).saturating_add(1), limit)).map_db_err()?;
-    let mut lines = Vec::new();
-    while let Some(row) = chunks.next().map_db_err()? {
-        let first: i64 = row.get(0).map_db_err()?;
-        let attempt: u32 = row.get(1).map_db_err()?;
-        let body: Vec<LogLine> = rows::parsed(row, 2).map_db_err()?.unwrap_or_default();
-        let numbered = (u64::try_from(first).unwrap_or(1)..).zip(body);
-        lines.extend(numbered.filter(|(seq, _)| *seq > after).map(|(seq, line)| NumberedLine {
-            seq,
-            attempt,
-            line,
-        }));
-        if lines.len() >= limit as usize {
-            lines.truncate(limit as usize);
-            break;
-        }
-    }
-    Ok(lines)
+    let behind = (id.to_string(), rows::number(after).saturating_add(1), limit);
+    let chunks = select.query_map(behind, rows::reading(chunk)).map_db_err()?;
+    LogChunk::page(chunks, after, limit).map_db_err()
+}
+
+fn chunk(row: &mut RowReader<'_, '_>) -> Read<LogChunk> {
+    let (first, attempt) = (row.integer()?, row.integer()?);
+    Ok(LogChunk { first, attempt, lines: row.parse_json()?.unwrap_or_default() })
 }
 
 /// What is new of a run, read at one instant.
-pub fn news(connection: &Connection, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
+fn news(connection: &Connection, caller: &Caller, id: RunId, read: ReadSoFar) -> Result<News> {
     let snapshot = connection.unchecked_transaction().map_db_err()?;
     let run = get(connection, caller, id)?;
     let events = events(connection, caller, id, read.events, MAX_NEWS)?;

@@ -1,15 +1,14 @@
 //! Sessions of the dashboard. What is kept of one is its hash.
 
 use async_trait::async_trait;
-use rusqlite::OptionalExtension;
 use sprongus_core::Result;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::session::{MAX_SESSIONS, Session, Sessions};
 use sprongus_core::workspace::token::{Token, refused};
 
-use crate::error::MapDbErr;
+use crate::Sqlite;
+use crate::rows::{self, Read, RowReader};
 use crate::tokens::{token, token_columns};
-use crate::{Sqlite, rows};
 
 const FORGET_EXPIRED: &str = "DELETE FROM sessions WHERE workspace_id = ?1 AND expires_at <= ?2";
 const FORGET_OLDEST: &str = "
@@ -27,6 +26,10 @@ const FIND: &str = concat!(
 );
 const CLOSE: &str = "DELETE FROM sessions WHERE workspace_id = ?1 AND token_id = ?2 AND hash = ?3";
 
+fn session(row: &mut RowReader<'_, '_>) -> Read<Session> {
+    Ok(Session { token: token(row)?, expires_at: row.parse()? })
+}
+
 #[async_trait]
 impl Sessions for Sqlite {
     async fn open_session(&self, token: &Token, hash: &str, expires_at: Timestamp) -> Result<()> {
@@ -35,9 +38,8 @@ impl Sessions for Sqlite {
         self.writer
             .write(move |tx| {
                 let (workspace, now) = (workspace.as_str(), tx.now.to_string());
-                let execute = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
-                    tx.connection.prepare_cached(sql).map_db_err()?.execute(params).map_db_err()
-                };
+                let execute =
+                    |sql: &str, params: &[&dyn rusqlite::ToSql]| rows::execute(tx.connection, sql, params);
                 execute(FORGET_EXPIRED, &[&workspace, &now])?;
                 execute(FORGET_OLDEST, &[&id, &(MAX_SESSIONS - 1)])?;
                 match execute(OPEN, &[&hash, &workspace, &id, &now, &expires_at])? {
@@ -50,13 +52,7 @@ impl Sessions for Sqlite {
 
     async fn session(&self, hash: &str) -> Result<Option<Session>> {
         let hash = hash.to_owned();
-        self.read(move |connection, _| {
-            let mut select = connection.prepare_cached(FIND).map_db_err()?;
-            let session =
-                |row: &rusqlite::Row<'_>| Ok(Session { token: token(row)?, expires_at: rows::text(row, 9)? });
-            select.query_row([hash], session).optional().map_db_err()
-        })
-        .await
+        self.read(move |connection, _| rows::first(connection, FIND, [hash], session)).await
     }
 
     async fn close_session(&self, token: &Token, hash: &str) -> Result<()> {
@@ -66,7 +62,7 @@ impl Sessions for Sqlite {
         self.writer
             .write(move |tx| {
                 let params = (&close.0, &close.1, &close.2);
-                tx.connection.prepare_cached(CLOSE).map_db_err()?.execute(params).map_db_err()?;
+                rows::execute(tx.connection, CLOSE, params)?;
                 Ok(())
             })
             .await

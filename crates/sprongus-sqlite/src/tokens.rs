@@ -1,7 +1,7 @@
 //! API tokens. What is kept of one is its hash; the token itself nobody has but its owner.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::Connection;
 use sprongus_core::rules::enqueue::unknown_project;
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Tokens;
@@ -10,11 +10,11 @@ use sprongus_core::workspace::operator::OperatorAct;
 use sprongus_core::workspace::token::{NewToken, Token};
 use sprongus_core::{Error, Result};
 
+use crate::Sqlite;
 use crate::connection::writer::Tx;
-use crate::directory::{PROJECT, known_workspace};
-use crate::error::MapDbErr;
+use crate::directory::{KNOWN_PROJECT, check_workspace};
 use crate::events::operator::note;
-use crate::{Sqlite, rows};
+use crate::rows::{self, Read, RowReader};
 
 macro_rules! token_columns {
     () => {
@@ -77,35 +77,30 @@ impl Tokens for Sqlite {
     }
 }
 
-/// A token as its columns say.
-pub fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
+/// The columns of a token.
+pub fn token(row: &mut RowReader<'_, '_>) -> Read<Token> {
     Ok(Token {
-        id: rows::text(row, 0)?,
-        workspace_id: rows::text(row, 1)?,
-        name: row.get(2)?,
-        scopes: rows::parsed(row, 3)?.unwrap_or_default(),
-        projects: rows::parsed(row, 4)?,
-        created_at: rows::text(row, 5)?,
-        expires_at: rows::optional(row, 6)?,
-        revoked_at: rows::optional(row, 7)?,
-        last_used_at: rows::optional(row, 8)?,
+        id: row.parse()?,
+        workspace_id: row.parse()?,
+        name: row.value()?,
+        scopes: row.parse_json()?.unwrap_or_default(),
+        projects: row.parse_json()?,
+        created_at: row.parse()?,
+        expires_at: row.parse_optional()?,
+        revoked_at: row.parse_optional()?,
+        last_used_at: row.parse_optional()?,
     })
 }
 
-/// The tokens of the caller's workspace.
-pub fn tokens(connection: &Connection, caller: &Caller) -> Result<Vec<Token>> {
-    let mut select = connection.prepare_cached(TOKENS).map_db_err()?;
-    let tokens = select.query_map([caller.workspace.as_str()], token).map_db_err()?;
-    tokens.collect::<rusqlite::Result<_>>().map_db_err()
+fn tokens(connection: &Connection, caller: &Caller) -> Result<Vec<Token>> {
+    rows::all(connection, TOKENS, [caller.workspace.as_str()], token)
 }
 
-/// Keeps a token by its hash.
-pub fn create_token(tx: &Tx<'_>, caller: &Caller, id: TokenId, new: &NewToken, hash: &str) -> Result<Token> {
-    known_workspace(tx, caller)?;
+fn create_token(tx: &Tx<'_>, caller: &Caller, id: TokenId, new: &NewToken, hash: &str) -> Result<Token> {
+    check_workspace(tx, caller)?;
     let workspace = caller.workspace.as_str();
-    let mut select = tx.connection.prepare_cached(PROJECT).map_db_err()?;
     for project in new.projects.iter().flatten() {
-        if !select.exists([workspace, project.as_str()]).map_db_err()? {
+        if !rows::exists(tx.connection, KNOWN_PROJECT, [workspace, project.as_str()])? {
             return Err(unknown_project(project));
         }
     }
@@ -119,34 +114,29 @@ pub fn create_token(tx: &Tx<'_>, caller: &Caller, id: TokenId, new: &NewToken, h
         tx.now.to_string(),
         new.expires_in.map(|life| tx.now.plus(life).to_string()),
     ];
-    let made = tx.connection.prepare_cached(CREATE).map_db_err()?.query_row(params, token).map_db_err()?;
+    let made = rows::only(tx.connection, CREATE, params, token)?;
     note(tx, caller, Some(OperatorAct::token_created(&made)))?;
     Ok(made)
 }
 
-/// Revokes a token.
-pub fn revoke_token(tx: &Tx<'_>, caller: &Caller, id: TokenId) -> Result<Token> {
+fn revoke_token(tx: &Tx<'_>, caller: &Caller, id: TokenId) -> Result<Token> {
     let (workspace, name) = (caller.workspace.as_str(), id.to_string());
-    let mut select = tx.connection.prepare_cached(BY_ID).map_db_err()?;
-    let Some(before) = select.query_row((workspace, &name), token).optional().map_db_err()? else {
+    let Some(before) = rows::first(tx.connection, BY_ID, (workspace, &name), token)? else {
         return Err(
             Error::not_found(format_args!("token: {id}")).with_hint("list them with `sprongus token list`")
         );
     };
-    let params = (workspace, &name, tx.now.to_string());
-    let revoked = tx.connection.prepare_cached(REVOKE).map_db_err()?.query_row(params, token).map_db_err()?;
+    let revoked = rows::only(tx.connection, REVOKE, (workspace, &name, tx.now.to_string()), token)?;
     note(tx, caller, OperatorAct::token_revoked(&before, &revoked))?;
     Ok(revoked)
 }
 
-/// The token of a hash.
-pub fn token_by_hash(connection: &Connection, hash: &str) -> Result<Option<Token>> {
-    connection.prepare_cached(BY_HASH).map_db_err()?.query_row([hash], token).optional().map_db_err()
+fn token_by_hash(connection: &Connection, hash: &str) -> Result<Option<Token>> {
+    rows::first(connection, BY_HASH, [hash], token)
 }
 
 /// Notes that a token was used; one that is gone by now is passed over.
-pub fn use_token(tx: &Tx<'_>, used: &Token) -> Result<()> {
-    let params = (used.workspace_id.as_str(), used.id.to_string(), tx.now.to_string());
-    tx.connection.prepare_cached(USE).map_db_err()?.execute(params).map_db_err()?;
-    Ok(())
+fn use_token(tx: &Tx<'_>, used: &Token) -> Result<()> {
+    let used = (used.workspace_id.as_str(), used.id.to_string(), tx.now.to_string());
+    rows::execute(tx.connection, USE, used).map(drop)
 }

@@ -38,7 +38,7 @@ impl Model {
         Self { clock, tables, generation: watch::Sender::new(0) }
     }
 
-    /// How many calls of [`Store::changed`] wait now. Each returns after its pause, and may then be made again.
+    /// How many calls of [`Events::changed`](sprongus_core::store::Events::changed) wait now. Each returns after its pause, and may then be made again.
     pub fn waiting(&self) -> usize {
         self.generation.receiver_count()
     }

@@ -214,3 +214,43 @@ pub struct NumberedLine {
     #[serde(flatten)]
     pub line: LogLine,
 }
+
+/// Lines that were written together, as a store keeps them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogChunk {
+    /// The number of the first one; the others follow without a gap.
+    pub first: u64,
+    /// The attempt that wrote them.
+    pub attempt: u32,
+    /// The lines.
+    pub lines: Vec<LogLine>,
+}
+
+impl LogChunk {
+    /// The lines with their numbers.
+    pub fn numbered(self) -> impl Iterator<Item = NumberedLine> {
+        let Self { first, attempt, lines } = self;
+        (first..).zip(lines).map(move |(seq, line)| NumberedLine { seq, attempt, line })
+    }
+
+    /// Up to `limit` lines behind number `after`, of chunks in their order; no more of them are read than that takes.
+    ///
+    /// # Errors
+    /// That of the first chunk that cannot be read.
+    pub fn page<E>(
+        chunks: impl IntoIterator<Item = Result<Self, E>>,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<NumberedLine>, E> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut page = Vec::new();
+        for chunk in chunks {
+            page.extend(chunk?.numbered().filter(|line| line.seq > after));
+            if page.len() >= limit {
+                page.truncate(limit);
+                break;
+            }
+        }
+        Ok(page)
+    }
+}

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use sprongus_core::Result;
+use sprongus_core::{Error, ErrorCode, Result};
 
-use crate::connection::session::with_deadline;
 use crate::error::{self, DbError, Retry};
+
+/// The longest a transaction may take, from the first byte sent to the last one read.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How often a transaction that was rolled back for its neighbours' sake is tried, and one whose session broke or was spoiled.
 const TRIES: (u32, u32) = (8, 3);
@@ -49,4 +51,15 @@ where
     Made: Future<Output = error::Result<T>>,
 {
     retry(Idempotent::Yes, |_| make()).await
+}
+
+/// Gives up on what takes longer than any transaction of ours should; the connection is closed with it.
+pub async fn with_deadline<T>(work: impl Future<Output = error::Result<T>>) -> error::Result<T> {
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(done) => done,
+        Err(elapsed) => Err(DbError {
+            error: Error::new(ErrorCode::Unavailable, "the database took too long").with_source(elapsed),
+            retry: Retry::Unknown,
+        }),
+    }
 }

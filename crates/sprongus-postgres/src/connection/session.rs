@@ -3,26 +3,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
     Runtime, TimeoutType,
 };
 use sprongus_core::values::names::WorkspaceId;
-use sprongus_core::values::time::Clock;
+use sprongus_core::values::time::{Clock, Timestamp};
 use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Row, Statement};
 
+use crate::connection::clock::{PRESENT, present};
 use crate::connection::tls;
 use crate::connection::wake::Wake;
 use crate::error::{self, DbError, Result, Retry, unreachable};
 use crate::rows::values::Time;
 use crate::schema::migrate::{CONNECT_TIMEOUT, PING, no_answer};
-
-/// The longest a transaction may take, from the first byte sent to the last one read.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The parameters of a statement.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -118,6 +115,31 @@ impl Database {
         }
     }
 
+    /// [`Session::transact`] on a connection of the pool.
+    pub async fn transact<const N: usize>(
+        &self,
+        workspace: &WorkspaceId,
+        statements: [(&str, Params<'_>); N],
+    ) -> Result<[Vec<Row>; N]> {
+        self.session().await?.transact(workspace, statements).await
+    }
+
+    /// [`Session::read`] on a connection of the pool.
+    pub async fn read<const N: usize>(
+        &self,
+        workspace: &WorkspaceId,
+        statements: [(&str, Params<'_>); N],
+    ) -> Result<[Vec<Row>; N]> {
+        self.session().await?.read(workspace, statements).await
+    }
+
+    /// The present.
+    pub async fn now(&self) -> Result<Timestamp> {
+        let clock = self.clock_override();
+        let [now] = self.read(&WorkspaceId::local(), [(PRESENT, &[&clock])]).await?;
+        present(&now)
+    }
+
     /// How the pool stands.
     pub fn connections(&self) -> Connections {
         let status = self.pool.status();
@@ -148,26 +170,12 @@ impl Database {
     }
 }
 
-/// Gives up on what takes longer than any transaction of ours should; the connection is closed with it.
-pub async fn with_deadline<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    match tokio::time::timeout(DEADLINE, work).await {
-        Ok(done) => done,
-        Err(elapsed) => Err(DbError {
-            error: Error::new(ErrorCode::Unavailable, "the database took too long").with_source(elapsed),
-            retry: Retry::Unknown,
-        }),
-    }
-}
-
 /// The second statement of a transaction in `workspace`. The name is a slug (`names.rs`), so it can stand in the text. No `SELECT
 /// set_config`, which would be planned anew each time. It is a message of its own behind BEGIN: a balancing pooler that is sent both in one
 /// sends them to one server, and what follows to another.
 fn set_workspace(workspace: &WorkspaceId) -> String {
     format!("SET LOCAL sprongus.workspace_id = '{workspace}'")
 }
-
-/// The present, by the database's clock or a turned one, its parameter. Asked behind a lock it is read when the lock is held.
-pub const PRESENT: &str = "SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp()))";
 
 impl Session {
     fn connection(&self) -> Result<&Object> {
@@ -210,17 +218,18 @@ impl Session {
         self.checked(self.connection()?.execute(&statement, params).await)
     }
 
-    /// Begins a transaction that stays open, with several statements in the same round trip, carried out in their order.
-    pub async fn begin_with(
+    /// Begins a transaction that stays open, with several statements in the same round trip, carried out in their order. Answers the rows
+    /// of each.
+    pub async fn begin_with<const N: usize>(
         &mut self,
         workspace: &WorkspaceId,
-        asked: &[(&str, Params<'_>)],
-    ) -> Result<Vec<Vec<Row>>> {
-        let statements = self.prepare_all(asked).await?;
+        statements: [(&str, Params<'_>); N],
+    ) -> Result<[Vec<Row>; N]> {
+        let prepared = self.prepare_all(&statements).await?;
         self.is_open = true;
         let connection = self.connection()?;
         let text = set_workspace(workspace);
-        let queries = statements.iter().zip(asked);
+        let queries = prepared.iter().zip(&statements);
         let queries = queries.map(|(statement, (_, params))| connection.query(statement, params));
         let (begun, entered, rows) = tokio::join!(
             connection.batch_execute("BEGIN"),
@@ -229,52 +238,61 @@ impl Session {
         );
         self.checked(begun)?;
         self.checked(entered)?;
-        self.checked(rows.into_iter().collect())
+        result_sets(self.checked(rows.into_iter().collect())?)
     }
 
     /// A whole transaction in one round trip.
-    pub async fn transact(
+    pub async fn transact<const N: usize>(
         &mut self,
         workspace: &WorkspaceId,
-        asked: &[(&str, Params<'_>)],
-    ) -> Result<Vec<Vec<Row>>> {
-        self.pipelined("BEGIN", workspace, asked, Notify::No).await
+        statements: [(&str, Params<'_>); N],
+    ) -> Result<[Vec<Row>; N]> {
+        result_sets(self.pipelined("BEGIN", workspace, &statements, Notify::No).await?)
     }
 
-    /// The same, with word to those who wait for what it does.
-    pub async fn transact_and_notify(
+    /// The same; those who wait for what it does are notified.
+    pub async fn transact_and_notify<const N: usize>(
         &mut self,
         workspace: &WorkspaceId,
-        asked: &[(&str, Params<'_>)],
-    ) -> Result<Vec<Vec<Row>>> {
-        self.pipelined("BEGIN", workspace, asked, Notify::Yes).await
+        statements: [(&str, Params<'_>); N],
+    ) -> Result<[Vec<Row>; N]> {
+        result_sets(self.pipelined("BEGIN", workspace, &statements, Notify::Yes).await?)
     }
 
     /// The same for statements that only read: they see one instant.
-    pub async fn look(
+    pub async fn read<const N: usize>(
         &mut self,
         workspace: &WorkspaceId,
-        asked: &[(&str, Params<'_>)],
+        statements: [(&str, Params<'_>); N],
+    ) -> Result<[Vec<Row>; N]> {
+        result_sets(self.read_all(workspace, &statements).await?)
+    }
+
+    /// The same for as many statements as there are; a result set for each.
+    pub async fn read_all(
+        &mut self,
+        workspace: &WorkspaceId,
+        statements: &[(&str, Params<'_>)],
     ) -> Result<Vec<Vec<Row>>> {
-        let how = match asked.len() {
+        let begin = match statements.len() {
             1 => "BEGIN READ ONLY",
             _ => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        self.pipelined(how, workspace, asked, Notify::No).await
+        self.pipelined(begin, workspace, statements, Notify::No).await
     }
 
     async fn pipelined(
         &mut self,
         begin: &str,
         workspace: &WorkspaceId,
-        asked: &[(&str, Params<'_>)],
+        statements: &[(&str, Params<'_>)],
         notify: Notify,
     ) -> Result<Vec<Vec<Row>>> {
-        let statements = self.prepare_all(asked).await?;
+        let prepared = self.prepare_all(statements).await?;
         self.is_open = true;
         let connection = self.connection()?;
         let text = set_workspace(workspace);
-        let queries = statements.iter().zip(asked);
+        let queries = prepared.iter().zip(statements);
         let queries = queries.map(|(statement, (_, params))| connection.query(statement, params));
         let (begun, entered, rows, committed, is_notified) = tokio::join!(
             connection.batch_execute(begin),
@@ -313,10 +331,10 @@ impl Session {
     }
 
     /// Does the rest of a transaction and commits it, in one round trip.
-    pub async fn commit_with(mut self, asked: &[(&str, Params<'_>)], notify: Notify) -> Result<()> {
-        let statements = self.prepare_all(asked).await?;
+    pub async fn commit_with(mut self, statements: &[(&str, Params<'_>)], notify: Notify) -> Result<()> {
+        let prepared = self.prepare_all(statements).await?;
         let connection = self.connection()?;
-        let changes = statements.iter().zip(asked);
+        let changes = prepared.iter().zip(statements);
         let changes = changes.map(|(statement, (_, params))| connection.execute(statement, params));
         let (changed, committed, is_notified) = tokio::join!(
             futures_util::future::join_all(changes),
@@ -341,12 +359,21 @@ impl Session {
         Ok(())
     }
 
-    async fn prepare_all(&self, asked: &[(&str, Params<'_>)]) -> Result<Vec<Statement>> {
-        let mut statements = Vec::with_capacity(asked.len());
-        for (sql, _) in asked {
-            statements.push(self.prepare(sql).await?);
+    /// Ends a transaction that is refused, of which nothing stays; answers why.
+    ///
+    /// # Errors
+    /// `why`, or that of the connection.
+    pub async fn refuse<T>(self, why: impl Into<DbError>) -> Result<T> {
+        self.roll_back().await?;
+        Err(why.into())
+    }
+
+    async fn prepare_all(&self, statements: &[(&str, Params<'_>)]) -> Result<Vec<Statement>> {
+        let mut prepared = Vec::with_capacity(statements.len());
+        for (sql, _) in statements {
+            prepared.push(self.prepare(sql).await?);
         }
-        Ok(statements)
+        Ok(prepared)
     }
 }
 
@@ -361,16 +388,12 @@ impl Drop for Session {
     }
 }
 
-/// The rows of one statement, read.
-pub async fn all<T>(
-    database: &Database,
-    workspace: &WorkspaceId,
-    sql: &str,
-    params: Params<'_>,
-    read: impl Fn(&Row) -> Result<T>,
-) -> Result<Vec<T>> {
-    let rows = database.session().await?.look(workspace, &[(sql, params)]).await?.pop().unwrap_or_default();
-    rows.iter().map(read).collect()
+/// The result sets of so many statements.
+///
+/// # Errors
+/// `internal` when one is missing.
+pub fn result_sets<const N: usize>(sets: Vec<Vec<Row>>) -> Result<[Vec<Row>; N]> {
+    sets.try_into().map_err(|_| Error::internal("a statement had no result set").into())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Row};
 
 use crate::error::Result;
+use crate::rows::RowReader;
 use crate::schema::migrate;
 use crate::schema::open::{self, Options};
 
@@ -71,7 +72,8 @@ async fn look(url: &str, options: &Options) -> Result<(Vec<Fault>, Vec<KeptBytes
         client.query_one(AS_WORKSPACE, &[&workspace]).await?;
         for (what, sql) in CHECKS {
             let row = client.query_one(sql, &[&workspace]).await?;
-            let (runs, first): (i64, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+            let mut row = RowReader::new(&row);
+            let (runs, first): (i64, Option<String>) = (row.value()?, row.value()?);
             if runs > 0 {
                 let first = first.unwrap_or_default();
                 let text = format!("runs {what}: {runs}, such as {first} of workspace {workspace}");
@@ -95,9 +97,8 @@ async fn begin(client: &Client, schema: &str) -> Result<()> {
 }
 
 fn kept_bytes(row: &Row) -> Result<KeptBytes> {
-    let size: i64 = row.try_get(1)?;
-    let size = u64::try_from(size).map_err(|_| Error::internal("the database holds a size below zero"))?;
-    Ok(KeptBytes { location: row.try_get(0)?, size, sha256: row.try_get(2)? })
+    let mut row = RowReader::new(row);
+    Ok(KeptBytes { location: row.value()?, size: row.bigint()?, sha256: row.value()? })
 }
 
 /// One instant of a database, which lasts as long as this does: a dump made of it holds what is counted here.
@@ -146,15 +147,16 @@ async fn take_snapshot(url: &str, schema: &str) -> Result<Snapshot> {
     }
     begin(&client, schema).await?;
     let row = client.query_one(OF_SNAPSHOT, &[]).await?;
-    let count =
-        |column: usize| -> Result<u64> { Ok(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0)) };
+    let mut row = RowReader::new(&row);
+    let (id, engine): (_, &str) = (row.value()?, row.value()?);
+    let (runs, events) = (row.bigint()?, row.bigint()?);
     let kept = client.query(ALL_KEPT, &[]).await?.iter().map(kept_bytes).collect::<Result<_>>()?;
     Ok(Snapshot {
-        id: row.try_get(0)?,
-        engine: format!("PostgreSQL {}", row.try_get::<_, String>(1)?),
+        id,
+        engine: format!("PostgreSQL {engine}"),
         schema: version,
-        runs: count(2)?,
-        events: count(3)?,
+        runs,
+        events,
         kept,
         _client: client,
     })

@@ -5,14 +5,12 @@ use std::num::NonZeroU32;
 use sprongus_core::run::stream::StreamPosition;
 use sprongus_core::runs::Caller;
 use sprongus_core::workspace::audit::{AuditFilter, AuditPage, Audited, WALKED};
-use tokio_postgres::Row;
 
-use crate::connection::session::{Database, all};
+use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::events::stream::{position, stream_end};
 use crate::rows::values::TransactionId;
-use crate::rows::{self, Reader, event_columns, number};
-use crate::runs::claim::projects as narrowed;
+use crate::rows::{self, RowReader, event_columns, number, restricted_to};
 
 macro_rules! before {
     () => {
@@ -37,10 +35,6 @@ pub(crate) const EVENTS: &str = concat!(
 /// The last event of the stretch.
 pub(crate) const EDGE: &str = concat!("SELECT tx, pos ", before!(), " OFFSET $4 LIMIT 1");
 
-/// The columns behind those of the event.
-const TX: usize = 7;
-const KIND: usize = 9;
-
 /// Up to `limit` of the caller's events before `before` that are looked for, newest first.
 pub async fn audit(
     database: &Database,
@@ -55,23 +49,21 @@ pub async fn audit(
         None => stream_end(database, caller).await?,
     };
     let (workspace, tx, pos) = (caller.workspace.as_str(), TransactionId(before.tx), number(before.pos));
-    let projects = narrowed(caller);
+    let projects = restricted_to(caller);
     let types: Option<Vec<&str>> =
         (!filter.types.is_empty()).then(|| filter.types.iter().map(|kind| kind.as_str()).collect());
     let (walked, most) = (i64::from(WALKED), i64::from(limit.get()) + 1);
-    let asked: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
-        [&workspace, &tx, &pos, &walked, &types, &filter.actor, &projects, &most];
-    let found = all(database, &caller.workspace, EVENTS, &asked, audited).await?;
+    let events: Params<'_> = &[&workspace, &tx, &pos, &walked, &types, &filter.actor, &projects, &most];
+    let [found] = database.read(&caller.workspace, [(EVENTS, events)]).await?;
+    let found = rows::all(&found, audited)?;
     if i64::try_from(found.len()).unwrap_or(i64::MAX) == most {
         return Ok(AuditPage::new(found, limit, None));
     }
     let last = walked - 1;
-    let asked: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&workspace, &tx, &pos, &last];
-    let edge = all(database, &caller.workspace, EDGE, &asked, |row| position(row, 0)).await?;
-    Ok(AuditPage::new(found, limit, edge.first().copied()))
+    let [edge] = database.read(&caller.workspace, [(EDGE, &[&workspace, &tx, &pos, &last])]).await?;
+    Ok(AuditPage::new(found, limit, rows::first(&edge, position)?))
 }
 
-fn audited(row: &Row) -> Result<Audited> {
-    let kind = Reader::from(row, KIND).text()?;
-    Ok(Audited { position: position(row, TX)?, kind, event: rows::event(row)? })
+fn audited(row: &mut RowReader<'_>) -> Result<Audited> {
+    Ok(Audited { event: rows::event(row)?, position: position(row)?, kind: row.parse()? })
 }

@@ -5,13 +5,11 @@ use sprongus_core::runs::Caller;
 use sprongus_core::values::ids::{OperatorEventId, TokenId};
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::operator::{OperatorAct, OperatorEvent, OperatorFilter};
-use tokio_postgres::Row;
-use uuid::Uuid;
 
-use crate::connection::session::{Database, Notify, Params, Session, all};
+use crate::connection::session::{Database, Notify, Params, Session};
 use crate::error::Result;
-use crate::rows::Reader;
 use crate::rows::values::{JsonText, Time, uuid};
+use crate::rows::{self, RowReader};
 
 macro_rules! columns {
     () => {
@@ -30,15 +28,10 @@ pub(crate) const EVENTS: &str = concat!(
     AND ($5::text[] IS NULL OR type = ANY ($5)) AND ($6::text IS NULL OR actor = $6) ORDER BY at DESC, id DESC LIMIT $7"
 );
 
-/// Commits a transaction with its act; nothing is noted where nothing was changed.
-pub async fn commit(
-    session: Session,
-    caller: &Caller,
-    act: Option<OperatorAct>,
-    now: Timestamp,
-) -> Result<()> {
-    let Some(act) = act else { return session.commit_with(&[], Notify::No).await };
-    let event = act.by(caller, now);
+/// Commits a transaction with its act and the time of it; nothing is noted where nothing was changed.
+pub async fn commit(session: Session, caller: &Caller, act: Option<(OperatorAct, Timestamp)>) -> Result<()> {
+    let Some((act, at)) = act else { return session.commit_with(&[], Notify::No).await };
+    let event = act.by(caller, at);
     let (id, workspace, kind) = (uuid(event.id.to_bits()), event.workspace_id.as_str(), event.kind.as_str());
     let (at, token) = (Time(event.at), event.token_id.map(|id| uuid(id.to_bits())));
     let before = event.before.as_ref().map(|state| JsonText(state.as_str()));
@@ -61,19 +54,19 @@ pub async fn events(
     let (workspace, most) = (caller.workspace.as_str(), i64::from(filter.limit) + 1);
     let (since, at, id) = (Time(stretch.since), Time(at), uuid(id.to_bits()));
     let asked: Params<'_> = &[&workspace, &since, &at, &id, &types, &filter.actor, &most];
-    Ok(filter.page(&caller.workspace, all(database, &caller.workspace, EVENTS, asked, event).await?))
+    let [found] = database.read(&caller.workspace, [(EVENTS, asked)]).await?;
+    Ok(filter.page(&caller.workspace, rows::all(&found, event)?))
 }
 
-fn event(row: &Row) -> Result<OperatorEvent> {
-    let mut row = Reader::from(row, 0);
+fn event(row: &mut RowReader<'_>) -> Result<OperatorEvent> {
     Ok(OperatorEvent {
         id: OperatorEventId::from_bits(row.bits()?),
-        workspace_id: row.text()?,
-        kind: row.text()?,
+        workspace_id: row.parse()?,
+        kind: row.parse()?,
         at: row.time()?,
-        actor: row.plain()?,
-        token_id: row.plain::<Option<Uuid>>()?.map(|id| TokenId::from_bits(id.as_u128())),
-        subject: row.plain()?,
+        actor: row.value()?,
+        token_id: row.optional_bits()?.map(TokenId::from_bits),
+        subject: row.value()?,
         before: row.optional_json()?,
         after: row.optional_json()?,
     })

@@ -7,13 +7,11 @@
 
 use sprongus_core::run::stream::{StreamPosition, Streamed};
 use sprongus_core::runs::Caller;
-use tokio_postgres::Row;
 
-use crate::connection::session::{Database, all};
+use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::rows::values::TransactionId;
-use crate::rows::{self, event_columns, number};
-use crate::runs::claim::projects as narrowed;
+use crate::rows::{self, RowReader, event_columns, number, restricted_to};
 
 /// Events of other projects are walked over, this many in one statement, so that each is short.
 const AT_ONCE: u32 = 1_000;
@@ -38,10 +36,6 @@ pub(crate) const EVENTS_AND_PROJECTS: &str = concat!(
 );
 const END: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())";
 
-/// The columns behind those of the event.
-const TX: usize = 7;
-const IS_OWN: usize = 9;
-
 /// Up to `limit` of the caller's events behind `after`.
 pub async fn stream(
     database: &Database,
@@ -49,10 +43,12 @@ pub async fn stream(
     after: StreamPosition,
     limit: u32,
 ) -> Result<Vec<Streamed>> {
-    let Some(projects) = narrowed(caller) else {
+    let Some(projects) = restricted_to(caller) else {
         let (workspace, limit) = (caller.workspace.as_str(), i64::from(limit));
         let (tx, pos) = (TransactionId(after.tx), number(after.pos));
-        return all(database, &caller.workspace, EVENTS, &[&workspace, &tx, &pos, &limit], streamed).await;
+        let events: Params<'_> = &[&workspace, &tx, &pos, &limit];
+        let [found] = database.read(&caller.workspace, [(EVENTS, events)]).await?;
+        return rows::all(&found, streamed);
     };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
@@ -79,28 +75,28 @@ async fn page(
 ) -> Result<Vec<(StreamPosition, Option<Streamed>)>> {
     let (workspace, most) = (caller.workspace.as_str(), i64::from(AT_ONCE));
     let (tx, pos) = (TransactionId(after.tx), number(after.pos));
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [&workspace, &tx, &pos, &most, &projects];
-    all(database, &caller.workspace, EVENTS_AND_PROJECTS, &params, |row| {
-        let own = if row.try_get(IS_OWN)? { Some(streamed(row)?) } else { None };
-        Ok((position(row, TX)?, own))
+    let events: Params<'_> = &[&workspace, &tx, &pos, &most, &projects];
+    let [found] = database.read(&caller.workspace, [(EVENTS_AND_PROJECTS, events)]).await?;
+    rows::all(&found, |row| {
+        let streamed = streamed(row)?;
+        Ok((streamed.position, row.value::<bool>()?.then_some(streamed)))
     })
-    .await
 }
 
-fn streamed(row: &Row) -> Result<Streamed> {
-    Ok(Streamed { position: position(row, TX)?, event: rows::event(row)? })
+fn streamed(row: &mut RowReader<'_>) -> Result<Streamed> {
+    Ok(Streamed { event: rows::event(row)?, position: position(row)? })
 }
 
-/// A place, whose transaction stands in the column numbered `first`, and the rest behind it.
-pub fn position(row: &Row, first: usize) -> Result<StreamPosition> {
-    let (TransactionId(tx), pos): (_, i64) = (row.try_get(first)?, row.try_get(first + 1)?);
-    Ok(StreamPosition { tx, pos: u64::try_from(pos).unwrap_or(0) })
+/// A place: the columns `tx` and `pos`.
+pub fn position(row: &mut RowReader<'_>) -> Result<StreamPosition> {
+    let TransactionId(tx) = row.value()?;
+    Ok(StreamPosition { tx, pos: row.bigint()? })
 }
 
 /// The end of the stream: behind every transaction that is shown by now, before the first place of any other, for `pos` begins
 /// with 1.
 pub async fn stream_end(database: &Database, caller: &Caller) -> Result<StreamPosition> {
-    let found =
-        all(database, &caller.workspace, END, &[], |row| Ok(row.try_get::<_, TransactionId>(0)?.0)).await?;
-    Ok(StreamPosition { tx: found.first().copied().unwrap_or_default(), pos: 0 })
+    let [end] = database.read(&caller.workspace, [(END, &[])]).await?;
+    let TransactionId(tx) = rows::only(&end, |row| row.value())?;
+    Ok(StreamPosition { tx, pos: 0 })
 }

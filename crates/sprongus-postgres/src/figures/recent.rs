@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::error::Result;
 use crate::rows::values::Time;
-use crate::rows::{self, Reader, event_columns};
+use crate::rows::{self, RowReader, event_columns};
 
 pub const ADD: &str = "
     INSERT INTO run_recent AS m (workspace_id, minute, project_id, figure, part, count, total_ms)
@@ -37,8 +37,6 @@ pub const SINCE: &str = concat!(
     WHERE type = ANY ($5)
         AND at >= $3 AND ($2::text[] IS NULL OR project_id = ANY ($2::text[]))"
 );
-/// The column behind those of the event.
-const PROJECT: usize = 7;
 /// Events looked at that were not added up yet.
 pub const MOST_SINCE: i64 = 200_000;
 
@@ -84,13 +82,15 @@ pub fn forgotten(now: Timestamp) -> Time {
 pub fn read(sums: &[Row], since: &[Row], began: Timestamp, stats: &mut Stats) -> Result<()> {
     let mut all: BTreeMap<(Figure, u16), Sum> = BTreeMap::new();
     for row in sums {
-        let mut row = Reader::from(row, 0);
-        let key = (row.text()?, row.small()?);
-        all.insert(key, Sum { count: row.plain()?, total_ms: row.plain()? });
+        let mut row = RowReader::new(row);
+        let key = (row.parse()?, row.integer()?);
+        all.insert(key, Sum { count: row.value()?, total_ms: row.value()? });
     }
     let mut recent = Recent::default();
     for row in since {
-        recent.add(row.try_get(PROJECT)?, &rows::event(row)?, began);
+        let mut row = RowReader::new(row);
+        let event = rows::event(&mut row)?;
+        recent.add(row.value()?, &event, began);
     }
     for ((_, _, figure, part), more) in &recent.0 {
         let sum = all.entry((*figure, *part)).or_default();

@@ -10,15 +10,15 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::operator::OperatorAct;
 use tokio_postgres::types::ToSql;
 
-use crate::connection::session::{Database, Notify, PRESENT, Params, all};
-use crate::directory::{known_workspace, now};
+use crate::connection::clock::{PRESENT, present};
+use crate::connection::session::{Database, Notify, Params};
+use crate::directory::{KNOWN_WORKSPACE, check_workspace};
 use crate::error::Result;
 use crate::events::operator::commit;
 use crate::events::stream::position;
 use crate::figures::recent::{self, Columns};
 use crate::rows::values::{Time, TransactionId};
-use crate::rows::{self, Reader, event_columns, number};
-use crate::runs::load::present;
+use crate::rows::{self, RowReader, event_columns, number};
 
 const BEGIN: &str = "
     INSERT INTO rolled_up (workspace_id, tx, pos) SELECT $1, '0', 0 WHERE EXISTS (SELECT FROM workspaces WHERE id = $1)
@@ -83,11 +83,6 @@ const MINUTES: &str = "
     SELECT minute, kind, enqueued, started, succeeded, failed, canceled, retried, lost, succeeded_ms, tokens_in, tokens_out
     FROM run_minutes WHERE workspace_id = $1 AND minute >= $2 AND minute < $3 ORDER BY minute, kind COLLATE \"C\"";
 
-/// The columns behind those of the event.
-const PLACE: usize = 7;
-const KIND: usize = 9;
-const PROJECT: usize = 10;
-
 /// Adds the next events; how many were looked at. Forgets as many old claims, so that they never come faster than they go.
 pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result<u32> {
     admit(caller)?;
@@ -99,15 +94,20 @@ pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result
         (PAGE, &[&workspace, &most]),
         (PRESENT, &[&clock]),
     ];
-    let mut answers = session.begin_with(&caller.workspace, &asked).await?;
-    let now = present(&answers.pop().unwrap_or_default())?;
-    let page = answers.pop().unwrap_or_default();
-    let Some(last) = page.last().map(|row| position(row, PLACE)).transpose()? else {
+    let [_, _, page, now] = session.begin_with(&caller.workspace, asked).await?;
+    let now = present(&now)?;
+    let mut events: Vec<(&str, &str, Event)> = Vec::with_capacity(page.len());
+    let mut last = None;
+    for row in &page {
+        let mut row = RowReader::new(row);
+        let event = rows::event(&mut row)?;
+        last = Some(position(&mut row)?);
+        events.push((row.value()?, row.value()?, event));
+    }
+    let Some(last) = last else {
         session.commit_with(&[], Notify::No).await?;
         return Ok(0);
     };
-    let events = page.iter().map(|row| Ok((row.try_get(KIND)?, row.try_get(PROJECT)?, rows::event(row)?)));
-    let events: Vec<(&str, &str, Event)> = events.collect::<Result<_>>()?;
     let sums = fold(events.iter().map(|(kind, project, event)| Added { kind, project, event }), now);
     let minutes: Vec<Time> = sums.minutes.keys().map(|(minute, _)| Time(*minute)).collect();
     let kinds: Vec<&str> = sums.minutes.keys().map(|(_, kind)| kind.as_str()).collect();
@@ -132,20 +132,24 @@ pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result
 
 /// How far the stream has been read.
 pub async fn read_to(database: &Database, caller: &Caller) -> Result<StreamPosition> {
-    let asked: [(&str, Params<'_>); 1] = [(READ_TO, &[&caller.workspace.as_str()])];
-    let rows = database.session().await?.look(&caller.workspace, &asked).await?.pop().unwrap_or_default();
-    rows.first().map_or_else(|| Ok(StreamPosition::default()), |row| position(row, 0))
+    let [read_to] = database.read(&caller.workspace, [(READ_TO, &[&caller.workspace.as_str()])]).await?;
+    Ok(rows::first(&read_to, position)?.unwrap_or_default())
 }
 
 /// Forgets what was made of the stream, and how far it was read.
 pub async fn forget(database: &Database, caller: &Caller) -> Result<()> {
     admit(caller)?;
-    known_workspace(database, caller).await?;
-    let (workspace, now) = (caller.workspace.as_str(), now(database).await?);
+    let (workspace, clock) = (caller.workspace.as_str(), database.clock_override());
     let params: Params<'_> = &[&workspace];
+    let [place, recent, minutes, totals, spans] = FORGET_ALL.map(|sql| (sql, params));
+    let (known, now): (_, (&str, Params<'_>)) = ((KNOWN_WORKSPACE, params), (PRESENT, &[&clock]));
     let mut session = database.session().await?;
-    session.begin_with(&caller.workspace, &FORGET_ALL.map(|sql| (sql, params))).await?;
-    commit(session, caller, Some(OperatorAct::figures_rebuilt()), now).await
+    let asked = [known, place, recent, minutes, totals, spans, now];
+    let [known, .., now] = session.begin_with(&caller.workspace, asked).await?;
+    if let Err(unknown) = check_workspace(caller, &known) {
+        return session.refuse(unknown).await;
+    }
+    commit(session, caller, Some((OperatorAct::figures_rebuilt(), present(&now)?))).await
 }
 
 /// Counts as the columns of one insert.
@@ -198,35 +202,34 @@ pub async fn totals(database: &Database, caller: &Caller) -> Result<BTreeMap<Str
     admit(caller)?;
     let workspace = caller.workspace.as_str();
     let asked: [(&str, Params<'_>); 2] = [(TOTALS, &[&workspace]), (SPANS, &[&workspace])];
-    let mut answers = database.session().await?.look(&caller.workspace, &asked).await?;
-    let spans = answers.pop().unwrap_or_default();
+    let [found, spans] = database.read(&caller.workspace, asked).await?;
     let mut totals: BTreeMap<String, Totals> = BTreeMap::new();
-    for row in answers.pop().unwrap_or_default() {
-        let mut row = Reader::from(&row, 0);
-        let (kind, counts) = (row.plain()?, counts(&mut row)?);
+    for row in &found {
+        let mut row = RowReader::new(row);
+        let (kind, counts) = (row.value()?, counts(&mut row)?);
         totals.entry(kind).or_default().counts = counts;
     }
-    for row in spans {
-        let mut row = Reader::from(&row, 0);
-        let (kind, span, bound): (String, Span, i32) = (row.plain()?, row.text()?, row.plain()?);
-        let took = Took { count: row.count()?, total_ms: row.count()? };
+    for row in &spans {
+        let mut row = RowReader::new(row);
+        let (kind, span, bound): (String, Span, i32) = (row.value()?, row.parse()?, row.value()?);
+        let took = Took { count: row.bigint()?, total_ms: row.bigint()? };
         totals.entry(kind).or_default().spans.insert((span, usize::try_from(bound).unwrap_or(0)), took);
     }
     Ok(totals)
 }
 
-fn counts(row: &mut Reader<'_>) -> Result<Counts> {
+fn counts(row: &mut RowReader<'_>) -> Result<Counts> {
     Ok(Counts {
-        enqueued: row.count()?,
-        started: row.count()?,
-        succeeded: row.count()?,
-        failed: row.count()?,
-        canceled: row.count()?,
-        retried: row.count()?,
-        lost: row.count()?,
-        succeeded_ms: row.count()?,
-        tokens_in: row.count()?,
-        tokens_out: row.count()?,
+        enqueued: row.bigint()?,
+        started: row.bigint()?,
+        succeeded: row.bigint()?,
+        failed: row.bigint()?,
+        canceled: row.bigint()?,
+        retried: row.bigint()?,
+        lost: row.bigint()?,
+        succeeded_ms: row.bigint()?,
+        tokens_in: row.bigint()?,
+        tokens_out: row.bigint()?,
     })
 }
 
@@ -239,9 +242,6 @@ pub async fn minutes(
 ) -> Result<Vec<Minute>> {
     admit(caller)?;
     let (workspace, since, before) = (caller.workspace.as_str(), Time(since), Time(before));
-    all(database, &caller.workspace, MINUTES, &[&workspace, &since, &before], |row| {
-        let mut row = Reader::from(row, 0);
-        Ok(Minute { minute: row.time()?, kind: row.plain()?, counts: counts(&mut row)? })
-    })
-    .await
+    let [found] = database.read(&caller.workspace, [(MINUTES, &[&workspace, &since, &before])]).await?;
+    rows::all(&found, |row| Ok(Minute { minute: row.time()?, kind: row.value()?, counts: counts(row)? }))
 }

@@ -11,13 +11,12 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::{KindStats, Stats, Worker};
 use tokio_postgres::Row;
 
-use crate::connection::session::{Database, PRESENT, Params};
+use crate::connection::clock::{PRESENT, present};
+use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::figures::recent;
-use crate::rows::Reader;
 use crate::rows::values::Time;
-use crate::runs::claim::projects;
-use crate::runs::load::present;
+use crate::rows::{self, RowReader, restricted_to};
 
 const DUE: &str = "
     SELECT q.kind, count(*), min(coalesce(q.due_since, q.run_at)) FROM run_queue q
@@ -37,10 +36,10 @@ const WORKERS: &str = "SELECT count(*) FROM workers WHERE workspace_id = $1 AND 
 /// The figures.
 pub async fn stats(database: &Database, caller: &Caller) -> Result<Stats> {
     let clock = database.clock_override();
-    let asked: [(&str, Params<'_>); 1] = [(PRESENT, &[&clock])];
     let mut session = database.session().await?;
-    let now = present(&session.look(&caller.workspace, &asked).await?.pop().unwrap_or_default())?;
-    let (workspace, projects) = (caller.workspace.as_str(), projects(caller));
+    let [now] = session.read(&caller.workspace, [(PRESENT, &[&clock])]).await?;
+    let now = present(&now)?;
+    let (workspace, projects) = (caller.workspace.as_str(), restricted_to(caller));
     let seen = Time(now.minus(Worker::GONE_AFTER));
     let counted = COUNTED.map(EventType::as_str);
     let counted = &counted[..];
@@ -52,15 +51,8 @@ pub async fn stats(database: &Database, caller: &Caller) -> Result<Stats> {
         (recent::SINCE, &[&workspace, &projects, &began, &most, &counted]),
         (WORKERS, &[&workspace, &seen]),
     ];
-    let mut answers = session.look(&caller.workspace, &asked).await?;
-    let workers = match answers.pop().unwrap_or_default().first() {
-        Some(row) => count(row.try_get(0)?),
-        None => 0,
-    };
-    let since = answers.pop().unwrap_or_default();
-    let sums = answers.pop().unwrap_or_default();
-    let later = answers.pop().unwrap_or_default();
-    let due = answers.pop().unwrap_or_default();
+    let [due, later, sums, since, workers] = session.read(&caller.workspace, asked).await?;
+    let workers = rows::only(&workers, |row| row.bigint())?;
     let mut stats = Stats { kinds: live(&due, &later, now)?, workers, ..Stats::default() };
     recent::read(&sums, &since, began.0, &mut stats)?;
     Ok(stats)
@@ -69,16 +61,17 @@ pub async fn stats(database: &Database, caller: &Caller) -> Result<Stats> {
 fn live(due: &[Row], later: &[Row], now: Timestamp) -> Result<BTreeMap<String, KindStats>> {
     let mut kinds: BTreeMap<String, KindStats> = BTreeMap::new();
     for row in due {
-        let kind = kinds.entry(row.try_get(0)?).or_default();
-        kind.due = count(row.try_get(1)?);
-        kind.oldest_due_ms = Some(millis(now.since(row.try_get::<_, Time>(2)?.0)));
+        let mut row = RowReader::new(row);
+        let kind = kinds.entry(row.value()?).or_default();
+        kind.due = row.bigint()?;
+        kind.oldest_due_ms = Some(millis(now.since(row.time()?)));
     }
     for row in later {
-        let mut row = Reader::from(row, 0);
-        let kind = kinds.entry(row.plain()?).or_default();
-        let state: State = row.text()?;
-        let waits: bool = row.plain()?;
-        let runs = count(row.plain()?);
+        let mut row = RowReader::new(row);
+        let kind = kinds.entry(row.value()?).or_default();
+        let state: State = row.parse()?;
+        let waits: bool = row.value()?;
+        let runs: u64 = row.bigint()?;
         match state {
             State::Queued if waits => kind.waiting = runs,
             State::Queued => kind.later = runs,
@@ -87,10 +80,6 @@ fn live(due: &[Row], later: &[Row], now: Timestamp) -> Result<BTreeMap<String, K
         }
     }
     Ok(kinds)
-}
-
-fn count(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
 }
 
 fn millis(value: Duration) -> u64 {

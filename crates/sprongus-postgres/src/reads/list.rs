@@ -7,13 +7,15 @@ use sprongus_core::run::list::{ListFilter, Page, Position};
 use sprongus_core::run::state::State;
 use sprongus_core::run::waiting::Reason;
 use sprongus_core::runs::Caller;
+use sprongus_core::values::ids::RunId;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::connection::session::{Database, Params, Session};
 use crate::error::Result;
 use crate::rows::values::{Time, uuid};
-use crate::rows::{self, run_columns, to_json};
+use crate::rows::{self, RowReader, run_columns, to_json};
 
 /// The most rows a walk passes over on its way to one page.
 const MOST_PASSED: i64 = 20_000;
@@ -63,22 +65,23 @@ pub async fn list(database: &Database, caller: &Caller, filter: &ListFilter) -> 
     let mut end: Option<Position> = None;
     for walk in walks {
         let (sql, params) = statement(caller, filter, position, clock, &walk)?;
-        let rows = look(&mut session, caller, &sql, &params).await?;
+        let rows = read(&mut session, caller, &sql, &params).await?;
         let is_cut = rows.len() <= filter.limit as usize && passes_over(caller, filter, &walk);
-        found.extend(rows.iter().map(rows::run).collect::<Result<Vec<_>>>()?);
+        found.extend(rows::all(&rows, rows::run)?);
         if is_cut {
             let (sql, params) = cut(caller, filter, position, &walk)?;
-            if let Some(row) = look(&mut session, caller, &sql, &params).await?.first() {
-                let (at, id): (Time, Uuid) = (row.try_get(0)?, row.try_get(1)?);
-                let reached = Position {
-                    created_at: at.0,
-                    id: sprongus_core::values::ids::RunId::from_bits(id.as_u128()),
-                };
+            if let Some(reached) =
+                rows::first(&read(&mut session, caller, &sql, &params).await?, position_of)?
+            {
                 end = Some(end.map_or(reached, |end| sooner(filter, end, reached)));
             }
         }
     }
     Ok(page(caller, filter, found, end))
+}
+
+fn position_of(row: &mut RowReader<'_>) -> Result<Position> {
+    Ok(Position { created_at: row.time()?, id: RunId::from_bits(row.bits()?) })
 }
 
 fn page(caller: &Caller, filter: &ListFilter, mut data: Vec<Run>, end: Option<Position>) -> Page<Run> {
@@ -151,21 +154,17 @@ async fn few(
     let (workspace, most) = (caller.workspace.as_str(), i64::try_from(FEW + 1).unwrap_or(i64::MAX));
     let (queued, running): (Params<'_>, Params<'_>) = (&[&workspace, &most], &[&workspace, &most, &clock]);
     let asked = if state == State::Queued { [(QUEUED, queued)] } else { [(RUNNING, running)] };
-    let rows = session.look(&caller.workspace, &asked).await?.pop().unwrap_or_default();
-    if rows.len() > FEW {
+    let [live] = session.read(&caller.workspace, asked).await?;
+    if live.len() > FEW {
         return Ok(None);
     }
-    Ok(Some(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?))
+    Ok(Some(rows::all(&live, |row| row.value())?))
 }
 
-async fn look(
-    session: &mut Session,
-    caller: &Caller,
-    sql: &str,
-    params: &[Bound],
-) -> Result<Vec<tokio_postgres::Row>> {
+async fn read(session: &mut Session, caller: &Caller, sql: &str, params: &[Bound]) -> Result<Vec<Row>> {
     let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|param| param.as_ref() as _).collect();
-    Ok(session.look(&caller.workspace, &[(sql, &params[..])]).await?.pop().unwrap_or_default())
+    let [rows] = session.read(&caller.workspace, [(sql, &params[..])]).await?;
+    Ok(rows)
 }
 
 /// Conditions and what they are bound to, in step.

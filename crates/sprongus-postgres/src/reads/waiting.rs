@@ -10,9 +10,8 @@ use sprongus_core::values::names::WorkerId;
 
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
-use crate::rows::Reader;
 use crate::rows::values::{Time, uuid};
-use crate::runs::claim::projects;
+use crate::rows::{self, restricted_to};
 
 /// What is held has a timer at the end of its lease, and no lease is longer than an hour: what is due later is a delay. The clock is
 /// asked in a subquery, as in `list.rs`.
@@ -32,28 +31,16 @@ const AHEAD: &str = "
 /// How many runs each worker holds.
 pub async fn held(database: &Database, caller: &Caller) -> Result<BTreeMap<WorkerId, u64>> {
     let (workspace, clock) = (caller.workspace.as_str(), database.clock_override());
-    let params: Params<'_> = &[&workspace, &clock];
-    let mut session = database.session().await?;
-    let rows = session.look(&caller.workspace, &[(HELD, params)]).await?.pop().unwrap_or_default();
-    let mut held = BTreeMap::new();
-    for row in &rows {
-        let mut row = Reader::from(row, 0);
-        held.insert(row.text()?, count(row.plain()?));
-    }
-    Ok(held)
+    let [held] = database.read(&caller.workspace, [(HELD, &[&workspace, &clock])]).await?;
+    Ok(rows::all(&held, |row| Ok((row.parse()?, row.bigint()?)))?.into_iter().collect())
 }
 
 /// How many runs of its kind are claimed before `run`.
 pub async fn ahead(database: &Database, caller: &Caller, run: &Run) -> Result<u64> {
-    let (workspace, kind, projects) = (caller.workspace.as_str(), run.kind.as_str(), projects(caller));
+    let (workspace, kind, projects) = (caller.workspace.as_str(), run.kind.as_str(), restricted_to(caller));
     let (rank, run_at, id) = (i16::from(rank(run.priority)), Time(run.run_at), uuid(run.id.to_bits()));
     let most = i64::try_from(MOST_COUNTED).unwrap_or(i64::MAX);
     let params: Params<'_> = &[&workspace, &kind, &rank, &run_at, &id, &projects, &most];
-    let mut session = database.session().await?;
-    let rows = session.look(&caller.workspace, &[(AHEAD, params)]).await?.pop().unwrap_or_default();
-    rows.first().map_or(Ok(0), |row| Ok(count(row.try_get(0)?)))
-}
-
-fn count(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
+    let [ahead] = database.read(&caller.workspace, [(AHEAD, params)]).await?;
+    rows::only(&ahead, |row| row.bigint())
 }

@@ -2,10 +2,9 @@
 
 use sprongus_core::run::event::{Event, EventType};
 use sprongus_core::values::ids::{RunId, StepId};
-use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Reader, number};
+use super::{RowReader, number};
 use crate::error::Result;
 use crate::rows::values::{JsonText, Time, uuid};
 
@@ -17,16 +16,15 @@ macro_rules! event_columns {
 }
 pub(crate) use event_columns;
 
-/// A row of [`event_columns`].
-pub fn event(row: &Row) -> Result<Event> {
-    let mut row = Reader::from(row, 0);
+/// The columns of [`event_columns`].
+pub fn event(row: &mut RowReader<'_>) -> Result<Event> {
     Ok(Event {
         run_id: RunId::from_bits(row.bits()?),
-        step_id: row.plain::<Option<Uuid>>()?.map(|id| StepId::from_bits(id.as_u128())),
-        seq: row.count()?,
-        kind: row.text()?,
+        step_id: row.optional_bits()?.map(StepId::from_bits),
+        seq: row.bigint()?,
+        kind: row.parse()?,
         at: row.time()?,
-        actor: row.plain()?,
+        actor: row.value()?,
         payload: row.json()?,
     })
 }

@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
+use sprongus_core::Result as CoreResult;
+use sprongus_core::run::Run;
 use sprongus_core::run::lease::LeaseHash;
-use sprongus_core::run::{Cleanup, Run};
 use sprongus_core::values::ids::RunId;
-use sprongus_core::{Error, Result as CoreResult};
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Reader, millis, number, small, to_json};
+use super::{RowReader, millis, number, small, to_json};
 use crate::error::Result;
 use crate::rows::values::{JsonString, JsonText, Time, uuid};
 
@@ -40,34 +39,28 @@ macro_rules! run_columns {
 }
 pub(crate) use run_columns;
 
-/// A row of [`run_columns`].
-pub fn run(row: &Row) -> Result<Run> {
-    run_from(row, 0)
-}
-
-/// The columns of a run within a row, from the one numbered `first` on.
-pub fn run_from(row: &Row, first: usize) -> Result<Run> {
-    let mut row = Reader::from(row, first);
+/// The columns of [`run_columns`].
+pub fn run(row: &mut RowReader<'_>) -> Result<Run> {
     let run_at;
     Ok(Run {
         id: RunId::from_bits(row.bits()?),
-        workspace_id: row.text()?,
-        project_id: row.optional()?,
-        agent_task_id: row.optional()?,
-        kind: row.text()?,
+        workspace_id: row.parse()?,
+        project_id: row.parse_optional()?,
+        agent_task_id: row.parse_optional()?,
+        kind: row.parse()?,
         input: row.json()?,
-        priority: row.tiny()?,
-        max_attempts: row.small()?,
-        idempotency_key: row.plain()?,
-        fingerprint: row.plain()?,
-        tags: row.parsed()?.unwrap_or_default(),
-        traceparent: row.plain()?,
+        priority: row.smallint()?,
+        max_attempts: row.integer()?,
+        idempotency_key: row.value()?,
+        fingerprint: row.value()?,
+        tags: row.parse_json()?.unwrap_or_default(),
+        traceparent: row.value()?,
         created_at: row.time()?,
-        state: row.text()?,
-        progress: row.tiny()?,
-        attempt: row.small()?,
-        crashes: row.small()?,
-        gate: row.parsed()?,
+        state: row.parse()?,
+        progress: row.smallint()?,
+        attempt: row.integer()?,
+        crashes: row.integer()?,
+        gate: row.parse_json()?,
         run_at: {
             run_at = row.time()?;
             run_at
@@ -76,23 +69,23 @@ pub fn run_from(row: &Row, first: usize) -> Result<Run> {
         due_at: row.optional_time()?.unwrap_or(run_at),
         expire_at: row.optional_time()?,
         result: row.optional_json()?,
-        output_ref: row.plain()?,
-        error: row.plain()?,
-        epoch: row.count()?,
-        claimed_by: row.optional()?,
+        output_ref: row.value()?,
+        error: row.value()?,
+        epoch: row.bigint()?,
+        claimed_by: row.parse_optional()?,
         claimed_at: row.optional_time()?,
-        lease: Duration::from_millis(row.count()?),
+        lease: Duration::from_millis(row.bigint()?),
         lease_expires_at: row.optional_time()?,
         closing_until: row.optional_time()?,
-        cleanup: cleanup(row.plain()?)?,
-        last_report: row.plain()?,
-        last_seq: row.count()?,
+        cleanup: row.parse()?,
+        last_report: row.value()?,
+        last_seq: row.bigint()?,
         started_at: row.optional_time()?,
         finished_at: row.optional_time()?,
         updated_at: row.time()?,
         waiting: None,
-        lease_hash: lease_hash(row.plain()?)?,
-        blocked_on: row.optional()?,
+        lease_hash: lease_hash(row.value()?)?,
+        blocked_on: row.parse_optional()?,
     })
 }
 
@@ -100,24 +93,6 @@ fn lease_hash(bytes: Option<&[u8]>) -> Result<Option<LeaseHash>> {
     let Some(bytes) = bytes else { return Ok(None) };
     let hash: [u8; 32] = bytes.try_into().map_err(super::unreadable)?;
     Ok(Some(hash.into()))
-}
-
-fn cleanup(word: &str) -> Result<Cleanup> {
-    match word {
-        "none" => Ok(Cleanup::None),
-        "owed" => Ok(Cleanup::Owed),
-        "handed_out" => Ok(Cleanup::HandedOut),
-        _ => Err(Error::internal("the database holds what is no cleanup").into()),
-    }
-}
-
-/// A cleanup as it is kept.
-fn cleanup_word(cleanup: Cleanup) -> &'static str {
-    match cleanup {
-        Cleanup::None => "none",
-        Cleanup::Owed => "owed",
-        Cleanup::HandedOut => "handed_out",
-    }
 }
 
 /// Runs as the columns of one statement: their ids, and what changes of them, in the order of [`run_columns`].
@@ -177,7 +152,7 @@ impl<'a> RunColumns<'a> {
             leases: runs.iter().map(|run| millis(run.lease)).collect(),
             lease_ends: runs.iter().map(|run| run.lease_expires_at.map(Time)).collect(),
             closing: runs.iter().map(|run| run.closing_until.map(Time)).collect(),
-            cleanups: runs.iter().map(|run| cleanup_word(run.cleanup)).collect(),
+            cleanups: runs.iter().map(|run| run.cleanup.as_str()).collect(),
             reports: runs.iter().map(|run| run.last_report.as_deref()).collect(),
             seqs: runs.iter().map(|run| number(run.last_seq)).collect(),
             started: runs.iter().map(|run| run.started_at.map(Time)).collect(),

@@ -2,11 +2,10 @@
 
 use sprongus_core::run::step::Step;
 use sprongus_core::values::ids::{RunId, StepId};
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Reader, millis, number, small};
+use super::{RowReader, millis, number, small};
 use crate::error::Result;
 use crate::rows::values::{Time, uuid};
 
@@ -19,23 +18,22 @@ macro_rules! step_columns {
 }
 pub(crate) use step_columns;
 
-/// A row of [`step_columns`].
-pub fn step(row: &Row) -> Result<Step> {
-    let mut row = Reader::from(row, 0);
+/// The columns of [`step_columns`].
+pub fn step(row: &mut RowReader<'_>) -> Result<Step> {
     let tokens = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
     Ok(Step {
         id: StepId::from_bits(row.bits()?),
         run_id: RunId::from_bits(row.bits()?),
-        epoch: row.count()?,
-        attempt: row.small()?,
-        ordinal: row.count()?,
-        phase: row.text()?,
-        name: row.plain()?,
-        kind: row.text()?,
-        status: row.text()?,
-        output: row.plain()?,
-        tokens_in: tokens(row.plain()?),
-        tokens_out: tokens(row.plain()?),
+        epoch: row.bigint()?,
+        attempt: row.integer()?,
+        ordinal: row.bigint()?,
+        phase: row.parse()?,
+        name: row.value()?,
+        kind: row.parse()?,
+        status: row.parse()?,
+        output: row.value()?,
+        tokens_in: tokens(row.value()?),
+        tokens_out: tokens(row.value()?),
         started_at: row.optional_time()?,
         completed_at: row.optional_time()?,
     })

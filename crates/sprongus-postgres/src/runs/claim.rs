@@ -17,13 +17,12 @@ use sprongus_core::runs::Caller;
 use sprongus_core::store::ClaimAnswer;
 use sprongus_core::values::time::Timestamp;
 use tokio_postgres::Row;
-use uuid::Uuid;
 
 use crate::connection::retry::{Idempotent, retry};
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
-use crate::rows::values::{Time, uuid};
-use crate::rows::{self, Reader, millis, run_columns};
+use crate::rows::values::uuid;
+use crate::rows::{self, RowReader, millis, restricted_to, run_columns};
 use crate::runs::expire;
 
 use cursors::{Cursor, Start};
@@ -153,10 +152,6 @@ pub(crate) const TAKE_ONE: &str = take!("WITH", picked!(one));
 pub(crate) const TAKE_SEVERAL: &str = take!("WITH", picked!(several));
 pub(crate) const TAKE_ANY: &str = take!("WITH RECURSIVE", picked!(any));
 
-/// Where the runs' columns begin, and where what orders them does.
-const RUN: usize = 4;
-const ORDER: usize = 42;
-
 /// What the one statement came to.
 enum Taken {
     /// It took these; `places` are the last ones of each kind.
@@ -274,7 +269,7 @@ async fn take_from(
     let (clock, workspace, limit) =
         (database.clock_override(), caller.workspace.as_str(), i64::from(request.limit));
     let kinds = kinds(request);
-    let projects = projects(caller);
+    let projects = restricted_to(caller);
     let claim_id = request.claim_id.as_ref().map(|id| id.as_str());
     let (worker, lease) = (request.worker_id.as_str(), millis(request.lease));
     let (hash, token_id) = (hash.as_bytes(), caller.token_id.map(|id| uuid(id.to_bits())));
@@ -302,38 +297,46 @@ async fn take_from(
         1 => TAKE_ONE,
         _ => TAKE_SEVERAL,
     };
-    let rows = session.transact(&caller.workspace, &[(sql, one)]).await?.pop().unwrap_or_default();
-    read(&rows)
+    let [taken] = session.transact(&caller.workspace, [(sql, one)]).await?;
+    read(&taken)
 }
 
-fn read(rows: &[Row]) -> Result<Taken> {
-    let Some(first) = rows.first() else {
-        return Err(sprongus_core::Error::internal("a claim had no answer").into());
-    };
-    let now: Time = first.try_get(0)?;
-    if !first.try_get::<_, bool>(1)? {
+/// Each row has what was found beside the runs, and a run with its place; one without a run stands for a claim that took none.
+fn read(taken: &[Row]) -> Result<Taken> {
+    let (now, is_fast, are_plain, next_due) = rows::only(taken, found)?;
+    if !is_fast {
         return Ok(Taken::NeedsCheck);
     }
-    if !first.try_get::<_, bool>(2)? {
+    if !are_plain {
         return Ok(Taken::NeedsRule);
     }
-    let next_due: Option<Time> = first.try_get(3)?;
-    let is_some = first.try_get::<_, Option<Uuid>>(RUN)?.is_some();
-    let runs = if is_some {
-        rows.iter().map(|row| rows::run_from(row, RUN)).collect::<Result<Vec<_>>>()?
-    } else {
-        Vec::new()
-    };
-    // The last of each kind.
-    let mut places: Vec<(String, Cursor)> = Vec::new();
-    for (row, run) in rows.iter().zip(&runs).rev() {
-        if places.iter().all(|(kind, _)| kind != run.kind.as_str()) {
-            let mut order = Reader::from(row, ORDER);
-            let (rank, due) = (order.plain()?, order.plain()?);
-            places.push((run.kind.as_str().to_owned(), Cursor { rank, due, id: row.try_get(RUN)? }));
+    let (mut runs, mut places) = (Vec::with_capacity(taken.len()), Vec::with_capacity(taken.len()));
+    for row in taken {
+        let mut row = RowReader::new(row);
+        found(&mut row)?;
+        if row.is_null()? {
+            break;
+        }
+        let run = rows::run(&mut row)?;
+        places.push(Cursor { rank: row.value()?, due: row.value()?, id: uuid(run.id.to_bits()) });
+        runs.push(run);
+    }
+    Ok(Taken::Runs { now, next_due, places: last_of_each(&runs, &places), runs })
+}
+
+/// The columns before those of the run.
+fn found(row: &mut RowReader<'_>) -> Result<(Timestamp, bool, bool, Option<Timestamp>)> {
+    Ok((row.time()?, row.value()?, row.value()?, row.optional_time()?))
+}
+
+fn last_of_each(runs: &[Run], places: &[Cursor]) -> Vec<(String, Cursor)> {
+    let mut last: Vec<(String, Cursor)> = Vec::new();
+    for (run, place) in runs.iter().zip(places).rev() {
+        if last.iter().all(|(kind, _)| kind != run.kind.as_str()) {
+            last.push((run.kind.as_str().to_owned(), *place));
         }
     }
-    Ok(Taken::Runs { runs, now: now.0, next_due: next_due.map(|due| due.0), places })
+    last
 }
 
 fn answered(
@@ -374,9 +377,4 @@ pub fn kinds(request: &ClaimRequest) -> Vec<&str> {
     kinds.sort_unstable();
     kinds.dedup();
     kinds
-}
-
-/// The projects a caller is narrowed to, as a statement takes them.
-pub fn projects(caller: &Caller) -> Option<Vec<&str>> {
-    caller.projects.as_ref().map(|projects| projects.iter().map(|id| id.as_str()).collect())
 }

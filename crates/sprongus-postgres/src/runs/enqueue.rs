@@ -15,14 +15,12 @@ use sprongus_core::run::{Due, Enqueue, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Inserted;
 use sprongus_core::values::time::Timestamp;
-use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::connection::session::{Database, Notify, Params, Session};
 use crate::error::Result;
 use crate::rows::values::{JsonText, Time, uuid};
-use crate::rows::{self, millis, run_columns, small, to_json};
-use crate::runs::claim::projects as restricted;
+use crate::rows::{self, millis, restricted_to, run_columns, small, to_json};
 
 pub(crate) const MAKE: &str = "
     WITH present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
@@ -206,16 +204,18 @@ async fn of_its_own(
     let workspace = caller.workspace.as_str();
     let project = request.project_id.as_ref().map(|id| id.as_str());
     let task = request.agent_task_id.as_ref().map(|id| id.as_str());
-    let restricted = restricted(caller);
+    let restricted = restricted_to(caller);
     let params: Params<'_> = &[&workspace, &project, &task, &restricted];
-    let rows = match ending {
+    let known = match ending {
         Ending::Open => session.query(KNOWN, params).await?,
         Ending::Commit => {
-            session.transact(&caller.workspace, &[(KNOWN, params)]).await?.pop().unwrap_or_default()
+            let [known] = session.transact(&caller.workspace, [(KNOWN, params)]).await?;
+            known
         }
     };
-    let row = rows.first().ok_or_else(|| Error::internal("a batch item had no answer"))?;
-    Ok(InsertOutcome { is_project_known: row.try_get(0)?, is_task_known: row.try_get(1)?, ..outcome })
+    rows::only(&known, |row| {
+        Ok(InsertOutcome { is_project_known: row.value()?, is_task_known: row.value()?, ..outcome })
+    })
 }
 
 async fn make_once(
@@ -254,7 +254,7 @@ async fn make_once(
     let tags: Vec<_> = tags.iter().map(|tags| JsonText(tags)).collect();
     let traces = column!(|_, run| run.traceparent.as_deref());
     let lease = millis(sprongus_core::run::ClaimRequest::DEFAULT_LEASE);
-    let restricted = restricted(caller);
+    let restricted = restricted_to(caller);
     let params: Params<'_> = &[
         &clock,
         &workspace,
@@ -276,20 +276,19 @@ async fn make_once(
         &lease,
         &restricted,
     ];
-    let mut rows = match ending {
-        Ending::Commit => session.transact_and_notify(&caller.workspace, &[(MAKE, params)]).await?,
-        Ending::Open => session.begin_with(&caller.workspace, &[(MAKE, params)]).await?,
+    let [outcomes] = match ending {
+        Ending::Commit => session.transact_and_notify(&caller.workspace, [(MAKE, params)]).await?,
+        Ending::Open => session.begin_with(&caller.workspace, [(MAKE, params)]).await?,
     };
-    let read = |row: &Row| {
+    rows::all(&outcomes, |row| {
         Ok(InsertOutcome {
-            now: row.try_get::<_, Time>(0)?.0,
-            is_workspace_known: row.try_get(1)?,
-            is_project_known: row.try_get(2)?,
-            is_task_known: row.try_get(3)?,
-            is_made: row.try_get(4)?,
+            now: row.time()?,
+            is_workspace_known: row.value()?,
+            is_project_known: row.value()?,
+            is_task_known: row.value()?,
+            is_made: row.value()?,
         })
-    };
-    rows.pop().unwrap_or_default().iter().map(read).collect()
+    })
 }
 
 /// The answer to one request; none when what stood in its way is not to be found.
@@ -338,16 +337,15 @@ async fn find(
     let (keyed, named) = match ending {
         Ending::Open => (session.query(BY_KEY, by_key).await?, session.query(BY_ID, by_id).await?),
         Ending::Commit => {
-            let asked = [(BY_KEY, by_key), (BY_ID, by_id)];
-            let mut rows = session.transact(&caller.workspace, &asked).await?;
-            let named = rows.pop().unwrap_or_default();
-            (rows.pop().unwrap_or_default(), named)
+            let [keyed, named] =
+                session.transact(&caller.workspace, [(BY_KEY, by_key), (BY_ID, by_id)]).await?;
+            (keyed, named)
         }
     };
-    let keyed = keyed.first().map(rows::run).transpose()?;
+    let keyed = rows::first(&keyed, rows::run)?;
     // One item after the other: what this call made for a later item was not there yet for this one.
     match keyed.filter(|run| !later.contains(&uuid(run.id.to_bits()))) {
         Some(run) => Ok(Some(run)),
-        None => named.first().map(rows::run).transpose(),
+        None => rows::first(&named, rows::run),
     }
 }

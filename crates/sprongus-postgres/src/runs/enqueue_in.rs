@@ -11,8 +11,7 @@ use uuid::Uuid;
 
 use crate::error::DbError;
 use crate::rows::values::{JsonText, Time, uuid};
-use crate::rows::{millis, small};
-use crate::runs::claim::projects;
+use crate::rows::{millis, restricted_to, small};
 use crate::schema::migrate::check_schema;
 
 /// `{schema}` is put in.
@@ -21,7 +20,7 @@ const ENQUEUE: &str = "
         idempotency_key => $5, max_attempts => $6, priority => $7, run_at => $8, delay_ms => $9, expire_at => $10,
         tags => $11::jsonb, id => $12, workspace => $13, actor => $14, traceparent => $15)";
 
-/// Which projects the function is to keep to, if the caller is narrowed to some.
+/// Which projects the function is to keep to, if the caller is restricted to some.
 const NARROW: &str = "SELECT set_config('sprongus.projects', coalesce($1::text[]::text, ''), true)";
 
 /// Makes a run in a transaction that the caller began, or finds the one that the same key, or id, and request had made. Workers hear
@@ -73,12 +72,12 @@ pub async fn enqueue_in(
         &request.traceparent,
     ];
     let text = ENQUEUE.replace("{schema}", schema);
-    let (narrowed, everything) = (projects(caller), Option::<Vec<&str>>::None);
-    if narrowed.is_some() {
-        transaction.execute(NARROW, &[&narrowed]).await.map_err(refusal)?;
+    let (restricted, everything) = (restricted_to(caller), Option::<Vec<&str>>::None);
+    if restricted.is_some() {
+        transaction.execute(NARROW, &[&restricted]).await.map_err(refusal)?;
     }
     let row = transaction.query_one(&text, &params).await.map_err(refusal)?;
-    if narrowed.is_some() {
+    if restricted.is_some() {
         transaction.execute(NARROW, &[&everything]).await.map_err(refusal)?;
     }
     let read = |error: tokio_postgres::Error| Error::from(DbError::from(error));

@@ -9,11 +9,13 @@ use sprongus_core::run::Run;
 use sprongus_core::run::event::Event;
 use sprongus_core::runs::Caller;
 use sprongus_core::values::ids::RunId;
+use sprongus_core::values::time::Timestamp;
 use uuid::Uuid;
 
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::rows::values::Time;
+use crate::rows::{self, number};
 use crate::runs::load::{lock_in, waiting_steps};
 use crate::runs::write_set::{SetWriter, timer};
 
@@ -66,11 +68,9 @@ struct Due {
 pub async fn before_claim(database: &Database, caller: &Caller) -> Result<Vec<Event>> {
     let (workspace, clock) = (caller.workspace.as_str(), database.clock_override());
     for _ in 0..MOST_SWEEPS {
-        let mut session = database.session().await?;
         let asked: [(&str, Params<'_>); 1] = [(SWEEP, &[&workspace, &clock, &MOST_SWEPT])];
-        let rows = session.transact(&caller.workspace, &asked).await?.pop().unwrap_or_default();
-        let Some(row) = rows.first() else { break };
-        let (swept, is_due_left): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
+        let [swept] = database.transact(&caller.workspace, asked).await?;
+        let (swept, is_due_left): (i64, bool) = rows::only(&swept, |row| Ok((row.value()?, row.value()?)))?;
         if !is_due_left {
             return Ok(Vec::new());
         }
@@ -86,17 +86,13 @@ pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u3
     let mut session = database.session().await?;
     let (workspace, clock, most) = (caller.workspace.as_str(), database.clock_override(), i64::from(limit));
     let asked: [(&str, Params<'_>); 1] = [(TAKE_DUE, &[&workspace, &clock, &most])];
-    let rows = session.begin_with(&caller.workspace, &asked).await?.pop().unwrap_or_default();
-    if rows.is_empty() {
+    let [taken] = session.begin_with(&caller.workspace, asked).await?;
+    if taken.is_empty() {
         session.roll_back().await?;
         return Ok((0, Vec::new()));
     }
-    let mut reminders = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let (at, number): (Time, i64) = (row.try_get(0)?, row.try_get(1)?);
-        let (ids, epochs): (Vec<Uuid>, Vec<i64>) = (row.try_get(2)?, row.try_get(3)?);
-        reminders.push((at.0, number, ids, epochs));
-    }
+    let mut reminders: Vec<(Timestamp, i64, Vec<Uuid>, Vec<i64>)> =
+        rows::all(&taken, |row| Ok((row.time()?, row.value()?, row.value()?, row.value()?)))?;
     reminders.sort_by_key(|(at, number, ..)| (*at, *number));
     let mut due: Vec<Due> = reminders
         .into_iter()
@@ -115,7 +111,7 @@ pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u3
     for due in &due {
         let id = RunId::from_bits(due.id.as_u128());
         // A reminder of an epoch gone by is dropped: whoever claimed the run since has set one of his own.
-        let Some(run) = runs.get(&id).filter(|run| crate::rows::number(run.epoch) == due.epoch) else {
+        let Some(run) = runs.get(&id).filter(|run| number(run.epoch) == due.epoch) else {
             continue;
         };
         if seen.insert(id) {

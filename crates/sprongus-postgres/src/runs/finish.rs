@@ -21,8 +21,7 @@ use sprongus_core::{Error, Result as CoreResult};
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::rows::values::{JsonText, uuid};
-use crate::rows::{self, number, run_columns};
-use crate::runs::claim::projects;
+use crate::rows::{self, RowReader, number, restricted_to, run_columns};
 use crate::runs::load::{lock, missing};
 use crate::runs::write_set::SetWriter;
 
@@ -114,7 +113,7 @@ async fn succeed(
     // Whoever locks several runs locks them in this order.
     reports.sort_by_key(|report| report.id());
     let (clock, workspace, projects) =
-        (database.clock_override(), caller.workspace.as_str(), projects(caller));
+        (database.clock_override(), caller.workspace.as_str(), restricted_to(caller));
     let ids: Vec<_> = reports.iter().map(|report| uuid(report.id().to_bits())).collect();
     let epochs: Vec<_> = reports.iter().map(|report| number(report.drawn.report.epoch)).collect();
     let workers: Vec<_> = reports.iter().map(|report| report.worker.as_str()).collect();
@@ -133,19 +132,19 @@ async fn succeed(
     let params: Params<'_> =
         &[&clock, &workspace, &ids, &epochs, &workers, &actors, &results, &output_refs, &projects, &hashes];
     let mut session = database.session().await?;
-    let rows =
-        session.transact_and_notify(&caller.workspace, &[(SUCCEED, params)]).await?.pop().unwrap_or_default();
-    let mut ended = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        let run = rows::run(row)?;
-        let event = succeeded(&run, row.try_get(38)?);
+    let [succeeded] = session.transact_and_notify(&caller.workspace, [(SUCCEED, params)]).await?;
+    let mut ended = HashMap::with_capacity(succeeded.len());
+    for row in &succeeded {
+        let mut row = RowReader::new(row);
+        let run = rows::run(&mut row)?;
+        let event = success_event(&run, row.value()?);
         ended.insert(run.id, Applied { run, events: vec![event] });
     }
     Ok(ended)
 }
 
 /// The event that the statement wrote; the suite holds the two, and the rule, to one another.
-fn succeeded(run: &Run, actor: String) -> Event {
+fn success_event(run: &Run, actor: String) -> Event {
     let elapsed = run.claimed_at.map(|from| run.updated_at.since(from)).unwrap_or_default();
     let elapsed = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let payload = json!({"attempt": run.attempt, "outputRef": run.output_ref, "elapsedMs": elapsed});

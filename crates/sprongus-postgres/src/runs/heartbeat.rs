@@ -15,8 +15,7 @@ use uuid::Uuid;
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::rows::values::{Time, uuid};
-use crate::rows::{millis, number};
-use crate::runs::claim::projects;
+use crate::rows::{RowReader, millis, number, restricted_to};
 use crate::runs::load::{lock, missing};
 use crate::runs::write_set::SetWriter;
 
@@ -49,7 +48,7 @@ pub async fn run(
     let mut sorted: Vec<&Hold> = holds.iter().collect();
     sorted.sort_by_key(|hold| hold.id);
     let (clock, workspace, projects) =
-        (database.clock_override(), caller.workspace.as_str(), projects(caller));
+        (database.clock_override(), caller.workspace.as_str(), restricted_to(caller));
     let ids: Vec<Uuid> = sorted.iter().map(|hold| uuid(hold.id.to_bits())).collect();
     let epochs: Vec<i64> = sorted.iter().map(|hold| number(hold.epoch)).collect();
     let workers: Vec<&str> = sorted.iter().map(|hold| hold.worker_id.as_str()).collect();
@@ -61,17 +60,15 @@ pub async fn run(
         (DRAINING, &[&workspace, &workers]),
     ];
     let mut session = database.session().await?;
-    let mut answers = session.transact(&caller.workspace, &asked).await?;
+    let [extended, draining] = session.transact(&caller.workspace, asked).await?;
     drop(session);
-    let mut draining = HashSet::new();
-    for row in answers.pop().unwrap_or_default() {
-        draining.insert(row.try_get::<_, String>(0)?);
-    }
+    let draining: HashSet<&str> =
+        draining.iter().map(|row| RowReader::new(row).value()).collect::<Result<_>>()?;
     let mut beats: HashMap<RunId, CoreResult<Beat>> = HashMap::with_capacity(holds.len());
-    for row in answers.pop().unwrap_or_default() {
-        let (id, lease): (Uuid, i64) = (row.try_get(0)?, row.try_get(1)?);
-        let lease_ms = u64::try_from(lease).unwrap_or(0);
-        beats.insert(RunId::from_bits(id.as_u128()), Ok(Beat { lease_ms, cancel: false, drain: false }));
+    for row in &extended {
+        let mut row = RowReader::new(row);
+        let (id, lease_ms) = (RunId::from_bits(row.bits()?), row.bigint()?);
+        beats.insert(id, Ok(Beat { lease_ms, cancel: false, drain: false }));
     }
     let rest: Vec<&Hold> = sorted.into_iter().filter(|hold| !beats.contains_key(&hold.id)).collect();
     beats.extend(ask(database, caller, &rest, lease).await?);

@@ -11,10 +11,11 @@ use sprongus_core::values::time::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::connection::session::{Database, PRESENT, Params, Session};
+use crate::connection::clock::{PRESENT, present};
+use crate::connection::session::{Database, Params, Session};
 use crate::error::Result;
-use crate::rows::values::{Time, uuid};
-use crate::rows::{self, number, run_columns, step_columns};
+use crate::rows::values::uuid;
+use crate::rows::{self, RowReader, number, run_columns, step_columns};
 
 /// A claim locks a place in the queue first and the run after it; whoever might take a run out of the queue does so too, or the two
 /// would wait for each other. Locked within, so that each run's place is looked up: a plan for a join began with the whole queue.
@@ -51,9 +52,8 @@ pub async fn lock(
     let (workspace, clock) = (caller.workspace.as_str(), database.clock_override());
     let asked: [(&str, Params<'_>); 3] =
         [(LOCK_QUEUED, &[&workspace, &ids]), (LOCK, &[&workspace, &ids]), (PRESENT, &[&clock])];
-    let mut answers = session.begin_with(&caller.workspace, &asked).await?;
-    let now = present(&answers.pop().unwrap_or_default())?;
-    Ok((found(&answers.pop().unwrap_or_default())?, now))
+    let [_, runs, now] = session.begin_with(&caller.workspace, asked).await?;
+    Ok((found(&runs)?, present(&now)?))
 }
 
 /// The same within a transaction that has begun.
@@ -88,7 +88,7 @@ pub async fn waiting_steps(
         return Ok(steps);
     }
     for row in session.query(WAITS_AT, &[&caller.workspace.as_str(), &ids, &epochs, &gates]).await? {
-        let step = rows::step(&row)?;
+        let step = rows::step(&mut RowReader::new(&row))?;
         steps.insert(step.run_id, step);
     }
     Ok(steps)
@@ -97,16 +97,8 @@ pub async fn waiting_steps(
 fn found(rows: &[Row]) -> Result<HashMap<RunId, Run>> {
     let mut runs = HashMap::with_capacity(rows.len());
     for row in rows {
-        let run = rows::run(row)?;
+        let run = rows::run(&mut RowReader::new(row))?;
         runs.insert(run.id, run);
     }
     Ok(runs)
-}
-
-/// The answer to [`PRESENT`].
-pub fn present(rows: &[Row]) -> Result<Timestamp> {
-    match rows.first() {
-        Some(row) => Ok(row.try_get::<_, Time>(0)?.0),
-        None => Err(Error::internal("the clock gave no time").into()),
-    }
 }

@@ -7,12 +7,12 @@ use sprongus_core::run::state::State;
 use sprongus_core::runs::Caller;
 use sprongus_core::workspace::operator::OperatorAct;
 
-use crate::connection::session::{Database, PRESENT, Params};
+use crate::connection::clock::{PRESENT, present};
+use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::events::operator::commit;
 use crate::rows::values::Time;
-use crate::runs::claim::projects;
-use crate::runs::load::present;
+use crate::rows::{RowReader, restricted_to};
 
 const TAKE: &str = "SELECT of_kind, taken FROM prune_kinds($1, $2, $3, $4, $5, $6::text[], $7)";
 const COUNT_SUCCEEDED: &str = "
@@ -50,9 +50,9 @@ pub async fn run(
 ) -> Result<Pruned> {
     let mut session = database.session().await?;
     let clock = database.clock_override();
-    let asked: [(&str, Params<'_>); 1] = [(PRESENT, &[&clock])];
-    let now = present(&session.begin_with(&caller.workspace, &asked).await?.pop().unwrap_or_default())?;
-    let (workspace, projects) = (caller.workspace.as_str(), projects(caller));
+    let [now] = session.begin_with(&caller.workspace, [(PRESENT, &[&clock])]).await?;
+    let now = present(&now)?;
+    let (workspace, projects) = (caller.workspace.as_str(), restricted_to(caller));
     let mut pruned = Pruned::default();
     let mut left = limit;
     for state in State::ALL {
@@ -74,12 +74,12 @@ pub async fn run(
         };
         let before = pruned.total();
         for row in session.query(sql, params).await? {
-            let (kind, runs): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-            pruned.add(&kind, state, u64::try_from(runs).unwrap_or(0));
+            let mut row = RowReader::new(&row);
+            pruned.add(row.value()?, state, row.bigint()?);
         }
         left -= u32::try_from(pruned.total() - before).unwrap_or(left).min(left);
     }
     let act = OperatorAct::pruned(&pruned, retention).filter(|_| !dry_run);
-    commit(session, caller, act, now).await?;
+    commit(session, caller, act.map(|act| (act, now))).await?;
     Ok(pruned)
 }

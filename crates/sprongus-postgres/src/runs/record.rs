@@ -3,14 +3,15 @@
 use sprongus_core::rules::{Act, record};
 use sprongus_core::run::Hold;
 use sprongus_core::run::event::Event;
-use sprongus_core::run::step::{LogLine, Step, StepReport};
+use sprongus_core::run::step::{LogLine, StepReport};
 use sprongus_core::runs::Caller;
 
-use crate::connection::session::{Database, PRESENT, Params};
+use crate::connection::clock::{PRESENT, present};
+use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::rows::values::{Time, uuid};
 use crate::rows::{self, number, run_columns, small, step_columns, to_json};
-use crate::runs::load::{missing, present};
+use crate::runs::load::missing;
 use crate::runs::write_set::SetWriter;
 
 const LOCK: &str =
@@ -41,12 +42,10 @@ pub async fn run(
     let mut session = database.session().await?;
     let asked: [(&str, Params<'_>); 3] =
         [(LOCK, &[&workspace, &id]), (STEPS_OF_EPOCH, &[&workspace, &id, &epoch]), (PRESENT, &[&clock])];
-    let mut answers = session.begin_with(&caller.workspace, &asked).await?;
-    let now = present(&answers.pop().unwrap_or_default())?;
-    let recorded = answers.pop().unwrap_or_default();
-    let recorded = recorded.iter().map(rows::step).collect::<Result<Vec<Step>>>()?;
-    let found = answers.pop().unwrap_or_default().first().map(rows::run).transpose()?;
-    let Some(run) = found.filter(|run| caller.may_touch(run.project_id.as_ref())) else {
+    let [run, recorded, now] = session.begin_with(&caller.workspace, asked).await?;
+    let (run, recorded, now) =
+        (rows::first(&run, rows::run)?, rows::all(&recorded, rows::step)?, present(&now)?);
+    let Some(run) = run.filter(|run| caller.may_touch(run.project_id.as_ref())) else {
         session.roll_back().await?;
         return Err(missing(hold.id).into());
     };

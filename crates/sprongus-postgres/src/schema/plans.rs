@@ -15,7 +15,7 @@ use crate::events::{audit, stream};
 use crate::figures::recent;
 use crate::reads::{self, list};
 use crate::runs::{command, prune};
-use crate::schema::migrate::{self, connect};
+use crate::schema::migrate::connect;
 use crate::schema::open;
 
 /// The policy lets the planner take a workspace for small, so that it may rather sort a few thousand events than walk; by the same

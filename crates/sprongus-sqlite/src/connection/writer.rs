@@ -1,6 +1,7 @@
 //! The one writer of a process: a thread that folds whatever is waiting into one transaction and answers each caller after
 //! the commit that holds its writes. Alone, a caller waits for one commit; sixteen at once share it.
 
+mod log;
 mod pending_claims;
 
 use std::cell::Cell;
@@ -10,17 +11,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
 use sprongus_core::backlog::{Backlog, Weigh};
 use sprongus_core::figures::metric::{SizeCounter, Sizes};
 use sprongus_core::values::time::{Clock, Timestamp};
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::sync::{oneshot, watch};
 
+use self::log::{LONG_LOG, SHORT_LOG, STAYS, cut_log, empty_log_at, leave_log};
 use self::pending_claims::{PendingClaims, Ticket, WithdrawOnDrop};
 use crate::connection::file_guard::FileGuard;
 use crate::error::MapDbErr;
-use crate::schema::open::wait_for_lock;
 
 /// The most jobs in one transaction: what is behind them should not wait for all of them.
 const MOST_JOBS: usize = 256;
@@ -28,13 +28,6 @@ const MOST_JOBS: usize = 256;
 /// How long the callers of the last commit are waited for. They were several, were answered a moment ago, and most come straight
 /// back; a commit without them would make each wait for two. A caller alone is never waited for.
 const COMING_BACK: Duration = Duration::from_micros(300);
-
-/// A process that opens the file alone reads the whole log again, at some 5 ms a thousand pages. Where only commands that soon
-/// end write, none of them empties the log as it closes, for it is exiting; so in its first commits a process keeps the log short,
-/// and only one that stays lets it grow to what is best for many commits. In pages.
-const SHORT_LOG: u32 = 256;
-const LONG_LOG: u32 = 8_000;
-const STAYS: u32 = 64;
 
 /// Nothing has been written for so long: then the log is put into the file and cut to nothing, which costs whoever comes next little.
 const IDLE: Duration = Duration::from_secs(2);
@@ -338,24 +331,6 @@ fn work(
             })
         });
     }
-}
-
-/// Puts the log into the file and cuts it to nothing, if nobody reads or writes just now: it waits for nobody.
-fn cut_log(connection: &mut Connection) {
-    // Its length is a matter of room alone.
-    let _ = connection.busy_timeout(Duration::ZERO);
-    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-    let _ = connection.busy_handler(Some(wait_for_lock));
-}
-
-/// Sees to it that what is wrong with the log does not get into the file when the connection is closed.
-fn leave_log(connection: &Connection) {
-    let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-}
-
-fn empty_log_at(connection: &Connection, pages: u32) {
-    // Its length is a matter of speed alone.
-    let _ = connection.pragma_update(None, "wal_autocheckpoint", pages);
 }
 
 /// First all jobs as they are. If one fails that has written already, once more with a savepoint for each, so that it leaves

@@ -9,6 +9,7 @@ use sprongus_core::run::artifact::KeptBytes;
 use sprongus_core::store::Fault;
 
 use crate::error::MapDbErr;
+use crate::rows;
 use crate::schema::migrate;
 use crate::schema::open::{self, Durability};
 
@@ -60,14 +61,10 @@ pub fn inspect(file: &Path) -> Result<Vec<Fault>> {
     let connection = open::existing(file)?;
     let mut faults = Vec::new();
     let mut report = |text: String| faults.push(Fault { what: "integrity", text, remedy: REMEDY });
-    let mut damage = connection.prepare(DAMAGE).map_db_err()?;
-    for line in damage.query_map([], |row| row.get::<_, String>(0)).map_db_err()? {
-        let line = line.map_db_err()?;
-        if line != "ok" {
-            report(format!("the file is damaged: {line}"));
-        }
+    let lines: Vec<String> = rows::all(&connection, DAMAGE, [], |row| row.value())?;
+    for line in lines.iter().filter(|line| *line != "ok") {
+        report(format!("the file is damaged: {line}"));
     }
-    drop(damage);
     if let (strays @ 1.., table) = counted(&connection, STRAYS)? {
         report(format!("rows with dangling references: {strays}, such as one in {table}"));
     }
@@ -80,8 +77,9 @@ pub fn inspect(file: &Path) -> Result<Vec<Fault>> {
 }
 
 fn counted(connection: &Connection, sql: &str) -> Result<(i64, String)> {
-    let found = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)));
-    found.map(|(count, first)| (count, first.unwrap_or_default())).map_db_err()
+    rows::only(connection, sql, [], |row| {
+        Ok((row.value()?, row.value::<Option<String>>()?.unwrap_or_default()))
+    })
 }
 
 /// The bytes that the runs of a file keep elsewhere.
@@ -93,13 +91,9 @@ pub fn kept_bytes(file: &Path) -> Result<Vec<KeptBytes>> {
 }
 
 fn kept(connection: &Connection) -> Result<Vec<KeptBytes>> {
-    let mut select = connection.prepare(KEPT).map_db_err()?;
-    let kept = select.query_map([], |row| {
-        let size: i64 = row.get(1)?;
-        let size = u64::try_from(size).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(1, size))?;
-        Ok(KeptBytes { location: row.get(0)?, size, sha256: row.get(2)? })
-    });
-    kept.map_db_err()?.collect::<rusqlite::Result<_>>().map_db_err()
+    rows::all(connection, KEPT, [], |row| {
+        Ok(KeptBytes { location: row.value()?, size: row.integer()?, sha256: row.value()? })
+    })
 }
 
 /// What a copy holds.
@@ -136,11 +130,7 @@ pub fn copy(file: &Path, copy: &Path) -> Result<Copied> {
     // Opening gives the copy its write-ahead log, so that nothing in it changes when it is looked at later.
     let connection = open::connect(copy, Durability::PowerCut)?;
     let schema = migrate::version(&connection)?;
-    let count = |row: &rusqlite::Row<'_>, column| -> rusqlite::Result<u64> {
-        Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
-    };
-    let (runs, events) =
-        connection.query_row(COUNT, [], |row| Ok((count(row, 0)?, count(row, 1)?))).map_db_err()?;
+    let (runs, events) = rows::only(&connection, COUNT, [], |row| Ok((row.integer()?, row.integer()?)))?;
     let engine = format!("SQLite {}", rusqlite::version());
     Ok(Copied { engine, schema, runs, events, kept: kept(&connection)? })
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sprongus_core::Result;
 
 use crate::error::MapDbErr;
+use crate::rows;
 use crate::schema::open::{Durability, connect};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS bare (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT";
@@ -26,7 +27,7 @@ pub fn bare_commits(file: &Path, commits: u32) -> Result<Duration> {
     let began = Instant::now();
     for _ in 0..commits {
         connection.prepare_cached("BEGIN IMMEDIATE").map_db_err()?.execute([]).map_db_err()?;
-        connection.prepare_cached(INSERT).map_db_err()?.execute([&text]).map_db_err()?;
+        rows::execute(&connection, INSERT, [&text])?;
         connection.prepare_cached("COMMIT").map_db_err()?.execute([]).map_db_err()?;
     }
     Ok(began.elapsed())

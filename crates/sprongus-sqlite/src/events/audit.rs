@@ -2,6 +2,7 @@
 //! belong to the stretch.
 
 use std::num::NonZeroU32;
+use std::ops::ControlFlow;
 
 use rusqlite::Connection;
 use sprongus_core::Result;
@@ -9,8 +10,7 @@ use sprongus_core::run::stream::StreamPosition;
 use sprongus_core::runs::Caller;
 use sprongus_core::workspace::audit::{AuditFilter, AuditPage, Audited, WALKED};
 
-use crate::error::MapDbErr;
-use crate::rows::{self, event_columns};
+use crate::rows::{self, event_columns, restricted_to};
 
 /// The columns before those of the event: its place, whether it is looked for, and what its run does.
 pub(crate) const EVENTS: &str = concat!(
@@ -19,7 +19,6 @@ pub(crate) const EVENTS: &str = concat!(
     event_columns!(),
     " FROM run_events e CROSS JOIN runs r ON r.id = e.run_id WHERE e.pos < ?1 ORDER BY e.pos DESC LIMIT ?2"
 );
-const EVENT: usize = 3;
 
 /// Up to `limit` of the caller's events before `before` that are looked for, newest first.
 pub fn audit(
@@ -31,23 +30,18 @@ pub fn audit(
 ) -> Result<AuditPage> {
     // No event has a transaction: a place in one lies behind all of them.
     let before = before.filter(|it| it.tx == 0).map_or(i64::MAX, |it| rows::number(it.pos));
-    let projects = caller.projects.as_ref().map(rows::to_json).transpose()?;
+    let projects = restricted_to(caller)?;
     let types = (!filter.types.is_empty()).then(|| rows::to_json(&filter.types)).transpose()?;
     let most = usize::try_from(limit.get()).unwrap_or(usize::MAX);
     let asked = (before, WALKED, caller.workspace.as_str(), &projects, &types, &filter.actor);
-    let mut select = connection.prepare_cached(EVENTS).map_db_err()?;
-    let mut events = select.query(asked).map_db_err()?;
-    let (mut found, mut passed, mut place) = (Vec::new(), 0, StreamPosition::default());
-    while found.len() <= most
-        && let Some(row) = events.next().map_db_err()?
-    {
+    let (mut found, mut passed, mut position) = (Vec::new(), 0, StreamPosition::default());
+    rows::each(connection, EVENTS, asked, |row| {
         passed += 1;
-        let pos: i64 = row.get(0).map_db_err()?;
-        place = StreamPosition { tx: 0, pos: u64::try_from(pos).unwrap_or(0) };
-        if row.get::<_, Option<bool>>(1).map_db_err()? == Some(true) {
-            let kind = rows::text(row, 2).map_db_err()?;
-            found.push(Audited { position: place, kind, event: rows::event_from(row, EVENT).map_db_err()? });
+        position = StreamPosition { tx: 0, pos: row.integer()? };
+        if row.value::<Option<bool>>()? == Some(true) {
+            found.push(Audited { position, kind: row.parse()?, event: rows::event(row)? });
         }
-    }
-    Ok(AuditPage::new(found, limit, (passed == WALKED).then_some(place)))
+        Ok(if found.len() > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(AuditPage::new(found, limit, (passed == WALKED).then_some(position)))
 }

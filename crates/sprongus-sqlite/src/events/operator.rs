@@ -1,6 +1,6 @@
 //! The audit of what operators did: written with each act, read newest first.
 
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::json::Json;
 use sprongus_core::run::list::Page;
@@ -8,8 +8,7 @@ use sprongus_core::runs::Caller;
 use sprongus_core::workspace::operator::{OperatorAct, OperatorEvent, OperatorFilter};
 
 use crate::connection::writer::Tx;
-use crate::error::MapDbErr;
-use crate::rows;
+use crate::rows::{self, Read, RowReader};
 
 macro_rules! columns {
     () => {
@@ -42,8 +41,7 @@ pub fn note(tx: &Tx<'_>, caller: &Caller, act: Option<OperatorAct>) -> Result<()
         event.before.as_ref().map(Json::as_str),
         event.after.as_ref().map(Json::as_str),
     ];
-    tx.connection.prepare_cached(NOTE).map_db_err()?.execute(params).map_db_err()?;
-    Ok(())
+    rows::execute(tx.connection, NOTE, params).map(drop)
 }
 
 /// A page of the audit.
@@ -58,25 +56,20 @@ pub fn events(
     let (since, at, id) = (stretch.since.to_string(), at.to_string(), id.to_string());
     let params =
         (caller.workspace.as_str(), since, at, id, types, &filter.actor, i64::from(filter.limit) + 1);
-    let mut select = connection.prepare_cached(EVENTS).map_db_err()?;
-    let found =
-        select.query_map(params, event).map_db_err()?.collect::<rusqlite::Result<_>>().map_db_err()?;
+    let found = rows::all(connection, EVENTS, params, event)?;
     Ok(filter.page(&caller.workspace, found))
 }
 
-fn event(row: &Row<'_>) -> rusqlite::Result<OperatorEvent> {
-    let json = |column| -> rusqlite::Result<Option<Json>> {
-        Ok(row.get_ref(column)?.as_str_or_null()?.map(Json::from_canonical))
-    };
+fn event(row: &mut RowReader<'_, '_>) -> Read<OperatorEvent> {
     Ok(OperatorEvent {
-        id: rows::text(row, 0)?,
-        workspace_id: rows::text(row, 1)?,
-        kind: rows::text(row, 2)?,
-        at: rows::text(row, 3)?,
-        actor: row.get(4)?,
-        token_id: rows::optional(row, 5)?,
-        subject: row.get(6)?,
-        before: json(7)?,
-        after: json(8)?,
+        id: row.parse()?,
+        workspace_id: row.parse()?,
+        kind: row.parse()?,
+        at: row.parse()?,
+        actor: row.value()?,
+        token_id: row.parse_optional()?,
+        subject: row.value()?,
+        before: row.optional_json()?,
+        after: row.optional_json()?,
     })
 }

@@ -1,19 +1,19 @@
 //! The stream of a workspace's events. One writer at a time gives `pos`, so it grows in the order of commits; a number that was
 //! rolled back was never seen, and one that was is not given again, whatever is deleted.
 
+use std::ops::ControlFlow;
+
 use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::run::stream::{StreamPosition, Streamed};
 use sprongus_core::runs::Caller;
 
-use crate::error::MapDbErr;
-use crate::rows::{self, event_columns};
+use crate::rows::{self, event_columns, restricted_to};
 
 /// An event has no workspace of its own, so those of others are walked over, this many in one statement: no reader holds on to the
 /// log for as long as a long stretch of them lasts.
 const AT_ONCE: u32 = 1_000;
 
-/// The columns of the run stand before those of the event, which are read from the third on.
 pub(crate) const EVENTS: &str = concat!(
     "SELECT e.pos, r.workspace_id = ?3 AND (?4 IS NULL OR r.project_id IN (SELECT value FROM json_each(?4))), ",
     event_columns!(),
@@ -32,22 +32,19 @@ pub fn stream(
     // No event has a transaction: a place in one lies behind all of them.
     let mut walked = if after.tx > 0 { i64::MAX } else { rows::number(after.pos) };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let narrowed = caller.projects.as_ref().map(rows::to_json).transpose()?;
-    let mut select = connection.prepare_cached(EVENTS).map_db_err()?;
+    let restricted = restricted_to(caller)?;
     while found.len() < limit {
         let mut passed = 0;
-        let mut events =
-            select.query((walked, AT_ONCE, caller.workspace.as_str(), &narrowed)).map_db_err()?;
-        while found.len() < limit
-            && let Some(row) = events.next().map_db_err()?
-        {
+        let page = (walked, AT_ONCE, caller.workspace.as_str(), &restricted);
+        rows::each(connection, EVENTS, page, |row| {
             passed += 1;
-            walked = row.get(0).map_db_err()?;
-            if row.get::<_, Option<bool>>(1).map_db_err()? == Some(true) {
+            walked = row.value()?;
+            if row.value::<Option<bool>>()? == Some(true) {
                 let position = StreamPosition { tx: 0, pos: u64::try_from(walked).unwrap_or(0) };
-                found.push(Streamed { position, event: rows::event_from(row, 2).map_db_err()? });
+                found.push(Streamed { position, event: rows::event(row)? });
             }
-        }
+            Ok(if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
         if passed < AT_ONCE {
             break;
         }
@@ -57,7 +54,5 @@ pub fn stream(
 
 /// The end of the stream: the last number that was given.
 pub fn stream_end(connection: &Connection) -> Result<StreamPosition> {
-    let pos: i64 =
-        connection.prepare_cached(END).map_db_err()?.query_row([], |row| row.get(0)).map_db_err()?;
-    Ok(StreamPosition { tx: 0, pos: u64::try_from(pos).unwrap_or(0) })
+    Ok(StreamPosition { tx: 0, pos: rows::only(connection, END, [], |row| row.integer())? })
 }

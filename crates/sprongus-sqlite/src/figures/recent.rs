@@ -1,18 +1,18 @@
 //! The last hour: what was added up of it, and what has happened since, added to that as it is asked for.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::figures::recent::{COUNTED, Figure, KEPT, Recent, Sum, first_minute, tell};
-use sprongus_core::run::event::Event;
 use sprongus_core::runs::Caller;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::Stats;
 
 use crate::connection::writer::Tx;
 use crate::error::MapDbErr;
-use crate::rows::{self, event_columns};
+use crate::rows::{self, event_columns, restricted_to};
 
 const ADD: &str = "
     INSERT INTO run_recent (workspace_id, minute, project_id, figure, part, count, total_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -43,34 +43,32 @@ pub fn add(tx: &Tx<'_>, workspace: &str, recent: &Recent) -> Result<()> {
         add.execute((workspace, minute, project, figure, part, sum.count, sum.total_ms)).map_db_err()?;
     }
     let oldest = tx.now.minus(KEPT).minute().to_string();
-    tx.connection.prepare_cached(FORGET).map_db_err()?.execute((workspace, oldest)).map_db_err()?;
-    Ok(())
+    rows::execute(tx.connection, FORGET, (workspace, oldest)).map(drop)
 }
 
 /// Writes the figures of the last hour into `stats`. To be called in a transaction: the two reads must see one instant.
 pub fn read(connection: &Connection, caller: &Caller, now: Timestamp, stats: &mut Stats) -> Result<()> {
     let (workspace, began) = (caller.workspace.as_str(), first_minute(now));
-    let narrowed = caller.projects.as_ref().map(rows::to_json).transpose()?;
+    let restricted = restricted_to(caller)?;
     let mut sums: BTreeMap<(Figure, u16), Sum> = BTreeMap::new();
-    let mut select = connection.prepare_cached(SUMS).map_db_err()?;
-    let mut found = select.query((workspace, began.to_string(), &narrowed)).map_db_err()?;
-    while let Some(row) = found.next().map_db_err()? {
-        let sum = Sum { count: row.get(2).map_db_err()?, total_ms: row.get(3).map_db_err()? };
-        sums.insert((rows::text(row, 0).map_db_err()?, row.get(1).map_db_err()?), sum);
-    }
+    rows::each(connection, SUMS, (workspace, began.to_string(), &restricted), |row| {
+        let key = (row.parse()?, row.value()?);
+        sums.insert(key, Sum { count: row.value()?, total_ms: row.value()? });
+        Ok(ControlFlow::Continue(()))
+    })?;
     let mut since = Recent::default();
-    let mut select = connection.prepare_cached(SINCE).map_db_err()?;
-    let mut found = select.query((workspace, &narrowed, rows::to_json(&COUNTED)?)).map_db_err()?;
-    while let Some(row) = found.next().map_db_err()? {
-        let event: Event = rows::event_from(row, 2).map_db_err()?;
+    rows::each(connection, SINCE, (workspace, &restricted, rows::to_json(&COUNTED)?), |row| {
+        let (is_own, project) = (row.value()?, row.text()?);
+        let event = rows::event(row)?;
         // Events are in the order of their times, which are read under the write lock.
         if event.at < began {
-            break;
+            return Ok(ControlFlow::Break(()));
         }
-        if row.get(0).map_db_err()? {
-            since.add(row.get_ref(1).map_db_err()?.as_str().unwrap_or_default(), &event, began);
+        if is_own {
+            since.add(project, &event, began);
         }
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     for ((_, _, figure, part), more) in &since.0 {
         let sum = sums.entry((*figure, *part)).or_default();
         *sum = sum.plus(*more);

@@ -1,8 +1,9 @@
 //! The minutes, made of the stream of events a page at a time.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
+use rusqlite::{Connection, ToSql, params_from_iter};
 use sprongus_core::Result;
 use sprongus_core::figures::rollup::{Added, Counts, KEPT, Minute, Span, Took, Totals, admit, fold};
 use sprongus_core::run::event::Event;
@@ -12,8 +13,11 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::operator::OperatorAct;
 
 use crate::connection::writer::Tx;
+use crate::directory::check_workspace;
 use crate::error::MapDbErr;
-use crate::rows::{self, event_columns};
+use crate::events::operator::note;
+use crate::figures::recent;
+use crate::rows::{self, Read, RowReader, event_columns};
 
 const READ_TO: &str = "SELECT pos FROM rolled_up WHERE workspace_id = ?1";
 /// An event has no workspace of its own: those of others are walked over.
@@ -67,24 +71,17 @@ pub(crate) const MINUTES: &str = "
 pub fn roll_up(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<u32> {
     admit(caller)?;
     let workspace = caller.workspace.as_str();
-    crate::directory::known_workspace(tx, caller)?;
+    check_workspace(tx, caller)?;
     let (mut own, mut looked_at, mut last): (Vec<(String, String, Event)>, u32, i64) =
         (Vec::new(), 0, rows::number(read_to(tx.connection, caller)?.pos));
-    {
-        let mut select = tx.connection.prepare_cached(PAGE).map_db_err()?;
-        let mut page = select.query((last, limit, workspace)).map_db_err()?;
-        while let Some(row) = page.next().map_db_err()? {
-            looked_at += 1;
-            last = row.get(0).map_db_err()?;
-            if row.get(1).map_db_err()? {
-                own.push((
-                    row.get(2).map_db_err()?,
-                    row.get(3).map_db_err()?,
-                    rows::event_from(row, 4).map_db_err()?,
-                ));
-            }
+    rows::each(tx.connection, PAGE, (last, limit, workspace), |row| {
+        looked_at += 1;
+        last = row.value()?;
+        if row.value()? {
+            own.push((row.value()?, row.value()?, rows::event(row)?));
         }
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     if looked_at == 0 {
         return Ok(0);
     }
@@ -101,37 +98,30 @@ pub fn roll_up(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<u32> {
             let (count, total) = (rows::number(took.count), rows::number(took.total_ms));
             let params =
                 rusqlite::params![workspace, kind, span.as_str(), rows::number(*bound as u64), count, total];
-            tx.connection.prepare_cached(ADD_SPAN).map_db_err()?.execute(params).map_db_err()?;
+            rows::execute(tx.connection, ADD_SPAN, params)?;
         }
     }
-    crate::figures::recent::add(tx, workspace, &sums.recent)?;
-    tx.connection.prepare_cached(NOTE).map_db_err()?.execute((workspace, last)).map_db_err()?;
+    recent::add(tx, workspace, &sums.recent)?;
+    rows::execute(tx.connection, NOTE, (workspace, last))?;
     let oldest = tx.now.minus(KEPT).to_string();
-    tx.connection.prepare_cached(FORGET).map_db_err()?.execute((workspace, oldest)).map_db_err()?;
+    rows::execute(tx.connection, FORGET, (workspace, oldest))?;
     Ok(looked_at)
 }
 
 /// How far the stream has been read.
 pub fn read_to(connection: &Connection, caller: &Caller) -> Result<StreamPosition> {
-    let mut select = connection.prepare_cached(READ_TO).map_db_err()?;
-    let pos: Option<i64> =
-        select.query_row([caller.workspace.as_str()], |row| row.get(0)).optional().map_db_err()?;
-    Ok(StreamPosition { tx: 0, pos: pos.and_then(|pos| u64::try_from(pos).ok()).unwrap_or(0) })
+    let pos = rows::first(connection, READ_TO, [caller.workspace.as_str()], |row| row.integer())?;
+    Ok(StreamPosition { tx: 0, pos: pos.unwrap_or(0) })
 }
 
 /// Forgets what was made of the stream, and how far it was read.
 pub fn forget(tx: &Tx<'_>, caller: &Caller) -> Result<()> {
     admit(caller)?;
-    crate::directory::known_workspace(tx, caller)?;
-    FORGET_ALL.iter().try_for_each(|sql| {
-        tx.connection
-            .prepare_cached(sql)
-            .map_db_err()?
-            .execute([caller.workspace.as_str()])
-            .map_db_err()
-            .map(drop)
-    })?;
-    crate::events::operator::note(tx, caller, Some(OperatorAct::figures_rebuilt()))
+    check_workspace(tx, caller)?;
+    FORGET_ALL
+        .iter()
+        .try_for_each(|sql| rows::execute(tx.connection, sql, [caller.workspace.as_str()]).map(drop))?;
+    note(tx, caller, Some(OperatorAct::figures_rebuilt()))
 }
 
 /// The minutes of a time.
@@ -142,12 +132,10 @@ pub fn minutes(
     before: Timestamp,
 ) -> Result<Vec<Minute>> {
     admit(caller)?;
-    let mut select = connection.prepare_cached(MINUTES).map_db_err()?;
     let params = (caller.workspace.as_str(), since.to_string(), before.to_string());
-    let minutes = select.query_map(params, |row| {
-        Ok(Minute { minute: rows::text(row, 0)?, kind: row.get(1)?, counts: counts(row, 2)? })
-    });
-    minutes.map_db_err()?.collect::<rusqlite::Result<_>>().map_db_err()
+    rows::all(connection, MINUTES, params, |row| {
+        Ok(Minute { minute: row.parse()?, kind: row.value()?, counts: counts(row)? })
+    })
 }
 
 /// Everything that ever happened.
@@ -155,20 +143,17 @@ pub fn totals(connection: &Connection, caller: &Caller) -> Result<BTreeMap<Strin
     admit(caller)?;
     let snapshot = connection.unchecked_transaction().map_db_err()?;
     let mut totals: BTreeMap<String, Totals> = BTreeMap::new();
-    {
-        let mut select = connection.prepare_cached(TOTALS).map_db_err()?;
-        let mut found = select.query([caller.workspace.as_str()]).map_db_err()?;
-        while let Some(row) = found.next().map_db_err()? {
-            totals.entry(row.get(0).map_db_err()?).or_default().counts = counts(row, 1).map_db_err()?;
-        }
-        let mut select = connection.prepare_cached(SPANS).map_db_err()?;
-        let mut found = select.query([caller.workspace.as_str()]).map_db_err()?;
-        while let Some(row) = found.next().map_db_err()? {
-            let (span, bound): (Span, u32) = (rows::text(row, 1).map_db_err()?, row.get(2).map_db_err()?);
-            let took = Took { count: count(row, 3).map_db_err()?, total_ms: count(row, 4).map_db_err()? };
-            totals.entry(row.get(0).map_db_err()?).or_default().spans.insert((span, bound as usize), took);
-        }
-    }
+    rows::each(connection, TOTALS, [caller.workspace.as_str()], |row| {
+        let kind = totals.entry(row.value()?).or_default();
+        kind.counts = counts(row)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    rows::each(connection, SPANS, [caller.workspace.as_str()], |row| {
+        let kind = totals.entry(row.value()?).or_default();
+        let (span, bound): (Span, usize) = (row.parse()?, row.integer()?);
+        kind.spans.insert((span, bound), Took { count: row.integer()?, total_ms: row.integer()? });
+        Ok(ControlFlow::Continue(()))
+    })?;
     snapshot.finish().map_db_err()?;
     Ok(totals)
 }
@@ -181,24 +166,20 @@ fn add(tx: &Tx<'_>, sql: &str, key: &[&dyn ToSql], counts: &Counts) -> Result<()
     let numbers = happened.into_iter().chain([succeeded_ms, tokens_in, tokens_out]);
     let numbers: Vec<i64> = numbers.map(rows::number).collect();
     let params = key.iter().copied().chain(numbers.iter().map(|number| number as &dyn ToSql));
-    tx.connection.prepare_cached(sql).map_db_err()?.execute(params_from_iter(params)).map_db_err().map(drop)
+    rows::execute(tx.connection, sql, params_from_iter(params)).map(drop)
 }
 
-fn counts(row: &Row<'_>, first: usize) -> rusqlite::Result<Counts> {
+fn counts(row: &mut RowReader<'_, '_>) -> Read<Counts> {
     Ok(Counts {
-        enqueued: count(row, first)?,
-        started: count(row, first + 1)?,
-        succeeded: count(row, first + 2)?,
-        failed: count(row, first + 3)?,
-        canceled: count(row, first + 4)?,
-        retried: count(row, first + 5)?,
-        lost: count(row, first + 6)?,
-        succeeded_ms: count(row, first + 7)?,
-        tokens_in: count(row, first + 8)?,
-        tokens_out: count(row, first + 9)?,
+        enqueued: row.integer()?,
+        started: row.integer()?,
+        succeeded: row.integer()?,
+        failed: row.integer()?,
+        canceled: row.integer()?,
+        retried: row.integer()?,
+        lost: row.integer()?,
+        succeeded_ms: row.integer()?,
+        tokens_in: row.integer()?,
+        tokens_out: row.integer()?,
     })
-}
-
-fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
 }

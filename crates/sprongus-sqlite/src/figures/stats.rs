@@ -1,6 +1,7 @@
 //! The figures: live runs kind by kind along the claim and timer indexes, which hold all that is asked of them, and the last hour.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -12,7 +13,7 @@ use sprongus_core::workspace::directory::{KindStats, Stats, Worker};
 
 use crate::error::MapDbErr;
 use crate::figures::recent;
-use crate::rows;
+use crate::rows::{self, restricted_to};
 
 pub(crate) const DUE: &str = "
     SELECT kind, count(*), min(coalesce(due_at, run_at)) FROM runs INDEXED BY runs_claim
@@ -41,13 +42,8 @@ pub fn stats(connection: &Connection, caller: &Caller, now: Timestamp) -> Result
     let snapshot = connection.unchecked_transaction().map_db_err()?;
     let workspace = caller.workspace.as_str();
     let seen = now.minus(Worker::GONE_AFTER).to_string();
-    let workers: i64 = connection
-        .prepare_cached(WORKERS)
-        .map_db_err()?
-        .query_row((workspace, seen), |row| row.get(0))
-        .map_db_err()?;
-    let mut stats =
-        Stats { kinds: live(connection, caller, now)?, workers: count(workers), ..Stats::default() };
+    let workers = rows::only(connection, WORKERS, (workspace, seen), |row| row.integer())?;
+    let mut stats = Stats { kinds: live(connection, caller, now)?, workers, ..Stats::default() };
     recent::read(connection, caller, now, &mut stats)?;
     snapshot.finish().map_db_err()?;
     Ok(stats)
@@ -55,47 +51,34 @@ pub fn stats(connection: &Connection, caller: &Caller, now: Timestamp) -> Result
 
 fn live(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<BTreeMap<String, KindStats>> {
     let workspace = caller.workspace.as_str();
-    let narrowed = narrowed(caller)?;
+    let restricted = restricted_to(caller)?;
     let mut kinds: BTreeMap<String, KindStats> = BTreeMap::new();
-    let mut due = connection.prepare_cached(DUE).map_db_err()?;
-    let mut found = due.query((workspace, &narrowed)).map_db_err()?;
-    while let Some(row) = found.next().map_db_err()? {
-        let kind = kinds.entry(row.get(0).map_db_err()?).or_default();
-        kind.due = count(row.get(1).map_db_err()?);
-        let oldest: Timestamp = rows::text(row, 2).map_db_err()?;
-        kind.oldest_due_ms = Some(millis(now.since(oldest)));
-    }
+    rows::each(connection, DUE, (workspace, &restricted), |row| {
+        let kind = kinds.entry(row.value()?).or_default();
+        kind.due = row.integer()?;
+        kind.oldest_due_ms = Some(millis(now.since(row.parse()?)));
+        Ok(ControlFlow::Continue(()))
+    })?;
     for sql in [TIMED, ENDLESS] {
-        let mut live = connection.prepare_cached(sql).map_db_err()?;
-        let mut found = live.query((workspace, &narrowed)).map_db_err()?;
-        while let Some(row) = found.next().map_db_err()? {
-            let kind = kinds.entry(row.get(0).map_db_err()?).or_default();
-            let runs = count(row.get(2).map_db_err()?);
-            match rows::text::<State>(row, 1).map_db_err()? {
+        rows::each(connection, sql, (workspace, &restricted), |row| {
+            let kind = kinds.entry(row.value()?).or_default();
+            let (state, runs): (State, u64) = (row.parse()?, row.integer()?);
+            match state {
                 State::Queued => kind.later += runs,
                 State::Running => kind.running = runs,
                 State::Succeeded | State::Failed | State::Canceled => {}
             }
-        }
+            Ok(ControlFlow::Continue(()))
+        })?;
     }
     // Those were counted among the others, along indexes that do not tell them apart.
-    let mut at_gates = connection.prepare_cached(AT_GATES).map_db_err()?;
-    let mut found = at_gates.query((workspace, &narrowed)).map_db_err()?;
-    while let Some(row) = found.next().map_db_err()? {
-        let kind = kinds.entry(row.get(0).map_db_err()?).or_default();
-        kind.waiting = count(row.get(1).map_db_err()?);
+    rows::each(connection, AT_GATES, (workspace, &restricted), |row| {
+        let kind = kinds.entry(row.value()?).or_default();
+        kind.waiting = row.integer()?;
         kind.later = kind.later.saturating_sub(kind.waiting);
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(kinds)
-}
-
-/// The projects a caller is narrowed to, as a statement takes them.
-fn narrowed(caller: &Caller) -> Result<Option<String>> {
-    caller.projects.as_ref().map(rows::to_json).transpose()
-}
-
-fn count(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
 }
 
 fn millis(value: Duration) -> u64 {

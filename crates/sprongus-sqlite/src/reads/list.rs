@@ -10,7 +10,6 @@ use sprongus_core::run::waiting::Reason;
 use sprongus_core::runs::Caller;
 use sprongus_core::values::time::Timestamp;
 
-use crate::error::MapDbErr;
 use crate::rows::{self, run_columns};
 
 /// A page of runs, newest first or oldest first, along the index its filter asks for.
@@ -22,12 +21,7 @@ pub fn list(
 ) -> Result<Page<Run>> {
     let position = filter.position(&caller.workspace)?;
     let (sql, params) = list_statement(caller, filter, position, now)?;
-    let mut select = connection.prepare_cached(&sql).map_db_err()?;
-    let mut data: Vec<Run> = select
-        .query_map(params_from_iter(params), rows::run)
-        .map_db_err()?
-        .collect::<rusqlite::Result<_>>()
-        .map_db_err()?;
+    let mut data = rows::all(connection, &sql, params_from_iter(params), rows::run)?;
     let more = data.len() > filter.limit as usize;
     data.truncate(filter.limit as usize);
     let last = data.last().filter(|_| more);

@@ -11,8 +11,7 @@ use sprongus_core::runs::Caller;
 use sprongus_core::values::names::WorkerId;
 use sprongus_core::values::time::Timestamp;
 
-use crate::error::MapDbErr;
-use crate::rows;
+use crate::rows::{self, restricted_to};
 
 /// No lease is longer than an hour, so what is due later is a delay, however many of those there are.
 const LONGEST_LEASE: Duration = Duration::from_secs(3_600);
@@ -30,26 +29,17 @@ pub(crate) const AHEAD: &str = "
 
 /// How many runs each worker holds.
 pub fn held(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<BTreeMap<WorkerId, u64>> {
-    let mut select = connection.prepare_cached(HELD).map_db_err()?;
     let last = now.plus(LONGEST_LEASE).to_string();
-    let mut found = select.query((caller.workspace.as_str(), last)).map_db_err()?;
-    let mut held = BTreeMap::new();
-    while let Some(row) = found.next().map_db_err()? {
-        held.insert(rows::text(row, 0).map_db_err()?, count(row.get(1).map_db_err()?));
-    }
-    Ok(held)
+    let held = rows::all(connection, HELD, (caller.workspace.as_str(), last), |row| {
+        Ok((row.parse()?, row.integer()?))
+    })?;
+    Ok(held.into_iter().collect())
 }
 
 /// How many runs of its kind are claimed before `run`.
 pub fn ahead(connection: &Connection, caller: &Caller, run: &Run) -> Result<u64> {
-    let narrowed = caller.projects.as_ref().map(rows::to_json).transpose()?;
-    let mut select = connection.prepare_cached(AHEAD).map_db_err()?;
     let (workspace, most) = (caller.workspace.as_str(), i64::try_from(MOST_COUNTED).unwrap_or(i64::MAX));
     let (run_at, id) = (run.run_at.to_string(), run.id.to_string());
-    let bound = (workspace, run.kind.as_str(), run.priority, run_at, id, narrowed, most);
-    select.query_row(bound, |row| row.get(0)).map_db_err().map(count)
-}
-
-fn count(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
+    let bound = (workspace, run.kind.as_str(), run.priority, run_at, id, restricted_to(caller)?, most);
+    rows::only(connection, AHEAD, bound, |row| row.integer())
 }

@@ -1,10 +1,9 @@
 //! An event's row.
 
-use rusqlite::Row;
 use sprongus_core::Result;
 use sprongus_core::run::event::Event;
 
-use super::{Binder, Read, Reader, number};
+use super::{Binder, Read, RowReader, number};
 use crate::connection::writer::Tx;
 use crate::error::MapDbErr;
 
@@ -16,21 +15,15 @@ macro_rules! event_columns {
 }
 pub(crate) use event_columns;
 
-/// A row of [`event_columns`].
-pub fn event(row: &Row<'_>) -> Read<Event> {
-    event_from(row, 0)
-}
-
-/// The same from the column numbered `first` on.
-pub fn event_from(row: &Row<'_>, first: usize) -> Read<Event> {
-    let mut row = Reader::from(row, first);
+/// The columns of [`event_columns`].
+pub fn event(row: &mut RowReader<'_, '_>) -> Read<Event> {
     Ok(Event {
-        run_id: row.text()?,
-        step_id: row.optional()?,
-        seq: row.count()?,
-        kind: row.text()?,
-        at: row.text()?,
-        actor: row.plain()?,
+        run_id: row.parse()?,
+        step_id: row.parse_optional()?,
+        seq: row.integer()?,
+        kind: row.parse()?,
+        at: row.parse()?,
+        actor: row.value()?,
         payload: row.json()?,
     })
 }

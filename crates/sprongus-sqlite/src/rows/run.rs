@@ -3,16 +3,15 @@
 
 use std::time::Duration;
 
-use rusqlite::Row;
 use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
+use sprongus_core::Result;
 use sprongus_core::json::Json;
 use sprongus_core::rules::placement::Placement;
+use sprongus_core::run::Run;
 use sprongus_core::run::lease::LeaseHash;
-use sprongus_core::run::{Cleanup, Run};
 use sprongus_core::values::time::Timestamp;
-use sprongus_core::{Error, Result};
 
-use super::{Binder, Read, Reader, millis, number, to_json, unreadable};
+use super::{Binder, Read, RowReader, millis, number, to_json};
 use crate::connection::writer::Tx;
 use crate::error::{MapDbErr, db_err};
 
@@ -37,78 +36,54 @@ macro_rules! run_columns {
 }
 pub(crate) use run_columns;
 
-/// A row of [`run_columns`].
-pub fn run(row: &Row<'_>) -> Read<Run> {
-    let mut row = Reader::of(row);
+/// The columns of [`run_columns`].
+pub fn run(row: &mut RowReader<'_, '_>) -> Read<Run> {
     let run_at;
     Ok(Run {
-        id: row.text()?,
-        workspace_id: row.text()?,
-        project_id: row.optional()?,
-        agent_task_id: row.optional()?,
-        kind: row.text()?,
+        id: row.parse()?,
+        workspace_id: row.parse()?,
+        project_id: row.parse_optional()?,
+        agent_task_id: row.parse_optional()?,
+        kind: row.parse()?,
         input: row.json()?,
-        priority: row.count()?,
-        max_attempts: row.count()?,
-        idempotency_key: row.plain()?,
-        fingerprint: row.plain()?,
-        tags: row.parsed()?.unwrap_or_default(),
-        traceparent: row.plain()?,
-        created_at: row.text()?,
-        state: row.text()?,
-        progress: row.count()?,
-        attempt: row.count()?,
-        crashes: row.count()?,
-        gate: row.parsed()?,
+        priority: row.integer()?,
+        max_attempts: row.integer()?,
+        idempotency_key: row.value()?,
+        fingerprint: row.value()?,
+        tags: row.parse_json()?.unwrap_or_default(),
+        traceparent: row.value()?,
+        created_at: row.parse()?,
+        state: row.parse()?,
+        progress: row.integer()?,
+        attempt: row.integer()?,
+        crashes: row.integer()?,
+        gate: row.parse_json()?,
         run_at: {
-            run_at = row.text()?;
+            run_at = row.parse()?;
             run_at
         },
         // Empty in rows of before schema 16.
-        due_at: row.optional()?.unwrap_or(run_at),
-        expire_at: row.optional()?,
-        result: row.plain::<Option<String>>()?.map(Json::from_canonical),
-        output_ref: row.plain()?,
-        error: row.plain()?,
-        epoch: row.count()?,
-        claimed_by: row.optional()?,
-        claimed_at: row.optional()?,
-        lease: Duration::from_millis(row.count()?),
-        lease_expires_at: row.optional()?,
-        closing_until: row.optional()?,
-        cleanup: cleanup(&mut row)?,
-        last_report: row.plain()?,
-        last_seq: row.count()?,
-        started_at: row.optional()?,
-        finished_at: row.optional()?,
-        updated_at: row.text()?,
+        due_at: row.parse_optional()?.unwrap_or(run_at),
+        expire_at: row.parse_optional()?,
+        result: row.optional_json()?,
+        output_ref: row.value()?,
+        error: row.value()?,
+        epoch: row.integer()?,
+        claimed_by: row.parse_optional()?,
+        claimed_at: row.parse_optional()?,
+        lease: Duration::from_millis(row.integer()?),
+        lease_expires_at: row.parse_optional()?,
+        closing_until: row.parse_optional()?,
+        cleanup: row.parse()?,
+        last_report: row.value()?,
+        last_seq: row.integer()?,
+        started_at: row.parse_optional()?,
+        finished_at: row.parse_optional()?,
+        updated_at: row.parse()?,
         waiting: None,
-        lease_hash: lease_hash(&mut row)?,
-        blocked_on: row.optional()?,
+        lease_hash: row.value::<Option<[u8; 32]>>()?.map(LeaseHash::from),
+        blocked_on: row.parse_optional()?,
     })
-}
-
-fn lease_hash(row: &mut Reader<'_, '_>) -> Read<Option<LeaseHash>> {
-    let bytes: Option<[u8; 32]> = row.plain()?;
-    Ok(bytes.map(LeaseHash::from))
-}
-
-fn cleanup(row: &mut Reader<'_, '_>) -> Read<Cleanup> {
-    let word: String = row.plain()?;
-    match word.as_str() {
-        "none" => Ok(Cleanup::None),
-        "owed" => Ok(Cleanup::Owed),
-        "handed_out" => Ok(Cleanup::HandedOut),
-        _ => Err(unreadable(row.column, Error::internal("not a cleanup"))),
-    }
-}
-
-fn cleanup_word(cleanup: Cleanup) -> &'static str {
-    match cleanup {
-        Cleanup::None => "none",
-        Cleanup::Owed => "owed",
-        Cleanup::HandedOut => "handed_out",
-    }
 }
 
 const INSERT_RUN: &str = concat!(
@@ -185,7 +160,7 @@ fn bind_changing(row: &mut Binder<'_, '_>, run: &Run, now: Timestamp) -> Result<
     row.number(millis(run.lease))?;
     row.time(run.lease_expires_at)?;
     row.time(run.closing_until)?;
-    row.text(cleanup_word(run.cleanup))?;
+    row.text(run.cleanup.as_str())?;
     row.optional(run.last_report.as_deref())?;
     row.number(number(run.last_seq))?;
     row.time(run.started_at)?;

@@ -1,12 +1,10 @@
 //! A step's row.
 
-use rusqlite::Row;
 use sprongus_core::Result;
 use sprongus_core::run::step::Step;
 
-use super::{Read, Reader, millis, number};
+use super::{Read, RowReader, execute, millis, number};
 use crate::connection::writer::Tx;
-use crate::error::MapDbErr;
 
 /// The columns of a step.
 macro_rules! step_columns {
@@ -17,25 +15,24 @@ macro_rules! step_columns {
 }
 pub(crate) use step_columns;
 
-/// A row of [`step_columns`].
-pub fn step(row: &Row<'_>) -> Read<Step> {
-    let mut row = Reader::of(row);
+/// The columns of [`step_columns`].
+pub fn step(row: &mut RowReader<'_, '_>) -> Read<Step> {
     let tokens = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
     Ok(Step {
-        id: row.text()?,
-        run_id: row.text()?,
-        epoch: row.count()?,
-        attempt: row.count()?,
-        ordinal: row.count()?,
-        phase: row.text()?,
-        name: row.plain()?,
-        kind: row.text()?,
-        status: row.text()?,
-        output: row.plain()?,
-        tokens_in: tokens(row.plain()?),
-        tokens_out: tokens(row.plain()?),
-        started_at: row.optional()?,
-        completed_at: row.optional()?,
+        id: row.parse()?,
+        run_id: row.parse()?,
+        epoch: row.integer()?,
+        attempt: row.integer()?,
+        ordinal: row.integer()?,
+        phase: row.parse()?,
+        name: row.value()?,
+        kind: row.parse()?,
+        status: row.parse()?,
+        output: row.value()?,
+        tokens_in: tokens(row.value()?),
+        tokens_out: tokens(row.value()?),
+        started_at: row.parse_optional()?,
+        completed_at: row.parse_optional()?,
     })
 }
 
@@ -68,6 +65,6 @@ pub fn put_step(tx: &Tx<'_>, step: &Step) -> Result<()> {
         step.completed_at.map(|time| time.to_string()),
         step.duration().map(millis),
     ];
-    tx.connection.prepare_cached(PUT_STEP).map_db_err()?.execute(params).map_db_err()?;
+    execute(tx.connection, PUT_STEP, params)?;
     Ok(())
 }

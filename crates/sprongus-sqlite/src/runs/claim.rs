@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::rules::claim::{self, Remembered};
 use sprongus_core::rules::expire::MOST_PER_CLAIM;
@@ -19,7 +19,7 @@ use sprongus_core::values::time::{Clock, Timestamp};
 use crate::connection::writer::Tx;
 use crate::error::MapDbErr;
 use crate::files;
-use crate::rows::{self, run_columns, step_columns};
+use crate::rows::{self, RowReader, run_columns, step_columns};
 use crate::runs::write_set::write;
 use crate::runs::{enqueue, expire};
 
@@ -128,11 +128,7 @@ fn candidates(
     request: &ClaimRequest,
     limit: u32,
 ) -> Result<Vec<Candidate>> {
-    let paused: Vec<String> = {
-        let mut select = connection.prepare_cached(PAUSED).map_db_err()?;
-        let kinds = select.query_map([caller.workspace.as_str()], |row| row.get(0)).map_db_err()?;
-        kinds.collect::<rusqlite::Result<_>>().map_db_err()?
-    };
+    let paused: Vec<String> = rows::all(connection, PAUSED, [caller.workspace.as_str()], |row| row.value())?;
     let served = match &request.kinds {
         Some(kinds) => kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
         None => kinds_ready(connection, caller)?,
@@ -151,19 +147,17 @@ fn candidates(
 
 fn load_all(connection: &Connection, candidates: &[Candidate]) -> Result<Vec<Run>> {
     let mut select = connection.prepare_cached(BY_ROWID).map_db_err()?;
-    let load = |candidate: &Candidate| select.query_row([candidate.rowid], rows::run).map_db_err();
+    let load =
+        |candidate: &Candidate| select.query_row([candidate.rowid], rows::reading(rows::run)).map_db_err();
     candidates.iter().map(load).collect()
 }
 
 fn kinds_ready(connection: &Connection, caller: &Caller) -> Result<Vec<String>> {
-    let mut select = connection.prepare_cached(NEXT_KIND).map_db_err()?;
     let mut kinds: Vec<String> = Vec::new();
     loop {
         let last = kinds.last().map_or("", String::as_str);
-        let next: Option<Kind> = select
-            .query_row((caller.workspace.as_str(), last), |row| rows::text(row, 0))
-            .optional()
-            .map_db_err()?;
+        let next: Option<Kind> =
+            rows::first(connection, NEXT_KIND, (caller.workspace.as_str(), last), |row| row.parse())?;
         match next {
             Some(kind) => kinds.push(kind.as_str().to_owned()),
             None => return Ok(kinds),
@@ -178,40 +172,31 @@ fn ready(
     limit: u32,
     found: &mut Vec<Candidate>,
 ) -> Result<()> {
-    let read = |row: &rusqlite::Row<'_>| {
-        let priority: u8 = row.get(1)?;
-        Ok(Candidate { rowid: row.get(0)?, order: (rank(priority), row.get(2)?, row.get(3)?) })
+    let read = |row: &mut RowReader<'_, '_>| {
+        let (rowid, priority) = (row.value()?, row.value()?);
+        Ok(Candidate { rowid, order: (rank(priority), row.value()?, row.value()?) })
     };
     let workspace = caller.workspace.as_str();
-    let rows: rusqlite::Result<Vec<Candidate>> = match &caller.projects {
-        None => {
-            let mut select = connection.prepare_cached(READY).map_db_err()?;
-            select.query_map((workspace, kind, limit), read).map_db_err()?.collect()
-        }
+    found.extend(match &caller.projects {
+        None => rows::all(connection, READY, (workspace, kind, limit), read)?,
         Some(projects) => {
-            let mut select = connection.prepare_cached(READY_IN_PROJECTS).map_db_err()?;
-            select.query_map((workspace, kind, limit, rows::to_json(projects)?), read).map_db_err()?.collect()
+            let params = (workspace, kind, limit, rows::to_json(projects)?);
+            rows::all(connection, READY_IN_PROJECTS, params, read)?
         }
-    };
-    found.extend(rows.map_db_err()?);
+    });
     Ok(())
 }
 
 /// The steps of the execution that met the gate, now under the new epoch.
 fn carry_steps(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::run::step::Step>> {
     let (before, epoch) = (rows::number(run.epoch.saturating_sub(1)), rows::number(run.epoch));
-    tx.connection
-        .prepare_cached(CARRY_STEPS)
-        .map_db_err()?
-        .execute((run.id.to_string(), before, epoch))
-        .map_db_err()?;
+    rows::execute(tx.connection, CARRY_STEPS, (run.id.to_string(), before, epoch))?;
     steps_of_epoch(tx, run)
 }
 
 fn steps_of_epoch(tx: &Tx<'_>, run: &Run) -> Result<Vec<sprongus_core::run::step::Step>> {
-    let mut select = tx.connection.prepare_cached(STEPS_OF_EPOCH).map_db_err()?;
-    let steps = select.query_map((run.id.to_string(), rows::number(run.epoch)), rows::step).map_db_err()?;
-    steps.collect::<rusqlite::Result<_>>().map_db_err()
+    let of_epoch = (run.id.to_string(), rows::number(run.epoch));
+    rows::all(tx.connection, STEPS_OF_EPOCH, of_epoch, rows::step)
 }
 
 /// What the claim of this name gave before, and to whom.
@@ -221,12 +206,10 @@ fn remembered(
     request: &ClaimRequest,
 ) -> Result<Option<(Remembered, Given)>> {
     let Some(claim_id) = &request.claim_id else { return Ok(None) };
-    let mut select = connection.prepare_cached(REPLAY).map_db_err()?;
-    let read = |row: &rusqlite::Row<'_>| {
-        let whose = Remembered { worker_id: rows::text(row, 0)?, token_id: rows::optional(row, 1)? };
-        Ok((whose, rows::parsed::<Given>(row, 2)?.unwrap_or_default()))
-    };
-    select.query_row((caller.workspace.as_str(), claim_id.as_str()), read).optional().map_db_err()
+    rows::first(connection, REPLAY, (caller.workspace.as_str(), claim_id.as_str()), |row| {
+        let whose = Remembered { worker_id: row.parse()?, token_id: row.parse_optional()? };
+        Ok((whose, row.parse_json::<Given>()?.unwrap_or_default()))
+    })
 }
 
 type Given = Vec<(RunId, u64)>;
@@ -241,11 +224,8 @@ fn replay(
 ) -> Result<Vec<Claimed>> {
     let mut claimed = Vec::with_capacity(given.len());
     for (id, epoch) in given {
-        let mut select = tx.connection.prepare_cached(enqueue::BY_ID).map_db_err()?;
-        let run = select
-            .query_row((id.to_string(), caller.workspace.as_str()), rows::run)
-            .optional()
-            .map_db_err()?;
+        let by_id = (id.to_string(), caller.workspace.as_str());
+        let run = rows::first(tx.connection, enqueue::BY_ID, by_id, rows::run)?;
         let Some(run) = run else { continue };
         let held = claim::again(&run, caller, &request.worker_id, *epoch, token.hash(), tx.now)?;
         let Some(run) = held else { continue };
@@ -263,11 +243,9 @@ fn remember(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, claimed: &[Cla
     let workspace = caller.workspace.as_str();
     let (worker, now) = (request.worker_id.as_str(), tx.now.to_string());
     let token_id = caller.token_id.map(|id| id.to_string());
-    let mut insert = tx.connection.prepare_cached(REMEMBER).map_db_err()?;
-    insert
-        .execute((workspace, claim_id.as_str(), worker, token_id, now, rows::to_json(&given)?))
-        .map_db_err()?;
+    let claim = (workspace, claim_id.as_str(), worker, token_id, now, rows::to_json(&given)?);
+    rows::execute(tx.connection, REMEMBER, claim)?;
     let old = tx.now.minus(REMEMBERED).to_string();
-    tx.connection.prepare_cached(FORGET).map_db_err()?.execute([old]).map_db_err()?;
+    rows::execute(tx.connection, FORGET, [old])?;
     Ok(())
 }

@@ -2,19 +2,17 @@
 
 use std::collections::HashSet;
 
-use rusqlite::OptionalExtension;
 use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::{
     Prepared, enqueue, not_made, taken, unknown_agent_task, unknown_project,
 };
-use sprongus_core::run::{Enqueue, Run};
+use sprongus_core::run::Enqueue;
 use sprongus_core::runs::Caller;
 use sprongus_core::store::{Batch, Inserted};
 use sprongus_core::values::names::{AgentTaskId, ProjectId};
 use sprongus_core::{Error, Result};
 
 use crate::connection::writer::Tx;
-use crate::error::MapDbErr;
 use crate::rows::{self, run_columns};
 use crate::runs::write_set::write_unless_taken;
 
@@ -33,7 +31,7 @@ pub fn run(
     requests: &[Prepared],
     batch: Batch,
 ) -> Result<Vec<Result<Inserted>>> {
-    if !exists(tx, WORKSPACE, [caller.workspace.as_str()])? {
+    if !rows::exists(tx.connection, WORKSPACE, [caller.workspace.as_str()])? {
         return Err(Error::not_found(format_args!("workspace: {}", caller.workspace))
             .with_hint("create it with `sprongus workspaces create`"));
     }
@@ -55,13 +53,14 @@ pub fn run(
 
 fn insert(tx: &Tx<'_>, caller: &Caller, request: &Prepared) -> Result<Result<Inserted>> {
     if let Some(key) = &request.idempotency_key
-        && let Some(found) = find(tx, BY_KEY, (caller.workspace.as_str(), key))?
+        && let Some(found) = rows::first(tx.connection, BY_KEY, (caller.workspace.as_str(), key), rows::run)?
     {
         return Ok(Inserted::found(found, request, caller));
     }
     let set = enqueue(request, &caller.workspace, Act { now: tx.now, actor: &caller.actor });
     if !write_unless_taken(tx, &set)? {
-        return Ok(match find(tx, BY_ID, (request.id.to_string(), caller.workspace.as_str()))? {
+        let by_id = (request.id.to_string(), caller.workspace.as_str());
+        return Ok(match rows::first(tx.connection, BY_ID, by_id, rows::run)? {
             Some(found) => Inserted::found(found, request, caller),
             None => Err(taken()),
         });
@@ -80,7 +79,7 @@ fn check_references(
     if let Some(id) = &request.project_id
         && !known.contains(&format!("project {id}"))
     {
-        if !exists(tx, PROJECT, [workspace, id.as_str()])? {
+        if !rows::exists(tx.connection, PROJECT, [workspace, id.as_str()])? {
             return Ok(Err(unknown_project(id)));
         }
         known.insert(format!("project {id}"));
@@ -98,17 +97,8 @@ fn check_references(
 
 /// Whether an agent task was made that the caller may see.
 fn may_name(tx: &Tx<'_>, caller: &Caller, id: &AgentTaskId) -> Result<bool> {
-    let mut select = tx.connection.prepare_cached(AGENT_TASK).map_db_err()?;
     let params = [caller.workspace.as_str(), id.as_str()];
     let found: Option<Option<ProjectId>> =
-        select.query_row(params, |row| rows::optional(row, 0)).optional().map_db_err()?;
+        rows::first(tx.connection, AGENT_TASK, params, |row| row.parse_optional())?;
     Ok(found.is_some_and(|project| caller.may_touch(project.as_ref())))
-}
-
-fn exists(tx: &Tx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<bool> {
-    tx.connection.prepare_cached(sql).map_db_err()?.exists(params).map_db_err()
-}
-
-fn find(tx: &Tx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Option<Run>> {
-    tx.connection.prepare_cached(sql).map_db_err()?.query_row(params, rows::run).optional().map_db_err()
 }

@@ -5,13 +5,11 @@ use sprongus_core::Result;
 use sprongus_core::rules::expire::expire;
 use sprongus_core::rules::placement::Placement;
 use sprongus_core::rules::{Act, SYSTEM};
-use sprongus_core::run::Run;
 use sprongus_core::run::event::Event;
 use sprongus_core::runs::Caller;
 use sprongus_core::values::time::Timestamp;
 
 use crate::connection::writer::Tx;
-use crate::error::MapDbErr;
 use crate::rows::{self, run_columns};
 use crate::runs::load;
 use crate::runs::write_set::write;
@@ -28,13 +26,8 @@ const NEXT_TIMER: &str =
 
 /// Moves due timers; how many, and what was written.
 pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
-    let due: Vec<Run> = {
-        let mut select = tx.connection.prepare_cached(DUE_TIMERS).map_db_err()?;
-        let rows = select
-            .query_map((caller.workspace.as_str(), tx.now.to_string(), limit), rows::run)
-            .map_db_err()?;
-        rows.collect::<rusqlite::Result<_>>().map_db_err()?
-    };
+    let due = (caller.workspace.as_str(), tx.now.to_string(), limit);
+    let due = rows::all(tx.connection, DUE_TIMERS, due, rows::run)?;
     let mut written = Vec::new();
     for run in &due {
         let waits_at = load::waits_at(tx.connection, run)?;
@@ -42,8 +35,8 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)
         if set.is_empty() {
             let placement = Placement::of(run, tx.now);
             let timer_at = placement.timer().map(|time| time.to_string());
-            let mut update = tx.connection.prepare_cached(SET_PLACEMENT).map_db_err()?;
-            update.execute((run.id.to_string(), placement.is_ready(), timer_at)).map_db_err()?;
+            let placed = (run.id.to_string(), placement.is_ready(), timer_at);
+            rows::execute(tx.connection, SET_PLACEMENT, placed)?;
         }
         write(tx, &set)?;
         written.extend(set.events().cloned());
@@ -53,7 +46,5 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)
 
 /// When the next timer of a workspace falls due.
 pub fn next(connection: &Connection, caller: &Caller) -> Result<Option<Timestamp>> {
-    let mut select = connection.prepare_cached(NEXT_TIMER).map_db_err()?;
-    let mut times = select.query_map([caller.workspace.as_str()], |row| rows::text(row, 0)).map_db_err()?;
-    times.next().transpose().map_db_err()
+    rows::first(connection, NEXT_TIMER, [caller.workspace.as_str()], |row| row.parse())
 }

@@ -10,7 +10,6 @@ use sprongus_core::runs::Caller;
 use sprongus_core::values::names::WorkerId;
 
 use crate::connection::writer::Tx;
-use crate::error::MapDbErr;
 use crate::rows;
 use crate::runs::load::load;
 
@@ -32,8 +31,7 @@ pub fn run(
         let drains = match drain {
             Some((worker, drains)) if *worker == hold.worker_id => drains,
             Some(_) | None => {
-                let mut select = tx.connection.prepare_cached(DRAINING).map_db_err()?;
-                select.exists((caller.workspace.as_str(), hold.worker_id.as_str())).map_db_err()?
+                rows::exists(tx.connection, DRAINING, (caller.workspace.as_str(), hold.worker_id.as_str()))?
             }
         };
         drain = Some((&hold.worker_id, drains));
@@ -52,8 +50,8 @@ fn extend(tx: &Tx<'_>, caller: &Caller, hold: &Hold, lease: Option<Duration>) ->
         Err(refused) => return Ok(Err(refused)),
     };
     let shorter = run.lease_expires_at.is_some_and(|end| extension.lease_expires_at < end);
-    let mut update = tx.connection.prepare_cached(if shorter { SHORTEN } else { EXTEND }).map_db_err()?;
     let end = extension.lease_expires_at.to_string();
-    update.execute((hold.id.to_string(), rows::millis(extension.lease), end)).map_db_err()?;
+    let sql = if shorter { SHORTEN } else { EXTEND };
+    rows::execute(tx.connection, sql, (hold.id.to_string(), rows::millis(extension.lease), end))?;
     Ok(Ok(extension.beat))
 }

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use sprongus_core::run::Run;
 use sprongus_core::run::step::Step;
 use sprongus_core::runs::Caller;
 use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, Result};
 
-use crate::error::MapDbErr;
 use crate::rows::{self, step_columns};
 use crate::runs::enqueue::BY_ID;
 
@@ -18,9 +17,7 @@ const WAITS_AT: &str =
 
 /// The run, or that there is none that the caller may know of. The outer error is the database's.
 pub fn load(connection: &Connection, caller: &Caller, id: RunId) -> Result<Result<Run>> {
-    let mut select = connection.prepare_cached(BY_ID).map_db_err()?;
-    let found =
-        select.query_row((id.to_string(), caller.workspace.as_str()), rows::run).optional().map_db_err()?;
+    let found = rows::first(connection, BY_ID, (id.to_string(), caller.workspace.as_str()), rows::run)?;
     let found = found.filter(|run| caller.may_touch(run.project_id.as_ref()));
     Ok(found.ok_or_else(|| Error::not_found(format_args!("run: {id}"))))
 }
@@ -39,7 +36,6 @@ pub fn all(connection: &Connection, caller: &Caller, ids: &[RunId]) -> Result<BT
 /// The step at which a run waits, if it was recorded.
 pub fn waits_at(connection: &Connection, run: &Run) -> Result<Option<Step>> {
     let Some(gate) = run.waiting_for() else { return Ok(None) };
-    let mut select = connection.prepare_cached(WAITS_AT).map_db_err()?;
     let key = (run.id.to_string(), rows::number(run.epoch), gate.step_id.to_string());
-    select.query_row(key, rows::step).optional().map_db_err()
+    rows::first(connection, WAITS_AT, key, rows::step)
 }

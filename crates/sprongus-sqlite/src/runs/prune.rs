@@ -4,8 +4,9 @@
 //! walked by itself, so that runs which one kind keeps longer are in no other one's way; what the other states keep longer is little.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Params};
 use sprongus_core::Result;
 use sprongus_core::run::retention::{Pruned, Retention};
 use sprongus_core::run::state::State;
@@ -14,9 +15,8 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::operator::OperatorAct;
 
 use crate::connection::writer::Tx;
-use crate::error::MapDbErr;
 use crate::events::operator::note;
-use crate::rows;
+use crate::rows::{self, restricted_to};
 
 /// The runs of one state, whatever their kind. `?3` is the latest time at which any may have ended, `?4` when those of a kind without
 /// limits of its own have, `?5` the times of the others.
@@ -70,7 +70,7 @@ enum Over {
 
 /// Takes a batch.
 pub fn run(tx: &Tx<'_>, caller: &Caller, retention: &Retention, limit: u32) -> Result<Pruned> {
-    let (workspace, projects) = (caller.workspace.as_str(), narrowed(caller)?);
+    let (workspace, projects) = (caller.workspace.as_str(), restricted_to(caller)?);
     let mut pruned = Pruned::default();
     let mut left = limit;
     for Walk { state, over } in walks(tx.connection, caller, retention, tx.now)? {
@@ -80,21 +80,18 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, retention: &Retention, limit: u32) -> R
         let ended = state.as_str();
         let marked = match &over {
             Over::Kinds { latest, usual, own } => {
-                let mut mark = tx.connection.prepare_cached(MARK).map_db_err()?;
-                mark.execute((workspace, ended, latest, usual, own, &projects, left)).map_db_err()?
+                rows::execute(tx.connection, MARK, (workspace, ended, latest, usual, own, &projects, left))?
             }
             Over::Kind { kind, cutoff } => {
-                let mut mark = tx.connection.prepare_cached(MARK_OF_KIND).map_db_err()?;
-                mark.execute((workspace, ended, cutoff, kind, &projects, left)).map_db_err()?
+                rows::execute(tx.connection, MARK_OF_KIND, (workspace, ended, cutoff, kind, &projects, left))?
             }
         };
         if marked == 0 {
             continue;
         }
-        let mut counts = tx.connection.prepare_cached(MARKED).map_db_err()?;
-        add(&mut pruned, state, counts.query([]).map_db_err()?)?;
-        tx.connection.prepare_cached(TAKE).map_db_err()?.execute([]).map_db_err()?;
-        tx.connection.prepare_cached(UNMARK).map_db_err()?.execute([]).map_db_err()?;
+        add(tx.connection, MARKED, [], state, &mut pruned)?;
+        rows::execute(tx.connection, TAKE, [])?;
+        rows::execute(tx.connection, UNMARK, [])?;
         left -= u32::try_from(marked).unwrap_or(left).min(left);
     }
     note(tx, caller, OperatorAct::pruned(&pruned, retention))?;
@@ -108,20 +105,18 @@ pub fn count(
     retention: &Retention,
     now: Timestamp,
 ) -> Result<Pruned> {
-    let (workspace, projects) = (caller.workspace.as_str(), narrowed(caller)?);
+    let (workspace, projects) = (caller.workspace.as_str(), restricted_to(caller)?);
     let mut pruned = Pruned::default();
     for Walk { state, over } in walks(connection, caller, retention, now)? {
         let ended = state.as_str();
         match &over {
             Over::Kinds { latest, usual, own } => {
-                let mut count = connection.prepare_cached(COUNT).map_db_err()?;
                 let params = (workspace, ended, latest, usual, own, &projects);
-                add(&mut pruned, state, count.query(params).map_db_err()?)?;
+                add(connection, COUNT, params, state, &mut pruned)?;
             }
             Over::Kind { kind, cutoff } => {
-                let mut count = connection.prepare_cached(COUNT_OF_KIND).map_db_err()?;
                 let params = (workspace, ended, cutoff, kind, &projects);
-                add(&mut pruned, state, count.query(params).map_db_err()?)?;
+                add(connection, COUNT_OF_KIND, params, state, &mut pruned)?;
             }
         }
     }
@@ -154,19 +149,19 @@ fn walks(
 }
 
 fn kinds(connection: &Connection, caller: &Caller) -> Result<Vec<String>> {
-    let mut select = connection.prepare_cached(KINDS).map_db_err()?;
-    let kinds = select.query_map([caller.workspace.as_str()], |row| row.get(0)).map_db_err()?;
-    kinds.collect::<rusqlite::Result<_>>().map_db_err()
+    rows::all(connection, KINDS, [caller.workspace.as_str()], |row| row.value())
 }
 
-fn add(pruned: &mut Pruned, state: State, mut counts: rusqlite::Rows<'_>) -> Result<()> {
-    while let Some(row) = counts.next().map_db_err()? {
-        let (kind, runs): (String, i64) = (row.get(0).map_db_err()?, row.get(1).map_db_err()?);
-        pruned.add(&kind, state, u64::try_from(runs).unwrap_or(0));
-    }
-    Ok(())
-}
-
-fn narrowed(caller: &Caller) -> Result<Option<String>> {
-    caller.projects.as_ref().map(rows::to_json).transpose()
+/// Adds runs of a state by their kinds.
+fn add(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    state: State,
+    pruned: &mut Pruned,
+) -> Result<()> {
+    rows::each(connection, sql, params, |row| {
+        pruned.add(row.text()?, state, row.integer()?);
+        Ok(ControlFlow::Continue(()))
+    })
 }

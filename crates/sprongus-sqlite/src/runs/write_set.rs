@@ -7,7 +7,6 @@ use sprongus_core::rules::{Transition, WriteSet};
 use sprongus_core::run::artifact::FileName;
 
 use crate::connection::writer::Tx;
-use crate::error::MapDbErr;
 use crate::rows;
 
 const DROP_WORKDIR: &str = "DELETE FROM run_artifacts WHERE run_id = ?1 AND name = ?2";
@@ -35,7 +34,7 @@ pub fn write_unless_taken(tx: &Tx<'_>, set: &WriteSet) -> Result<bool> {
         // A kept work directory that nobody needs any more.
         if is_done_with_workdir(&transition.run) {
             let key = (transition.run.id.to_string(), FileName::WORKDIR);
-            tx.connection.prepare_cached(DROP_WORKDIR).map_db_err()?.execute(key).map_db_err()?;
+            rows::execute(tx.connection, DROP_WORKDIR, key)?;
         }
     }
     Ok(true)

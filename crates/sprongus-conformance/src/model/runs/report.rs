@@ -5,7 +5,7 @@ use std::time::Duration;
 use sprongus_core::rules::{self, Act, WriteSet};
 use sprongus_core::run::command::RunCommand;
 use sprongus_core::run::event::Event;
-use sprongus_core::run::step::{LogLine, NumberedLine, Step, StepReport};
+use sprongus_core::run::step::{LogChunk, LogLine, Step, StepReport};
 use sprongus_core::run::{Applied, Beat, Hold};
 use sprongus_core::store::{DrawnReport, Rule};
 use sprongus_core::values::ids::RunId;
@@ -91,11 +91,9 @@ impl Tenant {
         let (events, attempt) = (told.events.clone(), told.run.attempt);
         self.write(told.into(), act.now);
         if let Some(row) = self.rows.get_mut(&hold.id) {
-            let mut seq = row.lines.last().map_or(0, |line| line.seq);
-            row.lines.extend(rules::record::kept(lines).into_iter().map(|line| {
-                seq += 1;
-                NumberedLine { seq, attempt, line }
-            }));
+            let first = row.lines.last().map_or(0, |line| line.seq) + 1;
+            let chunk = LogChunk { first, attempt, lines: rules::record::kept(lines) };
+            row.lines.extend(chunk.numbered());
         }
         Ok(events)
     }

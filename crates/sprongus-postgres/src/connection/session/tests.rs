@@ -54,8 +54,8 @@ async fn pool() -> (OnServer, Database) {
 async fn kinds(database: &Database) -> Result<usize> {
     let workspace = WorkspaceId::local();
     let mut session = database.session().await?;
-    let rows = session.look(&workspace, &[(KINDS, &[&workspace.as_str()])]).await?;
-    Ok(rows[0].len())
+    let [rows] = session.read(&workspace, [(KINDS, &[&workspace.as_str()])]).await?;
+    Ok(rows.len())
 }
 
 async fn backend(database: &Database) -> i32 {
@@ -84,7 +84,7 @@ async fn a_spoiled_session_leaves_the_pool_its_cause_is_logged_and_the_call_is_m
             let sql = "INSERT INTO projects (workspace_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
             let asked: [(&str, Params<'_>); 2] =
                 [(KINDS, &[&workspace.as_str()]), (sql, &[&workspace.as_str(), &"p"])];
-            session.transact(&workspace, &asked).await.map(drop)
+            session.transact(&workspace, asked).await.map(drop)
         });
         match code {
             // That a table is missing may well be so.
@@ -104,17 +104,17 @@ async fn a_refusal_costs_no_session() {
     let (_on_server, database) = pool().await;
     let before = backend(&database).await;
     for (sql, code) in [("SELECT 1 / 0", "22012"), ("INSERT INTO workspaces (id) VALUES (NULL)", "23502")] {
-        let refused = database.session().await.unwrap().look(&WorkspaceId::local(), &[(sql, &[])]).await;
+        let refused = database.session().await.unwrap().read(&WorkspaceId::local(), [(sql, &[])]).await;
         let refused = format!("{:?}", refused.unwrap_err().error);
         assert!(refused.contains(code) || refused.contains("25006"), "{refused}");
     }
     let workspace = WorkspaceId::local();
-    let refused = database.session().await.unwrap().transact(&workspace, &[("SELECT 1 / 0", &[])]).await;
+    let refused = database.session().await.unwrap().transact(&workspace, [("SELECT 1 / 0", &[])]).await;
     assert!(refused.is_err());
     let after = backend(&database).await;
     // The insert was refused in a transaction that reads only, which sticks.
     assert_ne!(before, after);
-    database.session().await.unwrap().transact(&workspace, &[("SELECT 1 / 0", &[])]).await.unwrap_err();
+    database.session().await.unwrap().transact(&workspace, [("SELECT 1 / 0", &[])]).await.unwrap_err();
     assert_eq!(backend(&database).await, after);
 }
 

@@ -3,7 +3,6 @@
 use sprongus_core::rules::claim::{self, Remembered};
 use sprongus_core::run::artifact::FileName;
 use sprongus_core::run::lease::LeaseToken;
-use sprongus_core::run::step::Step;
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::values::ids::TokenId;
@@ -13,10 +12,9 @@ use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::files::{WORKDIRS, run_ids};
 use crate::rows::values::uuid;
-use crate::rows::{self, Reader, run_columns, step_columns};
-use crate::runs::claim::projects;
+use crate::rows::{self, RowReader, restricted_to, run_columns, step_columns};
 
-/// `$3` are the projects the caller is narrowed to: whether it gave any run of another.
+/// `$3` are the projects the caller is restricted to: whether it gave any run of another.
 const GIVEN: &str = "
     SELECT worker_id, token_id, run_ids, epochs, $3::text[] IS NOT NULL AND EXISTS (
         SELECT FROM runs r WHERE r.workspace_id = $1 AND r.id = ANY (run_ids) AND (r.project_id = ANY ($3::text[])) IS NOT TRUE)
@@ -47,17 +45,17 @@ pub struct Given {
 /// What the claim of this name gave before; none when there was no such claim. Refused to whom it does not belong.
 pub async fn given(database: &Database, caller: &Caller, request: &ClaimRequest) -> Result<Option<Given>> {
     let Some(claim_id) = &request.claim_id else { return Ok(None) };
-    let (workspace, claim_id, projects) = (caller.workspace.as_str(), claim_id.as_str(), projects(caller));
+    let (workspace, claim_id, projects) =
+        (caller.workspace.as_str(), claim_id.as_str(), restricted_to(caller));
     let asked: [(&str, Params<'_>); 1] = [(GIVEN, &[&workspace, &claim_id, &projects])];
-    let mut session = database.session().await?;
-    let rows = session.transact(&caller.workspace, &asked).await?.pop().unwrap_or_default();
-    let Some(row) = rows.first() else { return Ok(None) };
-    let mut row = Reader::from(row, 0);
-    let worker_id = row.text()?;
-    let token_id = row.plain::<Option<Uuid>>()?.map(|id| TokenId::from_bits(id.as_u128()));
+    let [claim] = database.transact(&caller.workspace, asked).await?;
+    let Some(row) = claim.first() else { return Ok(None) };
+    let mut row = RowReader::new(row);
+    let worker_id = row.parse()?;
+    let token_id = row.optional_bits()?.map(TokenId::from_bits);
     Remembered { worker_id, token_id }.check(caller, request)?;
-    let given = Given { ids: row.plain()?, epochs: row.plain()? };
-    if row.plain()? {
+    let given = Given { ids: row.value()?, epochs: row.value()? };
+    if row.value()? {
         return Err(claim::name_taken().into());
     }
     Ok(Some(given))
@@ -81,11 +79,9 @@ pub async fn run(
         (STEPS, &[&workspace, ids, epochs]),
         (WORKDIRS, &[&workspace, ids, &FileName::WORKDIR]),
     ];
-    let mut session = database.session().await?;
-    let mut answers = session.transact(&caller.workspace, &asked).await?;
-    let workdirs = run_ids(&answers.pop().unwrap_or_default())?;
-    let steps = answers.pop().unwrap_or_default().iter().map(rows::step).collect::<Result<Vec<Step>>>()?;
-    let held = answers.pop().unwrap_or_default().iter().map(rows::run).collect::<Result<Vec<Run>>>()?;
+    let [held, steps, workdirs] = database.transact(&caller.workspace, asked).await?;
+    let (held, steps, workdirs) =
+        (rows::all(&held, rows::run)?, rows::all(&steps, rows::step)?, run_ids(&workdirs)?);
     let mut held: Vec<(Option<usize>, Run)> =
         held.into_iter().map(|run| (given.place(uuid(run.id.to_bits())), run)).collect();
     held.sort_by_key(|(place, _)| *place);

@@ -9,15 +9,14 @@ use sprongus_core::run::step::Step;
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::values::ids::RunId;
-use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::connection::session::{Database, Params, Session};
 use crate::error::Result;
 use crate::files;
 use crate::rows::values::{Time, uuid};
-use crate::rows::{self, number, step_columns};
-use crate::runs::claim::{cursors, kinds, picked, projects};
+use crate::rows::{self, RowReader, number, restricted_to, step_columns};
+use crate::runs::claim::{cursors, kinds, picked};
 use crate::runs::load::lock_in;
 use crate::runs::write_set::SetWriter;
 
@@ -85,7 +84,7 @@ pub async fn run(
 
 async fn pick(session: &mut Session, caller: &Caller, request: &ClaimRequest) -> Result<Vec<RunId>> {
     let (workspace, limit) = (caller.workspace.as_str(), i64::from(request.limit));
-    let (kinds, projects, none) = (kinds(request), projects(caller), Option::<Time>::None);
+    let (kinds, projects, none) = (kinds(request), restricted_to(caller), Option::<Time>::None);
     let (ranks, dues, ids) = cursors::Start::lowest(request).columns();
     let all: Params<'_> = &[&none, &workspace, &kinds, &limit, &ranks, &dues, &ids, &projects];
     let sql = match kinds.len() {
@@ -93,9 +92,8 @@ async fn pick(session: &mut Session, caller: &Caller, request: &ClaimRequest) ->
         1 => PICK_ONE,
         _ => PICK_SEVERAL,
     };
-    let rows = session.begin_with(&caller.workspace, &[(sql, all)]).await?.pop().unwrap_or_default();
-    let id = |row: &Row| Ok(RunId::from_bits(row.try_get::<_, Uuid>(0)?.as_u128()));
-    rows.iter().map(id).collect()
+    let [picked] = session.begin_with(&caller.workspace, [(sql, all)]).await?;
+    rows::all(&picked, |row| Ok(RunId::from_bits(row.bits()?)))
 }
 
 /// The steps of those that carry on behind a gate, and which of them keep their work directory.
@@ -114,7 +112,7 @@ async fn carry(
         return Ok((steps, Vec::new()));
     }
     for row in session.query(CARRY_STEPS, &[&caller.workspace.as_str(), &ids, &epochs]).await? {
-        let step = rows::step(&row)?;
+        let step = rows::step(&mut RowReader::new(&row))?;
         steps.entry(step.run_id).or_default().push(step);
     }
     steps.values_mut().for_each(|steps| steps.sort_by_key(|step| step.ordinal));
