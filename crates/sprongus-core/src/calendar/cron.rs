@@ -42,7 +42,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use days::{MonthDays, WeekDays};
+use days::{Days, MonthDays, WeekDays};
 pub use fault::CronError;
 
 /// A cron expression that has been understood. Two are equal when they are written the same in canonical text (`Display`), which keeps
@@ -61,6 +61,8 @@ pub struct Cron {
     months: u32,
     /// Days of the week.
     week_days: WeekDays,
+    /// What both day fields name together.
+    days: Days,
 }
 
 /// All 24 hours.

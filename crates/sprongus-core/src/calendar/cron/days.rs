@@ -114,35 +114,45 @@ impl WeekDays {
     }
 }
 
-impl Cron {
-    fn days_within(&self, month: Month) -> u32 {
-        let (by_month, by_week) = (self.month_days.within(month), self.week_days.within(month));
-        if self.month_days.start.is_star() || self.week_days.start.is_star() {
-            by_month & by_week
-        } else {
-            by_month | by_week
+/// Which days match in each kind of month: its length, then the weekday of its first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Days([[u32; 7]; 4]);
+
+impl Days {
+    /// What both fields name together.
+    pub fn new(by_month: &MonthDays, by_week: &WeekDays) -> Self {
+        let both = by_month.start.is_star() || by_week.start.is_star();
+        let mut days = [[0; 7]; 4];
+        for (length, kinds) in (28..).zip(&mut days) {
+            for (first, kind) in (0..).zip(kinds) {
+                let month = Month { length, first };
+                let (by_month, by_week) = (by_month.within(month), by_week.within(month));
+                *kind = if both { by_month & by_week } else { by_month | by_week };
+            }
         }
+        Self(days)
     }
 
+    /// Whether any day matches in these months, as bits 1 to 12. In the 400 years in which the calendar repeats, every month of every
+    /// length begins on every weekday.
+    pub fn come_in(&self, months: u32) -> bool {
+        let lengths = |month: u32| match month {
+            2 => 0..=1,
+            4 | 6 | 9 | 11 => 2..=2,
+            _ => 3..=3,
+        };
+        each(months).flat_map(lengths).any(|length| self.0[length].iter().any(|days| *days != 0))
+    }
+}
+
+impl Cron {
     /// Which days of a month match, as bits 1 to 31; none when the month does not.
     pub(super) fn days_of(&self, year: i64, month: u8) -> u32 {
         if self.months >> month & 1 == 0 {
             return 0;
         }
         let first = weekday(Date { year, month, day: 1 }.to_days());
-        self.days_within(Month { length: month_length(year, month).into(), first: first.into() })
-    }
-
-    /// Whether there is any day that matches. In the 400 years in which the calendar repeats, every month of every length begins on
-    /// every weekday.
-    pub(super) fn has_days(&self) -> bool {
-        let lengths = |month: u32| match month {
-            2 => 28..=29,
-            4 | 6 | 9 | 11 => 30..=30,
-            _ => 31..=31,
-        };
-        each(self.months)
-            .flat_map(lengths)
-            .any(|length| (0..7).any(|first| self.days_within(Month { length, first }) != 0))
+        let Days(days) = &self.days;
+        days[usize::from(month_length(year, month) - 28)][usize::from(first)]
     }
 }

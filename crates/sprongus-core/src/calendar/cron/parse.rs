@@ -1,7 +1,7 @@
 //! Reading an expression. Whatever is refused is refused here, at its column.
 
 use super::Cron;
-use super::days::{MonthDays, Start, WeekDays};
+use super::days::{Days, MonthDays, Start, WeekDays};
 use super::fault::CronError;
 use super::field::Field;
 use super::item::{self, Item};
@@ -191,19 +191,19 @@ fn fields(text: &str, pieces: &[Piece<'_>]) -> Result<Cron, CronError> {
         five => (1, five),
     };
     let [minute, hour, month_day, month, week_day] = five else { return Err(too_few(text, pieces)) };
-    let cron = Cron {
-        seconds,
-        minutes: read(Field::Minute, *minute)?.values,
-        hours: read(Field::Hour, *hour)?.values as u32,
-        month_days: in_month(read(Field::MonthDay, *month_day)?),
-        months: read(Field::Month, *month)?.values as u32,
-        week_days: in_week(read(Field::WeekDay, *week_day)?),
-    };
-    if cron.has_days() { Ok(cron) } else { Err(month_day.refuse("a day that never comes", never(&cron))) }
+    let (minutes, hours) = (read(Field::Minute, *minute)?.values, read(Field::Hour, *hour)?.values as u32);
+    let month_days = in_month(read(Field::MonthDay, *month_day)?);
+    let months = read(Field::Month, *month)?.values as u32;
+    let week_days = in_week(read(Field::WeekDay, *week_day)?);
+    let days = Days::new(&month_days, &week_days);
+    if !days.come_in(months) {
+        return Err(month_day.refuse("a day that never comes", never(&month_days, &week_days)));
+    }
+    Ok(Cron { seconds, minutes, hours, month_days, months, week_days, days })
 }
 
-fn never(cron: &Cron) -> &'static str {
-    if matches!((cron.month_days.start, cron.week_days.start), (Start::Restricted, Start::Star(1))) {
+fn never(by_month: &MonthDays, by_week: &WeekDays) -> &'static str {
+    if matches!((by_month.start, by_week.start), (Start::Restricted, Start::Star(1))) {
         "name a month that has this day; L is a month's last day"
     } else {
         "where one of the day fields begins with *, a day must match both"

@@ -1,6 +1,7 @@
 //! The zone data of this machine, and the copy inside this program for what that lacks. Like the machine's clock in
 //! [`time`](crate::values::time), it stands here beside its seam and is used by whoever puts the parts together.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -27,9 +28,13 @@ pub struct SystemZones {
 impl SystemZones {
     /// The folder that the environment names in `TZDIR`, else the system's.
     pub fn from_env() -> Self {
-        match std::env::var_os("TZDIR") {
-            Some(folder) if !folder.is_empty() => Self::at(folder),
-            _ => Self { folder: FOLDERS.iter().map(PathBuf::from).find(|folder| folder.is_dir()) },
+        Self::chosen(std::env::var_os("TZDIR"))
+    }
+
+    pub(super) fn chosen(tzdir: Option<OsString>) -> Self {
+        match tzdir.filter(|folder| !folder.is_empty()) {
+            Some(folder) => Self::at(folder),
+            None => Self { folder: FOLDERS.iter().map(PathBuf::from).find(|folder| folder.is_dir()) },
         }
     }
 

@@ -70,6 +70,19 @@ fn without_a_folder_the_bundled_copy_is_told() {
 }
 
 #[test]
+fn tzdir_names_the_folder_and_nothing_else_does() {
+    let folder = Folder::new("tzdir");
+    fs::write(folder.0.join("tzdata.zi"), "# version 2019c\n").unwrap();
+    let data = SystemZones::chosen(Some(folder.0.clone().into())).data();
+    assert_eq!((data.version.as_str(), data.source.as_str()), ("2019c", folder.0.to_str().unwrap()));
+    // A folder that is not there is not replaced by the system's.
+    assert!(SystemZones::chosen(Some("/nonexistent/zoneinfo".into())).data().is_bundled());
+    let system = SystemZones::chosen(None).data();
+    assert!(system.is_bundled() || system.source.ends_with("/zoneinfo"), "{system}");
+    assert_eq!(SystemZones::chosen(Some("".into())).data(), system);
+}
+
+#[test]
 fn a_zone_that_neither_knows_is_refused_with_a_hint() {
     let folder = Folder::new("refused");
     fs::write(folder.0.join("localtime"), bytes("Asia/Kolkata")).unwrap();
