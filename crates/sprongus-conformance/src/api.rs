@@ -11,7 +11,7 @@ use sprongus_core::values::time::{Clock, Timestamp};
 use sprongus_core::{Runs, RunsExt};
 
 use crate::clock::TurnedClock;
-use crate::fixture::{hold_of, runtime, worker};
+use crate::fixture::{runtime, worker};
 
 pub mod around;
 pub mod asking;
@@ -45,7 +45,7 @@ impl Api {
         let run = self.runs.enqueue_one(new).await.expect("a run").run;
         let claimed = self.runs.claim_next(&worker("w"), 1).await.expect("a claim");
         assert_eq!(claimed[0].run.id, run.id, "the only run there is");
-        hold_of(&claimed[0])
+        claimed[0].hold()
     }
 
     /// What a run's history tells, in order.
@@ -126,6 +126,7 @@ macro_rules! for_each_api_case {
                 a_stale_hold_is_good_for_nothing,
                 a_step_that_nobody_can_end_any_more_has_failed,
                 a_lease_token_is_told_by_its_claim_alone,
+                whoever_looks_at_a_run_sees_when_its_lease_ends,
                 heartbeats_are_answered_one_by_one,
                 progress_is_told,
             }

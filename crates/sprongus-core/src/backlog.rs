@@ -17,7 +17,7 @@ const FRAME: usize = 1 << 10;
 
 /// Roughly the memory that an item takes while it waits.
 pub trait Weigh {
-    /// In bytes.
+    /// How much it weighs, in bytes, for the limit of what may wait.
     fn weight(&self) -> usize;
 }
 
@@ -36,12 +36,12 @@ impl<T: Weigh> Weigh for (String, T) {
 
 impl Weigh for DrawnReport {
     fn weight(&self) -> usize {
-        let told = match &self.report.outcome {
+        let text = match &self.report.outcome {
             Outcome::Succeed { result, .. } => result.as_ref().map_or(0, |result| result.as_str().len()),
             Outcome::Fail { error, .. } => error.len(),
             Outcome::Release => 0,
         };
-        FRAME + told
+        FRAME + text
     }
 }
 

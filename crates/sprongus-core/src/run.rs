@@ -1,6 +1,7 @@
 //! The nouns of a run: the run itself, its lease, what is asked when one is made, and what is answered.
 
 pub mod artifact;
+mod claim;
 pub mod command;
 pub mod event;
 pub mod follow;
@@ -11,24 +12,26 @@ pub mod retention;
 pub mod state;
 pub mod step;
 pub mod stream;
+pub mod view;
 pub mod waiting;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::ser::SerializeStruct;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::json::Json;
 use crate::run::event::Event;
-use crate::run::lease::{LeaseHash, LeaseToken};
+use crate::run::lease::LeaseHash;
 use crate::run::state::State;
-use crate::run::waiting::reason::Waiting;
+use crate::run::view::RunView;
 use crate::values::ids::{RunId, StepId};
-use crate::values::names::{AgentTaskId, BlockedOn, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::values::names::{AgentTaskId, BlockedOn, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::values::time::Timestamp;
+
+pub use claim::{Beat, ClaimRequest, Claimed, Hold, Lease, Outcome, Report, Resume};
 
 /// How a run's CLEANUP stands: whether an execution left something that still has to be put away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +70,7 @@ impl FromStr for Cleanup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// It may pass.
+    /// The run goes on behind the gate.
     Approved,
     /// It may not; the run fails for good.
     Rejected,
@@ -83,7 +86,7 @@ pub struct Gate {
     pub until: Option<Timestamp>,
     /// The answer, once there is one.
     pub answer: Option<Answer>,
-    /// Who answered.
+    /// The actor who answered.
     pub by: Option<String>,
     /// What was said with it.
     pub comment: Option<String>,
@@ -91,18 +94,18 @@ pub struct Gate {
     pub resumed: bool,
 }
 
-/// One durable piece of background work, as the store holds it.
+/// One durable piece of background work, as stores hold it and rules change it. Callers see a [`RunView`] of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// Its name.
+    /// A ULID: 26 characters.
     pub id: RunId,
-    /// The tenant.
+    /// The workspace that owns it.
     pub workspace_id: WorkspaceId,
     /// The group it belongs to; none for system runs.
     pub project_id: Option<ProjectId>,
     /// What it was made for.
     pub agent_task_id: Option<AgentTaskId>,
-    /// What it does.
+    /// What it does, such as `script.pull`; decides which worker executes it, and how.
     pub kind: Kind,
     /// What it works on.
     pub input: Json,
@@ -116,7 +119,7 @@ pub struct Run {
     pub attempt: u32,
     /// Executions allowed.
     pub max_attempts: u32,
-    /// Leases lost.
+    /// Leases lost while it was running; with the third it is given up.
     pub crashes: u32,
     /// The gate it waits at or passed last.
     pub gate: Option<Gate>,
@@ -165,24 +168,15 @@ pub struct Run {
     pub last_seq: u64,
     /// When the first attempt started.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// When it succeeded, failed for good or was canceled.
     pub finished_at: Option<Timestamp>,
     /// When it was enqueued.
     pub created_at: Timestamp,
     /// When it last changed; a heartbeat is no change.
     pub updated_at: Timestamp,
-    /// What it waits for ([`crate::run::waiting`]). No store knows it: it is filled in where a run is looked at, by [`crate::Runs::get`] and
-    /// [`crate::Runs::list`], and none everywhere else.
-    pub waiting: Option<Waiting>,
 }
 
 impl Run {
-    /// Leaves out what only somebody may see who may read runs: what it works on, and what came of it.
-    pub fn hide_content(&mut self) {
-        self.input = Json::null();
-        (self.result, self.output_ref, self.error) = (None, None, None);
-    }
-
     /// The gate it waits at now.
     pub fn waiting_for(&self) -> Option<&Gate> {
         match self.state {
@@ -213,60 +207,13 @@ impl Run {
     }
 }
 
-/// What a gate tells those who look at a waiting run.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WaitingFor<'a> {
-    step_id: StepId,
-    until: &'a Option<Timestamp>,
-}
-
-/// A run as everybody sees it: the contract's fields in the contract's order, absent values as `null`; behind them what
-/// the contract needs but does not list (`epoch`, `tags`, `expireAt`).
-impl Serialize for Run {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let waiting = self.waiting_for().map(|gate| WaitingFor { step_id: gate.step_id, until: &gate.until });
-        let mut run = out.serialize_struct("Run", 30)?;
-        run.serialize_field("id", &self.id)?;
-        run.serialize_field("workspaceId", &self.workspace_id)?;
-        run.serialize_field("projectId", &self.project_id)?;
-        run.serialize_field("agentTaskId", &self.agent_task_id)?;
-        run.serialize_field("kind", &self.kind)?;
-        run.serialize_field("input", &self.input)?;
-        run.serialize_field("state", &self.state)?;
-        run.serialize_field("priority", &self.priority)?;
-        run.serialize_field("progress", &self.progress)?;
-        run.serialize_field("attempt", &self.attempt)?;
-        run.serialize_field("maxAttempts", &self.max_attempts)?;
-        run.serialize_field("crashes", &self.crashes)?;
-        run.serialize_field("waitingFor", &waiting)?;
-        run.serialize_field("runAt", &self.run_at)?;
-        run.serialize_field("idempotencyKey", &self.idempotency_key)?;
-        run.serialize_field("result", &self.result)?;
-        run.serialize_field("outputRef", &self.output_ref)?;
-        run.serialize_field("error", &self.error)?;
-        run.serialize_field("claimedBy", &self.claimed_by)?;
-        run.serialize_field("claimedAt", &self.claimed_at)?;
-        run.serialize_field("startedAt", &self.started_at)?;
-        run.serialize_field("finishedAt", &self.finished_at)?;
-        run.serialize_field("createdAt", &self.created_at)?;
-        run.serialize_field("updatedAt", &self.updated_at)?;
-        run.serialize_field("dueAt", &self.claimable_at())?;
-        run.serialize_field("waiting", &self.waiting)?;
-        run.serialize_field("epoch", &self.epoch)?;
-        run.serialize_field("tags", &self.tags)?;
-        run.serialize_field("expireAt", &self.expire_at)?;
-        run.end()
-    }
-}
-
 /// When a new run is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Due {
-    /// At once.
+    /// Now: at the time at which the store makes it.
     #[default]
     Now,
-    /// At a time.
+    /// At this time; a time that is past means now.
     At(Timestamp),
     /// A while after it was enqueued. The fingerprint holds the delay as given, so a repeat later is still a repeat.
     After(Duration),
@@ -277,7 +224,7 @@ pub enum Due {
 pub struct NewRun {
     /// The caller's own id for it: the same id and request again is a replay.
     pub id: Option<RunId>,
-    /// What it does.
+    /// The kind, 1 to 128 characters.
     pub kind: String,
     /// The group it belongs to.
     pub project_id: Option<String>,
@@ -312,7 +259,7 @@ impl NewRun {
 /// Whether an enqueue made the run or found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enqueue {
-    /// It is new.
+    /// No run had the key or the id.
     Created,
     /// The same key, or id, and the same request had made it before.
     Existing,
@@ -321,9 +268,9 @@ pub enum Enqueue {
 /// An enqueue's answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Enqueued {
-    /// The run.
-    pub run: Run,
-    /// New or found.
+    /// The run as it stands, new or not.
+    pub run: RunView,
+    /// Whether it was made now or before.
     pub outcome: Enqueue,
 }
 
@@ -334,155 +281,4 @@ pub struct Applied {
     pub run: Run,
     /// What was written to its history; empty when nothing changed.
     pub events: Vec<Event>,
-}
-
-/// What a worker asks for when it wants work.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClaimRequest {
-    /// The worker.
-    pub worker_id: WorkerId,
-    /// The kinds it serves; none means any.
-    pub kinds: Option<Vec<Kind>>,
-    /// At most so many, 1 to 1,000.
-    pub limit: u32,
-    /// How long the lease lasts without a heartbeat, 1 s to 1 h.
-    pub lease: Duration,
-    /// How long to wait for work when there is none, up to 60 s.
-    pub wait: Duration,
-    /// The claim's own name: the same again gives the same runs.
-    pub claim_id: Option<ClaimId>,
-}
-
-impl ClaimRequest {
-    /// The lease where nothing else is said.
-    pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
-
-    /// Up to `limit` runs of any kind, not waiting for work.
-    pub fn new(worker_id: WorkerId, limit: u32) -> Self {
-        let (lease, wait) = (Self::DEFAULT_LEASE, Duration::ZERO);
-        Self { worker_id, kinds: None, limit, lease, wait, claim_id: None }
-    }
-}
-
-/// A worker's hold on a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Lease {
-    /// Who holds it.
-    pub worker_id: WorkerId,
-    /// Under which claim.
-    pub epoch: u64,
-    /// What every report under it must bring. Told here alone; a repeat of the claim tells a new one.
-    pub token: LeaseToken,
-    /// How long it lasts without a heartbeat: what a worker should count with, on its own clock.
-    pub lease_ms: u64,
-    /// When it ends by the store's clock; for people.
-    pub expires_at: Timestamp,
-}
-
-/// What an execution that carries on behind a gate is given.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Resume {
-    /// The steps of the attempt so far.
-    pub steps: Vec<step::Step>,
-    /// The gate that was passed.
-    pub gate: Gate,
-    /// The route of the kept work directory, if one was kept.
-    pub workdir: Option<String>,
-}
-
-/// A claimed run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Claimed {
-    /// The run.
-    pub run: Run,
-    /// The hold on it.
-    pub lease: Lease,
-    /// Only its CLEANUP is wanted: it has ended.
-    pub cleanup: bool,
-    /// What to carry on from.
-    pub resume: Option<Resume>,
-}
-
-impl Claimed {
-    /// What is said of it under this claim.
-    pub fn hold(&self) -> Hold {
-        let Lease { worker_id, epoch, token, .. } = self.lease.clone();
-        Hold { id: self.run.id, worker_id, epoch, token }
-    }
-}
-
-/// Which hold a report is made under.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// The run.
-    pub id: RunId,
-    /// Who holds it.
-    pub worker_id: WorkerId,
-    /// Under which claim.
-    pub epoch: u64,
-    /// The token which that claim told.
-    pub token: LeaseToken,
-}
-
-/// A heartbeat's answer for one run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Beat {
-    /// How long the lease lasts from now.
-    pub lease_ms: u64,
-    /// The run was called off: stop its process and clean up.
-    pub cancel: bool,
-    /// The worker should stop claiming and finish what it holds.
-    pub drain: bool,
-}
-
-/// How an execution ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// With a result.
-    Succeed {
-        /// What it came to.
-        result: Option<Json>,
-        /// Where it lies.
-        output_ref: Option<String>,
-    },
-    /// With an error.
-    Fail {
-        /// Why; cut at 16 KiB.
-        error: String,
-        /// Whether another attempt may help.
-        retryable: bool,
-        /// How long to wait before it, up to 24 h; the default backoff when absent.
-        retry_in: Option<Duration>,
-    },
-    /// Not at all: the run goes back, its attempt with it.
-    Release,
-}
-
-/// One execution's end.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// The run.
-    pub id: RunId,
-    /// Under which claim.
-    pub epoch: u64,
-    /// The token which that claim told.
-    pub token: LeaseToken,
-    /// How it ended.
-    pub outcome: Outcome,
-}
-
-impl Hold {
-    /// The end of an execution that is held so.
-    pub fn report(&self, outcome: Outcome) -> Report {
-        Report { id: self.id, epoch: self.epoch, token: self.token.clone(), outcome }
-    }
-}
-
-impl Report {
-    /// The hold it is made under by `worker`.
-    pub fn hold(&self, worker: &WorkerId) -> Hold {
-        Hold { id: self.id, worker_id: worker.clone(), epoch: self.epoch, token: self.token.clone() }
-    }
 }

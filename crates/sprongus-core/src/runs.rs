@@ -12,12 +12,13 @@ use crate::error::{Error, Result};
 use crate::json::Json;
 use crate::run::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
 use crate::run::event::Event;
-use crate::run::follow::{News, ReadSoFar};
+use crate::run::follow::ReadSoFar;
 use crate::run::list::{ListFilter, Page};
 use crate::run::retention::{PruneMode, Pruned, Retention};
 use crate::run::step::{LogLine, NumberedLine, Step, StepReport};
+use crate::run::view::{ClaimedView, NewsView, RunView};
 use crate::run::waiting::OpenGate;
-use crate::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Outcome, Report, Run};
+use crate::run::{Answer, Beat, ClaimRequest, Enqueued, Hold, NewRun, Outcome, Report};
 use crate::store::Batch;
 use crate::values::ids::{RunId, StepId};
 use crate::values::names::{Kind, ProjectId, WorkerId};
@@ -34,19 +35,19 @@ pub trait Runs: Send + Sync + 'static {
     async fn enqueue(&self, runs: Vec<NewRun>, batch: Batch) -> Result<Vec<Result<Enqueued>>>;
 
     /// Takes due runs, waiting for some as long as the request says.
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>>;
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedView>>;
 
     /// Lengthens leases; with `lease`, to that length from now on. One answer an item, in order.
     async fn heartbeat(&self, holds: Vec<Hold>, lease: Option<Duration>) -> Result<Vec<Result<Beat>>>;
 
     /// Ends executions. One answer an item, in order.
-    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<Run>>>;
+    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<RunView>>>;
 
     /// Lets go of a run until somebody answers at a step.
-    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<Run>;
+    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<RunView>;
 
     /// Tells how far a run is.
-    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<Run>;
+    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<RunView>;
 
     /// Records steps and log lines.
     async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()>;
@@ -71,13 +72,13 @@ pub trait Runs: Send + Sync + 'static {
     async fn drop_workdir(&self, hold: &Hold) -> Result<()>;
 
     /// Tells that an ended run's CLEANUP is done and since when its process is gone.
-    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run>;
+    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<RunView>;
 
     /// Calls a run off.
-    async fn cancel(&self, id: RunId) -> Result<Run>;
+    async fn cancel(&self, id: RunId) -> Result<RunView>;
 
     /// Gives a failed or canceled run another budget of attempts.
-    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<Run>;
+    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<RunView>;
 
     /// Answers a waiting gate.
     async fn answer(
@@ -86,16 +87,16 @@ pub trait Runs: Send + Sync + 'static {
         step_id: Option<StepId>,
         answer: Answer,
         comment: Option<String>,
-    ) -> Result<Run>;
+    ) -> Result<RunView>;
 
     /// One run, and what it waits for.
-    async fn get(&self, id: RunId) -> Result<Run>;
+    async fn get(&self, id: RunId) -> Result<RunView>;
 
     /// The run of an idempotency key.
-    async fn find_by_key(&self, key: &str) -> Result<Option<Run>>;
+    async fn find_by_key(&self, key: &str) -> Result<Option<RunView>>;
 
     /// A page of runs, and what each waits for.
-    async fn list(&self, filter: &ListFilter) -> Result<Page<Run>>;
+    async fn list(&self, filter: &ListFilter) -> Result<Page<RunView>>;
 
     /// A page of the gates that wait for an approval, of the runs that `filter` lets through.
     async fn gates(&self, filter: &ListFilter) -> Result<Page<OpenGate>>;
@@ -116,9 +117,9 @@ pub trait Runs: Send + Sync + 'static {
     async fn artifact(&self, id: RunId, name: &ArtifactName, range: Option<ByteRange>) -> Result<Download>;
 
     /// What is new of a run; waits up to `wait` for something to be.
-    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News>;
+    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<NewsView>;
 
-    /// The figures.
+    /// Counts by kind and state, ages, and the percentiles of the last hour.
     async fn stats(&self) -> Result<Stats>;
 
     /// Takes what retention lets go, or counts it. In [`PruneMode::Checked`] it is `conflict` when there is something to take and the
@@ -143,7 +144,7 @@ pub trait Runs: Send + Sync + 'static {
     /// Pauses a kind, or resumes it.
     async fn pause_kind(&self, kind: &Kind, paused: bool) -> Result<KindSetting>;
 
-    /// The projects.
+    /// All projects of the workspace; to a caller who is narrowed to projects, those alone.
     async fn projects(&self) -> Result<Vec<Project>>;
 
     /// Makes a project; the same again is no error.
@@ -166,27 +167,32 @@ pub trait RunsExt: Runs {
     }
 
     /// Takes up to `limit` due runs of any kind.
-    async fn claim_next(&self, worker: &WorkerId, limit: u32) -> Result<Vec<Claimed>> {
+    async fn claim_next(&self, worker: &WorkerId, limit: u32) -> Result<Vec<ClaimedView>> {
         self.claim(ClaimRequest::new(worker.clone(), limit)).await
     }
 
     /// Ends an execution with a result.
-    async fn succeed(&self, hold: &Hold, result: Option<Json>, output_ref: Option<String>) -> Result<Run> {
+    async fn succeed(
+        &self,
+        hold: &Hold,
+        result: Option<Json>,
+        output_ref: Option<String>,
+    ) -> Result<RunView> {
         self.finish_one(hold, Outcome::Succeed { result, output_ref }).await
     }
 
     /// Ends an execution with an error; the backoff is the default one.
-    async fn fail(&self, hold: &Hold, error: &str, retryable: bool) -> Result<Run> {
+    async fn fail(&self, hold: &Hold, error: &str, retryable: bool) -> Result<RunView> {
         self.finish_one(hold, Outcome::Fail { error: error.to_owned(), retryable, retry_in: None }).await
     }
 
     /// Gives a run back untouched.
-    async fn release(&self, hold: &Hold) -> Result<Run> {
+    async fn release(&self, hold: &Hold) -> Result<RunView> {
         self.finish_one(hold, Outcome::Release).await
     }
 
     /// Ends one execution.
-    async fn finish_one(&self, hold: &Hold, outcome: Outcome) -> Result<Run> {
+    async fn finish_one(&self, hold: &Hold, outcome: Outcome) -> Result<RunView> {
         only(self.finish(&hold.worker_id, vec![hold.report(outcome)]).await?)
     }
 

@@ -23,13 +23,14 @@ use crate::run::artifact::{
 };
 use crate::run::command::RunCommand;
 use crate::run::event::Event;
-use crate::run::follow::{News, ReadSoFar};
+use crate::run::follow::ReadSoFar;
 use crate::run::lease::LeaseToken;
 use crate::run::list::{ListFilter, Page};
 use crate::run::retention::{PruneMode, Pruned, Retention};
 use crate::run::step::{LogLine, NumberedLine, Step, StepReport};
+use crate::run::view::{ClaimedView, NewsView, RunView};
 use crate::run::waiting::OpenGate;
-use crate::run::{Answer, Applied, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
+use crate::run::{Answer, Applied, Beat, ClaimRequest, Enqueued, Hold, NewRun, Report};
 use crate::runs::Runs;
 use crate::store::{Batch, DrawnReport, Inserted, Store};
 use crate::values::ids::{RunId, StepId};
@@ -94,7 +95,7 @@ impl RunsService {
     /// As a store's.
     pub async fn expire(&self, caller: &Caller, limit: u32) -> Result<u32> {
         let (moved, events) = self.store.expire(caller, limit).await?;
-        self.subscribers.tell(&events);
+        self.subscribers.publish(&events);
         Ok(moved)
     }
 
@@ -133,17 +134,17 @@ impl CallerRuns {
     }
 
     /// Tells of what was done; the run as this caller may see it.
-    fn tell(&self, applied: Applied) -> Run {
-        self.service.subscribers.tell(&applied.events);
-        let mut run = applied.run;
+    fn publish(&self, applied: Applied) -> RunView {
+        self.service.subscribers.publish(&applied.events);
+        let mut run = RunView::from(applied.run);
         if !self.caller.sees_content {
             run.hide_content();
         }
         run
     }
 
-    async fn apply(&self, id: RunId, command: RunCommand) -> Result<Run> {
-        Ok(self.tell(self.store().apply(&self.caller, id, command).await?))
+    async fn apply(&self, id: RunId, command: RunCommand) -> Result<RunView> {
+        Ok(self.publish(self.store().apply(&self.caller, id, command).await?))
     }
 
     /// Deletes the bytes that a call has just left without a row. The call itself is done, so it does not fail with this: what
@@ -210,22 +211,22 @@ impl Runs for CallerRuns {
             None => made
                 .next()
                 .unwrap_or_else(|| Err(Error::internal("a batch item had no answer")))
-                .map(|Inserted { applied, outcome }| Enqueued { run: self.tell(applied), outcome }),
+                .map(|Inserted { applied, outcome }| Enqueued { run: self.publish(applied), outcome }),
         });
         Ok(answers.collect())
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedView>> {
         rules::claim::check(&request)?;
         let token = LeaseToken::generate()?;
         let deadline = Instant::now() + request.wait;
         let mut seen = self.store().generation();
         let mut answer = self.store().claim(&self.caller, &request, &token).await?;
         loop {
-            self.service.subscribers.tell(&answer.events);
+            self.service.subscribers.publish(&answer.events);
             let left = deadline.saturating_duration_since(Instant::now());
             if !answer.claimed.is_empty() || left.is_zero() {
-                return Ok(answer.claimed);
+                return Ok(answer.claimed.into_iter().map(ClaimedView::from).collect());
             }
             let longest = answer.next_due_in.map_or(left, |due| left.min(due.max(Duration::from_millis(1))));
             let since = std::mem::replace(&mut seen, self.store().generation());
@@ -235,14 +236,14 @@ impl Runs for CallerRuns {
 
     async fn heartbeat(&self, holds: Vec<Hold>, lease: Option<Duration>) -> Result<Vec<Result<Beat>>> {
         check_batch(holds.len())?;
-        lease.map_or(Ok(()), rules::claim::check_lease)?;
+        lease.map_or(Ok(()), rules::claim::check_lease_duration)?;
         rules::heartbeat::check_distinct(holds.iter().map(|hold| hold.id))?;
         self.store().heartbeat(&self.caller, holds, lease).await
     }
 
-    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<Run>>> {
+    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<RunView>>> {
         check_batch(reports.len())?;
-        let mut answers: Vec<Option<Result<Run>>> = Vec::with_capacity(reports.len());
+        let mut answers: Vec<Option<Result<RunView>>> = Vec::with_capacity(reports.len());
         let mut drawn = Vec::with_capacity(reports.len());
         for report in reports {
             let report = Report { outcome: rules::finish::masked(report.outcome), ..report };
@@ -260,23 +261,23 @@ impl Runs for CallerRuns {
             None => applied
                 .next()
                 .unwrap_or_else(|| Err(Error::internal("a batch item had no answer")))
-                .map(|applied| self.tell(applied)),
+                .map(|applied| self.publish(applied)),
         });
         Ok(answers.collect())
     }
 
-    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<Run> {
+    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<RunView> {
         self.apply(hold.id, RunCommand::Wait { hold: hold.clone(), step_id, timeout }).await
     }
 
-    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<Run> {
+    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<RunView> {
         self.apply(hold.id, RunCommand::Progress { hold: hold.clone(), percent, message }).await
     }
 
     async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()> {
         rules::record::check(&steps, &lines)?;
         let events = self.store().record(&self.caller, hold, steps, lines).await?;
-        self.service.subscribers.tell(&events);
+        self.service.subscribers.publish(&events);
         Ok(())
     }
 
@@ -313,15 +314,15 @@ impl Runs for CallerRuns {
         Ok(())
     }
 
-    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
+    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<RunView> {
         self.apply(hold.id, RunCommand::Cleaned { hold: hold.clone(), gone_at }).await
     }
 
-    async fn cancel(&self, id: RunId) -> Result<Run> {
+    async fn cancel(&self, id: RunId) -> Result<RunView> {
         self.apply(id, RunCommand::Cancel).await
     }
 
-    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<Run> {
+    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<RunView> {
         self.apply(id, RunCommand::Retry { if_epoch }).await
     }
 
@@ -331,24 +332,25 @@ impl Runs for CallerRuns {
         step_id: Option<StepId>,
         answer: Answer,
         comment: Option<String>,
-    ) -> Result<Run> {
+    ) -> Result<RunView> {
         self.apply(id, RunCommand::Answer { step_id, answer, comment }).await
     }
 
-    async fn get(&self, id: RunId) -> Result<Run> {
-        let mut run = self.store().get(&self.caller, id).await?;
-        self.explain_one(&mut run).await?;
-        Ok(run)
+    async fn get(&self, id: RunId) -> Result<RunView> {
+        let run = self.store().get(&self.caller, id).await?;
+        let waiting = self.waiting_of(&run).await?;
+        Ok(RunView::new(run, waiting))
     }
 
-    async fn find_by_key(&self, key: &str) -> Result<Option<Run>> {
-        self.store().find_by_key(&self.caller, key).await
+    async fn find_by_key(&self, key: &str) -> Result<Option<RunView>> {
+        Ok(self.store().find_by_key(&self.caller, key).await?.map(RunView::from))
     }
 
-    async fn list(&self, filter: &ListFilter) -> Result<Page<Run>> {
-        let mut page = self.store().list(&self.caller, filter).await?;
-        self.explain(&mut page.data).await?;
-        Ok(page)
+    async fn list(&self, filter: &ListFilter) -> Result<Page<RunView>> {
+        let Page { data, next_cursor } = self.store().list(&self.caller, filter).await?;
+        let waiting = self.waiting_of_each(&data).await?;
+        let views = data.into_iter().zip(waiting).map(|(run, waiting)| RunView::new(run, waiting));
+        Ok(Page { data: views.collect(), next_cursor })
     }
 
     async fn gates(&self, filter: &ListFilter) -> Result<Page<OpenGate>> {
@@ -381,14 +383,14 @@ impl Runs for CallerRuns {
         Ok(Download { artifact: seen(id, name.clone(), file), range, body })
     }
 
-    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News> {
+    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<NewsView> {
         let deadline = Instant::now() + wait;
         loop {
             let seen = self.store().generation();
             let news = self.store().news(&self.caller, id, read).await?;
             let left = deadline.saturating_duration_since(Instant::now());
             if !news.events.is_empty() || !news.lines.is_empty() || left.is_zero() {
-                return Ok(news);
+                return Ok(news.into());
             }
             self.store().changed(seen, pause(left)).await;
         }

@@ -1,6 +1,6 @@
 //! What goes over the wire: bodies as the contract spells them, and their way to and from the nouns of the core.
 //!
-//! A server prints the core's own nouns, which know their JSON; the types here that mirror one (`RunBody` for `Run`) read it back on
+//! A server prints the core's own nouns, which know their JSON; the types here that mirror one (`RunBody` for `RunView`) read it back on
 //! the other side, and describe it in the OpenAPI document. Requests refuse fields that nobody knows.
 
 pub mod directory;

@@ -8,8 +8,10 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use sprongus_core::json::Json;
-use sprongus_core::run::{ClaimRequest, Due, Enqueue, NewRun};
+use sprongus_core::run::{ClaimRequest, Due, Enqueue, NewRun, Run};
 use sprongus_core::secrets::{self, RULES};
+use sprongus_core::store::Reads as _;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::NewAgentTask;
@@ -24,6 +26,7 @@ mod scene;
 /// A database seen from both sides: as a program with SQL of its own, and through the library.
 struct Scene {
     client: Client,
+    store: Arc<Postgres>,
     runs: Arc<dyn Runs>,
     database: Database,
 }
@@ -35,8 +38,13 @@ impl Scene {
         let client = connect(&url).await;
         let options = Options { durability: Durability::AsConfigured, ..Options::default() };
         let store = Arc::new(Postgres::connect(&url, options).await.unwrap());
-        let runs = RunsService::new(store).for_caller(Caller::new(WorkspaceId::local(), "tester"));
-        Self { client, runs, database }
+        let runs = RunsService::new(Arc::<Postgres>::clone(&store)).for_caller(caller());
+        Self { client, store, runs, database }
+    }
+
+    /// A run as the store has it: what callers do not see must be the same too.
+    async fn row(&self, id: RunId) -> Run {
+        self.store.get(&caller(), id).await.unwrap()
     }
 
     /// The superuser, for functions that nobody else may call.
@@ -61,6 +69,10 @@ impl Scene {
             }
         }
     }
+}
+
+fn caller() -> Caller {
+    Caller::new(WorkspaceId::local(), "tester")
 }
 
 async fn connect(url: &str) -> Client {
@@ -135,7 +147,7 @@ async fn sql_and_rust_make_the_same_run() {
             (made.id.to_string(), "existing".to_owned())
         );
 
-        let mut mine = found.run;
+        let (mut mine, made) = (scene.row(found.run.id).await, scene.row(made.id).await);
         let late = mine.run_at.since(mine.created_at);
         assert!(late == made.run_at.since(made.created_at) || matches!(request.due, Due::At(_)));
         let due = mine.due_at.since(mine.created_at);
@@ -247,7 +259,7 @@ async fn it_is_part_of_the_callers_transaction() {
         let row = scene.client.query_one(ask, &[]).await.unwrap();
         (row.get(0), row.get(1))
     };
-    assert_eq!(run.to_string().parse::<sprongus_core::values::ids::RunId>().unwrap().to_string(), told);
+    assert_eq!(run.to_string().parse::<RunId>().unwrap().to_string(), told);
     let other = "SELECT * FROM sprongus.enqueue('work', workspace => 'nobody')";
     let refused = scene.client.query_one(other, &[]).await.unwrap_err();
     assert_eq!(refused.as_db_error().unwrap().message(), "no such workspace: nobody");

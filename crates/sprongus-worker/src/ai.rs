@@ -8,9 +8,9 @@ mod connection;
 mod events;
 mod exchange;
 mod failure;
-mod heard;
 mod question;
 mod refusal;
+mod reply;
 mod retries;
 mod tokens;
 
@@ -23,7 +23,7 @@ use crate::process::{Head, LineCutter, StepOutput};
 use crate::steps::log::StepLog;
 use exchange::exchange;
 use failure::CallFailure;
-use heard::{Ending, Heard};
+use reply::{Ending, Reply};
 use retries::Retries;
 
 pub(crate) use connection::Connection;
@@ -32,12 +32,12 @@ pub(crate) use tokens::Tokens;
 
 /// Why a question has no answer.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct AskFailure {
     pub(crate) error: String,
     pub(crate) retryable: bool,
 }
 
-impl Fault {
+impl AskFailure {
     fn lasting(error: impl Into<String>) -> Self {
         Self { error: error.into(), retryable: false }
     }
@@ -47,13 +47,13 @@ impl Fault {
 pub(crate) struct Conversation<'l, 'a> {
     log: &'l mut StepLog<'a>,
     cutter: LineCutter,
-    heard: Heard,
+    reply: Reply,
     pub(crate) tokens: Tokens,
 }
 
 impl<'l, 'a> Conversation<'l, 'a> {
     pub(crate) fn new(log: &'l mut StepLog<'a>) -> Self {
-        Self { log, cutter: LineCutter::default(), heard: Heard::default(), tokens: Tokens::default() }
+        Self { log, cutter: LineCutter::default(), reply: Reply::default(), tokens: Tokens::default() }
     }
 
     /// Asks until there is an answer, or none to be had.
@@ -61,19 +61,19 @@ impl<'l, 'a> Conversation<'l, 'a> {
         &mut self,
         connection: &Connection,
         question: &Question<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), AskFailure> {
         let mut retries = Retries::new(connection.max_retries);
         let (mut misfit, mut dialect) = (None, connection.dialect);
         loop {
-            self.tokens.admit().map_err(Fault::lasting)?;
-            self.heard = Heard::default();
+            self.tokens.admit().map_err(AskFailure::lasting)?;
+            self.reply = Reply::default();
             let body = question.body(dialect, misfit.as_ref());
             let ended = exchange(connection, dialect, body, self).await;
             self.finish_line().await;
             self.count().await;
-            self.tokens.check().map_err(Fault::lasting)?;
+            self.tokens.check().map_err(AskFailure::lasting)?;
             let (why, pause) = match ended {
-                Ok(Ending::Whole) => match question.judge(&self.heard.content) {
+                Ok(Ending::Whole) => match question.judge(&self.reply.content) {
                     Ok(()) => {
                         if self.tokens.are_unknown() {
                             self.log.say("[the model server reported no token counts]").await;
@@ -85,31 +85,31 @@ impl<'l, 'a> Conversation<'l, 'a> {
                         misfit = Some(found);
                         (why, retries.at_once())
                     }
-                    Err(found) => return Err(Fault::lasting(found.to_string())),
+                    Err(found) => return Err(AskFailure::lasting(found.to_string())),
                 },
-                Ok(Ending::None(why)) => return Err(Fault::lasting(why)),
+                Ok(Ending::None(why)) => return Err(AskFailure::lasting(why)),
                 Ok(Ending::TooLong(reason)) => {
-                    return Err(Fault::lasting(format!(
+                    return Err(AskFailure::lasting(format!(
                         "the answer reached its token limit ({reason}): raise max_tokens, or ask for less"
                     )));
                 }
                 Ok(Ending::Filtered(reason)) => {
                     let error = format!("the model server's content filter stopped the answer ({reason})");
-                    return Err(Fault::lasting(error));
+                    return Err(AskFailure::lasting(error));
                 }
                 Ok(Ending::Refused(words)) => {
-                    return Err(Fault::lasting(format!("the model refused: {words}")));
+                    return Err(AskFailure::lasting(format!("the model refused: {words}")));
                 }
                 Ok(Ending::Unknown(reason)) => {
                     let error =
                         format!("the answer ended for an unknown reason and may be incomplete: {reason}");
-                    return Err(Fault::lasting(error));
+                    return Err(AskFailure::lasting(error));
                 }
                 Ok(Ending::Broken(reason)) => {
                     let why = format!("the model server stopped: {reason}");
                     match retries.next(None) {
                         Some(pause) => (why, pause),
-                        None => return Err(Fault { error: why, retryable: true }),
+                        None => return Err(AskFailure { error: why, retryable: true }),
                     }
                 }
                 Err(CallFailure::Permanent { why, refused }) => {
@@ -120,15 +120,15 @@ impl<'l, 'a> Conversation<'l, 'a> {
                             self.log.say(&format!("[retrying with other settings: {why}]")).await;
                             continue;
                         }
-                        None => return Err(Fault::lasting(why)),
+                        None => return Err(AskFailure::lasting(why)),
                     }
                 }
                 Err(CallFailure::Transient { why, wait }) => match retries.next(wait) {
                     Some(pause) => (why, pause),
-                    None => return Err(Fault { error: why, retryable: true }),
+                    None => return Err(AskFailure { error: why, retryable: true }),
                 },
             };
-            let (pause, count) = (pause, retries.told());
+            let (pause, count) = (pause, retries.count());
             let when =
                 if pause.is_zero() { String::new() } else { format!(" in {}", format_duration(pause)) };
             self.log.say(&format!("[retrying{when} ({count}): {why}]")).await;
@@ -159,7 +159,7 @@ impl<'l, 'a> Conversation<'l, 'a> {
 
     /// Counts what the last response told of its tokens, which it does once however often it told.
     async fn count(&mut self) {
-        if let Some(usage) = self.heard.usage.take() {
+        if let Some(usage) = self.reply.usage.take() {
             for odd in self.tokens.add(&usage) {
                 self.log.say(&odd).await;
             }
@@ -171,7 +171,7 @@ impl<'l, 'a> Conversation<'l, 'a> {
         self.finish_line().await;
         self.count().await;
         let mut head = Head::default();
-        head.push(self.heard.content.as_bytes());
+        head.push(self.reply.content.as_bytes());
         (head.output(), self.tokens)
     }
 }

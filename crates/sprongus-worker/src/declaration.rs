@@ -52,7 +52,7 @@ const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Declaration {
-    /// The file.
+    /// The path of `sprongus.toml`.
     pub path: PathBuf,
     /// The folder of the file: `project_dir` in templates.
     pub project_dir: PathBuf,

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use sprongus_core::rules::enqueue::look_again;
-use sprongus_core::run::{Outcome, Resume, Run};
+use sprongus_core::rules::enqueue::recheck_input;
+use sprongus_core::run::view::RunView;
+use sprongus_core::run::{Outcome, Resume};
 use sprongus_core::runs::Runs;
 use sprongus_core::values::time::Timestamp;
 use tokio::time::Instant;
@@ -40,11 +41,13 @@ pub(crate) struct Tools {
 
 /// A run to execute.
 pub(crate) struct Work {
-    pub(crate) run: Run,
+    pub(crate) run: RunView,
     pub(crate) active: Arc<ActiveRun>,
     pub(crate) tools: Arc<Tools>,
     /// The passed gate behind which it carries on.
     pub(crate) resume: Option<Resume>,
+    /// The trace of whoever enqueued it.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// What an execution came to.
@@ -140,7 +143,7 @@ pub(crate) async fn execute(executor: Arc<dyn Execute>, work: Work) -> Executed 
         kind = %active.kind, attempt = active.attempt, epoch = active.hold.epoch, worker = %active.hold.worker_id,
         workspace = %run.workspace_id, cleanup = active.cleanup, outcome = Empty
     );
-    sprongus_trace::go_on_from(&span, run.traceparent.as_deref());
+    sprongus_trace::go_on_from(&span, work.traceparent.as_deref());
     let over = in_span(executor, work).instrument(span.clone()).await;
     span.record("outcome", over.follow_up.outcome());
     if matches!(over.follow_up, FollowUp::Report(Outcome::Fail { .. }) | FollowUp::Lost) {
@@ -157,7 +160,7 @@ async fn in_span(executor: Arc<dyn Execute>, work: Work) -> Executed {
         run = %active.hold.id, kind = %active.kind, attempt = active.attempt, epoch = active.hold.epoch,
         worker = %active.hold.worker_id, cleanup = active.cleanup, "run started"
     );
-    let execution = match look_again(&work.run.input) {
+    let execution = match recheck_input(&work.run.input) {
         Err(error) if !active.cleanup => Execution::failed(error.message().to_owned(), false),
         Err(_) | Ok(()) => caught(async move { executor.execute(work).await })
             .await

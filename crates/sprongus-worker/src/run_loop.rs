@@ -1,6 +1,6 @@
 //! The worker's loop: claim as many as there are free slots, execute, report in batches, one heartbeat for all.
 //!
-//! Everything that happens comes to this one task as a [`News`], so only what waits to be executed needs a lock, for the
+//! Everything that happens comes to this one task as a [`LoopEvent`], so only what waits to be executed needs a lock, for the
 //! slots take from it ([`crate::run_loop::slot`]). Every call to the store is a task of its own, at most one of each sort at a time, so
 //! none of them holds up the others. Executions never pass `concurrency`; what is held beyond it is claimed ahead
 //! ([`crate::run_loop::pace`]) or waits for its report to be answered. What another lost lease would give up is executed with nothing of
@@ -37,11 +37,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::execution::{Execute, Executed, Tools};
 use crate::run_loop::claiming::Claims;
-use crate::run_loop::lease::{Answer, Leases};
+use crate::run_loop::lease::{BeatAnswer, Leases};
 use crate::run_loop::pace::Pace;
 use crate::run_loop::probation::{Probation, is_on_probation};
 use crate::run_loop::report::{Pending, Reports, Sent};
-use crate::run_loop::shutdown::Stage;
+use crate::run_loop::shutdown::ShutdownState;
 use crate::run_loop::slot::Slots;
 use crate::workdir::NoRoom;
 use room::Room;
@@ -57,32 +57,32 @@ const SEEN: Duration = Duration::from_secs(5);
 const LONGEST_AHEAD: Duration = Duration::from_secs(1);
 
 /// Something that happened.
-pub(crate) enum News {
+pub(crate) enum LoopEvent {
     Claimed(Claims),
     Executed(Executed),
     /// A slot found nothing more to execute.
     Free,
     Sent(Sent),
-    Beaten(Instant, Vec<Answer>),
+    Beaten(Instant, Vec<BeatAnswer>),
     Seen(Result<bool>),
     /// Whether there is room for a work directory.
     Tried(std::result::Result<(), NoRoom>),
 }
 
 /// One start of a worker, from its first claim to its last report.
-pub(crate) struct Shift {
+pub(crate) struct RunLoop {
     slots: Arc<Slots>,
     runs: Arc<dyn Runs>,
     info: WorkerInfo,
     lease: Duration,
     grace: Duration,
-    news: mpsc::UnboundedSender<News>,
+    events: mpsc::UnboundedSender<LoopEvent>,
     /// Shared with the claim under way, which should not outwait a stop.
-    stage: watch::Sender<Stage>,
+    stage: watch::Sender<ShutdownState>,
     /// When patience with what is executing ends; none while nobody set a limit.
     deadline: Option<Instant>,
     leases: Leases,
-    /// Slots at work.
+    /// Slots that execute a run.
     executing: usize,
     reports: Reports,
     claiming: bool,
@@ -104,23 +104,23 @@ pub(crate) struct Shift {
     reports_refused: Option<ErrorCode>,
 }
 
-impl Shift {
+impl RunLoop {
     pub(crate) fn new(
         tools: Tools,
         info: WorkerInfo,
         kinds: HashMap<Kind, Arc<dyn Execute>>,
         lease: Duration,
         grace: Duration,
-    ) -> (Self, mpsc::UnboundedReceiver<News>) {
-        let (news, inbox) = mpsc::unbounded_channel();
-        let shift = Self {
+    ) -> (Self, mpsc::UnboundedReceiver<LoopEvent>) {
+        let (events, inbox) = mpsc::unbounded_channel();
+        let run_loop = Self {
             runs: Arc::clone(&tools.runs),
-            slots: Slots::new(tools, kinds, news.clone()),
+            slots: Slots::new(tools, kinds, events.clone()),
             info,
             lease,
             grace,
-            news,
-            stage: watch::Sender::new(Stage::Working),
+            events,
+            stage: watch::Sender::new(ShutdownState::Working),
             deadline: None,
             leases: Leases::default(),
             executing: 0,
@@ -139,21 +139,20 @@ impl Shift {
             refusal: None,
             reports_refused: None,
         };
-        (shift, inbox)
+        (run_loop, inbox)
     }
 
-    /// The loop.
-    pub(crate) async fn work(
+    pub(crate) async fn run(
         mut self,
-        mut inbox: mpsc::UnboundedReceiver<News>,
-        mut shutdown: watch::Receiver<Stage>,
+        mut inbox: mpsc::UnboundedReceiver<LoopEvent>,
+        mut shutdown: watch::Receiver<ShutdownState>,
     ) -> Result<Summary> {
         let tick = (self.lease / 20).clamp(Duration::from_millis(50), Duration::from_millis(250));
         let mut ticks = interval(tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut news = Vec::new();
-        let told = *shutdown.borrow_and_update();
-        self.told(told);
+        let mut events = Vec::new();
+        let state = *shutdown.borrow_and_update();
+        self.on_shutdown(state);
         while !self.is_over() {
             self.start_executions();
             self.send_reports();
@@ -161,10 +160,10 @@ impl Shift {
             tokio::select! {
                 biased;
                 Ok(()) = shutdown.changed() => {
-                    let told = *shutdown.borrow_and_update();
-                    self.told(told);
+                    let state = *shutdown.borrow_and_update();
+                    self.on_shutdown(state);
                 }
-                _ = inbox.recv_many(&mut news, 1_024) => news.drain(..).for_each(|one| self.hear(one)),
+                _ = inbox.recv_many(&mut events, 1_024) => events.drain(..).for_each(|event| self.handle(event)),
                 _ = ticks.tick() => self.tick(),
             }
         }
@@ -172,13 +171,13 @@ impl Shift {
         self.refusal.take().map_or(Ok(self.summary), Err)
     }
 
-    fn hear(&mut self, news: News) {
-        match news {
-            News::Claimed(claims) => self.take(claims),
-            News::Executed(over) => self.executed(over),
-            News::Free => self.executing -= 1,
-            News::Sent(sent) => self.settle(sent),
-            News::Beaten(sent, answers) => {
+    fn handle(&mut self, event: LoopEvent) {
+        match event {
+            LoopEvent::Claimed(claims) => self.take(claims),
+            LoopEvent::Executed(over) => self.executed(over),
+            LoopEvent::Free => self.executing -= 1,
+            LoopEvent::Sent(sent) => self.settle(sent),
+            LoopEvent::Beaten(sent, answers) => {
                 self.beating = false;
                 let (drain, lost) = self.leases.renew(sent, answers);
                 if drain {
@@ -187,8 +186,8 @@ impl Shift {
                 self.lose(lost);
                 self.put_away_stopped();
             }
-            News::Tried(tried) => self.tried(tried),
-            News::Seen(answer) => {
+            LoopEvent::Tried(tried) => self.tried(tried),
+            LoopEvent::Seen(answer) => {
                 (self.seeing, self.introduced) = (false, true);
                 match answer {
                     Ok(true) => self.drain(None),
@@ -234,7 +233,7 @@ impl Shift {
         let room = self.probation.room(room, &mut self.leases, Instant::now());
         // While there is something to start, a call for a few more is not worth it.
         let worth = if waiting == 0 { 1 } else { (allowed / 2).min(CLAIM / 2) };
-        let may = self.at(Stage::Working) && !self.room.is_lacking();
+        let may = self.at(ShutdownState::Working) && !self.room.is_lacking();
         if !may || !self.introduced || self.claiming || room < worth.max(1) {
             return;
         }
@@ -245,7 +244,7 @@ impl Shift {
             ClaimRequest { kinds, lease: self.lease, ..ClaimRequest::new(self.info.id.clone(), room as u32) };
         let claim =
             claiming::claim(Arc::clone(&self.runs), request, self.stage.subscribe(), self.has_claimed);
-        self.spawn(async move { News::Claimed(claim.await) });
+        self.spawn(async move { LoopEvent::Claimed(claim.await) });
     }
 
     fn take(&mut self, claims: Claims) {
@@ -263,7 +262,7 @@ impl Shift {
                     }
                 }
             }
-            Err(error) if self.at(Stage::Working) => {
+            Err(error) if self.at(ShutdownState::Working) => {
                 tracing::error!(code = %error.code(), error = error.message(), "claims are refused; draining");
                 self.refusal = Some(error);
                 self.drain(None);
@@ -271,7 +270,7 @@ impl Shift {
             Err(_) => {}
         }
         // A claim under way when there was no room any more.
-        if !self.at(Stage::Working) || self.room.is_lacking() {
+        if !self.at(ShutdownState::Working) || self.room.is_lacking() {
             self.release_waiting();
         }
     }
@@ -288,12 +287,12 @@ impl Shift {
 
     fn send_reports(&mut self) {
         // What is given back while a last claim is under way would be claimed by it again.
-        if self.claiming && !self.at(Stage::Working) {
+        if self.claiming && !self.at(ShutdownState::Working) {
             return;
         }
         if let Some(batch) = self.reports.next() {
             let (runs, worker) = (Arc::clone(&self.runs), self.info.id.clone());
-            self.spawn(async move { News::Sent(report::send(runs, worker, batch).await) });
+            self.spawn(async move { LoopEvent::Sent(report::send(runs, worker, batch).await) });
         }
     }
 
@@ -307,19 +306,19 @@ impl Shift {
         let (runs, patience) = (Arc::clone(&self.runs), self.lease / 3);
         self.spawn(async move {
             let sent = Instant::now();
-            News::Beaten(sent, lease::beat(runs.as_ref(), holds, patience).await)
+            LoopEvent::Beaten(sent, lease::beat(runs.as_ref(), holds, patience).await)
         });
     }
 
     fn see(&mut self, now: Instant) {
         (self.seen, self.seeing) = (Some(now), true);
         let (runs, info) = (Arc::clone(&self.runs), self.info.clone());
-        self.spawn(async move { News::Seen(runs.see_worker(&info).await) });
+        self.spawn(async move { LoopEvent::Seen(runs.see_worker(&info).await) });
     }
 
     /// Starts a task whose end is news.
-    fn spawn(&self, task: impl Future<Output = News> + Send + 'static) {
-        let news = self.news.clone();
+    fn spawn(&self, task: impl Future<Output = LoopEvent> + Send + 'static) {
+        let news = self.events.clone();
         tokio::spawn(async move { news.send(task.await) });
     }
 }

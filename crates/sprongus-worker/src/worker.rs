@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sprongus_core::error::{Error, ErrorCode, Result};
-use sprongus_core::rules::claim::check_lease;
+use sprongus_core::rules::claim::check_lease_duration;
 use sprongus_core::run::ClaimRequest;
 use sprongus_core::runs::Runs;
 use sprongus_core::values::names::{Kind, WorkerId};
@@ -20,7 +20,7 @@ use crate::handler::Handler;
 use crate::handler::context::RunContext;
 use crate::handler::error::HandlerError;
 use crate::leftovers::kill_leftovers;
-use crate::run_loop::Shift;
+use crate::run_loop::RunLoop;
 use crate::run_loop::shutdown::Shutdown;
 use crate::run_loop::summary::Summary;
 use crate::secrets::names::SecretNames;
@@ -235,8 +235,8 @@ impl Worker {
             concurrency: self.options.concurrency,
         };
         let tools = Tools { runs: self.runs, secrets: self.options.secrets, scratch: self.options.scratch };
-        let (shift, inbox) = Shift::new(tools, info, self.kinds, self.options.lease, self.options.grace);
-        shift.work(inbox, shutdown.listen()).await
+        let (run_loop, inbox) = RunLoop::new(tools, info, self.kinds, self.options.lease, self.options.grace);
+        run_loop.run(inbox, shutdown.listen()).await
     }
 
     /// Checks everything that can be wrong before the first claim, and narrows the kinds to those asked for.
@@ -250,7 +250,7 @@ impl Worker {
                 "concurrency must be 1 to {MAX_CONCURRENCY}: {concurrency}"
             )));
         }
-        check_lease(self.options.lease)?;
+        check_lease_duration(self.options.lease)?;
         if let Some(asked) = &self.options.kinds {
             if let Some(unknown) = asked.iter().find(|kind| !self.kinds.contains_key(*kind)) {
                 return Err(Error::validation(format!("this worker has no kind {unknown}"))

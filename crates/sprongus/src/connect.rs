@@ -35,7 +35,6 @@ pub enum Access {
 
 /// The runs of one workspace, and what lies around them.
 pub struct Connection {
-    /// The runs.
     pub runs: Arc<dyn Runs>,
     /// Workspaces and tokens.
     pub admin: Arc<dyn Admin>,
@@ -60,9 +59,7 @@ pub enum Behind {
 
 /// A migration that was made, or is to be.
 pub struct Migration {
-    /// Its number.
     pub number: u32,
-    /// Its name.
     pub name: String,
     /// What it does.
     pub sql: String,

@@ -18,9 +18,9 @@
 
 mod clock;
 mod figures;
+mod lasting_failures;
 mod rounds;
 mod sweep;
-mod told;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -63,7 +63,7 @@ impl Housekeeping {
         let keeper = Keeper { service: service.clone(), retention, figures: figures.clone(), witness, taken };
         // A bucket that is away must hold no timer up, so what is swept goes its own way.
         let sweeping = tokio::spawn(sweep::forever(service, figures.clone()));
-        Self { tasks: vec![tokio::spawn(rounds::forever(keeper, rounds::tell)), sweeping], figures }
+        Self { tasks: vec![tokio::spawn(rounds::forever(keeper, rounds::log_failure)), sweeping], figures }
     }
 
     /// The bytes of artifacts alone: for who works beside a database that others stand for.

@@ -82,7 +82,7 @@ fn conclude(screen: &Screen, outcome: Outcome) -> Exit {
             Exit::Interrupted
         }
         Err(Failure::Refused(error)) => {
-            fault::tell(screen, &error);
+            fault::print(screen, &error);
             error.code().into()
         }
     }

@@ -1,8 +1,8 @@
 //! The runs that are executed just now, as far as anybody wants to read them.
 
-use sprongus_core::run::Run;
 use sprongus_core::run::list::ListFilter;
 use sprongus_core::run::state::State;
+use sprongus_core::run::view::RunView;
 use sprongus_core::{Result, Runs};
 
 /// Pages that are read at most, of 100 runs each.
@@ -12,7 +12,7 @@ const PAGES: usize = 10;
 ///
 /// # Errors
 /// `unavailable`.
-pub async fn running(runs: &dyn Runs) -> Result<(Vec<Run>, bool)> {
+pub async fn running(runs: &dyn Runs) -> Result<(Vec<RunView>, bool)> {
     let mut filter =
         ListFilter { states: vec![State::Running], limit: 100, oldest_first: true, ..ListFilter::default() };
     let mut found = Vec::new();

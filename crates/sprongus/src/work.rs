@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sprongus_core::run::Run;
+use sprongus_core::run::view::RunView;
 use sprongus_core::values::names::{Kind, WorkerId};
 use sprongus_core::{Error, Result, Runs};
 use sprongus_worker::{Declaration, Shutdown, Summary, Worker, WorkerOptions};
@@ -63,8 +63,8 @@ pub fn crew(declaration: Option<Declaration>, kind: &str) -> Result<Crew> {
 pub async fn beside(
     crew: Crew,
     runs: Arc<dyn Runs>,
-    following: impl Future<Output = Outcome<Run>>,
-) -> Outcome<Run> {
+    following: impl Future<Output = Outcome<RunView>>,
+) -> Outcome<RunView> {
     let wishes = Wishes { concurrency: Some(1), kinds: vec![crew.kind], ..Wishes::default() };
     let shutdown = Shutdown::new();
     let worker = worker(runs, crew.declaration, wishes);
@@ -133,7 +133,7 @@ pub async fn until(
 /// Ends at Ctrl-C, SIGTERM, SIGHUP or SIGQUIT.
 pub async fn interrupted() {
     match Shutdown::on_signals() {
-        Ok(shutdown) => shutdown.told().await,
+        Ok(shutdown) => shutdown.requested().await,
         // Then the signal itself ends the program.
         Err(_) => std::future::pending().await,
     }

@@ -61,7 +61,7 @@ pub async fn a_worker_is_seen_drained_and_forgotten(api: Api) {
     let name = "build-7:4@rack.1:drain";
     assert!(!api.runs.see_worker(&info(name)).await.unwrap());
     api.runs.enqueue_one(of_kind("work")).await.unwrap();
-    let hold = crate::fixture::hold_of(&api.runs.claim_next(&worker(name), 1).await.unwrap()[0]);
+    let hold = api.runs.claim_next(&worker(name), 1).await.unwrap()[0].hold();
     assert!(!api.runs.heartbeat(vec![hold.clone()], None).await.unwrap()[0].as_ref().unwrap().drain);
     api.runs.drain_worker(&worker(name)).await.unwrap();
     assert!(api.runs.see_worker(&info(name)).await.unwrap(), "it is told to drain");

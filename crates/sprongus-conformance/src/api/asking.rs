@@ -13,7 +13,7 @@ use sprongus_core::workspace::directory::NewAgentTask;
 
 use super::Api;
 use crate::blobs::body;
-use crate::fixture::{hold_of, line, of_kind, refused, step, worker};
+use crate::fixture::{line, of_kind, refused, step, worker};
 use sprongus_core::values::time::Clock;
 
 /// One answer names everything that is wrong with a request.
@@ -157,7 +157,7 @@ pub async fn what_is_outside_its_limits_is_refused(api: Api) {
         assert_eq!(refused(api.runs.list(&filter).await).code(), ErrorCode::Validation);
     }
     api.runs.enqueue_one(of_kind("work")).await.unwrap();
-    let hold = hold_of(&api.runs.claim_next(&w(), 1).await.unwrap()[0]);
+    let hold = api.runs.claim_next(&w(), 1).await.unwrap()[0].hold();
     let long = Some(Duration::from_secs(3_601));
     assert_eq!(refused(api.runs.heartbeat(vec![hold.clone()], long).await).code(), ErrorCode::Validation);
     let twice = vec![hold.clone(), hold.clone()];

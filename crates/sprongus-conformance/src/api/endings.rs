@@ -10,7 +10,7 @@ use sprongus_core::values::ids::RunId;
 use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;
-use crate::fixture::{failure, hold_of, line, of_kind, refused, step, success, worker};
+use crate::fixture::{failure, line, of_kind, refused, step, success, worker};
 use sprongus_core::run::step::StepStatus;
 
 /// A failure waits as long as it asks to, the last one is for good; each said twice counts once.
@@ -25,7 +25,7 @@ pub async fn a_failure_backs_off_until_no_attempt_is_left(api: Api) {
     api.clock.turn(Duration::from_secs(89));
     assert!(api.runs.claim_next(&worker("w"), 1).await.unwrap().is_empty());
     api.clock.turn(Duration::from_secs(1));
-    let hold = hold_of(&api.runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    let hold = api.runs.claim_next(&worker("w"), 1).await.unwrap()[0].hold();
     let run = api.runs.fail(&hold, "boom again", true).await.unwrap();
     assert_eq!((run.state, run.attempt, run.finished_at), (State::Failed, 2, Some(api.now())));
     assert_eq!(api.runs.fail(&hold, "boom again", true).await.unwrap(), run);
@@ -124,7 +124,7 @@ pub async fn a_retry_grants_one_budget(api: Api) {
     assert_eq!(api.runs.retry(hold.id, Some(1)).await.unwrap(), run, "the same wish again");
     let error = refused(api.runs.retry(hold.id, None).await);
     assert_eq!(error.message(), "cannot retry: the run is queued, not failed or canceled");
-    let next = hold_of(&api.runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    let next = api.runs.claim_next(&worker("w"), 1).await.unwrap()[0].hold();
     api.runs.fail(&next, "boom", false).await.unwrap();
     assert_eq!(refused(api.runs.retry(hold.id, Some(1)).await).code(), ErrorCode::Conflict, "claimed since");
     assert_eq!(api.runs.retry(hold.id, None).await.unwrap().epoch, 2);

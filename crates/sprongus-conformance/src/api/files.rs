@@ -10,7 +10,7 @@ use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;
 use crate::blobs::{body, read};
-use crate::fixture::{hold_of, of_kind, refused, step, worker};
+use crate::fixture::{of_kind, refused, step, worker};
 
 /// A name that needs care in an address.
 const NAME: &str = "out/a b%2F?ü#.md";
@@ -112,7 +112,7 @@ pub async fn a_work_directory_is_kept_over_a_gate(api: Api) {
     let claimed = api.runs.claim_next(&worker("w2"), 1).await.unwrap().remove(0);
     let workdir = claimed.resume.as_ref().unwrap().workdir.as_deref();
     assert_eq!(workdir, Some(&*format!("/v1/runs/{}/workdir", hold.id)));
-    let hold = hold_of(&claimed);
+    let hold = claimed.hold();
     assert!(api.runs.artifacts(hold.id).await.unwrap().is_empty());
     assert_eq!(read(api.runs.workdir(&hold).await.unwrap().unwrap()).await, b"a tar");
     api.runs.drop_workdir(&hold).await.unwrap();

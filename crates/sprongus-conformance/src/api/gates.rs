@@ -5,12 +5,13 @@ use std::time::Duration;
 use sprongus_core::run::event::EventType;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::StepStatus;
-use sprongus_core::run::{Answer, Hold, Run};
+use sprongus_core::run::view::RunView;
+use sprongus_core::run::{Answer, Hold};
 use sprongus_core::values::ids::{RunId, StepId};
 use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;
-use crate::fixture::{hold_of, of_kind, refused, step, worker};
+use crate::fixture::{of_kind, refused, step, worker};
 
 fn gate(hold: &Hold) -> StepId {
     StepId::of(hold.id, hold.epoch, 0)
@@ -24,7 +25,7 @@ impl Api {
         (hold.id, gate(&hold))
     }
 
-    async fn approve(&self, id: RunId, step: Option<StepId>) -> sprongus_core::Result<Run> {
+    async fn approve(&self, id: RunId, step: Option<StepId>) -> sprongus_core::Result<RunView> {
         self.runs.answer(id, step, Answer::Approved, Some("well".to_owned())).await
     }
 }
@@ -34,7 +35,7 @@ pub async fn waiting_twice_is_waiting_once(api: Api) {
     let hold = api.held(of_kind("work")).await;
     let timeout = Some(Duration::from_secs(60));
     let run = api.runs.wait(&hold, gate(&hold), timeout).await.unwrap();
-    let waits = run.waiting_for().unwrap();
+    let waits = run.waiting_for.unwrap();
     assert_eq!((waits.step_id, waits.until), (gate(&hold), Some(api.now().plus(Duration::from_secs(60)))));
     assert_eq!((run.state, run.attempt), (State::Queued, 1));
     assert_eq!(api.runs.wait(&hold, gate(&hold), timeout).await.unwrap(), run);
@@ -53,7 +54,7 @@ pub async fn an_answer_to_a_named_step_is_given_once(api: Api) {
     assert_eq!(error.code(), ErrorCode::IllegalTransition);
     assert_eq!(error.message(), format!("cannot approve: the run is waiting at another step: {step}"));
     let run = api.approve(id, Some(step)).await.unwrap();
-    assert_eq!((run.state, run.waiting_for()), (State::Queued, None));
+    assert_eq!((run.state, run.waiting_for), (State::Queued, None));
     assert_eq!(api.approve(id, Some(step)).await.unwrap(), run);
     let rejected = api.runs.answer(id, Some(step), Answer::Rejected, Some("no".to_owned())).await;
     let error = refused(rejected);
@@ -79,7 +80,7 @@ pub async fn an_answer_without_a_name_is_for_the_gate_of_now(api: Api) {
     assert_eq!((resume.gate.step_id, resume.gate.answer), (first, Some(Answer::Approved)));
     assert_eq!((resume.gate.by.as_deref(), resume.gate.comment.as_deref()), (Some("tester"), Some("well")));
     assert_eq!((resume.steps[0].id, resume.steps[0].name.as_str()), (first, "sign-off"));
-    let hold = hold_of(&claimed);
+    let hold = claimed.hold();
     let error = refused(api.approve(id, None).await);
     assert_eq!(error.message(), "cannot approve: not waiting at a gate: the run is running");
     let second = StepId::of(id, hold.epoch, 1);
@@ -90,7 +91,7 @@ pub async fn an_answer_without_a_name_is_for_the_gate_of_now(api: Api) {
         ErrorCode::IllegalTransition,
         "an answer to the gate before is none to this one"
     );
-    assert_eq!(api.approve(id, None).await.unwrap().waiting_for(), None);
+    assert_eq!(api.approve(id, None).await.unwrap().waiting_for, None);
 }
 
 /// A rejection fails the run for good, with its reason.

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use sprongus_core::run::artifact::ArtifactName;
 use sprongus_core::run::event::EventType;
+use sprongus_core::run::follow::ReadSoFar;
 use sprongus_core::run::lease::LeaseToken;
 use sprongus_core::run::list::ListFilter;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::StepStatus;
+use sprongus_core::run::view::ClaimedView;
 use sprongus_core::run::{ClaimRequest, Hold, NewRun};
 use sprongus_core::values::names::ClaimId;
 use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;
 use crate::blobs::body;
-use crate::fixture::{bare, forged, hold_of, line, numbered, of_kind, refused, step, worker};
+use crate::fixture::{forged, line, numbered, of_kind, refused, step, worker};
 
 /// A worker gets the kinds it serves, of those that are not paused.
 pub async fn a_claim_gives_the_kinds_it_asks_for(api: Api) {
@@ -39,6 +41,13 @@ pub async fn a_claim_gives_the_kinds_it_asks_for(api: Api) {
     assert_eq!(api.runs.claim_next(&worker("w"), 9).await.unwrap()[0].run.kind, paused);
 }
 
+/// What a claim gave, without the token that each repeat of it tells anew.
+fn bare(claimed: &[ClaimedView]) -> Vec<ClaimedView> {
+    let mut claimed = claimed.to_vec();
+    claimed.iter_mut().for_each(|one| one.lease.token = LeaseToken::default());
+    claimed
+}
+
 /// A claim whose answer was lost is asked again under its name.
 pub async fn a_named_claim_gives_the_same_runs_again(api: Api) {
     for number in 0..5 {
@@ -52,9 +61,9 @@ pub async fn a_named_claim_gives_the_same_runs_again(api: Api) {
     assert_eq!(first[0].lease.expires_at, api.now().plus(lease));
     let again = api.runs.claim(named.clone()).await.unwrap();
     assert_eq!(bare(&again), bare(&first));
-    let void = refused(api.runs.succeed(&hold_of(&first[0]), None, None).await);
+    let void = refused(api.runs.succeed(&first[0].hold(), None, None).await);
     assert_eq!(void.message(), "lease lost: the lease token is not from the latest claim");
-    api.runs.succeed(&hold_of(&again[0]), None, None).await.unwrap();
+    api.runs.succeed(&again[0].hold(), None, None).await.unwrap();
     assert_eq!(bare(&api.runs.claim(named.clone()).await.unwrap()), bare(&first[1..]));
     let other = ClaimRequest { worker_id: worker("w2"), ..named };
     let taken = refused(api.runs.claim(other).await);
@@ -75,7 +84,7 @@ pub async fn an_owed_cleanup_is_claimed_as_such(api: Api) {
     assert_eq!((claimed.cleanup, claimed.run.state), (true, State::Canceled));
     assert_eq!((claimed.run.epoch, claimed.run.attempt), (2, 1));
     assert_eq!(refused(api.runs.cleaned(&hold, api.now()).await).code(), ErrorCode::LeaseLost);
-    api.runs.cleaned(&hold_of(&claimed), api.now()).await.unwrap();
+    api.runs.cleaned(&claimed.hold(), api.now()).await.unwrap();
     assert!(api.runs.claim_next(&worker("w2"), 1).await.unwrap().is_empty());
 }
 
@@ -83,7 +92,7 @@ pub async fn an_owed_cleanup_is_claimed_as_such(api: Api) {
 pub async fn a_stale_hold_is_good_for_nothing(api: Api) {
     let stale = api.held(NewRun { max_attempts: Some(5), ..of_kind("work") }).await;
     api.clock.turn(Duration::from_secs(31));
-    let hold = hold_of(&api.runs.claim_next(&worker("w2"), 1).await.unwrap()[0]);
+    let hold = api.runs.claim_next(&worker("w2"), 1).await.unwrap()[0].hold();
     assert_eq!((hold.id, hold.epoch), (stale.id, 2));
     let thief = Hold { worker_id: worker("thief"), ..hold.clone() };
     let forged = forged(&hold);
@@ -153,11 +162,42 @@ pub async fn a_lease_token_is_told_by_its_claim_alone(api: Api) {
     }
 }
 
+/// Every answer that has a run in it tells when the lease on it ends, past or not; of a run that nobody holds it tells none.
+pub async fn whoever_looks_at_a_run_sees_when_its_lease_ends(api: Api) {
+    let lease = Duration::from_secs(45);
+    let made = api.runs.enqueue_one(of_kind("work")).await.unwrap().run;
+    assert_eq!(made.lease_expires_at, None);
+    let seen = async || {
+        let got = api.runs.get(made.id).await.unwrap().lease_expires_at;
+        let listed = api.runs.list(&ListFilter::default()).await.unwrap().data.remove(0).lease_expires_at;
+        let followed = api.runs.follow(made.id, ReadSoFar::default(), Duration::ZERO).await.unwrap();
+        assert_eq!((listed, followed.run.lease_expires_at), (got, got));
+        got
+    };
+    let request = ClaimRequest { lease, ..ClaimRequest::new(worker("w"), 1) };
+    let claimed = api.runs.claim(request).await.unwrap().remove(0);
+    let end = Some(api.now().plus(lease));
+    assert_eq!((claimed.run.lease_expires_at, Some(claimed.lease.expires_at)), (end, end));
+    assert_eq!(seen().await, end);
+    api.clock.turn(Duration::from_secs(30));
+    let hold = claimed.hold();
+    api.runs.heartbeat(vec![hold.clone()], None).await.unwrap().remove(0).unwrap();
+    let end = Some(api.now().plus(lease));
+    assert_eq!(api.runs.progress(&hold, 5, None).await.unwrap().lease_expires_at, end);
+    assert_eq!(seen().await, end);
+    api.clock.turn(lease * 2);
+    assert_eq!(seen().await, end, "nobody has taken the run back yet");
+    let second = api.runs.claim_next(&worker("w2"), 1).await.unwrap().remove(0).hold();
+    assert_eq!(seen().await, Some(api.now().plus(ClaimRequest::DEFAULT_LEASE)));
+    assert_eq!(api.runs.succeed(&second, None, None).await.unwrap().lease_expires_at, None);
+    assert_eq!(seen().await, None);
+}
+
 /// Each hold of a batch has its own answer, whoever holds it; the lease is as long as was asked for.
 pub async fn heartbeats_are_answered_one_by_one(api: Api) {
     let (one, other) = (api.held(of_kind("work")).await, api.held(of_kind("work")).await);
     api.runs.enqueue_one(of_kind("work")).await.unwrap();
-    let third = hold_of(&api.runs.claim_next(&worker("w2"), 1).await.unwrap()[0]);
+    let third = api.runs.claim_next(&worker("w2"), 1).await.unwrap()[0].hold();
     let late = Hold { epoch: 9, ..other };
     let holds = vec![third.clone(), late, one.clone()];
     let answers = api.runs.heartbeat(holds, Some(Duration::from_secs(120))).await.unwrap();
@@ -194,7 +234,7 @@ pub async fn a_step_that_nobody_can_end_any_more_has_failed(api: Api) {
     };
     assert_eq!(told().await, [(1, 0, Completed), (1, 1, Running)]);
     api.clock.turn(Duration::from_secs(31));
-    let second = hold_of(&api.runs.claim_next(&worker("w2"), 1).await.unwrap()[0]);
+    let second = api.runs.claim_next(&worker("w2"), 1).await.unwrap()[0].hold();
     assert_eq!(told().await, [(1, 0, Completed), (1, 1, Failed)]);
     api.runs.record(&second, begun, Vec::new()).await.unwrap();
     assert_eq!(told().await[2..], [(2, 0, Completed), (2, 1, Running)]);

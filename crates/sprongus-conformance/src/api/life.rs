@@ -15,26 +15,26 @@ use sprongus_core::values::time::Clock;
 use sprongus_core::{ErrorCode, RunsExt};
 
 use super::Api;
-use crate::fixture::{hold_of, line, numbered, of_kind, refused, step, worker};
+use crate::fixture::{line, numbered, of_kind, refused, step, worker};
 
 /// From nothing over a failure and a gate to its result.
 pub async fn a_run_lives_its_whole_life(api: Api) {
     let made = api.runs.enqueue_one(of_kind("work")).await.unwrap();
     assert_eq!(made.outcome, Enqueue::Created);
     let id = made.run.id;
-    let hold = hold_of(&api.runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    let hold = api.runs.claim_next(&worker("w"), 1).await.unwrap()[0].hold();
     assert_eq!(api.runs.fail(&hold, "boom", true).await.unwrap().state, State::Queued);
     api.clock.turn(Duration::from_secs(2));
-    let hold = hold_of(&api.runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    let hold = api.runs.claim_next(&worker("w"), 1).await.unwrap()[0].hold();
     api.runs.progress(&hold, 50, Some("half".to_owned())).await.unwrap();
     let report = vec![step(0, "gate", StepStatus::Running)];
     api.runs.record(&hold, report, vec![line("hello", api.clock.now())]).await.unwrap();
     let step_id = StepId::of(id, hold.epoch, 0);
-    assert!(api.runs.wait(&hold, step_id, None).await.unwrap().waiting_for().is_some());
+    assert!(api.runs.wait(&hold, step_id, None).await.unwrap().waiting_for.is_some());
     api.runs.answer(id, Some(step_id), Answer::Approved, None).await.unwrap();
     let claimed = api.runs.claim_next(&worker("w"), 1).await.unwrap().remove(0);
     assert_eq!(claimed.resume.as_ref().unwrap().steps[0].id, step_id);
-    let hold = hold_of(&claimed);
+    let hold = claimed.hold();
     assert!(!api.runs.heartbeat(vec![hold.clone()], None).await.unwrap()[0].as_ref().unwrap().cancel);
     let run = api.runs.succeed(&hold, Some(json!({"n": 1}).into()), Some("ref".to_owned())).await.unwrap();
     assert_eq!((run.state, run.attempt), (State::Succeeded, 2));
@@ -61,14 +61,14 @@ pub async fn a_run_lives_its_whole_life(api: Api) {
 /// Called off, cleaned up, wanted again, given back.
 pub async fn a_run_is_canceled_cleaned_retried_and_released(api: Api) {
     let id = api.runs.enqueue_one(of_kind("work")).await.unwrap().run.id;
-    let hold = hold_of(&api.runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    let hold = api.runs.claim_next(&worker("w"), 1).await.unwrap()[0].hold();
     assert_eq!(api.runs.cancel(id).await.unwrap().state, State::Canceled);
     assert!(api.runs.heartbeat(vec![hold.clone()], None).await.unwrap()[0].as_ref().unwrap().cancel);
     let error = refused(api.runs.succeed(&hold, None, None).await);
     assert_eq!((error.code(), error.message()), (ErrorCode::LeaseLost, "lease lost: the run is canceled"));
     api.runs.cleaned(&hold, api.clock.now()).await.unwrap();
     assert_eq!(api.runs.retry(id, Some(1)).await.unwrap().state, State::Queued);
-    let hold = hold_of(&api.runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    let hold = api.runs.claim_next(&worker("w"), 1).await.unwrap()[0].hold();
     assert_eq!(api.runs.release(&hold).await.unwrap().attempt, 0);
     let error = refused(api.runs.retry(id, None).await);
     assert_eq!(error.message(), "cannot retry: the run is queued, not failed or canceled");

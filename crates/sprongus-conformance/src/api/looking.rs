@@ -7,7 +7,8 @@ use sprongus_core::run::follow::ReadSoFar;
 use sprongus_core::run::list::ListFilter;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::{StepReport, StepStatus};
-use sprongus_core::run::{Enqueue, NewRun, Run};
+use sprongus_core::run::view::RunView;
+use sprongus_core::run::{Enqueue, NewRun};
 use sprongus_core::store::Batch;
 use sprongus_core::values::ids::RunId;
 use sprongus_core::workspace::directory::NewAgentTask;
@@ -16,7 +17,7 @@ use sprongus_core::{ErrorCode, RunsExt};
 use super::Api;
 use crate::fixture::{line, numbered, of_kind, refused, step, worker};
 
-fn ids(runs: &[Run]) -> Vec<RunId> {
+fn ids(runs: &[RunView]) -> Vec<RunId> {
     runs.iter().map(|run| run.id).collect()
 }
 
@@ -125,7 +126,7 @@ pub async fn a_list_holds_what_its_filter_says(api: Api) {
     }
     let got = api.runs.get(b.id).await.unwrap();
     assert!(got.waiting.is_some(), "told where it is looked at");
-    assert_eq!(Run { waiting: None, ..got }, b, "nothing of it is lost on the way");
+    assert_eq!(RunView { waiting: None, ..got }, b, "nothing of it is lost on the way");
 }
 
 /// A cursor leads on in its own list, and in no other.

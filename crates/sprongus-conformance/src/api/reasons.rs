@@ -10,7 +10,7 @@ use sprongus_core::workspace::directory::WorkerInfo;
 use sprongus_core::{Error, RunsExt};
 
 use super::Api;
-use crate::fixture::{hold_of, of_kind, refused, step, worker};
+use crate::fixture::{of_kind, refused, step, worker};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -67,7 +67,7 @@ pub async fn a_run_says_that_it_is_put_off_or_that_its_kind_is_paused(api: Api) 
     api.clock.turn(MINUTE);
     let due = api.now();
     let by_now = api.runs.get(delayed.id).await.unwrap();
-    assert_eq!(by_now.claimable_at(), Some(due));
+    assert_eq!(by_now.due_at, Some(due));
     let Some(Waiting::KindPaused { since: paused_since, by, at }) = by_now.waiting else {
         panic!("not paused")
     };
@@ -96,7 +96,7 @@ pub async fn gates_that_wait_are_an_inbox(api: Api) {
     let run = api.runs.get(held.id).await.unwrap();
     let until = Some(since.plus(MINUTE * 60));
     let wanted = Waiting::Gate { since, step_id, step: Some("sign-off".to_owned()), until };
-    assert_eq!((run.claimable_at(), run.waiting), (None, Some(wanted)));
+    assert_eq!((run.due_at, run.waiting), (None, Some(wanted)));
     let inbox = api.runs.gates(&ListFilter::default()).await.unwrap();
     let [gate] = inbox.data.as_slice() else { panic!("{inbox:?}") };
     assert_eq!(
@@ -108,7 +108,7 @@ pub async fn gates_that_wait_are_an_inbox(api: Api) {
     api.runs.answer(held.id, Some(step_id), Answer::Approved, None).await.unwrap();
     assert!(api.runs.gates(&ListFilter::default()).await.unwrap().data.is_empty());
     let approved = api.runs.get(held.id).await.unwrap();
-    assert_eq!(approved.claimable_at(), Some(api.now()), "not due for as long as it waited");
+    assert_eq!(approved.due_at, Some(api.now()), "not due for as long as it waited");
     let claimed = api.runs.claim_next(&worker("w"), 1).await.unwrap();
-    assert_eq!(hold_of(&claimed[0]).id, held.id);
+    assert_eq!(claimed[0].hold().id, held.id);
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use sprongus_core::run::event::EventType;
 use sprongus_core::{RunsExt, RunsService};
 
-use crate::fixture::{Fixture, hold_of, of_kind, worker};
+use crate::fixture::{Fixture, of_kind, worker};
 
 /// The five of the design document, each after it is written, in the order they happened; and none after one has unsubscribed.
 pub async fn subscribers_hear_the_domain_events_in_order(f: Fixture) {
@@ -16,11 +16,11 @@ pub async fn subscribers_hear_the_domain_events_in_order(f: Fixture) {
     let subscription = service.subscribe(move |event| ear.lock().unwrap().push(event.clone()));
     let runs = service.for_caller(f.caller.clone());
     let done = runs.enqueue_one(of_kind("work")).await.unwrap().run.id;
-    let hold = hold_of(&runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    let hold = runs.claim_next(&worker("w"), 1).await.unwrap()[0].hold();
     runs.succeed(&hold, Some(json!(1).into()), None).await.unwrap();
     runs.succeed(&hold, Some(json!(1).into()), None).await.unwrap();
     let failed = runs.enqueue_one(of_kind("work")).await.unwrap().run.id;
-    let hold = hold_of(&runs.claim_next(&worker("w"), 1).await.unwrap()[0]);
+    let hold = runs.claim_next(&worker("w"), 1).await.unwrap()[0].hold();
     runs.fail(&hold, "boom", false).await.unwrap();
     let canceled = runs.enqueue_one(of_kind("work")).await.unwrap().run.id;
     runs.cancel(canceled).await.unwrap();

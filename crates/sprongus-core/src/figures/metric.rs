@@ -19,14 +19,14 @@ pub struct Metric {
 pub struct Series {
     /// What tells it from the others.
     pub labels: Vec<(&'static str, &'static str)>,
-    /// Its value.
+    /// What it stands at, in the unit its name ends with.
     pub value: Value,
 }
 
 /// The value of a series.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// As it is now.
+    /// A gauge: as it is now.
     Now(f64),
     /// All there ever was since the process began.
     Sum(u64),

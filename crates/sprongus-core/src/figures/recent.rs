@@ -98,7 +98,7 @@ impl std::str::FromStr for Figure {
 /// below zero for a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// How many.
+    /// How many values were added.
     pub count: i64,
     /// How long they took together, in milliseconds.
     pub total_ms: i64,
@@ -193,18 +193,18 @@ impl Recent {
     }
 
     /// Writes the figures of all of it into `stats`.
-    pub fn tell(&self, stats: &mut Stats) {
+    pub fn write_stats(&self, stats: &mut Stats) {
         let mut sums: BTreeMap<(Figure, u16), Sum> = BTreeMap::new();
         for ((_, _, figure, group), more) in &self.0 {
             let sum = sums.entry((*figure, *group)).or_default();
             *sum = sum.plus(*more);
         }
-        tell(&sums, stats);
+        write_stats(&sums, stats);
     }
 }
 
 /// Writes the figures into `stats`, of sums by figure and group.
-pub fn tell(sums: &BTreeMap<(Figure, u16), Sum>, stats: &mut Stats) {
+pub fn write_stats(sums: &BTreeMap<(Figure, u16), Sum>, stats: &mut Stats) {
     for ((figure, _), sum) in sums {
         if let (Some(state), Ok(count @ 1..)) = (figure.state(), u64::try_from(sum.count)) {
             stats.ended_last_hour.insert(state, count);

@@ -67,7 +67,7 @@ pub struct Took {
 /// Everything that ever happened to the runs of a kind, as far as it has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// What happened.
+    /// How many events of each sort it had.
     pub counts: Counts,
     /// How long it took, by the group's place among [`BOUNDS_MS`]; a group without any is left out.
     pub spans: BTreeMap<(Span, usize), Took>,
@@ -87,11 +87,11 @@ pub struct Sums {
 /// An event, and of its run what it is added up by.
 #[derive(Clone, Copy, Debug)]
 pub struct Added<'a> {
-    /// The kind.
+    /// The kind of the run it belongs to.
     pub kind: &'a str,
     /// The project; empty for none.
     pub project: &'a str,
-    /// What happened.
+    /// The event that is counted.
     pub event: &'a Event,
 }
 
@@ -99,13 +99,13 @@ pub struct Added<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// Runs made.
+    /// Runs enqueued; replays do not count.
     pub enqueued: u64,
     /// Executions begun.
     pub started: u64,
     /// Runs that succeeded.
     pub succeeded: u64,
-    /// Runs given up.
+    /// Runs that failed for good.
     pub failed: u64,
     /// Runs called off.
     pub canceled: u64,
@@ -125,11 +125,11 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Minute {
-    /// When it began.
+    /// Its first instant.
     pub minute: Timestamp,
-    /// The kind.
+    /// The kind whose runs are counted.
     pub kind: String,
-    /// What happened.
+    /// How many events of each sort it had.
     #[serde(flatten)]
     pub counts: Counts,
 }

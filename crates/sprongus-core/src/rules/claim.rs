@@ -36,14 +36,14 @@ pub fn check(request: &ClaimRequest) -> Result<()> {
     if request.wait > MAX_WAIT {
         return Err(Error::validation(format!("waitMs must be 0 to 60000: {}", request.wait.as_millis())));
     }
-    check_lease(request.lease)
+    check_lease_duration(request.lease)
 }
 
 /// Checks how long a lease is to last.
 ///
 /// # Errors
 /// `validation` outside 1 s to 1 h.
-pub fn check_lease(lease: Duration) -> Result<()> {
+pub fn check_lease_duration(lease: Duration) -> Result<()> {
     if lease < LEASE_RANGE.0 || lease > LEASE_RANGE.1 {
         let given = lease.as_millis();
         return Err(Error::validation(format!("a lease must last 1 s to 1 h, in milliseconds: {given}")));
@@ -95,7 +95,7 @@ fn start(run: &Run, request: &ClaimRequest, hash: LeaseHash, act: Act<'_>) -> Tr
     let waited = u64::try_from(act.now.since(run.due_at).as_millis()).unwrap_or(u64::MAX);
     let worker = &request.worker_id;
     let payload = json!({"attempt": next.attempt, "epoch": next.epoch, "workerId": worker, "waitMs": waited});
-    change.tell(EventType::Started, act, payload);
+    change.push_event(EventType::Started, act, payload);
     change
 }
 
@@ -152,7 +152,7 @@ pub fn name_taken() -> Error {
 ///
 /// # Errors
 /// `conflict`, as [`name_taken`], when the run is one that the caller may not touch.
-pub fn again(
+pub fn replay(
     run: &Run,
     caller: &Caller,
     worker: &WorkerId,

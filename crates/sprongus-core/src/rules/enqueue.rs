@@ -38,7 +38,7 @@ pub const MAX_BATCH: usize = 1_000;
 pub struct Prepared {
     /// The run's id, the caller's or a new one.
     pub id: RunId,
-    /// What it does.
+    /// The kind, checked.
     pub kind: Kind,
     /// The group it belongs to; the store checks that it exists.
     pub project_id: Option<ProjectId>,
@@ -52,7 +52,7 @@ pub struct Prepared {
     pub fingerprint: String,
     /// Executions allowed.
     pub max_attempts: u32,
-    /// 0 to 100.
+    /// 0 to 100; higher is claimed first.
     pub priority: u8,
     /// When it is due.
     pub due: Due,
@@ -155,14 +155,14 @@ pub fn refuse_secrets(parts: &[(&str, &Value)]) -> Result<()> {
 ///
 /// # Errors
 /// `secret_in_input`, as [`prepare`].
-pub fn look_again(input: &Json) -> Result<()> {
+pub fn recheck_input(input: &Json) -> Result<()> {
     if !secrets::may_hold_secret(input.as_str()) {
         return Ok(());
     }
     refuse_secrets(&[("/input", &input.to_value())])
 }
 
-/// Makes the run.
+/// The run that a checked request makes, and its first event.
 pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> WriteSet {
     let run_at = match request.due {
         Due::Now => act.now,
@@ -208,11 +208,10 @@ pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> Wri
         finished_at: None,
         created_at: act.now,
         updated_at: act.now,
-        waiting: None,
     };
     let delayed = (run_at > act.now).then_some(run_at);
     let mut new = Transition { run, events: Vec::with_capacity(1), steps: Vec::new() };
-    new.tell(EventType::Enqueued, act, json!({"kind": request.kind, "runAt": delayed}));
+    new.push_event(EventType::Enqueued, act, json!({"kind": request.kind, "runAt": delayed}));
     WriteSet::making(new)
 }
 

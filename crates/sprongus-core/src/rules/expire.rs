@@ -45,7 +45,7 @@ fn crash(run: &Run, act: Act<'_>) -> Transition {
     if attempt < most && crashes < MAX_CRASHES {
         requeue(next, act);
         let payload = json!({"attempt": attempt, "crashes": crashes, "epoch": run.epoch, "workerId": worker});
-        change.tell(EventType::LeaseLost, act, payload);
+        change.push_event(EventType::LeaseLost, act, payload);
         return change;
     }
     end(next, State::Failed, act);
@@ -59,7 +59,7 @@ fn crash(run: &Run, act: Act<'_>) -> Transition {
         "error": error, "reason": "lease_lost", "workerId": worker,
     });
     next.error = Some(error);
-    change.tell(EventType::Failed, act, payload);
+    change.push_event(EventType::Failed, act, payload);
     change
 }
 
@@ -82,7 +82,7 @@ fn gate_ran_out(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Option<Tran
     let error = "the gate expired without an answer";
     change.run.error = Some(error.to_owned());
     let payload = json!({"error": error, "reason": "approval_timed_out"});
-    change.tell_of(Some(step_id), EventType::Failed, act, payload);
+    change.push_step_event(Some(step_id), EventType::Failed, act, payload);
     Some(change)
 }
 
@@ -93,6 +93,6 @@ fn unstarted_too_long(run: &Run, act: Act<'_>) -> Option<Transition> {
     let error = format!("not started before it expired at {expire_at}");
     let payload = json!({"error": error, "reason": "expired"});
     change.run.error = Some(error);
-    change.tell(EventType::Failed, act, payload);
+    change.push_event(EventType::Failed, act, payload);
     Some(change)
 }

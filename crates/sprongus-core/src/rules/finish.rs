@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::backoff::Backoff;
-use super::{Act, Standing, Transition, WriteSet, lease_lost, replay, stand};
+use super::{Act, LeaseCheck, Transition, WriteSet, check_lease, lease_lost, replay};
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::Json;
 use crate::redact::{redact, redact_shapes};
@@ -128,10 +128,10 @@ fn succeed(
     output_ref: Option<&str>,
     act: Act<'_>,
 ) -> Result<WriteSet> {
-    match stand(run, hold, Verb::Succeed, act.now)? {
-        Standing::Holds => {}
-        Standing::Closes => return Err(lease_lost(run, hold, act.now)),
-        Standing::LetGo => {
+    match check_lease(run, hold, Verb::Succeed, act.now)? {
+        LeaseCheck::Holds => {}
+        LeaseCheck::Closes => return Err(lease_lost(run, hold, act.now)),
+        LeaseCheck::LetGo => {
             if run.claimed_by.as_ref() != Some(&hold.worker_id) {
                 return Err(lease_lost(run, hold, act.now));
             }
@@ -151,7 +151,7 @@ fn succeed(
     next.progress = 100;
     next.cleanup = Cleanup::None;
     let payload = json!({"attempt": run.attempt, "outputRef": output_ref, "elapsedMs": elapsed(run, act)});
-    change.tell(EventType::Succeeded, act, payload);
+    change.push_event(EventType::Succeeded, act, payload);
     Ok(change.into())
 }
 
@@ -165,10 +165,10 @@ fn fail(
     act: Act<'_>,
 ) -> Result<WriteSet> {
     let report = digest("fail", hold, error);
-    match stand(run, hold, Verb::Fail, act.now)? {
-        Standing::Holds => {}
-        Standing::LetGo => return replay(run, hold, &report, act.now),
-        Standing::Closes => return Err(lease_lost(run, hold, act.now)),
+    match check_lease(run, hold, Verb::Fail, act.now)? {
+        LeaseCheck::Holds => {}
+        LeaseCheck::LetGo => return replay(run, hold, &report, act.now),
+        LeaseCheck::Closes => return Err(lease_lost(run, hold, act.now)),
     }
     let mut change = Transition::of(run);
     let next = &mut change.run;
@@ -185,7 +185,7 @@ fn fail(
             "attempt": attempt, "error": error, "elapsedMs": elapsed(run, act),
             "retryInMs": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "runAt": next.run_at,
         });
-        change.tell(EventType::RetryScheduled, act, payload);
+        change.push_event(EventType::RetryScheduled, act, payload);
     } else {
         end(next, State::Failed, act);
         next.last_report = Some(report);
@@ -193,17 +193,17 @@ fn fail(
         let reason = if retryable { "attempts_used_up" } else { "not_retryable" };
         let payload =
             json!({"attempt": attempt, "error": error, "reason": reason, "elapsedMs": elapsed(run, act)});
-        change.tell(EventType::Failed, act, payload);
+        change.push_event(EventType::Failed, act, payload);
     }
     Ok(change.into())
 }
 
 fn release(run: &Run, hold: &Hold, act: Act<'_>) -> Result<WriteSet> {
     let report = digest("release", hold, "");
-    match stand(run, hold, Verb::Release, act.now)? {
-        Standing::Holds => {}
-        Standing::LetGo => return replay(run, hold, &report, act.now),
-        Standing::Closes => return Err(lease_lost(run, hold, act.now)),
+    match check_lease(run, hold, Verb::Release, act.now)? {
+        LeaseCheck::Holds => {}
+        LeaseCheck::LetGo => return replay(run, hold, &report, act.now),
+        LeaseCheck::Closes => return Err(lease_lost(run, hold, act.now)),
     }
     let mut change = Transition::of(run);
     let next = &mut change.run;
@@ -213,7 +213,7 @@ fn release(run: &Run, hold: &Hold, act: Act<'_>) -> Result<WriteSet> {
     next.cleanup = Cleanup::None;
     next.last_report = Some(report);
     next.lease_hash = run.lease_hash;
-    change.tell(EventType::Released, act, json!({"attempt": run.attempt, "workerId": hold.worker_id}));
+    change.push_event(EventType::Released, act, json!({"attempt": run.attempt, "workerId": hold.worker_id}));
     Ok(change.into())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Act, Standing, lease_lost, stand};
+use super::{Act, LeaseCheck, check_lease, lease_lost};
 use crate::error::{Error, Result};
 use crate::run::state::{State, Verb};
 use crate::run::{Beat, Hold, Run};
@@ -25,13 +25,13 @@ pub struct Extension {
 /// `lease_lost` when the caller does not hold the run.
 pub fn heartbeat(run: &Run, hold: &Hold, lease: Option<Duration>, act: Act<'_>) -> Result<Extension> {
     let lease = lease.unwrap_or(run.lease);
-    let end = match stand(run, hold, Verb::Heartbeat, act.now)? {
-        Standing::Holds => act.now.plus(lease),
-        Standing::Closes => {
+    let end = match check_lease(run, hold, Verb::Heartbeat, act.now)? {
+        LeaseCheck::Holds => act.now.plus(lease),
+        LeaseCheck::Closes => {
             let end = act.now.plus(lease);
             run.closing_until.map_or(end, |limit| end.min(limit))
         }
-        Standing::LetGo => return Err(lease_lost(run, hold, act.now)),
+        LeaseCheck::LetGo => return Err(lease_lost(run, hold, act.now)),
     };
     let cancel = match run.state {
         State::Failed | State::Canceled => true,

@@ -41,13 +41,13 @@ pub const MAX_CRASHES: u32 = 3;
 pub struct Act<'a> {
     /// The present, by the store's clock.
     pub now: Timestamp,
-    /// Who acts.
+    /// Who acts: a user, `token NAME` or [`SYSTEM`].
     pub actor: &'a str,
 }
 
 /// How a caller stands to a run it reports on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum LeaseCheck {
     /// It holds the live lease.
     Holds,
     /// It holds the closing lease of a run that has ended.
@@ -58,13 +58,13 @@ enum Standing {
 
 /// The fence. Every report passes here: the table first, then epoch, lease token, worker and expiry. The token is what proves the
 /// hold: whoever may look at a run knows the rest. Expiry counts even when nobody has claimed the run since; what is late is refused.
-fn stand(run: &Run, hold: &Hold, verb: Verb, now: Timestamp) -> Result<Standing> {
+fn check_lease(run: &Run, hold: &Hold, verb: Verb, now: Timestamp) -> Result<LeaseCheck> {
     let proven = run.epoch == hold.epoch && run.lease_hash.is_some_and(|hash| hash == hold.token.hash());
     let live = proven && claim_holds(run, &hold.worker_id, hold.epoch, now);
     match permit(run.state, verb) {
-        Permit::Holding(_) if live => Ok(Standing::Holds),
-        Permit::Closing if live => Ok(Standing::Closes),
-        Permit::Closing | Permit::Repeat(_) if proven => Ok(Standing::LetGo),
+        Permit::Holding(_) if live => Ok(LeaseCheck::Holds),
+        Permit::Closing if live => Ok(LeaseCheck::Closes),
+        Permit::Closing | Permit::Repeat(_) if proven => Ok(LeaseCheck::LetGo),
         Permit::Holding(_) | Permit::Closing | Permit::Repeat(_) => Err(lease_lost(run, hold, now)),
         Permit::Refused(ErrorCode::LeaseLost) => Err(lease_lost(run, hold, now)),
         Permit::To(_) | Permit::Already | Permit::Refused(_) => {

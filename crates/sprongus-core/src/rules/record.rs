@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::json;
 
-use super::{Act, Standing, Transition, lease_lost, stand};
+use super::{Act, LeaseCheck, Transition, check_lease, lease_lost};
 use crate::error::{Error, ErrorCode, Result};
 use crate::redact::{redact, redact_shapes};
 use crate::run::event::EventType;
@@ -83,9 +83,9 @@ pub fn kept(mut lines: Vec<LogLine>) -> Vec<LogLine> {
 /// # Errors
 /// `lease_lost` when it holds neither the lease nor the closing lease.
 pub fn admit(run: &Run, hold: &Hold, act: Act<'_>) -> Result<()> {
-    match stand(run, hold, Verb::Record, act.now)? {
-        Standing::Holds | Standing::Closes => Ok(()),
-        Standing::LetGo => Err(lease_lost(run, hold, act.now)),
+    match check_lease(run, hold, Verb::Record, act.now)? {
+        LeaseCheck::Holds | LeaseCheck::Closes => Ok(()),
+        LeaseCheck::LetGo => Err(lease_lost(run, hold, act.now)),
     }
 }
 
@@ -109,7 +109,7 @@ pub fn steps(
             change.steps.iter().rev().chain(recorded).find(|step| step.ordinal == report.ordinal).cloned();
         let step = put(run, hold, known.as_ref(), report, act);
         if known.as_ref().map(|step| step.status) != Some(step.status) {
-            tell(&mut change, &step, act);
+            push_status(&mut change, &step, act);
         }
         change.steps.retain(|other| other.ordinal != step.ordinal);
         change.steps.push(step);
@@ -118,7 +118,7 @@ pub fn steps(
 }
 
 /// Tells how a step stands now.
-pub(super) fn tell(change: &mut Transition, step: &Step, act: Act<'_>) {
+pub(super) fn push_status(change: &mut Transition, step: &Step, act: Act<'_>) {
     let Some(kind) = event_of(step.status) else { return };
     let duration = step.duration().map(|taken| u64::try_from(taken.as_millis()).unwrap_or(u64::MAX));
     let mut payload = json!({
@@ -130,7 +130,7 @@ pub(super) fn tell(change: &mut Transition, step: &Step, act: Act<'_>) {
             payload[name] = tokens.into();
         }
     }
-    change.tell_of(Some(step.id), kind, act, payload);
+    change.push_step_event(Some(step.id), kind, act, payload);
 }
 
 fn put(run: &Run, hold: &Hold, known: Option<&Step>, report: &StepReport, act: Act<'_>) -> Step {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::claim::again;
+use super::claim;
 use super::commands::cancel::cancel;
 use super::commands::cleaned::cleaned;
 use super::commands::gate::{answer, wait};
@@ -247,16 +247,20 @@ fn a_repeated_claim_voids_the_token_before() {
     let (run, old) = held();
     let caller = Caller::new(WorkspaceId::local(), "tester");
     let hash: LeaseHash = token(7).hash();
-    let anew = again(&run, &caller, &worker("w"), 1, hash, at(1).now).unwrap().unwrap();
+    let anew = claim::replay(&run, &caller, &worker("w"), 1, hash, at(1).now).unwrap().unwrap();
     assert_eq!(anew, Run { lease_hash: Some(hash), ..run.clone() }, "nothing else is changed");
     assert_eq!(code(heartbeat(&anew, &old, None, at(2))), ErrorCode::LeaseLost);
     let new = Hold { token: token(7), ..old };
     assert!(heartbeat(&anew, &new, None, at(2)).is_ok());
-    assert_eq!(again(&run, &caller, &worker("v"), 1, hash, at(1).now).unwrap(), None);
-    assert_eq!(again(&run, &caller, &worker("w"), 2, hash, at(1).now).unwrap(), None);
-    assert_eq!(again(&run, &caller, &worker("w"), 1, hash, at(30).now).unwrap(), None, "lost by then");
+    assert_eq!(claim::replay(&run, &caller, &worker("v"), 1, hash, at(1).now).unwrap(), None);
+    assert_eq!(claim::replay(&run, &caller, &worker("w"), 2, hash, at(1).now).unwrap(), None);
+    assert_eq!(
+        claim::replay(&run, &caller, &worker("w"), 1, hash, at(30).now).unwrap(),
+        None,
+        "lost by then"
+    );
     let narrowed = Caller { projects: Some(vec!["p2".parse().unwrap()]), ..caller };
-    assert_eq!(code(again(&run, &narrowed, &worker("w"), 1, hash, at(1).now)), ErrorCode::Conflict);
+    assert_eq!(code(claim::replay(&run, &narrowed, &worker("w"), 1, hash, at(1).now)), ErrorCode::Conflict);
 }
 
 #[test]

@@ -32,12 +32,18 @@ impl Transition {
     }
 
     /// Adds an event of the run.
-    pub fn tell(&mut self, kind: EventType, act: Act<'_>, payload: Value) {
-        self.tell_of(None, kind, act, payload);
+    pub fn push_event(&mut self, kind: EventType, act: Act<'_>, payload: Value) {
+        self.push_step_event(None, kind, act, payload);
     }
 
     /// Adds an event of one of its steps.
-    pub fn tell_of(&mut self, step_id: Option<StepId>, kind: EventType, act: Act<'_>, payload: Value) {
+    pub fn push_step_event(
+        &mut self,
+        step_id: Option<StepId>,
+        kind: EventType,
+        act: Act<'_>,
+        payload: Value,
+    ) {
         self.run.last_seq += 1;
         self.run.updated_at = act.now;
         self.events.push(Event {
@@ -55,7 +61,7 @@ impl Transition {
     pub(super) fn fail_step(&mut self, waits_at: Option<&Step>, act: Act<'_>) {
         if let Some(step) = waits_at.filter(|step| !step.status.is_final()) {
             let step = Step { status: StepStatus::Failed, completed_at: Some(act.now), ..step.clone() };
-            record::tell(self, &step, act);
+            record::push_status(self, &step, act);
             self.steps.push(step);
         }
     }

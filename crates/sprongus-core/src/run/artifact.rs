@@ -95,7 +95,7 @@ impl<'de> Deserialize<'de> for ArtifactName {
 /// the others to a store, but nobody's list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileName {
-    /// An artifact.
+    /// A file that callers see, by its name.
     Artifact(ArtifactName),
     /// The kept work directory.
     Workdir,
@@ -135,7 +135,7 @@ pub struct Artifact {
 /// A file as it was written, for its row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewFile {
-    /// Which one.
+    /// Under which name the run keeps it.
     pub name: FileName,
     /// Its size in bytes.
     pub size: u64,
@@ -147,10 +147,10 @@ pub struct NewFile {
     pub location: String,
 }
 
-/// A file's row.
+/// A file as a store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredFile {
-    /// The file.
+    /// What was written when it was put.
     pub file: NewFile,
     /// When it was kept.
     pub created_at: Timestamp,
@@ -178,11 +178,11 @@ impl ByteRange {
 
 /// An artifact on its way to a reader.
 pub struct Download {
-    /// What it is.
+    /// Name, size, hash and type of the whole artifact.
     pub artifact: Artifact,
     /// Which of its bytes follow.
     pub range: Range<u64>,
-    /// The bytes.
+    /// The bytes of [`Download::range`], as they are read.
     pub body: ByteStream,
 }
 

@@ -12,9 +12,9 @@ use crate::values::time::Timestamp;
 /// A verb for one run that is not one of the hot ones, with what it needs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunCommand {
-    /// Call it off.
+    /// Ends a run that has not ended; whoever holds it cleans up.
     Cancel,
-    /// Once more.
+    /// Queues a run that has failed or was canceled, with all its attempts again.
     Retry {
         /// Only at this epoch.
         if_epoch: Option<u64>,
@@ -23,32 +23,32 @@ pub enum RunCommand {
     Answer {
         /// The step that waits.
         step_id: Option<StepId>,
-        /// The answer.
+        /// Whether the run may pass.
         answer: Answer,
         /// What is said with it.
         comment: Option<String>,
     },
     /// Wait at a gate.
     Wait {
-        /// Who holds it.
+        /// The hold of whoever asks.
         hold: Hold,
         /// The step that waits.
         step_id: StepId,
-        /// For how long.
+        /// How long at most; for ever when absent.
         timeout: Option<Duration>,
     },
     /// Tell how far it is.
     Progress {
-        /// Who holds it.
+        /// The hold of whoever asks.
         hold: Hold,
-        /// Percent done.
+        /// Percent done, 0 to 100.
         percent: u32,
-        /// For people.
+        /// A line for the history, if any.
         message: Option<String>,
     },
     /// Its CLEANUP is done.
     Cleaned {
-        /// Who holds it.
+        /// The hold of whoever asks.
         hold: Hold,
         /// When its process was gone.
         gone_at: Timestamp,

@@ -92,15 +92,15 @@ impl Serialize for EventType {
 /// One immutable line of a run's history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// The run.
+    /// The run in whose history it stands.
     pub run_id: RunId,
     /// The step it belongs to, if any.
     pub step_id: Option<StepId>,
     /// Its place in the run's history: 1, 2, 3, without a gap.
     pub seq: u64,
-    /// What it tells.
+    /// What happened; decides what the payload holds.
     pub kind: EventType,
-    /// When.
+    /// When, by the store's clock.
     pub at: Timestamp,
     /// Who did it: a token's name, a worker's user, or `system`.
     pub actor: String,

@@ -16,7 +16,7 @@ pub struct ReadSoFar {
     pub lines: u64,
 }
 
-/// What is new of a run. At most 1,000 events and 1,000 lines at once; ask again while there is something.
+/// What is new of a run, as a store tells it. At most [`MAX_NEWS`] events and as many lines at once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct News {
     /// The run as it stands.

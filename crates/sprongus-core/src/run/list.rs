@@ -25,7 +25,7 @@ pub struct ListFilter {
     pub states: Vec<State>,
     /// Of one of these kinds.
     pub kinds: Vec<Kind>,
-    /// Made for this.
+    /// Only runs of this agent task.
     pub agent_task_id: Option<AgentTaskId>,
     /// With all of these tags.
     pub tags: BTreeMap<String, String>,
@@ -68,7 +68,7 @@ impl Default for ListFilter {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
-    /// What is on it.
+    /// Up to the limit, in the order of the list.
     pub data: Vec<T>,
     /// What leads to the next one.
     pub next_cursor: Option<String>,
@@ -79,7 +79,7 @@ pub struct Page<T> {
 pub struct Position {
     /// When that run was made.
     pub created_at: Timestamp,
-    /// The run.
+    /// The last run of the page before.
     pub id: RunId,
 }
 

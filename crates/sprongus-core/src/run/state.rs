@@ -159,7 +159,7 @@ pub enum Permit {
     Already,
     /// Only the same report again, by the epoch that made it, is answered as it was then; anything else is refused.
     Repeat(ErrorCode),
-    /// It may not.
+    /// It is refused with this code.
     Refused(ErrorCode),
 }
 

@@ -110,7 +110,7 @@ impl StepStatus {
 pub struct Step {
     /// Its name among all steps.
     pub id: StepId,
-    /// The run.
+    /// The run it belongs to.
     pub run_id: RunId,
     /// The claim it ran under; with the ordinal its key.
     pub epoch: u64,
@@ -122,9 +122,9 @@ pub struct Step {
     pub phase: Phase,
     /// Its name in the declaration.
     pub name: String,
-    /// What it does.
+    /// Command, model call, gate or artifact.
     pub kind: StepType,
-    /// How it stands.
+    /// How far it is.
     pub status: StepStatus,
     /// What it printed, without the trailing newline, cut at 64 KiB.
     pub output: Option<String>,
@@ -132,9 +132,9 @@ pub struct Step {
     pub tokens_in: Option<u64>,
     /// Tokens a model gave back.
     pub tokens_out: Option<u64>,
-    /// When it began.
+    /// When it was first reported as running.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// When it was first reported as completed, failed or skipped.
     pub completed_at: Option<Timestamp>,
 }
 
@@ -176,9 +176,9 @@ pub struct StepReport {
     pub name: String,
     /// When it has its turn.
     pub phase: Phase,
-    /// What it does.
+    /// Command, model call, gate or artifact.
     pub kind: StepType,
-    /// How it stands.
+    /// How far it is.
     pub status: StepStatus,
     /// What it printed; cut at 64 KiB.
     pub output: Option<String>,
@@ -206,11 +206,11 @@ pub struct LogLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NumberedLine {
-    /// Its place.
+    /// Its number in the run's log: 1, 2, 3, without gaps, over all attempts.
     pub seq: u64,
     /// The attempt that printed it.
     pub attempt: u32,
-    /// The line.
+    /// What was printed, where and when; flat in JSON.
     #[serde(flatten)]
     pub line: LogLine,
 }

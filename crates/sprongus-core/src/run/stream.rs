@@ -49,9 +49,9 @@ impl FromStr for StreamPosition {
 /// An event with its place in the stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Streamed {
-    /// Its place.
+    /// Where a reader goes on behind it.
     pub position: StreamPosition,
-    /// The event.
+    /// The event, of any run of the workspace.
     pub event: Event,
 }
 

@@ -23,7 +23,7 @@ pub const MOST_COUNTED: u64 = 10_000;
 
 /// What has to be known of a workspace to say what its runs wait for.
 #[derive(Clone, Debug, Default)]
-pub struct Around {
+pub struct WaitContext {
     /// The kinds somebody paused or resumed.
     pub kinds: Vec<KindSetting>,
     /// The workers that live.
@@ -32,7 +32,7 @@ pub struct Around {
     pub held: BTreeMap<WorkerId, u64>,
 }
 
-impl Around {
+impl WaitContext {
     /// The setting that pauses the kind of `run`.
     fn pause(&self, run: &Run) -> Option<&KindSetting> {
         self.kinds.iter().find(|setting| setting.paused && setting.kind == run.kind)
@@ -69,8 +69,8 @@ pub fn reason(run: &Run, is_kind_paused: bool, now: Timestamp) -> Option<Reason>
 }
 
 /// What `run` waits for. The step's name and the place in the queue, which have to be looked up for one run alone, are left out.
-pub fn waiting(run: &Run, around: &Around, now: Timestamp) -> Option<Waiting> {
-    let pause = around.pause(run);
+pub fn waiting(run: &Run, context: &WaitContext, now: Timestamp) -> Option<Waiting> {
+    let pause = context.pause(run);
     let waiting = match reason(run, pause.is_some(), now)? {
         Reason::Gate => {
             let gate = run.waiting_for()?;
@@ -85,7 +85,7 @@ pub fn waiting(run: &Run, around: &Around, now: Timestamp) -> Option<Waiting> {
                 pause.map(|pause| (pause.changed_at, pause.changed_by.clone())).unwrap_or_default();
             Waiting::KindPaused { since: at.map_or(run.due_at, |at| at.max(run.due_at)), by, at }
         }
-        Reason::Worker => Waiting::Worker { since: run.due_at, workers: around.serving(run), place: None },
+        Reason::Worker => Waiting::Worker { since: run.due_at, workers: context.serving(run), place: None },
     };
     Some(waiting)
 }
@@ -96,9 +96,9 @@ pub fn waiting(run: &Run, around: &Around, now: Timestamp) -> Option<Waiting> {
 pub struct OpenGate {
     /// The run that waits.
     pub run_id: RunId,
-    /// What it does.
+    /// The kind of that run.
     pub kind: Kind,
-    /// Its project.
+    /// The project of that run; none for system runs.
     pub project_id: Option<ProjectId>,
     /// What it was made for.
     pub agent_task_id: Option<AgentTaskId>,

@@ -16,7 +16,7 @@ const LONGEST_GAP: Duration = Duration::from_secs(2 * 24 * 3_600);
 /// What speaks against the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockGap {
-    /// What it says.
+    /// The present, by the clock in doubt.
     pub now: Timestamp,
     /// How much older than today the last run from before today is, in days begun.
     pub days: u64,

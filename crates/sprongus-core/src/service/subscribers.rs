@@ -21,7 +21,7 @@ impl Subscribers {
         Subscription { number, subscribers: Arc::clone(all) }
     }
 
-    pub(super) fn tell(&self, events: &[Event]) {
+    pub(super) fn publish(&self, events: &[Event]) {
         if events.is_empty() {
             return;
         }

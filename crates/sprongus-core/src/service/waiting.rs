@@ -4,35 +4,32 @@ use super::CallerRuns;
 use crate::error::Result;
 use crate::run::Run;
 use crate::run::list::{ListFilter, Page};
-use crate::run::waiting::{Around, MOST_COUNTED, OpenGate, Reason, Waiting, reason, waiting};
+use crate::run::state::State;
+use crate::run::waiting::{MOST_COUNTED, OpenGate, Reason, WaitContext, Waiting, reason, waiting};
 use crate::values::ids::StepId;
 
 impl CallerRuns {
-    /// Says of each run what it waits for. Nothing is looked up where nothing waits.
-    pub(super) async fn explain(&self, runs: &mut [Run]) -> Result<()> {
-        if !runs.iter().any(|run| run.state == crate::run::state::State::Queued) {
-            return Ok(());
+    /// What each run waits for, in their order. Nothing is looked up where nothing waits.
+    pub(super) async fn waiting_of_each(&self, runs: &[Run]) -> Result<Vec<Option<Waiting>>> {
+        if !runs.iter().any(|run| run.state == State::Queued) {
+            return Ok(runs.iter().map(|_| None).collect());
         }
         let now = self.store().now().await?;
-        let around = if runs.iter().any(|run| reason(run, false, now) == Some(Reason::Worker)) {
-            Around {
+        let context = if runs.iter().any(|run| reason(run, false, now) == Some(Reason::Worker)) {
+            WaitContext {
                 kinds: self.store().kinds(&self.caller).await?,
                 workers: self.store().workers(&self.caller).await?,
                 held: self.store().held(&self.caller).await?,
             }
         } else {
-            Around::default()
+            WaitContext::default()
         };
-        for run in runs {
-            run.waiting = waiting(run, &around, now);
-        }
-        Ok(())
+        Ok(runs.iter().map(|run| waiting(run, &context, now)).collect())
     }
 
-    /// Says it of one run, with what is too dear to look up for each of a list.
-    pub(super) async fn explain_one(&self, run: &mut Run) -> Result<()> {
-        self.explain(std::slice::from_mut(run)).await?;
-        let mut waiting = run.waiting.take();
+    /// What one run waits for, with what is too dear to look up for each of a list.
+    pub(super) async fn waiting_of(&self, run: &Run) -> Result<Option<Waiting>> {
+        let mut waiting = self.waiting_of_each(std::slice::from_ref(run)).await?.pop().flatten();
         match &mut waiting {
             Some(Waiting::Gate { step_id, step, .. }) => *step = self.step_name(run, *step_id).await?,
             Some(Waiting::Worker { place, .. }) => {
@@ -41,8 +38,7 @@ impl CallerRuns {
             }
             Some(Waiting::Time { .. } | Waiting::KindPaused { .. }) | None => {}
         }
-        run.waiting = waiting;
-        Ok(())
+        Ok(waiting)
     }
 
     /// A page of the inbox: the gates of the runs that a list by this filter holds.

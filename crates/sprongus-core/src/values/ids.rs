@@ -60,7 +60,7 @@ macro_rules! id {
                 Self(bits)
             }
 
-            /// Its 128 bits.
+            /// The 128 bits that its text spells.
             pub const fn to_bits(self) -> u128 {
                 self.0
             }
@@ -145,7 +145,7 @@ impl Default for RunId {
 }
 
 impl TokenId {
-    /// A new id.
+    /// A new id: the bits of a `UUIDv7`, the time in milliseconds first.
     pub fn new() -> Self {
         Self(Uuid::now_v7().as_u128())
     }

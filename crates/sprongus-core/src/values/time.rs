@@ -94,7 +94,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// Where the present comes from. A store asks it; rules are given the answer; nothing else knows the time of day.
 pub trait Clock: Send + Sync + 'static {
-    /// The present.
+    /// The present, in UTC to the millisecond.
     fn now(&self) -> Timestamp;
 }
 

@@ -36,7 +36,7 @@ pub struct Audited {
     pub position: StreamPosition,
     /// The kind of its run.
     pub kind: Kind,
-    /// The event.
+    /// What happened, with its payload.
     pub event: Event,
 }
 

@@ -21,7 +21,7 @@ const MAX_TITLE_BYTES: usize = 512;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Workspace {
-    /// Its name.
+    /// 1 to 64 characters; `default` is always there.
     pub id: WorkspaceId,
     /// When it was made.
     pub created_at: Timestamp,
@@ -31,7 +31,7 @@ pub struct Workspace {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Project {
-    /// Its name.
+    /// Unique in its workspace.
     pub id: ProjectId,
     /// When it was made.
     pub created_at: Timestamp,
@@ -41,7 +41,7 @@ pub struct Project {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentTask {
-    /// Its name.
+    /// Unique in its workspace.
     pub id: AgentTaskId,
     /// What it is about, for people.
     pub title: Option<String>,
@@ -65,7 +65,7 @@ impl AgentTask {
 /// What is asked when an agent task is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAgentTask {
-    /// Its name.
+    /// Unique in its workspace.
     pub id: AgentTaskId,
     /// What it is about, for people; up to 512 bytes.
     pub title: Option<String>,
@@ -114,7 +114,7 @@ pub struct WorkerInfo {
     pub host: String,
     /// Its process there.
     pub pid: u32,
-    /// Its version.
+    /// The version of sprongus it runs, such as `0.1.0`.
     pub version: String,
     /// Runs it executes at once.
     pub concurrency: u32,
@@ -132,7 +132,7 @@ pub struct Worker {
     pub host: Option<String>,
     /// Its process there; likewise.
     pub pid: Option<u32>,
-    /// Its version.
+    /// The version of sprongus it runs, such as `0.1.0`.
     pub version: String,
     /// Runs it executes at once.
     pub concurrency: u32,
@@ -179,13 +179,13 @@ impl Worker {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KindSetting {
-    /// The kind.
+    /// The kind that is paused or was resumed.
     pub kind: Kind,
     /// No run of it is claimed.
     pub paused: bool,
     /// Since when it is so; unknown of what was set before schema 11. Set to what it is already, it stays as it was.
     pub changed_at: Option<Timestamp>,
-    /// Who did it.
+    /// The actor who paused or resumed it last.
     pub changed_by: Option<String>,
 }
 

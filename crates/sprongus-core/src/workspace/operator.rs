@@ -112,14 +112,14 @@ impl Serialize for OperatorEventType {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OperatorEvent {
-    /// Its name.
+    /// A ULID: 26 characters.
     pub id: OperatorEventId,
     /// The workspace whose audit it belongs to.
     pub workspace_id: WorkspaceId,
-    /// What was done.
+    /// What was done, such as `token.created`.
     #[serde(rename = "type")]
     pub kind: OperatorEventType,
-    /// When.
+    /// When, by the store's clock.
     pub at: Timestamp,
     /// Who did it: a token's name, a local user, or `system`.
     pub actor: String,
@@ -155,13 +155,16 @@ impl OperatorAct {
 
     /// `token` was created.
     pub fn token_created(token: &Token) -> Self {
-        Self::new(OperatorEventType::TokenCreated, token.id, None, Some(told(token)))
+        Self::new(OperatorEventType::TokenCreated, token.id, None, Some(token_facts(token)))
     }
 
     /// `token` was revoked; nothing where it was revoked before.
     pub fn token_revoked(before: &Token, after: &Token) -> Option<Self> {
         let kind = OperatorEventType::TokenRevoked;
-        before.revoked_at.is_none().then(|| Self::new(kind, after.id, Some(told(before)), Some(told(after))))
+        before
+            .revoked_at
+            .is_none()
+            .then(|| Self::new(kind, after.id, Some(token_facts(before)), Some(token_facts(after))))
     }
 
     /// `workspace` was created.
@@ -244,7 +247,7 @@ impl OperatorAct {
 }
 
 /// What the audit says of a token.
-fn told(token: &Token) -> Value {
+fn token_facts(token: &Token) -> Value {
     json!({
         "name": token.name,
         "scopes": token.scopes,

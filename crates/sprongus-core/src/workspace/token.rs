@@ -224,7 +224,7 @@ impl fmt::Debug for TokenSecret {
 pub struct MadeToken {
     /// What is known of it.
     pub token: Token,
-    /// The token.
+    /// What callers send; shown once, when it is made.
     pub secret: TokenSecret,
 }
 

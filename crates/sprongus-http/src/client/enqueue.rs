@@ -47,7 +47,7 @@ impl Sent {
 
     /// A replay under an id that nobody else knows answers an earlier try of this very call.
     fn answered(&self, run: RunBody, is_replay: bool) -> Enqueued {
-        let run = run.into_run();
+        let run = run.into_view();
         let is_ours = self.is_fresh && run.id == self.id;
         let outcome = if is_replay && !is_ours { Enqueue::Existing } else { Enqueue::Created };
         Enqueued { run, outcome }

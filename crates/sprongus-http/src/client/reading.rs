@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use sprongus_core::Result;
-use sprongus_core::run::Run;
 use sprongus_core::run::event::Event;
-use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::run::follow::{MAX_NEWS, ReadSoFar};
 use sprongus_core::run::list::{ListFilter, MAX_PAGE, Page};
 use sprongus_core::run::step::NumberedLine;
+use sprongus_core::run::view::{NewsView, RunView};
 use sprongus_core::run::waiting::OpenGate;
 use sprongus_core::values::ids::RunId;
 
@@ -29,9 +29,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 const WEIGHT: usize = 40;
 
 /// One page; its cursor leads to the next.
-pub async fn list(client: &RunsClient, filter: &ListFilter) -> Result<Page<Run>> {
+pub async fn list(client: &RunsClient, filter: &ListFilter) -> Result<Page<RunView>> {
     let page: List<RunBody> = client.ask(listing("/v1/runs", filter)).await?;
-    let data = page.data.into_iter().map(RunBody::into_run).collect();
+    let data = page.data.into_iter().map(RunBody::into_view).collect();
     Ok(Page { data, next_cursor: page.next_cursor })
 }
 
@@ -73,10 +73,10 @@ fn listing(path: &'static str, filter: &ListFilter) -> Ask {
 }
 
 /// The run that was enqueued under a key, if there is one.
-pub async fn find_by_key(client: &RunsClient, key: &str) -> Result<Option<Run>> {
+pub async fn find_by_key(client: &RunsClient, key: &str) -> Result<Option<RunView>> {
     let ask = Ask::get("/v1/runs").with("idempotencyKey", key).expecting(1);
     let found: List<RunBody> = client.ask(ask).await?;
-    Ok(found.data.into_iter().next().map(RunBody::into_run))
+    Ok(found.data.into_iter().next().map(RunBody::into_view))
 }
 
 /// Up to `limit` of what is numbered within a run, in as many calls as it takes.
@@ -121,7 +121,7 @@ pub async fn logs(client: &RunsClient, id: RunId, after: u64, limit: u32) -> Res
 const PAUSE_WITH_NOBODY: Duration = Duration::from_millis(500);
 
 /// What is new of a run; asks as often as the wait takes.
-pub async fn follow(client: &RunsClient, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News> {
+pub async fn follow(client: &RunsClient, id: RunId, read: ReadSoFar, wait: Duration) -> Result<NewsView> {
     let deadline = Instant::now() + wait;
     let mut silent_since = None;
     loop {

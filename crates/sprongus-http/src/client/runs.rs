@@ -8,13 +8,14 @@ use serde::Serialize;
 use sprongus_core::rules::claim::MAX_CLAIM;
 use sprongus_core::run::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
 use sprongus_core::run::event::Event;
-use sprongus_core::run::follow::{News, ReadSoFar};
+use sprongus_core::run::follow::ReadSoFar;
 use sprongus_core::run::list::{ListFilter, Page};
 use sprongus_core::run::retention::{PruneMode, Pruned, Retention};
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::{LogLine, NumberedLine, Step, StepReport};
+use sprongus_core::run::view::{ClaimedView, NewsView, RunView};
 use sprongus_core::run::waiting::OpenGate;
-use sprongus_core::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
+use sprongus_core::run::{Answer, Beat, ClaimRequest, Enqueued, Hold, NewRun, Report};
 use sprongus_core::store::Batch;
 use sprongus_core::values::ids::{RunId, StepId};
 use sprongus_core::values::names::{ClaimId, Kind, ProjectId, WorkerId};
@@ -48,8 +49,8 @@ impl RunsClient {
         Ok(Ask::post(format!("/v1/runs/{id}:{verb}"), body)?.expecting(1))
     }
 
-    async fn the_run(&self, ask: Ask) -> Result<Run> {
-        Ok(self.ask::<RunBody>(ask).await?.into_run())
+    async fn the_run(&self, ask: Ask) -> Result<RunView> {
+        Ok(self.ask::<RunBody>(ask).await?.into_view())
     }
 
     async fn whole_list<T: serde::de::DeserializeOwned, U: From<T>>(&self, path: &str) -> Result<Vec<U>> {
@@ -58,7 +59,7 @@ impl RunsClient {
     }
 
     /// The run; none where the token may not read runs.
-    async fn run_if_readable(&self, id: RunId) -> Result<Option<Run>> {
+    async fn run_if_readable(&self, id: RunId) -> Result<Option<RunView>> {
         match self.get(id).await {
             Ok(run) => Ok(Some(run)),
             Err(error) if error.code() == ErrorCode::Forbidden => Ok(None),
@@ -74,7 +75,7 @@ impl Runs for RunsClient {
     }
 
     /// Under a name, so that a repeat gives the same runs. Dropped, the connection is closed.
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedView>> {
         let (wait, runs) = (request.wait, request.limit.min(MAX_CLAIM) as usize);
         let claim_id = request.claim_id.clone().or_else(|| Some(ClaimId::fresh()));
         let body = ClaimBody::from(ClaimRequest { claim_id, ..request });
@@ -87,11 +88,11 @@ impl Runs for RunsClient {
         work::heartbeat(self, holds, lease).await
     }
 
-    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<Run>>> {
+    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<RunView>>> {
         work::finish(self, worker, reports).await
     }
 
-    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<Run> {
+    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<RunView> {
         let approval = ApprovalBody { timeout_ms: timeout.map(millis) };
         let Hold { id, worker_id, epoch, token: lease_token } = hold.clone();
         let body = WaitBody { worker_id, epoch, lease_token, step_id, approval };
@@ -99,7 +100,7 @@ impl Runs for RunsClient {
     }
 
     /// With a message it is not repeated when its outcome is not known: each is an event of its own.
-    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<Run> {
+    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<RunView> {
         let is_repeatable = message.is_none();
         let Hold { id, worker_id, epoch, token: lease_token } = hold.clone();
         let body = ProgressBody { worker_id, epoch, lease_token, progress: percent, message };
@@ -135,18 +136,18 @@ impl Runs for RunsClient {
         transfer::drop_workdir(self, hold).await
     }
 
-    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
+    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<RunView> {
         let Hold { id, worker_id, epoch, token: lease_token } = hold.clone();
         let body = CleanedBody { worker_id, epoch, lease_token, gone_at };
         self.the_run(Self::verb(id, "cleaned", &body)?).await
     }
 
-    async fn cancel(&self, id: RunId) -> Result<Run> {
+    async fn cancel(&self, id: RunId) -> Result<RunView> {
         self.the_run(Self::verb(id, "cancel", &serde_json::Map::new())?).await
     }
 
     /// Always for an epoch, which a repeat cannot outlive; where the caller names none, for that of now.
-    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<Run> {
+    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<RunView> {
         let if_epoch = match if_epoch {
             Some(epoch) => Some(epoch),
             // One that is queued has nothing to be retried. With its epoch it might be taken for the repeat of a retry.
@@ -165,10 +166,10 @@ impl Runs for RunsClient {
         step_id: Option<StepId>,
         answer: Answer,
         comment: Option<String>,
-    ) -> Result<Run> {
+    ) -> Result<RunView> {
         let step_id = match step_id {
             Some(step) => Some(step),
-            None => self.run_if_readable(id).await?.and_then(|run| Some(run.waiting_for()?.step_id)),
+            None => self.run_if_readable(id).await?.and_then(|run| Some(run.waiting_for?.step_id)),
         };
         let ask = match answer {
             Answer::Approved => Self::verb(id, "approve", &ApproveBody { step_id, comment })?,
@@ -179,15 +180,15 @@ impl Runs for RunsClient {
         self.the_run(if step_id.is_some() { ask } else { ask.once() }).await
     }
 
-    async fn get(&self, id: RunId) -> Result<Run> {
+    async fn get(&self, id: RunId) -> Result<RunView> {
         self.the_run(Ask::get(format!("/v1/runs/{id}")).expecting(1)).await
     }
 
-    async fn find_by_key(&self, key: &str) -> Result<Option<Run>> {
+    async fn find_by_key(&self, key: &str) -> Result<Option<RunView>> {
         reading::find_by_key(self, key).await
     }
 
-    async fn list(&self, filter: &ListFilter) -> Result<Page<Run>> {
+    async fn list(&self, filter: &ListFilter) -> Result<Page<RunView>> {
         reading::list(self, filter).await
     }
 
@@ -216,7 +217,7 @@ impl Runs for RunsClient {
         transfer::artifact(self, id, name, range).await
     }
 
-    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News> {
+    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<NewsView> {
         reading::follow(self, id, read, wait).await
     }
 

@@ -9,7 +9,8 @@ use sprongus_core::rules::record::{MAX_OUTPUT_BYTES, MAX_RECORDS};
 use sprongus_core::rules::{self, heartbeat::check_distinct};
 use sprongus_core::run::lease::LeaseToken;
 use sprongus_core::run::step::{LogLine, StepReport};
-use sprongus_core::run::{Beat, Hold, Outcome, Report, Run};
+use sprongus_core::run::view::RunView;
+use sprongus_core::run::{Beat, Hold, Outcome, Report};
 use sprongus_core::values::names::WorkerId;
 use sprongus_core::values::text::{MAX_ERROR_BYTES, storable};
 use sprongus_core::{Error, ErrorCode, Result};
@@ -84,7 +85,7 @@ pub async fn heartbeat(
     lease: Option<Duration>,
 ) -> Result<Vec<Result<Beat>>> {
     check_batch(holds.len())?;
-    lease.map_or(Ok(()), rules::claim::check_lease)?;
+    lease.map_or(Ok(()), rules::claim::check_lease_duration)?;
     check_distinct(holds.iter().map(|hold| hold.id))?;
     let mut workers: Vec<&WorkerId> = holds.iter().map(|hold| &hold.worker_id).collect();
     workers.sort_unstable();
@@ -124,7 +125,7 @@ pub async fn finish(
     client: &RunsClient,
     worker: &WorkerId,
     reports: Vec<Report>,
-) -> Result<Vec<Result<Run>>> {
+) -> Result<Vec<Result<RunView>>> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Body<'a> {
@@ -132,7 +133,7 @@ pub async fn finish(
         reports: Vec<Box<RawValue>>,
     }
     check_batch(reports.len())?;
-    let mut answered: Vec<Option<Result<Run>>> = Vec::with_capacity(reports.len());
+    let mut answered: Vec<Option<Result<RunView>>> = Vec::with_capacity(reports.len());
     let mut bodies = Vec::with_capacity(reports.len());
     for mut report in reports {
         if let Outcome::Fail { error, .. } = &mut report.outcome {
@@ -149,14 +150,14 @@ pub async fn finish(
         }
         answered.push(fault.map(Err));
     }
-    let mut ended: Vec<Result<Run>> = Vec::with_capacity(bodies.len());
+    let mut ended: Vec<Result<RunView>> = Vec::with_capacity(bodies.len());
     for (items, reports) in chunks(bodies, MAX_BATCH) {
         let ask = Ask::post("/v1/runs:finish", &Body { worker_id: worker, reports })?.expecting(items.len());
         let answer: Result<Answers<FinishItem>> = client.ask(ask).await;
         match answer {
             Ok(answer) if answer.data.len() != items.len() => return Err(missing()),
             Ok(answer) => ended.extend(answer.data.into_iter().map(|item| match (item.run, item.error) {
-                (Some(run), _) => Ok(run.into_run()),
+                (Some(run), _) => Ok(run.into_view()),
                 (None, Some(problem)) => Err(problem.into_error()),
                 (None, None) => Err(missing()),
             })),

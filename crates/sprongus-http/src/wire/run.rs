@@ -6,14 +6,14 @@ pub mod step;
 pub mod waiting;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 use sprongus_core::json::Json;
 use sprongus_core::run::lease::LeaseToken;
 use sprongus_core::run::state::State;
-use sprongus_core::run::{ClaimRequest, Claimed, Cleanup, Gate, Lease, Resume, Run};
+use sprongus_core::run::view::{ClaimedView, RunView, WaitingFor};
+use sprongus_core::run::{Gate, Lease, Resume};
 use sprongus_core::values::ids::{RunId, StepId};
 use sprongus_core::values::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::values::time::Timestamp;
@@ -110,6 +110,10 @@ pub struct RunBody {
     /// The run fails if it has not started by then.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub expire_at: Option<Timestamp>,
+    /// When the lease of the worker that holds it expires; null while nobody holds it. It may be past until the run is returned to the queue.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    #[serde(default)]
+    pub lease_expires_at: Option<Timestamp>,
 }
 
 /// The gate a run is waiting at.
@@ -126,19 +130,13 @@ pub struct WaitingForBody {
 }
 
 impl RunBody {
-    /// The run. What the wire does not carry is left empty: a caller has no use for it.
-    pub fn into_run(self) -> Run {
-        let gate = self.waiting_for.map(|waiting| Gate {
-            step_id: waiting.step_id,
-            until: waiting.until,
-            answer: None,
-            by: None,
-            comment: None,
-            resumed: false,
-        });
+    /// The run as a caller sees it.
+    pub fn into_view(self) -> RunView {
+        let waiting_for =
+            self.waiting_for.map(|gate| WaitingFor { step_id: gate.step_id, until: gate.until });
         // A result of `null` and none at all are one on the wire.
         let result = self.result.filter(|result| !result.is_null());
-        Run {
+        RunView {
             id: self.id,
             workspace_id: self.workspace_id,
             project_id: self.project_id,
@@ -151,33 +149,24 @@ impl RunBody {
             attempt: self.attempt,
             max_attempts: self.max_attempts,
             crashes: self.crashes,
-            gate,
+            waiting_for,
             run_at: self.run_at,
-            due_at: self.due_at.unwrap_or(self.run_at),
-            expire_at: self.expire_at,
             idempotency_key: self.idempotency_key,
-            fingerprint: String::new(),
-            tags: self.tags,
             result: result.map(Json::from_value),
             output_ref: self.output_ref,
             error: self.error,
-            epoch: self.epoch,
             claimed_by: self.claimed_by,
             claimed_at: self.claimed_at,
-            lease: ClaimRequest::DEFAULT_LEASE,
-            lease_hash: None,
-            blocked_on: None,
-            lease_expires_at: None,
-            closing_until: None,
-            cleanup: Cleanup::None,
-            last_report: None,
-            traceparent: None,
-            last_seq: 0,
             started_at: self.started_at,
             finished_at: self.finished_at,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            due_at: self.due_at,
             waiting: self.waiting.and_then(WaitingBody::into_waiting),
+            epoch: self.epoch,
+            tags: self.tags,
+            expire_at: self.expire_at,
+            lease_expires_at: self.lease_expires_at,
         }
     }
 }
@@ -236,12 +225,7 @@ pub struct ResumeBody {
 
 impl ClaimedBody {
     /// As the core has it.
-    pub fn into_claimed(self) -> Claimed {
-        let mut run = self.run.into_run();
-        run.lease = Duration::from_millis(self.lease.lease_ms);
-        run.lease_expires_at = Some(self.lease.expires_at);
-        run.traceparent = self.traceparent;
-        run.gate = run.gate.or_else(|| self.resume.as_ref().map(|resume| resume.gate.clone()));
+    pub fn into_claimed(self) -> ClaimedView {
         let lease = Lease {
             worker_id: self.lease.worker_id,
             epoch: self.lease.epoch,
@@ -254,6 +238,7 @@ impl ClaimedBody {
             gate: resume.gate,
             workdir: resume.workdir,
         });
-        Claimed { run, lease, cleanup: self.cleanup, resume }
+        let (run, cleanup, traceparent) = (self.run.into_view(), self.cleanup, self.traceparent);
+        ClaimedView { run, lease, cleanup, resume, traceparent }
     }
 }

@@ -4,10 +4,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sprongus_core::json::Json;
+use sprongus_core::run::NewRun;
 use sprongus_core::run::event::Event;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::Step;
-use sprongus_core::run::{NewRun, Run};
+use sprongus_core::run::view::RunView;
 use sprongus_core::values::time::Timestamp;
 
 use super::{given, millis};
@@ -49,7 +50,7 @@ impl JobStatus {
     }
 
     /// How `run` stands at `now`.
-    pub fn of(run: &Run, now: Timestamp) -> Self {
+    pub fn of(run: &RunView, now: Timestamp) -> Self {
         match run.state {
             State::Queued if run.is_due(now) => Self::Queued,
             State::Queued => Self::Pending,
@@ -160,7 +161,7 @@ pub struct JobBody {
 
 impl JobBody {
     /// The job that a run is, at `now`.
-    pub fn of(run: &Run, now: Timestamp) -> Self {
+    pub fn of(run: &RunView, now: Timestamp) -> Self {
         Self {
             id: run.id.to_uuid_text(),
             workspace_id: run.workspace_id.to_string(),

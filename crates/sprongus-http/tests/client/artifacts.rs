@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use sprongus_conformance::fixture::{hold_of, of_kind, worker};
+use sprongus_conformance::fixture::{of_kind, worker};
 use sprongus_conformance::{Model, TurnedClock};
 use sprongus_core::run::Hold;
 use sprongus_core::run::artifact::{ByteRange, ByteStream};
@@ -31,7 +31,7 @@ impl Stage {
         let proxy = Proxy::new(scene.address).await;
         let (runs, direct) = (scene.client_at(proxy.address), scene.client());
         direct.enqueue_one(of_kind("work")).await.unwrap();
-        let hold = hold_of(&direct.claim_next(&worker("w"), 1).await.unwrap()[0]);
+        let hold = direct.claim_next(&worker("w"), 1).await.unwrap()[0].hold();
         Self { scene, runs, direct, proxy, hold }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use sprongus_conformance::fixture::{hold_of, line, of_kind, step, worker};
+use sprongus_conformance::fixture::{line, of_kind, step, worker};
 use sprongus_conformance::{Model, TurnedClock};
 use sprongus_core::run::event::EventType;
 use sprongus_core::run::list::ListFilter;
@@ -47,7 +47,7 @@ impl Stage {
         let run = self.direct.enqueue_one(of_kind("work")).await.unwrap().run;
         let claimed = self.direct.claim_next(&worker("w"), 1).await.unwrap();
         assert_eq!(claimed[0].run.id, run.id);
-        hold_of(&claimed[0])
+        claimed[0].hold()
     }
 
     /// Makes a call whose first two answers are lost.
@@ -129,7 +129,7 @@ async fn reports_of_a_worker_count_once() {
     stage.lossy(stage.runs.progress(&hold, 40, None)).await;
     stage.lossy(stage.runs.record(&hold, vec![step(0, "s", StepStatus::Running)], vec![])).await;
     let waiting = stage.lossy(stage.runs.wait(&hold, gate(&hold), None)).await;
-    assert!(waiting.waiting_for().is_some());
+    assert!(waiting.waiting_for.is_some());
     let wanted = [
         EventType::Enqueued,
         EventType::Started,

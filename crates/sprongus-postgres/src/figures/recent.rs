@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sprongus_core::figures::recent::{Figure, KEPT, Recent, Sum, tell};
+use sprongus_core::figures::recent::{Figure, KEPT, Recent, Sum, write_stats};
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::Stats;
 use tokio_postgres::Row;
@@ -96,6 +96,6 @@ pub fn read(sums: &[Row], since: &[Row], began: Timestamp, stats: &mut Stats) ->
         let sum = all.entry((*figure, *part)).or_default();
         *sum = sum.plus(*more);
     }
-    tell(&all, stats);
+    write_stats(&all, stats);
     Ok(())
 }

@@ -83,7 +83,6 @@ pub fn run(row: &mut RowReader<'_>) -> Result<Run> {
         started_at: row.optional_time()?,
         finished_at: row.optional_time()?,
         updated_at: row.time()?,
-        waiting: None,
         lease_hash: lease_hash(row.value()?)?,
         blocked_on: row.parse_optional()?,
     })

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::Connection;
 use sprongus_core::Result;
-use sprongus_core::figures::recent::{COUNTED, Figure, KEPT, Recent, Sum, first_minute, tell};
+use sprongus_core::figures::recent::{COUNTED, Figure, KEPT, Recent, Sum, first_minute, write_stats};
 use sprongus_core::runs::Caller;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::Stats;
@@ -73,6 +73,6 @@ pub fn read(connection: &Connection, caller: &Caller, now: Timestamp, stats: &mu
         let sum = sums.entry((*figure, *part)).or_default();
         *sum = sum.plus(*more);
     }
-    tell(&sums, stats);
+    write_stats(&sums, stats);
     Ok(())
 }

@@ -80,7 +80,6 @@ pub fn run(row: &mut RowReader<'_, '_>) -> Read<Run> {
         started_at: row.parse_optional()?,
         finished_at: row.parse_optional()?,
         updated_at: row.parse()?,
-        waiting: None,
         lease_hash: row.value::<Option<[u8; 32]>>()?.map(LeaseHash::from),
         blocked_on: row.parse_optional()?,
     })

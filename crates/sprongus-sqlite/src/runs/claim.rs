@@ -227,7 +227,7 @@ fn replay(
         let by_id = (id.to_string(), caller.workspace.as_str());
         let run = rows::first(tx.connection, enqueue::BY_ID, by_id, rows::run)?;
         let Some(run) = run else { continue };
-        let held = claim::again(&run, caller, &request.worker_id, *epoch, token.hash(), tx.now)?;
+        let held = claim::replay(&run, caller, &request.worker_id, *epoch, token.hash(), tx.now)?;
         let Some(run) = held else { continue };
         rows::update_run(tx, &run)?;
         let steps = claim::carried(&run, steps_of_epoch(tx, &run)?);

@@ -11,7 +11,7 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
-use super::Fault;
+use super::AskFailure;
 use crate::declaration::{Dialect, ProviderDeclaration};
 
 /// How long a connection may take to be made.
@@ -42,13 +42,13 @@ impl Connection {
     ///
     /// # Errors
     /// What is wrong with this machine or the key, without the key.
-    pub(crate) fn new(provider: &ProviderDeclaration, key: Option<&str>) -> Result<Self, Fault> {
+    pub(crate) fn new(provider: &ProviderDeclaration, key: Option<&str>) -> Result<Self, AskFailure> {
         let address = format!("{}/chat/completions", provider.base_url.trim_end_matches('/'));
         let url = Url::parse(&address)
-            .map_err(|error| Fault::lasting(format!("base_url is not a URL: {error}")))?;
+            .map_err(|error| AskFailure::lasting(format!("base_url is not a URL: {error}")))?;
         let authorization = key.map(|key| {
             let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| {
-                Fault::lasting("the api_key contains a character that is not allowed in a header")
+                AskFailure::lasting("the api_key contains a character that is not allowed in a header")
             })?;
             value.set_sensitive(true);
             Ok(value)
@@ -62,7 +62,7 @@ impl Connection {
             .referer(false)
             .connect_timeout(CONNECT);
         let builder = if is_loopback(&url) { builder.no_proxy() } else { builder };
-        let client = builder.build().map_err(|error| Fault {
+        let client = builder.build().map_err(|error| AskFailure {
             error: format!("cannot set up the HTTP client: {}", error.without_url()),
             retryable: true,
         })?;
@@ -81,18 +81,18 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// TLS with the system's authorities, or those of `SSL_CERT_FILE`. Without TLS none are looked for: a machine may have none.
-fn tls(url: &Url) -> Result<ClientConfig, Fault> {
+fn tls(url: &Url) -> Result<ClientConfig, AskFailure> {
     let mut authorities = RootCertStore::empty();
     if url.scheme() == "https" {
         let found = rustls_native_certs::load_native_certs();
         let (trusted, _) = authorities.add_parsable_certificates(found.certs);
         if trusted == 0 {
             let error = "no trusted certificate authorities: install ca-certificates, or set SSL_CERT_FILE";
-            return Err(Fault { error: error.to_owned(), retryable: true });
+            return Err(AskFailure { error: error.to_owned(), retryable: true });
         }
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Fault::lasting(format!("cannot set up TLS: {error}")))?;
+        .map_err(|error| AskFailure::lasting(format!("cannot set up TLS: {error}")))?;
     Ok(config.with_root_certificates(authorities).with_no_client_auth())
 }

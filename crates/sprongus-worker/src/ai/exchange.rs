@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::connection::Connection;
 use super::events::{Event, Events, TooLong};
 use super::failure::CallFailure;
-use super::heard::{Ending, broken_off};
+use super::reply::{Ending, broken_off};
 use super::{Conversation, refusal};
 use crate::declaration::Dialect;
 use crate::duration::format_duration;
@@ -50,28 +50,31 @@ pub(super) async fn exchange(
     let mut response = match timeout(connection.idle, request.send()).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
-            return Err(CallFailure::transient(format!("cannot reach the model server: {}", told(error))));
+            return Err(CallFailure::transient(format!(
+                "cannot reach the model server: {}",
+                with_causes(error)
+            )));
         }
         Err(_) => return Err(silent(connection)),
     };
     if !response.status().is_success() {
         return Err(refusal::read(connection, response, talk.log.masks()).await);
     }
-    let heard = hear(connection, dialect, &mut response, talk).await;
+    let read = read(connection, dialect, &mut response, talk).await;
     // Masked before it is cut: half a key is not seen for one.
     let shown = |why: String| clip(&talk.log.masks().text(&why), refusal::SHOWN);
-    let heard = heard.map_err(|trouble| match trouble {
+    let read = read.map_err(|trouble| match trouble {
         CallFailure::Transient { why, wait } => CallFailure::Transient { why: shown(why), wait },
         CallFailure::Permanent { why, refused } => CallFailure::Permanent { why: shown(why), refused },
     });
-    match heard {
+    match read {
         // What comes after the end of an answer, or not, does not take from it.
         Err(CallFailure::Transient { why, wait }) => {
-            talk.heard.ending().ok_or(CallFailure::Transient { why, wait })
+            talk.reply.ending().ok_or(CallFailure::Transient { why, wait })
         }
         Err(lasting @ CallFailure::Permanent { .. }) => Err(lasting),
-        Ok(()) => talk.heard.ending().ok_or_else(|| {
-            CallFailure::transient(match talk.heard.content.is_empty() {
+        Ok(()) => talk.reply.ending().ok_or_else(|| {
+            CallFailure::transient(match talk.reply.content.is_empty() {
                 true => "the model server returned no answer",
                 false => "the answer was cut off",
             })
@@ -108,7 +111,7 @@ fn form(response: &Response, begin: &[u8]) -> Option<Form> {
     }
 }
 
-async fn hear(
+async fn read(
     connection: &Connection,
     dialect: Dialect,
     response: &mut Response,
@@ -132,7 +135,7 @@ async fn hear(
         }
     };
     if form == Form::Stream {
-        return hear_stream(connection, dialect, response, begin, talk).await;
+        return read_stream(connection, dialect, response, begin, talk).await;
     }
     while let Some(chunk) = chunk(connection, response, connection.idle).await? {
         begin.extend_from_slice(&chunk);
@@ -159,8 +162,8 @@ async fn hear(
                 return Err(broken_off(&Value::from(words.as_str())));
             }
             let usable = document.get("choices").is_some();
-            heard(talk, |heard| heard.take_json(&document)).await?;
-            talk.heard.close();
+            extend(talk, |reply| reply.take_json(&document)).await?;
+            talk.reply.close();
             let why = "the model server returned JSON that is not a response of an OpenAI-compatible API";
             if usable { Ok(()) } else { Err(CallFailure::permanent(why)) }
         }
@@ -187,12 +190,14 @@ async fn chunk(
 ) -> Result<Option<bytes::Bytes>, CallFailure> {
     match timeout(patience, response.chunk()).await {
         Ok(Ok(chunk)) => Ok(chunk),
-        Ok(Err(error)) => Err(CallFailure::transient(format!("the answer was cut off: {}", told(error)))),
+        Ok(Err(error)) => {
+            Err(CallFailure::transient(format!("the answer was cut off: {}", with_causes(error))))
+        }
         Err(_) => Err(silent(connection)),
     }
 }
 
-async fn hear_stream(
+async fn read_stream(
     connection: &Connection,
     dialect: Dialect,
     response: &mut Response,
@@ -206,16 +211,16 @@ async fn hear_stream(
     for event in events.push(&begin).map_err(too_long)? {
         take(talk, &event).await?;
     }
-    while !talk.heard.is_done() {
+    while !talk.reply.is_done() {
         let mut patience = connection.idle;
-        if talk.heard.is_finished() {
-            let all = talk.heard.usage.is_some() || !dialect.stream_options;
-            let told = talk.heard.content.len();
+        if talk.reply.is_finished() {
+            let all = talk.reply.usage.is_some() || !dialect.stream_options;
+            let length = talk.reply.content.len();
             let since = match finished {
-                Some((since, before)) if before == told => since,
+                Some((since, before)) if before == length => since,
                 Some(_) | None => Instant::now(),
             };
-            finished = Some((since, told));
+            finished = Some((since, length));
             let end = since + if all { AFTER_ALL } else { AFTER_ANSWER };
             patience = patience.min(end.saturating_duration_since(Instant::now()));
             if patience.is_zero() {
@@ -241,21 +246,21 @@ async fn hear_stream(
 
 async fn take(talk: &mut Conversation<'_, '_>, event: &Event) -> Result<(), CallFailure> {
     if event.is_error {
-        let told = serde_json::from_slice(&event.data);
+        let error = serde_json::from_slice(&event.data);
         let words = || Value::from(String::from_utf8_lossy(&event.data).into_owned());
-        return Err(broken_off(&told.unwrap_or_else(|_| words())));
+        return Err(broken_off(&error.unwrap_or_else(|_| words())));
     }
-    heard(talk, |heard| heard.take(&event.data)).await
+    extend(talk, |reply| reply.take(&event.data)).await
 }
 
-/// Prints what `take` added to the answer.
-async fn heard(
+/// Adds to the answer, and prints what was added.
+async fn extend(
     talk: &mut Conversation<'_, '_>,
-    take: impl FnOnce(&mut super::heard::Heard) -> Result<usize, CallFailure>,
+    add: impl FnOnce(&mut super::reply::Reply) -> Result<usize, CallFailure>,
 ) -> Result<(), CallFailure> {
-    let begin = take(&mut talk.heard)?;
-    if begin < talk.heard.content.len() {
-        let piece = talk.heard.content[begin..].to_owned();
+    let begin = add(&mut talk.reply)?;
+    if begin < talk.reply.content.len() {
+        let piece = talk.reply.content[begin..].to_owned();
         talk.print(&piece).await;
     }
     Ok(())
@@ -266,7 +271,7 @@ pub(super) fn silent(connection: &Connection) -> CallFailure {
 }
 
 /// An error with its causes, as one line.
-pub(super) fn told(error: reqwest::Error) -> String {
+pub(super) fn with_causes(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = error.source();

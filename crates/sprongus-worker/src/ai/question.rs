@@ -36,18 +36,18 @@ impl fmt::Display for Misfit {
 }
 
 impl Question<'_> {
-    /// The request. After an answer that did not fit, the model is told so.
+    /// The request. After an answer that did not fit, the model is with_schema so.
     pub(super) fn body(&self, dialect: Dialect, misfit: Option<&Misfit>) -> String {
         let message = |role: &str, content: &str| json!({"role": role, "content": content});
         let mut messages: Vec<_> = self.system.iter().map(|text| message("system", text)).collect();
-        let told = self.schema.filter(|_| !dialect.response_format).map(|schema| {
+        let with_schema = self.schema.filter(|_| !dialect.response_format).map(|schema| {
             let prompt = &self.prompt;
             format!(
                 "{prompt}\n\nAnswer with JSON that fits this schema and nothing else:\n{}",
                 schema.document()
             )
         });
-        messages.push(message("user", told.as_deref().unwrap_or(&self.prompt)));
+        messages.push(message("user", with_schema.as_deref().unwrap_or(&self.prompt)));
         if let Some(misfit) = misfit {
             if misfit.answer.len() <= LONGEST_SHOWN {
                 messages.push(message("assistant", &misfit.answer));

@@ -118,11 +118,11 @@ pub(super) fn cannot_pass(error: &Value) -> bool {
         "badrequest",
         "bad_request",
     ];
-    let is_lasting = |told: &Value| {
-        let number = told.as_u64().or_else(|| told.as_str()?.parse().ok());
+    let is_lasting = |code: &Value| {
+        let number = code.as_u64().or_else(|| code.as_str()?.parse().ok());
         match number {
             Some(status) => (400..500).contains(&status) && !matches!(status, 408 | 425 | 429),
-            None => told.as_str().is_some_and(|word| {
+            None => code.as_str().is_some_and(|word| {
                 let word = word.to_ascii_lowercase();
                 LASTING.iter().any(|lasting| word.contains(lasting))
             }),
@@ -166,13 +166,13 @@ pub(super) fn message(value: &Value) -> Option<String> {
             (!all.is_empty()).then(|| all.join("; "))
         }
         Value::Object(members) => {
-            let told =
+            let text =
                 |name: &&str| members.get(*name).and_then(message).filter(|words| !words.trim().is_empty());
-            let first = NAMES.iter().find_map(|name| Some((*name, told(name)?)));
+            let first = NAMES.iter().find_map(|name| Some((*name, text(name)?)));
             let (name, mut words) = first?;
             // `{"error": "Bad Request", "message": "…"}`: the one names it, the other says it.
             if name == "error" && members.get("error").is_some_and(Value::is_string) {
-                let more = NAMES[1..].iter().find_map(told).filter(|more| *more != words);
+                let more = NAMES[1..].iter().find_map(text).filter(|more| *more != words);
                 words = more.map_or(words.clone(), |more| format!("{words}: {more}"));
             }
             // Where FastAPI says what is wrong.

@@ -43,7 +43,7 @@ impl Retries {
     }
 
     /// Which of how many it is.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn count(&self) -> String {
         format!("{} of {}", self.used, self.most)
     }
 }
@@ -62,6 +62,6 @@ mod tests {
         assert_eq!(retries.next(Some(Duration::from_secs(86_400))), Some(LONGEST_ASKED));
         assert_eq!(retries.next(Some(Duration::from_secs(3))), Some(Duration::from_secs(3)));
         assert_eq!(retries.next(None), None);
-        assert_eq!(retries.told(), "9 of 9");
+        assert_eq!(retries.count(), "9 of 9");
     }
 }

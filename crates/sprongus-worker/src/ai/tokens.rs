@@ -37,8 +37,8 @@ impl Tokens {
             (["completion_tokens", "output_tokens"], &mut self.back),
         ];
         let add = |(names, sum): ([&'static str; 2], &mut Option<u64>)| {
-            let (name, told) = names.into_iter().find_map(|name| Some((name, usage.get(name)?)))?;
-            match count(told) {
+            let (name, value) = names.into_iter().find_map(|name| Some((name, usage.get(name)?)))?;
+            match count(value) {
                 Some(count) => {
                     *sum = Some(sum.unwrap_or(0).saturating_add(count).min(MAX_TOKENS));
                     None
@@ -76,12 +76,12 @@ impl Tokens {
 }
 
 /// A count of tokens, which some servers tell as a text or as `5.0`.
-fn count(told: &Value) -> Option<u64> {
+fn count(value: &Value) -> Option<u64> {
     let whole = |number: f64| {
         // Counts are far below where a float leaves any out.
         (number.fract() == 0.0 && (0.0..=MAX_TOKENS as f64).contains(&number)).then_some(number as u64)
     };
-    let count = match told {
+    let count = match value {
         Value::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(whole)),
         Value::String(text) => {
             let text = text.trim();

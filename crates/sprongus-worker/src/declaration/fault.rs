@@ -6,9 +6,9 @@ use std::path::PathBuf;
 /// A place in the file, counted from 1 as editors do; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// The line.
+    /// The line, from 1 on.
     pub line: usize,
-    /// The column.
+    /// The column, from 1 on.
     pub column: usize,
 }
 

@@ -65,7 +65,7 @@ pub struct Dialect {
 /// The name of the most tokens of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MaxTokensField {
-    /// `max_tokens`.
+    /// As `max_tokens`.
     MaxTokens,
     /// `max_completion_tokens`, as OpenAI's newer models want it.
     MaxCompletionTokens,

@@ -14,9 +14,9 @@ pub struct ServerDeclaration {
 /// `rate_limit`: `"off"`, or a table of two numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RateLimitDeclaration {
-    /// Any number.
+    /// No limit.
     Off,
-    /// So many.
+    /// At most so many requests.
     On {
         /// Requests a second in the long run.
         per_second: f64,

@@ -30,7 +30,7 @@ const MOST_STEPS: usize = 100;
 /// When in an attempt a step runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// First.
+    /// Makes ready; the first phase.
     Setup,
     /// Then the work itself.
     Execution,
@@ -59,13 +59,13 @@ impl fmt::Display for Phase {
     }
 }
 
-/// One step.
+/// A step of a kind, as `sprongus.toml` declares it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StepDeclaration {
     /// The place in the order of execution, from 0.
     pub ordinal: u32,
-    /// The phase.
+    /// When it has its turn: phases run in the order SETUP, EXECUTION, VALIDATION, CLEANUP.
     pub phase: Phase,
     /// The name, unique in the kind.
     pub name: String,

@@ -7,7 +7,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sprongus_core::run::{Claimed, Hold};
+use sprongus_core::run::Hold;
+use sprongus_core::run::view::ClaimedView;
 use sprongus_core::values::names::Kind;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -30,7 +31,7 @@ pub(crate) struct ActiveRun {
 }
 
 impl ActiveRun {
-    pub(crate) fn of(claimed: &Claimed) -> Self {
+    pub(crate) fn of(claimed: &ClaimedView) -> Self {
         Self {
             hold: claimed.hold(),
             kind: claimed.run.kind.clone(),

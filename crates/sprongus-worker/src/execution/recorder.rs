@@ -54,7 +54,7 @@ enum Entry {
 
 /// What is shipped in one go.
 #[derive(Default)]
-struct Parcel {
+struct Batch {
     lines: Vec<LogLine>,
     steps: Vec<StepReport>,
     progress: Option<(u32, Option<String>)>,
@@ -139,26 +139,26 @@ pub(crate) fn said(step: Option<&str>, text: impl Into<String>) -> LogLine {
 }
 
 async fn ship(runs: Arc<dyn Runs>, active: Arc<ActiveRun>, mut inbox: mpsc::Receiver<Entry>) {
-    let mut batch = Vec::new();
+    let mut entries = Vec::new();
     let mut patience = PATIENCE;
     loop {
-        let mut parcel = Parcel::default();
-        if inbox.recv_many(&mut batch, MOST).await == 0 {
+        let mut batch = Batch::default();
+        if inbox.recv_many(&mut entries, MOST).await == 0 {
             return;
         }
-        batch.drain(..).for_each(|entry| parcel.put(entry));
+        entries.drain(..).for_each(|entry| batch.put(entry));
         let until = Instant::now() + GATHER;
-        while !parcel.is_full() {
-            match timeout_at(until, inbox.recv_many(&mut batch, MOST - parcel.lines.len())).await {
-                Ok(0) => parcel.last = true,
-                Ok(_) => batch.drain(..).for_each(|entry| parcel.put(entry)),
+        while !batch.is_full() {
+            match timeout_at(until, inbox.recv_many(&mut entries, MOST - batch.lines.len())).await {
+                Ok(0) => batch.last = true,
+                Ok(_) => entries.drain(..).for_each(|entry| batch.put(entry)),
                 Err(_) => break,
             }
         }
-        let last = parcel.last;
+        let last = batch.last;
         if active.stopped() != Some(StopReason::LeaseLost) {
-            let delivered = deliver(runs.as_ref(), &active, parcel, patience).await;
-            // Each parcel's own patience would add up.
+            let delivered = deliver(runs.as_ref(), &active, batch, patience).await;
+            // Each batch's own patience would add up.
             patience = if delivered { PATIENCE } else { Duration::ZERO };
         }
         if last {
@@ -167,7 +167,7 @@ async fn ship(runs: Arc<dyn Runs>, active: Arc<ActiveRun>, mut inbox: mpsc::Rece
     }
 }
 
-impl Parcel {
+impl Batch {
     fn put(&mut self, entry: Entry) {
         match entry {
             Entry::Line(line) => self.lines.push(line),
@@ -189,11 +189,11 @@ impl Parcel {
     }
 }
 
-/// Ships a parcel; whoever waits for it is told by the drop of it. Says whether its steps and lines were not given up.
-async fn deliver(runs: &dyn Runs, active: &ActiveRun, parcel: Parcel, patience: Duration) -> bool {
+/// Ships a batch; whoever waits for it is told by the drop of it. Says whether its steps and lines were not given up.
+async fn deliver(runs: &dyn Runs, active: &ActiveRun, batch: Batch, patience: Duration) -> bool {
     let mut delivered = true;
-    if !parcel.steps.is_empty() || !parcel.lines.is_empty() {
-        let record = || runs.record(&active.hold, parcel.steps.clone(), parcel.lines.clone());
+    if !batch.steps.is_empty() || !batch.lines.is_empty() {
+        let record = || runs.record(&active.hold, batch.steps.clone(), batch.lines.clone());
         if let Err(error) = repeated_within(active, patience, record).await {
             if error.code() == ErrorCode::LeaseLost {
                 // Nothing that is done from here on counts, and somebody else may be about to do it.
@@ -206,7 +206,7 @@ async fn deliver(runs: &dyn Runs, active: &ActiveRun, parcel: Parcel, patience: 
             }
         }
     }
-    if let Some((percent, message)) = parcel.progress {
+    if let Some((percent, message)) = batch.progress {
         let progress = || runs.progress(&active.hold, percent, message.clone());
         // A run that was called off takes no progress, but is still ours to clean up: no sign of a lost lease.
         if let Err(error) = repeated_within(active, patience, progress).await {
@@ -233,7 +233,7 @@ async fn repeated_within<T, F>(
 where
     F: Future<Output = Result<T>>,
 {
-    let (mut tries, mut refused_since, mut told) = (0, None, None);
+    let (mut tries, mut refused_since, mut logged) = (0, None, None);
     loop {
         let error = match call().await {
             Err(error) if may_pass(error.code()) => error,
@@ -249,7 +249,7 @@ where
             if since.elapsed() >= patience {
                 return Err(error);
             }
-            if told.replace(error.code()) != Some(error.code()) {
+            if logged.replace(error.code()) != Some(error.code()) {
                 tracing::warn!(
                     run = %active.hold.id, code = %error.code(), error = error.message(), "a report on a run was refused; retrying"
                 );

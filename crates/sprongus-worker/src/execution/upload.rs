@@ -28,11 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(5 * 60);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Where it is told that an upload has to be repeated.
-pub(crate) type Told<'a> = Option<(&'a Recorder, &'a str)>;
+/// The log of the run, and the step, in which it is said that an upload has to be repeated.
+pub(crate) type RunLog<'a> = Option<(&'a Recorder, &'a str)>;
 
 /// Keeps an artifact of the run. `body` makes its bytes anew for each try. What keeps the first try from succeeding is in the log of
-/// the worker, and in that of the run where `told` says so.
+/// the worker, and in that of the run named by `log`.
 ///
 /// # Errors
 /// The store's refusal; the last failure when it could not be reached for too long; `lease_lost`, at once, when the run is
@@ -43,7 +43,7 @@ pub(crate) async fn keep(
     name: &ArtifactName,
     content_type: &str,
     body: impl Fn() -> ByteStream,
-    told: Told<'_>,
+    log: RunLog<'_>,
 ) -> Result<Artifact> {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
@@ -57,7 +57,7 @@ pub(crate) async fn keep(
             Err(error) if may_pass(error.code()) && begun.elapsed() < PATIENCE => {
                 if pause == FIRST_PAUSE {
                     tracing::warn!(run = %active.hold.id, code = %error.code(), why = error.message(), "an artifact is not stored yet");
-                    if let Some((recorder, step)) = told {
+                    if let Some((recorder, step)) = log {
                         let line = format!("[a file is not stored yet; retrying: {}]", error.message());
                         recorder.say(Some(step), line).await;
                     }

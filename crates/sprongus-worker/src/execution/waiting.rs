@@ -16,7 +16,7 @@ use crate::process::StopReason;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Approval {
-    /// Who approved.
+    /// The actor who approved.
     pub by: Option<String>,
     /// What was said with it.
     pub comment: Option<String>,

@@ -14,7 +14,7 @@ use crate::execution::upload::bytes_of;
 /// The bytes of an artifact.
 #[derive(Clone, Debug)]
 pub enum ArtifactBody {
-    /// These.
+    /// Bytes in memory.
     Bytes(Bytes),
     /// Those of the regular file at this path, read as they are sent.
     File(PathBuf),

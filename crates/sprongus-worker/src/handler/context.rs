@@ -58,7 +58,7 @@ struct Inner {
 
 impl RunContext {
     pub(crate) fn new(work: Work, masks: Masks) -> Self {
-        let Work { active, tools, run: _, resume } = work;
+        let Work { active, tools, resume, run: _, traceparent: _ } = work;
         // Those of the steps before the gate are taken.
         let steps = resume.iter().flat_map(|resume| &resume.steps).map(|step| step.ordinal + 1).max();
         Self(Arc::new(Inner {
@@ -150,29 +150,29 @@ impl RunContext {
         if let Some(text) = self.carried(name, StepType::Command) {
             return serde_json::from_str(&text).map_err(unfit);
         }
-        let told = self.next(name, StepType::Command)?;
+        let report = self.next(name, StepType::Command)?;
         let Inner { tools, active, done, .. } = &*self.0;
         let done = done.get_or_try_init(|| completed(tools.runs.as_ref(), active, |_| true)).await?;
         if let Some(text) = done.get(name) {
             let output = serde_json::from_str(text).map_err(unfit)?;
-            self.recorder().step(told(StepStatus::Skipped, Some(text.clone()))).await;
+            self.recorder().step(report(StepStatus::Skipped, Some(text.clone()))).await;
             return Ok(output);
         }
-        self.recorder().step(told(StepStatus::Running, None)).await;
+        self.recorder().step(report(StepStatus::Running, None)).await;
         let output = match work().await {
             Ok(output) => output,
             Err(error) => {
-                self.recorder().step(told(StepStatus::Failed, None)).await;
+                self.recorder().step(report(StepStatus::Failed, None)).await;
                 return Err(error);
             }
         };
         let text = serde_json::to_string(&output)?;
         if text.len() > MAX_OUTPUT_BYTES || self.0.masks.data(&text).is_some() {
-            self.recorder().step(told(StepStatus::Failed, None)).await;
+            self.recorder().step(report(StepStatus::Failed, None)).await;
             let why = format!("step {name:?}: its result must be at most 64 KiB and contain no secret");
             return Err(HandlerError::permanent(why));
         }
-        self.recorder().step(told(StepStatus::Completed, Some(text))).await;
+        self.recorder().step(report(StepStatus::Completed, Some(text))).await;
         self.recorder().flush().await;
         Ok(output)
     }
@@ -232,7 +232,7 @@ impl RunContext {
         let resume = self.0.resume.as_ref()?;
         let here = |step: &&Step| step.id == resume.gate.step_id && step.name == name;
         let step = resume.steps.iter().find(here)?;
-        let report = told(step.ordinal, name, StepType::Gate)(StepStatus::Running, None);
+        let report = step_report(step.ordinal, name, StepType::Gate)(StepStatus::Running, None);
         Some((report, Approval::of(&resume.gate)))
     }
 
@@ -243,10 +243,10 @@ impl RunContext {
         kind: StepType,
     ) -> Result<impl Fn(StepStatus, Option<String>) -> StepReport, HandlerError> {
         let ordinal = self.0.steps.fetch_add(1, Ordering::Relaxed);
-        let told = told(ordinal, name, kind);
-        check(&[told(StepStatus::Running, None)], &[])
+        let report = step_report(ordinal, name, kind);
+        check(&[report(StepStatus::Running, None)], &[])
             .map_err(|error| HandlerError::permanent(error.message()))?;
-        Ok(told)
+        Ok(report)
     }
 
     /// After its run has begun to wait a handler does nothing more.
@@ -344,8 +344,8 @@ impl RunContext {
     }
 }
 
-/// What is told of a step of a handler, at its place.
-fn told(
+/// A step of a handler as it is recorded, but for its status and output.
+fn step_report(
     ordinal: u32,
     name: &str,
     kind: StepType,

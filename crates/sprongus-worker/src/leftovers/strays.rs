@@ -27,13 +27,13 @@ pub(crate) fn kill_strays(attempts: &[PathBuf]) -> usize {
     let (mut ended, began) = (HashSet::new(), Instant::now());
     // One that forks meanwhile is found the next time.
     loop {
-        let look = look(attempts);
-        let patience = match (look.killed.is_empty(), look.unknown) {
+        let scan = kill_once(attempts);
+        let patience = match (scan.killed.is_empty(), scan.unknown) {
             (false, _) => AFTER_KILL,
             (true, true) => WITHOUT_ENVIRONMENT,
             (true, false) => Duration::ZERO,
         };
-        ended.extend(look.killed);
+        ended.extend(scan.killed);
         if began.elapsed() >= patience {
             return ended.len();
         }
@@ -98,17 +98,17 @@ pub(crate) fn end_strays(attempt: &Path, grace: Duration) -> BTreeSet<Stray> {
 }
 
 #[derive(Default)]
-struct Look {
+struct Scan {
     killed: Vec<Pid>,
     /// Whether one had no environment, and may be one of them yet.
     unknown: bool,
 }
 
-fn look(attempts: &[PathBuf]) -> Look {
-    let mut look = Look::default();
+fn kill_once(attempts: &[PathBuf]) -> Scan {
+    let mut scan = Scan::default();
     for member in living() {
         let environment = member.environment();
-        look.unknown |= environment.is_empty() && member.has_program();
+        scan.unknown |= environment.is_empty() && member.has_program();
         if !names(&environment, attempts) {
             continue;
         }
@@ -116,10 +116,10 @@ fn look(attempts: &[PathBuf]) -> Look {
         let Some(pid) = member.pid() else { continue };
         let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
         if names(&member.environment(), attempts) && pidfd_send_signal(&process, Signal::KILL).is_ok() {
-            look.killed.push(pid);
+            scan.killed.push(pid);
         }
     }
-    look
+    scan
 }
 
 /// Whether a variable of ours, such as `$SPRONGUS_INPUT`, leads into one of these folders. Others may: a person may look around there.

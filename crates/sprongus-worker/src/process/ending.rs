@@ -13,7 +13,7 @@ const EX_CONFIG: i32 = 78;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Ending {
-    /// How it ended.
+    /// The exit status, or why there is none.
     pub status: Status,
     /// When nothing of the process group was left; `None` when something survived KILL, as a process in an
     /// uninterruptible wait of the kernel does, or belongs to another user by now.
@@ -37,7 +37,7 @@ pub enum Status {
     TimedOut,
     /// This worker was asked to stop it.
     Stopped(StopReason),
-    /// It never ran.
+    /// The program could not be started.
     CouldNotStart(StartFault),
 }
 

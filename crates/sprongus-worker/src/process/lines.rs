@@ -29,7 +29,7 @@ impl Stream {
 /// A line that a command printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputLine {
-    /// Where.
+    /// Standard output or standard error.
     pub stream: Stream,
     /// The text without its end. Bytes that are no UTF-8 and NUL, which a database refuses, became U+FFFD.
     pub text: String,

@@ -12,14 +12,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode, Result};
-use sprongus_core::run::{ClaimRequest, Claimed};
+use sprongus_core::run::ClaimRequest;
+use sprongus_core::run::view::ClaimedView;
 use sprongus_core::runs::Runs;
 use sprongus_core::values::names::ClaimId;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::execution::transient::{may_pass, pause};
-use crate::run_loop::shutdown::Stage;
+use crate::run_loop::shutdown::ShutdownState;
 
 /// How long a claim waits for work at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -32,7 +33,7 @@ const LONGEST_PAUSE_REFUSED: Duration = Duration::from_secs(5);
 /// What a claim came to.
 pub(crate) struct Claims {
     pub(crate) asked: Instant,
-    pub(crate) runs: Result<Vec<Claimed>>,
+    pub(crate) runs: Result<Vec<ClaimedView>>,
 }
 
 /// Claims until there is an answer: some runs, none within the wait, or a refusal for good. `settled` says that this worker has claimed
@@ -43,16 +44,16 @@ pub(crate) struct Claims {
 pub(crate) async fn claim(
     runs: Arc<dyn Runs>,
     request: ClaimRequest,
-    mut stage: watch::Receiver<Stage>,
+    mut stage: watch::Receiver<ShutdownState>,
     settled: bool,
 ) -> Claims {
     // Waiting counts against the lease, which is measured from here.
     let wait = LONGEST_WAIT.min(request.lease / 6);
     let mut request = ClaimRequest { wait, claim_id: Some(ClaimId::fresh()), ..request };
     let mut asked = Instant::now();
-    let (mut tries, mut told_code) = (0, None);
+    let (mut tries, mut logged_code) = (0, None);
     loop {
-        let stopping = *stage.borrow() != Stage::Working;
+        let stopping = *stage.borrow() != ShutdownState::Working;
         let answer = if stopping {
             runs.claim(ClaimRequest { wait: Duration::ZERO, ..request.clone() }).await
         } else {
@@ -61,7 +62,7 @@ pub(crate) async fn claim(
                 answer = runs.claim(request.clone()) => answer,
                 // Given up while it waits, it may have been answered all the same: it is asked again under its name, and
                 // what it gives goes back.
-                told = stage.wait_for(|stage| *stage != Stage::Working) => match told {
+                stopped = stage.wait_for(|stage| *stage != ShutdownState::Working) => match stopped {
                     Ok(_) => continue,
                     // The worker itself was dropped.
                     Err(_) => return Claims { asked, runs: Ok(Vec::new()) },
@@ -71,10 +72,12 @@ pub(crate) async fn claim(
         match answer {
             Err(error) if is_worth_repeating(&error, settled) && !stopping => {
                 tries += 1;
-                tell(&error, &mut told_code);
+                log_once(&error, &mut logged_code);
                 let longest = if error.retryable() { LONGEST_PAUSE } else { LONGEST_PAUSE_REFUSED };
                 let pause = pause(tries, FIRST_PAUSE, longest);
-                if let Ok(Err(_)) = timeout(pause, stage.wait_for(|stage| *stage != Stage::Working)).await {
+                if let Ok(Err(_)) =
+                    timeout(pause, stage.wait_for(|stage| *stage != ShutdownState::Working)).await
+                {
                     return Claims { asked, runs: Ok(Vec::new()) };
                 }
                 if asked.elapsed() > request.lease / 2 {
@@ -83,7 +86,7 @@ pub(crate) async fn claim(
                 }
             }
             runs => {
-                if told_code.is_some() && runs.is_ok() {
+                if logged_code.is_some() && runs.is_ok() {
                     tracing::info!("claims succeed again");
                 }
                 return Claims { asked, runs };
@@ -97,8 +100,8 @@ fn is_worth_repeating(error: &Error, settled: bool) -> bool {
 }
 
 /// Says why, once for each change of cause.
-fn tell(error: &Error, told: &mut Option<ErrorCode>) {
-    if told.replace(error.code()) == Some(error.code()) {
+fn log_once(error: &Error, logged: &mut Option<ErrorCode>) {
+    if logged.replace(error.code()) == Some(error.code()) {
         return;
     }
     let (code, message) = (error.code(), error.message());

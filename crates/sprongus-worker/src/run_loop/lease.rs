@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode, Result};
 use sprongus_core::rules::enqueue::MAX_BATCH;
-use sprongus_core::run::{Beat, Claimed, Hold};
+use sprongus_core::run::view::ClaimedView;
+use sprongus_core::run::{Beat, Hold};
 use sprongus_core::runs::Runs;
 use sprongus_core::values::ids::RunId;
 use tokio::time::{Instant, timeout};
@@ -25,9 +26,9 @@ const FENCE: f64 = 0.8;
 /// slows, so that listening for cancels never costs the store more than this many rows a second.
 const BEATS_A_SECOND: usize = 100;
 
-/// How a held run stands in this worker.
+/// What this worker still has to do about a run it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum LeaseState {
     /// Waiting for a slot, or in one.
     Open,
     /// Ended here; its report is on the way.
@@ -37,13 +38,13 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) active: Arc<ActiveRun>,
-    pub(crate) standing: Standing,
+    pub(crate) state: LeaseState,
     renewed: Instant,
     length: Duration,
 }
 
 /// A heartbeat's answer for one run, with when it was asked.
-pub(crate) type Answer = (Hold, Result<Beat>);
+pub(crate) type BeatAnswer = (Hold, Result<Beat>);
 
 /// All runs held.
 #[derive(Debug, Default)]
@@ -61,10 +62,10 @@ impl Leases {
     }
 
     /// Takes a claimed run; `asked` is when the claim was first sent.
-    pub(crate) fn take(&mut self, claimed: &Claimed, asked: Instant) -> Arc<ActiveRun> {
+    pub(crate) fn take(&mut self, claimed: &ClaimedView, asked: Instant) -> Arc<ActiveRun> {
         let active = Arc::new(ActiveRun::of(claimed));
         let length = Duration::from_millis(claimed.lease.lease_ms);
-        let lease = Lease { active: Arc::clone(&active), standing: Standing::Open, renewed: asked, length };
+        let lease = Lease { active: Arc::clone(&active), state: LeaseState::Open, renewed: asked, length };
         // The run came back to us under a new epoch: what we still do under the old one must end.
         if let Some(old) = self.all.insert(active.hold.id, lease) {
             old.active.stop(StopReason::LeaseLost);
@@ -101,7 +102,7 @@ impl Leases {
 
     /// Takes a heartbeat's answers; `sent` is when it was asked. Says whether the worker should drain, and which claims
     /// are lost.
-    pub(crate) fn renew(&mut self, sent: Instant, answers: Vec<Answer>) -> (bool, Vec<Arc<ActiveRun>>) {
+    pub(crate) fn renew(&mut self, sent: Instant, answers: Vec<BeatAnswer>) -> (bool, Vec<Arc<ActiveRun>>) {
         let (mut drain, mut lost) = (false, Vec::new());
         for (hold, answer) in answers {
             let Some(lease) = self.get(hold.id, hold.epoch) else { continue };
@@ -118,7 +119,7 @@ impl Leases {
                 // says what became of it.
                 Err(error)
                     if error.code() == ErrorCode::LeaseLost
-                        && lease.standing != Standing::Reporting
+                        && lease.state != LeaseState::Reporting
                         && !lease.active.is_leaving() =>
                 {
                     lease.active.stop(StopReason::LeaseLost);
@@ -134,9 +135,9 @@ impl Leases {
     /// one to be answered is held to the end.
     pub(crate) fn fence(&mut self, now: Instant) -> Vec<Arc<ActiveRun>> {
         let given_up = |lease: &Lease| {
-            let active = match lease.standing {
-                Standing::Open => lease.length.mul_f64(FENCE),
-                Standing::Reporting => lease.length,
+            let active = match lease.state {
+                LeaseState::Open => lease.length.mul_f64(FENCE),
+                LeaseState::Reporting => lease.length,
             };
             now.saturating_duration_since(lease.renewed) >= active
         };
@@ -149,7 +150,7 @@ impl Leases {
 
 /// Beats for all of `holds`. A call that fails as a whole, or takes longer than `patience`, is a missed beat for its runs,
 /// which the next one makes good or the fence ends.
-pub(crate) async fn beat(runs: &dyn Runs, holds: Vec<Hold>, patience: Duration) -> Vec<Answer> {
+pub(crate) async fn beat(runs: &dyn Runs, holds: Vec<Hold>, patience: Duration) -> Vec<BeatAnswer> {
     let mut all = Vec::with_capacity(holds.len());
     for batch in holds.chunks(MAX_BATCH) {
         let call = runs.heartbeat(batch.to_vec(), None);

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use sprongus_core::rules::MAX_CRASHES;
-use sprongus_core::run::Claimed;
+use sprongus_core::run::view::ClaimedView;
 use sprongus_core::values::ids::RunId;
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::run_loop::lease::Leases;
 const LONG_ENOUGH: Duration = Duration::from_secs(30);
 
 /// Whether the run is on probation. A CLEANUP is nobody's last chance: it changes no state.
-pub(crate) fn is_on_probation(claimed: &Claimed) -> bool {
+pub(crate) fn is_on_probation(claimed: &ClaimedView) -> bool {
     !claimed.cleanup && claimed.run.crashes + 1 >= MAX_CRASHES
 }
 
@@ -43,7 +43,7 @@ impl Probation {
 
     /// Whether those of a claim that are on probation may stay. When they are several, none of them is begun, so that none is
     /// lost with another before it has gone back; they are then claimed one by one.
-    pub(crate) fn may_stay(&mut self, claimed: &[Claimed], now: Instant) -> bool {
+    pub(crate) fn may_stay(&mut self, claimed: &[ClaimedView], now: Instant) -> bool {
         let mut ours = claimed.iter().filter(|claimed| is_on_probation(claimed));
         let (first, second) = (ours.next(), ours.next());
         self.one_by_one = second.is_some() || (first.is_some() && self.one_by_one);

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode, Result};
-use sprongus_core::run::{Outcome, Run};
+use sprongus_core::run::Outcome;
+use sprongus_core::run::view::RunView;
 use sprongus_core::runs::Runs;
 use sprongus_core::values::names::WorkerId;
 use tokio::time::Instant;
@@ -46,13 +47,13 @@ impl Pending {
 /// What a call came to.
 pub(crate) struct Sent {
     pub(crate) reports: Vec<Pending>,
-    pub(crate) answers: Result<Vec<Result<Run>>>,
+    pub(crate) answers: Result<Vec<Result<RunView>>>,
 }
 
 /// What became of one report.
 pub(crate) enum Settled {
     /// The store took it; this is the run after it.
-    Taken(Box<Run>),
+    Taken(Box<RunView>),
     /// The run is not ours any more, or was called off before the report came.
     Refused,
     /// To be sent again, perhaps as something the store can take.
@@ -129,7 +130,7 @@ impl Reports {
     }
 }
 
-/// Sends a batch.
+/// Sends a batch of reports, and answers it with what became of each.
 pub(crate) async fn send(runs: Arc<dyn Runs>, worker: WorkerId, reports: Vec<Pending>) -> Sent {
     let report = |pending: &Pending| pending.active.hold.report(pending.outcome.clone());
     let answers = runs.finish(&worker, reports.iter().map(report).collect()).await;
@@ -137,7 +138,7 @@ pub(crate) async fn send(runs: Arc<dyn Runs>, worker: WorkerId, reports: Vec<Pen
 }
 
 /// Judges the answer to one report; a result that the store will never take is turned into a failure that it will.
-pub(crate) fn settle(report: &mut Pending, answer: Result<Run>) -> Settled {
+pub(crate) fn settle(report: &mut Pending, answer: Result<RunView>) -> Settled {
     let error = match answer {
         Ok(run) => return Settled::Taken(Box::new(run)),
         Err(error) => error,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{News, Shift};
+use super::{LoopEvent, RunLoop};
 use crate::workdir::{self, NoRoom};
 
 /// Pauses before it is tried again.
@@ -30,7 +30,7 @@ impl Room {
     }
 }
 
-impl Shift {
+impl RunLoop {
     /// Stops claiming, and gives back what is not begun.
     pub(super) fn lacks_room(&mut self, why: &NoRoom) {
         let (now, why) = (Instant::now(), why.to_string());
@@ -60,7 +60,7 @@ impl Shift {
         }
         self.room.trying = true;
         let scratch = self.slots.tools.scratch.clone();
-        self.spawn(async move { News::Tried(workdir::try_out(&scratch).await) });
+        self.spawn(async move { LoopEvent::Tried(workdir::try_out(&scratch).await) });
     }
 
     pub(super) fn tried(&mut self, tried: Result<(), NoRoom>) {

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode};
+use sprongus_core::run::Outcome;
 use sprongus_core::run::state::State;
-use sprongus_core::run::{Outcome, Run};
+use sprongus_core::run::view::RunView;
 
-use super::Shift;
+use super::RunLoop;
 use crate::execution::active_run::ActiveRun;
 use crate::execution::{Executed, FollowUp};
-use crate::run_loop::lease::Standing;
+use crate::run_loop::lease::LeaseState;
 use crate::run_loop::report::{Pending, Sent, Settled, settle};
 
-impl Shift {
+impl RunLoop {
     pub(super) fn executed(&mut self, over: Executed) {
         let Executed { active, took, follow_up, executed } = over;
         if executed {
@@ -47,7 +48,7 @@ impl Shift {
     pub(super) fn report(&mut self, pending: Pending) {
         // A claim that was lost meanwhile has no report to make.
         if let Some(lease) = self.leases.get(pending.active.hold.id, pending.active.hold.epoch) {
-            lease.standing = Standing::Reporting;
+            lease.state = LeaseState::Reporting;
             self.reports.push(pending);
         } else {
             ended(&pending.active, pending.took, "lease_lost");
@@ -89,7 +90,7 @@ impl Shift {
         reports.into_iter().for_each(|pending| self.report(pending));
     }
 
-    fn taken(&mut self, pending: &Pending, run: &Run) {
+    fn taken(&mut self, pending: &Pending, run: &RunView) {
         let active = &pending.active;
         self.leases.let_go(active.hold.id, active.hold.epoch);
         let (count, outcome) = match (&pending.outcome, run.state) {

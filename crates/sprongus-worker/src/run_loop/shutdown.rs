@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 /// How far a worker is told to be with stopping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
-    /// Not at all.
+pub(crate) enum ShutdownState {
+    /// No stop was asked for.
     #[default]
     Working,
     /// It claims nothing more and finishes what it has begun.
@@ -25,7 +25,7 @@ pub(crate) enum Stage {
 /// Tells a worker to stop. Clones are the same handle.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
-    stage: watch::Sender<Stage>,
+    stage: watch::Sender<ShutdownState>,
     signal: Arc<OnceLock<&'static str>>,
 }
 
@@ -47,9 +47,9 @@ impl Shutdown {
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut quit = signal(SignalKind::quit())?;
         let mut hang_up = if ignores_hang_up() { None } else { Some(signal(SignalKind::hangup())?) };
-        let told = shutdown.clone();
+        let handle = shutdown.clone();
         tokio::spawn(async move {
-            for tell in [Self::drain, Self::now] {
+            for ask in [Self::drain, Self::now] {
                 let name = tokio::select! {
                     _ = terminate.recv() => "SIGTERM",
                     _ = interrupt.recv() => "SIGINT",
@@ -57,8 +57,8 @@ impl Shutdown {
                     () = next(hang_up.as_mut()) => "SIGHUP",
                 };
                 tracing::info!(signal = name, "asked to stop");
-                let _ = told.signal.set(name);
-                tell(&told);
+                let _ = handle.signal.set(name);
+                ask(&handle);
             }
         });
         Ok(shutdown)
@@ -72,21 +72,21 @@ impl Shutdown {
 
     /// Claim nothing more; finish what has begun, within the grace.
     pub fn drain(&self) {
-        self.raise(Stage::Draining);
+        self.raise(ShutdownState::Draining);
     }
 
     /// Stop what has begun, and give it back.
     pub fn now(&self) {
-        self.raise(Stage::Stopping);
+        self.raise(ShutdownState::Stopping);
     }
 
-    /// Waits until it is told to drain or to stop.
-    pub async fn told(&self) {
+    /// Waits until a drain or a stop was asked for; at once when it was before.
+    pub async fn requested(&self) {
         // The handle itself keeps the channel open.
-        let _ = self.listen().wait_for(|stage| *stage > Stage::Working).await;
+        let _ = self.listen().wait_for(|stage| *stage > ShutdownState::Working).await;
     }
 
-    fn raise(&self, to: Stage) {
+    fn raise(&self, to: ShutdownState) {
         self.stage.send_if_modified(|stage| {
             let raised = *stage < to;
             *stage = to.max(*stage);
@@ -94,7 +94,7 @@ impl Shutdown {
         });
     }
 
-    pub(crate) fn listen(&self) -> watch::Receiver<Stage> {
+    pub(crate) fn listen(&self) -> watch::Receiver<ShutdownState> {
         self.stage.subscribe()
     }
 }

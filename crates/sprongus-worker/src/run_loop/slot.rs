@@ -4,35 +4,36 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sprongus_core::run::{Claimed, Outcome};
+use sprongus_core::run::Outcome;
+use sprongus_core::run::view::ClaimedView;
 use sprongus_core::values::names::Kind;
 use tokio::sync::mpsc;
 
 use crate::execution::active_run::ActiveRun;
 use crate::execution::{Execute, Executed, FollowUp, Tools, Work, execute};
 use crate::process::StopReason;
-use crate::run_loop::News;
+use crate::run_loop::LoopEvent;
 
 /// After so many runs that never waited for anything a slot lets others have its thread.
 const IN_A_ROW: usize = 64;
 
-pub(crate) type Waiting = VecDeque<(Claimed, Arc<ActiveRun>)>;
+pub(crate) type Waiting = VecDeque<(ClaimedView, Arc<ActiveRun>)>;
 
 /// What slots and loop share.
 pub(crate) struct Slots {
     pub(crate) tools: Arc<Tools>,
     kinds: HashMap<Kind, Arc<dyn Execute>>,
     waiting: Mutex<Waiting>,
-    news: mpsc::UnboundedSender<News>,
+    events: mpsc::UnboundedSender<LoopEvent>,
 }
 
 impl Slots {
     pub(crate) fn new(
         tools: Tools,
         kinds: HashMap<Kind, Arc<dyn Execute>>,
-        news: mpsc::UnboundedSender<News>,
+        events: mpsc::UnboundedSender<LoopEvent>,
     ) -> Arc<Self> {
-        Arc::new(Self { tools: Arc::new(tools), kinds, waiting: Mutex::default(), news })
+        Arc::new(Self { tools: Arc::new(tools), kinds, waiting: Mutex::default(), events })
     }
 
     /// The runs that were claimed and are not begun. Not to be kept over an await.
@@ -51,8 +52,8 @@ impl Slots {
             }
             let over = match self.kinds.get(&active.kind) {
                 Some(executor) => {
-                    let Claimed { run, resume, .. } = claimed;
-                    let work = Work { run, active, tools: Arc::clone(&self.tools), resume };
+                    let ClaimedView { run, resume, traceparent, .. } = claimed;
+                    let work = Work { run, active, tools: Arc::clone(&self.tools), resume, traceparent };
                     execute(Arc::clone(executor), work).await
                 }
                 None => Executed {
@@ -62,11 +63,11 @@ impl Slots {
                     executed: false,
                 },
             };
-            let _ = self.news.send(News::Executed(over));
+            let _ = self.events.send(LoopEvent::Executed(over));
             if row.is_multiple_of(IN_A_ROW) {
                 tokio::task::yield_now().await;
             }
         }
-        let _ = self.news.send(News::Free);
+        let _ = self.events.send(LoopEvent::Free);
     }
 }

@@ -5,36 +5,36 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{News, Shift};
+use super::{LoopEvent, RunLoop};
 use crate::execution::active_run::ActiveRun;
 use crate::execution::recorder::now;
 use crate::execution::{Executed, close};
 use crate::process::StopReason;
 use crate::run_loop::report::Pending;
-use crate::run_loop::shutdown::Stage;
+use crate::run_loop::shutdown::ShutdownState;
 use crate::run_loop::slot::Waiting;
 use sprongus_core::run::Outcome;
 
 /// After being told to stop: longer than TERM, KILL and a short CLEANUP take.
 const LAST_WAIT: Duration = Duration::from_secs(20);
 
-impl Shift {
-    pub(super) fn told(&mut self, stage: Stage) {
-        match stage {
-            Stage::Working => {}
-            Stage::Draining => self.drain(Some(self.grace)),
-            Stage::Stopping => self.stop(),
+impl RunLoop {
+    pub(super) fn on_shutdown(&mut self, state: ShutdownState) {
+        match state {
+            ShutdownState::Working => {}
+            ShutdownState::Draining => self.drain(Some(self.grace)),
+            ShutdownState::Stopping => self.stop(),
         }
     }
 
     /// Claims nothing more. Without a grace, as when the store asks for it, what runs has all the time it needs.
     pub(super) fn drain(&mut self, grace: Option<Duration>) {
-        if self.at(Stage::Stopping) {
+        if self.at(ShutdownState::Stopping) {
             return;
         }
-        if self.at(Stage::Working) {
+        if self.at(ShutdownState::Working) {
             tracing::info!(worker = %self.info.id, executing = self.executing, "draining");
-            self.stage.send_replace(Stage::Draining);
+            self.stage.send_replace(ShutdownState::Draining);
         }
         let end = grace.map(|grace| Instant::now() + grace);
         self.deadline = [self.deadline, end].into_iter().flatten().min();
@@ -43,18 +43,18 @@ impl Shift {
 
     /// Stops what is being executed; it goes back when it has ended.
     fn stop(&mut self) {
-        if self.at(Stage::Stopping) {
+        if self.at(ShutdownState::Stopping) {
             return;
         }
         tracing::info!(worker = %self.info.id, executing = self.executing, "stopping");
-        self.stage.send_replace(Stage::Stopping);
+        self.stage.send_replace(ShutdownState::Stopping);
         self.deadline = Some(Instant::now() + LAST_WAIT);
         self.release_waiting();
         self.leases.stop_all(StopReason::Shutdown);
     }
 
     pub(super) fn watch_grace(&mut self, now: Instant) {
-        if self.at(Stage::Draining) && self.deadline.is_some_and(|end| now >= end) {
+        if self.at(ShutdownState::Draining) && self.deadline.is_some_and(|end| now >= end) {
             self.stop();
         }
     }
@@ -64,15 +64,15 @@ impl Shift {
         let silent = !self.claiming && !self.seeing;
         let idle = self.leases.is_empty() && self.executing == 0 && self.reports.is_empty() && silent;
         let out_of_patience =
-            self.at(Stage::Stopping) && self.deadline.is_some_and(|end| Instant::now() >= end);
-        self.stage() != Stage::Working && (idle || out_of_patience)
+            self.at(ShutdownState::Stopping) && self.deadline.is_some_and(|end| Instant::now() >= end);
+        self.stage() != ShutdownState::Working && (idle || out_of_patience)
     }
 
-    pub(super) fn at(&self, stage: Stage) -> bool {
+    pub(super) fn at(&self, stage: ShutdownState) -> bool {
         self.stage() == stage
     }
 
-    fn stage(&self) -> Stage {
+    fn stage(&self) -> ShutdownState {
         *self.stage.borrow()
     }
 
@@ -105,13 +105,13 @@ impl Shift {
         let runs = Arc::clone(&self.runs);
         self.spawn(async move {
             let follow_up = close(runs.as_ref(), &active, now()).await;
-            News::Executed(Executed { active, took, follow_up, executed: false })
+            LoopEvent::Executed(Executed { active, took, follow_up, executed: false })
         });
     }
 }
 
 /// Whoever drops a worker in the middle of its work has stopped its heartbeats, so its work must stop too.
-impl Drop for Shift {
+impl Drop for RunLoop {
     fn drop(&mut self) {
         self.leases.stop_all(StopReason::LeaseLost);
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Summary {
-    /// Ended well.
+    /// Runs that succeeded here.
     pub succeeded: u64,
     /// Failed, with another attempt to come.
     pub retried: u64,

@@ -3,7 +3,7 @@
 
 use sprongus_core::run::step::Step;
 
-use crate::ai::{Connection, Conversation, Fault, Question};
+use crate::ai::{AskFailure, Connection, Conversation, Question};
 use crate::declaration::AiActionDeclaration;
 use crate::execution::recorder::repeated;
 use crate::process::StopReason;
@@ -15,7 +15,7 @@ use crate::template::TemplateFault;
 
 /// How the asking ended.
 enum Asked {
-    Answered(Result<(), Fault>),
+    Answered(Result<(), AskFailure>),
     TimedOut,
     Stopped(StopReason),
 }
@@ -31,16 +31,16 @@ pub(crate) async fn execute(
         Ok(question) => question,
         Err(fault) => return StepOutcome::failed(attempt.failure(step, &fault.to_string(), false)),
     };
-    let key = declared.provider.api_key.as_ref().and_then(|reference| attempt.handed.get(reference));
-    let connection = match Connection::new(&declared.provider, key.map(String::as_str)) {
+    let key = declared.provider.api_key.as_ref().and_then(|reference| attempt.secret(reference));
+    let connection = match Connection::new(&declared.provider, key) {
         Ok(connection) => connection,
-        Err(Fault { error, retryable }) => {
+        Err(AskFailure { error, retryable }) => {
             return StepOutcome::failed(attempt.failure(step, &error, retryable));
         }
     };
-    let budget = attempt.kind.token_budget;
+    let budget = attempt.kind().token_budget;
     let timed_out = context.until_timed_out();
-    let mut log = StepLog::new(context, &attempt.masks, &attempt.budget);
+    let mut log = StepLog::new(context, attempt.masks(), attempt.budget());
     let mut talk = Conversation::new(&mut log);
     let asking = async {
         if let Some(limit) = budget {
@@ -58,7 +58,9 @@ pub(crate) async fn execute(
     log.end().await;
     let failure = match asked {
         Asked::Answered(Ok(())) => None,
-        Asked::Answered(Err(Fault { error, retryable })) => Some(attempt.failure(step, &error, retryable)),
+        Asked::Answered(Err(AskFailure { error, retryable })) => {
+            Some(attempt.failure(step, &error, retryable))
+        }
         Asked::TimedOut => Some(attempt.timed_out(step, context.deadline)),
         Asked::Stopped(reason) => Some(attempt.stopped(step, reason)),
     };
@@ -84,11 +86,11 @@ fn render<'d>(
 }
 
 /// The tokens that all steps of the run have used so far, in every attempt.
-async fn used_by(context: &StepContext<'_>) -> Result<u64, Fault> {
+async fn used_by(context: &StepContext<'_>) -> Result<u64, AskFailure> {
     context.recorder.flush().await;
     let runs = &context.tools.runs;
     let steps = repeated(context.active, || runs.steps(context.active.hold.id)).await;
-    let steps = steps.map_err(|error| Fault {
+    let steps = steps.map_err(|error| AskFailure {
         error: format!("cannot read the tokens used so far: {}", error.message()),
         retryable: true,
     })?;

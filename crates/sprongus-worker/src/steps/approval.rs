@@ -33,7 +33,7 @@ pub(crate) async fn execute(
         },
         () = active.until_called_off() => return Some(StepOutcome::failed(called_off(attempt, context))),
     };
-    let lines: Vec<_> = left_out.lines().map(|line| attempt.masks.text(&line)).collect();
+    let lines: Vec<_> = left_out.lines().map(|line| attempt.masks().text(&line)).collect();
     if !lines.is_empty() {
         // Whoever is asked looks at the step, and so does whoever misses something behind it.
         context.record(StepStatus::Running, Some(lines.join("\n"))).await;

@@ -102,11 +102,11 @@ async fn keep_all(
     };
     keeping.left_out = left_out;
     for left in &keeping.left_out {
-        let line = attempt.masks.text(&format!("[left out: {left}]"));
+        let line = attempt.masks().text(&format!("[left out: {left}]"));
         context.recorder.say(Some(&context.step.name), line).await;
     }
     // A name is shown as it is, so one that is masked would point at nothing.
-    if files.iter().any(|name| attempt.masks.are_in(name.as_str())) {
+    if files.iter().any(|name| attempt.masks().are_in(name.as_str())) {
         let why = "cannot be stored: the name of a file contains a secret; rename it".to_owned();
         return Kept::Failed { why, retryable: false };
     }
@@ -146,8 +146,8 @@ async fn keep(context: &StepContext<'_>, name: ArtifactName, keeping: &mut Keepi
     };
     let runs = context.tools.runs.as_ref();
     let body = || upload::bytes_of(Arc::clone(&file));
-    let told = Some((context.recorder, context.step.name.as_str()));
-    match upload::keep(runs, context.active, &name, &upload::content_type(&name), body, told).await {
+    let log = Some((context.recorder, context.step.name.as_str()));
+    match upload::keep(runs, context.active, &name, &upload::content_type(&name), body, log).await {
         Ok(artifact) => {
             // Writing to a string cannot fail.
             let _ = writeln!(keeping.list, "{} {}", artifact.name, artifact.size);

@@ -1,4 +1,5 @@
-//! An attempt: what its steps know, and what they have left so far. The executors of steps only read it.
+//! An attempt: what its steps know, and what they have left so far. Nothing outside of this file changes it but through what is here; the
+//! executors of steps only read it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -27,45 +28,49 @@ use crate::template::{RunNames, TemplateContext};
 
 /// An attempt, with what its steps have left so far.
 pub(crate) struct Attempt {
-    pub(crate) kind: Arc<KindDeclaration>,
-    pub(crate) project_dir: PathBuf,
+    kind: Arc<KindDeclaration>,
+    project_dir: PathBuf,
     /// The run's project.
-    pub(crate) project: Option<ProjectId>,
+    project: Option<ProjectId>,
     /// The run's input as it was enqueued, references and all.
-    pub(crate) asked: Value,
+    asked: Value,
     /// With its secrets resolved.
-    pub(crate) input: Value,
+    input: Value,
     /// The same as text.
-    pub(crate) text: Vec<u8>,
-    pub(crate) masks: Masks,
+    text: Vec<u8>,
+    masks: Masks,
     /// The secrets that `sprongus.toml` hands to steps, by reference.
-    pub(crate) handed: HashMap<String, String>,
+    handed: HashMap<String, String>,
     /// Outputs of `once` steps that need not run again.
-    pub(crate) done: HashMap<String, String>,
+    done: HashMap<String, String>,
     /// Outputs of the steps that ran, as they were printed.
-    pub(crate) outputs: HashMap<String, String>,
+    outputs: HashMap<String, String>,
     /// The run's result, as its steps named it last, as text.
     result: Option<String>,
     /// The run's `outputRef`, likewise.
     output_ref: Option<String>,
-    pub(crate) budget: OutputBudget,
+    budget: OutputBudget,
     /// The gate it goes on behind: up to it nothing runs again.
-    pub(crate) behind: Option<u32>,
+    behind: Option<u32>,
     /// How long it took before the gate.
     used: Duration,
     began: Instant,
-    /// Whether a work directory was kept at a gate at which it does not wait.
-    pub(crate) kept: bool,
+    /// Whether a work directory may be kept at a gate at which it does not wait.
+    may_have_kept: bool,
     /// What was in the work directory before the gate and could not be kept, a line each.
-    pub(crate) left_out: Option<String>,
-    /// When the last process was gone.
-    pub(crate) gone_at: Option<Timestamp>,
+    left_out: Option<String>,
+    /// When the last process of its work was gone.
+    gone_at: Option<Timestamp>,
+    /// When the last process of its CLEANUP was gone.
+    cleanup_gone_at: Option<Timestamp>,
 }
 
 impl Attempt {
+    /// An attempt of which nothing has run; `asked` is the run's input as it was enqueued, `input` the same with its secrets.
     pub(crate) fn new(
         kind: Arc<KindDeclaration>,
         project_dir: PathBuf,
+        project: Option<ProjectId>,
         asked: Value,
         input: Value,
         masks: Masks,
@@ -75,7 +80,7 @@ impl Attempt {
         Self {
             kind,
             project_dir,
-            project: None,
+            project,
             asked,
             input,
             text,
@@ -89,10 +94,73 @@ impl Attempt {
             behind: None,
             used: Duration::ZERO,
             began: Instant::now(),
-            kept: false,
+            may_have_kept: false,
             left_out: None,
             gone_at: None,
+            cleanup_gone_at: None,
         }
+    }
+
+    pub(crate) fn kind(&self) -> &Arc<KindDeclaration> {
+        &self.kind
+    }
+
+    /// The folder of `sprongus.toml`.
+    pub(crate) fn project_dir(&self) -> &Path {
+        &self.project_dir
+    }
+
+    pub(crate) fn project(&self) -> Option<&ProjectId> {
+        self.project.as_ref()
+    }
+
+    /// The input with its secrets, as JSON text.
+    pub(crate) fn input_text(&self) -> &[u8] {
+        &self.text
+    }
+
+    pub(crate) fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
+    /// What of the output that is kept may still be used.
+    pub(crate) fn budget(&self) -> &OutputBudget {
+        &self.budget
+    }
+
+    /// A secret that was handed out ([`Attempt::hand_out`]), by its reference.
+    pub(crate) fn secret(&self, reference: &str) -> Option<&str> {
+        self.handed.get(reference).map(String::as_str)
+    }
+
+    /// The output of a `once` step that an earlier execution completed.
+    pub(crate) fn done_before(&self, step: &StepDeclaration) -> Option<&str> {
+        self.done.get(&step.name).map(String::as_str)
+    }
+
+    /// The steps that are still to run, CLEANUP aside: behind a passed gate those after it.
+    pub(crate) fn is_to_run(&self, step: &StepDeclaration) -> bool {
+        step.phase != Phase::Cleanup && self.behind.is_none_or(|gate| step.ordinal > gate)
+    }
+
+    /// What could not be kept over the gate it goes on behind, a line each.
+    pub(crate) fn left_out(&self) -> Option<&str> {
+        self.left_out.as_deref()
+    }
+
+    /// Whether a work directory may be kept that nobody wants any more.
+    pub(crate) fn may_have_kept(&self) -> bool {
+        self.may_have_kept
+    }
+
+    /// When the last process of its work was gone; of an attempt that only cleaned up, of its CLEANUP.
+    pub(crate) fn gone_at(&self) -> Option<Timestamp> {
+        self.gone_at.or(self.cleanup_gone_at)
+    }
+
+    /// Notes that a work directory may be kept, whatever is heard of it.
+    pub(crate) fn note_kept(&mut self) {
+        self.may_have_kept = true;
     }
 
     /// How long it took so far, the time at gates aside.
@@ -147,9 +215,11 @@ impl Attempt {
 
     /// Takes over what a step has left, its output aside.
     pub(crate) fn take(&mut self, step: &StepDeclaration, active: &ActiveRun, outcome: &mut StepOutcome) {
-        self.gone_at = outcome.gone_at.or(self.gone_at);
-        // What CLEANUP writes is about putting away; the result is the work's.
-        if step.phase != Phase::Cleanup {
+        // What is told of a canceled run is when its work was gone, and what CLEANUP writes is about putting away.
+        if step.phase == Phase::Cleanup {
+            self.cleanup_gone_at = outcome.gone_at.or(self.cleanup_gone_at);
+        } else {
+            self.gone_at = outcome.gone_at.or(self.gone_at);
             self.result = outcome.result.take().or(self.result.take());
             self.output_ref = outcome.output_ref.take().or(self.output_ref.take());
         }
@@ -157,6 +227,11 @@ impl Attempt {
         if let (None, None, Some(name)) = (&outcome.failure, &self.output_ref, &outcome.first_artifact) {
             self.output_ref = Some(name.reference(active.hold.id));
         }
+    }
+
+    /// Takes over what a step has printed, as later steps see it.
+    pub(crate) fn take_output(&mut self, step: &StepDeclaration, output: String) {
+        self.outputs.insert(step.name.clone(), output);
     }
 
     /// What is to outlive a gate.
@@ -259,16 +334,16 @@ impl Attempt {
 
     /// What a well-ended attempt is reported with. A result that is no JSON is kept as the text it is: an hour's work
     /// must not be lost for want of two quotes.
-    pub(crate) async fn success(&mut self, recorder: &Recorder) -> Outcome {
-        let output_ref = self.output_ref.take();
-        let output_ref = output_ref.map(|reference| self.masks.data(&reference).unwrap_or(reference));
-        let Some(text) = self.result.take() else {
+    pub(crate) async fn success(self, recorder: &Recorder) -> Outcome {
+        let Self { masks, output_ref, result, .. } = self;
+        let output_ref = output_ref.map(|reference| masks.data(&reference).unwrap_or(reference));
+        let Some(text) = result else {
             return Outcome::Succeed { result: None, output_ref };
         };
         let mut value = match json::parse_value(text.as_bytes()) {
             Ok(value) => value,
             Err(fault) => {
-                let why = self.masks.text(fault.detail());
+                let why = masks.text(fault.detail());
                 recorder
                     .say(
                         None,
@@ -278,7 +353,7 @@ impl Attempt {
                 Value::String(text)
             }
         };
-        self.masks.json(&mut value);
+        masks.json(&mut value);
         let result = Some(value).filter(|value| !value.is_null()).map(Json::from_value);
         Outcome::Succeed { result, output_ref }
     }

@@ -48,9 +48,9 @@ pub(crate) async fn execute(
         Ok(ready) => ready,
         Err((why, retryable)) => return StepOutcome::failed(attempt.failure(step, &why, retryable)),
     };
-    let mut log = StepLog::new(context, &attempt.masks, &attempt.budget);
-    let children = ChildRuns::new(context, &attempt.masks, attempt.project.as_ref());
-    let finished = run(spec, file, context, &attempt.masks, children, &mut log).await;
+    let mut log = StepLog::new(context, attempt.masks(), attempt.budget());
+    let children = ChildRuns::new(context, attempt.masks(), attempt.project());
+    let finished = run(spec, file, context, attempt.masks(), children, &mut log).await;
     log.end().await;
     judge(attempt, context, finished)
 }
@@ -99,7 +99,7 @@ fn failure(attempt: &Attempt, context: &StepContext<'_>, status: &Status) -> Ste
     let error = match status {
         Status::Exited(code) => format!("{what} exited with {code}"),
         Status::Signaled(signal) => format!("{what} was killed by signal {signal}"),
-        Status::CouldNotStart(fault) => attempt.masks.text(&format!("{what} {fault}")),
+        Status::CouldNotStart(fault) => attempt.masks().text(&format!("{what} {fault}")),
         Status::TimedOut => return attempt.timed_out(step, context.deadline),
         Status::Stopped(reason) => return attempt.stopped(step, *reason),
     };

@@ -45,7 +45,7 @@ enum Goal {
 }
 
 /// A line, or a part of a very long one, masked.
-pub(crate) struct Part {
+pub(crate) struct LinePiece {
     pub(crate) text: String,
     whole: bool,
 }
@@ -66,7 +66,7 @@ impl<'a> StepLog<'a> {
     }
 
     /// Takes a piece of a line, and gives back what is ready to be written.
-    pub(crate) fn join(&mut self, stream: Stream, piece: String, continued: bool) -> Option<Part> {
+    pub(crate) fn join(&mut self, stream: Stream, piece: String, continued: bool) -> Option<LinePiece> {
         let masks = self.masks;
         let line = self.line(stream);
         if line.text.is_empty() {
@@ -77,10 +77,10 @@ impl<'a> StepLog<'a> {
         match (continued, line.text.len() < LONGEST_JOINED) {
             (false, _) => {
                 let text = masks.line(mem::take(&mut line.text), &mut line.ends);
-                Some(Part { text, whole: true })
+                Some(LinePiece { text, whole: true })
             }
             (true, true) => None,
-            (true, false) => Some(Part { text: masked_beginning(masks, &mut line.text), whole: false }),
+            (true, false) => Some(LinePiece { text: masked_beginning(masks, &mut line.text), whole: false }),
         }
     }
 
@@ -92,8 +92,8 @@ impl<'a> StepLog<'a> {
     }
 
     /// Writes what [`StepLog::join`] made.
-    pub(crate) async fn write(&mut self, stream: Stream, at: Timestamp, part: Part) {
-        let Part { text, whole } = part;
+    pub(crate) async fn write(&mut self, stream: Stream, at: Timestamp, part: LinePiece) {
+        let LinePiece { text, whole } = part;
         self.bytes += text.len() as u64 + u64::from(whole);
         self.lines += u64::from(whole);
         let begun = self.line(stream).begun;

@@ -67,7 +67,7 @@ impl Execute for Pipeline {
                 Err(NotReady { error, retryable, no_room: _ }) => {
                     recorder.say(None, error.clone()).await;
                     // What was kept at a gate that this run will not go behind any more.
-                    if work.resume.is_some() || waited(&work) {
+                    if work.resume.is_some() || work.active.cleanup {
                         drop_kept(&work).await;
                     }
                     Execution::failed(error, retryable)
@@ -143,28 +143,34 @@ async fn ready(
     let certain = check_templates(kind, project_dir, work, &asked, &input)
         .map_err(|fault| for_good(masks.text(&fault)))?;
     let done = earlier(kind, work).await?;
-    let mut attempt = Attempt::new(Arc::clone(kind), project_dir.to_owned(), asked, input, masks, done);
+    let (owned, project) = (Arc::clone(kind), work.run.project_id.clone());
+    let mut attempt = Attempt::new(owned, project_dir.to_owned(), project, asked, input, masks, done);
     for command in certain.into_iter().filter_map(|step| step.action.command()) {
         attempt.hand_out_to(command, folder).map_err(for_good)?;
     }
-    attempt.project.clone_from(&work.run.project_id);
-    let folders =
-        Workdir::make(&work.tools.scratch, &work.active.hold, &attempt.text).await.map_err(|error| {
+    let folders = Workdir::make(&work.tools.scratch, &work.active.hold, attempt.input_text()).await.map_err(
+        |error| {
             let why = NoRoom::of(&error);
             NotReady { error: why.to_string(), retryable: true, no_room: Some(why) }
-        })?;
-    let folders = match &work.resume {
-        Some(resume) => restore::behind(&mut attempt, folders, work, resume, recorder).await?,
-        None if waited(work) => restore::for_cleanup(&mut attempt, folders, work, recorder).await?,
+        },
+    )?;
+    if let Some(resume) = &work.resume {
+        let restored = restore::behind(kind, &attempt, folders, work, resume, recorder).await?;
+        attempt.carry_on(restored.gate, restored.passed, restored.carried, &resume.steps);
+        return Ok((attempt, restored.folders));
+    }
+    let called_off = restore::called_off_at_gate(kind, work).await;
+    if called_off.is_some() || may_have_kept(kind, work) {
+        attempt.note_kept();
+    }
+    let folders = match called_off {
+        Some(steps) => {
+            attempt.take_outputs(&steps);
+            restore::for_cleanup(&attempt, folders, work, recorder).await?
+        }
         None => folders,
     };
-    attempt.kept = waited(work) || (work.resume.is_none() && may_have_kept(kind, work));
     Ok((attempt, folders))
-}
-
-/// Whether the run was called off while it waited at a gate.
-fn waited(work: &Work) -> bool {
-    work.active.cleanup && work.run.gate.as_ref().is_some_and(|gate| !gate.resumed)
 }
 
 /// Whether an execution before this one may have kept a work directory that nobody wants any more.
@@ -247,11 +253,11 @@ async fn run(
     }
     if active.stopped() != Some(StopReason::LeaseLost) {
         sequence::clean_up(&mut attempt, context).await;
-        if attempt.kept {
+        if attempt.may_have_kept() {
             drop_kept(work).await;
         }
     }
-    let gone_at = attempt.gone_at;
+    let gone_at = attempt.gone_at();
     let outcome = match verdict {
         Verdict::Done => attempt.success(recorder).await,
         Verdict::Stopped | Verdict::Waits => Outcome::Release,

@@ -5,12 +5,12 @@
 
 pub(crate) mod carried;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::error::{Error, ErrorCode};
-use sprongus_core::run::step::{Step, StepStatus};
+use sprongus_core::run::step::{Step, StepStatus, StepType};
 use sprongus_core::run::{Gate, Resume};
+use sprongus_core::values::ids::StepId;
 use tokio::time::sleep;
 
 use crate::declaration::{GateDeclaration, KindDeclaration, StepAction, StepDeclaration};
@@ -69,40 +69,68 @@ pub(crate) fn gate_of<'k>(
     })
 }
 
-/// Goes on behind the gate: nothing up to it is done again.
-pub(crate) async fn behind(
-    attempt: &mut Attempt,
+/// What an attempt goes on with behind a gate.
+pub(crate) struct Restored<'k> {
+    pub(crate) folders: Workdir,
+    pub(crate) gate: &'k StepDeclaration,
+    /// The gate's output, now that it is passed.
+    pub(crate) passed: String,
+    pub(crate) carried: Carried,
+}
+
+/// Puts a run back behind its gate: nothing up to it is done again.
+pub(crate) async fn behind<'k>(
+    kind: &'k KindDeclaration,
+    attempt: &Attempt,
     folders: Workdir,
     work: &Work,
     resume: &Resume,
     recorder: &Recorder,
-) -> Result<Workdir, NotRestored> {
-    let kind = Arc::clone(&attempt.kind);
-    let gate = gate_of(&kind, resume)?;
+) -> Result<Restored<'k>, NotRestored> {
+    let gate = gate_of(kind, resume)?;
     let (folders, carried) = place_back(folders, attempt, work).await?;
     let carried =
         carried.ok_or_else(|| for_now("the work directory kept at the gate no longer exists".to_owned()))?;
     drop_kept(work).await;
     let passed = passed(&resume.gate);
-    recorder.step(report(gate, StepStatus::Completed, Some(attempt.masks.known(&passed)))).await;
-    attempt.carry_on(gate, passed, carried, &resume.steps);
-    Ok(folders)
+    recorder.step(report(gate, StepStatus::Completed, Some(attempt.masks().known(&passed)))).await;
+    Ok(Restored { folders, gate, passed, carried })
 }
 
 fn passed(gate: &Gate) -> String {
     Approval::of(gate).output()
 }
 
+/// The steps of the attempt that was called off while it waited at a gate; none where it was not. A claim of a CLEANUP does not say, but
+/// the gate's step does: it failed with the run, under the claim before.
+pub(crate) async fn called_off_at_gate(kind: &KindDeclaration, work: &Work) -> Option<Vec<Step>> {
+    if !work.active.cleanup {
+        return None;
+    }
+    let mut steps = repeated(&work.active, || work.tools.runs.steps(work.run.id)).await.unwrap_or_default();
+    steps.retain(|step| step.attempt == work.run.attempt);
+    let before = work.active.hold.epoch.saturating_sub(1);
+    let is_command = |gate: &Step| {
+        kind.steps.iter().any(|step| {
+            step.name == gate.name && matches!(step.action, StepAction::Gate(GateDeclaration::Command(_)))
+        })
+    };
+    let is_gate = |step: &Step| {
+        step.kind == StepType::Gate
+            && step.status == StepStatus::Failed
+            && step.id == StepId::of(work.run.id, before, step.ordinal)
+            && !is_command(step)
+    };
+    steps.iter().any(is_gate).then_some(steps)
+}
+
 /// Puts a run that was called off at its gate back for its CLEANUP, as far as that is possible.
 pub(crate) async fn for_cleanup(
-    attempt: &mut Attempt,
+    attempt: &Attempt,
     folders: Workdir,
     work: &Work,
     recorder: &Recorder,
 ) -> Result<Workdir, NotRestored> {
-    let steps = repeated(&work.active, || work.tools.runs.steps(work.run.id)).await;
-    let of_attempt = |step: &Step| step.attempt == work.run.attempt;
-    attempt.take_outputs(&steps.unwrap_or_default().into_iter().filter(of_attempt).collect::<Vec<_>>());
     match place_back(folders, attempt, work).await {
         Ok((folders, _)) => Ok(folders),
         Err(NotRestored { error, .. }) => {
@@ -167,7 +195,7 @@ fn unreachable(error: &Error) -> NotRestored {
 }
 
 async fn make(attempt: &Attempt, work: &Work) -> Result<Workdir, NotRestored> {
-    let made = Workdir::make(&work.tools.scratch, &work.active.hold, &attempt.text).await;
+    let made = Workdir::make(&work.tools.scratch, &work.active.hold, attempt.input_text()).await;
     made.map_err(|error| {
         let why = NoRoom::of(&error);
         NotRestored { error: why.to_string(), retryable: true, no_room: Some(why) }

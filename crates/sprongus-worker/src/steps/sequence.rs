@@ -46,13 +46,12 @@ enum StepVerdict {
 
 /// Runs everything but CLEANUP.
 pub(crate) async fn work(attempt: &mut Attempt, context: AttemptContext<'_>) -> Verdict {
-    let kind = Arc::clone(&attempt.kind);
+    let kind = Arc::clone(attempt.kind());
     let AttemptContext { active, recorder, .. } = context;
     let deadline = kind.timeout.map(|limit| Instant::now() + limit.saturating_sub(attempt.time_used()));
     let mut verdict = Verdict::Done;
-    let behind = attempt.behind;
-    let remaining = kind.steps.iter().filter(|step| behind.is_none_or(|gate| step.ordinal > gate));
-    for step in remaining.filter(|step| step.phase != Phase::Cleanup) {
+    let remaining: Vec<_> = kind.steps.iter().filter(|step| attempt.is_to_run(step)).collect();
+    for step in remaining {
         if active.stopped().is_some() {
             verdict = Verdict::Stopped;
         }
@@ -69,7 +68,7 @@ pub(crate) async fn work(attempt: &mut Attempt, context: AttemptContext<'_>) -> 
             StepVerdict::Failed(failure) if step.continue_on_error && failure.scope == FailureScope::Step => {
             }
             StepVerdict::Failed(StepFailure { mut error, retryable, .. }) => {
-                if let Some(left_out) = &attempt.left_out {
+                if let Some(left_out) = attempt.left_out() {
                     error = format!("{error}\n{left_out}");
                 }
                 verdict = Verdict::Failed { error, retryable };
@@ -81,7 +80,7 @@ pub(crate) async fn work(attempt: &mut Attempt, context: AttemptContext<'_>) -> 
 
 /// Runs CLEANUP. Of all that may stop it only a lost lease does: a canceled run is cleaned up too.
 pub(crate) async fn clean_up(attempt: &mut Attempt, context: AttemptContext<'_>) {
-    let kind = Arc::clone(&attempt.kind);
+    let kind = Arc::clone(attempt.kind());
     let AttemptContext { active, recorder, .. } = context;
     let limit =
         if active.stopped() == Some(StopReason::Shutdown) { CLEANUP_AT_SHUTDOWN } else { CLOSING_LEASE };
@@ -92,7 +91,6 @@ pub(crate) async fn clean_up(attempt: &mut Attempt, context: AttemptContext<'_>)
         lost.send_replace(Some(StopReason::LeaseLost));
         std::future::pending::<std::convert::Infallible>().await
     };
-    let gone_at = attempt.gone_at;
     let steps = async {
         for step in kind.steps.iter().filter(|step| step.phase == Phase::Cleanup) {
             let step = StepContext::new(context, step, deadline, stop.clone());
@@ -105,8 +103,6 @@ pub(crate) async fn clean_up(attempt: &mut Attempt, context: AttemptContext<'_>)
         () = steps => {}
         never = forward => match never {},
     }
-    // What is told of a canceled run is when its work was gone, not its CLEANUP.
-    attempt.gone_at = gone_at.or(attempt.gone_at);
 }
 
 /// One step, from its condition to its record.
@@ -123,9 +119,9 @@ async fn run(attempt: &mut Attempt, context: &StepContext<'_>) -> StepVerdict {
         }
         Ok(true) => {
             let once = step.once && step.phase != Phase::Cleanup;
-            if let Some(output) = attempt.done.get(&step.name).filter(|_| once).cloned() {
+            if let Some(output) = attempt.done_before(step).filter(|_| once).map(str::to_owned) {
                 context.record(StepStatus::Skipped, Some(output.clone())).await;
-                attempt.outputs.insert(step.name.clone(), output);
+                attempt.take_output(step, output);
                 return StepVerdict::Done;
             }
             context.record(StepStatus::Running, None).await;
@@ -139,14 +135,14 @@ async fn run(attempt: &mut Attempt, context: &StepContext<'_>) -> StepVerdict {
     attempt.take(step, context.active, &mut outcome);
     let StepOutcome { output, tokens_in, tokens_out, failure, .. } = outcome;
     let status = if failure.is_none() { StepStatus::Completed } else { StepStatus::Failed };
-    let kept = output.as_ref().map(|output| attempt.masks.output(output));
+    let kept = output.as_ref().map(|output| attempt.masks().output(output));
     recorder.step(StepReport { tokens_in, tokens_out, ..report(step, status, kept) }).await;
     // What must not be done twice, or was paid for, is kept before anything else is begun: this worker may die in it.
     if step.once || tokens_in.is_some() || tokens_out.is_some() {
         recorder.flush().await;
     }
     if let Some(output) = output {
-        attempt.outputs.insert(step.name.clone(), output.text);
+        attempt.take_output(step, output.text);
     }
     failure.map_or(StepVerdict::Done, StepVerdict::Failed)
 }
@@ -165,7 +161,7 @@ async fn execute(attempt: &mut Attempt, context: &StepContext<'_>) -> Option<Ste
         StepAction::Artifact(declared) => artifact::execute(attempt, declared, context).await,
         StepAction::Gate(GateDeclaration::Approval { timeout }) => {
             // From here on a work directory may be kept, whatever is heard of it.
-            attempt.kept = true;
+            attempt.note_kept();
             return approval::execute(attempt, *timeout, context).await;
         }
     })

@@ -15,7 +15,7 @@ const PIECE: usize = 64 * 1024;
 /// Pieces on their way.
 const IN_FLIGHT: usize = 4;
 
-/// Both ends.
+/// A pipe whose far end is read as a body.
 pub(super) fn pipe() -> (Pipe, ByteStream) {
     let (pieces, inbox) = mpsc::channel(IN_FLIGHT);
     let pipe = Pipe { pieces, gathered: Vec::with_capacity(PIECE), ended: false };

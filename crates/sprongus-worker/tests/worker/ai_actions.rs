@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sprongus_core::json::Json;
+use sprongus_core::run::NewRun;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::Step;
-use sprongus_core::run::{NewRun, Run};
+use sprongus_core::run::view::RunView;
 use tokio::net::TcpListener;
 
 use crate::model::{ModelServer, Reply};
-use crate::scene::Scene;
+use crate::scene::{Scene, eventually};
 
 const KEY: &str = "k-4711-very-secret-0815";
 const RETRY_AT_ONCE: &str = "retry-after: 0\r\n";
@@ -40,7 +41,7 @@ fn scene_at(url: &str, kind: &str, step: &str) -> Scene {
     scene
 }
 
-async fn asked_once(scene: &Scene, input: Value) -> (Run, Step) {
+async fn asked_once(scene: &Scene, input: Value) -> (RunView, Step) {
     let run = NewRun { max_attempts: Some(1), ..NewRun::new("k", Json::from_value(input)) };
     let id = scene.enqueue_with(run).await;
     let run = scene.until(id, |run| run.state.is_final()).await;
@@ -51,7 +52,7 @@ async fn asked_once(scene: &Scene, input: Value) -> (Run, Step) {
 }
 
 /// A server with these replies, asked once: the run, the step, the log and the server.
-pub async fn ask(replies: Vec<Reply>, step: &str) -> (Run, Step, Vec<String>, ModelServer) {
+pub async fn ask(replies: Vec<Reply>, step: &str) -> (RunView, Step, Vec<String>, ModelServer) {
     let server = ModelServer::start(replies).await;
     let scene = scene(&server, "", step);
     let (run, step) = asked_once(&scene, json!({})).await;
@@ -60,7 +61,7 @@ pub async fn ask(replies: Vec<Reply>, step: &str) -> (Run, Step, Vec<String>, Mo
     (run, step, log, server)
 }
 
-pub fn error(run: &Run) -> &str {
+pub fn error(run: &RunView) -> &str {
     assert_eq!(run.state, State::Failed);
     run.error.as_deref().unwrap()
 }
@@ -165,8 +166,7 @@ async fn a_server_that_comes_up_late_is_waited_for() {
     drop(closed);
     let scene = scene_at(&format!("http://{late}/v1"), "", "");
     let id = scene.enqueue("k", json!({})).await;
-    scene.until(id, |run| run.state == State::Running).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    scene.until_log(id, "cannot reach the model server").await;
     let up = ModelServer::at(TcpListener::bind(late).await.unwrap(), vec![Reply::answer(&["late"])]);
     scene.until_state(id, State::Succeeded).await;
     let log = scene.log(id).await;
@@ -336,15 +336,9 @@ async fn a_cancel_and_a_timeout_end_it_in_the_middle() {
     let server = ModelServer::start(vec![slow.clone(), slow]).await;
     let scene = scene(&server, "", "timeout = \"1s\"");
     let id = scene.enqueue("k", json!({})).await;
-    while server.asked().is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("the model server is asked", || !server.asked().is_empty()).await;
     scene.runs.cancel(id).await.unwrap();
-    let canceled = std::time::Instant::now();
-    while scene.event(id, "run.cleaned").await.is_none() {
-        assert!(canceled.elapsed() < Duration::from_secs(12), "{:?}", scene.log(id).await);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    scene.until_event(id, "run.cleaned").await;
     let (run, step) = asked_once(&scene, json!({})).await;
     assert_eq!(error(&run), "step \"ask\" timed out after 1s");
     assert!(step.output.unwrap().starts_with("begun\n."), "what there was of it is kept");

@@ -1,8 +1,8 @@
 //! What servers send as an answer, and what is made of it.
 
 use serde_json::{Value, json};
-use sprongus_core::run::Run;
 use sprongus_core::run::state::State;
+use sprongus_core::run::view::RunView;
 
 use crate::ai_actions::{ask, error};
 use crate::model::Reply;
@@ -18,7 +18,7 @@ fn delta(delta: Value) -> Reply {
 }
 
 /// Asked once and no more, though it could be asked again.
-async fn fails_at_once(reply: Reply, why: &str) -> Run {
+async fn fails_at_once(reply: Reply, why: &str) -> RunView {
     let (run, _, log, server) = ask(vec![reply, Reply::answer(&["never"])], "").await;
     assert!(error(&run).contains(why), "{:?} {log:?}", run.error);
     assert_eq!(server.asked().len(), 1, "{why}: {log:?}");
@@ -181,13 +181,11 @@ async fn tokens_are_counted_wherever_they_are_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_stays_open_behind_the_answer_is_left() {
-    let pings = |reply: Reply| (0..60).fold(reply, |reply, _| reply.wait(200).bytes(": ping\n\n"));
+    // It stays open for longer than is waited for the run.
+    let pings = |reply: Reply| (0..600).fold(reply, |reply, _| reply.wait(200).bytes(": ping\n\n"));
     let counted = json!({"prompt_tokens": "3", "completion_tokens": 4.0});
     let open = pings(Reply::stream().content("whole").finish("stop").usage(counted));
-    let begun = std::time::Instant::now();
     let (run, step, _, server) = ask(vec![open], "").await;
-    // It would stay open for twelve seconds, and the run ends with it.
-    assert!(begun.elapsed() < std::time::Duration::from_secs(11), "{:?}", begun.elapsed());
     assert_eq!((run.state, server.asked().len()), (State::Succeeded, 1));
     assert_eq!((step.output.as_deref(), step.tokens_in, step.tokens_out), (Some("whole"), Some(3), Some(4)));
 }

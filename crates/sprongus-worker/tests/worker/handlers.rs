@@ -13,7 +13,7 @@ use sprongus_core::run::step::StepStatus::{Completed, Skipped};
 use sprongus_core::runs::RunsExt as _;
 use sprongus_worker::{HandlerError, RunContext};
 
-use crate::scene::Scene;
+use crate::scene::{LIMIT, Scene};
 
 #[derive(Deserialize)]
 struct Pull {
@@ -132,8 +132,10 @@ async fn a_panic_fails_the_attempt_and_the_worker_lives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancel_reaches_a_handler_within_about_a_second() {
+async fn a_cancel_reaches_a_handler_before_its_lease_is_due() {
     let mut scene = Scene::new();
+    // A third of it, when it would be renewed anyway, is longer than is waited here.
+    scene.options.lease = LIMIT * 4;
     let worker = scene.worker().kind("long", |ctx: RunContext, obeys: bool| async move {
         if obeys {
             ctx.canceled().await;
@@ -146,10 +148,8 @@ async fn a_cancel_reaches_a_handler_within_about_a_second() {
     scene.start(worker);
     let id = scene.enqueue("long", json!(true)).await;
     scene.until_state(id, State::Running).await;
-    let asked = std::time::Instant::now();
     scene.runs.cancel(id).await.unwrap();
     let run = scene.until(id, |run| run.lease_expires_at.is_none()).await;
-    assert!(asked.elapsed() < Duration::from_millis(2_500), "{:?}", asked.elapsed());
     assert_eq!(run.state, State::Canceled);
     assert_eq!(scene.log(id).await, ["asked to stop"]);
     assert!(scene.event(id, "run.cleaned").await.unwrap().payload.to_value()["goneAt"].is_string());

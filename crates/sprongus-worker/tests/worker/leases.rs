@@ -9,16 +9,17 @@ use sprongus_core::run::ClaimRequest;
 use sprongus_core::run::state::State;
 use sprongus_core::runs::Runs;
 use sprongus_core::values::names::WorkerId;
+use sprongus_core::values::time::{Clock, SystemClock};
 use sprongus_worker::RunContext;
 
-use crate::scene::{Scene, lives};
+use crate::scene::{LIMIT, Scene, eventually, lives};
 use crate::tampered::{Call, Tampered};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn sleeper(scene: &Scene) -> String {
     format!(
-        "[kinds.k]\ncommand = [\"sh\", \"-c\", 'echo $$ > {}; sleep 60']\n",
+        "[kinds.k]\ncommand = [\"sh\", \"-c\", 'echo $$ > {}; sleep 600']\n",
         scene.path().join("pid").display()
     )
 }
@@ -34,20 +35,22 @@ async fn heartbeats_keep_a_run_that_is_longer_than_its_lease() {
             Ok(())
         });
     scene.start(worker);
+    let started = Instant::now();
     let ids = [scene.enqueue("k", json!(null)).await, scene.enqueue("k", json!(null)).await];
     for id in ids {
         let run = scene.until_state(id, State::Succeeded).await;
         assert_eq!((run.attempt, run.crashes), (1, 0));
     }
     let beats = runs.beats.load(Ordering::SeqCst);
-    assert!((5..=16).contains(&beats), "one call for all runs, every third of the lease: {beats}");
+    let most = started.elapsed().as_millis() / 300 + 2;
+    assert!(beats >= 5 && beats as u128 <= most, "one call for all runs, every third of the lease: {beats}");
     scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_cannot_beat_stops_its_process_before_the_lease_ends() {
     let mut scene = Scene::new();
-    scene.options.lease = Duration::from_secs(2);
+    scene.options.lease = Duration::from_secs(6);
     let runs = Tampered::new(Arc::clone(&scene.runs));
     let worker =
         scene.worker_over(Arc::clone(&runs) as Arc<dyn Runs>).declared(scene.declaration(&sleeper(&scene)));
@@ -56,12 +59,9 @@ async fn a_worker_that_cannot_beat_stops_its_process_before_the_lease_ends() {
     let pid = scene.file("pid").await;
     runs.cut(Call::Heartbeat);
     runs.cut(Call::Claim);
-    let cut = Instant::now();
-    while lives(&pid) {
-        assert!(cut.elapsed() < Duration::from_secs(5));
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert!(cut.elapsed() < Duration::from_millis(2_000), "{:?}", cut.elapsed());
+    eventually("its process is gone", || !lives(&pid)).await;
+    let end = scene.get(id).await.lease_expires_at;
+    assert!(end > Some(SystemClock.now()), "gone before {end:?}, when somebody else may have the run");
     assert_eq!(runs.finished.load(Ordering::SeqCst), 0, "dropped without a report");
     assert_eq!(scene.get(id).await.state, State::Running);
     scene.shutdown.drain();
@@ -71,7 +71,7 @@ async fn a_worker_that_cannot_beat_stops_its_process_before_the_lease_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_lease_kills_the_process_and_the_report_is_refused() {
     let mut scene = Scene::new();
-    scene.options.lease = Duration::from_secs(3);
+    scene.options.lease = LIMIT * 2;
     let runs = Tampered::new(Arc::clone(&scene.runs));
     let worker =
         scene.worker_over(Arc::clone(&runs) as Arc<dyn Runs>).declared(scene.declaration(&sleeper(&scene)));
@@ -79,8 +79,8 @@ async fn a_lost_lease_kills_the_process_and_the_report_is_refused() {
     let id = scene.enqueue("k", json!({})).await;
     let pid = scene.file("pid").await;
     runs.cut(Call::Claim);
-    // The claim that waits at the moment, for a sixth of the lease, must not get the run again.
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    // The claim that waits at the moment must not get the run again.
+    runs.until_no_claim().await;
     // The store gives the run away: called off, closed, begun anew, and taken by somebody else.
     scene.runs.cancel(id).await.unwrap();
     scene.runs.retry(id, None).await.unwrap();
@@ -88,11 +88,8 @@ async fn a_lost_lease_kills_the_process_and_the_report_is_refused() {
     let request = ClaimRequest { limit: 1, ..ClaimRequest::new(other.clone(), 1) };
     let taken = scene.runs.claim(request).await.unwrap();
     assert_eq!(taken[0].run.id, id);
-    let started = Instant::now();
-    while lives(&pid) {
-        assert!(started.elapsed() < Duration::from_secs(3), "it is killed at the next heartbeat");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    // Its lease would last longer.
+    eventually("it is killed at the next heartbeat", || !lives(&pid)).await;
     let run = scene.get(id).await;
     assert_eq!((run.state, run.claimed_by), (State::Running, Some(other)));
     scene.shutdown.drain();
@@ -109,7 +106,7 @@ async fn a_report_is_repeated_until_it_is_answered() {
         .kind("k", |_: RunContext, (): ()| async move { Ok(7) });
     scene.start(worker);
     let id = scene.enqueue("k", json!(null)).await;
-    tokio::time::sleep(SECOND).await;
+    runs.until_refused(Call::Finish, 2).await;
     assert_eq!(scene.get(id).await.state, State::Running);
     runs.mend(Call::Finish);
     let run = scene.until_state(id, State::Succeeded).await;

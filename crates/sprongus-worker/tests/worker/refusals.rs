@@ -12,7 +12,7 @@ use sprongus_core::run::step::StepStatus;
 use sprongus_core::runs::Runs;
 use sprongus_worker::RunContext;
 
-use crate::scene::Scene;
+use crate::scene::{Scene, eventually};
 use crate::tampered::{Call, Tampered};
 
 const LEASE: Duration = Duration::from_secs(1);
@@ -45,8 +45,9 @@ async fn a_finished_result_outlives_every_refusal_that_passes() {
         scene.start(worker);
         let id = scene.enqueue("k", json!(null)).await;
         scene.until_state(id, State::Running).await;
-        // Longer than the lease, which is renewed all the while.
-        tokio::time::sleep(LEASE * 2).await;
+        // Longer than the lease, which is renewed all the while, every third of it.
+        let beats = runs.beats.load(Ordering::SeqCst) + 7;
+        eventually("it is renewed for two leases", || runs.beats.load(Ordering::SeqCst) >= beats).await;
         assert_eq!(scene.get(id).await.state, State::Running, "{code}");
         runs.mend(Call::Finish);
         let run = scene.until(id, |run| run.state.is_final()).await;
@@ -69,7 +70,7 @@ async fn a_failure_is_reported_again_too() {
     scene.start(worker);
     let id = scene.enqueue("k", json!(null)).await;
     scene.until_state(id, State::Running).await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    runs.until_refused(Call::Finish, 2).await;
     runs.mend(Call::Finish);
     let run = scene.until_state(id, State::Failed).await;
     assert_eq!((run.error.as_deref(), run.crashes), (Some("no such page"), 0));
@@ -157,7 +158,7 @@ approval = {}
     scene.start(worker);
     let id = scene.enqueue("k", json!({})).await;
     for call in calls {
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        runs.until_refused(call, 2).await;
         runs.mend(call);
     }
     scene.until_waiting(id, "ask").await;
@@ -171,7 +172,7 @@ approval = {}
 
     runs.refuse(Call::Cleaned, ErrorCode::Internal);
     scene.runs.cancel(id).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    runs.until_refused(Call::Cleaned, 2).await;
     runs.mend(Call::Cleaned);
     scene.until(id, |run| run.lease_expires_at.is_none()).await;
     assert!(scene.event(id, "run.cleaned").await.is_some());

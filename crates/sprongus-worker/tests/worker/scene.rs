@@ -12,7 +12,8 @@ use sprongus_core::run::artifact::{Blobs, FileName, MAX_ARTIFACT_BYTES};
 use sprongus_core::run::event::Event;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::{Step, StepStatus};
-use sprongus_core::run::{Answer, NewRun, Run};
+use sprongus_core::run::view::RunView;
+use sprongus_core::run::{Answer, NewRun};
 use sprongus_core::runs::{Caller, Runs, RunsExt};
 use sprongus_core::service::RunsService;
 use sprongus_core::store::Store;
@@ -24,8 +25,17 @@ use sprongus_worker::{Declaration, Shutdown, Summary, Worker, WorkerOptions};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-/// Longer than anything here takes, on a machine that does other things too.
-const LIMIT: Duration = Duration::from_secs(30);
+/// Longer than anything here takes, on a machine that does other things too. What is to be cut off by something else takes longer.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// Waits until it is so.
+pub async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < LIMIT, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
 
 pub struct Scene {
     pub runs: Arc<dyn Runs>,
@@ -96,6 +106,15 @@ impl Scene {
         self.folder.path()
     }
 
+    /// Waits until the worker is listed.
+    pub async fn until_listed(&self) {
+        let started = Instant::now();
+        while self.runs.workers().await.unwrap().is_empty() {
+            assert!(started.elapsed() < LIMIT, "the worker is not listed");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Lets the worker drain, and gives its summary.
     pub async fn end(mut self) -> Summary {
         self.shutdown.drain();
@@ -120,8 +139,8 @@ impl Scene {
     pub async fn until_waiting(&self, id: RunId, name: &str) -> Step {
         let started = Instant::now();
         loop {
-            let run = self.until(id, |run| run.waiting_for().is_some() || run.state.is_final()).await;
-            let gate = run.waiting_for().unwrap_or_else(|| panic!("ended: {:?}", run.error));
+            let run = self.until(id, |run| run.waiting_for.is_some() || run.state.is_final()).await;
+            let gate = run.waiting_for.unwrap_or_else(|| panic!("ended: {:?}", run.error));
             let steps = self.steps(id).await;
             let step = steps.into_iter().find(|step| step.id == gate.step_id).expect("a step for the gate");
             if step.name == name {
@@ -165,12 +184,12 @@ impl Scene {
         self.runs.enqueue_one(run).await.unwrap().run.id
     }
 
-    pub async fn get(&self, id: RunId) -> Run {
+    pub async fn get(&self, id: RunId) -> RunView {
         self.runs.get(id).await.unwrap()
     }
 
     /// Waits until the run is as wanted.
-    pub async fn until(&self, id: RunId, wanted: impl Fn(&Run) -> bool) -> Run {
+    pub async fn until(&self, id: RunId, wanted: impl Fn(&RunView) -> bool) -> RunView {
         let started = Instant::now();
         loop {
             let run = self.get(id).await;
@@ -184,7 +203,7 @@ impl Scene {
         }
     }
 
-    pub async fn until_state(&self, id: RunId, state: State) -> Run {
+    pub async fn until_state(&self, id: RunId, state: State) -> RunView {
         self.until(id, |run| run.state == state).await
     }
 
@@ -192,6 +211,15 @@ impl Scene {
     pub async fn log(&self, id: RunId) -> Vec<String> {
         let lines = self.runs.logs(id, 0, 1_000_000).await.unwrap();
         lines.into_iter().map(|line| line.line.text).collect()
+    }
+
+    /// Waits until a line of the run's log has this text.
+    pub async fn until_log(&self, id: RunId, text: &str) {
+        let started = Instant::now();
+        while !self.log(id).await.iter().any(|line| line.contains(text)) {
+            assert!(started.elapsed() < LIMIT, "{text:?} is not in {:#?}", self.log(id).await);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub async fn steps(&self, id: RunId) -> Vec<Step> {
@@ -209,6 +237,18 @@ impl Scene {
 
     pub async fn event(&self, id: RunId, kind: &str) -> Option<Event> {
         self.events(id).await.into_iter().find(|event| event.kind.to_string() == kind)
+    }
+
+    /// Waits until the run's history has an event of this type.
+    pub async fn until_event(&self, id: RunId, kind: &str) -> Event {
+        let started = Instant::now();
+        loop {
+            if let Some(event) = self.event(id, kind).await {
+                return event;
+            }
+            assert!(started.elapsed() < LIMIT, "no {kind} of {id}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until a file is there, and gives its text.

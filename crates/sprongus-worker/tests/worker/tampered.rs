@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,12 +15,13 @@ use futures_core::Stream;
 use sprongus_core::error::{Error, ErrorCode, Result};
 use sprongus_core::run::artifact::{Artifact, ArtifactName, ByteRange, ByteStream, Download};
 use sprongus_core::run::event::Event;
-use sprongus_core::run::follow::{News, ReadSoFar};
+use sprongus_core::run::follow::ReadSoFar;
 use sprongus_core::run::list::{ListFilter, Page};
 use sprongus_core::run::retention::{PruneMode, Pruned, Retention};
 use sprongus_core::run::step::{LogLine, NumberedLine, Step, StepReport};
+use sprongus_core::run::view::{ClaimedView, NewsView, RunView};
 use sprongus_core::run::waiting::OpenGate;
-use sprongus_core::run::{Answer, Beat, ClaimRequest, Claimed, Enqueued, Hold, NewRun, Report, Run};
+use sprongus_core::run::{Answer, Beat, ClaimRequest, Enqueued, Hold, NewRun, Report};
 use sprongus_core::runs::Runs;
 use sprongus_core::store::Batch;
 use sprongus_core::values::ids::{RunId, StepId};
@@ -29,6 +30,8 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::{
     AgentTask, KindSetting, NewAgentTask, Project, Stats, Worker, WorkerInfo,
 };
+
+use crate::scene::eventually;
 
 /// A sort of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,9 +55,14 @@ pub struct Tampered {
     lost: Mutex<HashMap<Call, u32>>,
     /// What is given for a kept work directory, one after the other, instead of what is kept.
     given: Mutex<Vec<Vec<io::Result<Bytes>>>>,
+    /// How many calls of a sort were refused.
+    refused: Mutex<HashMap<Call, usize>>,
+    /// Whether a claim that may wait is never answered.
+    is_silent: AtomicBool,
+    /// Claims under way.
+    claims: AtomicUsize,
     pub waits: AtomicUsize,
     pub keeps: AtomicUsize,
-    pub puts: AtomicUsize,
     pub beats: AtomicUsize,
     pub finished: AtomicUsize,
 }
@@ -67,9 +75,11 @@ impl Tampered {
             stumbles: Mutex::default(),
             lost: Mutex::default(),
             given: Mutex::default(),
+            refused: Mutex::default(),
+            is_silent: AtomicBool::new(false),
+            claims: AtomicUsize::new(0),
             waits: AtomicUsize::new(0),
             keeps: AtomicUsize::new(0),
-            puts: AtomicUsize::new(0),
             beats: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
         })
@@ -103,6 +113,28 @@ impl Tampered {
         self.given.lock().unwrap().insert(0, pieces);
     }
 
+    /// From now on no claim is answered that may wait for work.
+    pub fn silence_claims(&self) {
+        self.is_silent.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until so many calls of this sort were refused.
+    pub async fn until_refused(&self, call: Call, times: usize) {
+        let what = format!("{call:?} is tried {times} times");
+        eventually(&what, || self.refused.lock().unwrap().get(&call).is_some_and(|count| *count >= times))
+            .await;
+    }
+
+    /// Waits until the worker waits for work.
+    pub async fn until_claiming(&self) {
+        eventually("a claim is under way", || self.claims.load(Ordering::SeqCst) > 0).await;
+    }
+
+    /// Waits until no claim is under way.
+    pub async fn until_no_claim(&self) {
+        eventually("no claim is under way", || self.claims.load(Ordering::SeqCst) == 0).await;
+    }
+
     fn arrives<T>(&self, call: Call, answer: Result<T>) -> Result<T> {
         let mut lost = self.lost.lock().unwrap();
         let left = lost.entry(call).or_default();
@@ -115,9 +147,28 @@ impl Tampered {
 
     fn pass(&self, call: Call) -> Result<()> {
         match self.cut.lock().unwrap().get(&call) {
-            Some(code) => Err(Error::new(*code, "refused by the test")),
+            Some(code) => {
+                *self.refused.lock().unwrap().entry(call).or_default() += 1;
+                Err(Error::new(*code, "refused by the test"))
+            }
             None => Ok(()),
         }
+    }
+}
+
+/// Counts a call until it has an answer or is given up.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -138,8 +189,12 @@ impl Runs for Tampered {
         self.inner.enqueue(runs, batch).await
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedView>> {
         self.pass(Call::Claim)?;
+        let _under_way = UnderWay::new(&self.claims);
+        if self.is_silent.load(Ordering::SeqCst) && !request.wait.is_zero() {
+            std::future::pending::<()>().await;
+        }
         self.inner.claim(request).await
     }
 
@@ -149,7 +204,7 @@ impl Runs for Tampered {
         self.inner.heartbeat(holds, lease).await
     }
 
-    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<Run>>> {
+    async fn finish(&self, worker: &WorkerId, reports: Vec<Report>) -> Result<Vec<Result<RunView>>> {
         self.pass(Call::Finish)?;
         if reports.iter().any(|report| self.stumbles.lock().unwrap().contains(&report.id)) {
             return Err(Error::internal("a statement was refused"));
@@ -158,7 +213,7 @@ impl Runs for Tampered {
         self.inner.finish(worker, reports).await
     }
 
-    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<Run> {
+    async fn wait(&self, hold: &Hold, step_id: StepId, timeout: Option<Duration>) -> Result<RunView> {
         self.pass(Call::Wait)?;
         self.waits.fetch_add(1, Ordering::SeqCst);
         let answer = self.inner.wait(hold, step_id, timeout).await;
@@ -172,7 +227,6 @@ impl Runs for Tampered {
         content_type: &str,
         body: ByteStream,
     ) -> Result<Artifact> {
-        self.puts.fetch_add(1, Ordering::SeqCst);
         self.pass(Call::PutArtifact)?;
         self.inner.put_artifact(hold, name, content_type, body).await
     }
@@ -197,7 +251,7 @@ impl Runs for Tampered {
         self.arrives(Call::DropWorkdir, answer)
     }
 
-    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<Run> {
+    async fn progress(&self, hold: &Hold, percent: u32, message: Option<String>) -> Result<RunView> {
         self.inner.progress(hold, percent, message).await
     }
 
@@ -206,16 +260,16 @@ impl Runs for Tampered {
         self.inner.record(hold, steps, lines).await
     }
 
-    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<Run> {
+    async fn cleaned(&self, hold: &Hold, gone_at: Timestamp) -> Result<RunView> {
         self.pass(Call::Cleaned)?;
         self.inner.cleaned(hold, gone_at).await
     }
 
-    async fn cancel(&self, id: RunId) -> Result<Run> {
+    async fn cancel(&self, id: RunId) -> Result<RunView> {
         self.inner.cancel(id).await
     }
 
-    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<Run> {
+    async fn retry(&self, id: RunId, if_epoch: Option<u64>) -> Result<RunView> {
         self.inner.retry(id, if_epoch).await
     }
 
@@ -225,19 +279,19 @@ impl Runs for Tampered {
         step_id: Option<StepId>,
         answer: Answer,
         comment: Option<String>,
-    ) -> Result<Run> {
+    ) -> Result<RunView> {
         self.inner.answer(id, step_id, answer, comment).await
     }
 
-    async fn get(&self, id: RunId) -> Result<Run> {
+    async fn get(&self, id: RunId) -> Result<RunView> {
         self.inner.get(id).await
     }
 
-    async fn find_by_key(&self, key: &str) -> Result<Option<Run>> {
+    async fn find_by_key(&self, key: &str) -> Result<Option<RunView>> {
         self.inner.find_by_key(key).await
     }
 
-    async fn list(&self, filter: &ListFilter) -> Result<Page<Run>> {
+    async fn list(&self, filter: &ListFilter) -> Result<Page<RunView>> {
         self.inner.list(filter).await
     }
 
@@ -265,7 +319,7 @@ impl Runs for Tampered {
         self.inner.artifact(id, name, range).await
     }
 
-    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<News> {
+    async fn follow(&self, id: RunId, read: ReadSoFar, wait: Duration) -> Result<NewsView> {
         self.inner.follow(id, read, wait).await
     }
 

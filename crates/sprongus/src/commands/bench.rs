@@ -55,7 +55,6 @@ pub struct Args {
     load: bool,
 }
 
-/// One measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Measure {
     /// Enqueue one at a time, by one caller and by sixteen, and in batches of 1,000
@@ -72,7 +71,6 @@ enum Measure {
 
 const BY_DEFAULT: [Measure; 3] = [Measure::Enqueue, Measure::Drain, Measure::Pickup];
 
-/// Measures.
 pub async fn run(args: Args, app: &App) -> Outcome {
     if args.load {
         app.screen.json(&http::load().await?)?;
@@ -106,14 +104,14 @@ async fn measure(args: &Args, app: &App, scratch: &Scratch) -> std::result::Resu
     }
     let measures = if args.only.is_empty() { BY_DEFAULT.to_vec() } else { args.only.clone() };
     for measure in measures {
-        let told = match measure {
+        let results = match measure {
             Measure::Enqueue => enqueue::measure(scratch).await?,
             Measure::Drain => drain::measure(scratch, args.runs, args.pairs).await?,
             Measure::Pickup => pickup::measure(scratch).await?,
             Measure::Http => http::measure(scratch).await?,
             Measure::History => history::measure(scratch, args.finished, args.runs, args.pairs).await?,
         };
-        app.screen.json_lines(&told)?;
+        app.screen.json_lines(&results)?;
     }
     Ok(())
 }

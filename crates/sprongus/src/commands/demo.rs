@@ -23,7 +23,6 @@ use crate::telemetry;
 use folder::DemoFolder;
 use scenario::Demo;
 
-/// Where.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder for the demo, created if missing

@@ -7,10 +7,10 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use sprongus_core::run::Run;
 use sprongus_core::run::event::{Event, EventType};
-use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::run::follow::{MAX_NEWS, ReadSoFar};
 use sprongus_core::run::step::NumberedLine;
+use sprongus_core::run::view::{NewsView, RunView};
 use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Runs};
 
@@ -31,7 +31,6 @@ pub enum Show {
     Lines,
     /// Every event and log line, and the run at last, as one JSON object a line.
     Objects,
-    /// Nothing.
     Nothing,
 }
 
@@ -52,7 +51,7 @@ impl Show {
 enum Item<'a> {
     Event(&'a Event),
     Log(&'a NumberedLine),
-    Run(&'a Run),
+    Run(&'a RunView),
 }
 
 /// How long to follow.
@@ -75,7 +74,7 @@ pub async fn to_the_end(
     id: RunId,
     limits: Limits,
     show: Show,
-) -> Outcome<Run> {
+) -> Outcome<RunView> {
     let Limits { timeout, patience } = limits;
     let mut patience = Patience::new(patience);
     let began = Instant::now();
@@ -83,7 +82,7 @@ pub async fn to_the_end(
     let mut interrupted = pin!(crate::work::interrupted());
     let mut ticks = tokio::time::interval(StatusLine::EVERY);
     let mut status = (show == Show::Lines && screen.watched).then(|| StatusLine::new(*screen));
-    let mut latest: Option<Run> = None;
+    let mut latest: Option<RunView> = None;
     loop {
         let left = timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
         // The first look does not wait: what is shown meanwhile has to be known.
@@ -138,7 +137,7 @@ pub async fn to_the_end(
     }
 }
 
-fn timed_out(id: RunId, latest: Option<&Run>) -> Error {
+fn timed_out(id: RunId, latest: Option<&RunView>) -> Error {
     let message = match latest {
         Some(run) => format!("the run is still {}: {id}", run.state),
         None => format!("no response about the run: {id}"),
@@ -148,7 +147,7 @@ fn timed_out(id: RunId, latest: Option<&Run>) -> Error {
 
 /// Events and log lines in the order of their times, but a line never outside of the step that printed it: its time is when the
 /// worker read it, the event's when the store wrote it.
-fn print(screen: &Screen, show: Show, news: &News) -> Outcome<()> {
+fn print(screen: &Screen, show: Show, news: &NewsView) -> Outcome<()> {
     let mut items: Vec<Item<'_>> = Vec::with_capacity(news.events.len() + news.lines.len());
     let mut lines = news.lines.iter().peekable();
     for event in &news.events {

@@ -34,7 +34,6 @@ pub struct ListArgs {
     pub cursor: Option<String>,
 }
 
-/// Does it.
 pub async fn run(command: Command, app: &App) -> Outcome {
     let Command::List(args) = command;
     let filter = ListFilter { limit: args.limit, cursor: args.cursor, ..args.filter.filter() };

@@ -52,7 +52,6 @@ pub enum Command {
     Prune(prune::Args),
 }
 
-/// Does it.
 pub async fn run(command: Command, app: &App) -> Outcome {
     match command {
         Command::Enqueue(args) => enqueue::run(*args, app).await,

@@ -21,7 +21,6 @@ use crate::telemetry::Telemetry;
 use crate::version;
 use crate::work::{self, Wishes};
 
-/// How.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The first start on a database without tokens creates one and prints where it is stored. SIGTERM, SIGHUP, SIGQUIT or Ctrl-C stops the server once requests in progress are answered."
@@ -56,12 +55,11 @@ pub struct Args {
     pub no_listen: bool,
 }
 
-/// Serves.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let declaration = app.declaration()?;
     let crew = if args.with_worker { Some(work::declared(declaration.as_ref(), &args.kinds)?) } else { None };
     if let Some(lease) = args.lease {
-        sprongus_core::rules::claim::check_lease(lease)?;
+        sprongus_core::rules::claim::check_lease_duration(lease)?;
     }
     let public_url = args.public_url.as_deref().map(public_url).transpose()?;
     let wish = Wish { no_listen: args.no_listen, ..app.wish() };
@@ -106,7 +104,11 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     )?;
     let stopping = shutdown.clone();
     let serving =
-        tokio::spawn(sprongus_http::server::serve(server, listener, async move { stopping.told().await }));
+        tokio::spawn(sprongus_http::server::serve(
+            server,
+            listener,
+            async move { stopping.requested().await },
+        ));
     let worked = match crew {
         None => Ok(()),
         Some(()) => {

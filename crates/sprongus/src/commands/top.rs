@@ -22,7 +22,6 @@ use terminal::{Happened, Terminal};
 /// What would be seen anew more often than this keeps the database busy for nobody.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// How.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Press q or Ctrl-C to quit. When stdout is not a terminal, one frame is printed; with --json and --every, one object per frame."
@@ -36,7 +35,6 @@ pub struct Args {
     pub once: bool,
 }
 
-/// Shows it.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let every = args.every.unwrap_or(Duration::from_secs(1));
     if every < SHORTEST {
@@ -59,7 +57,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
 
 /// One frame, as wide as it has to be.
 async fn once(app: &App, runs: &dyn Runs) -> Outcome {
-    let frame = Frame::look(runs).await?;
+    let frame = Frame::read(runs).await?;
     match app.screen.format {
         Format::People => app.screen.text(&(lines(&frame, Size::ENDLESS).join("\n") + "\n"))?,
         Format::Json => app.screen.json(&frame)?,
@@ -77,14 +75,14 @@ async fn objects(app: &App, runs: &dyn Runs, every: Duration) -> Outcome {
         tokio::select! {
             biased;
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
-            _ = ticks.tick() => app.screen.json(&Frame::look(runs).await?)?,
+            _ = ticks.tick() => app.screen.json(&Frame::read(runs).await?)?,
         }
     }
 }
 
 /// On the terminal. A database that is away for a while is said below the last frame, and looked for again.
 async fn live(runs: &dyn Runs, every: Duration) -> Outcome {
-    let mut frame = Frame::look(runs).await?;
+    let mut frame = Frame::read(runs).await?;
     let mut terminal = Terminal::enter()?;
     let mut ticks = ticks(every);
     let mut trouble: Option<Error> = None;
@@ -92,7 +90,7 @@ async fn live(runs: &dyn Runs, every: Duration) -> Outcome {
         terminal.draw(&frame, trouble.as_ref())?;
         let mut next = pin!(async {
             ticks.tick().await;
-            Frame::look(runs).await
+            Frame::read(runs).await
         });
         let looked = loop {
             tokio::select! {

@@ -14,7 +14,6 @@ use crate::exit::failure::Outcome;
 use crate::telemetry::Telemetry;
 use crate::work::{self, Wishes};
 
-/// How.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The first SIGTERM, SIGHUP, SIGQUIT or Ctrl-C stops claiming and lets running work finish within the grace period. A second one, or the end of the grace period, stops processes and releases their runs."
@@ -37,10 +36,9 @@ pub struct Args {
     pub no_listen: bool,
 }
 
-/// Works.
 pub async fn run(args: Args, app: &App) -> Outcome {
     if let Some(lease) = args.lease {
-        sprongus_core::rules::claim::check_lease(lease)?;
+        sprongus_core::rules::claim::check_lease_duration(lease)?;
     }
     let declaration = app.declaration()?;
     work::declared(declaration.as_ref(), &args.kinds)?;

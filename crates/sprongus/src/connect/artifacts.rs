@@ -21,7 +21,6 @@ const VARIABLE: &str = "SPRONGUS_ARTIFACTS";
 /// A place for artifacts, why it is the one, and how large they may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keeping {
-    /// The place.
     pub place: Place,
     /// The largest, in bytes.
     pub max_bytes: u64,

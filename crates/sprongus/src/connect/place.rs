@@ -79,7 +79,6 @@ impl fmt::Debug for Target {
 /// A database, and why it is the one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The database.
     pub target: Target,
     /// Why this one.
     pub why: Why,

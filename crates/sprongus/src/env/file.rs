@@ -16,7 +16,7 @@ pub struct FileFacts {
 }
 
 /// Looks at the file and what lies beside it.
-pub fn look(path: &Path) -> FileFacts {
+pub fn inspect(path: &Path) -> FileFacts {
     let beside = ["", "-wal", "-shm"].map(|suffix| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);

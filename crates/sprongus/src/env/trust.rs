@@ -81,7 +81,7 @@ pub fn doubt(path: &Path, around: &Environment) -> Option<Doubt> {
         return None;
     }
     let user = rustix::process::geteuid().as_raw();
-    [folder, path, &folder.join(PROJECT_DATA)].into_iter().find_map(|path| look(path, user))
+    [folder, path, &folder.join(PROJECT_DATA)].into_iter().find_map(|path| doubt_of(path, user))
 }
 
 /// Whether two paths are one folder; a trusted one that is not there is none.
@@ -91,7 +91,7 @@ fn is_same(trusted: &Path, folder: &Path) -> bool {
 }
 
 /// What is to be said against one of them. A link is its owner's too, and so is what it leads to.
-fn look(path: &Path, user: u32) -> Option<Doubt> {
+fn doubt_of(path: &Path, user: u32) -> Option<Doubt> {
     let found = [fs::symlink_metadata(path), fs::metadata(path)];
     found
         .into_iter()
@@ -140,7 +140,7 @@ fn judged(found: Facts, user: u32) -> Option<Reason> {
 pub fn folder_of_database(path: &Path) -> Option<Doubt> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let owner = fs::metadata(path).map_or_else(|_| rustix::process::geteuid().as_raw(), |found| found.uid());
-    look(folder, owner)
+    doubt_of(folder, owner)
 }
 
 /// What `worker` and `serve` say at their start: what makes a mistake worse than it has to be.
@@ -153,7 +153,7 @@ pub fn warnings(database: Option<&Path>) -> Vec<String> {
         );
     }
     if let Some(path) = database {
-        let facts = crate::env::file::look(path);
+        let facts = crate::env::file::inspect(path);
         if let Some(doubt) = folder_of_database(path) {
             all.push(format!("{}; {}", doubt.text(), doubt.remedy()));
         }

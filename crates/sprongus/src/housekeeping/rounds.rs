@@ -10,7 +10,7 @@ use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::time::Instant;
 
-use super::told::Told;
+use super::lasting_failures::LastingFailures;
 
 /// What is done in rounds over all workspaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,12 +86,12 @@ pub(super) trait Batches {
 }
 
 /// Logs a failure.
-pub(super) fn tell(chore: Chore, error: &Error) {
+pub(super) fn log_failure(chore: Chore, error: &Error) {
     tracing::warn!("{}: {error:?}", chore.failure());
 }
 
 /// Where a chore stands.
-struct Standing {
+struct ChoreState {
     chore: Chore,
     /// When its next round begins, or the one under way goes on.
     due: Instant,
@@ -99,30 +99,30 @@ struct Standing {
     left: Option<VecDeque<WorkspaceId>>,
     /// Whether all of this round went well so far.
     well: bool,
-    told: Told,
+    failures: LastingFailures,
 }
 
-impl Standing {
+impl ChoreState {
     fn new(chore: Chore) -> Self {
         let due = Instant::now() + chore.pause().min(FIRST).mul_f64(fastrand::f64());
-        Self { chore, due, left: None, well: true, told: Told::default() }
+        Self { chore, due, left: None, well: true, failures: LastingFailures::default() }
     }
 
     fn end_round(&mut self, batches: &impl Batches) {
         batches.round_over(self.chore, self.well);
         if std::mem::replace(&mut self.well, true) {
-            self.told.forget();
+            self.failures.forget();
         }
         self.left = None;
         self.due = Instant::now() + self.chore.pause().mul_f64(0.8 + 0.4 * fastrand::f64());
     }
 
     /// Begins a round, or does the next batch of the one under way.
-    async fn go_on<B: Batches>(&mut self, batches: &B, tell: &mut impl FnMut(Chore, &Error)) {
+    async fn go_on<B: Batches>(&mut self, batches: &B, log_failure: &mut impl FnMut(Chore, &Error)) {
         let Some(left) = &mut self.left else {
             match batches.workspaces().await {
                 Ok(all) => self.left = Some(all.into()),
-                Err(error) => self.failed(&error, tell),
+                Err(error) => self.failed(&error, log_failure),
             }
             return self.end_batch(false, batches);
         };
@@ -134,7 +134,7 @@ impl Standing {
                 Ok(false) => {}
                 // It was deleted meanwhile.
                 Err(error) if error.code() == ErrorCode::NotFound => {}
-                Err(error) => self.failed(&error, tell),
+                Err(error) => self.failed(&error, log_failure),
             }
         }
         self.end_batch(began.elapsed() > SLOW, batches);
@@ -149,21 +149,20 @@ impl Standing {
         }
     }
 
-    fn failed(&mut self, error: &Error, tell: &mut impl FnMut(Chore, &Error)) {
+    fn failed(&mut self, error: &Error, log_failure: &mut impl FnMut(Chore, &Error)) {
         self.well = false;
-        if self.told.is_news(error) {
-            tell(self.chore, error);
+        if self.failures.is_new(error) {
+            log_failure(self.chore, error);
         }
     }
 }
 
-/// Keeps house.
-pub(super) async fn forever<B: Batches>(batches: B, mut tell: impl FnMut(Chore, &Error)) {
-    let mut standings = Chore::ALL.map(Standing::new);
-    while let Some(next) = standings.iter_mut().min_by_key(|standing| standing.due) {
+pub(super) async fn forever<B: Batches>(batches: B, mut log_failure: impl FnMut(Chore, &Error)) {
+    let mut chores = Chore::ALL.map(ChoreState::new);
+    while let Some(next) = chores.iter_mut().min_by_key(|state| state.due) {
         tokio::time::sleep_until(next.due).await;
         let began = Instant::now();
-        next.go_on(&batches, &mut tell).await;
+        next.go_on(&batches, &mut log_failure).await;
         tokio::time::sleep((began.elapsed() * REST).min(LONGEST_REST)).await;
     }
 }

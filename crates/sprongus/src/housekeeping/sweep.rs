@@ -6,7 +6,7 @@ use std::time::Duration;
 use sprongus_core::{Error, Result, RunsService};
 
 use super::figures::Figures;
-use super::told::Told;
+use super::lasting_failures::LastingFailures;
 
 /// How long between two sweeps, give or take a fifth, so that processes started together do not sweep together.
 const PAUSE: Duration = Duration::from_secs(600);
@@ -30,18 +30,18 @@ fn pause() -> Duration {
     PAUSE.mul_f64(0.8 + 0.4 * fastrand::f64())
 }
 
-/// A place may be away for hours: a failure is told once.
+/// A place may be away for hours: a failure is failures once.
 async fn sweeping<S: Future<Output = Result<u64>>>(
     pause: impl Fn() -> Duration,
     mut sweep: impl FnMut() -> S,
     mut tell: impl FnMut(&Error),
 ) {
-    let mut told = Told::default();
+    let mut failures = LastingFailures::default();
     loop {
         tokio::time::sleep(pause()).await;
         match sweep().await {
-            Ok(_) => told.forget(),
-            Err(error) if told.is_news(&error) => tell(&error),
+            Ok(_) => failures.forget(),
+            Err(error) if failures.is_new(&error) => tell(&error),
             Err(_) => {}
         }
     }
@@ -58,7 +58,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_told_once_and_sweeping_goes_on() {
         let mut answers = vec!["full", "full", "away", "", "away", "away"].into_iter();
-        let told = RefCell::new(Vec::new());
+        let failures = RefCell::new(Vec::new());
         let sweep = || {
             let answer = answers.next();
             async move {
@@ -69,10 +69,10 @@ mod tests {
                 }
             }
         };
-        let tell = |error: &Error| told.borrow_mut().push(error.message().to_owned());
+        let tell = |error: &Error| failures.borrow_mut().push(error.message().to_owned());
         let forever = sweeping(|| Duration::ZERO, sweep, tell);
         assert!(tokio::time::timeout(Duration::from_secs(5), forever).await.is_err(), "it never ends");
-        assert_eq!(*told.borrow(), ["full", "away", "away"]);
+        assert_eq!(*failures.borrow(), ["full", "away", "away"]);
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl<'a> Problem<'a> {
 }
 
 /// Tells an error.
-pub fn tell(screen: &Screen, error: &Error) {
+pub fn print(screen: &Screen, error: &Error) {
     screen.side(&match screen.format {
         Format::Json => document(&error.masked()),
         Format::People | Format::Quiet => lines(error, screen.verbose > 0),
@@ -76,8 +76,8 @@ pub fn usage(error: &clap::Error, json: bool) -> Exit {
         let _ = error.print();
         return Exit::Usage;
     }
-    let told = as_error(error);
-    let text = if json { document(&told.masked()) } else { lines(&told, false) };
+    let ours = as_error(error);
+    let text = if json { document(&ours.masked()) } else { lines(&ours, false) };
     let screen = Screen { format: Format::People, watched: false, verbose: 0, margin: "" };
     screen.side(&text);
     if !json && let Some(usage) = usage_line(error) {

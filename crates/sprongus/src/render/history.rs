@@ -110,7 +110,6 @@ impl Logged {
         }
     }
 
-    /// The next line.
     pub fn line(&mut self, line: &NumberedLine) -> String {
         let of = (line.attempt, line.line.step.clone());
         let heading = if self.last.as_ref() == Some(&of) {

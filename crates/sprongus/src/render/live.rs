@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sprongus_core::run::Run;
 use sprongus_core::run::state::State;
+use sprongus_core::run::view::RunView;
 use sprongus_core::values::text::excerpt;
 
 use super::age::length;
@@ -38,7 +38,7 @@ impl StatusLine {
     }
 
     /// Draws the line anew.
-    pub fn draw(&mut self, run: &Run) {
+    pub fn draw(&mut self, run: &RunView) {
         if !self.screen.watched || run.state.is_final() {
             return;
         }

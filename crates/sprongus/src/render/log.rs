@@ -29,11 +29,12 @@ pub fn layer(screen: &Screen) -> Box<dyn Layer<Registry> + Send + Sync> {
         .with_target(false);
     match screen.format {
         Format::Json => {
-            lines.json().with_span_list(false).with_filter(filter.and(filter_fn(may_be_told))).boxed()
+            lines.json().with_span_list(false).with_filter(filter.and(filter_fn(is_for_the_log))).boxed()
         }
         // An event names its run itself; the span would say it again in every line.
         Format::People | Format::Quiet => {
-            let is_event = filter_fn(|metadata: &Metadata<'_>| !metadata.is_span() && may_be_told(metadata));
+            let is_event =
+                filter_fn(|metadata: &Metadata<'_>| !metadata.is_span() && is_for_the_log(metadata));
             lines.with_filter(filter.and(is_event)).boxed()
         }
     }
@@ -41,6 +42,6 @@ pub fn layer(screen: &Screen) -> Box<dyn Layer<Registry> + Send + Sync> {
 
 /// What libraries say in detail is left out, whatever the filter asks for: a driver of databases tells the values of its statements
 /// there, which are inputs.
-fn may_be_told(metadata: &Metadata<'_>) -> bool {
+fn is_for_the_log(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("sprongus") || *metadata.level() <= Level::INFO
 }

@@ -1,10 +1,10 @@
 //! Runs: one as a block, many as a table, an ending as a line.
 
 use anstyle::Style;
-use sprongus_core::run::Run;
 use sprongus_core::run::artifact::Artifact;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::Step;
+use sprongus_core::run::view::RunView;
 use sprongus_core::run::waiting::{Serving, TimeCause, Waiting};
 use sprongus_core::values::text::{excerpt, in_short, printable};
 use sprongus_core::values::time::Timestamp;
@@ -28,12 +28,12 @@ pub fn state(state: State) -> String {
 }
 
 /// One line: id, kind, state.
-pub fn line(run: &Run) -> String {
+pub fn line(run: &RunView) -> String {
     format!("{}  {}  {}\n", paint(BOLD, run.id), run.kind, state(run.state))
 }
 
 /// The table of a list.
-pub fn table(runs: &[Run], now: Timestamp) -> String {
+pub fn table(runs: &[RunView], now: Timestamp) -> String {
     let mut table =
         Table::new(["ID", "KIND", "STATE", "WAITS FOR", "PROGRESS", "ATTEMPT", "CREATED", "OUTCOME"]);
     for run in runs {
@@ -52,7 +52,7 @@ pub fn table(runs: &[Run], now: Timestamp) -> String {
 }
 
 /// The reason in a word or two, with what is shortest to say about it.
-fn waits_for(run: &Run, now: Timestamp) -> Cell {
+fn waits_for(run: &RunView, now: Timestamp) -> Cell {
     match &run.waiting {
         None => "".into(),
         Some(Waiting::Gate { .. }) => Cell::styled("approval", ATTENTION),
@@ -71,7 +71,7 @@ fn waits_for(run: &Run, now: Timestamp) -> Cell {
     }
 }
 
-fn outcome(run: &Run) -> Cell {
+fn outcome(run: &RunView) -> Cell {
     if let Some(error) = &run.error {
         return Cell::styled(in_short(error, 64), BAD);
     }
@@ -83,7 +83,7 @@ fn outcome(run: &Run) -> Cell {
 
 /// Everything about one run.
 pub fn block(
-    run: &Run,
+    run: &RunView,
     steps: &[Step],
     artifacts: &[Artifact],
     released: &Released,
@@ -115,7 +115,7 @@ pub fn block(
         field("released", &format!("{count}, last {} by {by}", when(last.at, now)));
     }
     // The step of a gate tells what of the work directory is not there behind it.
-    let gate = run.waiting_for().and_then(|gate| steps.iter().find(|step| step.id == gate.step_id));
+    let gate = run.waiting_for.and_then(|gate| steps.iter().find(|step| step.id == gate.step_id));
     if let Some(left_out) = gate.and_then(|step| step.output.as_deref()) {
         field("attention", &printable(left_out).replace('\n', &format!("\n{}", " ".repeat(LABEL + 2))));
     }
@@ -181,24 +181,21 @@ fn when(time: Timestamp, now: Timestamp) -> String {
 /// How often workers gave a run back without having executed it to its end.
 #[derive(Clone, Debug, Default)]
 pub struct Released {
-    /// So often.
     pub times: usize,
-    /// The last time.
     pub last: Option<LastRelease>,
 }
 
 /// When a run was given back, and by which worker.
 #[derive(Clone, Debug)]
 pub struct LastRelease {
-    /// When.
     pub at: Timestamp,
     /// The worker, or whoever it acted for.
     pub by: String,
 }
 
-fn next(run: &Run) -> Option<String> {
+fn next(run: &RunView) -> Option<String> {
     let id = run.id;
-    if run.waiting_for().is_some() {
+    if run.waiting_for.is_some() {
         return Some(format!("`sprongus runs approve {id}`, or `reject {id} --reason …`"));
     }
     match run.state {
@@ -209,7 +206,7 @@ fn next(run: &Run) -> Option<String> {
 }
 
 /// How a followed run ended.
-pub fn ending(run: &Run) -> String {
+pub fn ending(run: &RunView) -> String {
     let taken =
         run.finished_at.zip(run.started_at).map(|(end, start)| format!(" in {}", length(end.since(start))));
     let taken = taken.unwrap_or_default();

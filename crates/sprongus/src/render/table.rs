@@ -42,7 +42,6 @@ impl Table {
         Self { head: head.into(), rows: Vec::new() }
     }
 
-    /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
     }
@@ -52,10 +51,10 @@ impl Table {
         if self.rows.is_empty() {
             return format!("{}\n", paint(DIM, empty));
         }
-        let told = |column: usize| {
+        let is_filled = |column: usize| {
             self.rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.text.is_empty()))
         };
-        let shown: Vec<usize> = (0..self.head.len()).filter(|column| told(*column)).collect();
+        let shown: Vec<usize> = (0..self.head.len()).filter(|column| is_filled(*column)).collect();
         let widths: Vec<usize> = self
             .head
             .iter()

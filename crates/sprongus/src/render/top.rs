@@ -18,9 +18,7 @@ use crate::render::top::frame::{Frame, Running, Working};
 /// How much room there is.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
-    /// Lines.
     pub rows: usize,
-    /// Columns.
     pub columns: usize,
 }
 

@@ -22,11 +22,10 @@ const SILENCE: Duration = Duration::from_secs(600);
 /// The most that is read of an answer.
 const MOST: u64 = 64 * 1024;
 
-/// A collector.
 #[derive(Debug)]
 pub struct Collector {
     client: Client,
-    told: Mutex<Option<Instant>>,
+    warned: Mutex<Option<Instant>>,
 }
 
 impl Collector {
@@ -38,7 +37,7 @@ impl Collector {
         let failed = || Error::internal("cannot set up the collector client");
         // It has a runtime of its own, which must not begin within another.
         let client = std::thread::spawn(client).join().map_err(|_| failed())??;
-        Ok(Self { client, told: Mutex::new(None) })
+        Ok(Self { client, warned: Mutex::new(None) })
     }
 
     fn send(&self, request: Request<Bytes>) -> std::result::Result<Response<Bytes>, String> {
@@ -56,15 +55,15 @@ impl Collector {
         made.body(text.into()).map_err(|_| "its response is invalid".to_owned())
     }
 
-    fn tell(&self, failure: Option<&str>) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+    fn log_change(&self, failure: Option<&str>) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         match failure {
-            None if told.take().is_some() => tracing::info!("the collector accepts traces again"),
+            None if warned.take().is_some() => tracing::info!("the collector accepts traces again"),
             None => {}
-            Some(_) if told.is_some_and(|at| at.elapsed() < SILENCE) => {}
+            Some(_) if warned.is_some_and(|at| at.elapsed() < SILENCE) => {}
             Some(failure) => {
                 tracing::warn!(failure, "the collector does not accept traces; dropping spans");
-                *told = Some(Instant::now());
+                *warned = Some(Instant::now());
             }
         }
     }
@@ -75,9 +74,11 @@ impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> std::result::Result<Response<Bytes>, HttpError> {
         let answer = self.send(request);
         match &answer {
-            Ok(response) if response.status().is_success() => self.tell(None),
-            Ok(response) => self.tell(Some(&format!("it responds with {}", response.status().as_u16()))),
-            Err(failure) => self.tell(Some(failure)),
+            Ok(response) if response.status().is_success() => self.log_change(None),
+            Ok(response) => {
+                self.log_change(Some(&format!("it responds with {}", response.status().as_u16())))
+            }
+            Err(failure) => self.log_change(Some(failure)),
         }
         Ok(answer?)
     }

@@ -60,8 +60,8 @@ impl Gallery {
             priority: Some(20),
             ..of_film("script.pull", json!({"path": "scripts/spring.fdx", "scene": 14}))
         });
-        let gated = site.until(approved, |run| run.waiting_for().is_some());
-        let gate = gated.waiting_for().map(|gate| gate.step_id);
+        let gated = site.until(approved, |run| run.waiting_for.is_some());
+        let gate = gated.waiting_for.map(|gate| gate.step_id);
         let comment = Some("good to go".to_owned());
         block_on(site.runs.answer(approved, gate, Answer::Approved, comment)).unwrap();
         site.until(approved, |run| run.state == State::Succeeded);
@@ -80,7 +80,7 @@ impl Gallery {
         let queued = site.enqueue(NewRun::new("mail.digest", input(&json!({"to": "the crew"}))));
         let waiting = site.enqueue(review());
         let running = site.enqueue(of_film("render.preview", json!({"frames": 4000})));
-        site.until(waiting, |run| run.waiting_for().is_some());
+        site.until(waiting, |run| run.waiting_for.is_some());
         site.until(running, |run| run.progress > 12);
         Self { site, succeeded, failed, running, queued, delayed, canceled, waiting, approved }
     }

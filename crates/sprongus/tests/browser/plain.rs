@@ -26,7 +26,7 @@ fn every_list_and_form_works_without_scripts() {
     site.enqueue_many("mail.digest", 51);
     let gate = site.enqueue(NewRun::new("agent.review", input(&json!({"storyboard": 14}))));
     let running = site.enqueue(NewRun::new("render.preview", Json::empty_object()));
-    site.until(gate, |run| run.waiting_for().is_some());
+    site.until(gate, |run| run.waiting_for.is_some());
     site.until(running, |run| run.state == State::Running);
 
     // Filters, pages, and the way to a run by its id.

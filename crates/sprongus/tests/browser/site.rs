@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sprongus::core::json::Json;
-use sprongus::core::run::{NewRun, Run};
+use sprongus::core::run::NewRun;
+use sprongus::core::run::view::RunView;
 use sprongus::core::store::Batch;
 use sprongus::core::values::ids::RunId;
 use sprongus::core::workspace::token::TokenSecret;
@@ -130,7 +131,7 @@ impl Site {
 
     /// Waits until a run is so.
     #[track_caller]
-    pub fn until(&self, id: RunId, is_so: impl Fn(&Run) -> bool) -> Run {
+    pub fn until(&self, id: RunId, is_so: impl Fn(&RunView) -> bool) -> RunView {
         let began = Instant::now();
         loop {
             let run = block_on(self.runs.get(id)).unwrap();

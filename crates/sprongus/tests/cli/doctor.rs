@@ -137,29 +137,49 @@ fn no_worker_for_a_kind_and_none_for_those_that_are_paused() {
     }
 }
 
+/// Takes the leases for having ended an hour ago. That their timers stand where they were keeps a server from taking the runs back.
+fn expired(sandbox: &Sandbox) {
+    match sandbox.database() {
+        Some(database) => {
+            let expired = "UPDATE sprongus.runs SET lease_expires_at = pg_catalog.now() - interval '1 hour'
+                 WHERE lease_expires_at IS NOT NULL";
+            Server::shared().execute(database, expired).unwrap();
+        }
+        None => {
+            let expired =
+                "UPDATE runs SET lease_expires_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 hour')";
+            assert_eq!(rusqlite::Connection::open(sandbox.file()).unwrap().execute(expired, []).unwrap(), 1);
+        }
+    }
+}
+
 #[test]
 fn a_run_that_is_stuck_until_a_worker_comes() {
-    let sandbox = Sandbox::new();
-    let id = sandbox.enqueue("a");
-    block_on(async {
-        let runs = sandbox.runs().await;
-        let request = ClaimRequest { lease: Duration::from_secs(1), ..ClaimRequest::new(worker(), 1) };
-        assert_eq!(runs.claim(request).await.unwrap().len(), 1);
-    });
-    // An hour later.
-    let file = rusqlite::Connection::open(sandbox.file()).unwrap();
-    let aged = "UPDATE runs SET lease_expires_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 hour')";
-    assert_eq!(file.execute(aged, []).unwrap(), 1);
-    names(doctor(&sandbox), "stuck run", &format!("run {id} (a) is held by test-worker"), "sprongus worker");
-    // The remedy: a worker, whatever it serves.
-    file.execute("UPDATE runs SET timer_at = lease_expires_at", []).unwrap();
-    block_on(async {
-        let request =
-            ClaimRequest { kinds: Some(vec!["other".parse().unwrap()]), ..ClaimRequest::new(worker(), 1) };
-        assert!(sandbox.runs().await.claim(request).await.unwrap().is_empty());
-    });
-    assert_eq!(sandbox.line("-q runs list --state queued").exits(0).out.trim(), id);
-    doctor(&sandbox).exits(0);
+    for backing in [Backing::File, Backing::Postgres, Backing::Remote] {
+        let sandbox = Sandbox::on(backing);
+        let id = sandbox.enqueue("a");
+        block_on(async {
+            let lease = Duration::from_secs(3_600);
+            let request = ClaimRequest { lease, ..ClaimRequest::new(worker(), 1) };
+            assert_eq!(sandbox.runs().await.claim(request).await.unwrap().len(), 1);
+        });
+        expired(&sandbox);
+        let found = format!("run {id} (a) is held by test-worker, but its lease expired 1h ago");
+        names(doctor(&sandbox), "stuck run", &found, "sprongus worker");
+        if backing == Backing::Postgres {
+            continue;
+        }
+        // The remedy: a worker, whatever it serves.
+        let file = rusqlite::Connection::open(sandbox.file()).unwrap();
+        file.execute("UPDATE runs SET timer_at = lease_expires_at", []).unwrap();
+        block_on(async {
+            let kinds = Some(vec!["other".parse().unwrap()]);
+            let request = ClaimRequest { kinds, ..ClaimRequest::new(worker(), 1) };
+            assert!(sandbox.runs().await.claim(request).await.unwrap().is_empty());
+        });
+        assert_eq!(sandbox.line("-q runs list --state queued").exits(0).out.trim(), id);
+        doctor(&sandbox).exits(0);
+    }
 }
 
 #[test]

@@ -12,9 +12,10 @@ fn open(path: &Path) -> sprongus::Result<Arc<dyn Runs>> {
 }
 
 use serde_json::json;
-use sprongus::core::run::{Enqueue, NewRun, Run};
+use sprongus::core::run::view::RunView;
+use sprongus::core::run::{Enqueue, NewRun};
 
-async fn ask(runs: &dyn Runs, path: &str) -> sprongus::Result<Run> {
+async fn ask(runs: &dyn Runs, path: &str) -> sprongus::Result<RunView> {
     let request = NewRun {
         idempotency_key: Some(format!("count-{path}")),
         priority: Some(10),

@@ -23,7 +23,7 @@ impl Tenant {
                 count_live(&mut stats, run, now);
             }
         }
-        times.tell(&mut stats);
+        times.write_stats(&mut stats);
         // Of runs that ended by where they stand now: what is taken back and added again must come to the same.
         stats.ended_last_hour.clear();
         let ended = self.rows.values().map(|row| &row.run).filter(|run| run.state.is_final());

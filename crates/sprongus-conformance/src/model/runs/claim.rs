@@ -1,6 +1,6 @@
 //! queued → running: due timers first, then the runs that are ready, in their order.
 
-use sprongus_core::rules::claim::{Remembered, again, carried, handed, name_taken};
+use sprongus_core::rules::claim::{Remembered, carried, handed, name_taken, replay};
 use sprongus_core::rules::expire::{MOST_PER_CLAIM, expire};
 use sprongus_core::rules::{Act, SYSTEM, dispatch};
 use sprongus_core::run::event::Event;
@@ -93,7 +93,7 @@ impl Tenant {
         let mut claimed = Vec::with_capacity(given.len());
         for (id, epoch) in given {
             let Some(row) = self.rows.get_mut(id) else { continue };
-            let held = again(&row.run, caller, &request.worker_id, *epoch, token.hash(), now)?;
+            let held = replay(&row.run, caller, &request.worker_id, *epoch, token.hash(), now)?;
             let Some(run) = held else { continue };
             row.run = run.clone();
             let steps = carried(&run, row.steps_of(*epoch));

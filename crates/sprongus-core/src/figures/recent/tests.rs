@@ -17,7 +17,7 @@ fn told(events: &[Event]) -> Stats {
     let mut recent = Recent::default();
     events.iter().for_each(|event| recent.add("", event, at("2026-11-26T09:01:00Z")));
     let mut stats = Stats::default();
-    recent.tell(&mut stats);
+    recent.write_stats(&mut stats);
     stats
 }
 

@@ -37,6 +37,6 @@ pub fn cancel(run: &Run, waits_at: Option<&Step>, act: Act<'_>) -> Result<WriteS
         None => next.lease_hash = None,
     }
     change.fail_step(waits_at, act);
-    change.tell(EventType::Canceled, act, json!({"from": run.state}));
+    change.push_event(EventType::Canceled, act, json!({"from": run.state}));
     Ok(change.into())
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::error::Result;
 use crate::rules::finish::digest;
-use crate::rules::{Act, Standing, Transition, WriteSet, lease_lost, replay, stand};
+use crate::rules::{Act, LeaseCheck, Transition, WriteSet, check_lease, lease_lost, replay};
 use crate::run::event::EventType;
 use crate::run::state::Verb;
 use crate::run::{Cleanup, Hold, Run};
@@ -16,10 +16,10 @@ use crate::values::time::Timestamp;
 /// `lease_lost` when the caller does not hold the closing lease.
 pub fn cleaned(run: &Run, hold: &Hold, gone_at: Timestamp, act: Act<'_>) -> Result<WriteSet> {
     let report = digest("cleaned", hold, "");
-    match stand(run, hold, Verb::Cleaned, act.now)? {
-        Standing::Closes => {}
-        Standing::LetGo => return replay(run, hold, &report, act.now),
-        Standing::Holds => return Err(lease_lost(run, hold, act.now)),
+    match check_lease(run, hold, Verb::Cleaned, act.now)? {
+        LeaseCheck::Closes => {}
+        LeaseCheck::LetGo => return replay(run, hold, &report, act.now),
+        LeaseCheck::Holds => return Err(lease_lost(run, hold, act.now)),
     }
     let mut change = Transition::of(run);
     let next = &mut change.run;
@@ -28,6 +28,6 @@ pub fn cleaned(run: &Run, hold: &Hold, gone_at: Timestamp, act: Act<'_>) -> Resu
     next.closing_until = None;
     next.last_report = Some(report);
     let payload = json!({"epoch": hold.epoch, "goneAt": gone_at, "workerId": hold.worker_id});
-    change.tell(EventType::Cleaned, act, payload);
+    change.push_event(EventType::Cleaned, act, payload);
     Ok(change.into())
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::error::{Error, ErrorCode, Result};
 use crate::redact::redact;
 use crate::rules::finish::{digest, end, requeue};
-use crate::rules::{Act, Standing, Transition, WriteSet, lease_lost, replay, stand};
+use crate::rules::{Act, LeaseCheck, Transition, WriteSet, check_lease, lease_lost, replay};
 use crate::run::event::EventType;
 use crate::run::state::{Permit, State, Verb, permit};
 use crate::run::step::Step;
@@ -31,10 +31,10 @@ pub fn wait(
     act: Act<'_>,
 ) -> Result<WriteSet> {
     let report = digest("wait", hold, &step_id.to_string());
-    match stand(run, hold, Verb::Wait, act.now)? {
-        Standing::Holds => {}
-        Standing::LetGo => return replay(run, hold, &report, act.now),
-        Standing::Closes => return Err(lease_lost(run, hold, act.now)),
+    match check_lease(run, hold, Verb::Wait, act.now)? {
+        LeaseCheck::Holds => {}
+        LeaseCheck::LetGo => return replay(run, hold, &report, act.now),
+        LeaseCheck::Closes => return Err(lease_lost(run, hold, act.now)),
     }
     let mut change = Transition::of(run);
     let next = &mut change.run;
@@ -45,7 +45,7 @@ pub fn wait(
     next.gate = Some(Gate { step_id, until, answer: None, by: None, comment: None, resumed: false });
     let timeout_ms = timeout.map(|longest| u64::try_from(longest.as_millis()).unwrap_or(u64::MAX));
     let payload = json!({"stepId": step_id, "timeoutMs": timeout_ms, "until": until});
-    change.tell_of(Some(step_id), EventType::Waiting, act, payload);
+    change.push_step_event(Some(step_id), EventType::Waiting, act, payload);
     Ok(change.into())
 }
 
@@ -98,16 +98,16 @@ pub fn answer(
     match answer {
         Answer::Approved => {
             change.run.due_at = change.run.run_at.max(act.now);
-            change.tell_of(Some(step_id), EventType::Approved, act, payload);
+            change.push_step_event(Some(step_id), EventType::Approved, act, payload);
         }
         Answer::Rejected => {
-            change.tell_of(Some(step_id), EventType::Rejected, act, payload);
+            change.push_step_event(Some(step_id), EventType::Rejected, act, payload);
             change.fail_step(waits_at, act);
             end(&mut change.run, State::Failed, act);
             let error = format!("rejected: {}", comment.unwrap_or_default());
             let payload = json!({"error": error, "reason": "rejected"});
             change.run.error = Some(error);
-            change.tell_of(Some(step_id), EventType::Failed, act, payload);
+            change.push_step_event(Some(step_id), EventType::Failed, act, payload);
         }
     }
     Ok(change.into())

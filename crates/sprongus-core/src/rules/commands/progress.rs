@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::redact::redact;
-use crate::rules::{Act, Standing, Transition, WriteSet, lease_lost, stand};
+use crate::rules::{Act, LeaseCheck, Transition, WriteSet, check_lease, lease_lost};
 use crate::run::event::EventType;
 use crate::run::state::Verb;
 use crate::run::{Hold, Run};
@@ -26,9 +26,9 @@ pub fn progress(
 ) -> Result<WriteSet> {
     let percent = u8::try_from(percent).ok().filter(|&percent| percent <= 100);
     let Some(percent) = percent else { return Err(Error::validation("progress must be 0 to 100")) };
-    match stand(run, hold, Verb::Progress, act.now)? {
-        Standing::Holds => {}
-        Standing::LetGo | Standing::Closes => return Err(lease_lost(run, hold, act.now)),
+    match check_lease(run, hold, Verb::Progress, act.now)? {
+        LeaseCheck::Holds => {}
+        LeaseCheck::LetGo | LeaseCheck::Closes => return Err(lease_lost(run, hold, act.now)),
     }
     if run.progress == percent && message.is_none() {
         return Ok(WriteSet::default());
@@ -36,6 +36,6 @@ pub fn progress(
     let message = message.map(|text| truncate(&redact(&printable(text)), MAX_MESSAGE_BYTES).into_owned());
     let mut change = Transition::of(run);
     change.run.progress = percent;
-    change.tell(EventType::Progressed, act, json!({"progress": percent, "message": message}));
+    change.push_event(EventType::Progressed, act, json!({"progress": percent, "message": message}));
     Ok(change.into())
 }

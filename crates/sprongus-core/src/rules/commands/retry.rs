@@ -48,7 +48,7 @@ pub fn retry(run: &Run, if_epoch: Option<u64>, act: Act<'_>) -> Result<WriteSet>
     next.run_at = act.now;
     requeue(next, act);
     next.last_report = Some(REPORT.to_owned());
-    change.tell(
+    change.push_event(
         EventType::Retried,
         act,
         json!({"from": run.state, "attempts": run.attempt, "endedAt": run.finished_at}),

@@ -13,7 +13,7 @@ use crate::values::time::Timestamp;
 /// Why a queued run is not executed, in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// An approval.
+    /// A person has to approve or reject.
     Gate,
     /// A delay or a backoff.
     Time,
@@ -83,7 +83,7 @@ pub enum Serving {
 /// What a run waits for, since when, and what is known about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waiting {
-    /// An approval.
+    /// A person has to approve or reject.
     Gate {
         /// Since when it waits there.
         since: Timestamp,
@@ -112,7 +112,7 @@ pub enum Waiting {
         /// When; likewise.
         at: Option<Timestamp>,
     },
-    /// A worker.
+    /// A worker has to claim it.
     Worker {
         /// Since when it is due.
         since: Timestamp,
@@ -164,7 +164,7 @@ pub struct Words {
     pub text: String,
     /// What the time is.
     pub label: &'static str,
-    /// A time.
+    /// The time that [`Words::label`] is about.
     pub time: Timestamp,
     /// Whether it goes on waiting until somebody does something.
     pub is_amiss: bool,
@@ -216,7 +216,7 @@ impl Waiting {
         Words { text, label, time, is_amiss }
     }
 
-    /// Since when.
+    /// When it began to wait for this.
     pub fn since(&self) -> Timestamp {
         match self {
             Self::Gate { since, .. }

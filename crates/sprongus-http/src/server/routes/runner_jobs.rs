@@ -6,9 +6,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use sprongus_core::RunsExt;
 use sprongus_core::error::Error;
-use sprongus_core::run::Run;
 use sprongus_core::run::follow::MAX_NEWS;
 use sprongus_core::run::list::ListFilter;
+use sprongus_core::run::view::RunView;
 
 use super::runs::cancel::Nothing;
 use super::runs::enqueue::key;
@@ -126,7 +126,7 @@ pub async fn get(
     }))
 }
 
-async fn job(shared: &Shared, run: &Run) -> ApiResult {
+async fn job(shared: &Shared, run: &RunView) -> ApiResult {
     Ok(json(&JobBody::of(run, shared.service.store().now().await?)))
 }
 

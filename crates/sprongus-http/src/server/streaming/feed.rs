@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sprongus_core::run::follow::{News, ReadSoFar};
+use sprongus_core::run::follow::ReadSoFar;
 use sprongus_core::run::state::State;
 use sprongus_core::run::stream::{StreamPosition, Streamed};
+use sprongus_core::run::view::NewsView;
 use sprongus_core::store::Store;
 use sprongus_core::values::ids::RunId;
 use sprongus_core::values::names::WorkspaceId;
@@ -208,7 +209,7 @@ pub async fn follow(
     id: RunId,
     read: ReadSoFar,
     wait: Duration,
-) -> Result<News> {
+) -> Result<NewsView> {
     let (runs, store) = (asker.runs(), shared.service.store());
     let deadline = Instant::now() + wait;
     let mut stopping = shared.stopping.clone();

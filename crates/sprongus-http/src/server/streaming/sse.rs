@@ -12,9 +12,10 @@ use bytes::Bytes;
 use futures_util::stream::{Stream, unfold};
 use serde::Serialize;
 use sprongus_core::run::event::Event;
-use sprongus_core::run::follow::{MAX_NEWS, News, ReadSoFar};
+use sprongus_core::run::follow::{MAX_NEWS, ReadSoFar};
 use sprongus_core::run::step::NumberedLine;
 use sprongus_core::run::stream::{StreamPosition, Streamed};
+use sprongus_core::run::view::NewsView;
 use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, Result};
 
@@ -165,7 +166,7 @@ fn position_id(read: ReadSoFar) -> String {
 }
 
 /// Events and lines in the order of their times; each id says how far one has read of both.
-fn write_news(out: &mut String, read: &mut ReadSoFar, news: &News) {
+fn write_news(out: &mut String, read: &mut ReadSoFar, news: &NewsView) {
     let mut lines = news.lines.iter().peekable();
     let line = |out: &mut String, read: &mut ReadSoFar, line: &NumberedLine| {
         read.lines = line.seq;

@@ -5,8 +5,9 @@ use serde_json::Value;
 use sprongus_core::Error;
 use sprongus_core::json::Json;
 use sprongus_core::run::event::Event;
-use sprongus_core::run::follow::{News, ReadSoFar};
+use sprongus_core::run::follow::ReadSoFar;
 use sprongus_core::run::step::{LogLine, NumberedLine, Stream};
+use sprongus_core::run::view::NewsView;
 use sprongus_core::values::ids::{EventId, RunId, StepId};
 use sprongus_core::values::time::Timestamp;
 
@@ -120,9 +121,9 @@ impl NewsBody {
     ///
     /// # Errors
     /// As [`EventBody::into_event`].
-    pub fn into_news(self) -> Result<News, Error> {
-        Ok(News {
-            run: self.run.into_run(),
+    pub fn into_news(self) -> Result<NewsView, Error> {
+        Ok(NewsView {
+            run: self.run.into_view(),
             events: self.events.into_iter().map(EventBody::into_event).collect::<Result<_, _>>()?,
             lines: self.lines.into_iter().map(LineBody::into_line).collect(),
             read: ReadSoFar { events: self.read.events, lines: self.read.lines },

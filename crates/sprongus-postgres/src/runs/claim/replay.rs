@@ -19,7 +19,7 @@ const GIVEN: &str = "
     SELECT worker_id, token_id, run_ids, epochs, $3::text[] IS NOT NULL AND EXISTS (
         SELECT FROM runs r WHERE r.workspace_id = $1 AND r.id = ANY (run_ids) AND (r.project_id = ANY ($3::text[])) IS NOT TRUE)
     FROM claims c WHERE c.workspace_id = $1 AND claim_id = $2";
-/// The guard is that of `rules::claim::again`; the suite holds the two to one another.
+/// The guard is that of `rules::claim::replay`; the suite holds the two to one another.
 const RENEW: &str = concat!(
     "WITH present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now)
      UPDATE runs SET lease_hash = $6::bytea FROM unnest($3::uuid[], $4::bigint[]) AS given (given_id, given_epoch)

@@ -14,7 +14,7 @@ use crate::template::Template;
 pub struct AiActionDeclaration {
     /// The provider's name in the file.
     pub provider_name: String,
-    /// The provider.
+    /// The provider that `provider` names, whole.
     pub provider: ProviderDeclaration,
     /// The model: the step's own, else the provider's.
     pub model: String,

@@ -63,7 +63,8 @@ impl<'a> ChildRuns<'a> {
         if self.masks.data(text).is_some() {
             return Err(Refused::for_good("it contains a secret's value: pass the reference instead"));
         }
-        let mut run = request::parse(text.as_bytes()).map_err(|error| Refused::for_good(told(&error)))?;
+        let mut run =
+            request::parse(text.as_bytes()).map_err(|error| Refused::for_good(with_hint(&error)))?;
         // One without an id of its own must not be made twice either.
         run.id.get_or_insert_with(RunId::default);
         match (self.project, &run.project_id) {
@@ -100,7 +101,7 @@ impl<'a> ChildRuns<'a> {
                 }
                 Err(error) => {
                     let retryable = !is_fault_of_content(error.code()) && error.code() != ErrorCode::Conflict;
-                    self.refuse(Refused { why: format!("{kind}: {}", told(&error)), retryable }).await;
+                    self.refuse(Refused { why: format!("{kind}: {}", with_hint(&error)), retryable }).await;
                 }
             }
             self.waiting.pop_front();
@@ -122,6 +123,6 @@ impl<'a> ChildRuns<'a> {
     }
 }
 
-fn told(error: &Error) -> String {
+fn with_hint(error: &Error) -> String {
     format!("{}; {}", error.message(), error.hint())
 }

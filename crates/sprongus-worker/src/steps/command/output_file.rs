@@ -37,7 +37,7 @@ pub enum OutputEntry {
 pub struct OutputFileFault {
     /// The line, from 1; 0 for the file as a whole.
     pub line: usize,
-    /// What is wrong.
+    /// What is wrong, for the log.
     pub problem: String,
 }
 

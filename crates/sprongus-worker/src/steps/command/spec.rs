@@ -26,16 +26,16 @@ pub(crate) fn prepare(
     let id = hold.id.to_string();
     let names = attempt.names(step, active);
     let argv = command.render(&names).map_err(|fault| for_good(fault.to_string()))?;
-    if attempt.masks.any() {
+    if attempt.masks().any() {
         let shown = attempt.shown_names(step, active);
-        check_arguments(&attempt.kind, command, &argv, &shown).map_err(for_good)?;
+        check_arguments(attempt.kind(), command, &argv, &shown).map_err(for_good)?;
     }
     let given = given(attempt, command, &names).map_err(|fault| for_good(fault.to_string()))?;
     let file = OutputFile::create(folders.output(step.ordinal))
         .map_err(|error| (format!("cannot create the output file: {error}"), true))?;
     let work = folders.work();
     let around = command.environment();
-    let cwd = around.cwd.as_ref().map_or_else(|| work.clone(), |cwd| attempt.project_dir.join(cwd));
+    let cwd = around.cwd.as_ref().map_or_else(|| work.clone(), |cwd| attempt.project_dir().join(cwd));
     let mut spec = CommandSpec::new(argv, cwd);
     let path = |path: &Path| path.to_string_lossy().into_owned();
     spec.env = [
@@ -46,14 +46,14 @@ pub(crate) fn prepare(
         ("SPRONGUS_STEP", step.name.clone()),
         ("SPRONGUS_INPUT", path(&folders.input())),
         ("SPRONGUS_OUTPUT", path(file.path())),
-        ("SPRONGUS_PROJECT_DIR", path(&attempt.project_dir)),
+        ("SPRONGUS_PROJECT_DIR", path(attempt.project_dir())),
         ("SPRONGUS_WORKDIR", path(&work)),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     spec.env.extend(given);
     spec.stdin = match around.stdin.unwrap_or_default() {
-        Stdin::Input => Some(attempt.text.clone()),
+        Stdin::Input => Some(attempt.input_text().to_owned()),
         Stdin::Nothing => None,
     };
     let left = context.deadline.map(|end| end.saturating_duration_since(Instant::now()));
@@ -72,7 +72,7 @@ fn given(
     let value = |(name, value): (&String, &EnvValue)| {
         let value = match value {
             EnvValue::Text(template) => template.render(names)?,
-            EnvValue::Secret(reference) => attempt.handed.get(reference).cloned().unwrap_or_default(),
+            EnvValue::Secret(reference) => attempt.secret(reference).unwrap_or_default().to_owned(),
         };
         Ok((name.clone(), value))
     };

@@ -20,9 +20,9 @@ const ROUNDS: usize = 300;
 pub async fn measure(scratch: &Scratch, finished: u32, runs: u32, pairs: u32) -> Result<Vec<Value>> {
     let few = filled(scratch, "few", FEW).await?;
     let many = filled(scratch, "many", finished).await?;
-    let mut told = calls_in_turn(&few, &many, finished).await?;
-    told.push(drains(&few, &many, finished, runs, pairs).await?);
-    Ok(told)
+    let mut results = calls_in_turn(&few, &many, finished).await?;
+    results.push(drains(&few, &many, finished, runs, pairs).await?);
+    Ok(results)
 }
 
 /// The drain of one worker process.

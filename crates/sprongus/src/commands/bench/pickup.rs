@@ -57,11 +57,11 @@ pub async fn measure(scratch: &Scratch) -> Result<Vec<Value>> {
     let mut across = samples(&there).await?;
     // It holds nothing that matters: its file goes with the folder.
     let _ = other.kill().await;
-    let told = |measure: &str, samples: &mut [f64]| {
+    let result = |measure: &str, samples: &mut [f64]| {
         let (p50, p99) = (rounded(quantile(samples, 0.5)), rounded(quantile(samples, 0.99)));
         json!({"measure": measure, "p50Ms": p50, "p99Ms": p99, "samples": samples.len()})
     };
-    Ok(vec![told("pickup.process", &mut in_process), told("pickup.across", &mut across)])
+    Ok(vec![result("pickup.process", &mut in_process), result("pickup.across", &mut across)])
 }
 
 /// What the other process does until it is killed.

@@ -18,7 +18,6 @@ const SCREENPLAY: &str = "screenplay.fountain";
 
 /// A folder that is the demo's, and this demo's alone while this lives.
 pub struct DemoFolder {
-    /// Where it is.
     pub folder: PathBuf,
     /// How the user named it.
     pub shown: String,

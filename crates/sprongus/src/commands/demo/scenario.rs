@@ -10,7 +10,8 @@ use sprongus_core::json::Json;
 use sprongus_core::run::event::{Event, EventType};
 use sprongus_core::run::follow::{MAX_NEWS, ReadSoFar};
 use sprongus_core::run::state::State;
-use sprongus_core::run::{Enqueue, Enqueued, NewRun, Run};
+use sprongus_core::run::view::RunView;
+use sprongus_core::run::{Enqueue, Enqueued, NewRun};
 use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, Result, Runs, RunsExt};
 use sprongus_worker::declaration::{Declaration, FILE_NAME};
@@ -33,7 +34,6 @@ const SYNC: &str = "sync.storyboard";
 const COLUMN: &str = "notes";
 const NOTES: [(&str, &str); 2] = [("sc-3", "long lens, no boat"), ("sc-5", "rolls: ask the baker")];
 
-/// An act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// The script is pulled while somebody edits it.
@@ -46,7 +46,6 @@ pub enum Act {
     Revise,
 }
 
-/// In this order.
 pub const ACTS: [Act; 4] = [Act::Pull, Act::Again, Act::Sync, Act::Revise];
 
 impl Act {
@@ -73,13 +72,13 @@ pub struct Demo<'a> {
 
 /// What an act came to, for programs.
 #[derive(Serialize)]
-struct Told<'a> {
+struct ActReport<'a> {
     act: usize,
     title: &'static str,
     commands: Vec<String>,
     /// Whether it made its runs, or found one.
     created: bool,
-    runs: &'a [Run],
+    runs: &'a [RunView],
 }
 
 impl<'a> Demo<'a> {
@@ -90,7 +89,6 @@ impl<'a> Demo<'a> {
         Self { screen: screen.indented(), folder, runs, key, pulled: None }
     }
 
-    /// Plays one act.
     pub async fn play(&mut self, act: Act) -> Outcome {
         let requests = match act {
             Act::Pull | Act::Again => vec![NewRun { idempotency_key: Some(self.key.clone()), ..pull() }],
@@ -115,19 +113,19 @@ impl<'a> Demo<'a> {
             let exit = Exit::of_run(run.state);
             ended.push(run);
             if exit != Exit::Done {
-                self.tell(act, commands, created, &ended)?;
+                self.report(act, commands, created, &ended)?;
                 return Ok(exit);
             }
         }
         if act == Act::Pull {
             self.pulled = ended.first().map(|run| run.id);
         }
-        self.tell(act, commands, created, &ended)?;
+        self.report(act, commands, created, &ended)?;
         Ok(Exit::Done)
     }
 
     /// Enqueues a run, executes it here, and follows it to its end; a lock goes when an attempt has failed for it.
-    async fn work(&self, mut request: NewRun, lock: Option<EditorLock>) -> Outcome<(Run, Enqueue)> {
+    async fn work(&self, mut request: NewRun, lock: Option<EditorLock>) -> Outcome<(RunView, Enqueue)> {
         let declaration = Declaration::load(&self.folder.path(FILE_NAME));
         let declaration = declaration.map_err(|fault| Error::validation(fault.to_string()))?;
         declared::apply(Some(&declaration), &mut request)?;
@@ -175,10 +173,16 @@ impl<'a> Demo<'a> {
         self.screen.text(&narration::aside(aside))
     }
 
-    fn tell(&self, act: Act, commands: Vec<String>, created: bool, runs: &[Run]) -> Outcome<()> {
+    fn report(&self, act: Act, commands: Vec<String>, created: bool, runs: &[RunView]) -> Outcome<()> {
         match self.screen.format {
             Format::Json => {
-                self.screen.json(&Told { act: number(act), title: act.title(), commands, created, runs })?;
+                self.screen.json(&ActReport {
+                    act: number(act),
+                    title: act.title(),
+                    commands,
+                    created,
+                    runs,
+                })?;
             }
             Format::Quiet => {
                 let ids = runs.iter().map(|run| format!("{}\n", run.id));

@@ -1,7 +1,7 @@
 //! Whether anybody will claim a run; said on the side, because a run that nobody serves waits without a word.
 
-use sprongus_core::run::Run;
 use sprongus_core::run::state::State;
+use sprongus_core::run::view::RunView;
 use sprongus_core::values::text::printable;
 use sprongus_core::{Result, Runs};
 use sprongus_worker::declaration::Declaration;
@@ -42,11 +42,11 @@ pub fn unknown(declaration: Option<&Declaration>, kind: &str) -> Option<Unknown>
 pub async fn note(
     app: &App,
     runs: &dyn Runs,
-    run: &Run,
+    run: &RunView,
     remedy: Remedy,
     unknown: Option<&Unknown>,
 ) -> Result<()> {
-    if run.state != State::Queued || run.waiting_for().is_some() || app.screen.format == Format::Quiet {
+    if run.state != State::Queued || run.waiting_for.is_some() || app.screen.format == Format::Quiet {
         return Ok(());
     }
     if let Some(text) = unserved(runs, run, remedy, unknown).await? {
@@ -62,7 +62,7 @@ pub async fn note(
 
 async fn unserved(
     runs: &dyn Runs,
-    run: &Run,
+    run: &RunView,
     remedy: Remedy,
     unknown: Option<&Unknown>,
 ) -> Result<Option<String>> {

@@ -23,7 +23,7 @@ pub async fn give(
     let id = id.find(app, runs.as_ref()).await?;
     let step = match step {
         Some(step) => Some(step),
-        None => runs.get(id).await?.waiting_for().map(|gate| gate.step_id),
+        None => runs.get(id).await?.waiting_for.map(|gate| gate.step_id),
     };
     let run = runs.answer(id, step, answer, comment).await?;
     app.screen.answer(&run, &run.id.to_string(), || line(&run))?;

@@ -30,7 +30,6 @@ pub enum Command {
     List,
 }
 
-/// Does it.
 pub async fn run(command: Command, app: &App) -> Outcome {
     let now = app.screen.now();
     match command {

@@ -43,7 +43,6 @@ pub struct ListArgs {
     pub cursor: Option<String>,
 }
 
-/// Does it.
 pub async fn run(command: Command, app: &App) -> Outcome {
     let Command::List(args) = command;
     let filter = OperatorFilter {
@@ -86,9 +85,9 @@ fn change(event: &OperatorEvent) -> String {
     };
     let (before, after) = (state(&event.before), state(&event.after));
     let changed = after.iter().filter(|(name, value)| before.get(*name) != Some(value) && !value.is_null());
-    let told = changed.map(|(name, value)| match value.as_str() {
+    let texts = changed.map(|(name, value)| match value.as_str() {
         Some(text) => format!("{name} {text}"),
         None => format!("{name} {value}"),
     });
-    told.collect::<Vec<_>>().join(", ")
+    texts.collect::<Vec<_>>().join(", ")
 }

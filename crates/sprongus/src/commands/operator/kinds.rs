@@ -47,7 +47,6 @@ struct Line {
     stats: KindStats,
 }
 
-/// Does it.
 pub async fn run(command: Command, app: &App) -> Outcome {
     match command {
         Command::List => list(app).await?,

@@ -54,7 +54,6 @@ pub struct CreateArgs {
     pub expires: Option<Duration>,
 }
 
-/// Does it.
 pub async fn run(command: Command, app: &App) -> Outcome {
     match command {
         Command::Create(args) => create(args, app).await,

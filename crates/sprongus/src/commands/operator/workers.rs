@@ -25,7 +25,6 @@ pub enum Command {
     },
 }
 
-/// Does it.
 pub async fn run(command: Command, app: &App) -> Outcome {
     let now = app.screen.now();
     match command {

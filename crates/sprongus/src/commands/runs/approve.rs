@@ -8,7 +8,6 @@ use crate::commands::gates::answer;
 use crate::commands::runs::select::run_ref::RunRef;
 use crate::exit::failure::Outcome;
 
-/// Which run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run id, or six or more characters from its beginning or end, or @last
@@ -21,7 +20,6 @@ pub struct Args {
     pub comment: Option<String>,
 }
 
-/// Approves.
 pub async fn run(args: Args, app: &App) -> Outcome {
     answer::give(app, &args.id, args.step, Answer::Approved, args.comment).await
 }

@@ -10,7 +10,6 @@ use crate::exit::failure::Outcome;
 
 const CANCEL: Verb = Verb { name: "cancel", states: &[State::Queued, State::Running] };
 
-/// Which runs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

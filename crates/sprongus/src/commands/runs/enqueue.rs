@@ -6,7 +6,8 @@ pub mod declared;
 
 use std::time::Duration;
 
-use sprongus_core::run::{Due, Enqueue, Enqueued, NewRun, Run};
+use sprongus_core::run::view::RunView;
+use sprongus_core::run::{Due, Enqueue, Enqueued, NewRun};
 use sprongus_core::store::Batch;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result, Runs, RunsExt};
@@ -31,7 +32,6 @@ use crate::work;
 /// Requests in one transaction.
 const BATCH: usize = 1_000;
 
-/// What to run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What the run does, such as script.pull
@@ -93,7 +93,6 @@ pub struct Args {
     pub from: Option<String>,
 }
 
-/// Enqueues.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let declaration = app.usable_declaration()?;
     if (args.timeout.is_some() || args.patience.is_some()) && !args.wait && !args.work {
@@ -145,7 +144,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
 }
 
 /// The run as it ended; its id was printed at once, so that it is there whatever happens.
-fn conclude(app: &App, run: &Run) -> Outcome {
+fn conclude(app: &App, run: &RunView) -> Outcome {
     match app.screen.format {
         Format::People => app.screen.text(&ending(run))?,
         Format::Json => app.screen.json(run)?,
@@ -194,7 +193,7 @@ async fn many(requests: Vec<NewRun>, declaration: Option<&Declaration>, app: &Ap
         let Some(answers) = answers else { return Ok(Exit::Usage) };
         made += answers.iter().filter(|answer| answer.outcome == Enqueue::Created).count();
         found += answers.iter().filter(|answer| answer.outcome == Enqueue::Existing).count();
-        let answers: Vec<Run> = answers.into_iter().map(|answer| answer.run).collect();
+        let answers: Vec<RunView> = answers.into_iter().map(|answer| answer.run).collect();
         match app.screen.format {
             Format::People => {}
             Format::Json => app.screen.json_lines(&answers)?,
@@ -218,7 +217,7 @@ async fn many(requests: Vec<NewRun>, declaration: Option<&Declaration>, app: &Ap
     Ok(Exit::Done)
 }
 
-/// One batch. None when the store refused some of it, which has been told then; nothing of the batch was made.
+/// One batch. None when the store refused some of it, which has been printed then; nothing of the batch was made.
 async fn enqueue_batch(
     app: &App,
     runs: &dyn Runs,
@@ -231,9 +230,9 @@ async fn enqueue_batch(
     }
     for (place, answer) in answers.into_iter().enumerate() {
         if let Err(error) = answer {
-            let named = format!("request {}: {}", before + place + 1, error.message());
-            let told = Error::new(error.code(), named).with_hint(error.hint().to_owned());
-            fault::tell(&app.screen, &told);
+            let message = format!("request {}: {}", before + place + 1, error.message());
+            let named = Error::new(error.code(), message).with_hint(error.hint().to_owned());
+            fault::print(&app.screen, &named);
         }
     }
     app.screen.note(&format!("already enqueued: {before}"));

@@ -10,7 +10,6 @@ use crate::exit::failure::Outcome;
 use crate::render::history;
 use crate::render::screen::Format;
 
-/// Which run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run id, or six or more characters from its beginning or end, or @last

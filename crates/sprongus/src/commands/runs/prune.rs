@@ -13,7 +13,6 @@ use crate::connect::Access;
 use crate::exit::Exit;
 use crate::exit::failure::Outcome;
 
-/// How.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Show how many would be deleted, by kind, without deleting any

@@ -21,7 +21,6 @@ pub struct Args {
     pub step: Option<StepId>,
 }
 
-/// Rejects.
 pub async fn run(args: Args, app: &App) -> Outcome {
     answer::give(app, &args.id, args.step, Answer::Rejected, Some(args.reason)).await
 }

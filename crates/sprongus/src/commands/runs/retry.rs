@@ -10,7 +10,6 @@ use crate::exit::failure::Outcome;
 
 const RETRY: Verb = Verb { name: "retry", states: &[State::Failed, State::Canceled] };
 
-/// Which runs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

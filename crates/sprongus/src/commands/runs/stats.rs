@@ -6,7 +6,6 @@ use crate::exit::Exit;
 use crate::exit::failure::Outcome;
 use crate::render::stats::block;
 
-/// How.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// First rebuild the figures over time from the stored events; not through a server
@@ -14,7 +13,6 @@ pub struct Args {
     pub rebuild: bool,
 }
 
-/// Shows them.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let connection = app.connect(Access::Existing).await?;
     if args.rebuild {

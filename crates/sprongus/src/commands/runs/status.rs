@@ -1,9 +1,9 @@
 //! `runs status`: a run as it stands.
 
-use sprongus_core::run::Run;
 use sprongus_core::run::event::EventType;
 use sprongus_core::run::follow::MAX_NEWS;
 use sprongus_core::run::state::State;
+use sprongus_core::run::view::RunView;
 use sprongus_core::{Result, Runs};
 
 use crate::app::App;
@@ -14,14 +14,12 @@ use crate::exit::failure::Outcome;
 use crate::render::run::{LastRelease, Released, block};
 use crate::render::screen::Format;
 
-/// Which run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run id, or six or more characters from its beginning or end, or @last
     pub id: RunRef,
 }
 
-/// Shows it.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let runs = app.connect(Access::Existing).await?.runs;
     let id = args.id.find(app, runs.as_ref()).await?;
@@ -41,7 +39,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
 }
 
 /// How often the run was given back since it was enqueued. A run that was claimed no oftener than it has attempts never was.
-async fn released(runs: &dyn Runs, run: &Run) -> Result<Released> {
+async fn released(runs: &dyn Runs, run: &RunView) -> Result<Released> {
     let mut released = Released::default();
     if run.epoch <= u64::from(run.attempt) {
         return Ok(released);

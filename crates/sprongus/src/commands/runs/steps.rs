@@ -9,14 +9,12 @@ use crate::exit::Exit;
 use crate::exit::failure::Outcome;
 use crate::render::steps::table;
 
-/// Which run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run id, or six or more characters from its beginning or end, or @last
     pub id: RunRef,
 }
 
-/// Shows them.
 pub async fn run(args: Args, app: &App) -> Outcome {
     let runs = app.connect(Access::Existing).await?.runs;
     let id = args.id.find(app, runs.as_ref()).await?;

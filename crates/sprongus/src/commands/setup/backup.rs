@@ -30,7 +30,6 @@ pub const ARTIFACTS: &str = "artifacts";
 /// How often the database is copied anew because artifacts went while their bytes were copied.
 const PASSES: u32 = 3;
 
-/// Where to.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder to create; if it exists, it must be empty
@@ -137,10 +136,10 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";
     draft.write(MANIFEST, text.as_bytes())?;
     draft.finish()?;
-    tell(app, &args.folder, &manifest)
+    print(app, &args.folder, &manifest)
 }
 
-fn tell(app: &App, folder: &Path, manifest: &Manifest) -> Outcome {
+fn print(app: &App, folder: &Path, manifest: &Manifest) -> Outcome {
     let shown = folder.display().to_string();
     app.screen.answer(manifest, &shown, || {
         let files = &manifest.artifacts;

@@ -8,7 +8,6 @@ use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::exit::failure::Outcome;
 
-/// Which shell.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "For example: sprongus completions bash > ~/.local/share/bash-completion/completions/sprongus"

@@ -31,15 +31,15 @@ pub struct Args {
 pub async fn run(args: Args, app: &App) -> Outcome {
     let mut findings = Findings::default();
     if args.integrity {
-        integrity::look(app, &mut findings).await;
-        return tell(&findings, app);
+        integrity::check(app, &mut findings).await;
+        return print(&findings, app);
     }
     let declaration = declaration(app, &mut findings);
     match connect::choose(&app.wish(), &app.around, Access::Existing) {
         Err(error) => findings.add(Finding::of_error("database", &error)),
         Ok(place) => {
-            settings::tell(app, &place, declaration.as_ref(), &mut findings);
-            database::look(app, &place, &mut findings).await;
+            settings::list(app, &place, declaration.as_ref(), &mut findings);
+            database::check(app, &place, &mut findings).await;
             match &place.target {
                 Target::File(_) | Target::Postgres(_) => {
                     files::artifacts(app, &place.target, &mut findings).await;
@@ -49,10 +49,10 @@ pub async fn run(args: Args, app: &App) -> Outcome {
             }
         }
     }
-    tell(&findings, app)
+    print(&findings, app)
 }
 
-fn tell(findings: &Findings, app: &App) -> Outcome {
+fn print(findings: &Findings, app: &App) -> Outcome {
     let exit = if findings.is_fine() { Exit::Done } else { Exit::Fault };
     app.screen.answer(findings, "", || findings.lines())?;
     Ok(exit)

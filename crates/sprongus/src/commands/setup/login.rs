@@ -15,7 +15,6 @@ use crate::exit::failure::Outcome;
 /// The longest line that is read.
 const LONGEST: u64 = 4_096;
 
-/// Which server.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The token is read from stdin, without echo on a terminal, and stored so that only you can read it."

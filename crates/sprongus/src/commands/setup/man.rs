@@ -12,7 +12,6 @@ use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::exit::failure::Outcome;
 
-/// Which pages.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples: sprongus man runs enqueue | man -l -, or sprongus man --dir ~/.local/share/man/man1"

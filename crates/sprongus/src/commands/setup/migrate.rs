@@ -8,7 +8,6 @@ use crate::exit::Exit;
 use crate::exit::failure::Outcome;
 use crate::render::screen::Format;
 
-/// How.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print the SQL without running it

@@ -11,7 +11,7 @@ struct Scripted {
     answer: fn(Chore, &str) -> (Duration, Result<bool>),
     began: Instant,
     done: Arc<Mutex<Vec<Done>>>,
-    told: Arc<Mutex<Vec<String>>>,
+    logged: Arc<Mutex<Vec<String>>>,
     rounds: Arc<Mutex<Vec<(Chore, bool)>>>,
 }
 
@@ -35,15 +35,15 @@ impl Batches for Scripted {
 impl Scripted {
     fn new(workspaces: &[&'static str], answer: fn(Chore, &str) -> (Duration, Result<bool>)) -> Self {
         let workspaces = workspaces.to_vec();
-        let (done, told, rounds) = (Arc::default(), Arc::default(), Arc::default());
-        Self { workspaces, answer, began: Instant::now(), done, told, rounds }
+        let (done, logged, rounds) = (Arc::default(), Arc::default(), Arc::default());
+        Self { workspaces, answer, began: Instant::now(), done, logged, rounds }
     }
 
     /// Keeps house for so long; what was done, and when each began.
     async fn keep(&self, how_long: Duration) -> Vec<Done> {
-        let told = Arc::clone(&self.told);
-        let tell = move |_: Chore, error: &Error| told.lock().unwrap().push(error.message().to_owned());
-        assert!(tokio::time::timeout(how_long, forever(self.clone(), tell)).await.is_err(), "it never ends");
+        let logged = Arc::clone(&self.logged);
+        let log = move |_: Chore, error: &Error| logged.lock().unwrap().push(error.message().to_owned());
+        assert!(tokio::time::timeout(how_long, forever(self.clone(), log)).await.is_err(), "it never ends");
         self.done.lock().unwrap().clone()
     }
 }
@@ -134,7 +134,7 @@ async fn a_failure_is_told_once_and_the_other_workspaces_have_their_turn() {
         (Duration::ZERO, answer)
     });
     let done = scripted.keep(HOUR / 60).await;
-    assert_eq!(*scripted.told.lock().unwrap(), ["away"]);
+    assert_eq!(*scripted.logged.lock().unwrap(), ["away"]);
     let rounds = scripted.rounds.lock().unwrap().clone();
     assert!(rounds.len() > 50, "{}", rounds.len());
     assert!(rounds.iter().all(|(chore, well)| *well == (*chore != Chore::Timers)), "{rounds:?}");

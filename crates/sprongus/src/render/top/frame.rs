@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use sprongus_core::run::Run;
+use sprongus_core::run::view::RunView;
 use sprongus_core::values::ids::RunId;
 use sprongus_core::values::names::{Kind, ProjectId, WorkerId};
 use sprongus_core::values::time::{Clock, SystemClock, Timestamp};
@@ -16,9 +16,7 @@ use crate::running::running;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Frame {
-    /// When.
     pub at: Timestamp,
-    /// The figures.
     pub stats: Stats,
     /// The kinds that are paused.
     pub paused: BTreeSet<Kind>,
@@ -33,7 +31,6 @@ pub struct Frame {
 /// A worker, and what it holds.
 #[derive(Debug, Serialize)]
 pub struct Working {
-    /// The worker.
     #[serde(flatten)]
     pub worker: Worker,
     /// Those of [`Frame::running`] that it holds.
@@ -44,11 +41,8 @@ pub struct Working {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Running {
-    /// The run.
     pub id: RunId,
-    /// Its kind.
     pub kind: Kind,
-    /// Its project.
     pub project_id: Option<ProjectId>,
     /// The attempt it is at.
     pub attempt: u32,
@@ -65,11 +59,11 @@ pub struct Running {
 }
 
 impl Frame {
-    /// Looks.
+    /// Reads the figures, the workers and what runs.
     ///
     /// # Errors
     /// As the calls it makes.
-    pub async fn look(runs: &dyn Runs) -> Result<Self> {
+    pub async fn read(runs: &dyn Runs) -> Result<Self> {
         let stats = runs.stats().await?;
         let workers = runs.workers().await?;
         let kinds = runs.kinds().await?;
@@ -87,7 +81,7 @@ impl Frame {
 }
 
 impl Running {
-    fn of(run: Run, at: Timestamp) -> Self {
+    fn of(run: RunView, at: Timestamp) -> Self {
         let elapsed = run.claimed_at.or(run.started_at).map(|since| at.since(since)).unwrap_or_default();
         Self {
             id: run.id,

@@ -4,7 +4,6 @@ use std::str::FromStr;
 
 use askama::Template;
 use form_urlencoded::Serializer;
-use sprongus_core::run::Run;
 use sprongus_core::run::event::{Event, EventType};
 use sprongus_core::run::follow::MAX_NEWS;
 use sprongus_core::values::ids::RunId;
@@ -81,19 +80,19 @@ pub struct History {
     pub is_cut: bool,
 }
 
-/// Reads the newest events, at most ten pages of them.
+/// Reads the newest events up to the one numbered `newest`, at most ten pages of them.
 ///
 /// # Errors
 /// Those of what is read.
-pub async fn read(runs: &dyn Runs, run: &Run, what: Selection) -> Result<History> {
-    let (mut events, mut before): (Vec<Event>, u64) = (Vec::new(), run.last_seq.saturating_add(1));
+pub async fn read(runs: &dyn Runs, id: RunId, newest: u64, what: Selection) -> Result<History> {
+    let (mut events, mut before): (Vec<Event>, u64) = (Vec::new(), newest.saturating_add(1));
     for _ in 0..PAGES {
         let after = before.saturating_sub(1 + u64::from(MAX_NEWS));
         let limit = u32::try_from(before - 1 - after).unwrap_or(MAX_NEWS);
         if limit == 0 {
             break;
         }
-        let mut page = runs.events(run.id, after, limit).await?;
+        let mut page = runs.events(id, after, limit).await?;
         page.retain(|event| what.shows(event));
         page.append(&mut events);
         events = page;

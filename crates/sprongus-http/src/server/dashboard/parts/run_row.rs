@@ -1,7 +1,7 @@
 //! A run as a row of a list.
 
-use sprongus_core::run::Run;
 use sprongus_core::run::state::State;
+use sprongus_core::run::view::RunView;
 use sprongus_core::values::text::in_short;
 use sprongus_core::values::time::Timestamp;
 
@@ -39,7 +39,7 @@ pub struct RunRow {
 
 impl RunRow {
     /// A run as it is seen at `now`.
-    pub fn new(run: &Run, now: Timestamp) -> Self {
+    pub fn new(run: &RunView, now: Timestamp) -> Self {
         let is_running = run.state == State::Running;
         let when = |time: Option<Timestamp>| time.map(|time| When::new(time, now));
         Self {
@@ -64,6 +64,6 @@ impl RunRow {
     }
 }
 
-pub fn run_rows(runs: &[Run], now: Timestamp) -> Vec<RunRow> {
+pub fn run_rows(runs: &[RunView], now: Timestamp) -> Vec<RunRow> {
     runs.iter().map(|run| RunRow::new(run, now)).collect()
 }

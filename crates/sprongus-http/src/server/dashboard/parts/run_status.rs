@@ -1,7 +1,7 @@
 //! Where a run stands, in words: what an operator wants to know first.
 
-use sprongus_core::run::Run;
 use sprongus_core::run::state::State;
+use sprongus_core::run::view::RunView;
 use sprongus_core::run::waiting::Waiting;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::Worker;
@@ -20,7 +20,7 @@ pub struct Waits {
 }
 
 /// What `run` waits for, if it was looked up.
-pub fn waits(run: &Run, now: Timestamp) -> Option<Waits> {
+pub fn waits(run: &RunView, now: Timestamp) -> Option<Waits> {
     let words = run.waiting.as_ref().map(Waiting::words)?;
     let time = When::new(words.time, now);
     Some(Waits { text: words.text, label: words.label, time, is_amiss: words.is_amiss })
@@ -47,7 +47,7 @@ pub fn is_to_be_retried(state: State) -> bool {
 }
 
 /// What an operator wants to know first: why it stands there, and since when.
-pub fn why(run: &Run, workers: &[Worker], now: Timestamp) -> Why {
+pub fn why(run: &RunView, workers: &[Worker], now: Timestamp) -> Why {
     let since = |text: &str, at: Timestamp, is_amiss| Why {
         text: text.to_owned(),
         since: When::new(at, now),
@@ -63,7 +63,7 @@ pub fn why(run: &Run, workers: &[Worker], now: Timestamp) -> Why {
                 more: "",
                 is_amiss: waits.is_amiss,
             },
-            None => since("Due", run.due_at, false),
+            None => since("Due", run.due_at.unwrap_or(run.run_at), false),
         },
         State::Running => {
             let is_heard =

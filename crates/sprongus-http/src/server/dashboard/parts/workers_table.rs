@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use askama::Template;
-use sprongus_core::run::Run;
+use sprongus_core::run::view::RunView;
 use sprongus_core::values::names::WorkerId;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::directory::Worker;
@@ -36,10 +36,10 @@ pub struct WorkerRow {
 }
 
 /// Runs by who holds them.
-pub type Held<'a> = HashMap<&'a WorkerId, Vec<&'a Run>>;
+pub type Held<'a> = HashMap<&'a WorkerId, Vec<&'a RunView>>;
 
 /// Sorts running runs by who holds them.
-pub fn held_by(running: &[Run]) -> Held<'_> {
+pub fn held_by(running: &[RunView]) -> Held<'_> {
     let mut held = Held::new();
     for run in running {
         if let Some(worker) = &run.claimed_by {

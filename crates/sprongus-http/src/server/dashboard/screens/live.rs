@@ -243,8 +243,7 @@ pub async fn run(viewer: Viewer, RunAt(id): RunAt, uri: Uri) -> PageResult {
     query.end()?;
     let permit = permit(&viewer)?;
     let subscription = subscribe(&viewer).await?;
-    let run = timely(viewer.asker.runs().get(id)).await?;
-    let read = ReadSoFar { events: run.last_seq, lines };
+    let read = ReadSoFar { events: timely(run::newest_event(&viewer, id)).await?, lines };
     let page = RunPage {
         viewer,
         id,

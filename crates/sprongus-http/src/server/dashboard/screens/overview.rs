@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::http::Uri;
-use sprongus_core::run::Run;
 use sprongus_core::run::list::ListFilter;
 use sprongus_core::run::state::State;
+use sprongus_core::run::view::RunView;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::token::Scope;
 use sprongus_core::{ErrorCode, Result};
@@ -149,6 +149,6 @@ async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
     ])
 }
 
-fn running_of(runs: &[Run], has_more: bool, now: Timestamp) -> Running {
+fn running_of(runs: &[RunView], has_more: bool, now: Timestamp) -> Running {
     Running { rows: run_rows(runs, now), has_more }
 }

@@ -6,9 +6,10 @@ pub mod log;
 
 use askama::Template;
 use axum::http::Uri;
-use sprongus_core::run::Run;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::{NumberedLine, Step};
+use sprongus_core::run::view::RunView;
+use sprongus_core::values::ids::RunId;
 use sprongus_core::values::text::truncate;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::token::Scope;
@@ -182,30 +183,39 @@ fn step_names(steps: &[Step], lines: &[NumberedLine]) -> Vec<String> {
     names
 }
 
+/// The `seq` of a run's newest event.
+///
+/// # Errors
+/// As the store's; `not_found` for a run that the viewer may not see.
+pub async fn newest_event(viewer: &Viewer, id: RunId) -> Result<u64> {
+    Ok(viewer.shared.service.store().get(&viewer.asker.caller, id).await?.last_seq)
+}
+
 /// The parts of a run, as it stands.
 ///
 /// # Errors
 /// Those of what is read.
-pub async fn fragments(viewer: &Viewer, run: &Run, what: Selection) -> Result<Vec<Fragment>> {
+pub async fn fragments(viewer: &Viewer, run: &RunView, what: Selection) -> Result<Vec<Fragment>> {
     timely(read(viewer, viewer.asker.runs().as_ref(), run, what)).await
 }
 
-async fn read(viewer: &Viewer, runs: &dyn Runs, run: &Run, what: Selection) -> Result<Vec<Fragment>> {
+async fn read(viewer: &Viewer, runs: &dyn Runs, run: &RunView, what: Selection) -> Result<Vec<Fragment>> {
     // News of a run do not tell what it waits for.
     let looked_up = match run.state {
         State::Queued if run.waiting.is_none() => Some(runs.get(run.id).await?),
         State::Queued | State::Running | State::Succeeded | State::Failed | State::Canceled => None,
     };
     let run = looked_up.as_ref().unwrap_or(run);
+    let newest = newest_event(viewer, run.id).await?;
     let everything = async {
         match what {
             Selection::ButProgress => Ok(None),
-            Selection::Everything => events::read(runs, run, what).await.map(Some),
+            Selection::Everything => events::read(runs, run.id, newest, what).await.map(Some),
         }
     };
     let (steps, history, everything, workers, now) = tokio::try_join!(
         runs.steps(run.id),
-        events::read(runs, run, Selection::ButProgress),
+        events::read(runs, run.id, newest, Selection::ButProgress),
         everything,
         runs.workers(),
         viewer.shared.service.store().now(),
@@ -220,8 +230,8 @@ async fn read(viewer: &Viewer, runs: &dyn Runs, run: &Run, what: Selection) -> R
         progress: run.progress,
         key: run.idempotency_key.clone(),
         started: run.started_at.map(|at| When::new(at, now)),
-        due: run.claimable_at().filter(|_| run.state == State::Queued).map(|at| When::new(at, now)),
-        is_due: run.due_at <= now,
+        due: run.due_at.filter(|_| run.state == State::Queued).map(|at| When::new(at, now)),
+        is_due: run.due_at.is_some_and(|at| at <= now),
         expire_at: run.expire_at.map(|at| When::new(at, now)),
         error: run.error.clone(),
         output_ref: run.output_ref.clone(),
@@ -229,7 +239,7 @@ async fn read(viewer: &Viewer, runs: &dyn Runs, run: &Run, what: Selection) -> R
         may_retry: viewer.may(Scope::Write) && is_to_be_retried(run.state),
     };
     let gate = GateForm {
-        gate: run.waiting_for().map(|gate| GateRow {
+        gate: run.waiting_for.map(|gate| GateRow {
             step_id: gate.step_id.to_string(),
             name: steps
                 .iter()

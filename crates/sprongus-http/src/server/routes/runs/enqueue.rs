@@ -8,7 +8,8 @@ use sprongus_core::ErrorCode;
 use sprongus_core::Result;
 use sprongus_core::RunsExt;
 use sprongus_core::rules;
-use sprongus_core::run::{Enqueue, Enqueued, NewRun, Run};
+use sprongus_core::run::view::RunView;
+use sprongus_core::run::{Enqueue, Enqueued, NewRun};
 use sprongus_core::store::Batch;
 
 use crate::problem::Problem;
@@ -74,7 +75,7 @@ pub fn key(headers: &HeaderMap, in_body: Option<String>) -> Result<Option<String
 enum Item<'a> {
     /// The run, and whether it had been made before.
     #[serde(untagged)]
-    Made { run: &'a Run, replayed: bool },
+    Made { run: &'a RunView, replayed: bool },
     /// Why it was not enqueued.
     #[serde(untagged)]
     ApiError { error: Problem },

@@ -6,11 +6,11 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
-use sprongus_core::run::Run;
 use sprongus_core::run::event::Event;
 use sprongus_core::run::follow::{MAX_NEWS, ReadSoFar};
 use sprongus_core::run::list::Page;
 use sprongus_core::run::step::NumberedLine;
+use sprongus_core::run::view::RunView;
 
 use crate::server::Shared;
 use crate::server::access::auth::Reader;
@@ -84,7 +84,7 @@ pub async fn list(Reader(asker): Reader, uri: Uri) -> ApiResult {
     match key {
         None => Ok(json(&runs.list(&filter).await?)),
         Some(key) => {
-            let found: Option<Run> = runs.find_by_key(&key).await?;
+            let found: Option<RunView> = runs.find_by_key(&key).await?;
             Ok(json(&Page { data: found.into_iter().collect(), next_cursor: None }))
         }
     }
@@ -189,14 +189,6 @@ pub async fn logs(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResul
     numbered(asker.runs().logs(id, after, limit).await?, limit, |line: &NumberedLine| line.seq)
 }
 
-#[derive(Serialize)]
-struct PrintedNews<'a> {
-    run: &'a Run,
-    events: &'a [Event],
-    lines: &'a [NumberedLine],
-    read: ReadSoFar,
-}
-
 /// Wait for news of a run
 ///
 /// The long-polled form of its stream: up to 1,000 events and log lines at once, and the run at the same instant.
@@ -235,5 +227,5 @@ pub async fn news(
         asker.recheck_token().await?;
         news?
     };
-    Ok(json(&PrintedNews { run: &news.run, events: &news.events, lines: &news.lines, read: news.read }))
+    Ok(json(&news))
 }

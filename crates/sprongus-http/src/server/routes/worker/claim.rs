@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
-use serde::Serialize;
 use sprongus_core::Error;
 use sprongus_core::Result;
 use sprongus_core::Runs;
 use sprongus_core::rules;
-use sprongus_core::run::{ClaimRequest, Claimed, Lease, Outcome, Report, Resume, Run};
+use sprongus_core::run::view::ClaimedView;
+use sprongus_core::run::{ClaimRequest, Outcome, Report};
 use tokio::sync::oneshot;
 
 use crate::server::Shared;
@@ -22,29 +22,6 @@ use crate::server::response::{ApiResult, json};
 use crate::wire::Answers;
 use crate::wire::report::ClaimBody;
 use crate::wire::run::ClaimedBody;
-
-/// A claimed run as it is printed.
-#[derive(Serialize)]
-struct Printed<'a> {
-    #[serde(flatten)]
-    run: &'a Run,
-    lease: &'a Lease,
-    cleanup: bool,
-    resume: &'a Option<Resume>,
-    traceparent: &'a Option<String>,
-}
-
-impl<'a> From<&'a Claimed> for Printed<'a> {
-    fn from(claimed: &'a Claimed) -> Self {
-        Self {
-            run: &claimed.run,
-            lease: &claimed.lease,
-            cleanup: claimed.cleanup,
-            resume: &claimed.resume,
-            traceparent: &claimed.run.traceparent,
-        }
-    }
-}
 
 /// The claimed runs.
 #[derive(utoipa::ToSchema)]
@@ -91,15 +68,15 @@ pub async fn claim(
         }
     });
     let claimed = asked.await.map_err(|_| Error::internal("a claim was interrupted"))??;
-    Ok(json(&Answers { data: claimed.iter().map(Printed::from).collect::<Vec<_>>() }))
+    Ok(json(&Answers { data: claimed }))
 }
 
 async fn wait_for_work(
     shared: &Shared,
     asker: &Asker,
     request: &ClaimRequest,
-    answer: &mut oneshot::Sender<Result<Vec<Claimed>>>,
-) -> Result<Vec<Claimed>> {
+    answer: &mut oneshot::Sender<Result<Vec<ClaimedView>>>,
+) -> Result<Vec<ClaimedView>> {
     let runs = asker.runs();
     let deadline = Instant::now() + request.wait;
     let mut turn = shared.claim_queues.turn(&asker.caller, request).await;
@@ -139,7 +116,7 @@ async fn wait_for_work(
 }
 
 /// Releases claimed runs that reached nobody.
-async fn release(runs: &dyn Runs, request: &ClaimRequest, undelivered: &[Claimed]) {
+async fn release(runs: &dyn Runs, request: &ClaimRequest, undelivered: &[ClaimedView]) {
     let held = undelivered.iter().filter(|claimed| !claimed.cleanup);
     let reports: Vec<Report> = held.map(|claimed| claimed.hold().report(Outcome::Release)).collect();
     if reports.is_empty() {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 use sprongus_core::RunsExt;
 use sprongus_core::json::Json;
-use sprongus_core::run::{Hold, Outcome, Run};
+use sprongus_core::run::view::RunView;
+use sprongus_core::run::{Hold, Outcome};
 use sprongus_core::values::ids::RunId;
 
 use crate::problem::Problem;
@@ -78,7 +79,7 @@ struct Item {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum ItemAnswer {
-    Run { run: Box<Run> },
+    Run { run: Box<RunView> },
     ApiError { error: Problem },
 }
 

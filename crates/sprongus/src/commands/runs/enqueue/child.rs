@@ -38,8 +38,8 @@ pub fn hand_over(mut run: NewRun, app: &App) -> Outcome {
     // The worker's store asks again; here whoever runs the command is told.
     prepare(&run, None)?;
     append(output, &format!("child={}\n", request::write(&run)))?;
-    let told = serde_json::json!({"id": id, "kind": run.kind});
-    app.screen.answer(&told, &id.to_string(), || format!("{id} handed to the worker\n"))?;
+    let answer = serde_json::json!({"id": id, "kind": run.kind});
+    app.screen.answer(&answer, &id.to_string(), || format!("{id} handed to the worker\n"))?;
     Ok(Exit::Done)
 }
 

@@ -1,8 +1,8 @@
 //! Which runs `cancel` and `retry` are about: those named, or those a filter finds; and whether that is meant.
 
-use sprongus_core::run::Run;
 use sprongus_core::run::list::{ListFilter, MAX_PAGE};
 use sprongus_core::run::state::State;
+use sprongus_core::run::view::RunView;
 use sprongus_core::{Error, ErrorCode, Result, Runs};
 
 use super::filter::FilterArgs;
@@ -45,7 +45,7 @@ impl ChosenArgs {
         self.ids.is_empty()
     }
 
-    async fn find(&self, app: &App, runs: &dyn Runs, verb: &Verb) -> Result<Vec<Run>> {
+    async fn find(&self, app: &App, runs: &dyn Runs, verb: &Verb) -> Result<Vec<RunView>> {
         if !self.by_filter() {
             // All of them before the first is touched: a mistyped id leaves nothing half done.
             let mut found = Vec::with_capacity(self.ids.len());
@@ -78,7 +78,12 @@ impl ChosenArgs {
 ///
 /// # Errors
 /// `not_found`; `validation` when nobody could be asked.
-pub async fn choose(args: &ChosenArgs, app: &App, runs: &dyn Runs, verb: &Verb) -> Outcome<Option<Vec<Run>>> {
+pub async fn choose(
+    args: &ChosenArgs,
+    app: &App,
+    runs: &dyn Runs,
+    verb: &Verb,
+) -> Outcome<Option<Vec<RunView>>> {
     let found = args.find(app, runs, verb).await?;
     if args.dry_run {
         for run in &found {
@@ -117,7 +122,7 @@ impl<'a> Report<'a> {
     }
 
     /// Adds what became of a run.
-    pub fn add(&mut self, answer: Result<Run>) -> Outcome<()> {
+    pub fn add(&mut self, answer: Result<RunView>) -> Outcome<()> {
         match answer {
             Ok(run) => self.app.screen.answer(&run, &run.id.to_string(), || line(&run)),
             // Found by a filter, it may have moved on since; nobody named it, so nobody is told about it alone.
@@ -126,7 +131,7 @@ impl<'a> Report<'a> {
                 Ok(())
             }
             Err(error) => {
-                fault::tell(&self.app.screen, &error);
+                fault::print(&self.app.screen, &error);
                 if self.exit == Exit::Done {
                     self.exit = error.code().into();
                 }

@@ -16,10 +16,8 @@ use crate::env::Environment;
 /// What stands for the run that this user enqueued last.
 const LAST: &str = "@last";
 
-/// Which run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunRef {
-    /// By its id.
     Whole(RunId),
     /// By the beginning or the end of its id.
     Part(IdPart),

@@ -16,8 +16,7 @@ const MOST_APART: Duration = Duration::from_secs(1);
 /// Clocks of one machine do not differ by more: a run that was made later than this from now tells that the clock was set back.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// Looks at both.
-pub async fn look(service: &RunsService, runs: &dyn Runs, findings: &mut Findings) -> Result<()> {
+pub async fn check(service: &RunsService, runs: &dyn Runs, findings: &mut Findings) -> Result<()> {
     let asked = SystemClock.now();
     let database = service.store().now().await?;
     let answered = SystemClock.now();

@@ -11,10 +11,10 @@ use crate::connect::{Access, Behind, Connection, Place, Target};
 use crate::env::trust;
 
 /// Looks at the database, and at what is in it.
-pub async fn look(app: &App, place: &Place, findings: &mut Findings) {
+pub async fn check(app: &App, place: &Place, findings: &mut Findings) {
     let chosen = place.to_string();
     let facts = match &place.target {
-        Target::File(path) => Some((path, crate::env::file::look(path))),
+        Target::File(path) => Some((path, crate::env::file::inspect(path))),
         Target::Postgres(_) | Target::Server(_) => None,
     };
     if let Some((path, facts)) = &facts {
@@ -41,11 +41,11 @@ pub async fn look(app: &App, place: &Place, findings: &mut Findings) {
     if let Err(error) = health(&connection, findings).await {
         findings.add(Finding::of_error("engine", &error));
     }
-    if let Err(error) = queue::look(&*connection.runs, findings).await {
+    if let Err(error) = queue::check(&*connection.runs, findings).await {
         findings.add(Finding::of_error("runs", &error));
     }
     if let Behind::Service { service, .. } = &connection.behind
-        && let Err(error) = clock::look(service, &*connection.runs, findings).await
+        && let Err(error) = clock::check(service, &*connection.runs, findings).await
     {
         findings.add(Finding::of_error("clock", &error));
     }

@@ -58,7 +58,7 @@ pub async fn artifacts(app: &App, target: &Target, findings: &mut Findings) {
         Err(error) => return findings.add(Finding::of_error("artifacts", &error)),
     };
     if let sprongus_artifacts::Place::Folder(path) = &keeping.place {
-        disk(path, &crate::env::file::look(path), findings);
+        disk(path, &crate::env::file::inspect(path), findings);
     }
     let chosen = format!("{} ({})", sprongus_artifacts::open(&keeping.place).place(), keeping.why);
     let checked = tokio::time::timeout(PATIENCE, sprongus_artifacts::check(&keeping.place)).await;

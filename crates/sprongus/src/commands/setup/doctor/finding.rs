@@ -44,12 +44,10 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Adds one.
     pub fn add(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
 
-    /// Adds several.
     pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.findings.extend(findings);
     }

@@ -15,7 +15,7 @@ use crate::commands::setup::backup::{ARTIFACTS, MANIFEST, measure};
 use crate::connect::{self, Access, Place as Database, Target};
 
 /// Looks through all of it.
-pub async fn look(app: &App, findings: &mut Findings) {
+pub async fn check(app: &App, findings: &mut Findings) {
     let place = match connect::choose(&app.wish(), &app.around, Access::Existing) {
         Ok(place) => place,
         Err(error) => return findings.add(Finding::of_error("database", &error)),

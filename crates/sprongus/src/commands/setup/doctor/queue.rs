@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sprongus_core::run::Run;
+use sprongus_core::run::view::RunView;
 use sprongus_core::values::names::Kind;
 use sprongus_core::values::text::excerpt;
 use sprongus_core::values::time::{Clock, SystemClock, Timestamp};
@@ -20,8 +20,7 @@ const LONG: Duration = Duration::from_secs(60);
 /// So many kinds and runs are named; the rest is counted.
 const NAMED: usize = 5;
 
-/// Looks.
-pub async fn look(runs: &dyn Runs, findings: &mut Findings) -> Result<(), Error> {
+pub async fn check(runs: &dyn Runs, findings: &mut Findings) -> Result<(), Error> {
     let stats = runs.stats().await?;
     let workers = runs.workers().await?;
     let paused: Vec<KindSetting> = runs.kinds().await?.into_iter().filter(|setting| setting.paused).collect();
@@ -87,8 +86,8 @@ fn kind_that_waits(
     Some(Finding::wrong("workers", text, remedy))
 }
 
-/// A server does not tell how long leases last, and sees to those that run out.
-fn stuck(run: &Run, now: Timestamp) -> Option<Finding> {
+/// A run that is held, as it says, by a worker whose lease ended long ago: nobody has taken it back.
+fn stuck(run: &RunView, now: Timestamp) -> Option<Finding> {
     let over = run.lease_expires_at.map(|end| now.since(end)).filter(|over| *over > LONG)?;
     let worker = run.claimed_by.as_ref().map_or("nobody", |worker| worker.as_str());
     let text = format!(

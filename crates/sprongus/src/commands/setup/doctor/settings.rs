@@ -19,7 +19,7 @@ use crate::version::VERSION;
 const DEFAULT: &str = "default";
 
 /// Tells each setting that no other finding tells.
-pub fn tell(app: &App, place: &Place, declaration: Option<&Declaration>, findings: &mut Findings) {
+pub fn list(app: &App, place: &Place, declaration: Option<&Declaration>, findings: &mut Findings) {
     let around = &app.around;
     let mut say = |what: &'static str, value: String, from: &str| {
         findings.add(Finding::fine(what, format!("{value} ({from})")));

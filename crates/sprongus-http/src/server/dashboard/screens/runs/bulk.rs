@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use futures_util::future::join_all;
-use sprongus_core::run::Run;
 use sprongus_core::run::list::MAX_PAGE;
+use sprongus_core::run::view::RunView;
 use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Result, Runs};
 
@@ -125,7 +125,7 @@ fn chosen(fields: &Fields) -> Result<BTreeMap<RunId, u64>> {
     Ok(chosen)
 }
 
-fn is_meant(action: BulkAction, run: &Run) -> bool {
+fn is_meant(action: BulkAction, run: &RunView) -> bool {
     match action {
         BulkAction::Cancel => !run.state.is_final(),
         BulkAction::Retry => is_to_be_retried(run.state),

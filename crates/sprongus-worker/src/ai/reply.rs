@@ -91,7 +91,7 @@ pub(super) enum Ending {
 
 /// The content so far, and what was said about it.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct Reply {
     pub(super) content: String,
     /// As it was told last; servers that tell it with every piece tell sums.
     pub(super) usage: Option<Value>,
@@ -102,7 +102,7 @@ pub(super) struct Heard {
     done: bool,
 }
 
-impl Heard {
+impl Reply {
     /// Takes an event; gives back where in the content its own begins.
     pub(super) fn take(&mut self, event: &[u8]) -> Result<usize, CallFailure> {
         let event = event.trim_ascii();
@@ -142,17 +142,17 @@ impl Heard {
             .and_then(Value::as_str)
             .filter(|reason| !matches!(*reason, "" | "null"));
         self.finish_reason = reason.map(str::to_owned).or(self.finish_reason.take());
-        let told = ["delta", "message"]
+        let message = ["delta", "message"]
             .into_iter()
-            .find_map(|name| choice.get(name).filter(|told| told.is_object()));
-        let told = told.unwrap_or(choice);
+            .find_map(|name| choice.get(name).filter(|message| message.is_object()));
+        let message = message.unwrap_or(choice);
         for name in ["content", "text"] {
-            if let Some(content) = told.get(name) {
+            if let Some(content) = message.get(name) {
                 self.take_content(content);
             }
         }
-        self.refusal.push_str(told.get("refusal").and_then(Value::as_str).unwrap_or_default());
-        let is_there = |name: &str| match told.get(name) {
+        self.refusal.push_str(message.get("refusal").and_then(Value::as_str).unwrap_or_default());
+        let is_there = |name: &str| match message.get(name) {
             Some(Value::String(text)) => !text.is_empty(),
             Some(Value::Array(items)) => !items.is_empty(),
             Some(Value::Object(_)) => true,
@@ -209,19 +209,19 @@ impl Heard {
         }
         let Some(reason) = &self.finish_reason else { return self.done.then(|| self.answered(false)) };
         let is = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(reason));
-        let told = || clip(reason, 64);
+        let cut = || clip(reason, 64);
         Some(if is(WHOLE) {
             self.answered(false)
         } else if is(TOOLS) {
             self.answered(true)
         } else if is(TOO_LONG) {
-            Ending::TooLong(told())
+            Ending::TooLong(cut())
         } else if is(FILTERED) {
-            Ending::Filtered(told())
+            Ending::Filtered(cut())
         } else if is(BROKEN) {
-            Ending::Broken(told())
+            Ending::Broken(cut())
         } else {
-            Ending::Unknown(told())
+            Ending::Unknown(cut())
         })
     }
 
