@@ -7,9 +7,9 @@ use serde_json::Value;
 use sprongus::core::values::ids::RunId;
 
 use crate::backing::{Backing, on_both};
-use crate::field::Field;
 use crate::history::History;
 use crate::journal::lives;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{eventually, form, uptime};
 use crate::worker::WorkerProcess;
 
@@ -29,76 +29,77 @@ tell start
 while :; do sleep 0.1; done
 "#;
 
-fn field(backing: Backing) -> Field {
-    let field = Field::new(backing);
-    field.script("stubborn", STUBBORN);
-    field.script("cleanup", "tell cleanup");
+fn project(backing: Backing) -> ProjectFolder {
+    let project = ProjectFolder::new(backing);
+    project.script("stubborn", STUBBORN);
+    project.script("cleanup", "tell cleanup");
     let step = |phase: &str, name: &str| {
-        let run = Field::argv(name);
+        let run = ProjectFolder::argv(name);
         format!(
             "[[kinds.note.steps]]\nphase = \"{phase}\"\nname = \"{name}\"\ntype = \"command\"\nrun = {run}\n"
         )
     };
-    field.declare("[kinds.note]");
-    field.declare(&(step("execution", "stubborn") + &step("cleanup", "cleanup")));
-    field
+    project.declare("[kinds.note]");
+    project.declare(&(step("execution", "stubborn") + &step("cleanup", "cleanup")));
+    project
 }
 
 /// A run in execution, and its two processes.
-fn begun(field: &Field) -> (RunId, [i32; 2]) {
-    let run = field.enqueue("note", 1, |run| run)[0];
-    eventually("it is executed", LIMIT, || field.journal().find(run, 1, "start").is_some());
-    let child = std::fs::read_to_string(field.path().join("child")).unwrap().trim().parse().unwrap();
-    (run, [field.journal().find(run, 1, "start").unwrap().pid, child])
+fn begun(project: &ProjectFolder) -> (RunId, [i32; 2]) {
+    let run = project.enqueue("note", 1, |run| run)[0];
+    eventually("it is executed", LIMIT, || project.journal().find(run, 1, "start").is_some());
+    let child = std::fs::read_to_string(project.path().join("child")).unwrap().trim().parse().unwrap();
+    (run, [project.journal().find(run, 1, "start").unwrap().pid, child])
 }
 
-fn cancel(field: &Field, run: RunId) {
-    let done = field.run(&["-q", "runs", "cancel", &run.to_string(), "--yes"]);
+fn cancel(project: &ProjectFolder, run: RunId) {
+    let done = project.run(&["-q", "runs", "cancel", &run.to_string(), "--yes"]);
     assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{done:?}");
 }
 
-fn cleaned(field: &Field, run: RunId) -> Value {
-    let done = field.run(&["--json", "runs", "events", &run.to_string()]);
+fn cleaned(project: &ProjectFolder, run: RunId) -> Value {
+    let done = project.run(&["--json", "runs", "events", &run.to_string()]);
     let mut events = done.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     events.find(|event| event["type"] == "run.cleaned").unwrap_or_else(|| panic!("not cleaned: {}", done.out))
 }
 
 /// The state a person sees is the cancel's, whatever came after it.
-fn is_canceled_once(field: &Field, history: &History, run: RunId) {
+fn is_canceled_once(project: &ProjectFolder, history: &History, run: RunId) {
     assert_eq!(
         (history.state(run).as_str(), history.text(run, "attempt").as_deref()),
         ("canceled", Some("1"))
     );
     assert_eq!((history.told(run, "run.canceled"), history.told(run, "run.cleaned")), (1, 1));
-    assert_eq!(field.journal().said("cleanup").count(), 1, "CLEANUP ran not exactly once");
-    history.agrees_with(&field.journal(), &[run]);
+    assert_eq!(project.journal().said("cleanup").count(), 1, "CLEANUP ran not exactly once");
+    history.agrees_with(&project.journal(), &[run]);
 }
 
 fn processes_that_ignore_term_are_gone_after_the_grace(backing: Backing) {
     let rounds = form(1, 10);
     let (mut heard, mut taken) = (0.0_f64, 0.0_f64);
     for _ in 0..rounds {
-        let field = field(backing);
-        let worker = field.worker(&["--lease", "3s"]);
-        let (run, pids) = begun(&field);
+        let project = project(backing);
+        let worker = project.worker(&["--lease", "3s"]);
+        let (run, pids) = begun(&project);
         let from = uptime();
-        cancel(&field, run);
+        cancel(&project, run);
         let canceled = uptime();
         eventually("both processes are gone", LIMIT, || !pids.into_iter().any(lives));
         let gone = uptime();
-        let term = field.journal().find(run, 1, "term").expect("TERM comes before KILL").at;
-        let history = field.history();
+        let term = project.journal().find(run, 1, "term").expect("TERM comes before KILL").at;
+        let history = project.history();
         eventually("it is cleaned up", LIMIT, || history.told(run, "run.cleaned") == 1);
-        is_canceled_once(&field, &history, run);
-        let cleanup = field.journal().find(run, 1, "cleanup").expect("CLEANUP runs under the same epoch").at;
-        let event = cleaned(&field, run);
+        is_canceled_once(&project, &history, run);
+        let cleanup =
+            project.journal().find(run, 1, "cleanup").expect("CLEANUP runs under the same epoch").at;
+        let event = cleaned(&project, run);
         let time = |value: &Value| {
             value.as_str().unwrap().parse::<sprongus::core::values::time::Timestamp>().unwrap()
         };
         // Their last process was gone after they were, and before it was told.
         let at = time(&event["at"]);
         assert!(time(&event["payload"]["goneAt"]) <= at, "{event}");
-        let since = at.since(time(&field.status(run)["finishedAt"])).as_secs_f64();
+        let since = at.since(time(&project.status(run)["finishedAt"])).as_secs_f64();
         assert!(since >= gone - canceled - 0.2, "told gone before it was: {since:.2} s, {event}");
         worker.stops_content();
 
@@ -117,22 +118,22 @@ fn processes_that_ignore_term_are_gone_after_the_grace(backing: Backing) {
 fn another_worker_cleans_up_for_a_dead_one(backing: Backing) {
     let rounds = form(1, 10);
     for _ in 0..rounds {
-        let field = field(backing);
-        let mut dead = field.worker(&["--lease", "1s"]);
-        let (run, pids) = begun(&field);
-        cancel(&field, run);
+        let project = project(backing);
+        let mut dead = project.worker(&["--lease", "1s"]);
+        let (run, pids) = begun(&project);
+        cancel(&project, run);
         dead.kill();
-        let history = field.history();
+        let history = project.history();
         assert_eq!(history.told(run, "run.cleaned"), 0);
-        let others = [field.worker(&["--lease", "1s"]), field.worker(&["--lease", "1s"])];
+        let others = [project.worker(&["--lease", "1s"]), project.worker(&["--lease", "1s"])];
         eventually("another cleans up", LIMIT, || history.told(run, "run.cleaned") == 1);
         assert!(!pids.into_iter().any(lives), "what the dead worker executed outlived the CLEANUP");
         // Long enough for a second hand-out, if there were one.
         std::thread::sleep(Duration::from_millis(1_500));
-        assert!(field.journal().find(run, 2, "cleanup").is_some(), "handed out under an epoch of its own");
-        assert_eq!(field.journal().said("start").count(), 1, "it was executed again");
-        is_canceled_once(&field, &history, run);
-        assert!(cleaned(&field, run)["payload"]["goneAt"].is_string());
+        assert!(project.journal().find(run, 2, "cleanup").is_some(), "handed out under an epoch of its own");
+        assert_eq!(project.journal().said("start").count(), 1, "it was executed again");
+        is_canceled_once(&project, &history, run);
+        assert!(cleaned(&project, run)["payload"]["goneAt"].is_string());
         others.into_iter().for_each(WorkerProcess::stops_content);
     }
     println!(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sprongus::core::values::ids::RunId;
 
 use crate::backing::{Backing, on_both};
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::form;
 use crate::worker::WorkerProcess;
 
@@ -15,17 +15,17 @@ on_both!(each_run_once, each_run_once_while_shells_enqueue);
 
 const LIMIT: Duration = Duration::from_secs(300);
 
-fn field(backing: Backing) -> Field {
-    let field = Field::new(backing);
-    field.kind("note", "tell start\ntell end");
-    field
+fn project(backing: Backing) -> ProjectFolder {
+    let project = ProjectFolder::new(backing);
+    project.kind("note", "tell start\ntell end");
+    project
 }
 
-fn end(field: &Field, runs: &[RunId], workers: Vec<WorkerProcess>) {
-    field.until_all_ended(LIMIT);
+fn end(project: &ProjectFolder, runs: &[RunId], workers: Vec<WorkerProcess>) {
+    project.until_all_ended(LIMIT);
     let mut pids: Vec<i32> = workers.iter().map(WorkerProcess::pid).collect();
     workers.into_iter().for_each(WorkerProcess::stops_content);
-    let (journal, history) = (field.journal(), field.history());
+    let (journal, history) = (project.journal(), project.history());
     journal.holds_exactly_once(runs);
     pids.retain(|pid| journal.said("start").any(|line| line.worker == *pid));
     assert!(pids.len() > 1, "only one worker had something to do");
@@ -39,11 +39,11 @@ fn each_run_once(backing: Backing) {
         // Four processes of two workers each.
         Backing::Postgres => form((4, 400), (4, 20_000)),
     };
-    let field = field(backing);
-    let runs = field.enqueue("note", count, |run| run);
+    let project = project(backing);
+    let runs = project.enqueue("note", count, |run| run);
     let began = Instant::now();
-    let crew = (0..workers).map(|_| field.worker(&["--concurrency", "2"])).collect();
-    end(&field, &runs, crew);
+    let crew = (0..workers).map(|_| project.worker(&["--concurrency", "2"])).collect();
+    end(&project, &runs, crew);
     println!(
         "drain on {backing:?}: {workers} workers executed {count} runs once each in {:.1?}; no complaint",
         began.elapsed()
@@ -52,17 +52,17 @@ fn each_run_once(backing: Backing) {
 
 fn each_run_once_while_shells_enqueue(backing: Backing) {
     let (workers, before, each) = form((2, 60, 10), (8, 2_000, 100));
-    let field = field(backing);
-    let mut runs = field.enqueue("note", before, |run| run);
+    let project = project(backing);
+    let mut runs = project.enqueue("note", before, |run| run);
     let began = Instant::now();
-    let crew = (0..workers).map(|_| field.worker(&["--concurrency", "2"])).collect();
+    let crew = (0..workers).map(|_| project.worker(&["--concurrency", "2"])).collect();
     let shells: Vec<_> = (0..4)
         .map(|number| {
-            let file = |end: &str| field.path().join(format!("shell-{number}.{end}"));
+            let file = |end: &str| project.path().join(format!("shell-{number}.{end}"));
             let (out, err) = (file("out"), file("err"));
             let script =
                 r#"n=0; while [ $n -lt "$2" ]; do "$1" -q runs enqueue note || exit; n=$((n + 1)); done"#;
-            let mut shell = field.command("sh");
+            let mut shell = project.command("sh");
             shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_sprongus"), &each.to_string()]);
             shell.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
             (shell.spawn().unwrap(), out, err)
@@ -76,7 +76,7 @@ fn each_run_once_while_shells_enqueue(backing: Backing) {
     }
     let count = runs.len();
     assert_eq!(count, before + 4 * each);
-    end(&field, &runs, crew);
+    end(&project, &runs, crew);
     let taken = began.elapsed();
     println!(
         "drain on {backing:?}: {workers} workers executed {count} runs once each in {taken:.1?}, four shells enqueueing; no complaint"

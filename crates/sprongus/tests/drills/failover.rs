@@ -7,7 +7,7 @@ use sprongus::postgres::Durability;
 use sprongus_throwaway::{Server, Settings};
 
 use crate::backing::Place;
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{chances, eventually, form};
 use crate::writer::Writer;
 
@@ -33,28 +33,28 @@ fn round(enough: usize) -> (usize, Duration) {
     let primary = Server::start(Settings { durability, ..Settings::default() }).unwrap();
     let standby = Server::standby_of(&primary, &[]).unwrap();
     primary.reload(&[("synchronous_standby_names", "standby")]).unwrap();
-    let field = Field::with(Place::on(&primary, Durability::PowerCut).or_else(&standby));
-    field.kind("note", "tell start\ntell end");
-    let worker = field.worker(&["--concurrency", "2"]);
-    let mut writer = Writer::start(field.place(), &field.path().join("acks"), None);
+    let project = ProjectFolder::with(Place::on(&primary, Durability::PowerCut).or_else(&standby));
+    project.kind("note", "tell start\ntell end");
+    let worker = project.worker(&["--concurrency", "2"]);
+    let mut writer = Writer::start(project.place(), &project.path().join("acks"), None);
     eventually("enough is acknowledged", Duration::from_secs(60), || writer.acked().len() >= enough);
 
     primary.kill().unwrap();
-    let (written, executed) = (writer.acked().len(), field.journal().0.len());
+    let (written, executed) = (writer.acked().len(), project.journal().0.len());
     standby.promote().unwrap();
     let promoted = Instant::now();
     eventually("enqueues are acknowledged again", RECOVERY, || writer.acked().len() > written);
-    eventually("runs are executed again", RECOVERY, || field.journal().0.len() > executed + 8);
+    eventually("runs are executed again", RECOVERY, || project.journal().0.len() > executed + 8);
     let taken = promoted.elapsed();
     writer.kill();
 
-    field.until_all_ended(Duration::from_secs(120));
+    project.until_all_ended(Duration::from_secs(120));
     worker.stops();
-    let (history, acked) = (field.history(), writer.acked());
+    let (history, acked) = (project.history(), writer.acked());
     let there: Vec<_> = history.ids().collect();
     let lost: Vec<_> = acked.iter().filter(|run| !there.contains(run)).collect();
     assert!(lost.is_empty(), "acknowledged, and gone: {lost:?}");
-    history.agrees_with(&field.journal(), &there);
-    field.journal().holds_exactly_once(&there);
+    history.agrees_with(&project.journal(), &there);
+    project.journal().holds_exactly_once(&there);
     (acked.len(), taken)
 }

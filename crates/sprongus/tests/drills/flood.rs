@@ -9,7 +9,7 @@ use serde_json::Value;
 use sprongus::core::run::step::Stream;
 
 use crate::backing::{Backing, Place, on_both};
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{block_on, eventually, form};
 
 on_both!(a_flood_of_output_is_kept_and_costs_little);
@@ -24,16 +24,16 @@ fn a_flood_of_output_is_kept_and_costs_little(backing: Backing) {
     // 59 MB and 0.99 GB.
     let (lines, limit) =
         form((7_500_000_u64, Duration::from_secs(120)), (110_000_000, Duration::from_secs(900)));
-    let field = Field::new(backing);
-    field.declare(&format!("[kinds.flood]\ncommand = [\"seq\", \"{lines}\"]\n"));
-    let before = size(&field);
-    let worker = field.worker(&["--concurrency", "1"]);
-    let id = field.enqueue("flood", 1, |run| run)[0];
-    eventually("the flood is over", limit, || field.history().open_runs() == 0);
-    let status = field.status(id);
+    let project = ProjectFolder::new(backing);
+    project.declare(&format!("[kinds.flood]\ncommand = [\"seq\", \"{lines}\"]\n"));
+    let before = size(&project);
+    let worker = project.worker(&["--concurrency", "1"]);
+    let id = project.enqueue("flood", 1, |run| run)[0];
+    eventually("the flood is over", limit, || project.history().open_runs() == 0);
+    let status = project.status(id);
     assert_eq!(status["state"], "succeeded", "{status}");
     let memory = most_memory(worker.pid());
-    let growth = size(&field).saturating_sub(before);
+    let growth = size(&project).saturating_sub(before);
     worker.stops();
     println!(
         "flood: {backing:?}: {lines} lines; the worker had {memory} KiB at most, the database grew by {growth} bytes"
@@ -46,7 +46,7 @@ fn a_flood_of_output_is_kept_and_costs_little(backing: Backing) {
         assert_eq!(text, next.to_string(), "a line is lost or out of place");
         next += 1;
     };
-    let runs = field.runs();
+    let runs = project.runs();
     block_on(async {
         let mut seen = 0;
         loop {
@@ -58,11 +58,11 @@ fn a_flood_of_output_is_kept_and_costs_little(backing: Backing) {
         }
     });
     let id = id.to_string();
-    let listed = field.run(&["--json", "runs", "artifacts", &id]);
+    let listed = project.run(&["--json", "runs", "artifacts", &id]);
     let listed: Value = serde_json::from_str(&listed.out).unwrap();
     let name = listed["data"][0]["name"].as_str().expect("an artifact");
-    let into = field.path().join("kept");
-    let done = field.run(&["runs", "artifacts", &id, "--download", into.to_str().unwrap()]);
+    let into = project.path().join("kept");
+    let done = project.run(&["runs", "artifacts", &id, "--download", into.to_str().unwrap()]);
     assert_eq!(done.code, Some(0), "{done:?}");
     BufReader::new(File::open(into.join(name)).unwrap()).lines().for_each(|line| count(&line.unwrap()));
     assert_eq!(next, lines + 1, "lines are missing at the end");
@@ -76,8 +76,8 @@ fn most_memory(pid: i32) -> u64 {
 }
 
 /// Bytes of the database.
-fn size(field: &Field) -> u64 {
-    match field.place() {
+fn size(project: &ProjectFolder) -> u64 {
+    match project.place() {
         Place::File { path, .. } => {
             let log = path.with_extension("db-wal");
             [path, &log].into_iter().map(|file| fs::metadata(file).map_or(0, |file| file.len())).sum()

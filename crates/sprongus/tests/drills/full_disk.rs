@@ -13,8 +13,8 @@ use sprongus_throwaway::{Durability, Server, Settings};
 
 use crate::backing::{Backing, Place};
 use crate::disk::{Disk, or_not_run};
-use crate::field::{Done, Field, finished};
 use crate::history::History;
+use crate::project_folder::{Done, ProjectFolder, finished};
 use crate::tempo::{eventually, form};
 use crate::writer::Writer;
 
@@ -61,29 +61,29 @@ fn rounds(make: impl Fn(&Disk) -> (Place, Option<Server>)) {
 
 /// Whether the end of a run had to wait: a small commit may still find a place where a large one did not.
 fn on_a_disk(disk: &Disk, place: Place) -> bool {
-    let field = Field::with(place);
-    field
+    let project = ProjectFolder::with(place);
+    project
         .kind("wait", "tell start; until [ -e \"$SPRONGUS_PROJECT_DIR/go\" ]; do sleep 0.05; done; tell end");
-    let ending = field.enqueue("wait", 1, |run| run)[0];
-    let worker = field.worker(&[]);
-    eventually("it is executed", LIMIT, || field.journal().said("start").count() == 1);
+    let ending = project.enqueue("wait", 1, |run| run)[0];
+    let worker = project.worker(&[]);
+    eventually("it is executed", LIMIT, || project.journal().said("start").count() == 1);
 
     let filler = disk.path().join("filler");
     fill(&filler);
-    let mut writer = Writer::start(field.place(), &field.path().join("acks"), None);
+    let mut writer = Writer::start(project.place(), &project.path().join("acks"), None);
     fills(&writer);
-    let mut acked = until_refused(|| field.run(&["-q", "runs", "enqueue", "note"]));
-    let status = field.status(ending);
+    let mut acked = until_refused(|| project.run(&["-q", "runs", "enqueue", "note"]));
+    let status = project.status(ending);
     assert_eq!(status["state"], "running", "reading goes on");
-    std::fs::write(field.path().join("go"), "").unwrap();
-    eventually("it ended", LIMIT, || field.journal().said("end").count() == 1);
+    std::fs::write(project.path().join("go"), "").unwrap();
+    eventually("it ended", LIMIT, || project.journal().said("end").count() == 1);
     std::thread::sleep(Duration::from_millis(500));
-    let waits = field.history().state(ending) == "running";
+    let waits = project.history().state(ending) == "running";
 
     std::fs::remove_file(filler).unwrap();
-    acked.extend(goes_on(&field, &mut writer));
-    all_there(&field.history(), &acked);
-    let history = field.history();
+    acked.extend(goes_on(&project, &mut writer));
+    all_there(&project.history(), &acked);
+    let history = project.history();
     eventually("its end is reported", LIMIT, || history.state(ending) == "succeeded");
     assert_eq!(history.text(ending, "attempt").as_deref(), Some("1"));
     drop(worker);
@@ -104,16 +104,16 @@ fn everything_goes_on_once_a_limit_is_lifted() {
     const WITHIN: &str = "trap '' XFSZ; ulimit -S -f 2048";
     let rounds = form(1, 10);
     for _ in 0..rounds {
-        let field = Field::new(Backing::File);
-        field.enqueue("note", 1, |run| run);
-        let mut writer = Writer::start(field.place(), &field.path().join("acks"), Some(WITHIN));
+        let project = ProjectFolder::new(Backing::File);
+        project.enqueue("note", 1, |run| run);
+        let mut writer = Writer::start(project.place(), &project.path().join("acks"), Some(WITHIN));
         fills(&writer);
         let script = format!("{WITHIN}; exec \"$0\" -q runs enqueue note");
         let words = ["-c", &script, env!("CARGO_BIN_EXE_sprongus")];
-        let mut acked = until_refused(|| finished(field.command("sh").args(words)));
+        let mut acked = until_refused(|| finished(project.command("sh").args(words)));
         prlimit(Some(writer.pid()), Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
-        acked.extend(goes_on(&field, &mut writer));
-        all_there(&field.history(), &acked);
+        acked.extend(goes_on(&project, &mut writer));
+        all_there(&project.history(), &acked);
     }
     println!("full_disk: {rounds} times a limit on files reached and lifted: likewise");
 }
@@ -149,11 +149,11 @@ fn until_refused(enqueue: impl Fn() -> Done) -> Vec<RunId> {
 }
 
 /// The same process, and new ones. Answers what was acknowledged.
-fn goes_on(field: &Field, writer: &mut Writer) -> Vec<RunId> {
+fn goes_on(project: &ProjectFolder, writer: &mut Writer) -> Vec<RunId> {
     let before = writer.acked().len();
     eventually("enqueues are acknowledged again", LIMIT, || writer.acked().len() > before + 20);
     writer.kill();
-    let done = field.run(&["--json", "runs", "enqueue", "note"]);
+    let done = project.run(&["--json", "runs", "enqueue", "note"]);
     assert_eq!(done.code, Some(0), "{done:?}");
     let refusals = writer.refusals();
     assert!(refusals.iter().all(|told| told.starts_with("unavailable ")), "{refusals:?}");

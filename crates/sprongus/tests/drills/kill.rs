@@ -12,9 +12,9 @@ use sprongus::core::values::ids::RunId;
 use sprongus::core::values::names::WorkerId;
 
 use crate::backing::{Backing, on_both};
-use crate::field::Field;
 use crate::history::History;
 use crate::journal::Journal;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{block_on, chances, form, uptime};
 use crate::worker::WorkerProcess;
 
@@ -32,12 +32,12 @@ struct Lost {
 fn every_run_ends_and_none_is_lost(backing: Backing) {
     let (kills, count) = form((5, 40), (50, 500));
     let (mut chance, seed) = chances();
-    let field = Field::new(backing);
-    field.script("note", "tell start\nsleep \"$2\"\ntell end");
-    let argv = Field::argv("note").replace(']', r#", "{{ input.seconds }}"]"#);
-    field.declare(&format!("[kinds.note]\ncommand = {argv}\n"));
+    let project = ProjectFolder::new(backing);
+    project.script("note", "tell start\nsleep \"$2\"\ntell end");
+    let argv = ProjectFolder::argv("note").replace(']', r#", "{{ input.seconds }}"]"#);
+    project.declare(&format!("[kinds.note]\ncommand = {argv}\n"));
     let (mut runs, mut lost) = (Vec::new(), Vec::new());
-    let start = || field.worker(&["--concurrency", "2", "--lease", "2s"]);
+    let start = || project.worker(&["--concurrency", "2", "--lease", "2s"]);
     let mut crew: Vec<_> = (0..WORKERS).map(|_| start()).collect();
     let mut history = None;
     for number in 0..kills {
@@ -46,10 +46,10 @@ fn every_run_ends_and_none_is_lost(backing: Backing) {
         for draw in draws {
             let input = Json::from_value(serde_json::json!({"seconds": format!("0.{draw:03}")}));
             let wish = |run| NewRun { input: Some(input.clone()), max_attempts: Some(10), ..run };
-            runs.extend(field.enqueue("note", 1, wish));
+            runs.extend(project.enqueue("note", 1, wish));
         }
         std::thread::sleep(Duration::from_millis(chance.u64(50..700)));
-        let history = history.get_or_insert_with(|| field.history());
+        let history = history.get_or_insert_with(|| project.history());
         let one = chance.usize(..WORKERS);
         let id = crew[one].id();
         crew[one].kill();
@@ -57,10 +57,10 @@ fn every_run_ends_and_none_is_lost(backing: Backing) {
         lost.extend(dropped(history, &id).map(|hold| Lost { hold, at }));
         crew[one] = start();
     }
-    field.until_all_ended(Duration::from_secs(120));
+    project.until_all_ended(Duration::from_secs(120));
     crew.into_iter().for_each(WorkerProcess::stops_content);
 
-    let (journal, history) = (field.journal(), field.history());
+    let (journal, history) = (project.journal(), project.history());
     history.agrees_with(&journal, &runs);
     history.is_sound();
     let failed = runs.iter().filter(|&&run| failed_by_the_rules(&history, run)).count();
@@ -68,7 +68,7 @@ fn every_run_ends_and_none_is_lost(backing: Backing) {
     waits.sort_by(f64::total_cmp);
     let longest = waits.last().copied().unwrap_or_default();
     assert!(longest <= LEASE.as_secs_f64() + 5.0, "a successor came only after {longest:.2} s");
-    refuses_all(&field, &history, &lost);
+    refuses_all(&project, &history, &lost);
     println!(
         "kill on {backing:?}: seed {seed}: {kills} kills over {count} runs took {} claims with them; {} succeeded, {failed} failed by the \
          rules, none lost; successors after {:.2} s at the median, {longest:.2} s at the most (lease {LEASE:?}); {} late \
@@ -118,8 +118,8 @@ fn wait(journal: &Journal, history: &History, one: &Lost, all: &[Lost]) -> Optio
 }
 
 /// The dead worker's report comes after all: refused, and not a byte is changed by it.
-fn refuses_all(field: &Field, history: &History, lost: &[Lost]) {
-    let runs = field.runs();
+fn refuses_all(project: &ProjectFolder, history: &History, lost: &[Lost]) {
+    let runs = project.runs();
     for one in lost {
         let before = (history.row(one.hold.id), history.events(one.hold.id));
         for outcome in [

@@ -10,8 +10,8 @@ use sprongus::core::values::ids::RunId;
 use sprongus::{Caller, Runs, RunsService};
 
 use crate::backing::{Backing, Place};
-use crate::field::Field;
 use crate::history::History;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{block_on, form};
 
 /// Nested loops, and nothing that would keep what a loop's inner side once gave.
@@ -27,9 +27,10 @@ const KINDS: [&str; 3] = ["note", "mail", "pull"];
 #[test]
 fn no_plan_gives_more_than_was_asked_for() {
     let count = form(90, 900);
-    let field = Field::new(Backing::Postgres);
-    let mut runs: Vec<RunId> = KINDS.iter().flat_map(|kind| field.enqueue(kind, count, |run| run)).collect();
-    let claimed = claim_all(&forced(field.place()));
+    let project = ProjectFolder::new(Backing::Postgres);
+    let mut runs: Vec<RunId> =
+        KINDS.iter().flat_map(|kind| project.enqueue(kind, count, |run| run)).collect();
+    let claimed = claim_all(&forced(project.place()));
     let mut times: HashMap<RunId, u32> = HashMap::new();
     for &run in &claimed {
         *times.entry(run).or_default() += 1;
@@ -40,8 +41,8 @@ fn no_plan_gives_more_than_was_asked_for() {
     found.sort_unstable();
     assert_eq!(found, runs);
 
-    field.enqueue("note", count, |run| run);
-    let taken = taken_by_the_control(&field.history());
+    project.enqueue("note", count, |run| run);
+    let taken = taken_by_the_control(&project.history());
     assert!(taken > 3, "void: the control took {taken}, so these plans are not the dreaded ones");
     println!(
         "limit: {CLAIMERS} at a time claimed {} runs under forced nested loops, none more than it asked for and none twice; \

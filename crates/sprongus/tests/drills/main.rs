@@ -17,33 +17,33 @@ mod cancel;
 #[path = "../browser/chromium.rs"]
 mod chromium;
 mod crash;
-mod crowd;
 mod cuts;
 #[path = "../browser/devtools.rs"]
 mod devtools;
 mod disk;
 mod drain;
 mod failover;
-mod field;
 mod flood;
 mod full_disk;
+mod generated_history;
 #[path = "../browser/hand.rs"]
 #[expect(dead_code, reason = "the browser tests do more with a page")]
 mod hand;
 mod history;
 mod journal;
 mod kill;
+mod killed_mid_step;
 mod limit;
-mod midway;
+mod load;
 mod mutants;
-mod past;
 mod plans;
 mod poison;
 mod power_cut;
+mod project_folder;
 mod proxy;
 mod restart;
 mod screens;
-mod served;
+mod serve_process;
 mod server;
 mod snapshot;
 mod speed;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sprongus::core::run::NewRun;
 
 use crate::backing::{Backing, on_both};
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{eventually, form};
 use crate::worker::WorkerProcess;
 
@@ -27,19 +27,19 @@ fn a_run_that_kills_its_workers_is_given_up(backing: Backing) {
 fn its_neighbours_are_not_given_up_with_it(backing: Backing) {
     let rounds = form(1, 10);
     for _ in 0..rounds {
-        let field = Field::new(backing);
-        field.kind("poison", "tell start\nsleep 0.3\nkill -9 $PPID");
-        field.kind("note", "tell start\nsleep 0.6\ntell end");
-        let mut runs = field.enqueue("note", 2, |run| run);
-        let poison = field.enqueue("poison", 1, |run| NewRun { max_attempts: Some(10), ..run })[0];
-        runs.extend(field.enqueue("note", 3, |run| run));
-        let deaths = works_off(&field, 1, &["--lease", "1s", "--concurrency", "4"]);
-        let history = field.history();
+        let project = ProjectFolder::new(backing);
+        project.kind("poison", "tell start\nsleep 0.3\nkill -9 $PPID");
+        project.kind("note", "tell start\nsleep 0.6\ntell end");
+        let mut runs = project.enqueue("note", 2, |run| run);
+        let poison = project.enqueue("poison", 1, |run| NewRun { max_attempts: Some(10), ..run })[0];
+        runs.extend(project.enqueue("note", 3, |run| run));
+        let deaths = works_off(&project, 1, &["--lease", "1s", "--concurrency", "4"]);
+        let history = project.history();
         assert_eq!((deaths, history.text(poison, "crashes").as_deref()), (3, Some("3")));
         let harmed: Vec<_> = runs.iter().map(|&run| history.text(run, "error")).collect();
         assert!(runs.iter().all(|&run| history.state(run) == "succeeded"), "{harmed:?}");
         runs.push(poison);
-        history.agrees_with(&field.journal(), &runs);
+        history.agrees_with(&project.journal(), &runs);
     }
     println!(
         "poison on {backing:?}: {rounds} times five runs were executed beside it whenever it killed their worker: all succeeded"
@@ -48,14 +48,14 @@ fn its_neighbours_are_not_given_up_with_it(backing: Backing) {
 
 /// Works until all runs have ended. Somebody starts a worker again when one has died, as a service manager does. Answers how
 /// many have.
-fn works_off(field: &Field, workers: usize, words: &[&str]) -> usize {
-    let mut crew: Vec<_> = (0..workers).map(|_| field.worker(words)).collect();
-    let (mut deaths, history) = (0, field.history());
+fn works_off(project: &ProjectFolder, workers: usize, words: &[&str]) -> usize {
+    let mut crew: Vec<_> = (0..workers).map(|_| project.worker(words)).collect();
+    let (mut deaths, history) = (0, project.history());
     eventually("all runs ended", Duration::from_secs(180), || {
         for worker in &mut crew {
             if worker.has_ended() {
                 deaths += 1;
-                *worker = field.worker(words);
+                *worker = project.worker(words);
             }
         }
         history.open_runs() == 0
@@ -65,31 +65,31 @@ fn works_off(field: &Field, workers: usize, words: &[&str]) -> usize {
 }
 
 fn round(backing: Backing, good: usize) {
-    let field = Field::new(backing);
-    field.kind("poison", "tell start\nkill -9 $PPID");
-    field.kind("note", "tell start\nsleep 0.05\ntell end");
+    let project = ProjectFolder::new(backing);
+    project.kind("poison", "tell start\nkill -9 $PPID");
+    project.kind("note", "tell start\nsleep 0.05\ntell end");
     let mut runs = Vec::new();
     // One after the other: what one of them does to the other is no part of this.
     for (attempts, crashes, error) in [
         (10, 3, "lost its worker 3 times; the run may be crashing its workers"),
         (1, 1, "lost its worker on attempt 1 of 1"),
     ] {
-        let mut others = field.enqueue("note", good / 4, |run| run);
-        let run = field.enqueue("poison", 1, |run| NewRun { max_attempts: Some(attempts), ..run })[0];
-        others.extend(field.enqueue("note", good / 2 - others.len(), |run| run));
-        let deaths = works_off(&field, 2, &["--lease", "1s", "--concurrency", "2"]);
+        let mut others = project.enqueue("note", good / 4, |run| run);
+        let run = project.enqueue("poison", 1, |run| NewRun { max_attempts: Some(attempts), ..run })[0];
+        others.extend(project.enqueue("note", good / 2 - others.len(), |run| run));
+        let deaths = works_off(&project, 2, &["--lease", "1s", "--concurrency", "2"]);
         assert_eq!(deaths, crashes, "workers died");
-        let status = field.status(run);
+        let status = project.status(run);
         assert_eq!((&status["state"], &status["crashes"]), (&"failed".into(), &crashes.into()), "{status}");
         assert_eq!((&status["attempt"], &status["error"]), (&crashes.into(), &error.into()));
-        assert_eq!(field.journal().said("start").filter(|line| line.run == run).count(), crashes);
-        let told = field.run(&["runs", "status", &run.to_string()]);
+        assert_eq!(project.journal().said("start").filter(|line| line.run == run).count(), crashes);
+        let told = project.run(&["runs", "status", &run.to_string()]);
         assert!(told.out.contains(error), "{}", told.out);
-        let history = field.history();
+        let history = project.history();
         let harmed: Vec<_> = others.iter().filter(|&&run| history.state(run) != "succeeded").collect();
         assert!(harmed.is_empty(), "{harmed:?}");
         runs.push(run);
         runs.extend(others);
     }
-    field.history().agrees_with(&field.journal(), &runs);
+    project.history().agrees_with(&project.journal(), &runs);
 }

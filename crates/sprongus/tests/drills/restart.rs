@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use sprongus::core::values::ids::RunId;
 
 use crate::backing::{Backing, on_both};
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{eventually, form};
 use crate::worker::WorkerProcess;
 
@@ -39,38 +39,38 @@ fn a_restart_loses_nothing(backing: Backing) {
 }
 
 fn round(backing: Backing, then: Then) {
-    let field = Field::new(backing);
+    let project = ProjectFolder::new(backing);
     let first = match then {
         Then::Done => "sleep 1.5",
         Then::SecondSignal | Then::GraceEnds => "sleep 60",
     };
-    field.kind(
+    project.kind(
         "note",
         &format!("tell start; [ -e \"$SPRONGUS_PROJECT_DIR/restarted\" ] || {first}\ntell end"),
     );
-    let runs = field.enqueue("note", SLOTS + 2, |run| run);
+    let runs = project.enqueue("note", SLOTS + 2, |run| run);
     let grace = if matches!(then, Then::GraceEnds) { "1s" } else { "20s" };
     let slots = SLOTS.to_string();
-    let mut worker = field.worker(&["--concurrency", &slots, "--grace", grace]);
-    eventually("all slots are taken", LIMIT, || field.journal().said("start").count() == SLOTS);
+    let mut worker = project.worker(&["--concurrency", &slots, "--grace", grace]);
+    eventually("all slots are taken", LIMIT, || project.journal().said("start").count() == SLOTS);
     worker.signal(Signal::TERM);
     if matches!(then, Then::SecondSignal) {
         eventually("it drains", LIMIT, || worker.stderr().contains("draining"));
         worker.signal(Signal::TERM);
     }
     assert!(worker.ends_within(LIMIT).success(), "{}", worker.stderr());
-    assert!(field.processes().is_empty(), "a process outlived its worker");
-    let journal = field.journal();
+    assert!(project.processes().is_empty(), "a process outlived its worker");
+    let journal = project.journal();
     assert_eq!(journal.said("start").count(), SLOTS, "it began something after the signal");
     let begun: Vec<RunId> = journal.said("start").map(|line| line.run).collect();
-    check(&field, &worker, then, &runs, &begun);
+    check(&project, &worker, then, &runs, &begun);
 
-    std::fs::write(field.path().join("restarted"), "").unwrap();
-    let next = field.worker(&["--concurrency", &slots]);
-    field.until_all_ended(LIMIT);
+    std::fs::write(project.path().join("restarted"), "").unwrap();
+    let next = project.worker(&["--concurrency", &slots]);
+    project.until_all_ended(LIMIT);
     next.stops_content();
-    let history = field.history();
-    history.agrees_with(&field.journal(), &runs);
+    let history = project.history();
+    history.agrees_with(&project.journal(), &runs);
     for run in runs {
         let attempts = (history.state(run), history.text(run, "attempt"), history.text(run, "crashes"));
         assert_eq!(attempts, ("succeeded".to_owned(), Some("1".to_owned()), Some("0".to_owned())));
@@ -78,8 +78,8 @@ fn round(backing: Backing, then: Then) {
 }
 
 /// Right after the worker's end.
-fn check(field: &Field, worker: &WorkerProcess, then: Then, runs: &[RunId], begun: &[RunId]) {
-    let history = field.history();
+fn check(project: &ProjectFolder, worker: &WorkerProcess, then: Then, runs: &[RunId], begun: &[RunId]) {
+    let history = project.history();
     let (said, released) = match then {
         Then::Done => (format!("{SLOTS} succeeded"), 0),
         Then::SecondSignal | Then::GraceEnds => ("0 succeeded".to_owned(), 1),

@@ -23,9 +23,9 @@ use sprongus::{Runs, RunsExt};
 use tokio::runtime::Handle;
 
 use crate::backing::{Backing, on_both};
-use crate::field::Field;
-use crate::past::{Past, RARE_KIND};
-use crate::served::{Served, free_port, token};
+use crate::generated_history::{GeneratedHistory, RARE_KIND};
+use crate::project_folder::ProjectFolder;
+use crate::serve_process::{ServeProcess, free_port, token};
 use crate::tempo::{block_on, form, is_long};
 
 on_both!(every_screen_is_fast_however_long_the_history);
@@ -46,20 +46,20 @@ const PAUSE: Duration = Duration::from_millis(5_100);
 
 fn every_screen_is_fast_however_long_the_history(backing: Backing) {
     let asked = std::env::var("SPRONGUS_DRILL_RUNS").ok().map(|runs| runs.parse().unwrap());
-    let past = Past::of(asked.unwrap_or(form(20_000, 1_000_000)));
+    let past = GeneratedHistory::of(asked.unwrap_or(form(20_000, 1_000_000)));
     let bar = match (is_long(), past.runs > BEYOND) {
         (false, _) => BAR_IN_DEBUG,
         (true, false) => BAR,
         (true, true) => BAR_BEYOND,
     };
-    let field = Field::new(backing);
-    past.write(field.place());
-    let runs = field.runs();
+    let project = ProjectFolder::new(backing);
+    past.write(project.place());
+    let runs = project.runs();
     let told = block_on(live(&*runs));
     let (seen, by) = (Arc::clone(&runs), block_on(async { Handle::current() }));
     let seen = by.spawn(async move { be_seen(&*seen).await });
-    let token = token(&field);
-    let served = Served::start(&field, free_port(), &token);
+    let token = token(&project);
+    let served = ServeProcess::start(&project, free_port(), &token);
     let browser = Browser::sign_in(served.address, token.expose());
     until_added_up(&browser, past.lately);
 
@@ -77,7 +77,7 @@ fn every_screen_is_fast_however_long_the_history(backing: Backing) {
         }
     }
     let mut all: Vec<(String, Vec<Duration>)> = pages.into_iter().map(|(name, ..)| name).zip(taken).collect();
-    all.extend(commands(&field));
+    all.extend(commands(&project));
     seen.abort();
     let (told, over) = judged(all, bar);
     println!("screens: {backing:?}, {} runs, {} of them in the last hour: {told}", past.runs, past.lately);
@@ -85,7 +85,7 @@ fn every_screen_is_fast_however_long_the_history(backing: Backing) {
 
     // A page that counts is not let through.
     if is_long() {
-        let history = field.history();
+        let history = project.history();
         let counts = (0..3).map(|_| {
             let began = Instant::now();
             history.ask("SELECT count(*) FROM runs WHERE error IS NULL");
@@ -105,7 +105,7 @@ struct Told {
 /// Name, path, and what its page says if it is the right one.
 type Page = (String, String, String);
 
-fn pages(past: &Past, told: Told) -> Vec<Page> {
+fn pages(past: &GeneratedHistory, told: Told) -> Vec<Page> {
     let page = |name: &str, path: &str, says: &str| (name.to_owned(), path.to_owned(), says.to_owned());
     let run = told.run;
     let newest = past.position(past.runs - 1).id;
@@ -220,11 +220,11 @@ fn until_added_up(browser: &Browser, lately: u64) {
 }
 
 /// What asks the database without a server.
-fn commands(field: &Field) -> Vec<(String, Vec<Duration>)> {
+fn commands(project: &ProjectFolder) -> Vec<(String, Vec<Duration>)> {
     let timed = |words: &[&str], says: &str| {
         let took = (0..form(2, 20)).map(|_| {
             let began = Instant::now();
-            let done = field.run(words);
+            let done = project.run(words);
             let took = began.elapsed();
             assert!(done.code == Some(0) && done.out.contains(says), "{done:?}");
             took

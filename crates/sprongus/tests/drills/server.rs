@@ -10,8 +10,8 @@ use sprongus::core::json::Json;
 use sprongus::core::run::NewRun;
 
 use crate::backing::{Backing, on_both};
-use crate::field::Field;
-use crate::served::{Served, free_port, token};
+use crate::project_folder::ProjectFolder;
+use crate::serve_process::{ServeProcess, free_port, token};
 use crate::tempo::{block_on, chances, form};
 
 on_both!(a_killed_server_makes_each_run_once);
@@ -23,9 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn a_killed_server_makes_each_run_once(backing: Backing) {
     let kills = form(3, 20);
     let (mut chances, seed) = chances();
-    let field = Field::new(backing);
-    let (token, port) = (token(&field), free_port());
-    let mut served = Served::start(&field, port, &token);
+    let project = ProjectFolder::new(backing);
+    let (token, port) = (token(&project), free_port());
+    let mut served = ServeProcess::start(&project, port, &token);
     let (mut failures, mut ids) = (0, BTreeSet::new());
     for round in 0..kills {
         let (done, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -67,14 +67,14 @@ fn a_killed_server_makes_each_run_once(backing: Backing) {
         served.kill();
         // Away for longer than a client repeats by itself.
         std::thread::sleep(Duration::from_millis(1_500));
-        served = Served::start(&field, port, &token);
+        served = ServeProcess::start(&project, port, &token);
         let made = block_on(futures_of(asking));
         let before = ids.len();
         ids.extend(made);
         assert_eq!(ids.len() - before, REQUESTS, "each request has a run of its own, seed {seed}");
         failures += failed.load(Ordering::Relaxed);
     }
-    let history = field.history();
+    let history = project.history();
     assert_eq!(history.ids().count(), ids.len(), "no run was made twice, seed {seed}");
     assert_eq!(history.half_made(), 0);
     assert!(failures > 0, "void: no caller met a server that was away");

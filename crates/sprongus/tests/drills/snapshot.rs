@@ -11,7 +11,7 @@ use sprongus::core::values::names::WorkerId;
 use tokio_postgres::{Client, NoTls};
 
 use crate::backing::{Backing, Place};
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{block_on, form, is_long};
 
 /// How much slower a claim may be. The short form leaves more behind in ten seconds than the long one does in two minutes.
@@ -30,9 +30,9 @@ fn an_old_snapshot_does_not_slow_claims_down() {
         (Duration::from_secs(3), Duration::from_secs(10)),
         (Duration::from_secs(30), Duration::from_secs(300)),
     );
-    let field = Field::new(Backing::Postgres);
-    let Place::Postgres { owner, .. } = field.place() else { panic!("a server") };
-    let runs = field.runs();
+    let project = ProjectFolder::new(Backing::Postgres);
+    let Place::Postgres { owner, .. } = project.place() else { panic!("a server") };
+    let runs = project.runs();
     let (base, held, walked) = block_on(async {
         let holder = connect(owner).await;
         let base = work(&*runs, before).await;

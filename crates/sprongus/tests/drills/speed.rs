@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::backing::Backing;
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{form, is_long};
 
 /// The best of so many, for whoever else uses the machine.
@@ -34,8 +34,8 @@ fn at_most(name: &'static str, line: (&'static str, &'static str), short: f64, l
 fn hold(words: &[&str], bars: &[Bar]) {
     let mut missed = Vec::new();
     for attempt in 1..=TRIES {
-        let field = Field::new(Backing::File);
-        let done = field.run(&[&["bench"], words].concat());
+        let project = ProjectFolder::new(Backing::File);
+        let done = project.run(&[&["bench"], words].concat());
         assert_eq!(done.code, Some(0), "{done:?}");
         let lines = done.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let lines: HashMap<String, Value> =
@@ -103,13 +103,13 @@ fn history() {
 /// Each process that opens the file alone reads its log again, so where nothing but short commands write it must stay short.
 #[test]
 fn the_log_of_short_commands_stays_short() {
-    let field = Field::new(Backing::File);
+    let project = ProjectFolder::new(Backing::File);
     let count = form(150, 700);
     for _ in 0..count {
-        let done = field.run(&["-q", "runs", "enqueue", "note"]);
+        let done = project.run(&["-q", "runs", "enqueue", "note"]);
         assert_eq!(done.code, Some(0), "{done:?}");
     }
-    let log = std::fs::metadata(field.path().join(".sprongus/runs.db-wal")).map_or(0, |log| log.len());
+    let log = std::fs::metadata(project.path().join(".sprongus/runs.db-wal")).map_or(0, |log| log.len());
     println!("speed: the log is {} KiB long after {count} times runs enqueue", log / 1024);
     assert!(log < 2 << 20, "{log} bytes");
 }
@@ -119,10 +119,10 @@ fn whole_processes() {
     let limit = form(250.0, 15.0);
     let mut missed = String::new();
     for attempt in 1..=TRIES {
-        let field = Field::new(Backing::File);
-        let id = field.enqueue("note", 1, |run| run)[0].to_string();
+        let project = ProjectFolder::new(Backing::File);
+        let id = project.enqueue("note", 1, |run| run)[0].to_string();
         let (status, enqueue) =
-            (median(&field, &["runs", "status", &id]), median(&field, &["runs", "enqueue", "note"]));
+            (median(&project, &["runs", "status", &id]), median(&project, &["runs", "enqueue", "note"]));
         println!(
             "speed, try {attempt}: runs status {status:.1} ms, runs enqueue {enqueue:.1} ms, as whole processes"
         );
@@ -135,11 +135,11 @@ fn whole_processes() {
 }
 
 /// Of 50, in milliseconds.
-fn median(field: &Field, words: &[&str]) -> f64 {
+fn median(project: &ProjectFolder, words: &[&str]) -> f64 {
     let mut times: Vec<f64> = (0..form(10, 50))
         .map(|_| {
             let began = Instant::now();
-            let done = field.run(words);
+            let done = project.run(words);
             assert_eq!(done.code, Some(0), "{done:?}");
             began.elapsed().as_secs_f64() * 1e3
         })

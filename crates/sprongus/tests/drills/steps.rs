@@ -14,7 +14,7 @@ use sprongus::core::values::names::WorkerId;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::backing::{Backing, on_both};
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{block_on, form};
 
 /// How much slower a claim may be; the short form is seconds long, in a debug build, beside other tests.
@@ -33,8 +33,8 @@ const APART: Duration = Duration::from_millis(20);
 
 fn many_steps_do_not_slow_claims_down(backing: Backing) {
     let (spans, span) = form((4, Duration::from_secs(1)), (10, Duration::from_secs(6)));
-    let field = Field::new(backing);
-    let runs = field.runs();
+    let project = ProjectFolder::new(backing);
+    let runs = project.runs();
     let told = Arc::new(Told::default());
     let [without, with] = block_on(async {
         let mut stepping = Vec::new();

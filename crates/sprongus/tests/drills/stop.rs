@@ -10,9 +10,9 @@ use sprongus::core::run::lease::LeaseToken;
 use sprongus::core::run::{Hold, Outcome};
 
 use crate::backing::{Backing, on_both};
-use crate::field::Field;
 use crate::history::History;
 use crate::journal::lives;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{block_on, chances, eventually, form};
 use crate::worker::WorkerProcess;
 
@@ -39,26 +39,26 @@ fn what_a_stopped_worker_says_late_is_refused(backing: Backing) {
 
 /// `outlives`: the process still runs when its worker wakes; otherwise it has ended meanwhile, and there is a result to report.
 fn round(backing: Backing, outlives: bool, nap: Duration) -> u32 {
-    let field = Field::new(backing);
+    let project = ProjectFolder::new(backing);
     let first = if outlives { "sleep 60" } else { "sleep 1.5" };
-    field.kind(
+    project.kind(
         "note",
         &format!(
             "tell start; [ \"$SPRONGUS_EPOCH\" = 1 ] && {first}\n\
              printf 'result={{\"epoch\": %s}}\\n' \"$SPRONGUS_EPOCH\" >> \"$SPRONGUS_OUTPUT\"; tell end"
         ),
     );
-    let run = field.enqueue("note", 1, |run| run)[0];
-    let stopped = field.worker(&["--lease", "1s"]);
+    let run = project.enqueue("note", 1, |run| run)[0];
+    let stopped = project.worker(&["--lease", "1s"]);
     let token = LeaseToken::generate().unwrap();
     let hold = Hold { id: run, worker_id: stopped.id(), epoch: 1, token };
-    eventually("it is executed", LIMIT, || field.journal().find(run, 1, "start").is_some());
-    let pid = field.journal().find(run, 1, "start").unwrap().pid;
-    let history = field.history();
+    eventually("it is executed", LIMIT, || project.journal().find(run, 1, "start").is_some());
+    let pid = project.journal().find(run, 1, "start").unwrap().pid;
+    let history = project.history();
     stop_between_commits(&stopped, &history);
     assert!(history.replace_token(run, 1, &hold.token), "nobody else has claimed it yet");
 
-    let winner = field.worker(&["--lease", "1s"]);
+    let winner = project.worker(&["--lease", "1s"]);
     eventually("another finishes it", LIMIT, || history.state(run) == "succeeded");
     std::thread::sleep(nap);
     assert_eq!(lives(pid), outlives, "the process of the stopped worker");
@@ -66,7 +66,7 @@ fn round(backing: Backing, outlives: bool, nap: Duration) -> u32 {
     let result: Value = serde_json::from_str(&history.text(run, "result").unwrap()).unwrap();
     assert_eq!(result, json!({"epoch": 2}));
     let outcome = Outcome::Succeed { result: None, output_ref: None };
-    let late = block_on(field.runs().finish_one(&hold, outcome));
+    let late = block_on(project.runs().finish_one(&hold, outcome));
     assert_eq!(late.map(|run| run.epoch).map_err(|error| error.code()), Err(ErrorCode::LeaseLost));
 
     stopped.signal(Signal::CONT);
@@ -81,7 +81,7 @@ fn round(backing: Backing, outlives: bool, nap: Duration) -> u32 {
         stopped.stdout()
     );
     assert!(before == (history.row(run), history.events(run)), "the winner's result was touched");
-    history.agrees_with(&field.journal(), &[run]);
+    history.agrees_with(&project.journal(), &[run]);
     winner.stops_content();
     1
 }

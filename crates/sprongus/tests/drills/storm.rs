@@ -5,7 +5,7 @@ use std::process::Child;
 use sprongus::core::values::ids::RunId;
 
 use crate::backing::{Backing, on_both};
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::form;
 
 on_both!(one_key_makes_one_run);
@@ -15,9 +15,9 @@ const PROCESSES: usize = 30;
 fn one_key_makes_one_run(backing: Backing) {
     let rounds = form(2, 30);
     for _ in 0..rounds {
-        let field = Field::new(backing);
+        let project = ProjectFolder::new(backing);
         let words = ["-q", "runs", "enqueue", "note", "--idempotency-key", "same"];
-        let all: Vec<Child> = (0..PROCESSES).map(|_| field.sprongus(&words).spawn().unwrap()).collect();
+        let all: Vec<Child> = (0..PROCESSES).map(|_| project.sprongus(&words).spawn().unwrap()).collect();
         let mut ids: Vec<RunId> = Vec::new();
         for child in all {
             let output = child.wait_with_output().unwrap();
@@ -27,7 +27,7 @@ fn one_key_makes_one_run(backing: Backing) {
         }
         ids.dedup();
         assert_eq!(ids.len(), 1, "{ids:?}");
-        let history = field.history();
+        let history = project.history();
         assert_eq!((history.open_runs(), history.told(ids[0], "run.enqueued")), (1, 1));
         history.is_sound();
     }

@@ -17,7 +17,7 @@ use sprongus::{Caller, Runs, RunsExt, RunsService};
 use tokio_postgres::NoTls;
 
 use crate::backing::{Backing, Place};
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{block_on, chances, form};
 
 /// Each tenant's name is in all that is his.
@@ -36,8 +36,8 @@ struct Tenant {
 fn nothing_of_the_one_is_told_to_the_other() {
     let calls = form(2_000, 10_000);
     let (mut chance, seed) = chances();
-    let field = Field::new(Backing::Postgres);
-    let Place::Postgres { url, owner, .. } = field.place() else { panic!("a server") };
+    let project = ProjectFolder::new(Backing::Postgres);
+    let Place::Postgres { url, owner, .. } = project.place() else { panic!("a server") };
     let told = block_on(async {
         let options = postgres::Options {
             pool_size: 1,

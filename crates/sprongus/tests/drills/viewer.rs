@@ -10,8 +10,8 @@ use sprongus::core::run::NewRun;
 use sprongus::core::store::Batch;
 
 use crate::backing::Backing;
-use crate::field::Field;
-use crate::served::{Served, free_port, token};
+use crate::project_folder::ProjectFolder;
+use crate::serve_process::{ServeProcess, free_port, token};
 use crate::tab::Tab;
 use crate::tempo::{block_on, form};
 
@@ -77,14 +77,14 @@ fn a_browser_that_is_left_open_does_not_grow() {
         (Duration::from_secs(18), Duration::from_millis(500)),
         (Duration::from_secs(3_600), Duration::from_secs(10)),
     );
-    let field = Field::new(Backing::File);
-    field.declare(
+    let project = ProjectFolder::new(Backing::File);
+    project.declare(
         "[kinds.good]\ncommand = [\"echo\", \"done\"]\n[kinds.bad]\ncommand = [\"sh\", \"-c\", \"echo no >&2; exit 1\"]\nmax_attempts = 1\n\
          [kinds.talk]\ncommand = [\"sh\", \"-c\", \"until [ -e $SPRONGUS_PROJECT_DIR/go ]; do sleep 0.1; done; seq 2500; while sleep 0.1; do echo $(date +%s.%N) has been said; done\"]\n",
     );
-    let token = token(&field);
-    let served = Served::start(&field, free_port(), &token);
-    let worker = field.worker(&["--concurrency", "4", "--grace", "1s"]);
+    let token = token(&project);
+    let served = ServeProcess::start(&project, free_port(), &token);
+    let worker = project.worker(&["--concurrency", "4", "--grace", "1s"]);
     let load = || {
         let kinds = ["good", "good", "bad"];
         let runs = kinds.map(|kind| NewRun::new(kind, Json::empty_object())).into();
@@ -92,7 +92,7 @@ fn a_browser_that_is_left_open_does_not_grow() {
     };
     // Every list that a page shows is full before it is measured.
     (0..20).for_each(|_| load());
-    let talk = field.enqueue("talk", 1, |run| run)[0];
+    let talk = project.enqueue("talk", 1, |run| run)[0];
     let home = format!("http://{}", served.address);
     let tabs = ["/".to_owned(), "/runs".to_owned(), format!("/runs/{talk}")].map(|path| {
         let tab = Tab::open();
@@ -106,7 +106,7 @@ fn a_browser_that_is_left_open_does_not_grow() {
         (path, tab)
     });
     let [(_, overview), (_, list), (_, run)] = &tabs;
-    std::fs::write(field.path().join("go"), "").unwrap();
+    std::fs::write(project.path().join("go"), "").unwrap();
     run.until("document.getElementById('log').childElementCount === 2000");
     list.until("document.querySelectorAll('tbody tr').length === 50");
     overview.until("document.querySelectorAll('section[aria-labelledby=h-failed] tbody tr').length >= 5");
@@ -140,7 +140,7 @@ fn a_browser_that_is_left_open_does_not_grow() {
 }
 
 /// What is shown is what is so now.
-fn is_up_to_date(served: &Served, list: &Tab, run: &Tab) {
+fn is_up_to_date(served: &ServeProcess, list: &Tab, run: &Tab) {
     let newest = NewRun::new("good", Json::empty_object());
     let newest = block_on(sprongus::RunsExt::enqueue_one(&served.client(), newest)).unwrap().run.id;
     list.until(&format!("document.querySelector('tbody tr a.id').textContent === '{newest}'"));

@@ -31,13 +31,13 @@ pub struct Done {
     pub err: String,
 }
 
-pub struct Field {
+pub struct ProjectFolder {
     folder: TempDir,
     place: Place,
     started: Cell<u32>,
 }
 
-impl Field {
+impl ProjectFolder {
     /// A project whose runs are in a file where it lies by default, or in a database of its own on a server.
     pub fn new(backing: Backing) -> Self {
         Self::made(|folder| match backing {
@@ -179,7 +179,7 @@ impl Field {
 }
 
 /// What a killed worker was executing must not outlive the drill.
-impl Drop for Field {
+impl Drop for ProjectFolder {
     fn drop(&mut self) {
         for pid in self.processes() {
             let _ = kill_process(pid, Signal::KILL);

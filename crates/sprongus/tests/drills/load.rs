@@ -12,8 +12,8 @@ use sprongus::{Runs, RunsExt};
 use tokio::sync::mpsc;
 
 use crate::backing::Backing;
-use crate::field::Field;
-use crate::served::{Listener, Served, free_port, token};
+use crate::project_folder::ProjectFolder;
+use crate::serve_process::{Listener, ServeProcess, free_port, token};
 use crate::tempo::{block_on, form};
 
 /// How late the slowest of a hundred pick-ups may be, with everything on two cores; the short form runs amid other tests, unoptimised.
@@ -32,9 +32,9 @@ const GROWTH: u64 = 16 << 20;
 fn a_crowd_costs_little_and_everyone_is_served() {
     let (followers, waiters, time) =
         form((40, 20, Duration::from_secs(6)), (500, 200, Duration::from_secs(600)));
-    let field = Field::new(Backing::Postgres);
-    let token = token(&field);
-    let servers = [free_port(), free_port()].map(|port| Served::start(&field, port, &token));
+    let project = ProjectFolder::new(Backing::Postgres);
+    let token = token(&project);
+    let servers = [free_port(), free_port()].map(|port| ServeProcess::start(&project, port, &token));
     block_on(async {
         // Most follow a run that rests; some hear everything.
         let resting = NewRun {
@@ -68,10 +68,11 @@ fn a_crowd_costs_little_and_everyone_is_served() {
             assert_eq!(id, made.run.id);
             took.push(at.saturating_duration_since(answered).as_secs_f64() * 1e3);
             expected.insert(id.to_string(), 3);
-            memory = memory.or_else(|| (took.len() == 20).then(|| servers.each_ref().map(Served::memory)));
+            memory =
+                memory.or_else(|| (took.len() == 20).then(|| servers.each_ref().map(ServeProcess::memory)));
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let after = servers.each_ref().map(Served::memory);
+        let after = servers.each_ref().map(ServeProcess::memory);
         let before = memory.expect("time for twenty runs");
         took.sort_by(f64::total_cmp);
         let (p50, p99) = (took[took.len() / 2], took[took.len() * 99 / 100]);

@@ -24,7 +24,7 @@ const RARE: u64 = 10_000;
 pub const RARE_KIND: &str = "rare/kind";
 
 /// A past of so many runs.
-pub struct Past {
+pub struct GeneratedHistory {
     pub runs: u64,
     /// How many of them ended within the last hour.
     pub lately: u64,
@@ -32,7 +32,7 @@ pub struct Past {
     busy_since: Timestamp,
 }
 
-impl Past {
+impl GeneratedHistory {
     pub fn of(runs: u64) -> Self {
         let now = SystemClock.now();
         let lately = (runs / 16).min(60_000);

@@ -9,7 +9,7 @@ use sprongus::core::run::NewRun;
 use sprongus::core::values::ids::RunId;
 
 use crate::backing::{Backing, on_both};
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 use crate::tempo::{eventually, form};
 
 on_both!(a_worker_dies_in_each_step);
@@ -46,39 +46,44 @@ fn a_worker_dies_in_each_step(backing: Backing) {
 }
 
 fn dies_in(backing: Backing, victim: &str) {
-    let field = Field::new(backing);
-    field.script("step", STEP);
+    let project = ProjectFolder::new(backing);
+    project.script("step", STEP);
     for (phase, name, kind, more) in STEPS {
-        let run = Field::argv("step").replace(']', &format!(r#", "{name}", "{{{{ input.victim }}}}"]"#));
-        field.declare(&format!(
+        let run =
+            ProjectFolder::argv("step").replace(']', &format!(r#", "{name}", "{{{{ input.victim }}}}"]"#));
+        project.declare(&format!(
             "[[kinds.build.steps]]\nphase = \"{phase}\"\nname = \"{name}\"\ntype = \"{kind}\"\nrun = {run}\n{more}\n"
         ));
     }
     let input = Json::from_value(json!({"victim": victim}));
-    let run = field.enqueue("build", 1, |run| NewRun { input: Some(input.clone()), ..run })[0];
-    let start = || field.worker(&["--concurrency", "1", "--lease", "2s"]);
+    let run = project.enqueue("build", 1, |run| NewRun { input: Some(input.clone()), ..run })[0];
+    let start = || project.worker(&["--concurrency", "1", "--lease", "2s"]);
     let mut first = start();
     let began = format!("start-{victim}");
-    eventually("the step is begun", LIMIT, || field.journal().find(run, 1, &began).is_some());
+    eventually("the step is begun", LIMIT, || project.journal().find(run, 1, &began).is_some());
     // What is told of a step is a moment on its way; what a worker had no time to tell nobody knows.
     eventually("that is told", LIMIT, || {
-        steps(&field, run).iter().any(|step| step["name"] == victim && step["status"] == "running")
+        steps(&project, run).iter().any(|step| step["name"] == victim && step["status"] == "running")
     });
     first.kill();
     let second = start();
-    field.until_all_ended(LIMIT);
+    project.until_all_ended(LIMIT);
     second.stops();
 
-    let status = field.status(run);
+    let status = project.status(run);
     assert_eq!(
         (&status["state"], &status["attempt"]),
         (&json!("succeeded"), &json!(2)),
         "{victim}: {status}"
     );
     assert_eq!(status["crashes"], 1, "{victim}");
-    assert_eq!(field.processes(), [], "{victim}: what the dead worker had started is still there");
-    assert_eq!(attempts(&field), Vec::<String>::new(), "{victim}: the dead worker's folders are still there");
-    let journal = field.journal();
+    assert_eq!(project.processes(), [], "{victim}: what the dead worker had started is still there");
+    assert_eq!(
+        attempts(&project),
+        Vec::<String>::new(),
+        "{victim}: the dead worker's folders are still there"
+    );
+    let journal = project.journal();
     let order = STEPS.iter().position(|(_, name, ..)| *name == victim).unwrap();
     for (place, (_, name, _, more)) in STEPS.iter().enumerate() {
         let ended: Vec<u32> = journal.said(&format!("end-{name}")).map(|line| line.epoch).collect();
@@ -90,7 +95,7 @@ fn dies_in(backing: Backing, victim: &str) {
         };
         assert_eq!(ended, wanted, "{name}, with the worker dead in {victim}");
     }
-    let steps = steps(&field, run);
+    let steps = steps(&project, run);
     let shown = |attempt: u32, name: &str| {
         let all = steps.iter().filter(|step| step["attempt"] == attempt && step["name"] == name);
         all.map(|step| step["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -100,20 +105,20 @@ fn dies_in(backing: Backing, victim: &str) {
         let again = if place < order && !more.is_empty() { "skipped" } else { "completed" };
         assert_eq!(shown(2, name), [again], "{name}, with the worker dead in {victim}");
     }
-    let history = field.history();
+    let history = project.history();
     assert_eq!((history.told(run, "run.lease_lost"), history.told(run, "run.started")), (1, 2));
 }
 
-fn steps(field: &Field, run: RunId) -> Vec<Value> {
-    let done = field.run(&["--json", "runs", "steps", &run.to_string()]);
+fn steps(project: &ProjectFolder, run: RunId) -> Vec<Value> {
+    let done = project.run(&["--json", "runs", "steps", &run.to_string()]);
     assert_eq!(done.code, Some(0), "{done:?}");
     let page: Value = serde_json::from_str(&done.out).unwrap();
     page["data"].as_array().unwrap().clone()
 }
 
 /// The folders of attempts that are there.
-fn attempts(field: &Field) -> Vec<String> {
-    let scratch = std::fs::read_dir(field.path().join("tmp")).unwrap();
+fn attempts(project: &ProjectFolder) -> Vec<String> {
+    let scratch = std::fs::read_dir(project.path().join("tmp")).unwrap();
     let folders =
         scratch.filter_map(|entry| std::fs::read_dir(entry.unwrap().path().join("attempts")).ok()).flatten();
     folders.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()

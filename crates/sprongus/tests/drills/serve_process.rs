@@ -13,10 +13,10 @@ use sprongus_http::client::{Options, RunsClient};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::field::Field;
+use crate::project_folder::ProjectFolder;
 
 /// A started server; killed when it is dropped.
-pub struct Served {
+pub struct ServeProcess {
     child: Child,
     pub address: SocketAddr,
     token: TokenSecret,
@@ -27,17 +27,17 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-impl Served {
+impl ServeProcess {
     /// Starts one, and waits until it listens.
-    pub fn start(field: &Field, port: u16, token: &TokenSecret) -> Self {
-        let mut command = field.sprongus(&["-q", "serve", "--listen", &format!("127.0.0.1:{port}")]);
+    pub fn start(project: &ProjectFolder, port: u16, token: &TokenSecret) -> Self {
+        let mut command = project.sprongus(&["-q", "serve", "--listen", &format!("127.0.0.1:{port}")]);
         let complaints =
-            File::options().append(true).create(true).open(field.path().join("serve.err")).unwrap();
+            File::options().append(true).create(true).open(project.path().join("serve.err")).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(complaints).spawn().unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
         let address = url.trim().strip_prefix("http://").unwrap_or_else(|| {
-            panic!("no server: {}", std::fs::read_to_string(field.path().join("serve.err")).unwrap())
+            panic!("no server: {}", std::fs::read_to_string(project.path().join("serve.err")).unwrap())
         });
         Self { child, address: address.parse().unwrap(), token: token.clone() }
     }
@@ -70,7 +70,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for ServeProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -78,9 +78,9 @@ impl Drop for Served {
 }
 
 /// A token for everything.
-pub fn token(field: &Field) -> TokenSecret {
+pub fn token(project: &ProjectFolder) -> TokenSecret {
     let scopes = "runs:read,runs:write,runs:approve,runs:work,admin";
-    let done = field.run(&["-q", "token", "create", "--name", "drill", "--scopes", scopes]);
+    let done = project.run(&["-q", "token", "create", "--name", "drill", "--scopes", scopes]);
     assert_eq!(done.code, Some(0), "{}", done.err);
     TokenSecret::parse(done.out.trim()).unwrap()
 }
