@@ -1,6 +1,7 @@
 //! The one writer of a process: a thread that folds whatever is waiting into one transaction and answers each caller after
 //! the commit that holds its writes. Alone, a caller waits for one commit; sixteen at once share it.
 
+mod job;
 mod log;
 mod pending_claims;
 
@@ -17,6 +18,7 @@ use sprongus_core::values::time::{Clock, Timestamp};
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::sync::{oneshot, watch};
 
+use self::job::{Job, Write};
 use self::log::{LONG_LOG, SHORT_LOG, STAYS, cut_log, empty_log_at, leave_log};
 use self::pending_claims::{PendingClaims, Ticket, WithdrawOnDrop};
 use crate::connection::file_guard::FileGuard;
@@ -45,62 +47,6 @@ impl Tx<'_> {
     /// Takes back what this job has written once it returns; its answer stands.
     pub fn undo(&self) {
         self.undone.set(true);
-    }
-}
-
-/// Something to write.
-trait Job: Send {
-    /// Whether there is anything to write at all; asked before the write lock is taken.
-    fn is_ready(&mut self, connection: &Connection) -> bool;
-    /// Writes; true if what was written may stay. May be asked again, in a transaction in which nothing of it is left.
-    fn run(&mut self, tx: &Tx<'_>) -> bool;
-    /// Answers the caller, after the commit or because there was none.
-    fn answer(self: Box<Self>, committed: Result<(), &Error>);
-}
-
-struct Write<T, R, W> {
-    read: R,
-    write: W,
-    outcome: Option<Result<T>>,
-    answer: oneshot::Sender<Result<T>>,
-}
-
-impl<T, R, W> Job for Write<T, R, W>
-where
-    T: Send,
-    R: FnMut(&Connection) -> Result<Option<T>> + Send,
-    W: FnMut(&Tx<'_>) -> Result<T> + Send,
-{
-    fn is_ready(&mut self, connection: &Connection) -> bool {
-        match (self.read)(connection) {
-            Ok(None) => true,
-            Ok(Some(answer)) => {
-                self.outcome = Some(Ok(answer));
-                false
-            }
-            Err(error) => {
-                self.outcome = Some(Err(error));
-                false
-            }
-        }
-    }
-
-    fn run(&mut self, tx: &Tx<'_>) -> bool {
-        let outcome = (self.write)(tx);
-        let stays = outcome.is_ok() && !tx.undone.take();
-        self.outcome = Some(outcome);
-        stays
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), &Error>) {
-        let answer = match (committed, self.outcome) {
-            (Ok(()), Some(outcome)) => outcome,
-            (Ok(()), None) => Err(Error::internal("a write was not carried out")),
-            (Err(_), Some(Err(own))) => Err(own),
-            (Err(error), _) => Err(error.for_another()),
-        };
-        // A caller that is gone has no use for the answer; what was written stays.
-        let _ = self.answer.send(answer);
     }
 }
 
