@@ -19,7 +19,7 @@ pub(crate) use event::event_columns;
 pub use event::{EventRows, event};
 pub use reader::{RowReader, all, first, only};
 pub(crate) use run::run_columns;
-pub use run::{LastingColumns, RunColumns, due_since, run};
+pub use run::{INSERT_RUNS, LastingColumns, RunColumns, UPDATE_RUNS, due_since, run};
 pub(crate) use step::step_columns;
 pub use step::{PUT_STEPS, StepColumns, step};
 

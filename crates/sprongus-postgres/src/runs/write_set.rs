@@ -22,43 +22,10 @@ use crate::connection::session::{Notify, Params, Session};
 use crate::error::Result;
 use crate::rows::values::{Time, uuid};
 use crate::rows::{
-    EventRows, LastingColumns, PUT_STEPS, RunColumns, StepColumns, due_since, event_columns, number,
-    run_columns,
+    EventRows, INSERT_RUNS, LastingColumns, PUT_STEPS, RunColumns, StepColumns, UPDATE_RUNS, due_since,
+    event_columns, number,
 };
 
-const UPDATE_RUNS: &str = concat!(
-    "UPDATE runs r SET (",
-    run_columns!(changing),
-    ", ended_as) = (t.state, t.progress, t.attempt, t.crashes, t.gate, t.run_at, t.due_since, t.expire_at, t.result, t.output_ref, t.error,
-     t.epoch, t.claimed_by, t.claimed_at, t.lease_ms, t.lease_expires_at, t.closing_until, t.cleanup, t.last_report,
-     t.last_seq, t.started_at, t.finished_at, t.updated_at, t.lease_hash, t.blocked_on,
-     CASE WHEN t.state IN ('failed', 'canceled') THEN t.state END)
-     FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::integer[], $6::integer[], $7::jsonb[], $8::timestamptz[],
-        $9::timestamptz[], $10::timestamptz[], $11::jsonb[], $12::text[], $13::text[], $14::bigint[], $15::text[],
-        $16::timestamptz[], $17::bigint[], $18::timestamptz[], $19::timestamptz[], $20::text[], $21::text[], $22::bigint[],
-        $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::bytea[], $27::text[])
-        AS t (id, ",
-    run_columns!(changing),
-    ")
-     WHERE r.workspace_id = $1 AND r.id = t.id"
-);
-/// A new run, whole: the columns that change in the order of [`UPDATE_RUNS`], those that do not behind them.
-const INSERT_RUNS: &str = concat!(
-    "INSERT INTO runs (workspace_id, id, ",
-    run_columns!(changing),
-    ", ",
-    run_columns!(lasting but the key),
-    ", ended_as) SELECT $1, t.*, CASE WHEN t.state IN ('failed', 'canceled') THEN t.state END
-     FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::integer[], $6::integer[], $7::jsonb[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::jsonb[], $12::text[], $13::text[], $14::bigint[],
-        $15::text[], $16::timestamptz[], $17::bigint[], $18::timestamptz[], $19::timestamptz[], $20::text[], $21::text[],
-        $22::bigint[], $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::bytea[], $27::text[], $28::text[],
-        $29::text[], $30::text[], $31::jsonb[], $32::smallint[], $33::integer[], $34::text[], $35::text[], $36::jsonb[], $37::text[],
-        $38::timestamptz[]) AS t (id, ",
-    run_columns!(changing),
-    ", ",
-    run_columns!(lasting but the key),
-    ")"
-);
 const INSERT_EVENTS: &str = concat!(
     "INSERT INTO run_events (workspace_id, ",
     event_columns!(),
