@@ -16,6 +16,7 @@ macro_rules! for_each_case {
                 a_batch_made_whole_leaves_nothing_when_one_item_is_refused,
                 an_unknown_project_or_agent_task_is_refused_with_its_command,
                 a_key_twice_in_one_batch_is_one_run,
+                an_item_never_finds_what_a_later_one_of_its_batch_made,
                 an_id_twice_in_one_batch_is_checked_twice,
             }
             claim {

@@ -309,7 +309,10 @@ impl StdError for Error {
 /// Two errors are the same when a caller could not tell them apart.
 impl PartialEq for Error {
     fn eq(&self, other: &Self) -> bool {
-        self.0.code == other.0.code && self.0.message == other.0.message && self.0.fields == other.0.fields
+        self.code() == other.code()
+            && self.message() == other.message()
+            && self.hint() == other.hint()
+            && self.fields() == other.fields()
     }
 }
 

@@ -7,13 +7,13 @@ mod workers;
 mod workspaces;
 
 use async_trait::async_trait;
+use sprongus_core::Result;
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Directory;
 use sprongus_core::values::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::workspace::directory::{
-    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace,
+    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace, unknown_workspace,
 };
-use sprongus_core::{Error, Result};
 use tokio_postgres::Row;
 
 use crate::Postgres;
@@ -80,11 +80,7 @@ pub const KNOWN_WORKSPACE: &str = "SELECT FROM workspaces WHERE id = $1";
 /// Refuses a workspace that nobody made, by the rows of [`KNOWN_WORKSPACE`].
 pub fn check_workspace(caller: &Caller, found: &[Row]) -> Result<()> {
     match found.is_empty() {
-        true => Err(unknown_workspace(caller)),
+        true => Err(unknown_workspace(&caller.workspace)),
         false => Ok(()),
     }
-}
-
-fn unknown_workspace(caller: &Caller) -> Error {
-    Error::not_found(format_args!("workspace: {}", caller.workspace))
 }

@@ -7,13 +7,13 @@ mod workers;
 mod workspaces;
 
 use async_trait::async_trait;
+use sprongus_core::Result;
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Directory;
 use sprongus_core::values::names::{Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::workspace::directory::{
-    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace,
+    AgentTask, KindSetting, NewAgentTask, Project, Worker, WorkerInfo, Workspace, unknown_workspace,
 };
-use sprongus_core::{Error, Result};
 
 use crate::connection::writer::Tx;
 use crate::{Sqlite, rows};
@@ -94,6 +94,6 @@ impl Directory for Sqlite {
 pub fn check_workspace(tx: &Tx<'_>, caller: &Caller) -> Result<()> {
     match rows::exists(tx.connection, KNOWN_WORKSPACE, [caller.workspace.as_str()])? {
         true => Ok(()),
-        false => Err(Error::not_found(format_args!("workspace: {}", caller.workspace))),
+        false => Err(unknown_workspace(&caller.workspace)),
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn same(what: &str, expected: &str, answer: &str) -> Result<(), Strin
 }
 
 pub(super) fn error(error: &Error) -> String {
-    format!("refused: {} | {} | {:?}\n", error.code(), error.message(), error.fields())
+    format!("refused: {} | {} | {} | {:?}\n", error.code(), error.message(), error.hint(), error.fields())
 }
 
 pub(super) fn each<T>(answers: &Result<Vec<Result<T>>>, tell: impl Fn(&T) -> String) -> String {

@@ -16,7 +16,9 @@ use sprongus_core::run::stream::StreamPosition;
 use sprongus_core::values::ids::{RunId, TokenId};
 use sprongus_core::values::names::{AgentTaskId, ClaimId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::values::time::Timestamp;
-use sprongus_core::workspace::directory::{AgentTask, KindSetting, Project, Worker, Workspace};
+use sprongus_core::workspace::directory::{
+    AgentTask, KindSetting, Project, Worker, Workspace, unknown_workspace,
+};
 use sprongus_core::workspace::operator::OperatorEvent;
 use sprongus_core::workspace::token::Token;
 use sprongus_core::{Caller, Error, Result};
@@ -86,11 +88,11 @@ impl Tables {
     }
 
     pub(super) fn tenant(&self, id: &WorkspaceId) -> Result<&Tenant> {
-        self.tenants.get(id).ok_or_else(|| Error::not_found(format_args!("workspace: {id}")))
+        self.tenants.get(id).ok_or_else(|| unknown_workspace(id))
     }
 
     pub(super) fn tenant_mut(&mut self, id: &WorkspaceId) -> Result<&mut Tenant> {
-        self.tenants.get_mut(id).ok_or_else(|| Error::not_found(format_args!("workspace: {id}")))
+        self.tenants.get_mut(id).ok_or_else(|| unknown_workspace(id))
     }
 
     pub(super) fn holds_elsewhere(&self, own: &WorkspaceId, id: RunId) -> bool {

@@ -155,6 +155,15 @@ pub async fn a_key_twice_in_one_batch_is_one_run(f: Fixture) {
     assert_eq!((runs[0].outcome, runs[1].outcome), (Enqueue::Created, Enqueue::Existing));
 }
 
+/// One item after the other: one whose id is another workspace's is refused, though a later item has made the run of its key.
+pub async fn an_item_never_finds_what_a_later_one_of_its_batch_made(f: Fixture) {
+    let theirs = f.tenant("other").await.made(of_kind("work")).await;
+    let taken = NewRun { id: Some(theirs.id), ..keyed("k", Json::empty_object()) };
+    let answers = f.enqueue(vec![taken, keyed("k", Json::empty_object())], Batch::EachAlone).await;
+    assert_eq!(answers[0].as_ref().unwrap_err().code(), ErrorCode::Conflict);
+    assert_eq!(answers[1].as_ref().unwrap().outcome, Enqueue::Created);
+}
+
 /// S6: what a later item says of its own is looked at, whatever an earlier one with its id said.
 pub async fn an_id_twice_in_one_batch_is_checked_twice(f: Fixture) {
     for batch in [Batch::EachAlone, Batch::AllOrNothing] {

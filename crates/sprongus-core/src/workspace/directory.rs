@@ -27,6 +27,11 @@ pub struct Workspace {
     pub created_at: Timestamp,
 }
 
+/// The refusal of a workspace that nobody made.
+pub fn unknown_workspace(id: &WorkspaceId) -> Error {
+    Error::not_found(format_args!("workspace: {id}")).with_hint("create it with `sprongus workspaces create`")
+}
+
 /// A group of runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

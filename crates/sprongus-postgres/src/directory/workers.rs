@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use crate::connection::clock::{PRESENT, now_sql, present};
 use crate::connection::session::{Database, Params};
-use crate::directory::unknown_workspace;
 use crate::error::Result;
 use crate::events::operator::commit;
 use crate::rows::values::{JsonText, uuid};
 use crate::rows::{self, millis, to_json};
+use sprongus_core::workspace::directory::unknown_workspace;
 
 /// Answers whether the workspace is known, and, where the caller may speak for the worker, whether it was told to stop claiming.
 /// `$10` is how long a worker must have been silent for another one to take its id, in milliseconds ([`Worker::check_own`]).
@@ -81,7 +81,7 @@ pub async fn see(database: &Database, caller: &Caller, worker: &WorkerInfo) -> R
     let (is_known, draining): (bool, Option<bool>) =
         rows::only(&seen, |row| Ok((row.value()?, row.value()?)))?;
     if !is_known {
-        return Err(unknown_workspace(caller).into());
+        return Err(unknown_workspace(&caller.workspace).into());
     }
     draining.ok_or_else(|| Worker::id_taken().into())
 }

@@ -15,6 +15,7 @@ use sprongus_core::run::{Due, Enqueue, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::Inserted;
 use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::unknown_workspace;
 use uuid::Uuid;
 
 use crate::connection::session::{Database, Notify, Params, Session};
@@ -107,7 +108,13 @@ pub async fn each(
         let mut session = database.session().await?;
         let outcome = make(database, &mut session, caller, &asked, Ending::Commit).await?;
         let mut later = made(&asked, &outcome);
+        // What an earlier attempt has made, and for which item.
+        let made_before: HashMap<Uuid, usize> = answers.iter().enumerate().filter_map(created).collect();
+        later.extend(made_before.keys());
         for ((place, asked), outcome) in open.into_iter().zip(asked).zip(outcome) {
+            if !made_before.is_empty() {
+                later.retain(|id| made_before.get(id).is_none_or(|item| *item > place));
+            }
             let answer = answered(&mut session, caller, asked, outcome, &mut later, Ending::Commit).await?;
             let answer = match answer {
                 // After a connection was lost the same request meets the run it made itself.
@@ -124,6 +131,12 @@ pub async fn each(
     }
     let lost = || Err(Error::internal("a batch item had no answer"));
     Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect())
+}
+
+/// The run that was made for an item, if one was.
+fn created((place, answer): (usize, &Option<sprongus_core::Result<Inserted>>)) -> Option<(Uuid, usize)> {
+    let inserted = answer.as_ref()?.as_ref().ok()?;
+    (inserted.outcome == Enqueue::Created).then(|| (uuid(inserted.applied.run.id.to_bits()), place))
 }
 
 /// Makes or finds all, or makes none.
@@ -301,7 +314,7 @@ async fn answered(
     ending: Ending,
 ) -> Result<Option<sprongus_core::Result<Inserted>>> {
     if !outcome.is_workspace_known {
-        return Err(unknown_workspace(caller).into());
+        return Err(unknown_workspace(&caller.workspace).into());
     }
     if let Some(id) = request.project_id.as_ref().filter(|_| !outcome.is_project_known) {
         return Ok(Some(Err(unknown_project(id))));
@@ -315,12 +328,6 @@ async fn answered(
     }
     let found = find(session, caller, request, later, ending).await?;
     Ok(found.map(|found| Inserted::found(found, request, caller)))
-}
-
-/// That nobody made the caller's workspace, or that it is gone.
-pub fn unknown_workspace(caller: &Caller) -> Error {
-    Error::not_found(format_args!("workspace: {}", caller.workspace))
-        .with_hint("create it with `sprongus workspaces create`")
 }
 
 async fn find(

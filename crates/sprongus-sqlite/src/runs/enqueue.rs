@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use sprongus_core::Result;
 use sprongus_core::rules::Act;
 use sprongus_core::rules::enqueue::{
     Prepared, enqueue, not_made, taken, unknown_agent_task, unknown_project,
@@ -10,7 +11,7 @@ use sprongus_core::run::Enqueue;
 use sprongus_core::runs::Caller;
 use sprongus_core::store::{Batch, Inserted};
 use sprongus_core::values::names::{AgentTaskId, ProjectId};
-use sprongus_core::{Error, Result};
+use sprongus_core::workspace::directory::unknown_workspace;
 
 use crate::connection::writer::Tx;
 use crate::rows::{self, run_columns};
@@ -32,8 +33,7 @@ pub fn run(
     batch: Batch,
 ) -> Result<Vec<Result<Inserted>>> {
     if !rows::exists(tx.connection, WORKSPACE, [caller.workspace.as_str()])? {
-        return Err(Error::not_found(format_args!("workspace: {}", caller.workspace))
-            .with_hint("create it with `sprongus workspaces create`"));
+        return Err(unknown_workspace(&caller.workspace));
     }
     let mut known = HashSet::new();
     let mut answers = Vec::with_capacity(requests.len());
