@@ -80,7 +80,7 @@ const TRIES: u32 = 3;
 /// A request, and who makes it.
 pub type Asked = (String, Prepared);
 
-/// What the statement outcome of one request.
+/// What the statement made of one request.
 #[derive(Clone, Copy)]
 struct InsertOutcome {
     now: Timestamp,
