@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn an_error_that_came_with_the_bytes_is_the_answer() {
-        let told = Error::validation("too many");
-        assert_eq!(of_body(io::Error::other(told)).message(), "too many");
+        let refused = Error::validation("too many");
+        assert_eq!(of_body(io::Error::other(refused)).message(), "too many");
         assert_eq!(of_body(io::ErrorKind::ConnectionReset.into()).code(), ErrorCode::Unavailable);
     }
 }

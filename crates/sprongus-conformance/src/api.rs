@@ -49,7 +49,7 @@ impl Api {
     }
 
     /// What a run's history tells, in order.
-    pub async fn told(&self, id: RunId) -> Vec<EventType> {
+    pub async fn event_types(&self, id: RunId) -> Vec<EventType> {
         self.runs.events(id, 0, 10_000).await.expect("a history").iter().map(|event| event.kind).collect()
     }
 }

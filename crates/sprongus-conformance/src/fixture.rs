@@ -264,7 +264,7 @@ impl Fixture {
     }
 
     /// What its history tells, in order.
-    pub async fn told(&self, id: RunId) -> Vec<EventType> {
+    pub async fn event_types(&self, id: RunId) -> Vec<EventType> {
         self.events(id).await.iter().map(|event| event.kind).collect()
     }
 }

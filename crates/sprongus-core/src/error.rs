@@ -327,10 +327,10 @@ mod tests {
         let error = Error::validation(format!("not a kind: {url}")).with_hint(format!("not {url}"));
         let error = error.with_fields(vec![field]).with_source(url);
         let masked = error.masked();
-        let told = format!("{masked:?} {masked} {} {:?}", masked.hint(), masked.fields());
+        let text = format!("{masked:?} {masked} {} {:?}", masked.hint(), masked.fields());
         assert!(
-            !told.contains("hunter2") && told.contains("not a kind: postgres://ada:[secret]@db"),
-            "{told}"
+            !text.contains("hunter2") && text.contains("not a kind: postgres://ada:[secret]@db"),
+            "{text}"
         );
         assert_eq!(masked.code(), error.code());
         let ours = Error::validation("x").with_hint("such as postgres://user:password@host");
@@ -342,8 +342,8 @@ mod tests {
         let field = FieldError { pointer: "/a".to_owned(), message: "b".to_owned() };
         let error = Error::new(ErrorCode::Unavailable, "busy").with_hint("wait").with_fields(vec![field]);
         let error = error.with_source("57P01 terminating connection");
-        let told = error.for_another();
-        assert_eq!((format!("{told:?}"), told.hint()), (format!("{error:?}"), error.hint()));
+        let copy = error.for_another();
+        assert_eq!((format!("{copy:?}"), copy.hint()), (format!("{error:?}"), error.hint()));
     }
 
     #[test]

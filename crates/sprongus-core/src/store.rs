@@ -24,7 +24,7 @@ mod reads;
 mod runs;
 mod tokens;
 
-pub use diagnostics::{Diagnostics, Fault, Health};
+pub use diagnostics::{Diagnostics, Health, HealthProblem};
 pub use directory::Directory;
 pub use events::Events;
 pub use figures::Figures;

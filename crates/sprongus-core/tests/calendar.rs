@@ -86,8 +86,8 @@ fn form() -> Form {
 }
 
 fn seed() -> u64 {
-    let told = std::env::var("SPRONGUS_DRILL_SEED").ok().and_then(|seed| seed.parse().ok());
-    told.unwrap_or(18)
+    let given = std::env::var("SPRONGUS_DRILL_SEED").ok().and_then(|seed| seed.parse().ok());
+    given.unwrap_or(18)
 }
 
 fn at(second: i64) -> Timestamp {
@@ -307,9 +307,9 @@ fn random_texts_are_read_or_refused_and_never_panic() {
                 read += 1;
             }
             Err(fault) => {
-                let told = fault.to_string();
-                assert!((1..=text.chars().count() + 1).contains(&fault.column()), "{text:?}: {told}");
-                assert!(!told.contains(char::is_control), "{text:?}: {told:?}");
+                let message = fault.to_string();
+                assert!((1..=text.chars().count() + 1).contains(&fault.column()), "{text:?}: {message}");
+                assert!(!message.contains(char::is_control), "{text:?}: {message:?}");
                 assert!(!fault.hint().is_empty() && !fault.message().is_empty(), "{text:?}");
                 refused += 1;
             }

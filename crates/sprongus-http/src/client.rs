@@ -1,7 +1,7 @@
 //! A server's runs, asked over HTTP: the same [`sprongus_core::Runs`] and [`sprongus_core::Admin`] as in process, with the same
 //! errors.
 //!
-//! Every call has a deadline (files have one for each pause in them), and is repeated while that is safe: `ask.rs` says how often and how long, `failure.rs` what each way to
+//! Every call has a deadline (files have one for each pause in them), and is repeated while that is safe: `call.rs` says how often and how long, `failure.rs` what each way to
 //! fail means for a repeat, and the files of the verbs what makes theirs safe. A call that cannot be made safe (log lines, a
 //! progress with a message, a token) is repeated only when it certainly was not done; else it is `unavailable`, and the caller
 //! decides.
@@ -10,7 +10,7 @@
 
 mod address;
 mod admin;
-mod ask;
+mod call;
 mod connection;
 mod enqueue;
 mod failure;
@@ -33,7 +33,7 @@ use sprongus_core::workspace::token::{Token, TokenSecret};
 use crate::wire::health::ReadyBody;
 use crate::wire::token::TokenBody;
 use address::Address;
-use ask::Ask;
+use call::Call;
 use connection::Connections;
 
 /// How a client presents itself.
@@ -89,7 +89,7 @@ impl RunsClient {
     /// # Errors
     /// `unauthenticated` when it is not good; `unavailable` when the server cannot be reached.
     pub async fn own_token(&self) -> Result<Token> {
-        Ok(self.ask::<TokenBody>(Ask::get("/v1/token")).await?.into())
+        Ok(self.call::<TokenBody>(Call::get("/v1/token")).await?.into())
     }
 
     /// What the server says of its database.
@@ -97,7 +97,7 @@ impl RunsClient {
     /// # Errors
     /// `unavailable` when it cannot be reached, or cannot do its work.
     pub async fn ready(&self) -> Result<ReadyBody> {
-        self.ask(Ask::get("/readyz")).await
+        self.call(Call::get("/readyz")).await
     }
 }
 

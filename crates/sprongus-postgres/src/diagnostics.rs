@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sprongus_core::Result as CoreResult;
 use sprongus_core::figures::metric::{Metric, SHARED_TRANSACTIONS, Sizes, Value};
-use sprongus_core::store::{Diagnostics, Fault, Health};
+use sprongus_core::store::{Diagnostics, Health, HealthProblem};
 use sprongus_core::values::names::WorkspaceId;
 use tokio_postgres::{Client, Config};
 
@@ -88,14 +88,14 @@ pub async fn of_all(
 ) -> sprongus_core::Result<Health> {
     let client = migrate::connect(&working(config, schema)).await?;
     let mut health = with_deadline(health(&client, place_of(config), schema, thorough)).await?;
-    health.faults.extend(retry_idempotent(|| tried(database)).await?);
+    health.problems.extend(retry_idempotent(|| tried(database)).await?);
     Ok(health)
 }
 
 /// Looks at the server, the schema and the role, on a connection of the store's kind; `thorough` also looks for what makes it slow.
 async fn health(client: &Client, place: String, schema: &str, thorough: bool) -> Result<Health> {
-    let mut faults = Vec::new();
-    let mut report = |what, text: String, remedy| faults.push(Fault { what, text, remedy });
+    let mut problems = Vec::new();
+    let mut report = |what, text: String, remedy| problems.push(HealthProblem { what, text, remedy });
     if let Some(row) = client.query_opt(ROLE, &[]).await? {
         let (is_super, bypasses): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
         if is_super || bypasses {
@@ -146,28 +146,28 @@ async fn health(client: &Client, place: String, schema: &str, thorough: bool) ->
         durable,
         caveat,
         not_checked: Some(NOT_CHECKED),
-        faults,
+        problems,
     })
 }
 
 /// Tries on a session of the pool what every verb needs.
-async fn tried(database: &Database) -> Result<Vec<Fault>> {
+async fn tried(database: &Database) -> Result<Vec<HealthProblem>> {
     let mut session = database.session().await?;
     let workspace = WorkspaceId::local();
     let [tried] = session.transact(&workspace, [(TRY, &[&workspace.as_str()])]).await?;
     let (is_named, is_read_only): (bool, bool) = rows::only(&tried, |row| Ok((row.value()?, row.value()?)))?;
-    let mut faults = Vec::new();
+    let mut problems = Vec::new();
     if !is_named {
         let text = "the workspace setting does not reach the server".to_owned();
-        faults.push(Fault { what: "pooler", text, remedy: POOLERS });
+        problems.push(HealthProblem { what: "pooler", text, remedy: POOLERS });
     }
     if is_read_only {
         session.discard("read-only");
         let remedy =
             "connect to the primary: list several hosts in the URL, with target_session_attrs=read-write";
-        faults.push(Fault { what: "writes", text: "the database is read-only".to_owned(), remedy });
+        problems.push(HealthProblem { what: "writes", text: "the database is read-only".to_owned(), remedy });
     }
-    Ok(faults)
+    Ok(problems)
 }
 
 /// The pool, and how many callers share a transaction: what this process knows by itself.

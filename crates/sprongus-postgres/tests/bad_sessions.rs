@@ -49,16 +49,16 @@ async fn a_database_that_was_read_only_for_a_while_is_written_to_as_soon_as_it_c
     for _ in 0..3 {
         let error = runs.enqueue_one(work()).await.unwrap_err();
         assert_eq!((error.code(), error.message()), (ErrorCode::Unavailable, "the database is read-only"));
-        let faults = store.health(false).await.unwrap().faults;
-        assert!(faults.iter().any(|fault| fault.what == "writes"), "{faults:?}");
+        let problems = store.health(false).await.unwrap().problems;
+        assert!(problems.iter().any(|problem| problem.what == "writes"), "{problems:?}");
     }
     runs.list(&ListFilter::default()).await.unwrap();
     set("RESET default_transaction_read_only");
     for _ in 0..5 {
         runs.enqueue_one(work()).await.unwrap();
     }
-    let faults = store.health(false).await.unwrap().faults;
-    assert!(!faults.iter().any(|fault| fault.what == "writes"), "{faults:?}");
+    let problems = store.health(false).await.unwrap().problems;
+    assert!(!problems.iter().any(|problem| problem.what == "writes"), "{problems:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,8 +167,8 @@ async fn settings_that_do_not_arrive_are_told_as_a_poolers_fault() {
     let url = database.url("sprongus_app");
     let (store, _) = opened(&url).await;
     let pooler = async |store: &Postgres| {
-        let faults = store.health(true).await.unwrap().faults;
-        faults.into_iter().find(|fault| fault.what == "pooler").map(|fault| fault.text)
+        let problems = store.health(true).await.unwrap().problems;
+        problems.into_iter().find(|problem| problem.what == "pooler").map(|problem| problem.text)
     };
     assert_eq!(pooler(&store).await, None);
     // What a startup parameter sets wins over what a role is set to, so one that says otherwise did not arrive. The URL's own do.

@@ -32,8 +32,8 @@ async fn whoever_holds_the_lock_is_named_and_waited_for_no_longer_than_it_takes_
     other.batch_execute("SELECT pg_advisory_lock(1936749159, 1)").await.unwrap();
     let error = migrated(&url, None).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unavailable);
-    for told in [format!("pid {pid}"), "user sprongus_app".to_owned(), "application a stranger".to_owned()] {
-        assert!(error.message().contains(&told), "{error}");
+    for part in [format!("pid {pid}"), "user sprongus_app".to_owned(), "application a stranger".to_owned()] {
+        assert!(error.message().contains(&part), "{error}");
     }
     assert_eq!(tables(&database).await, 0);
     // And nothing of the try is left on any session.

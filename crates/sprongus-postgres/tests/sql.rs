@@ -200,9 +200,9 @@ async fn sql_and_rust_refuse_alike() {
         of(json!({token: 1})),
     ];
     for request in bad {
-        let told = scene.enqueue(&written(&request)).await.unwrap_err();
+        let refusal = scene.enqueue(&written(&request)).await.unwrap_err();
         let error: Error = scene.runs.enqueue_one(request).await.unwrap_err();
-        assert_eq!(told, (error.code().as_str().to_owned(), error.message().to_owned()));
+        assert_eq!(refusal, (error.code().as_str().to_owned(), error.message().to_owned()));
     }
     for (request, code) in [
         (json!({"kind": "work", "input": deep}), "malformed"),
@@ -222,11 +222,11 @@ async fn sql_and_rust_refuse_alike() {
         assert_eq!(scene.enqueue(&request).await.unwrap_err().0, code);
     }
     scene.enqueue(&json!({"kind": "work", "idempotencyKey": "k"})).await.unwrap();
-    let told =
+    let refusal =
         scene.enqueue(&json!({"kind": "work", "idempotencyKey": "k", "priority": 1})).await.unwrap_err();
     let again = NewRun { idempotency_key: Some("k".to_owned()), priority: Some(1), ..work() };
     let error = scene.runs.enqueue_one(again).await.unwrap_err();
-    assert_eq!(told, (error.code().as_str().to_owned(), error.message().to_owned()));
+    assert_eq!(refusal, (error.code().as_str().to_owned(), error.message().to_owned()));
     let reference = json!({"kind": "work", "input": {"token": "secret://env/TOKEN"}});
     scene.enqueue(&reference).await.unwrap();
 }
@@ -255,11 +255,11 @@ async fn it_is_part_of_the_callers_transaction() {
     scene.client.query_one(ask, &[]).await.unwrap();
     assert_eq!(waiting.await.unwrap().len(), 1, "who waits hears of it");
 
-    let (run, told): (uuid::Uuid, String) = {
+    let (run, text): (uuid::Uuid, String) = {
         let row = scene.client.query_one(ask, &[]).await.unwrap();
         (row.get(0), row.get(1))
     };
-    assert_eq!(run.to_string().parse::<RunId>().unwrap().to_string(), told);
+    assert_eq!(run.to_string().parse::<RunId>().unwrap().to_string(), text);
     let other = "SELECT * FROM sprongus.enqueue('work', workspace => 'nobody')";
     let refused = scene.client.query_one(other, &[]).await.unwrap_err();
     assert_eq!(refused.as_db_error().unwrap().message(), "no such workspace: nobody");
@@ -327,9 +327,9 @@ async fn the_views_speak_the_second_vocabulary() {
     let id = uuid::Uuid::from_u128(run.id.to_bits());
     let ids = scene.client.query(events, &[&id]).await.unwrap();
     let ids: Vec<String> = ids.iter().map(|row| row.get::<_, uuid::Uuid>(0).to_string()).collect();
-    let told = scene.runs.events(run.id, 0, 9).await.unwrap();
-    let told: Vec<String> = told.iter().map(|event| event.id().to_uuid_text()).collect();
-    assert_eq!(ids, told);
+    let events = scene.runs.events(run.id, 0, 9).await.unwrap();
+    let events: Vec<String> = events.iter().map(|event| event.id().to_uuid_text()).collect();
+    assert_eq!(ids, events);
     scene.client.query("SELECT * FROM sprongus.job_steps", &[]).await.unwrap();
 }
 

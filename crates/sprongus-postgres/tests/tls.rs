@@ -40,8 +40,8 @@ fn connects(url: &str, authorities: &Path) -> Result<(), String> {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "connects_as_it_is_told", "--ignored", "--nocapture"]);
     let output = child.env(URL, url).env("SSL_CERT_FILE", authorities).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() { Ok(()) } else { Err(told) }
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() { Ok(()) } else { Err(out) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,14 +74,14 @@ async fn require_trusts_whom_an_authority_vouches_for() {
     };
     connects(&url("localhost", "require"), &ours).unwrap();
     for (host, authorities) in [("localhost", &none), ("elsewhere.example", &ours)] {
-        let told = connects(&url(host, "require"), authorities).unwrap_err();
-        assert!(told.contains(&format!("refused: {}", ErrorCode::Unavailable)), "{told}");
-        assert!(told.contains("cannot open an encrypted connection"), "{told}");
+        let refusal = connects(&url(host, "require"), authorities).unwrap_err();
+        assert!(refusal.contains(&format!("refused: {}", ErrorCode::Unavailable)), "{refusal}");
+        assert!(refusal.contains("cannot open an encrypted connection"), "{refusal}");
         connects(&url(host, "prefer"), authorities).unwrap();
     }
     server.execute("postgres", "ALTER SYSTEM SET ssl = off").unwrap();
     server.reload(&[("ssl", "off")]).unwrap();
-    let told = connects(&url("localhost", "require"), &ours).unwrap_err();
-    assert!(told.contains("cannot open an encrypted connection"), "{told}");
+    let refusal = connects(&url("localhost", "require"), &ours).unwrap_err();
+    assert!(refusal.contains("cannot open an encrypted connection"), "{refusal}");
     connects(&url("localhost", "prefer"), &ours).unwrap();
 }

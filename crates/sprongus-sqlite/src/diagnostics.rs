@@ -8,7 +8,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use rusqlite::{Connection, MAIN_DB};
 use sprongus_core::figures::metric::{Metric, SHARED_TRANSACTIONS, Sizes, Value};
-use sprongus_core::store::{Diagnostics, Fault, Health};
+use sprongus_core::store::{Diagnostics, Health, HealthProblem};
 use sprongus_core::{Error, Result};
 
 use crate::connection::file_guard::Loss;
@@ -53,19 +53,19 @@ pub fn health(
     thorough: bool,
 ) -> Result<Health> {
     let schema = migrate::version(connection)?;
-    let mut faults = Vec::new();
+    let mut problems = Vec::new();
     if connection.is_readonly(MAIN_DB).map_db_err()? {
-        faults.push(Fault {
+        problems.push(HealthProblem {
             what: "file",
             text: "the file is read-only".to_owned(),
             remedy: "check the permissions of the file and its folder",
         });
     }
     if thorough {
-        faults.extend(log(connection, file)?);
+        problems.extend(log(connection, file)?);
         let check: String = rows::only(connection, CHECK, [], |row| row.value())?;
         if check != "ok" {
-            faults.push(Fault {
+            problems.push(HealthProblem {
                 what: "integrity",
                 text: format!("the file is damaged: {check}"),
                 remedy: "restore a backup of the database",
@@ -79,7 +79,7 @@ pub fn health(
         durable: durability == Durability::PowerCut,
         caveat: None,
         not_checked: Some(if thorough { NOT_CHECKED } else { NOT_READ }),
-        faults,
+        problems,
     })
 }
 
@@ -92,7 +92,7 @@ pub fn lost(file: &Path, durability: Durability, loss: Loss) -> Health {
         durable: durability == Durability::PowerCut,
         caveat: None,
         not_checked: Some(NOT_READ),
-        faults: vec![Fault { what: "file", text: loss.text().to_owned(), remedy: loss.remedy() }],
+        problems: vec![HealthProblem { what: "file", text: loss.text().to_owned(), remedy: loss.remedy() }],
     }
 }
 
@@ -100,14 +100,14 @@ pub fn lost(file: &Path, durability: Durability, loss: Loss) -> Health {
 const LONG_LOG: u64 = 64 << 20;
 
 /// What is wrong with the write-ahead log: its length, or a reader that keeps it from being put into the file.
-fn log(connection: &Connection, file: &Path) -> Result<Option<Fault>> {
+fn log(connection: &Connection, file: &Path) -> Result<Option<HealthProblem>> {
     // Puts into the file what nobody needs in the log any more, without waiting for anybody.
     let (_is_busy, all, put): (i64, i64, i64) =
         rows::only(connection, PUT_LOG_INTO_FILE, [], |row| Ok((row.value()?, row.value()?, row.value()?)))?;
     let page: i64 = rows::only(connection, PAGE, [], |row| row.value())?;
     let held_back = u64::try_from((all - put) * page).unwrap_or(0);
     if held_back >= HELD_BACK {
-        return Ok(Some(Fault {
+        return Ok(Some(HealthProblem {
             what: "log",
             text: format!(
                 "a long-running reader is holding back {} MiB of the write-ahead log",
@@ -117,7 +117,7 @@ fn log(connection: &Connection, file: &Path) -> Result<Option<Fault>> {
         }));
     }
     let length = std::fs::metadata(log_of(file)).map_or(0, |log| log.len());
-    Ok((length >= LONG_LOG).then(|| Fault {
+    Ok((length >= LONG_LOG).then(|| HealthProblem {
         what: "log",
         text: format!("the write-ahead log has grown to {} MiB", length >> 20),
         remedy: "it shrinks after a few seconds without writes; look for long-running readers",

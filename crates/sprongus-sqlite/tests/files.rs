@@ -160,23 +160,23 @@ async fn damage_is_found_by_who_looks_thoroughly_and_a_file_that_is_gone_by_ever
     let many = (0..500).map(|_| NewRun::new("work", Json::empty_object())).collect();
     opened(&file).enqueue(many, Batch::AllOrNothing).await.unwrap();
     let store = Sqlite::open(&file, Options::default()).unwrap();
-    let faults = async |thorough| {
-        let found = store.health(thorough).await.unwrap().faults;
+    let problems = async |thorough| {
+        let found = store.health(thorough).await.unwrap().problems;
         found.into_iter().map(|fault| fault.what).collect::<Vec<_>>()
     };
-    assert_eq!((faults(false).await, faults(true).await), (vec![], vec![]));
+    assert_eq!((problems(false).await, problems(true).await), (vec![], vec![]));
 
     let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
     Connection::open(&file).unwrap().query_row(checkpoint, [], |_| Ok(())).unwrap();
     let raw = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
     raw.write_all_at(&[0xAA; 4_096], file.metadata().unwrap().len() - 4_096).unwrap();
     let store = Sqlite::open(&file, Options::default()).unwrap();
-    let found = store.health(true).await.unwrap().faults;
+    let found = store.health(true).await.unwrap().problems;
     assert_eq!(found.iter().map(|fault| fault.what).collect::<Vec<_>>(), ["integrity"], "{found:?}");
-    assert!(store.health(false).await.unwrap().faults.is_empty());
+    assert!(store.health(false).await.unwrap().problems.is_empty());
 
     std::fs::remove_file(&file).unwrap();
-    let found = store.health(false).await.unwrap().faults;
+    let found = store.health(false).await.unwrap().problems;
     assert_eq!(found.iter().map(|fault| fault.what).collect::<Vec<_>>(), ["file"]);
 }
 
@@ -310,8 +310,8 @@ async fn a_file_that_was_deleted_moved_replaced_or_emptied_takes_no_run() {
                 "{what}: {error}"
             );
         }
-        let faults = store.health(false).await.unwrap().faults;
-        assert_eq!(faults.iter().map(|fault| fault.what).collect::<Vec<_>>(), ["file"], "{what}");
+        let problems = store.health(false).await.unwrap().problems;
+        assert_eq!(problems.iter().map(|fault| fault.what).collect::<Vec<_>>(), ["file"], "{what}");
     }
 }
 
@@ -379,7 +379,7 @@ async fn a_reader_that_holds_the_log_back_is_named() {
     }
     let named = |health: sprongus_core::store::Health| {
         health
-            .faults
+            .problems
             .into_iter()
             .filter(|fault| fault.what == "log")
             .map(|fault| fault.text)

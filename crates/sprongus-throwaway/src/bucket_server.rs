@@ -114,8 +114,8 @@ fn address(log: &File) -> Result<String> {
         let mut bytes = vec![0; 64 << 10];
         let length = log.read_at(&mut bytes, 0).doing(|| "read the log of moto".to_owned())?;
         let said = String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()).into_owned();
-        let told = said.split_once("http://").and_then(|(_, rest)| rest.split_once('\n'));
-        if let Some((address, _)) = told {
+        let line = said.split_once("http://").and_then(|(_, rest)| rest.split_once('\n'));
+        if let Some((address, _)) = line {
             return Ok(address.trim().to_owned());
         }
         if Instant::now() > until {

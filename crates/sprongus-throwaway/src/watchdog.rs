@@ -37,8 +37,8 @@ impl Watchdog {
         let mut stopper = account.command("/bin/sh");
         stopper.args(["-c", &format!("{UNTIL_THE_END}; {STOP}"), "sh"]);
         stopper.arg(binaries.program("pg_ctl")).arg(folders.data());
-        let told = remover.stdin.take().map_or_else(Stdio::null, Stdio::from);
-        stopper.stdin(Stdio::piped()).stdout(told).stderr(Stdio::null());
+        let to_remover = remover.stdin.take().map_or_else(Stdio::null, Stdio::from);
+        stopper.stdin(Stdio::piped()).stdout(to_remover).stderr(Stdio::null());
         let mut stopper = stopper.spawn().doing(|| "start the watchdog".to_owned())?;
         Ok(Self { held: stopper.stdin.take(), stopper, remover })
     }

@@ -32,7 +32,7 @@ pub fn go_on_from(span: &Span, traceparent: Option<&str>) {
 /// The `traceparent` by which others go on from `span`; none where it belongs to no trace.
 pub fn traceparent(span: &Span) -> Option<String> {
     #[cfg(feature = "otel")]
-    return otel::told_on(span);
+    return otel::traceparent_of(span);
     #[cfg(not(feature = "otel"))]
     {
         let _ = span;
@@ -59,7 +59,7 @@ mod otel {
         Some(Context::new().with_remote_span_context(remote))
     }
 
-    pub(super) fn told_on(span: &Span) -> Option<String> {
+    pub(super) fn traceparent_of(span: &Span) -> Option<String> {
         let context = span.context();
         let own = context.span().span_context().clone();
         let flags = own.trace_flags() & TraceFlags::SAMPLED;

@@ -107,9 +107,9 @@ fn spell<O: Serialize>(output: &O, masks: &Masks) -> Result<Option<Json>, Handle
     Ok(Some(Json::from_value(value)))
 }
 
-type Answer = Result<Result<Option<Json>, HandlerError>, String>;
+type Ended = Result<Result<Option<Json>, HandlerError>, String>;
 
-fn outcome(context: &RunContext, answer: Option<Answer>) -> Outcome {
+fn outcome(context: &RunContext, answer: Option<Ended>) -> Outcome {
     let going_down = context.active().stopped() == Some(StopReason::Shutdown);
     let masks = context.masks();
     match answer {

@@ -10,7 +10,7 @@ pub mod declaration;
 pub mod duration;
 mod execution;
 mod handler;
-pub mod leftovers;
+pub mod orphans;
 pub mod process;
 mod run_loop;
 mod secrets;

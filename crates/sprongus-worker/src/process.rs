@@ -28,7 +28,7 @@ pub use spec::{CommandSpec, GRACE, StopReason};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::leftovers::LeftoverRecord;
+use crate::orphans::OrphanRecord;
 use group::Group;
 use pump::{Ended, Pump};
 
@@ -56,8 +56,8 @@ pub async fn run(
     let Some(mut group) = Group::of(&child) else {
         return Ending::without_process(Status::CouldNotStart(StartFault::vanished(&spec)));
     };
-    if let Some(leftover) = &spec.leftover {
-        group.keep_record(LeftoverRecord::write(leftover, group.id()));
+    if let Some(orphan) = &spec.orphan {
+        group.keep_record(OrphanRecord::write(orphan, group.id()));
     }
     let pump = Pump::new(child.stdout.take(), child.stderr.take(), lines);
     let stdin = child.stdin.take();

@@ -19,7 +19,7 @@ use crate::execution::{Execute, Tools};
 use crate::handler::Handler;
 use crate::handler::context::RunContext;
 use crate::handler::error::HandlerError;
-use crate::leftovers::kill_leftovers;
+use crate::orphans::kill_orphans;
 use crate::run_loop::RunLoop;
 use crate::run_loop::shutdown::Shutdown;
 use crate::run_loop::summary::Summary;
@@ -205,7 +205,7 @@ impl Worker {
             })?;
         }
         let put_away = tokio::task::spawn_blocking(move || {
-            let killed = kill_leftovers(&scratch.join("leftovers"))?;
+            let killed = kill_orphans(&scratch.join("leftovers"))?;
             Ok::<_, std::io::Error>((killed, remove_abandoned(&scratch.join("attempts"))?))
         });
         match put_away.await {
@@ -223,7 +223,7 @@ impl Worker {
                 }
             }
             Ok(Err(error)) => tracing::warn!(%error, "the folder for work directories is not usable"),
-            Err(error) => tracing::warn!(%error, "did not look for leftovers of dead workers"),
+            Err(error) => tracing::warn!(%error, "did not look for orphans of dead workers"),
         }
         let kinds: Vec<Kind> = self.kinds.keys().cloned().collect();
         let info = WorkerInfo {

@@ -92,7 +92,7 @@ async fn starts_and_ends_are_logged_with_their_fields_and_without_their_contents
     }
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for (id, outcome) in ids.iter().zip(["succeeded", "failed", "failed"]) {
-        let told = |message: &str| {
+        let fields = |message: &str| {
             let about = |line: &&Value| {
                 line["fields"]["run"] == id.to_string() && line["fields"]["message"] == message
             };
@@ -100,7 +100,7 @@ async fn starts_and_ends_are_logged_with_their_fields_and_without_their_contents
             assert_eq!(found.len(), 1, "one line {message:?} of {id}");
             found[0].clone()
         };
-        let (started, ended) = (told("run started"), told("run ended"));
+        let (started, ended) = (fields("run started"), fields("run ended"));
         for fields in [&started, &ended] {
             assert_eq!((&fields["attempt"], &fields["epoch"]), (&json!(1), &json!(1)));
             assert!(fields["kind"].is_string() && fields["worker"].is_string());

@@ -8,7 +8,7 @@ pub mod scratch;
 use std::sync::Arc;
 
 use sprongus_core::run::artifact::KeptBytes;
-use sprongus_core::store::{Fault, Store};
+use sprongus_core::store::{HealthProblem, Store};
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::workspace::token::TokenSecret;
 use sprongus_core::{Admin, Caller, Error, ErrorCode, Result, Runs, RunsService};
@@ -200,15 +200,14 @@ pub async fn migrate(
 ///
 /// # Errors
 /// As [`connect`]; `validation` for a server.
-pub async fn inspect(place: &Place, around: &Environment) -> Result<(Vec<Fault>, Vec<KeptBytes>)> {
+pub async fn inspect(place: &Place, around: &Environment) -> Result<(Vec<HealthProblem>, Vec<KeptBytes>)> {
     let found = match &place.target {
         Target::Server(_) => {
             return Err(Error::validation("cannot check integrity through a server")
                 .with_hint("run it on the database's machine, with --db"));
         }
-        Target::File(path) => {
-            sprongus_sqlite::inspect(path).and_then(|faults| Ok((faults, sprongus_sqlite::kept_bytes(path)?)))
-        }
+        Target::File(path) => sprongus_sqlite::inspect(path)
+            .and_then(|problems| Ok((problems, sprongus_sqlite::kept_bytes(path)?))),
         Target::Postgres(url) => sprongus_postgres::inspect(url, &postgres(around)?).await,
     };
     found.map_err(|error| named(place, error))

@@ -140,7 +140,7 @@ pub async fn interrupted() {
 }
 
 fn worker(runs: Arc<dyn Runs>, declaration: Declaration, wishes: Wishes) -> Worker {
-    sprongus_worker::leftovers::adopt_orphans();
+    sprongus_worker::orphans::adopt_orphans();
     let mut options = WorkerOptions::default();
     options.concurrency = wishes.concurrency.unwrap_or(options.concurrency);
     options.lease = wishes.lease.unwrap_or(options.lease);

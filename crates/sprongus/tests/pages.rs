@@ -187,9 +187,9 @@ fn the_storyboards_commands_do_what_its_page_says() {
     let mut shell = Command::new("bash");
     shell.args(["--norc", "-c", &script]).current_dir(&work).env_clear();
     shell.env("PATH", format!("{binary}:/usr/bin:/bin")).env("HOME", folder.path()).env("USER", "ada");
-    let told = shell.output().expect("bash");
-    let (out, err) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
-    assert!(told.status.success(), "{out}\n{err}");
+    let output = shell.output().expect("bash");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
     assert_eq!(out.matches("✓ succeeded").count(), 5, "{out}\n{err}");
     assert!(out.contains("retrying in"), "the locked screenplay was retried: {out}");
     assert!(work.join("storyboard.csv").is_file() && work.join("storyboard.md").is_file());

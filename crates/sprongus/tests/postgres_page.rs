@@ -111,9 +111,9 @@ fn a_role_with_the_settings_of_the_page_has_those_of_our_connections() {
     let url = scene.server.url("runs", "runs_server");
     let mut doctor = scene.command(env!("CARGO_BIN_EXE_sprongus"));
     // It finds fault with a server for tests, whatever its sessions are set to.
-    let told = doctor.arg("doctor").env("SPRONGUS_DATABASE_URL", url).output().expect("a process");
-    let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    assert!(told.contains("engine") && !told.contains("pooler"), "{told}");
+    let output = doctor.arg("doctor").env("SPRONGUS_DATABASE_URL", url).output().expect("a process");
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(out.contains("engine") && !out.contains("pooler"), "{out}");
 }
 
 #[test]
@@ -134,17 +134,17 @@ fn an_admin_who_is_no_superuser_sets_it_up_as_the_page_says() {
 #[test]
 fn the_server_role_may_do_what_the_page_says_and_no_more() {
     let scene = Scene::new();
-    let mut told = BTreeSet::new();
+    let mut documented = BTreeSet::new();
     let table =
         PAGE.split("| on | grants |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a table");
     for row in table.lines().filter(|row| row.starts_with("| `")) {
         let mut cells = row.trim_matches('|').split('|').map(str::trim);
         let (names, rights) = (cells.next().expect("names"), cells.next().expect("rights"));
         for name in names.split(", ") {
-            told.extend(rights.split(", ").map(|right| format!("{}|{right}", name.trim_matches('`'))));
+            documented.extend(rights.split(", ").map(|right| format!("{}|{right}", name.trim_matches('`'))));
         }
     }
-    told.insert("schema_migrations|SELECT".to_owned());
+    documented.insert("schema_migrations|SELECT".to_owned());
     let tables = "
         SELECT c.relname, r.name FROM pg_class c,
             unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS r (name)
@@ -159,7 +159,7 @@ fn the_server_role_may_do_what_the_page_says_and_no_more() {
         WHERE pronamespace = 'sprongus'::regnamespace AND has_function_privilege('runs_server', oid, 'EXECUTE')";
     let found = scene.psql("postgres", tables);
     let found: BTreeSet<String> = found.lines().map(str::to_owned).collect();
-    assert_eq!(told, found, "the page first, then the database");
+    assert_eq!(documented, found, "the page first, then the database");
 }
 
 #[test]
@@ -179,8 +179,8 @@ fn other_programs_enqueue_as_the_page_on_sql_says() {
     let scene = Scene::new();
     let only = |language| *blocks_of(SQL_PAGE, language).first().expect("a block");
     scene.psql("postgres", only("sql"));
-    let told = scene.shell(only("sh"));
-    assert!(told.contains("created") && told.contains("existing"), "{told}");
+    let out = scene.shell(only("sh"));
+    assert!(out.contains("created") && out.contains("existing"), "{out}");
     // Debian 11 has the second version of the module alone, and Debian's modules are for Debian's Python.
     let example = only("python");
     let (python, module) = ["psycopg", "psycopg2"]
@@ -198,8 +198,8 @@ fn other_programs_enqueue_as_the_page_on_sql_says() {
         .psql("runs_owner", "SET sprongus.workspace_id = 'default'; SELECT status FROM sprongus.runner_jobs");
     assert_eq!(rows, "QUEUED\nQUEUED\nQUEUED\n", "the one of the scene, one of psql, one of Python");
     let mut psql = scene.command(scene.server.programs().join("psql"));
-    let told = psql.args(["-X", "-U", "shop", "-d", "runs", "-c", "SELECT * FROM sprongus.runs"]).output();
-    assert!(!told.expect("a process").status.success(), "the program's role sees runs");
+    let output = psql.args(["-X", "-U", "shop", "-d", "runs", "-c", "SELECT * FROM sprongus.runs"]).output();
+    assert!(!output.expect("a process").status.success(), "the program's role sees runs");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn the_parameters_are_those_of_the_page() {
     let found = scene.psql("postgres", ask);
     let table =
         SQL_PAGE.split("| parameter |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a table");
-    let told = table.lines().filter_map(|row| row.strip_prefix("| ")?.split(" | ").next());
-    let told: Vec<&str> = told.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
-    assert_eq!(told, found.lines().collect::<Vec<_>>());
+    let documented = table.lines().filter_map(|row| row.strip_prefix("| ")?.split(" | ").next());
+    let documented: Vec<&str> = documented.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert_eq!(documented, found.lines().collect::<Vec<_>>());
 }

@@ -49,15 +49,15 @@ fn the_sessions_of_each_page_go_as_they_are_told() {
     let folder = root().join("docs");
     let pages = fs::read_dir(&folder).expect("the pages").map(|page| page.expect("a page").file_name());
     let pages = pages.filter_map(|name| name.into_string().ok()).filter(|name| name.ends_with(".md"));
-    let told: Vec<String> = pages
+    let pages: Vec<String> = pages
         .map(|name| format!("docs/{name}"))
         .filter(|name| fs::read_to_string(root().join(name)).expect("text").contains(OPENING))
         .collect();
     for page in ["tutorial", "backup", "security"] {
-        assert!(told.contains(&format!("docs/{page}.md")), "{page}: is it still read rightly?");
+        assert!(pages.contains(&format!("docs/{page}.md")), "{page}: is it still read rightly?");
     }
     let mut differences = Vec::new();
-    for page in told {
+    for page in pages {
         let played = play(&page);
         assert!(played.commands > 0, "{page}");
         differences.extend(played.differences);
@@ -196,8 +196,8 @@ impl Shapes {
 }
 
 /// Whether lines are as told.
-fn agree(told: &[String], seen: &[String]) -> bool {
-    match (told.split_first(), seen.split_first()) {
+fn agree(expected: &[String], seen: &[String]) -> bool {
+    match (expected.split_first(), seen.split_first()) {
         (None, _) => seen.is_empty(),
         (Some((line, rest)), _) if line == "…" => {
             (0..=seen.len()).any(|passed| agree(rest, &seen[passed..]))
@@ -207,8 +207,8 @@ fn agree(told: &[String], seen: &[String]) -> bool {
     }
 }
 
-fn line_agrees(told: &str, seen: &str) -> bool {
-    let mut parts = told.split('…');
+fn line_agrees(expected: &str, seen: &str) -> bool {
+    let mut parts = expected.split('…');
     let Some(mut left) = parts.next().and_then(|first| seen.strip_prefix(first)) else { return false };
     let mut parts = parts.peekable();
     while let Some(part) = parts.next() {

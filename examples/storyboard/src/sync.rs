@@ -20,7 +20,7 @@ use crate::{file, input, lock};
 pub(crate) const BOARD_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// What a result tells one by one; the page tells more.
-const TOLD: usize = 50;
+const MAX_CHANGES: usize = 50;
 
 /// Runs the command.
 pub(crate) fn run(mut call: Call) -> Result<(), Failure> {
@@ -83,13 +83,13 @@ impl Files {
     ) -> Result<(), Failure> {
         let board_differs = old != Some(&merged.table);
         let page = summary::page(script, merged);
-        let told = summary::read(&self.page)?;
-        let is_told = told.is_some_and(|told| summary::same_table(&told, &page));
+        let old_page = summary::read(&self.page)?;
+        let page_differs = old_page.is_none_or(|old| !summary::same_table(&old, &page));
         // What a person saved while we were merging is not in our table.
         if board_differs && self.find_board()?.as_deref() != found {
             return Err(Failure::Busy(format!("{} was saved just now", self.board.display())));
         }
-        if board_differs || !is_told {
+        if board_differs || page_differs {
             file::replace(&self.page, page.as_bytes())?;
         }
         if board_differs {
@@ -108,11 +108,11 @@ fn result(script: &Script, merged: &Merged) -> Value {
         "revived": merged.count("revived"),
         "unchanged": merged.unchanged,
         "reordered": merged.reordered,
-        "changes": merged.changes.iter().take(TOLD).map(told).collect::<Vec<_>>(),
+        "changes": merged.changes.iter().take(MAX_CHANGES).map(change_json).collect::<Vec<_>>(),
     })
 }
 
-fn told(change: &Change) -> Value {
+fn change_json(change: &Change) -> Value {
     let heading: String = change.heading.chars().take(120).collect();
     json!({ "scene": change.scene, "heading": heading, "change": change.what.word(), "fields": change.what.fields() })
 }

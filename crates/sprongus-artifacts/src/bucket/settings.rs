@@ -109,7 +109,7 @@ fn refused(name: &str, why: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn told(pairs: &[(&str, &str)]) -> Result<AmazonS3Builder> {
+    fn read_pairs(pairs: &[(&str, &str)]) -> Result<AmazonS3Builder> {
         read(|name| {
             let found = pairs.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned()).ok_or(VarError::NotPresent)
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn only_documented_variables_act() {
-        let settings = told(&[
+        let settings = read_pairs(&[
             ("AWS_ENDPOINT", "https://s3.example"),
             ("AWS_REGION", "eu-north-1"),
             ("AWS_DEFAULT_REGION", "us-west-2"),
@@ -160,13 +160,13 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", "hunter2\n"),
             ("AWS_SESSION_TOKEN", "hünter2"),
         ] {
-            let error = told(&[(name, value)]).err().unwrap();
+            let error = read_pairs(&[(name, value)]).err().unwrap();
             assert!(error.message().starts_with(&format!("{name}: expected")), "{error}");
             assert!(!format!("{error:?} {}", error.hint()).contains("hunter2"), "{error:?}");
         }
-        let half = told(&[("AWS_ACCESS_KEY_ID", "AKIAOURS")]).err().unwrap();
+        let half = read_pairs(&[("AWS_ACCESS_KEY_ID", "AKIAOURS")]).err().unwrap();
         assert!(half.message().starts_with("AWS_SECRET_ACCESS_KEY: not set"), "{half}");
-        let half = told(&[("AWS_SECRET_ACCESS_KEY", "hunter2")]).err().unwrap();
+        let half = read_pairs(&[("AWS_SECRET_ACCESS_KEY", "hunter2")]).err().unwrap();
         assert!(half.message().starts_with("AWS_ACCESS_KEY_ID: not set"), "{half}");
     }
 }

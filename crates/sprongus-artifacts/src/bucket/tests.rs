@@ -131,8 +131,8 @@ async fn a_place_that_does_not_serve_is_unavailable_and_its_secret_is_not_told()
 
     for error in errors {
         assert_eq!(error.code(), ErrorCode::Unavailable, "{error:?}");
-        let told = format!("{error:?} {}", error.hint());
-        assert!(!told.contains("hunter2") && !told.contains("AKIAOURS"), "{told}");
+        let seen = format!("{error:?} {}", error.hint());
+        assert!(!seen.contains("hunter2") && !seen.contains("AKIAOURS"), "{seen}");
     }
     let login = settings("http://us:hunter2@127.0.0.1:1/path");
     assert_eq!(Bucket::on(Ok(login), "ours", "").place(), "s3://ours at http://127.0.0.1:1");

@@ -113,9 +113,9 @@ pub async fn what_a_worker_reports_is_kept_without_its_secrets(api: Api) {
     let secret = secret();
     let hold = api.held(of_kind("work")).await;
     let output = Some(format!("{{\"token\":\"{secret}\",\"to\":\"a@example.org\"}}"));
-    let told = StepReport { output, ..step(0, "s", StepStatus::Completed) };
+    let report = StepReport { output, ..step(0, "s", StepStatus::Completed) };
     api.runs
-        .record(&hold, vec![told], vec![line(&format!("use {secret} of a@example.org"), api.now())])
+        .record(&hold, vec![report], vec![line(&format!("use {secret} of a@example.org"), api.now())])
         .await
         .unwrap();
     api.runs.progress(&hold, 40, Some(format!("with {secret}"))).await.unwrap();

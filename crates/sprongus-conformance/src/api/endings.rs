@@ -30,7 +30,7 @@ pub async fn a_failure_backs_off_until_no_attempt_is_left(api: Api) {
     assert_eq!((run.state, run.attempt, run.finished_at), (State::Failed, 2, Some(api.now())));
     assert_eq!(api.runs.fail(&hold, "boom again", true).await.unwrap(), run);
     let wanted = [EventType::RetryScheduled, EventType::Started, EventType::Failed];
-    assert_eq!(api.told(hold.id).await[2..], wanted);
+    assert_eq!(api.event_types(hold.id).await[2..], wanted);
 }
 
 /// What was given back may be given back again, until somebody takes it.
@@ -86,7 +86,7 @@ pub async fn a_cancel_reaches_the_holder_who_cleans_up(api: Api) {
     assert_eq!(api.runs.cleaned(&hold, api.now()).await.unwrap(), cleaned);
     assert!(api.runs.heartbeat(vec![hold.clone()], None).await.unwrap()[0].is_err());
     let wanted = [EventType::Canceled, EventType::StepCompleted, EventType::Cleaned];
-    assert_eq!(api.told(hold.id).await[2..], wanted);
+    assert_eq!(api.event_types(hold.id).await[2..], wanted);
 }
 
 /// What has succeeded is not called off, and what is not there is not either.
@@ -128,6 +128,7 @@ pub async fn a_retry_grants_one_budget(api: Api) {
     api.runs.fail(&next, "boom", false).await.unwrap();
     assert_eq!(refused(api.runs.retry(hold.id, Some(1)).await).code(), ErrorCode::Conflict, "claimed since");
     assert_eq!(api.runs.retry(hold.id, None).await.unwrap().epoch, 2);
-    let retried = api.told(hold.id).await.into_iter().filter(|kind| *kind == EventType::Retried).count();
+    let retried =
+        api.event_types(hold.id).await.into_iter().filter(|kind| *kind == EventType::Retried).count();
     assert_eq!(retried, 2);
 }

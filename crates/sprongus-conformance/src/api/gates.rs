@@ -39,7 +39,7 @@ pub async fn waiting_twice_is_waiting_once(api: Api) {
     assert_eq!((waits.step_id, waits.until), (gate(&hold), Some(api.now().plus(Duration::from_secs(60)))));
     assert_eq!((run.state, run.attempt), (State::Queued, 1));
     assert_eq!(api.runs.wait(&hold, gate(&hold), timeout).await.unwrap(), run);
-    assert_eq!(api.told(hold.id).await[2..], [EventType::Waiting]);
+    assert_eq!(api.event_types(hold.id).await[2..], [EventType::Waiting]);
     assert!(api.runs.claim_next(&worker("w"), 1).await.unwrap().is_empty());
     api.clock.turn(Duration::from_secs(60));
     api.runs.claim_next(&worker("w"), 1).await.unwrap();
@@ -59,7 +59,7 @@ pub async fn an_answer_to_a_named_step_is_given_once(api: Api) {
     let rejected = api.runs.answer(id, Some(step), Answer::Rejected, Some("no".to_owned())).await;
     let error = refused(rejected);
     assert_eq!(error.message(), "cannot reject: not waiting at a gate: the run is queued");
-    assert_eq!(api.told(id).await[2..], [EventType::Waiting, EventType::Approved]);
+    assert_eq!(api.event_types(id).await[2..], [EventType::Waiting, EventType::Approved]);
     let event = api.runs.events(id, 3, 1).await.unwrap().remove(0);
     assert_eq!((event.actor.as_str(), event.step_id), ("tester", Some(step)));
     assert_eq!(event.payload.to_value()["comment"], "well");
@@ -109,7 +109,7 @@ pub async fn a_rejection_needs_a_reason_and_ends_the_run(api: Api) {
         refused(reject(None).await).message(),
         "cannot reject: not waiting at a gate: the run is failed"
     );
-    assert_eq!(api.told(id).await[2..], [EventType::Waiting, EventType::Rejected, EventType::Failed]);
+    assert_eq!(api.event_types(id).await[2..], [EventType::Waiting, EventType::Rejected, EventType::Failed]);
 }
 
 /// What a person writes at a gate is kept and shown, without what looks like a secret.

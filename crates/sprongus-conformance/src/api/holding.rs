@@ -134,7 +134,7 @@ pub async fn a_stale_hold_is_good_for_nothing(api: Api) {
         EventType::Started,
         EventType::Succeeded,
     ];
-    assert_eq!(api.told(hold.id).await, wanted);
+    assert_eq!(api.event_types(hold.id).await, wanted);
 }
 
 /// Whoever reads runs, their histories and their steps learns no token, and neither does whoever reads an error.
@@ -146,7 +146,7 @@ pub async fn a_lease_token_is_told_by_its_claim_alone(api: Api) {
     api.runs.record(&hold, vec![step(0, "s", StepStatus::Running)], vec![]).await.unwrap();
     let late = refused(api.runs.heartbeat(vec![forged(&hold)], None).await.unwrap().remove(0));
     let fail = api.runs.fail(&hold, "boom", true).await.unwrap();
-    let told = [
+    let texts = [
         serde_json::to_string(&api.runs.get(run.id).await.unwrap()).unwrap(),
         serde_json::to_string(&fail).unwrap(),
         serde_json::to_string(&api.runs.list(&ListFilter::default()).await.unwrap().data).unwrap(),
@@ -155,7 +155,7 @@ pub async fn a_lease_token_is_told_by_its_claim_alone(api: Api) {
         format!("{late:?} {late} {}", late.hint()),
     ];
     let hash: String = hold.token.hash().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    for text in told {
+    for text in texts {
         assert!(!text.contains(&token) && !text.contains("a guess"), "{text}");
         let names = ["spl_", "leaseToken", "leaseHash", "lease_hash", &hash];
         assert!(names.iter().all(|name| !text.contains(name)), "{text}");
@@ -167,7 +167,7 @@ pub async fn whoever_looks_at_a_run_sees_when_its_lease_ends(api: Api) {
     let lease = Duration::from_secs(45);
     let made = api.runs.enqueue_one(of_kind("work")).await.unwrap().run;
     assert_eq!(made.lease_expires_at, None);
-    let seen = async || {
+    let lease_end = async || {
         let got = api.runs.get(made.id).await.unwrap().lease_expires_at;
         let listed = api.runs.list(&ListFilter::default()).await.unwrap().data.remove(0).lease_expires_at;
         let followed = api.runs.follow(made.id, ReadSoFar::default(), Duration::ZERO).await.unwrap();
@@ -178,19 +178,19 @@ pub async fn whoever_looks_at_a_run_sees_when_its_lease_ends(api: Api) {
     let claimed = api.runs.claim(request).await.unwrap().remove(0);
     let end = Some(api.now().plus(lease));
     assert_eq!((claimed.run.lease_expires_at, Some(claimed.lease.expires_at)), (end, end));
-    assert_eq!(seen().await, end);
+    assert_eq!(lease_end().await, end);
     api.clock.turn(Duration::from_secs(30));
     let hold = claimed.hold();
     api.runs.heartbeat(vec![hold.clone()], None).await.unwrap().remove(0).unwrap();
     let end = Some(api.now().plus(lease));
     assert_eq!(api.runs.progress(&hold, 5, None).await.unwrap().lease_expires_at, end);
-    assert_eq!(seen().await, end);
+    assert_eq!(lease_end().await, end);
     api.clock.turn(lease * 2);
-    assert_eq!(seen().await, end, "nobody has taken the run back yet");
+    assert_eq!(lease_end().await, end, "nobody has taken the run back yet");
     let second = api.runs.claim_next(&worker("w2"), 1).await.unwrap().remove(0).hold();
-    assert_eq!(seen().await, Some(api.now().plus(ClaimRequest::DEFAULT_LEASE)));
+    assert_eq!(lease_end().await, Some(api.now().plus(ClaimRequest::DEFAULT_LEASE)));
     assert_eq!(api.runs.succeed(&second, None, None).await.unwrap().lease_expires_at, None);
-    assert_eq!(seen().await, None);
+    assert_eq!(lease_end().await, None);
 }
 
 /// Each hold of a batch has its own answer, whoever holds it; the lease is as long as was asked for.
@@ -216,9 +216,9 @@ pub async fn progress_is_told(api: Api) {
     api.runs.progress(&hold, 40, None).await.unwrap();
     api.runs.progress(&hold, 100, Some("nearly".to_owned())).await.unwrap();
     let events = api.runs.events(hold.id, 2, 10).await.unwrap();
-    let told: Vec<_> = events.iter().map(|event| event.payload.to_value()).collect();
-    assert_eq!(told.len(), 2);
-    assert_eq!((&told[0]["progress"], &told[1]["message"]), (&40.into(), &"nearly".into()));
+    let payloads: Vec<_> = events.iter().map(|event| event.payload.to_value()).collect();
+    assert_eq!(payloads.len(), 2);
+    assert_eq!((&payloads[0]["progress"], &payloads[1]["message"]), (&40.into(), &"nearly".into()));
     assert_eq!(refused(api.runs.progress(&hold, 101, None).await).message(), "progress must be 0 to 100");
 }
 
@@ -228,18 +228,18 @@ pub async fn a_step_that_nobody_can_end_any_more_has_failed(api: Api) {
     let hold = api.held(NewRun { max_attempts: Some(2), ..of_kind("work") }).await;
     let begun = vec![step(0, "first", Completed), step(1, "second", Running)];
     api.runs.record(&hold, begun.clone(), Vec::new()).await.unwrap();
-    let told = async || {
+    let steps = async || {
         let steps = api.runs.steps(hold.id).await.unwrap();
         steps.into_iter().map(|step| (step.attempt, step.ordinal, step.status)).collect::<Vec<_>>()
     };
-    assert_eq!(told().await, [(1, 0, Completed), (1, 1, Running)]);
+    assert_eq!(steps().await, [(1, 0, Completed), (1, 1, Running)]);
     api.clock.turn(Duration::from_secs(31));
     let second = api.runs.claim_next(&worker("w2"), 1).await.unwrap()[0].hold();
-    assert_eq!(told().await, [(1, 0, Completed), (1, 1, Failed)]);
+    assert_eq!(steps().await, [(1, 0, Completed), (1, 1, Failed)]);
     api.runs.record(&second, begun, Vec::new()).await.unwrap();
-    assert_eq!(told().await[2..], [(2, 0, Completed), (2, 1, Running)]);
+    assert_eq!(steps().await[2..], [(2, 0, Completed), (2, 1, Running)]);
     api.runs.fail(&second, "no", true).await.unwrap();
-    assert_eq!(told().await, [(1, 0, Completed), (1, 1, Failed), (2, 0, Completed), (2, 1, Failed)]);
+    assert_eq!(steps().await, [(1, 0, Completed), (1, 1, Failed), (2, 0, Completed), (2, 1, Failed)]);
     let ended = api.runs.steps(hold.id).await.unwrap().remove(3);
     assert_eq!(ended.completed_at, Some(api.now()));
 }

@@ -39,7 +39,7 @@ pub async fn a_run_lives_its_whole_life(api: Api) {
     let run = api.runs.succeed(&hold, Some(json!({"n": 1}).into()), Some("ref".to_owned())).await.unwrap();
     assert_eq!((run.state, run.attempt), (State::Succeeded, 2));
     assert_eq!(api.runs.get(id).await.unwrap(), run);
-    let told: Vec<_> = api.runs.events(id, 0, 100).await.unwrap().iter().map(|event| event.kind).collect();
+    let seen: Vec<_> = api.runs.events(id, 0, 100).await.unwrap().iter().map(|event| event.kind).collect();
     use EventType::*;
     let wanted = [
         Enqueued,
@@ -53,7 +53,7 @@ pub async fn a_run_lives_its_whole_life(api: Api) {
         Started,
         Succeeded,
     ];
-    assert_eq!(told, wanted);
+    assert_eq!(seen, wanted);
     assert_eq!(api.runs.steps(id).await.unwrap().len(), 1);
     assert_eq!(api.runs.logs(id, 0, 100).await.unwrap()[0].line.text, "hello");
 }

@@ -81,7 +81,7 @@ pub async fn steps_are_shown_in_their_order(api: Api) {
     assert_eq!((review.tokens_in, review.tokens_out, review.attempt), (Some(11), Some(22), 1));
     assert_eq!(review.duration(), Some(Duration::from_secs(3)));
     assert_eq!(review.id, sprongus_core::values::ids::StepId::of(hold.id, 1, 1));
-    assert_eq!(api.told(hold.id).await.len(), 5, "two began or ended, one ended later");
+    assert_eq!(api.event_types(hold.id).await.len(), 5, "two began or ended, one ended later");
     for tokens_out in [MAX_TOKENS + 1, u64::MAX] {
         let absurd = StepReport { tokens_out: Some(tokens_out), ..step(2, "absurd", StepStatus::Completed) };
         let error = refused(api.runs.record(&hold, vec![absurd], vec![]).await);

@@ -27,24 +27,24 @@ pub async fn a_due_run_waits_for_a_worker_and_says_how_those_stand(api: Api) {
     let run = api.runs.enqueue_one(of_kind("work")).await.unwrap().run;
     api.clock.turn(MINUTE);
     let second = api.runs.enqueue_one(of_kind("work")).await.unwrap().run;
-    let told = async |workers, place| {
+    let waits_for = async |workers, place| {
         let wanted = Waiting::Worker { since, workers, place: Some(place) };
         assert_eq!(api.runs.get(run.id).await.unwrap().waiting, Some(wanted));
     };
-    told(Serving::None, 1).await;
+    waits_for(Serving::None, 1).await;
     api.runs.see_worker(&info("w", 1)).await.unwrap();
-    told(Serving::AllBusy, 1).await;
+    waits_for(Serving::AllBusy, 1).await;
     let place = |waiting: Option<Waiting>| match waiting {
         Some(Waiting::Worker { place, .. }) => place,
         other => panic!("{other:?}"),
     };
     assert_eq!(place(api.runs.get(second.id).await.unwrap().waiting), Some(2));
     api.runs.see_worker(&info("w2", 1)).await.unwrap();
-    told(Serving::Available, 1).await;
+    waits_for(Serving::Available, 1).await;
     for worker_id in ["w", "w2"] {
         api.runs.drain_worker(&worker(worker_id)).await.unwrap();
     }
-    told(Serving::Draining, 1).await;
+    waits_for(Serving::Draining, 1).await;
     assert_eq!(api.runs.get(held.id).await.unwrap().waiting, None, "it is executed");
     let page = api.runs.list(&ListFilter::default()).await.unwrap();
     let listed: Vec<_> = page.data.iter().map(|run| run.waiting.as_ref().map(Waiting::reason)).collect();

@@ -19,7 +19,7 @@ impl Diagnostics for Model {
             durable: false,
             caveat: None,
             not_checked: None,
-            faults: nothing,
+            problems: nothing,
         })
     }
 

@@ -52,8 +52,8 @@ impl Model {
     }
 
     /// Reads what the caller's workspace holds.
-    fn read<T>(&self, caller: &Caller, look: impl FnOnce(&Tenant) -> Result<T>) -> Result<T> {
-        look(self.tables().tenant(&caller.workspace)?)
+    fn read<T>(&self, caller: &Caller, query: impl FnOnce(&Tenant) -> Result<T>) -> Result<T> {
+        query(self.tables().tenant(&caller.workspace)?)
     }
 
     /// Changes what the caller's workspace holds, and wakes those who wait for a change.

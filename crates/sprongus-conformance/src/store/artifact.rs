@@ -68,7 +68,7 @@ pub async fn an_artifact_is_kept_listed_and_read(f: Fixture) {
     let file = written(named("B.md"), "l/333");
     assert_eq!((first.run_id, first.size, first.sha256), (hold.id, file.size, file.sha256));
     assert_eq!((first.content_type, first.created_at), (file.content_type, f.now()));
-    assert_eq!(f.told(hold.id).await.len(), 2, "files are no events");
+    assert_eq!(f.event_types(hold.id).await.len(), 2, "files are no events");
     f.turn(UPLOAD * 2);
     assert!(f.unwanted().await.is_empty(), "what has a row is wanted, whenever it was expected");
 }

@@ -18,7 +18,7 @@ use crate::fixture::{Fixture, numbered, of_kind, success};
 /// How long an event may take to come into the stream: as long as somebody else's transaction, that is.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn look(f: &Fixture, before: Option<StreamPosition>, filter: &AuditFilter, limit: u32) -> AuditPage {
+async fn page(f: &Fixture, before: Option<StreamPosition>, filter: &AuditFilter, limit: u32) -> AuditPage {
     let limit = NonZeroU32::new(limit).unwrap();
     let page = f.store.audit(&f.caller, before, filter, limit).await.unwrap();
     assert!(page.found.len() <= limit.get() as usize, "{} of {limit}", page.found.len());
@@ -29,7 +29,7 @@ async fn look(f: &Fixture, before: Option<StreamPosition>, filter: &AuditFilter,
 async fn settled(f: &Fixture) -> RunId {
     let last = f.made(of_kind("last")).await.id;
     let deadline = Instant::now() + PATIENCE;
-    while look(f, None, &AuditFilter::default(), 1).await.found.iter().all(|it| it.event.run_id != last) {
+    while page(f, None, &AuditFilter::default(), 1).await.found.iter().all(|it| it.event.run_id != last) {
         assert!(Instant::now() < deadline, "run {last} never came into the stream");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -40,7 +40,7 @@ async fn settled(f: &Fixture) -> RunId {
 async fn all(f: &Fixture, filter: &AuditFilter, limit: u32) -> Vec<Audited> {
     let (mut all, mut before) = (Vec::new(), None);
     loop {
-        let page = look(f, before, filter, limit).await;
+        let page = page(f, before, filter, limit).await;
         all.extend(page.found);
         match page.further {
             Some(further) => {
@@ -63,9 +63,9 @@ pub async fn everything_is_looked_back_upon_newest_first(f: Fixture) {
     let mut stream = f.store.stream(&f.caller, StreamPosition::default(), 1_000).await.unwrap();
     stream.reverse();
     let whole = all(&f, &AuditFilter::default(), 1_000).await;
-    let told: Vec<_> = whole.iter().map(|it| (it.position, it.event.clone())).collect();
+    let seen: Vec<_> = whole.iter().map(|it| (it.position, it.event.clone())).collect();
     let expected: Vec<_> = stream.into_iter().map(|it| (it.position, it.event)).collect();
-    assert_eq!(told, expected);
+    assert_eq!(seen, expected);
     assert_eq!(whole.len(), 10);
     for audited in &whole {
         let run = f.store.get(&f.caller, audited.event.run_id).await.unwrap();
@@ -137,9 +137,9 @@ pub async fn a_look_is_bounded_and_says_where_it_came_to(f: Fixture) {
     }
     settled(&f).await;
     let canceled = AuditFilter { types: vec![EventType::Canceled], actor: None };
-    let first = look(&f, None, &canceled, 10).await;
+    let first = page(&f, None, &canceled, 10).await;
     assert_eq!(first.found, []);
-    let second = look(&f, first.further, &canceled, 10).await;
+    let second = page(&f, first.further, &canceled, 10).await;
     assert_eq!(second.found.iter().map(|it| it.event.run_id).collect::<Vec<_>>(), [old]);
     assert_eq!((first.further.is_some(), second.further), (true, None));
     assert_eq!(all(&f, &AuditFilter::default(), 1_000).await.len(), WALKED as usize + 3);

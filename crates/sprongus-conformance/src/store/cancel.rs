@@ -19,7 +19,7 @@ pub async fn a_queued_run_is_canceled_and_never_claimed(f: Fixture) {
     assert_eq!((again.run, again.events.len()), (canceled.run, 0));
     f.turn(Duration::from_secs(60));
     assert!(f.take("w", 1).await.is_empty(), "nothing was started, no CLEANUP is owed");
-    assert_eq!(f.told(run.id).await, [EventType::Enqueued, EventType::Canceled]);
+    assert_eq!(f.event_types(run.id).await, [EventType::Enqueued, EventType::Canceled]);
 }
 
 /// What its worker reports from then on is refused.
@@ -52,8 +52,8 @@ pub async fn a_cancel_and_a_success_at_once_leave_one_ending(f: Fixture) {
         let finish = tokio::spawn(async move { finisher.finish(&held, success(json!(1))).await.is_ok() });
         let (canceled, finished) = (cancel.await.unwrap(), finish.await.unwrap());
         assert!(canceled != finished, "exactly one");
-        let told = f.told(hold.id).await;
-        assert_eq!(told.len(), 3);
-        assert_eq!(told[2] == EventType::Canceled, canceled);
+        let seen = f.event_types(hold.id).await;
+        assert_eq!(seen.len(), 3);
+        assert_eq!(seen[2] == EventType::Canceled, canceled);
     }
 }

@@ -56,7 +56,7 @@ pub async fn a_claim_starts_the_run_under_a_new_epoch(f: Fixture) {
     assert!(!claimed.cleanup && claimed.resume.is_none());
     assert_eq!(f.get(run.id).await, claimed.run);
     assert_eq!(answer.events, f.events(run.id).await[1..]);
-    assert_eq!(f.told(run.id).await, [EventType::Enqueued, EventType::Started]);
+    assert_eq!(f.event_types(run.id).await, [EventType::Enqueued, EventType::Started]);
 }
 
 /// S3.
@@ -175,6 +175,6 @@ pub async fn a_claim_takes_over_what_a_dead_worker_held(f: Fixture) {
     let answer = f.claim(&ClaimRequest::new(worker("w2"), 1)).await;
     let run = &answer.claimed[0].run;
     assert_eq!((run.id, run.epoch, run.attempt, run.crashes), (hold.id, 2, 2, 1));
-    let told: Vec<_> = answer.events.iter().map(|event| event.kind).collect();
-    assert_eq!(told, [EventType::LeaseLost, EventType::Started]);
+    let seen: Vec<_> = answer.events.iter().map(|event| event.kind).collect();
+    assert_eq!(seen, [EventType::LeaseLost, EventType::Started]);
 }

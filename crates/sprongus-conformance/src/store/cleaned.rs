@@ -21,8 +21,8 @@ pub async fn a_closing_lease_is_good_for_cleaning_up_alone(f: Fixture) {
     assert_eq!(refused(f.wait(&hold, None).await).code(), ErrorCode::LeaseLost);
     let cleaned = f.cleaned(&hold).await.unwrap();
     assert_eq!((cleaned.run.state, cleaned.run.cleanup), (State::Canceled, Cleanup::None));
-    let told = f.told(hold.id).await;
-    assert_eq!(told[2..], [EventType::Canceled, EventType::StepCompleted, EventType::Cleaned]);
+    let seen = f.event_types(hold.id).await;
+    assert_eq!(seen[2..], [EventType::Canceled, EventType::StepCompleted, EventType::Cleaned]);
     let again = f.cleaned(&hold).await.unwrap();
     assert!(again.events.is_empty(), "the same word again changes nothing");
     assert_eq!(refused(f.beat(&hold).await).code(), ErrorCode::LeaseLost, "it is closed");
@@ -46,7 +46,7 @@ pub async fn an_owed_cleanup_is_handed_out_once_and_only_once(f: Fixture) {
     f.turn(Duration::from_secs(600));
     assert_eq!(refused(f.cleaned(&hold_of(claimed)).await).code(), ErrorCode::LeaseLost);
     assert!(f.take("w3", 1).await.is_empty(), "not a second time");
-    assert_eq!(f.told(hold.id).await.len(), 3);
+    assert_eq!(f.event_types(hold.id).await.len(), 3);
 }
 
 /// The one it was handed to says when it is done.

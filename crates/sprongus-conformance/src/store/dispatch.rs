@@ -83,7 +83,7 @@ pub async fn a_blocked_run_is_queued_and_not_claimed(f: Fixture) {
     assert_eq!(f.store.ahead(&f.caller, &free).await.unwrap(), 0, "it stands before nobody");
     assert_eq!(ids(&f.take("w", 9).await), [free.id]);
     assert_eq!(
-        f.told(blocked.id).await,
+        f.event_types(blocked.id).await,
         [EventType::Enqueued],
         "what it waits for is no part of its history"
     );

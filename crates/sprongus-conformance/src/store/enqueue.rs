@@ -26,7 +26,7 @@ pub async fn a_new_run_is_queued_with_one_event(f: Fixture) {
     assert_eq!((run.state, run.attempt, run.epoch, run.last_seq), (State::Queued, 0, 0, 1));
     assert_eq!(f.get(run.id).await, run);
     assert_eq!(f.events(run.id).await, made.applied.events);
-    assert_eq!(f.told(run.id).await, [EventType::Enqueued]);
+    assert_eq!(f.event_types(run.id).await, [EventType::Enqueued]);
 }
 
 /// What is asked is what is kept, to the last field.

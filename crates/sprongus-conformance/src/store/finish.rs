@@ -23,7 +23,7 @@ pub async fn a_success_ends_the_run_with_its_result(f: Fixture) {
     assert_eq!(run, applied.run);
     assert_eq!((run.state, run.progress, run.finished_at), (State::Succeeded, 100, Some(f.now())));
     assert_eq!((run.result.unwrap().as_str(), run.output_ref), (r#"{"n":1}"#, output_ref));
-    assert_eq!(f.told(hold.id).await, [EventType::Enqueued, EventType::Started, EventType::Succeeded]);
+    assert_eq!(f.event_types(hold.id).await, [EventType::Enqueued, EventType::Started, EventType::Succeeded]);
     assert!(f.take("w", 1).await.is_empty());
 }
 
@@ -54,9 +54,9 @@ pub async fn a_failure_is_tried_again_until_its_attempts_are_used_up(f: Fixture)
     f.turn(Duration::from_secs(20));
     let hold = hold_of(&f.take_one("w").await);
     assert_eq!(f.finish(&hold, failure("boom again")).await.unwrap().run.state, State::Failed);
-    let told = f.told(run.id).await;
+    let seen = f.event_types(run.id).await;
     let wanted = [EventType::RetryScheduled, EventType::Started, EventType::Failed];
-    assert_eq!(told[2..], wanted);
+    assert_eq!(seen[2..], wanted);
     assert!(f.take("w", 1).await.is_empty(), "a failure reported owes no CLEANUP");
 }
 
@@ -84,7 +84,7 @@ pub async fn a_release_gives_the_attempt_back(f: Fixture) {
     assert_eq!((run.state, run.attempt, run.epoch, run.claimed_by), (State::Queued, 0, 1, None));
     let claimed = f.take_one("w2").await;
     assert_eq!((claimed.run.attempt, claimed.run.epoch), (1, 2));
-    assert_eq!(f.told(hold.id).await[2], EventType::Released);
+    assert_eq!(f.event_types(hold.id).await[2], EventType::Released);
 }
 
 /// The same report by the same epoch, not claimed since, changes nothing; once claimed, it is lost.

@@ -24,7 +24,7 @@ pub async fn a_run_that_waits_is_held_by_nobody_and_not_claimed(f: Fixture) {
     assert!(f.take("w", 1).await.is_empty());
     let again = f.wait(&hold, None).await.unwrap();
     assert_eq!((again.run, again.events.len()), (run, 0));
-    assert_eq!(f.told(hold.id).await[2..], [EventType::Waiting]);
+    assert_eq!(f.event_types(hold.id).await[2..], [EventType::Waiting]);
 }
 
 /// The same answer to the same step changes nothing; the other one is refused.
@@ -49,7 +49,10 @@ pub async fn an_approval_lets_the_run_go_on_and_is_given_once(f: Fixture) {
         f.apply(hold.id, say(Answer::Approved)).await.unwrap().events.is_empty(),
         "still the same answer"
     );
-    assert_eq!(f.told(hold.id).await[2..], [EventType::Waiting, EventType::Approved, EventType::Started]);
+    assert_eq!(
+        f.event_types(hold.id).await[2..],
+        [EventType::Waiting, EventType::Approved, EventType::Started]
+    );
 }
 
 /// A rejection fails the run for good; `run.rejected` is beside the change, `run.failed` is the change.
@@ -60,7 +63,7 @@ pub async fn a_rejection_fails_the_run_for_good_with_its_reason(f: Fixture) {
     assert_eq!(error.code(), ErrorCode::Validation);
     let run = f.answer(hold.id, Answer::Rejected, Some("not like this")).await.unwrap().run;
     assert_eq!((run.state, run.error.as_deref()), (State::Failed, Some("rejected: not like this")));
-    assert_eq!(f.told(hold.id).await[3..], [EventType::Rejected, EventType::Failed]);
+    assert_eq!(f.event_types(hold.id).await[3..], [EventType::Rejected, EventType::Failed]);
     let claimed = f.take_one("w2").await;
     assert!(claimed.cleanup, "what it started has to be put away");
 }
@@ -126,10 +129,10 @@ pub async fn two_answers_at_once_are_one_answer(f: Fixture) {
         });
         let [one, other] = people;
         let answers = [one.await.unwrap(), other.await.unwrap()];
-        let told = f.told(hold.id).await;
+        let seen = f.event_types(hold.id).await;
         let given =
-            told.iter().filter(|kind| matches!(kind, EventType::Approved | EventType::Rejected)).count();
-        assert_eq!(given, 1, "{told:?}");
+            seen.iter().filter(|kind| matches!(kind, EventType::Approved | EventType::Rejected)).count();
+        assert_eq!(given, 1, "{seen:?}");
         let by = f.get(hold.id).await.gate.and_then(|gate| gate.by).unwrap();
         if second == Answer::Approved {
             let wrote = answers.map(|answer| answer.unwrap().events.len());
@@ -156,7 +159,7 @@ pub async fn two_answers_at_once_are_one_answer(f: Fixture) {
 /// The step of the gate fails with the run that waited there, whoever or whatever ended it: in the same transaction, told before it.
 pub async fn the_step_of_a_gate_ends_with_its_run(f: Fixture) {
     use EventType::{Canceled, Failed, Rejected, StepFailed};
-    for (ending, told, actor) in [
+    for (ending, expected, actor) in [
         ("rejected", vec![Rejected, StepFailed, Failed], "tester"),
         ("expired", vec![StepFailed, Failed], "system"),
         ("canceled", vec![StepFailed, Canceled], "tester"),
@@ -165,7 +168,7 @@ pub async fn the_step_of_a_gate_ends_with_its_run(f: Fixture) {
         let steps = vec![step(0, "sign-off", StepStatus::Running), step(1, "other", StepStatus::Running)];
         f.record(&hold, steps, vec![]).await.unwrap();
         f.wait(&hold, Some(Duration::from_secs(60))).await.unwrap();
-        let before = f.told(hold.id).await.len();
+        let before = f.event_types(hold.id).await.len();
         f.turn(Duration::from_secs(59));
         let events = match ending {
             "rejected" => f.answer(hold.id, Answer::Rejected, Some("no")).await.unwrap().events,
@@ -175,7 +178,7 @@ pub async fn the_step_of_a_gate_ends_with_its_run(f: Fixture) {
                 f.expire().await
             }
         };
-        assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), told, "{ending}");
+        assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), expected, "{ending}");
         assert_eq!(f.events(hold.id).await[before..], events, "{ending}");
         let failed = events.iter().find(|event| event.kind == StepFailed).unwrap();
         assert_eq!((failed.step_id, &*failed.actor), (Some(StepId::of(hold.id, 1, 0)), actor), "{ending}");

@@ -33,14 +33,14 @@ async fn all(f: &Fixture, filter: &OperatorFilter, limit: u32) -> Vec<OperatorEv
 }
 
 /// What the caller's audit tells, oldest first: the type, what it was done to, and how that was before and after.
-async fn told(f: &Fixture) -> Vec<(Type, Option<String>, Option<Value>, Option<Value>)> {
+async fn events(f: &Fixture) -> Vec<(Type, Option<String>, Option<Value>, Option<Value>)> {
     let mut events = all(f, &OperatorFilter::default(), 100).await;
     events.reverse();
-    let told = events.into_iter().map(|event| {
+    let rows = events.into_iter().map(|event| {
         let value = |state: Option<sprongus_core::json::Json>| state.map(|state| state.to_value());
         (event.kind, event.subject, value(event.before), value(event.after))
     });
-    told.collect()
+    rows.collect()
 }
 
 fn ci() -> NewToken {
@@ -112,7 +112,7 @@ pub async fn acts_are_on_record_and_what_changes_nothing_is_not(f: Fixture) {
         (Type::WorkerDrained, some("w1"), draining(false), draining(true)),
         (Type::FiguresRebuilt, None, None, None),
     ];
-    assert_eq!(told(&f).await, expected);
+    assert_eq!(events(&f).await, expected);
 }
 
 /// Two who pause the same kind at once paused it once.
@@ -123,7 +123,7 @@ pub async fn an_act_of_many_at_once_is_on_record_once(f: Fixture) {
         assert!(paused.unwrap().paused);
     }
     let paused = |paused: bool| Some(json!({"paused": paused}));
-    assert_eq!(told(&f).await, [(Type::KindPaused, Some("mail".to_owned()), paused(false), paused(true))]);
+    assert_eq!(events(&f).await, [(Type::KindPaused, Some("mail".to_owned()), paused(false), paused(true))]);
 }
 
 /// Each batch that retention takes is on record with its counts; a dry run, and a run that finds nothing, are not.
@@ -141,7 +141,7 @@ pub async fn what_retention_took_is_on_record(f: Fixture) {
             "retention": {"succeededMs": 2_592_000_000_u64, "failedMs": 7_776_000_000_u64, "kinds": {}}})
     };
     let pruned = |runs| (Type::Pruned, None, None, Some(taken(runs)));
-    assert_eq!(told(&f).await, [pruned(2), pruned(1)]);
+    assert_eq!(events(&f).await, [pruned(2), pruned(1)]);
 }
 
 /// A workspace is made and deleted on the record of `default`, where it stays; its own record goes with it.
@@ -163,7 +163,7 @@ pub async fn a_deleted_workspace_is_on_record_elsewhere(f: Fixture) {
         (Type::WorkspaceCreated, name(), None, Some(made.clone())),
         (Type::WorkspaceDeleted, name(), Some(made), None),
     ];
-    assert_eq!(told(&f).await, expected);
+    assert_eq!(events(&f).await, expected);
     f.store.create_workspace(&f.caller, &other).await.unwrap();
     assert_eq!(all(&theirs, &OperatorFilter::default(), 10).await, []);
 }

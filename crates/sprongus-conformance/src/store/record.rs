@@ -22,8 +22,8 @@ pub async fn a_steps_statuses_are_told_once_each(f: Fixture) {
     let output = Some("done".to_owned());
     let report = StepReport { output, tokens_in: Some(5), ..step(0, "build", StepStatus::Completed) };
     f.record(&hold, vec![report, step(1, "test", StepStatus::Skipped)], vec![]).await.unwrap();
-    let told = f.told(hold.id).await;
-    assert_eq!(told[2..], [EventType::StepStarted, EventType::StepCompleted, EventType::StepSkipped]);
+    let seen = f.event_types(hold.id).await;
+    assert_eq!(seen[2..], [EventType::StepStarted, EventType::StepCompleted, EventType::StepSkipped]);
     let steps = f.store.steps(&f.caller, hold.id).await.unwrap();
     assert_eq!(steps.len(), 2);
     assert_eq!((steps[0].id, steps[0].output.as_deref()), (StepId::of(hold.id, 1, 0), Some("done")));

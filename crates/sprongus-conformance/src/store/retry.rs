@@ -25,7 +25,7 @@ pub async fn a_retry_starts_over_under_the_same_epoch(f: Fixture) {
     assert_eq!(f.get(hold.id).await.state, State::Queued);
     let claimed = f.take_one("w2").await;
     assert_eq!((claimed.run.attempt, claimed.run.epoch, claimed.cleanup), (1, 2, false));
-    assert_eq!(f.told(hold.id).await[3], EventType::Retried);
+    assert_eq!(f.event_types(hold.id).await[3], EventType::Retried);
     assert_eq!(refused(f.finish(&hold, success(json!(1))).await).code(), ErrorCode::LeaseLost);
 }
 

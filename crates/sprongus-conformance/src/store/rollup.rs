@@ -56,21 +56,21 @@ pub async fn minutes_are_what_the_stream_tells(f: Fixture) {
     let one = |minute, kind: &str, counts| Minute { minute, kind: kind.to_owned(), counts };
     let none = Counts::default();
     let next = began.plus(Duration::from_secs(60));
-    let told = [
+    let expected = [
         one(began, "mail", Counts { enqueued: 1, started: 1, succeeded: 1, succeeded_ms: 250, ..none }),
         one(began, "note", Counts { enqueued: 1, started: 1, retried: 1, ..none }),
         one(next, "mail", Counts { enqueued: 1, canceled: 1, ..none }),
         one(next, "note", Counts { canceled: 1, ..none }),
     ];
-    assert_eq!(minutes(&f).await, told);
+    assert_eq!(minutes(&f).await, expected);
     let totals = f.store.totals(&f.caller).await.unwrap();
-    assert_eq!(totals["mail"].counts, told[0].counts.plus(told[2].counts));
+    assert_eq!(totals["mail"].counts, expected[0].counts.plus(expected[2].counts));
     assert_eq!(totals["mail"].spans[&(Span::Execution, 4)], Took { count: 1, total_ms: 250 });
     assert_eq!(totals["mail"].spans[&(Span::Wait, 0)], Took { count: 1, total_ms: 0 });
     assert_eq!(totals["note"].spans.len(), 1, "an execution that is tried again is no end");
     let within = |since, before| f.store.minutes(&f.caller, since, before);
-    assert_eq!(within(began, next).await.unwrap(), told[..2], "the end is not in it");
-    assert_eq!(within(next, next.plus(Duration::from_millis(1))).await.unwrap(), told[2..]);
+    assert_eq!(within(began, next).await.unwrap(), expected[..2], "the end is not in it");
+    assert_eq!(within(next, next.plus(Duration::from_millis(1))).await.unwrap(), expected[2..]);
 }
 
 /// Tokens are those of steps that ended, under whatever attempt: what was said twice is counted once, and what is running not yet.

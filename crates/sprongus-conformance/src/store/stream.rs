@@ -55,11 +55,11 @@ fn by_run(read: &[Streamed]) -> HashMap<RunId, Vec<Event>> {
 
 /// What was read is the whole history of these runs, and of no other.
 async fn is_whole(f: &Fixture, read: &[Streamed], runs: &[RunId]) {
-    let mut told = by_run(read);
+    let mut seen = by_run(read);
     for id in runs {
-        assert_eq!(told.remove(id).unwrap_or_default(), f.events(*id).await);
+        assert_eq!(seen.remove(id).unwrap_or_default(), f.events(*id).await);
     }
-    assert!(told.is_empty(), "{told:?}");
+    assert!(seen.is_empty(), "{seen:?}");
 }
 
 /// Runs with all sorts of histories.

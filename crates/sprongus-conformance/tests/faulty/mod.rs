@@ -72,20 +72,20 @@ pub struct Faulty {
     inner: Model,
     fault: Fault,
     /// The token that each run is held under.
-    told: Mutex<HashMap<RunId, LeaseToken>>,
+    current: Mutex<HashMap<RunId, LeaseToken>>,
     /// The token that each named claim told first.
     first: Mutex<HashMap<ClaimId, LeaseToken>>,
 }
 
 impl Faulty {
     pub fn new(inner: Model, fault: Fault) -> Self {
-        Self { inner, fault, told: Mutex::default(), first: Mutex::default() }
+        Self { inner, fault, current: Mutex::default(), first: Mutex::default() }
     }
 
     /// The token with which a report gets in here.
     fn at(&self, door: Door, id: RunId, token: &mut LeaseToken) {
         if self.fault == Fault::IgnoresTheToken(door)
-            && let Some(right) = self.told.lock().unwrap_or_else(PoisonError::into_inner).get(&id)
+            && let Some(right) = self.current.lock().unwrap_or_else(PoisonError::into_inner).get(&id)
         {
             *token = right.clone();
         }
@@ -151,8 +151,8 @@ impl RunStore for Faulty {
             request.limit += 1;
         }
         let answer = self.inner.claim(caller, &request, &token).await?;
-        let told = answer.claimed.iter().map(|claimed| (claimed.run.id, claimed.lease.token.clone()));
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+        let current = answer.claimed.iter().map(|claimed| (claimed.run.id, claimed.lease.token.clone()));
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).extend(current);
         Ok(answer)
     }
 

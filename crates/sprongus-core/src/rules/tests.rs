@@ -352,21 +352,21 @@ fn a_run_is_ready_or_has_a_time_to_look_again() {
     let new = NewRun { expire_at: Some(at(50).now), ..NewRun::new("work", Json::empty_object()) };
     let run = one(enqueue(&prepare(&new, None).unwrap(), &WorkspaceId::local(), at(0))).run;
     let due = |run: &Run, second| format!("{:?}", Placement::of(run, at(second).now));
-    let told = |placement: Placement<'_>| format!("{placement:?}");
-    assert_eq!(due(&run, 0), told(Placement::Ready { until: Some(at(50).now) }));
+    let text = |placement: Placement<'_>| format!("{placement:?}");
+    assert_eq!(due(&run, 0), text(Placement::Ready { until: Some(at(50).now) }));
     let delayed = Run { run_at: at(20).now, ..run.clone() };
-    assert_eq!(due(&delayed, 0), told(Placement::At(at(20).now)));
-    assert_eq!(due(&delayed, 20), told(Placement::Ready { until: Some(at(50).now) }));
+    assert_eq!(due(&delayed, 0), text(Placement::At(at(20).now)));
+    assert_eq!(due(&delayed, 20), text(Placement::Ready { until: Some(at(50).now) }));
     let late = Run { run_at: at(70).now, ..run.clone() };
-    assert_eq!(due(&late, 0), told(Placement::At(at(50).now)));
+    assert_eq!(due(&late, 0), text(Placement::At(at(50).now)));
     assert!(expire(&run, None, at(49)).is_empty());
     assert_eq!(expired(&run, at(50)).run.state, State::Failed);
     let (started, _) = claimed(&run, 1);
-    assert_eq!(due(&started, 1), told(Placement::At(at(31).now)));
+    assert_eq!(due(&started, 1), text(Placement::At(at(31).now)));
     let lost = expired(&started, at(60)).run;
-    assert_eq!(due(&lost, 60), told(Placement::Ready { until: None }), "once started it does not expire");
+    assert_eq!(due(&lost, 60), text(Placement::Ready { until: None }), "once started it does not expire");
     let done = after(cancel(&run, None, at(1)));
-    assert_eq!(due(&done, 1), told(Placement::None));
+    assert_eq!(due(&done, 1), text(Placement::None));
 }
 
 fn on(name: &str) -> crate::values::names::BlockedOn {

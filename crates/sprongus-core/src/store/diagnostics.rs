@@ -21,12 +21,12 @@ pub struct Health {
     /// What was not looked for: how it is to be found out, in a line. None where all of it was read.
     pub not_checked: Option<&'static str>,
     /// What it found amiss.
-    pub faults: Vec<Fault>,
+    pub problems: Vec<HealthProblem>,
 }
 
 /// Something amiss with a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct HealthProblem {
     /// What it concerns, in a word.
     pub what: &'static str,
     /// What is amiss, in a line.

@@ -11,7 +11,7 @@ use sprongus_core::{Admin, ErrorCode, Result};
 
 use super::RunsClient;
 use super::address::segment;
-use super::ask::Ask;
+use super::call::Call;
 use crate::wire::List;
 use crate::wire::directory::{NewWorkspaceBody, WorkspaceBody};
 use crate::wire::operator::OperatorEventBody;
@@ -20,17 +20,17 @@ use crate::wire::token::{MadeTokenBody, NewTokenBody, TokenBody};
 #[async_trait]
 impl Admin for RunsClient {
     async fn workspaces(&self) -> Result<Vec<Workspace>> {
-        let list: List<WorkspaceBody> = self.ask(Ask::get("/v1/workspaces")).await?;
+        let list: List<WorkspaceBody> = self.call(Call::get("/v1/workspaces")).await?;
         Ok(list.data.into_iter().map(Workspace::from).collect())
     }
 
     async fn create_workspace(&self, id: &WorkspaceId) -> Result<Workspace> {
-        let ask = Ask::post("/v1/workspaces", &NewWorkspaceBody { id: id.clone() })?;
-        Ok(self.ask::<WorkspaceBody>(ask).await?.into())
+        let call = Call::post("/v1/workspaces", &NewWorkspaceBody { id: id.clone() })?;
+        Ok(self.call::<WorkspaceBody>(call).await?.into())
     }
 
     async fn delete_workspace(&self, id: &WorkspaceId) -> Result<()> {
-        match self.send(&Ask::delete(format!("/v1/workspaces/{}", segment(id.as_str())))).await {
+        match self.send(&Call::delete(format!("/v1/workspaces/{}", segment(id.as_str())))).await {
             Ok(_) => Ok(()),
             // An earlier try of this call took it.
             Err(refused) if refused.is_repeat && refused.error.code() == ErrorCode::NotFound => Ok(()),
@@ -39,24 +39,24 @@ impl Admin for RunsClient {
     }
 
     async fn tokens(&self) -> Result<Vec<Token>> {
-        let list: List<TokenBody> = self.ask(Ask::get("/v1/tokens")).await?;
+        let list: List<TokenBody> = self.call(Call::get("/v1/tokens")).await?;
         Ok(list.data.into_iter().map(Token::from).collect())
     }
 
     /// Not repeated when its outcome is not known: a token that nobody has seen would stay good.
     async fn create_token(&self, token: NewToken) -> Result<MadeToken> {
-        let ask = Ask::post("/v1/tokens", &NewTokenBody::from(token))?.once();
-        self.ask::<MadeTokenBody>(ask).await?.into_made()
+        let call = Call::post("/v1/tokens", &NewTokenBody::from(token))?.once();
+        self.call::<MadeTokenBody>(call).await?.into_made()
     }
 
     async fn revoke_token(&self, id: TokenId) -> Result<Token> {
-        Ok(self.ask::<TokenBody>(Ask::delete(format!("/v1/tokens/{id}"))).await?.into())
+        Ok(self.call::<TokenBody>(Call::delete(format!("/v1/tokens/{id}"))).await?.into())
     }
 
     async fn operator_events(&self, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
-        let mut ask = Ask::get("/v1/audit").with("limit", filter.limit);
+        let mut call = Call::get("/v1/audit").with("limit", filter.limit);
         for kind in &filter.types {
-            ask = ask.with("type", kind);
+            call = call.with("type", kind);
         }
         let ones = [
             ("actor", filter.actor.clone()),
@@ -66,10 +66,10 @@ impl Admin for RunsClient {
         ];
         for (name, value) in ones {
             if let Some(value) = value {
-                ask = ask.with(name, value);
+                call = call.with(name, value);
             }
         }
-        let page: List<OperatorEventBody> = self.ask(ask).await?;
+        let page: List<OperatorEventBody> = self.call(call).await?;
         let data = page.data.into_iter().map(OperatorEventBody::into_event).collect::<Result<_>>()?;
         Ok(Page { data, next_cursor: page.next_cursor })
     }

@@ -9,8 +9,8 @@ use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::RunsClient;
-use super::ask::Ask;
-use super::failure::Refused;
+use super::call::Call;
+use super::failure::CallError;
 use super::work::{check_batch, chunks, copy_of, missing, raw};
 use crate::problem::{ItemProblem, Problem};
 use crate::wire::enqueue::EnqueueBody;
@@ -113,24 +113,24 @@ pub async fn enqueue(client: &RunsClient, runs: Vec<NewRun>, batch: Batch) -> Re
 }
 
 async fn one(client: &RunsClient, sent: &Sent) -> Result<Vec<Result<Enqueued>>> {
-    let ask = Ask::post("/v1/runs", &sent.body)?.expecting(1);
-    if let Err(error) = sent.checked(ask.size()) {
+    let call = Call::post("/v1/runs", &sent.body)?.expecting(1);
+    if let Err(error) = sent.checked(call.size()) {
         return Ok(vec![Err(error)]);
     }
-    match client.send(&ask).await {
+    match client.send(&call).await {
         Ok(reply) => Ok(vec![Ok(sent.answered(reply.read()?, reply.is_replay))]),
         Err(refused) if sent.is_refused_by(&refused.error) => Ok(vec![Err(refused.error)]),
         Err(refused) => Err(refused.error),
     }
 }
 
-fn batch(runs: &[Box<RawValue>], atomic: bool) -> Result<Ask> {
+fn batch(runs: &[Box<RawValue>], atomic: bool) -> Result<Call> {
     #[derive(serde::Serialize)]
     struct Body<'a> {
         runs: &'a [Box<RawValue>],
         atomic: bool,
     }
-    Ok(Ask::post("/v1/runs:batch", &Body { runs, atomic })?.expecting(runs.len()))
+    Ok(Call::post("/v1/runs:batch", &Body { runs, atomic })?.expecting(runs.len()))
 }
 
 async fn whole(client: &RunsClient, sent: &[Sent]) -> Result<Vec<Result<Enqueued>>> {
@@ -140,14 +140,14 @@ async fn whole(client: &RunsClient, sent: &[Sent]) -> Result<Vec<Result<Enqueued
     if faults.iter().any(Option::is_some) {
         return Ok(faults.into_iter().map(|fault| Err(fault.unwrap_or_else(not_made))).collect());
     }
-    let ask = batch(&bodies, true)?;
-    if ask.size() > MAX_BATCH_BODY_BYTES {
+    let call = batch(&bodies, true)?;
+    if call.size() > MAX_BATCH_BODY_BYTES {
         let message = format!("a batch over HTTP must be at most {} MiB", MAX_BATCH_BODY_BYTES >> 20);
         return Err(Error::new(ErrorCode::PayloadTooLarge, message).with_hint("enqueue it in parts"));
     }
-    match client.send(&ask).await {
+    match client.send(&call).await {
         Ok(reply) => answers(sent.iter(), reply.read::<Answers<Item>>()?),
-        Err(Refused { items, .. }) if !items.is_empty() => Ok(refusals(sent.len(), items)),
+        Err(CallError { items, .. }) if !items.is_empty() => Ok(refusals(sent.len(), items)),
         Err(refused) => Err(refused.error),
     }
 }

@@ -43,7 +43,7 @@ pub struct Failure {
 }
 
 /// A call that was given up.
-pub struct Refused {
+pub struct CallError {
     /// The error for the caller, should the call be given up.
     pub error: Error,
     /// What is wrong with which item, where a batch was to be made whole.
@@ -52,14 +52,14 @@ pub struct Refused {
     pub is_repeat: bool,
 }
 
-impl From<Error> for Refused {
+impl From<Error> for CallError {
     fn from(error: Error) -> Self {
         Self { error, items: Vec::new(), is_repeat: false }
     }
 }
 
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
+impl From<CallError> for Error {
+    fn from(refused: CallError) -> Self {
         refused.error
     }
 }
@@ -75,14 +75,14 @@ impl Failure {
     }
 
     /// The end of the repeats.
-    pub fn into_refused(self, is_repeatable: bool, is_repeat: bool) -> Refused {
+    pub fn into_error(self, is_repeatable: bool, is_repeat: bool) -> CallError {
         let error = match self.fate {
             Fate::Doubtful if !is_repeatable => {
                 self.error.with_hint("it may have been done; check before you repeat it")
             }
             Fate::Doubtful | Fate::NotDone | Fate::Final => self.error,
         };
-        Refused { error, items: self.items, is_repeat }
+        CallError { error, items: self.items, is_repeat }
     }
 }
 

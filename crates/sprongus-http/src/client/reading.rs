@@ -13,7 +13,7 @@ use sprongus_core::run::waiting::OpenGate;
 use sprongus_core::values::ids::RunId;
 
 use super::RunsClient;
-use super::ask::Ask;
+use super::call::Call;
 use crate::wire::run::RunBody;
 use crate::wire::run::history::{EventBody, LineBody, NewsBody};
 use crate::wire::run::waiting::OpenGateBody;
@@ -30,29 +30,29 @@ const WEIGHT: usize = 40;
 
 /// One page; its cursor leads to the next.
 pub async fn list(client: &RunsClient, filter: &ListFilter) -> Result<Page<RunView>> {
-    let page: List<RunBody> = client.ask(listing("/v1/runs", filter)).await?;
+    let page: List<RunBody> = client.call(listing("/v1/runs", filter)).await?;
     let data = page.data.into_iter().map(RunBody::into_view).collect();
     Ok(Page { data, next_cursor: page.next_cursor })
 }
 
 /// A page of the gates that wait for an approval.
 pub async fn gates(client: &RunsClient, filter: &ListFilter) -> Result<Page<OpenGate>> {
-    let page: List<OpenGateBody> = client.ask(listing("/v1/gates", filter)).await?;
+    let page: List<OpenGateBody> = client.call(listing("/v1/gates", filter)).await?;
     let data = page.data.into_iter().map(OpenGateBody::into_gate).collect();
     Ok(Page { data, next_cursor: page.next_cursor })
 }
 
-fn listing(path: &'static str, filter: &ListFilter) -> Ask {
+fn listing(path: &'static str, filter: &ListFilter) -> Call {
     let runs = filter.limit.min(MAX_PAGE) as usize;
-    let mut ask = Ask::get(path).with("limit", filter.limit).expecting(runs);
+    let mut call = Call::get(path).with("limit", filter.limit).expecting(runs);
     for state in &filter.states {
-        ask = ask.with("state", state);
+        call = call.with("state", state);
     }
     for kind in &filter.kinds {
-        ask = ask.with("kind", kind);
+        call = call.with("kind", kind);
     }
     for (name, value) in &filter.tags {
-        ask = ask.with("tag", format!("{name}={value}"));
+        call = call.with("tag", format!("{name}={value}"));
     }
     let ones = [
         ("projectId", filter.project_id.as_ref().map(ToString::to_string)),
@@ -66,16 +66,16 @@ fn listing(path: &'static str, filter: &ListFilter) -> Ask {
     ];
     for (name, value) in ones {
         if let Some(value) = value {
-            ask = ask.with(name, value);
+            call = call.with(name, value);
         }
     }
-    ask
+    call
 }
 
 /// The run that was enqueued under a key, if there is one.
 pub async fn find_by_key(client: &RunsClient, key: &str) -> Result<Option<RunView>> {
-    let ask = Ask::get("/v1/runs").with("idempotencyKey", key).expecting(1);
-    let found: List<RunBody> = client.ask(ask).await?;
+    let call = Call::get("/v1/runs").with("idempotencyKey", key).expecting(1);
+    let found: List<RunBody> = client.call(call).await?;
     Ok(found.data.into_iter().next().map(RunBody::into_view))
 }
 
@@ -92,8 +92,8 @@ async fn numbered<T: DeserializeOwned>(
         let left = (limit as usize).saturating_sub(all.len());
         // With a limit of nothing the server still says whether there is such a run.
         let wanted = u32::try_from(left).unwrap_or(MAX_NEWS).clamp(1, MAX_NEWS);
-        let ask = Ask::get(path.clone()).with("after", after).with("limit", wanted).expecting(WEIGHT);
-        let page: List<T> = client.ask(ask).await?;
+        let call = Call::get(path.clone()).with("after", after).with("limit", wanted).expecting(WEIGHT);
+        let page: List<T> = client.call(call).await?;
         let is_last = page.next_cursor.is_none() || page.data.is_empty();
         all.extend(page.data.into_iter().take(left));
         if is_last || all.len() >= limit as usize {
@@ -128,13 +128,13 @@ pub async fn follow(client: &RunsClient, id: RunId, read: ReadSoFar, wait: Durat
         let left = deadline.saturating_duration_since(Instant::now());
         let now = Instant::now();
         let longest = left.min(LONGEST_WAIT);
-        let ask = Ask::get(format!("/v1/runs/{id}/news"))
+        let call = Call::get(format!("/v1/runs/{id}/news"))
             .with("events", read.events)
             .with("lines", read.lines)
             .with("waitMs", millis(longest))
             .waiting(longest)
             .expecting(WEIGHT);
-        let news = match client.ask::<NewsBody>(ask).await {
+        let news = match client.call::<NewsBody>(call).await {
             Ok(news) => news.into_news()?,
             Err(error) => {
                 let since = *silent_since.get_or_insert_with(Instant::now);

@@ -26,7 +26,7 @@ use sprongus_core::workspace::directory::{
 use sprongus_core::{ErrorCode, Result, Runs};
 
 use super::address::segment;
-use super::ask::Ask;
+use super::call::Call;
 use super::{RunsClient, enqueue, reading, transfer, work};
 use crate::wire::directory::{
     AgentTaskBody, KindBody, KindNameBody, NewAgentTaskBody, NewProjectBody, ProjectBody, StatsBody,
@@ -45,16 +45,16 @@ const PRUNING: Duration = Duration::from_secs(600);
 
 impl RunsClient {
     /// A verb of one run.
-    fn verb<T: Serialize>(id: RunId, verb: &str, body: &T) -> Result<Ask> {
-        Ok(Ask::post(format!("/v1/runs/{id}:{verb}"), body)?.expecting(1))
+    fn verb<T: Serialize>(id: RunId, verb: &str, body: &T) -> Result<Call> {
+        Ok(Call::post(format!("/v1/runs/{id}:{verb}"), body)?.expecting(1))
     }
 
-    async fn the_run(&self, ask: Ask) -> Result<RunView> {
-        Ok(self.ask::<RunBody>(ask).await?.into_view())
+    async fn the_run(&self, call: Call) -> Result<RunView> {
+        Ok(self.call::<RunBody>(call).await?.into_view())
     }
 
     async fn whole_list<T: serde::de::DeserializeOwned, U: From<T>>(&self, path: &str) -> Result<Vec<U>> {
-        let list: List<T> = self.ask(Ask::get(path)).await?;
+        let list: List<T> = self.call(Call::get(path)).await?;
         Ok(list.data.into_iter().map(U::from).collect())
     }
 
@@ -79,8 +79,8 @@ impl Runs for RunsClient {
         let (wait, runs) = (request.wait, request.limit.min(MAX_CLAIM) as usize);
         let claim_id = request.claim_id.clone().or_else(|| Some(ClaimId::fresh()));
         let body = ClaimBody::from(ClaimRequest { claim_id, ..request });
-        let ask = Ask::post("/v1/runs:claim", &body)?.waiting(wait).expecting(runs);
-        let claimed: Answers<ClaimedBody> = self.ask(ask).await?;
+        let call = Call::post("/v1/runs:claim", &body)?.waiting(wait).expecting(runs);
+        let claimed: Answers<ClaimedBody> = self.call(call).await?;
         Ok(claimed.data.into_iter().map(ClaimedBody::into_claimed).collect())
     }
 
@@ -104,8 +104,8 @@ impl Runs for RunsClient {
         let is_repeatable = message.is_none();
         let Hold { id, worker_id, epoch, token: lease_token } = hold.clone();
         let body = ProgressBody { worker_id, epoch, lease_token, progress: percent, message };
-        let ask = Self::verb(id, "progress", &body)?;
-        self.the_run(if is_repeatable { ask } else { ask.once() }).await
+        let call = Self::verb(id, "progress", &body)?;
+        self.the_run(if is_repeatable { call } else { call.once() }).await
     }
 
     async fn record(&self, hold: &Hold, steps: Vec<StepReport>, lines: Vec<LogLine>) -> Result<()> {
@@ -155,8 +155,8 @@ impl Runs for RunsClient {
                 self.run_if_readable(id).await?.filter(|run| run.state != State::Queued).map(|run| run.epoch)
             }
         };
-        let ask = Self::verb(id, "retry", &RetryBody { if_epoch })?;
-        self.the_run(if if_epoch.is_some() { ask } else { ask.once() }).await
+        let call = Self::verb(id, "retry", &RetryBody { if_epoch })?;
+        self.the_run(if if_epoch.is_some() { call } else { call.once() }).await
     }
 
     /// Always at a step, so that a repeat cannot answer the next gate; where the caller names none, at the one it waits at now.
@@ -171,17 +171,17 @@ impl Runs for RunsClient {
             Some(step) => Some(step),
             None => self.run_if_readable(id).await?.and_then(|run| Some(run.waiting_for?.step_id)),
         };
-        let ask = match answer {
+        let call = match answer {
             Answer::Approved => Self::verb(id, "approve", &ApproveBody { step_id, comment })?,
             Answer::Rejected => {
                 Self::verb(id, "reject", &RejectBody { step_id, reason: comment.unwrap_or_default() })?
             }
         };
-        self.the_run(if step_id.is_some() { ask } else { ask.once() }).await
+        self.the_run(if step_id.is_some() { call } else { call.once() }).await
     }
 
     async fn get(&self, id: RunId) -> Result<RunView> {
-        self.the_run(Ask::get(format!("/v1/runs/{id}")).expecting(1)).await
+        self.the_run(Call::get(format!("/v1/runs/{id}")).expecting(1)).await
     }
 
     async fn find_by_key(&self, key: &str) -> Result<Option<RunView>> {
@@ -197,7 +197,7 @@ impl Runs for RunsClient {
     }
 
     async fn steps(&self, id: RunId) -> Result<Vec<Step>> {
-        let list: List<StepBody> = self.ask(Ask::get(format!("/v1/runs/{id}/steps"))).await?;
+        let list: List<StepBody> = self.call(Call::get(format!("/v1/runs/{id}/steps"))).await?;
         Ok(list.data.into_iter().map(StepBody::into_step).collect())
     }
 
@@ -222,23 +222,23 @@ impl Runs for RunsClient {
     }
 
     async fn stats(&self) -> Result<Stats> {
-        Ok(self.ask::<StatsBody>(Ask::get("/v1/stats")).await?.into())
+        Ok(self.call::<StatsBody>(Call::get("/v1/stats")).await?.into())
     }
 
     /// Not repeated when its outcome is not known: a repeat would count what is left.
     async fn prune(&self, retention: &Retention, mode: PruneMode) -> Result<Pruned> {
-        let ask = Ask::post("/v1/runs:prune", &PruneBody::new(retention, mode))?.waiting(PRUNING);
-        Ok(self.ask::<PrunedBody>(if mode == PruneMode::DryRun { ask } else { ask.once() }).await?.into())
+        let call = Call::post("/v1/runs:prune", &PruneBody::new(retention, mode))?.waiting(PRUNING);
+        Ok(self.call::<PrunedBody>(if mode == PruneMode::DryRun { call } else { call.once() }).await?.into())
     }
 
     async fn see_worker(&self, worker: &WorkerInfo) -> Result<bool> {
         let path = format!("/v1/workers/{}", segment(worker.id.as_str()));
-        let answer: WorkerAnswerBody = self.ask(Ask::put(path, &WorkerWordBody::from(worker))?).await?;
+        let answer: WorkerAnswerBody = self.call(Call::put(path, &WorkerWordBody::from(worker))?).await?;
         Ok(answer.drain)
     }
 
     async fn forget_worker(&self, worker: &WorkerId) -> Result<()> {
-        self.tell(Ask::delete(format!("/v1/workers/{}", segment(worker.as_str())))).await
+        self.tell(Call::delete(format!("/v1/workers/{}", segment(worker.as_str())))).await
     }
 
     async fn workers(&self) -> Result<Vec<Worker>> {
@@ -247,7 +247,7 @@ impl Runs for RunsClient {
 
     async fn drain_worker(&self, worker: &WorkerId) -> Result<()> {
         let path = format!("/v1/workers/{}:drain", segment(worker.as_str()));
-        self.tell(Ask::post(path, &serde_json::Map::new())?).await
+        self.tell(Call::post(path, &serde_json::Map::new())?).await
     }
 
     async fn kinds(&self) -> Result<Vec<KindSetting>> {
@@ -256,7 +256,7 @@ impl Runs for RunsClient {
 
     async fn pause_kind(&self, kind: &Kind, paused: bool) -> Result<KindSetting> {
         let path = if paused { "/v1/kinds:pause" } else { "/v1/kinds:resume" };
-        Ok(self.ask::<KindBody>(Ask::post(path, &KindNameBody { kind: kind.clone() })?).await?.into())
+        Ok(self.call::<KindBody>(Call::post(path, &KindNameBody { kind: kind.clone() })?).await?.into())
     }
 
     async fn projects(&self) -> Result<Vec<Project>> {
@@ -265,7 +265,7 @@ impl Runs for RunsClient {
 
     async fn create_project(&self, id: &ProjectId) -> Result<Project> {
         Ok(self
-            .ask::<ProjectBody>(Ask::post("/v1/projects", &NewProjectBody { id: id.clone() })?)
+            .call::<ProjectBody>(Call::post("/v1/projects", &NewProjectBody { id: id.clone() })?)
             .await?
             .into())
     }
@@ -276,6 +276,6 @@ impl Runs for RunsClient {
 
     async fn create_agent_task(&self, task: NewAgentTask) -> Result<AgentTask> {
         let body = NewAgentTaskBody { id: Some(task.id), title: task.title, project_id: task.project_id };
-        Ok(self.ask::<AgentTaskBody>(Ask::post("/v1/agent-tasks", &body)?).await?.into())
+        Ok(self.call::<AgentTaskBody>(Call::post("/v1/agent-tasks", &body)?).await?.into())
     }
 }

@@ -21,7 +21,7 @@ use sprongus_core::{Error, ErrorCode, Result};
 use tokio::time::{Instant, sleep_until};
 
 use super::address::IN_A_PATH;
-use super::ask::{Ask, Reply};
+use super::call::{Call, Reply};
 use super::limits::TRANSFER_IDLE;
 use super::{RunsClient, failure};
 use crate::pause::Pause;
@@ -35,9 +35,9 @@ fn path(id: RunId, name: &ArtifactName) -> String {
     format!("/v1/runs/{id}/artifacts/{}", utf8_percent_encode(name.as_str(), IN_PATHS))
 }
 
-fn held(ask: Ask, hold: &Hold) -> Ask {
-    let ask = ask.with("workerId", &hold.worker_id).with("epoch", hold.epoch);
-    ask.saying_in(HeaderName::from_static(LEASE_TOKEN_HEADER), hold.token.expose())
+fn held(call: Call, hold: &Hold) -> Call {
+    let call = call.with("workerId", &hold.worker_id).with("epoch", hold.epoch);
+    call.saying_in(HeaderName::from_static(LEASE_TOKEN_HEADER), hold.token.expose())
 }
 
 /// Keeps a file of a run.
@@ -50,14 +50,14 @@ pub async fn put_artifact(
 ) -> Result<Artifact> {
     // What cannot be a header's value is refused in the words of the rule.
     check_content_type(content_type)?;
-    let ask = held(Ask::put_stream(path(hold.id, name)), hold);
-    Ok(upload(client, &ask, content_type, body).await?.read::<ArtifactBody>()?.into())
+    let call = held(Call::put_stream(path(hold.id, name)), hold);
+    Ok(upload(client, &call, content_type, body).await?.read::<ArtifactBody>()?.into())
 }
 
 /// Keeps a run's work directory.
 pub async fn keep_workdir(client: &RunsClient, hold: &Hold, body: ByteStream) -> Result<()> {
-    let ask = held(Ask::put_stream(format!("/v1/runs/{}/workdir", hold.id)), hold);
-    upload(client, &ask, "application/octet-stream", body).await?.is_of_a_server()
+    let call = held(Call::put_stream(format!("/v1/runs/{}/workdir", hold.id)), hold);
+    upload(client, &call, "application/octet-stream", body).await?.is_of_a_server()
 }
 
 /// Reads a file of a run, or a part of it.
@@ -67,12 +67,12 @@ pub async fn artifact(
     name: &ArtifactName,
     range: Option<ByteRange>,
 ) -> Result<Download> {
-    let ask = Ask::get(path(id, name));
-    let ask = match range {
-        Some(range) => ask.saying_in(RANGE, spelt(range)),
-        None => ask,
+    let call = Call::get(path(id, name));
+    let call = match range {
+        Some(range) => call.saying_in(RANGE, spelt(range)),
+        None => call,
     };
-    let response = client.open(&ask).await?;
+    let response = client.open(&call).await?;
     let described = described(id, name, response.status(), response.headers());
     let (artifact, range) =
         described.ok_or_else(|| failure::no_server(client.host(), "it did not respond with a file"))?;
@@ -82,7 +82,7 @@ pub async fn artifact(
 
 /// The work directory that was kept, if one was.
 pub async fn workdir(client: &RunsClient, hold: &Hold) -> Result<Option<ByteStream>> {
-    match client.open(&held(Ask::get(format!("/v1/runs/{}/workdir", hold.id)), hold)).await {
+    match client.open(&held(Call::get(format!("/v1/runs/{}/workdir", hold.id)), hold)).await {
         Ok(response) => Ok(Some(arriving(client, response, None))),
         Err(error) => {
             let is_none = error.code() == ErrorCode::NotFound
@@ -94,7 +94,7 @@ pub async fn workdir(client: &RunsClient, hold: &Hold) -> Result<Option<ByteStre
 
 /// Lets go of the kept work directory.
 pub async fn drop_workdir(client: &RunsClient, hold: &Hold) -> Result<()> {
-    client.tell(held(Ask::delete(format!("/v1/runs/{}/workdir", hold.id)), hold)).await
+    client.tell(held(Call::delete(format!("/v1/runs/{}/workdir", hold.id)), hold)).await
 }
 
 /// A range as a header says it.
@@ -141,10 +141,10 @@ struct Passage {
 }
 
 /// Sends bytes as they come, until there is an answer.
-async fn upload(client: &RunsClient, ask: &Ask, content_type: &str, body: ByteStream) -> Result<Reply> {
+async fn upload(client: &RunsClient, call: &Call, content_type: &str, body: ByteStream) -> Result<Reply> {
     let passage = Arc::new(Mutex::new(Passage { moved: Instant::now(), broken: None, is_over: false }));
     let leaving = Leaving { body, passage: Arc::clone(&passage) };
-    let request = client.request(&client.inner.transfers, ask)?;
+    let request = client.request(&client.inner.transfers, call)?;
     let request = request.header(CONTENT_TYPE, content_type).body(Body::wrap_stream(leaving));
     let answering = async {
         let response = request.send().await.map_err(|error| failure::of_connection(client.host(), error))?;

@@ -16,7 +16,7 @@ use sprongus_core::values::text::{MAX_ERROR_BYTES, storable};
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::RunsClient;
-use super::ask::Ask;
+use super::call::Call;
 use crate::problem::Problem;
 use crate::wire::record::{NewLineBody, StepReportBody};
 use crate::wire::report::{BeatBody, HeartbeatsBody, HeldBody, ReportBody};
@@ -101,7 +101,7 @@ pub async fn heartbeat(
             runs: own.iter().map(held).collect(),
             lease_ms: lease.map(millis),
         };
-        let beats: Answers<BeatItem> = client.ask(Ask::post("/v1/runs:heartbeat", &body)?).await?;
+        let beats: Answers<BeatItem> = client.call(Call::post("/v1/runs:heartbeat", &body)?).await?;
         for (index, item) in indexes.into_iter().zip(beats.data) {
             answers[index] = Some(match (item.error, item.beat) {
                 (Some(problem), _) => Err(problem.into_error()),
@@ -152,8 +152,9 @@ pub async fn finish(
     }
     let mut ended: Vec<Result<RunView>> = Vec::with_capacity(bodies.len());
     for (items, reports) in chunks(bodies, MAX_BATCH) {
-        let ask = Ask::post("/v1/runs:finish", &Body { worker_id: worker, reports })?.expecting(items.len());
-        let answer: Result<Answers<FinishItem>> = client.ask(ask).await;
+        let call =
+            Call::post("/v1/runs:finish", &Body { worker_id: worker, reports })?.expecting(items.len());
+        let answer: Result<Answers<FinishItem>> = client.call(call).await;
         match answer {
             Ok(answer) if answer.data.len() != items.len() => return Err(missing()),
             Ok(answer) => ended.extend(answer.data.into_iter().map(|item| match (item.run, item.error) {
@@ -217,8 +218,8 @@ pub async fn record(
         let is_repeatable = lines.is_empty();
         let (worker_id, epoch, lease_token) = (&hold.worker_id, hold.epoch, &hold.token);
         let body = Body { worker_id, epoch, lease_token, steps, lines };
-        let ask = Ask::post(format!("/v1/runs/{}:record", hold.id), &body)?;
-        client.tell(if is_repeatable { ask } else { ask.once() }).await?;
+        let call = Call::post(format!("/v1/runs/{}:record", hold.id), &body)?;
+        client.tell(if is_repeatable { call } else { call.once() }).await?;
     }
     Ok(())
 }

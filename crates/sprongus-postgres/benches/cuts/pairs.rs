@@ -30,13 +30,13 @@ pub async fn measure(server: &Server, program: &Path, cuts: &[Cut], runs: usize,
             (drains_of(server, program, runs)?, of_cuts)
         };
         let Program { by_loop, by_worker } = of_program;
-        let mut told = format!("pair {pair}: worker {by_worker:.0}, store's loop {by_loop:.0}");
+        let mut line = format!("pair {pair}: worker {by_worker:.0}, store's loop {by_loop:.0}");
         for ((cut, rate), ratios) in cuts.iter().zip(of_cuts).zip(&mut ratios) {
-            told += &format!(", {} {rate:.0} (worker {:.2})", cut.name, by_worker / rate);
+            line += &format!(", {} {rate:.0} (worker {:.2})", cut.name, by_worker / rate);
             ratios.push(by_worker / rate);
         }
         to_loop.push(by_worker / by_loop);
-        eprintln!("{told}");
+        eprintln!("{line}");
     }
     let rows = cuts.iter().map(|cut| cut.name).zip(ratios);
     println!(

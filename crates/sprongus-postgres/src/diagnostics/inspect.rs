@@ -1,7 +1,7 @@
 //! Whether a database is sound, and what a backup needs to know of it. Nothing here depends on the time.
 
 use sprongus_core::run::artifact::KeptBytes;
-use sprongus_core::store::Fault;
+use sprongus_core::store::HealthProblem;
 use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Row};
@@ -57,16 +57,19 @@ const REMEDY: &str = "restore a backup of the database";
 ///
 /// # Errors
 /// As [`crate::Postgres::connect`].
-pub async fn inspect(url: &str, options: &Options) -> sprongus_core::Result<(Vec<Fault>, Vec<KeptBytes>)> {
-    Ok(look(url, options).await?)
+pub async fn inspect(
+    url: &str,
+    options: &Options,
+) -> sprongus_core::Result<(Vec<HealthProblem>, Vec<KeptBytes>)> {
+    Ok(check(url, options).await?)
 }
 
-async fn look(url: &str, options: &Options) -> Result<(Vec<Fault>, Vec<KeptBytes>)> {
+async fn check(url: &str, options: &Options) -> Result<(Vec<HealthProblem>, Vec<KeptBytes>)> {
     let client = migrate::connect(&open::config(url, &options.schema)?).await?;
     // First, since the check asks for the settings of a store's session.
     begin(&client, &options.schema).await?;
     open::check(&client, options).await?;
-    let (mut faults, mut kept) = (Vec::new(), Vec::new());
+    let (mut problems, mut kept) = (Vec::new(), Vec::new());
     for row in client.query(WORKSPACES, &[]).await? {
         let workspace: String = row.try_get(0)?;
         client.query_one(AS_WORKSPACE, &[&workspace]).await?;
@@ -77,14 +80,14 @@ async fn look(url: &str, options: &Options) -> Result<(Vec<Fault>, Vec<KeptBytes
             if runs > 0 {
                 let first = first.unwrap_or_default();
                 let text = format!("runs {what}: {runs}, such as {first} of workspace {workspace}");
-                faults.push(Fault { what: "integrity", text, remedy: REMEDY });
+                problems.push(HealthProblem { what: "integrity", text, remedy: REMEDY });
             }
         }
         for row in client.query(KEPT, &[&workspace]).await? {
             kept.push(kept_bytes(&row)?);
         }
     }
-    Ok((faults, kept))
+    Ok((problems, kept))
 }
 
 /// One instant for everything that is read: nothing that is written meanwhile looks like damage.
@@ -206,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_password_goes_into_the_environment_with_everything_else() {
-        let told =
+        let variables =
             program_environment("postgres://amy:s%40cret@db-1:5433,db-2:5434/runs?sslmode=disable").unwrap();
         let expected = [
             ("PGHOST", "db-1,db-2"),
@@ -216,7 +219,7 @@ mod tests {
             ("PGPASSWORD", "s@cret"),
             ("PGSSLMODE", "disable"),
         ];
-        assert_eq!(told, expected.map(|(name, value)| (name, value.to_owned())));
+        assert_eq!(variables, expected.map(|(name, value)| (name, value.to_owned())));
         let strict = program_environment("postgres://amy@db/runs?sslmode=require").unwrap();
         assert!(strict.contains(&("PGSSLMODE", "verify-full".to_owned())), "{strict:?}");
         assert!(!strict.iter().any(|(name, _)| *name == "PGPASSWORD"), "{strict:?}");

@@ -125,7 +125,7 @@ async fn an_actor_cannot_be_forged_and_who_may_not_look_is_told_of_no_run() {
         .unwrap();
     let shop = connect(&scene.database.url("shop as admin")).await;
     let ask = "SELECT run_id FROM sprongus.enqueue('work', actor => $1, idempotency_key => $2)";
-    for (key, given, told) in [
+    for (key, given, expected) in [
         ("1", None, "sql:\"shop as admin\""),
         ("2", Some(" "), "sql:\"shop as admin\""),
         ("3", Some("admin@corp"), "sql:\"shop as admin\" as admin@corp"),
@@ -133,7 +133,7 @@ async fn an_actor_cannot_be_forged_and_who_may_not_look_is_told_of_no_run() {
     ] {
         let id: uuid::Uuid = shop.query_one(ask, &[&given, &key]).await.unwrap().get(0);
         let events = scene.runs.events(id.to_string().parse().unwrap(), 0, 9).await.unwrap();
-        assert_eq!(events[0].actor, told);
+        assert_eq!(events[0].actor, expected);
     }
     let ask = "SELECT * FROM sprongus.enqueue('work', priority => 3, idempotency_key => '1')";
     let refused = shop.query_one(ask, &[]).await.unwrap_err();
@@ -188,11 +188,11 @@ async fn a_narrowed_caller_is_told_of_nothing_in_another_project() {
         ("its own id with another request", NewRun { id: Some(own.id), priority: Some(1), ..of(mine) }),
     ] {
         let transaction = scene.client.transaction().await.unwrap();
-        let told = enqueue_in(&transaction, "sprongus", &narrowed, &request).await.unwrap_err();
+        let refusal = enqueue_in(&transaction, "sprongus", &narrowed, &request).await.unwrap_err();
         transaction.rollback().await.unwrap();
         let error = service.enqueue_one(request).await.unwrap_err();
         assert_eq!(
-            (told.code(), told.message(), told.hint()),
+            (refusal.code(), refusal.message(), refusal.hint()),
             (error.code(), error.message(), error.hint()),
             "{what}"
         );

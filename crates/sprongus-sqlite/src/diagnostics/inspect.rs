@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::run::artifact::KeptBytes;
-use sprongus_core::store::Fault;
+use sprongus_core::store::HealthProblem;
 
 use crate::error::MapDbErr;
 use crate::rows;
@@ -57,10 +57,10 @@ const REMEDY: &str = "restore a backup of the database";
 ///
 /// # Errors
 /// As [`crate::Sqlite::open`] of a file that is there; `schema_mismatch` for an older schema, too.
-pub fn inspect(file: &Path) -> Result<Vec<Fault>> {
+pub fn inspect(file: &Path) -> Result<Vec<HealthProblem>> {
     let connection = open::existing(file)?;
-    let mut faults = Vec::new();
-    let mut report = |text: String| faults.push(Fault { what: "integrity", text, remedy: REMEDY });
+    let mut problems = Vec::new();
+    let mut report = |text: String| problems.push(HealthProblem { what: "integrity", text, remedy: REMEDY });
     let lines: Vec<String> = rows::all(&connection, DAMAGE, [], |row| row.value())?;
     for line in lines.iter().filter(|line| *line != "ok") {
         report(format!("the file is damaged: {line}"));
@@ -73,7 +73,7 @@ pub fn inspect(file: &Path) -> Result<Vec<Fault>> {
             report(format!("runs {what}: {runs}, such as {run}"));
         }
     }
-    Ok(faults)
+    Ok(problems)
 }
 
 fn counted(connection: &Connection, sql: &str) -> Result<(i64, String)> {

@@ -58,10 +58,10 @@ const UNMARK: &str = "DELETE FROM pruning";
 /// A walk: the runs that ended in a state before a time.
 struct Walk {
     state: State,
-    over: Over,
+    over: WalkScope,
 }
 
-enum Over {
+enum WalkScope {
     /// Of all kinds, those named having times of their own.
     Kinds { latest: String, usual: String, own: String },
     /// Of one kind.
@@ -79,10 +79,10 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, retention: &Retention, limit: u32) -> R
         }
         let ended = state.as_str();
         let marked = match &over {
-            Over::Kinds { latest, usual, own } => {
+            WalkScope::Kinds { latest, usual, own } => {
                 rows::execute(tx.connection, MARK, (workspace, ended, latest, usual, own, &projects, left))?
             }
-            Over::Kind { kind, cutoff } => {
+            WalkScope::Kind { kind, cutoff } => {
                 rows::execute(tx.connection, MARK_OF_KIND, (workspace, ended, cutoff, kind, &projects, left))?
             }
         };
@@ -110,11 +110,11 @@ pub fn count(
     for Walk { state, over } in walks(connection, caller, retention, now)? {
         let ended = state.as_str();
         match &over {
-            Over::Kinds { latest, usual, own } => {
+            WalkScope::Kinds { latest, usual, own } => {
                 let params = (workspace, ended, latest, usual, own, &projects);
                 add(connection, COUNT, params, state, &mut pruned)?;
             }
-            Over::Kind { kind, cutoff } => {
+            WalkScope::Kind { kind, cutoff } => {
                 let params = (workspace, ended, cutoff, kind, &projects);
                 add(connection, COUNT_OF_KIND, params, state, &mut pruned)?;
             }
@@ -136,14 +136,14 @@ fn walks(
         if state == State::Succeeded && !own.is_empty() {
             for kind in kinds(connection, caller)? {
                 let cutoff = own.get(kind.as_str()).unwrap_or(&usual).to_string();
-                walks.push(Walk { state, over: Over::Kind { kind, cutoff } });
+                walks.push(Walk { state, over: WalkScope::Kind { kind, cutoff } });
             }
             continue;
         }
         let latest = own.values().copied().max().unwrap_or(usual).max(usual).to_string();
         let own: BTreeMap<&str, String> = own.iter().map(|(kind, time)| (*kind, time.to_string())).collect();
         let (usual, own) = (usual.to_string(), rows::to_json(&own)?);
-        walks.push(Walk { state, over: Over::Kinds { latest, usual, own } });
+        walks.push(Walk { state, over: WalkScope::Kinds { latest, usual, own } });
     }
     Ok(walks)
 }

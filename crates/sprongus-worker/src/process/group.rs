@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid};
 use tokio::process::Child;
 
-use crate::leftovers::{LeftoverRecord, has_living_members};
+use crate::orphans::{OrphanRecord, has_living_members};
 
 /// The process table is read whole for one group, so not at every poll.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
@@ -17,7 +17,7 @@ pub(super) struct Group {
     id: Pid,
     gone: bool,
     looked: Option<Instant>,
-    record: Option<LeftoverRecord>,
+    record: Option<OrphanRecord>,
 }
 
 impl Group {
@@ -31,7 +31,7 @@ impl Group {
         self.id
     }
 
-    pub(super) fn keep_record(&mut self, record: Option<LeftoverRecord>) {
+    pub(super) fn keep_record(&mut self, record: Option<OrphanRecord>) {
         self.record = record;
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::leftovers::LeftoverSpec;
+use crate::orphans::OrphanSpec;
 
 /// The pause between TERM and KILL, unless a command asks for another.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ pub struct CommandSpec {
     /// The pause between TERM and KILL.
     pub grace: Duration,
     /// Where to note the process group, so that the next worker can end it if this one is killed.
-    pub leftover: Option<LeftoverSpec>,
+    pub orphan: Option<OrphanSpec>,
 }
 
 impl CommandSpec {
@@ -39,7 +39,7 @@ impl CommandSpec {
             cwd: cwd.into(),
             timeout: None,
             grace: GRACE,
-            leftover: None,
+            orphan: None,
         }
     }
 }

@@ -241,10 +241,10 @@ mod tests {
         for own in
             ["SPRONGUS_TOKEN", "SPRONGUS_DATABASE_URL", "DATABASE_URL", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"]
         {
-            let told = refusal(reference(&format!("env/{own}")), &SecretNames::default());
-            assert!(told.contains(own) && told.contains("never passed to commands"), "{told}");
-            let told = resolve_one(&format!("secret://env/{own}"), None).unwrap_err();
-            assert!(told.contains("never passed to commands"), "the author is refused too: {told}");
+            let seen = refusal(reference(&format!("env/{own}")), &SecretNames::default());
+            assert!(seen.contains(own) && seen.contains("never passed to commands"), "{seen}");
+            let seen = resolve_one(&format!("secret://env/{own}"), None).unwrap_err();
+            assert!(seen.contains("never passed to commands"), "the author is refused too: {seen}");
         }
     }
 
@@ -262,12 +262,12 @@ mod tests {
             "postgres://u:secret://env/PATH@h/d",
         ] {
             for input in [json!(text), json!({"a": [{"b": text}]}), json!({"a": {text: 1}})] {
-                let told = refusal(input, &listed(&["env/PATH"]));
-                assert!(told.starts_with("not a secret reference: "), "{text}: {told}");
+                let seen = refusal(input, &listed(&["env/PATH"]));
+                assert!(seen.starts_with("not a secret reference: "), "{text}: {seen}");
             }
         }
-        let told = refusal(json!({"secret://env/PATH": 1}), &listed(&["env/PATH"]));
-        assert!(told.contains("an object key"), "{told}");
+        let seen = refusal(json!({"secret://env/PATH": 1}), &listed(&["env/PATH"]));
+        assert!(seen.contains("an object key"), "{seen}");
         let harmless = json!({"a": "https://h/secret", "b": "secret:/x", "c": "secret//"});
         let resolved = resolve(&harmless.clone().into(), "k", &SecretNames::default(), None).ok().unwrap();
         assert_eq!(resolved.input, harmless);

@@ -18,7 +18,7 @@ use crate::execution::recorder::now;
 use crate::process::{self, CommandSpec, Ending, OutputLine, Status};
 use crate::secrets::Masks;
 use crate::steps::attempt::Attempt;
-use crate::steps::command::child_runs::{ChildRuns, Refused};
+use crate::steps::command::child_runs::{ChildRefusal, ChildRuns};
 use crate::steps::command::output_file::{OutputEntry, OutputFile, Outputs};
 use crate::steps::command::spec::prepare;
 use crate::steps::context::StepContext;
@@ -74,7 +74,7 @@ fn judge(attempt: &Attempt, context: &StepContext<'_>, finished: Finished) -> St
         let why = format!("its report is lost: $SPRONGUS_OUTPUT {problem}");
         failure = Some(attempt.failure(step, &why, true));
     }
-    if let (None, Some(Refused { why, retryable })) = (&failure, refused) {
+    if let (None, Some(ChildRefusal { why, retryable })) = (&failure, refused) {
         let why = format!("a child run was refused: {why}");
         failure = Some(attempt.failure(step, &why, retryable));
     }
@@ -111,7 +111,7 @@ struct Finished {
     ending: Ending,
     outputs: Outputs,
     /// A run that it asked for in vain.
-    refused: Option<Refused>,
+    refused: Option<ChildRefusal>,
     /// The end of what it printed, masked.
     tail: String,
 }

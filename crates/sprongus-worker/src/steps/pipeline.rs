@@ -15,7 +15,7 @@ use crate::declaration::{Declaration, GateDeclaration, KindDeclaration, StepActi
 use crate::execution::once;
 use crate::execution::recorder::Recorder;
 use crate::execution::{End, Execute, Executing, Execution, Work};
-use crate::leftovers::{self, Stray};
+use crate::orphans::{self, Stray};
 use crate::process::StopReason;
 use crate::secrets::{Resolved, resolve};
 use crate::steps::attempt::Attempt;
@@ -90,7 +90,7 @@ const STRAYS_GRACE: Duration = Duration::from_secs(1);
 async fn end_strays(work: &Work, recorder: &Recorder, folders: &Workdir) -> bool {
     let lost = work.active.stopped() == Some(StopReason::LeaseLost);
     let (root, grace) = (folders.root().to_owned(), if lost { Duration::ZERO } else { STRAYS_GRACE });
-    let ended = tokio::task::spawn_blocking(move || leftovers::end_strays(&root, grace)).await;
+    let ended = tokio::task::spawn_blocking(move || orphans::end_strays(&root, grace)).await;
     let ended = ended.unwrap_or_default();
     for Stray { pid, name } in &ended {
         let name = printable(name);

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::remove::{open_folder, remove_all, remove_secrets};
-use crate::leftovers::kill_strays;
+use crate::orphans::kill_strays;
 
 /// Makes a folder below `attempts` by `make` and locks it. Nobody who looks for abandoned ones finds it in between.
 pub(super) fn locked<T>(
@@ -32,7 +32,7 @@ pub(crate) fn remove_abandoned(attempts: &Path) -> io::Result<usize> {
     // What may hold a secret goes first, whatever becomes of the rest.
     for (path, folder) in &abandoned {
         if let Err(error) = remove_secrets(folder) {
-            tracing::warn!(place = %path.display(), %error, "cannot remove leftovers of a dead worker");
+            tracing::warn!(place = %path.display(), %error, "cannot remove the files of a dead worker");
         }
     }
     let folders: Vec<_> = abandoned.iter().map(|(path, _)| path.clone()).collect();
@@ -45,7 +45,7 @@ pub(crate) fn remove_abandoned(attempts: &Path) -> io::Result<usize> {
         match remove_all(path, folder) {
             Ok(()) => removed += 1,
             Err(error) => {
-                tracing::warn!(place = %path.display(), %error, "cannot remove leftovers of a dead worker")
+                tracing::warn!(place = %path.display(), %error, "cannot remove the files of a dead worker")
             }
         }
     }
@@ -73,7 +73,7 @@ fn abandoned(attempts: &Path) -> io::Result<Vec<(PathBuf, File)>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             // One that cannot be looked into must not keep the others.
             Err(error) => {
-                tracing::warn!(place = %path.display(), %error, "cannot remove leftovers of a dead worker");
+                tracing::warn!(place = %path.display(), %error, "cannot remove the files of a dead worker");
                 continue;
             }
         };

@@ -46,8 +46,8 @@ async fn asked_once(scene: &Scene, input: Value) -> (RunView, Step) {
     let id = scene.enqueue_with(run).await;
     let run = scene.until(id, |run| run.state.is_final()).await;
     let step = scene.steps(id).await.into_iter().next().unwrap();
-    let told = format!("{:?} {:?} {:?}", scene.log(id).await, run.error, step.output);
-    assert!(!told.contains(KEY), "the key is shown: {told}");
+    let seen = format!("{:?} {:?} {:?}", scene.log(id).await, run.error, step.output);
+    assert!(!seen.contains(KEY), "the key is shown: {seen}");
     (run, step)
 }
 
@@ -315,8 +315,8 @@ async fn a_budget_of_tokens_ends_the_run_over_all_its_attempts() {
     let run = scene.until_state(id, State::Failed).await;
     assert_eq!(error(&run), "step \"ask\": the token budget of 44 is used up: the run has used 45");
     assert_eq!((run.attempt, server.asked().len()), (2, 4), "it ends for good");
-    let told: Vec<_> = scene.steps(id).await.iter().map(|step| (step.tokens_in, step.tokens_out)).collect();
-    assert_eq!(told, [(Some(20), Some(10)), (Some(10), Some(5))]);
+    let seen: Vec<_> = scene.steps(id).await.iter().map(|step| (step.tokens_in, step.tokens_out)).collect();
+    assert_eq!(seen, [(Some(20), Some(10)), (Some(10), Some(5))]);
     scene.end().await;
 
     let server = ModelServer::start(vec![Reply::answer(&["ok"]), Reply::answer(&["never"])]).await;

@@ -232,10 +232,10 @@ async fn what_a_server_refuses_by_name_is_left_out_once() {
     let prompt = |body: &Value| body["messages"].as_array().unwrap().last().unwrap()["content"].clone();
     assert!(asked[1]["response_format"].is_object() && asked[2].get("response_format").is_none());
     assert!(!prompt(&asked[1]).as_str().unwrap().contains("schema"));
-    let told = prompt(&asked[2]);
+    let question = prompt(&asked[2]);
     assert!(
-        told.as_str().unwrap().contains("fits this schema and nothing else:\n{\"properties\":"),
-        "{told}"
+        question.as_str().unwrap().contains("fits this schema and nothing else:\n{\"properties\":"),
+        "{question}"
     );
 
     // The same once more is the end, and what names nothing of ours too.

@@ -57,11 +57,11 @@ async fn a_handler_waits_and_is_called_anew_with_its_steps_done() {
     assert_eq!(run.result, Some(Json::from_value(json!([0, "test", "one", 1, "two"]))));
     assert_eq!((run.attempt, run.epoch), (1, 3));
     assert_eq!((calls.load(Ordering::SeqCst), effects.load(Ordering::SeqCst)), (3, 2));
-    let told: Vec<_> =
+    let seen: Vec<_> =
         scene.steps(id).await.into_iter().map(|step| (step.ordinal, step.name, step.status)).collect();
     let wanted = ["make", "first", "use", "second"];
     let wanted = wanted.iter().zip(0..).map(|(name, ordinal)| (ordinal, (*name).to_owned(), Completed));
-    assert_eq!(told, wanted.collect::<Vec<_>>());
+    assert_eq!(seen, wanted.collect::<Vec<_>>());
     assert_eq!(scene.end().await.waiting, 1);
 }
 

@@ -62,8 +62,8 @@ async fn a_file_whose_name_holds_a_secret_is_refused_without_saying_it() {
         Some("step \"keep\": cannot be stored: the name of a file contains a secret; rename it")
     );
     assert!(names(&scene, run.id).await.is_empty());
-    let told = format!("{:?} {run:?} {:?}", scene.log(run.id).await, scene.steps(run.id).await);
-    assert!(!told.contains(&secret), "{told}");
+    let seen = format!("{:?} {run:?} {:?}", scene.log(run.id).await, scene.steps(run.id).await);
+    assert!(!seen.contains(&secret), "{seen}");
     scene.end().await;
 }
 

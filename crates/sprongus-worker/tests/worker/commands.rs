@@ -44,7 +44,7 @@ async fn a_command_is_given_what_the_contract_promises() {
     assert_eq!(run.output_ref.as_deref(), Some("s3://b/k"));
     let output = scene.steps(id).await[0].output.clone().unwrap();
     assert_eq!(output, format!("same\n1 1 command {id}\nproject\n700"));
-    assert_eq!(scene.told_steps(id).await, [(1, "command".to_owned(), Completed)]);
+    assert_eq!(scene.attempt_steps(id).await, [(1, "command".to_owned(), Completed)]);
     assert_eq!(scene.event(id, "run.progressed").await.unwrap().payload.to_value()["progress"], 40);
     let workdir = scene.log(id).await.into_iter().find(|line| line.starts_with('/')).unwrap();
     assert!(!std::path::Path::new(&workdir).exists(), "{workdir} is removed with the attempt");
@@ -105,8 +105,8 @@ async fn steps_run_in_phase_order_and_cleanup_runs_after_a_failure() {
     let run = scene.until_state(id, State::Failed).await;
     assert_eq!(run.error.as_deref(), Some("step \"check\" exited with 1"));
     assert_eq!(std::fs::read_to_string(&out).unwrap(), "shaky\nwork\nmade y; z\ncheck\ntidy\n");
-    let told: Vec<_> =
-        scene.told_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect();
+    let seen: Vec<_> =
+        scene.attempt_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect();
     let wanted = [
         ("shaky", Failed),
         ("work", Completed),
@@ -116,7 +116,7 @@ async fn steps_run_in_phase_order_and_cleanup_runs_after_a_failure() {
         ("tidy", Completed),
         ("tidy-too", Failed),
     ];
-    assert_eq!(told, wanted.map(|(name, status)| (name.to_owned(), status)));
+    assert_eq!(seen, wanted.map(|(name, status)| (name.to_owned(), status)));
     assert!(scene.log(id).await.iter().any(|line| line == "CLEANUP failed: step \"tidy-too\" exited with 5"));
     scene.end().await;
 }
@@ -134,7 +134,7 @@ async fn a_once_step_is_not_repeated_and_its_output_is_reused() {
     scene.until_state(id, State::Succeeded).await;
     assert_eq!(std::fs::read_to_string(&count).unwrap(), "x\n");
     let steps = scene.steps(id).await;
-    let told: Vec<_> =
+    let seen: Vec<_> =
         steps.iter().map(|step| (step.name.as_str(), step.status, step.output.as_deref().unwrap())).collect();
     let wanted = [
         ("token", Completed, "made-once"),
@@ -144,7 +144,7 @@ async fn a_once_step_is_not_repeated_and_its_output_is_reused() {
         ("token", Skipped, "made-once"),
         ("work", Completed, "made-once 3"),
     ];
-    assert_eq!(told, wanted);
+    assert_eq!(seen, wanted);
     scene.end().await;
 }
 
@@ -193,9 +193,9 @@ async fn a_cancel_kills_a_grandchild_that_ignores_term_and_cleanup_runs() {
     let canceled = scene.event(id, "run.canceled").await.unwrap();
     let gone_at = cleaned.payload.to_value()["goneAt"].as_str().unwrap().to_owned();
     assert!(gone_at > canceled.at.to_string() && gone_at <= cleaned.at.to_string());
-    let told: Vec<_> =
-        scene.told_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect();
-    assert_eq!(told, [("work".to_owned(), Failed), ("tidy".to_owned(), Completed)]);
+    let seen: Vec<_> =
+        scene.attempt_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect();
+    assert_eq!(seen, [("work".to_owned(), Failed), ("tidy".to_owned(), Completed)]);
     assert_eq!(scene.end().await.canceled, 1);
 }
 

@@ -84,9 +84,9 @@ async fn a_run_waits_without_a_worker_and_goes_on_elsewhere_with_all_it_had() {
     assert_eq!(run.output_ref.as_deref(), Some("s3://b/k"));
 
     let steps = scene.steps(id).await;
-    let told: Vec<_> = steps.iter().map(|step| (step.ordinal, step.name.as_str(), step.status)).collect();
+    let seen: Vec<_> = steps.iter().map(|step| (step.ordinal, step.name.as_str(), step.status)).collect();
     let wanted = [(0, "make"), (1, "sign-off"), (2, "look"), (3, "use"), (4, "tidy")];
-    assert_eq!(told, wanted.map(|(ordinal, name)| (ordinal, name, Completed)));
+    assert_eq!(seen, wanted.map(|(ordinal, name)| (ordinal, name, Completed)));
     assert_eq!(steps[1].id, gate.id, "the step that was answered is the one that is completed");
     let look = steps[2].output.as_deref().unwrap();
     assert_eq!(look, "made\nmade\ninner\n751\n755\na\na\nd\nlink\n1 2");

@@ -25,8 +25,8 @@ async fn too_much_to_keep_fails_the_gate_for_good_and_cleanup_runs() {
     assert_eq!(run.attempt, 1);
     let error = run.error.unwrap();
     assert!(error.starts_with("step \"sign-off\": the work directory is over 1 GiB"), "{error}");
-    let told: Vec<_> = scene.told_steps(id).await.into_iter().map(|(_, _, status)| status).collect();
-    assert_eq!(told, [Completed, Failed, Completed]);
+    let seen: Vec<_> = scene.attempt_steps(id).await.into_iter().map(|(_, _, status)| status).collect();
+    assert_eq!(seen, [Completed, Failed, Completed]);
     scene.end().await;
 }
 
@@ -123,9 +123,9 @@ async fn a_declaration_that_was_changed_meanwhile_fails_the_run_for_good() {
         let error = run.error.unwrap();
         let expected = "this kind was changed in sprongus.toml while the run waited: step 1 is no longer the approval \"sign-off\"";
         assert!(error.starts_with(expected), "{error}");
-        let told: Vec<_> =
-            scene.told_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect();
-        assert_eq!(told, [("make".to_owned(), Completed), ("sign-off".to_owned(), Failed)]);
+        let seen: Vec<_> =
+            scene.attempt_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect();
+        assert_eq!(seen, [("make".to_owned(), Completed), ("sign-off".to_owned(), Failed)]);
         assert!(scene.kept(id).await.is_none(), "it is let go");
         scene.end().await;
     }

@@ -221,9 +221,9 @@ async fn a_step_of_a_handler_is_done_once_over_all_attempts() {
     let run = scene.until_state(id, State::Succeeded).await;
     assert_eq!((run.attempt, run.result), (2, Some(Json::from_value(json!(42)))));
     assert_eq!(calls.load(Ordering::SeqCst), 1);
-    let told: Vec<_> =
+    let seen: Vec<_> =
         scene.steps(id).await.into_iter().map(|step| (step.name, step.status, step.output)).collect();
     let wanted = [("draw", Completed, "40"), ("draw", Skipped, "40"), ("add", Completed, "42")];
-    assert_eq!(told, wanted.map(|(name, status, output)| (name.to_owned(), status, Some(output.to_owned()))));
+    assert_eq!(seen, wanted.map(|(name, status, output)| (name.to_owned(), status, Some(output.to_owned()))));
     scene.end().await;
 }

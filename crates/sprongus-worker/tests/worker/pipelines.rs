@@ -10,11 +10,11 @@ use sprongus_core::run::step::StepType;
 use crate::gates::{approval, script};
 use crate::scene::Scene;
 
-async fn told(
+async fn step_statuses(
     scene: &Scene,
     id: sprongus_core::values::ids::RunId,
 ) -> Vec<(String, sprongus_core::run::step::StepStatus)> {
-    scene.told_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect()
+    scene.attempt_steps(id).await.into_iter().map(|(_, name, status)| (name, status)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +39,7 @@ async fn a_step_runs_where_its_condition_holds() {
         let run = scene.until_state(id, State::Succeeded).await;
         let names = ["check", "only", "yes", "ask", "uses", "tidy"].map(str::to_owned);
         let wanted: Vec<_> = names.into_iter().zip(statuses).collect();
-        assert_eq!(told(&scene, id).await, wanted, "{:?}", run.input);
+        assert_eq!(step_statuses(&scene, id).await, wanted, "{:?}", run.input);
     }
     let id = scene.enqueue("k", json!({"say": "no", "ask": true})).await;
     scene.until_waiting(id, "ask").await;
@@ -71,7 +71,7 @@ async fn a_condition_that_does_not_resolve_fails_for_good() {
     );
     assert_eq!(run.attempt, 1);
     let wanted = [("first", Completed), ("maybe", Skipped), ("second", Failed)];
-    assert_eq!(told(&scene, id).await, wanted.map(|(name, status)| (name.to_owned(), status)));
+    assert_eq!(step_statuses(&scene, id).await, wanted.map(|(name, status)| (name.to_owned(), status)));
     scene.end().await;
 }
 
@@ -93,7 +93,7 @@ async fn a_commands_exit_code_passes_a_gate_or_not() {
     assert!(steps.iter().filter(|step| step.name == "test").all(|step| step.kind == StepType::Gate));
     assert_eq!(steps[0].output.as_deref(), Some("tested"));
     let wanted = [("test", Failed), ("after", Skipped), ("test", Completed), ("after", Completed)];
-    assert_eq!(told(&scene, id).await, wanted.map(|(name, status)| (name.to_owned(), status)));
+    assert_eq!(step_statuses(&scene, id).await, wanted.map(|(name, status)| (name.to_owned(), status)));
 
     let once = NewRun { max_attempts: Some(1), ..NewRun::new("k", Json::default()) };
     let id = scene.enqueue_with(once).await;
@@ -106,6 +106,6 @@ async fn a_commands_exit_code_passes_a_gate_or_not() {
     let id = scene.enqueue("lenient", json!({})).await;
     scene.until_state(id, State::Succeeded).await;
     let wanted = [("test", Failed), ("after", Completed)];
-    assert_eq!(told(&scene, id).await, wanted.map(|(name, status)| (name.to_owned(), status)));
+    assert_eq!(step_statuses(&scene, id).await, wanted.map(|(name, status)| (name.to_owned(), status)));
     scene.end().await;
 }

@@ -166,7 +166,7 @@ approval = {}
     assert_eq!((run.attempt, run.crashes), (1, 0));
     assert_eq!(scene.file("count").await, "1", "executed once");
     assert!(scene.log(id).await.contains(&"a line".to_owned()));
-    let steps = scene.told_steps(id).await;
+    let steps = scene.attempt_steps(id).await;
     assert_eq!(steps[1], (1, "keep".to_owned(), StepStatus::Completed), "{steps:?}");
     assert_eq!(scene.runs.artifacts(id).await.unwrap().len(), 1);
 

@@ -227,7 +227,7 @@ impl Scene {
     }
 
     /// Attempt, name and status of each step.
-    pub async fn told_steps(&self, id: RunId) -> Vec<(u32, String, StepStatus)> {
+    pub async fn attempt_steps(&self, id: RunId) -> Vec<(u32, String, StepStatus)> {
         self.steps(id).await.into_iter().map(|step| (step.attempt, step.name, step.status)).collect()
     }
 

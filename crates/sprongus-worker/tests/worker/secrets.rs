@@ -78,8 +78,8 @@ async fn an_input_reaches_only_what_its_kind_lists() {
         (json!({"a": {"secret://file/api": 1}}), "secret://file/api"),
         (json!({"a": "key=secret://file/api"}), "secret://file/api"),
     ] {
-        let told = comes_to(&scene, "shut", input.clone()).await.unwrap_err();
-        assert!(told.contains(named), "{input}: {told}");
+        let seen = comes_to(&scene, "shut", input.clone()).await.unwrap_err();
+        assert!(seen.contains(named), "{input}: {seen}");
     }
     assert!(!marker.exists(), "no process was started");
     scene.end().await;
@@ -94,8 +94,8 @@ async fn a_handler_is_given_only_what_was_listed_with_it() {
     scene.start(worker);
     let input = json!({"key": "secret://file/api"});
     assert_eq!(comes_to(&scene, "open", input.clone()).await, Ok(Some(json!(true))));
-    let told = comes_to(&scene, "shut", input).await.unwrap_err();
-    assert!(told.contains("secret://file/api") && told.contains("not allowed in an input"), "{told}");
+    let seen = comes_to(&scene, "shut", input).await.unwrap_err();
+    assert!(seen.contains("secret://file/api") && seen.contains("not allowed in an input"), "{seen}");
     scene.end().await;
 
     let scene = self::scene();
@@ -147,8 +147,8 @@ async fn a_secret_that_is_not_there_fails_before_a_process_starts() {
         )
     };
     scene.declare(&(step("a", "") + &step("b", "if = \"input.b\"\nenv = { K = \"secret://file/absent\" }")));
-    let told = comes_to(&scene, "k", json!({"b": true})).await.unwrap_err();
-    assert!(told.starts_with("secret reference secret://file/absent: "), "{told}");
+    let seen = comes_to(&scene, "k", json!({"b": true})).await.unwrap_err();
+    assert!(seen.starts_with("secret reference secret://file/absent: "), "{seen}");
     assert!(!marker.exists());
     assert_eq!(
         comes_to(&scene, "k", json!({"b": false})).await,
@@ -189,10 +189,10 @@ async fn a_secret_is_no_argument_unless_the_kind_says_so() {
     scene.declare(&toml);
     let input = json!({"key": "secret://file/api", "list": ["secret://file/api"], "plain": scene.path().join("plain")});
     for number in 0..hidden.len() {
-        let told = comes_to(&scene, &format!("a{number}"), input.clone()).await.unwrap_err();
+        let seen = comes_to(&scene, &format!("a{number}"), input.clone()).await.unwrap_err();
         assert!(
-            told.contains("argument 2") && told.contains("env = { NAME") && !told.contains(SECRET),
-            "{told}"
+            seen.contains("argument 2") && seen.contains("env = { NAME") && !seen.contains(SECRET),
+            "{seen}"
         );
     }
     assert!(!marker.exists(), "no process was started");
@@ -202,8 +202,8 @@ async fn a_secret_is_no_argument_unless_the_kind_says_so() {
         Ok(None),
         "what is no secret may be an argument"
     );
-    let told = comes_to(&scene, "through", json!({})).await.unwrap_err();
-    assert!(told.contains("argument 3") && !told.contains(SECRET), "{told}");
+    let seen = comes_to(&scene, "through", json!({})).await.unwrap_err();
+    assert!(seen.contains("argument 3") && !seen.contains(SECRET), "{seen}");
     assert_eq!(comes_to(&scene, "given", json!({})).await, Ok(None));
     scene.end().await;
 }

@@ -1,7 +1,7 @@
 //! `demo`: the main job on real input, start to finish, through the same calls as every other command.
 //!
 //! A screenplay is pulled and a storyboard kept in step with it, in a folder of its own. [`folder`] lays the folder out,
-//! [`scenario`] is what happens, [`narration`] says what is seen. Nothing here is a shortcut: what an act announces is what a person would
+//! [`scenario`] is what happens, [`narration`] says what is seen. Nothing here is a shortcut: what a step announces is what a person would
 //! type, and the runs it leaves are there for `sprongus runs` afterwards.
 
 mod folder;
@@ -65,8 +65,8 @@ async fn play(demo: &mut Demo<'_>, app: &App, folder: &DemoFolder) -> Outcome {
     if app.screen.format == Format::People {
         app.screen.text(&narration::title(folder))?;
     }
-    for act in scenario::ACTS {
-        let exit = demo.play(act).await?;
+    for step in scenario::STEPS {
+        let exit = demo.play(step).await?;
         if exit != Exit::Done {
             return Ok(exit);
         }

@@ -87,7 +87,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     app.screen.note_now(&format!("dashboard {dashboard}/login"));
     let shutdown = work::on_signals()?;
     // As the first process of a container it gets the orphans of what others start there.
-    sprongus_worker::leftovers::adopt_orphans();
+    sprongus_worker::orphans::adopt_orphans();
     let mut options = options(declaration.as_ref());
     options.grace = args.grace.unwrap_or(options.grace);
     options.public_url = public_url;

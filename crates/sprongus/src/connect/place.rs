@@ -379,8 +379,8 @@ mod tests {
             "http://h",
         ] {
             let error = target(&Address(bad.to_owned()), "--db").unwrap_err();
-            let told = format!("{error} {error:?} {} {:?}", error.hint(), Address(bad.to_owned()));
-            assert!(!told.contains("hunter2"), "{told}");
+            let seen = format!("{error} {error:?} {} {:?}", error.hint(), Address(bad.to_owned()));
+            assert!(!seen.contains("hunter2"), "{seen}");
         }
     }
 }

@@ -71,9 +71,9 @@ async fn what_time_changes_is_changed_once_though_nobody_claims() {
         let mut heard = scene.heard.lock().unwrap().clone();
         heard.sort_by_key(|kind| kind.as_str());
         assert_eq!(heard, [EventType::Failed, EventType::Failed, EventType::LeaseLost]);
-        assert_eq!(at.told(lost.id).await.last(), Some(&EventType::LeaseLost));
+        assert_eq!(at.event_types(lost.id).await.last(), Some(&EventType::LeaseLost));
         for id in [waiting.id, expired] {
-            let failed = at.told(id).await.into_iter().filter(|kind| *kind == EventType::Failed);
+            let failed = at.event_types(id).await.into_iter().filter(|kind| *kind == EventType::Failed);
             assert_eq!(failed.count(), 1);
         }
         at.cancel(lost.id).await.unwrap();

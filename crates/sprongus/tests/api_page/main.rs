@@ -27,8 +27,8 @@ fn a_runs_life_is_as_the_page_tells() {
     let script = format!("token=$SPRONGUS_TOKEN\n{shell}");
     let out = printed(scene.command("/bin/sh").args(["-e", "-c", &script]).output().expect("a shell"));
     let (kept, part) = ("\"name\":\"out/report.md\",\"size\":14,", "All is well");
-    let told = ["retry: 1000", "event: event", "\"type\":\"run.enqueued\"", "\"state\":\"canceled\""];
-    for expected in told.into_iter().chain([kept, "\"contentType\":\"text/markdown\""]) {
+    let parts = ["retry: 1000", "event: event", "\"type\":\"run.enqueued\"", "\"state\":\"canceled\""];
+    for expected in parts.into_iter().chain([kept, "\"contentType\":\"text/markdown\""]) {
         assert!(out.contains(expected), "{expected} is not in {out}");
     }
     assert!(out.ends_with(part), "the part that was asked for, at the end of {out}");

@@ -99,11 +99,11 @@ impl Tab {
 
     /// What holds the focus: a word for it, and whether it shows that it does.
     pub fn focused(&self) -> (String, bool) {
-        let told: Value = self.eval(
+        let state: Value = self.eval(
             "(() => { const it = document.activeElement, style = getComputedStyle(it); \
              return [it === document.body ? '' : `${it.localName} ${(it.getAttribute('aria-label') ?? (it.id || it.textContent)).trim()}`, \
              it.matches(':focus-visible') && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1]; })()",
         );
-        (told[0].as_str().unwrap().to_owned(), told[1] == true)
+        (state[0].as_str().unwrap().to_owned(), state[1] == true)
     }
 }

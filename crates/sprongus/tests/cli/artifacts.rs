@@ -82,12 +82,12 @@ fn a_run_shows_its_files_and_gives_them(backing: Backing) {
 
     let again = fetch(&sandbox, &id, "got").exits(0);
     assert_eq!((again.out, again.err.matches("unchanged: ").count()), (done.out, 3));
-    let told = sandbox.run(&["--json", "runs", "artifacts", &id, "--download", "got"]).exits(0).lines();
+    let lines = sandbox.run(&["--json", "runs", "artifacts", &id, "--download", "got"]).exits(0).lines();
     assert_eq!(
-        (told[2]["path"].as_str(), told[2]["unchanged"].as_bool()),
+        (lines[2]["path"].as_str(), lines[2]["unchanged"].as_bool()),
         (Some("got/report.md"), Some(true))
     );
-    assert_eq!(told[2]["sha256"], report["sha256"]);
+    assert_eq!(lines[2]["sha256"], report["sha256"]);
 }
 
 fn a_run_without_files_says_so(backing: Backing) {
@@ -272,8 +272,8 @@ fn artifacts_in_a_bucket_are_reached_from_here_and_from_afar() {
     let away = here(&["-v", "doctor"]).exits(1);
     assert!(away.out.contains("no answer from the server"), "{}", away.out);
     for done in [doctor, away] {
-        let told = done.out + &done.err;
-        assert!(!told.contains("hunter2") && !told.contains("AKIAOURS"), "{told}");
+        let text = done.out + &done.err;
+        assert!(!text.contains("hunter2") && !text.contains("AKIAOURS"), "{text}");
     }
 }
 

@@ -43,8 +43,8 @@ impl Served {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let told: serde_json::Value = serde_json::from_str(&line).unwrap();
-        Self { process, url: told["url"].as_str().unwrap().to_owned() }
+        let started: serde_json::Value = serde_json::from_str(&line).unwrap();
+        Self { process, url: started["url"].as_str().unwrap().to_owned() }
     }
 
     /// Ends it at once.

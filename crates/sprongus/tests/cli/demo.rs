@@ -12,7 +12,7 @@ use crate::sandbox::{Sandbox, finished};
 fn it_plays_from_start_to_finish_and_tells_what_it_does() {
     let sandbox = Sandbox::new();
     let done = sandbox.line("demo").exits(0);
-    let told = [
+    let texts = [
         "1  Pull the script",
         "$ sprongus runs enqueue script.pull",
         "attempt 1 failed: step \"command\" exited with 75; retrying in",
@@ -32,7 +32,7 @@ fn it_plays_from_start_to_finish_and_tells_what_it_does() {
         "cd sprongus-demo && sprongus runs list",
     ];
     let mut rest = done.out.as_str();
-    for text in told {
+    for text in texts {
         let place = rest.find(text).unwrap_or_else(|| panic!("{text} is not in {rest}"));
         rest = &rest[place + text.len()..];
     }
@@ -43,18 +43,19 @@ fn it_plays_from_start_to_finish_and_tells_what_it_does() {
 }
 
 #[test]
-fn each_act_is_an_object_and_the_key_gives_the_same_run() {
+fn each_step_is_an_object_and_the_key_gives_the_same_run() {
     let sandbox = Sandbox::new();
-    let acts = sandbox.line("--json demo").exits(0).lines();
-    let ids: Vec<Vec<&Value>> = acts
+    let steps = sandbox.line("--json demo").exits(0).lines();
+    assert_eq!(steps.iter().map(|step| step["step"].as_u64()).collect::<Vec<_>>(), [1, 2, 3, 4].map(Some));
+    let ids: Vec<Vec<&Value>> = steps
         .iter()
-        .map(|act| act["runs"].as_array().unwrap().iter().map(|run| &run["id"]).collect())
+        .map(|step| step["runs"].as_array().unwrap().iter().map(|run| &run["id"]).collect())
         .collect();
     assert_eq!(ids.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 2]);
     assert_eq!(ids[0], ids[1]);
-    let created: Vec<_> = acts.iter().map(|act| act["created"] == true).collect();
+    let created: Vec<_> = steps.iter().map(|step| step["created"] == true).collect();
     assert_eq!(created, [true, false, true, true]);
-    assert!(acts[0]["runs"][0]["attempt"].as_u64().unwrap() >= 2, "the first attempt meets the lock");
+    assert!(steps[0]["runs"][0]["attempt"].as_u64().unwrap() >= 2, "the first attempt meets the lock");
     let folder = sandbox.path().join("sprongus-demo");
     let kept = sandbox.line("--json --db sprongus-demo/.sprongus/runs.db runs list").exits(0).json();
     assert_eq!(kept["data"].as_array().unwrap().len(), 4);

@@ -219,7 +219,7 @@ fn a_database_whose_clock_is_off() {
 #[test]
 fn each_setting_is_told_with_what_set_it() {
     let sandbox = Sandbox::new();
-    let told = |environment: &[(&str, &str)], words: &[&str]| {
+    let output = |environment: &[(&str, &str)], words: &[&str]| {
         let mut command = sandbox.command(words);
         command.envs(environment.iter().copied());
         finished(command.spawn().unwrap()).out
@@ -228,7 +228,7 @@ fn each_setting_is_told_with_what_set_it() {
         let found = out.lines().any(|line| line.contains(label) && line.contains(text));
         assert!(found, "{label} {text} in {out}");
     };
-    let out = told(&[], &["doctor"]);
+    let out = output(&[], &["doctor"]);
     for (label, text) in [
         ("database", "user default"),
         ("you", "ada in workspace default (default)"),
@@ -247,7 +247,7 @@ fn each_setting_is_told_with_what_set_it() {
     );
     sandbox.line("--db here.db migrate").exits(0);
     let password = "postgres://u:hunter2@127.0.0.1:1/d";
-    let out = told(
+    let out = output(
         &[("SPRONGUS_DATABASE_URL", password)],
         &["--db", "here.db", "--workspace", "default", "doctor"],
     );
@@ -264,7 +264,7 @@ fn each_setting_is_told_with_what_set_it() {
     ] {
         has(&out, label, text);
     }
-    let out = told(&[("SPRONGUS_DATABASE_URL", password)], &["doctor"]);
+    let out = output(&[("SPRONGUS_DATABASE_URL", password)], &["doctor"]);
     has(&out, "required", "as_configured (SPRONGUS_POSTGRES_DURABILITY)");
     assert!(!out.contains("hunter2"), "{out}");
 }

@@ -180,8 +180,8 @@ command = ["sh", "-c", "sprongus runs enqueue hello --child --wait"]
     );
     let parent = sandbox.line("--json runs enqueue parent --work").exits(0).json();
     let steps = sandbox.run(&["--json", "runs", "steps", parent["id"].as_str().unwrap()]).exits(0).json();
-    let told: serde_json::Value = serde_json::from_str(steps["data"][0]["output"].as_str().unwrap()).unwrap();
-    let child = sandbox.run(&["--json", "runs", "status", told["id"].as_str().unwrap()]).exits(0).json();
+    let run: serde_json::Value = serde_json::from_str(steps["data"][0]["output"].as_str().unwrap()).unwrap();
+    let child = sandbox.run(&["--json", "runs", "status", run["id"].as_str().unwrap()]).exits(0).json();
     assert_eq!((&child["kind"], &child["priority"]), (&"hello".into(), &9.into()));
     assert_eq!((&child["input"]["name"], &child["maxAttempts"]), (&"child".into(), &7.into()));
 

@@ -45,8 +45,8 @@ fn each_shell_takes_its_completions() {
             Err(error) => panic!("{shell}: {error}"),
         };
         assert!(read.status.success(), "{shell}: {}", String::from_utf8_lossy(&read.stderr));
-        let told = play(&["-c", ask]).unwrap();
-        let (out, err) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+        let output = play(&["-c", ask]).unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(out.contains("runs") && err.is_empty(), "{shell}: {out}{err}");
         tried += 1;
     }
@@ -92,10 +92,10 @@ fn commands(sandbox: &Sandbox, of: &[String]) -> Vec<Vec<String>> {
 #[test]
 fn every_command_has_a_manual_page_that_tells_its_options() {
     let sandbox = Sandbox::new();
-    let told = sandbox.line("man --dir share/man/man1").exits(0);
+    let made = sandbox.line("man --dir share/man/man1").exits(0);
     let all = commands(&sandbox, &[]);
     assert!(all.len() > 40, "{all:?}");
-    assert_eq!(told.out.lines().count(), all.len() + 1, "{}", told.out);
+    assert_eq!(made.out.lines().count(), all.len() + 1, "{}", made.out);
     for words in all {
         let name = words.join("-");
         let page = std::fs::read_to_string(sandbox.path().join(format!("share/man/man1/sprongus-{name}.1")));

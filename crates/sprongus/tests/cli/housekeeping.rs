@@ -70,18 +70,18 @@ fn two_servers_do_each_thing_once(backing: Backing) {
     until("retention", || sandbox.run(&["runs", "status", &taken]).code == Some(3));
     // Long enough for the other server to do it again.
     std::thread::sleep(Duration::from_secs(3));
-    let told = |id: &str| {
-        let mut told: BTreeMap<String, u32> = BTreeMap::new();
+    let events = |id: &str| {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         for event in sandbox.run(&["--json", "runs", "events", id]).exits(0).lines() {
-            *told.entry(event["type"].as_str().unwrap().to_owned()).or_default() += 1;
+            *counts.entry(event["type"].as_str().unwrap().to_owned()).or_default() += 1;
         }
-        json!(told)
+        json!(counts)
     };
     let once =
         |types: &[&str]| -> Value { types.iter().map(|name| ((*name).to_owned(), json!(1))).collect() };
-    assert_eq!(told(&waiting), once(&["run.enqueued", "run.started", "run.waiting", "run.failed"]));
-    assert_eq!(told(&lost), once(&["run.enqueued", "run.started", "run.lease_lost"]));
-    assert_eq!(told(&expired), once(&["run.enqueued", "run.failed"]));
+    assert_eq!(events(&waiting), once(&["run.enqueued", "run.started", "run.waiting", "run.failed"]));
+    assert_eq!(events(&lost), once(&["run.enqueued", "run.started", "run.lease_lost"]));
+    assert_eq!(events(&expired), once(&["run.enqueued", "run.failed"]));
     assert_eq!(state(&waiting)["attempt"], 1);
     // What was canceled has 90 days.
     assert_eq!(

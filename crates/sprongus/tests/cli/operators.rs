@@ -14,17 +14,17 @@ fn on(backing: Backing) -> Sandbox {
 }
 
 /// What the audit says that somebody did, oldest first: the type and what it was done to. The first server's own token is left out.
-fn told(audit: &Value) -> Vec<(String, String)> {
+fn recorded(audit: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut told: Vec<_> = audit["data"]
+    let mut events: Vec<_> = audit["data"]
         .as_array()
         .unwrap()
         .iter()
         .map(|it| (text(&it["type"]), text(&it["subject"])))
         .collect();
-    told.reverse();
-    told.retain(|(kind, _)| kind != "operator.token_created");
-    told
+    events.reverse();
+    events.retain(|(kind, _)| kind != "operator.token_created");
+    events
 }
 
 fn what_operators_did_is_listed(backing: Backing) {
@@ -47,7 +47,7 @@ fn what_operators_did_is_listed(backing: Backing) {
         ("operator.workspace_deleted", "other"),
         ("operator.token_revoked", id),
     ];
-    assert_eq!(told(&audit), expected.map(|(kind, subject)| (kind.to_owned(), subject.to_owned())));
+    assert_eq!(recorded(&audit), expected.map(|(kind, subject)| (kind.to_owned(), subject.to_owned())));
     let newest = &audit["data"][0];
     assert_eq!(
         (&newest["before"]["revokedAt"], &newest["after"]["name"]),

@@ -30,8 +30,8 @@ fn systemd_takes_the_units() {
         let unit = folder.path().join(name);
         std::fs::write(&unit, here).unwrap();
         let Some(verified) = output(Command::new("systemd-analyze").arg("verify").arg(&unit)) else { return };
-        let told = String::from_utf8_lossy(&verified.stderr).into_owned();
-        assert!(verified.status.success() && told.is_empty(), "{name}: {told}");
+        let err = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert!(verified.status.success() && err.is_empty(), "{name}: {err}");
         // Tenths: 0 is shut, 100 is open.
         let threshold = format!("--threshold={most}");
         let rated = output(

@@ -125,8 +125,8 @@ fn migrate_tells_before_it_does_and_twice_at_once_does_it_once() {
     let applied = both.map(|child| finished(child).exits(0).out.contains("applied 0001 runs"));
     assert_eq!(applied.into_iter().filter(|applied| *applied).count(), 1);
     assert!(sandbox.run(&["--db", &url, "migrate"]).exits(0).err.contains("up to date"));
-    let told = sandbox.run(&["--db", &url, "--json", "migrate", "--dry-run"]).exits(0).json();
-    assert_eq!(told, serde_json::json!({"data": [], "nextCursor": null}));
+    let pending = sandbox.run(&["--db", &url, "--json", "migrate", "--dry-run"]).exits(0).json();
+    assert_eq!(pending, serde_json::json!({"data": [], "nextCursor": null}));
 }
 
 /// A password is whatever stands there: here it has in it what a URL must write in another way.
@@ -156,8 +156,8 @@ fn a_password_is_never_shown() {
         (format!("mysql://talks:{ENCODED}@{host}/{name}"), 2),
     ];
     let quiet = |done: &Done, what: &str| {
-        let told = format!("{}{}", done.out, done.err);
-        assert!(!told.contains("hunter"), "{what}: {told}");
+        let text = format!("{}{}", done.out, done.err);
+        assert!(!text.contains("hunter"), "{what}: {text}");
     };
     for (url, code) in &urls {
         for words in [
@@ -219,10 +219,10 @@ fn doctor_looks_at_the_server_and_the_role() {
     let amiss = |role: &str| {
         let done = sandbox.run(&["--db", &database.url(role), "--json", "doctor"]).exits(1).json();
         let findings = done["findings"].as_array().unwrap().iter();
-        let told = |finding: &serde_json::Value, name: &str| finding[name].as_str().unwrap().to_owned();
+        let field = |finding: &serde_json::Value, name: &str| finding[name].as_str().unwrap().to_owned();
         findings
             .filter(|finding| finding["ok"] == false)
-            .map(|finding| (told(finding, "what"), told(finding, "found"), told(finding, "remedy")))
+            .map(|finding| (field(finding, "what"), field(finding, "found"), field(finding, "remedy")))
             .collect::<Vec<_>>()
     };
     // The server of these tests forces nothing to the disk.
@@ -234,12 +234,12 @@ fn doctor_looks_at_the_server_and_the_role() {
         let tenants = found.iter().find(|(what, _, _)| what == "tenants").unwrap();
         assert!(tenants.1.contains(fault) && tenants.2.contains("--role"), "{tenants:?}");
     }
-    let told = sandbox.run(&["--db", &database.url("sprongus_app"), "doctor"]).exits(1).out;
+    let out = sandbox.run(&["--db", &database.url("sprongus_app"), "doctor"]).exits(1).out;
     let schema = format!("schema {}", sprongus::postgres::latest_schema());
     for expected in ["from --db", "PostgreSQL", &schema, "0 alive", "no runs are due"] {
-        assert!(told.contains(expected), "{expected} is not in {told}");
+        assert!(out.contains(expected), "{expected} is not in {out}");
     }
-    assert!(!told.contains("permissions") && !told.contains("MiB free for postgres"), "{told}");
+    assert!(!out.contains("permissions") && !out.contains("MiB free for postgres"), "{out}");
 }
 
 #[test]
@@ -272,8 +272,9 @@ fn bench_makes_a_database_and_drops_it() {
 
     let small = ["--db", &owner, "bench", "--only", "drain", "--runs", "1000", "--pairs", "1"];
     let done = sandbox.run(&small).exits(0);
-    let told: Vec<_> = done.lines().iter().map(|line| line["measure"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(told, ["drain.plain", "drain.worker"]);
+    let measures: Vec<_> =
+        done.lines().iter().map(|line| line["measure"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(measures, ["drain.plain", "drain.worker"]);
     assert!(
         done.err.contains("SPRONGUS_POSTGRES_DURABILITY") && !done.err.contains("row-level"),
         "{}",
@@ -313,7 +314,7 @@ fn played(backing: Backing) -> Vec<String> {
     ]
     .map(|(shape, name)| (Regex::new(shape).unwrap(), name));
     let mut ids: Vec<String> = Vec::new();
-    let mut told = Vec::new();
+    let mut texts = Vec::new();
     for line in SERIES.lines().map(str::trim).filter(|line| !line.is_empty()) {
         // The run of that number, in the order in which they were first seen.
         let words = line.split(' ').map(|word| match word.strip_prefix('#') {
@@ -334,9 +335,9 @@ fn played(backing: Backing) -> Vec<String> {
         }
         let text =
             shapes.iter().fold(text, |text, (shape, name)| shape.replace_all(&text, *name).into_owned());
-        told.push(text);
+        texts.push(text);
     }
-    told
+    texts
 }
 
 const SERIES: &str = r#"

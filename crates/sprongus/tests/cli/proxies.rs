@@ -77,10 +77,10 @@ impl Scene {
             );
         // Nobody reads what it says, and it must not wait for a reader.
         let said = proxy.stderr.take().unwrap();
-        let told = std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             BufReader::new(said).lines().map_while(Result::ok).for_each(|line| eprintln!("{line}"));
         });
-        drop(told);
+        drop(reader);
         let scene = Self { sandbox, _served: served, proxy, port, token };
         let began = Instant::now();
         while scene.curl(&["-o", "/dev/null", "-w", "%{http_code}"], "/readyz").out != "200" {
@@ -169,8 +169,8 @@ impl Scene {
         let file = self.sandbox.write("artifact", vec![7_u8; 5 << 20]);
         let hold = format!("Sprongus-Lease-Token: {}", run["lease"]["token"].as_str().unwrap_or("none"));
         let path = format!("/v1/runs/{id}/artifacts/large?workerId=w&epoch={}", run["lease"]["epoch"]);
-        let (status, told) = self.asked(&["-H", &hold, "-T", file.to_str().unwrap()], &path);
-        assert_eq!((status.as_str(), &told["size"]), ("201", &json!(5 << 20)), "{told}");
+        let (status, body) = self.asked(&["-H", &hold, "-T", file.to_str().unwrap()], &path);
+        assert_eq!((status.as_str(), &body["size"]), ("201", &json!(5 << 20)), "{body}");
         let back = self.sandbox.path().join("back");
         let (status, _) =
             self.asked(&["-o", back.to_str().unwrap()], &format!("/v1/runs/{id}/artifacts/large"));

@@ -146,21 +146,21 @@ fn nothing_secret_comes_out(backing: Backing) {
 
     terminate(served.id());
     until("the spans", || scene.collector.spans().len() > 20);
-    let mut told = Out::default();
-    told.add("serve, log", std::fs::read_to_string(scene.sandbox.path().join("serve.log")).unwrap());
-    told.add("worker, log", std::fs::read_to_string(scene.sandbox.path().join("worker.log")).unwrap());
-    told.add("spans", scene.collector.text());
-    told.add("metrics", client_metrics(&out));
+    let mut logs = Out::default();
+    logs.add("serve, log", std::fs::read_to_string(scene.sandbox.path().join("serve.log")).unwrap());
+    logs.add("worker, log", std::fs::read_to_string(scene.sandbox.path().join("worker.log")).unwrap());
+    logs.add("spans", scene.collector.text());
+    logs.add("metrics", client_metrics(&out));
     // It was told enough for the search to mean something.
-    for (place, text) in &told.0 {
+    for (place, text) in &logs.0 {
         assert!(text.len() > 2_000, "{place} says {} bytes only", text.len());
     }
-    assert!(told.0[0].1.contains("\"level\":\"DEBUG\"") && told.0[0].1.contains("refused"));
-    out.0.extend(told.0.iter().cloned());
+    assert!(logs.0[0].1.contains("\"level\":\"DEBUG\"") && logs.0[0].1.contains("refused"));
+    out.0.extend(logs.0.iter().cloned());
     // Runs were claimed, by a worker of ours and by a client.
     assert!(out.0.iter().any(|(place, text)| place.contains("/events") && text.contains("run.started")));
     out.holds_none(&[SECRET, TOKEN, &token, LEASE_TOKEN]);
-    told.holds_none(&[PRIVATE, PHONE]);
+    logs.holds_none(&[PRIVATE, PHONE]);
 
     // The search finds what is there, and every shape is one that the layer knows.
     out.add("control", format!("a line with {SECRET} in it"));

@@ -196,8 +196,8 @@ fn a_credential_comes_by_file_or_by_variable_and_not_by_both() {
     let both = listed(&|command| {
         command.env("SPRONGUS_TOKEN_FILE", &file).env("SPRONGUS_TOKEN", "spr_hunter2");
     });
-    let told = both.exits(2).error();
-    assert!(told.contains("are both set") && !told.contains("hunter2"), "{told}");
+    let error = both.exits(2).error();
+    assert!(error.contains("are both set") && !error.contains("hunter2"), "{error}");
     let missing = listed(&|command| {
         command.env("SPRONGUS_TOKEN_FILE", "/no/such/file");
     });
@@ -216,10 +216,10 @@ fn a_template_in_a_script_is_warned_of_before_it_runs_and_by_doctor() {
     let sandbox = Sandbox::new();
     sandbox.write("sprongus.toml", "[kinds.k]\ncommand = ['sh', '-c', 'echo {{ input.x }}']\n");
     let done = sandbox.run(&["runs", "enqueue", "k", "--input", "{\"x\": 1}", "--work"]).exits(0);
-    let told = "sprongus.toml:2:24: kinds.k.command[2]: a template in a script";
-    assert!(done.err.contains("warning: ") && done.err.contains(told), "{}", done.err);
+    let warning = "sprongus.toml:2:24: kinds.k.command[2]: a template in a script";
+    assert!(done.err.contains("warning: ") && done.err.contains(warning), "{}", done.err);
     let doctor = sandbox.line("doctor");
-    assert!(doctor.out.contains(told), "{}", doctor.out);
+    assert!(doctor.out.contains(warning), "{}", doctor.out);
 }
 
 #[test]
@@ -230,8 +230,8 @@ fn a_mistyped_variable_of_a_bucket_ends_a_worker_and_a_server_at_once() {
         for words in [&["worker"][..], &["serve", "--listen", "127.0.0.1:0"]] {
             let mut command = sandbox.command(words);
             command.env("SPRONGUS_ARTIFACTS", "s3://ours/runs").env(name, "hunter2");
-            let told = finished(command.spawn().unwrap()).exits(2).error();
-            assert!(told.starts_with("AWS_") && !told.contains("hunter2"), "{name}: {told}");
+            let error = finished(command.spawn().unwrap()).exits(2).error();
+            assert!(error.starts_with("AWS_") && !error.contains("hunter2"), "{name}: {error}");
         }
     }
 }

@@ -140,8 +140,8 @@ fn metrics_have_a_listener_of_their_own_on_loopback_unless_told_otherwise() {
     let words = ["serve", "--listen", "127.0.0.1:0", "--metrics-listen", &port_alone];
     let mut child = sandbox.command(&words).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let told = said.find(|line| line.contains("/metrics")).unwrap();
-    assert!(told.contains(&format!("http://127.0.0.1:{port}/metrics")), "{told}");
+    let line = said.find(|line| line.contains("/metrics")).unwrap();
+    assert!(line.contains(&format!("http://127.0.0.1:{port}/metrics")), "{line}");
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
     let mut answer = String::new();

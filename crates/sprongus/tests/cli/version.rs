@@ -13,12 +13,12 @@ fn the_version_names_commit_and_schema() {
     let schema: u32 = file.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     // A migration may concern one of the stores alone.
     let schema = schema.max(sprongus::postgres::latest_schema());
-    let told = sandbox.line("--version").exits(0).out;
-    assert_eq!(sandbox.line("-V").exits(0).out, told);
-    let rest = told.strip_prefix(concat!("sprongus ", env!("CARGO_PKG_VERSION"), " (")).unwrap();
-    let commit = rest.strip_suffix(&format!(", schema {schema})\n")).unwrap_or_else(|| panic!("{told}"));
+    let version = sandbox.line("--version").exits(0).out;
+    assert_eq!(sandbox.line("-V").exits(0).out, version);
+    let rest = version.strip_prefix(concat!("sprongus ", env!("CARGO_PKG_VERSION"), " (")).unwrap();
+    let commit = rest.strip_suffix(&format!(", schema {schema})\n")).unwrap_or_else(|| panic!("{version}"));
     let is_commit = commit.len() == 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
-    assert!(is_commit || commit == "unknown", "{told}");
+    assert!(is_commit || commit == "unknown", "{version}");
 }
 
 /// The build script by itself, below `root`.
@@ -49,12 +49,12 @@ impl Script {
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let told = |name: &str| {
+        let values = |name: &str| {
             let lines = text.lines().filter_map(|line| line.strip_prefix(name));
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
-        let files = told("cargo::rerun-if-changed=").into_iter().skip(1).map(PathBuf::from).collect();
-        (told("cargo::rustc-env=SPRONGUS_COMMIT=").concat(), files)
+        let files = values("cargo::rerun-if-changed=").into_iter().skip(1).map(PathBuf::from).collect();
+        (values("cargo::rustc-env=SPRONGUS_COMMIT=").concat(), files)
     }
 
     fn write(&self, name: &str, text: &str) {

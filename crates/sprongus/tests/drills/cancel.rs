@@ -69,7 +69,7 @@ fn is_canceled_once(project: &ProjectFolder, history: &History, run: RunId) {
         (history.state(run).as_str(), history.text(run, "attempt").as_deref()),
         ("canceled", Some("1"))
     );
-    assert_eq!((history.told(run, "run.canceled"), history.told(run, "run.cleaned")), (1, 1));
+    assert_eq!((history.event_count(run, "run.canceled"), history.event_count(run, "run.cleaned")), (1, 1));
     assert_eq!(project.journal().said("cleanup").count(), 1, "CLEANUP ran not exactly once");
     history.agrees_with(&project.journal(), &[run]);
 }
@@ -88,7 +88,7 @@ fn processes_that_ignore_term_are_gone_after_the_grace(backing: Backing) {
         let gone = uptime();
         let term = project.journal().find(run, 1, "term").expect("TERM comes before KILL").at;
         let history = project.history();
-        eventually("it is cleaned up", LIMIT, || history.told(run, "run.cleaned") == 1);
+        eventually("it is cleaned up", LIMIT, || history.event_count(run, "run.cleaned") == 1);
         is_canceled_once(&project, &history, run);
         let cleanup =
             project.journal().find(run, 1, "cleanup").expect("CLEANUP runs under the same epoch").at;
@@ -124,9 +124,9 @@ fn another_worker_cleans_up_for_a_dead_one(backing: Backing) {
         cancel(&project, run);
         dead.kill();
         let history = project.history();
-        assert_eq!(history.told(run, "run.cleaned"), 0);
+        assert_eq!(history.event_count(run, "run.cleaned"), 0);
         let others = [project.worker(&["--lease", "1s"]), project.worker(&["--lease", "1s"])];
-        eventually("another cleans up", LIMIT, || history.told(run, "run.cleaned") == 1);
+        eventually("another cleans up", LIMIT, || history.event_count(run, "run.cleaned") == 1);
         assert!(!pids.into_iter().any(lives), "what the dead worker executed outlived the CLEANUP");
         // Long enough for a second hand-out, if there were one.
         std::thread::sleep(Duration::from_millis(1_500));

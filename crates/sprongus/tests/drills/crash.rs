@@ -44,7 +44,7 @@ fn a_killed_server_loses_and_doubles_nothing() {
         longest = longest.max(back.elapsed());
         writer.kill();
         let refusals = writer.refusals();
-        assert!(refusals.iter().all(|told| told.starts_with("unavailable ")), "{refusals:?}");
+        assert!(refusals.iter().all(|refusal| refusal.starts_with("unavailable ")), "{refusals:?}");
         acked.extend(writer.acked());
     }
     project.until_all_ended(Duration::from_secs(120));

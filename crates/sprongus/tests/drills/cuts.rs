@@ -106,12 +106,12 @@ fn a_verb_is_done_once_however_its_connection_breaks() {
         let service = RunsService::new(Arc::new(Postgres::connect(&url, options).await.unwrap()));
         for (verb, begin) in VERBS {
             // Twice, so that its statements are prepared.
-            let mut told = Vec::new();
+            let mut stories = Vec::new();
             for _ in 0..2 {
                 let stage = Stage::set(&service, begin).await;
                 let before = stage.story().await;
                 verb.carry_out(&stage).await.unwrap();
-                told = vec![before, stage.story().await];
+                stories = vec![before, stage.story().await];
             }
             for way in [Way::ToServer, Way::ToClient] {
                 for pieces in 0..pieces {
@@ -121,13 +121,16 @@ fn a_verb_is_done_once_however_its_connection_breaks() {
                     let has_cut = proxy.mend();
                     let at = format!("{verb:?}, {pieces} pieces {way:?}");
                     // The server may still be at what nobody waits for any more.
-                    let story = stage.settled(&told).await;
+                    let story = stage.settled(&stories).await;
                     match answer {
-                        Ok(()) => assert_eq!(story, told[1], "{at}"),
+                        Ok(()) => assert_eq!(story, stories[1], "{at}"),
                         Err(error) => {
                             assert!(has_cut, "{at}: {error:?}");
                             assert_eq!(error.code(), ErrorCode::Unavailable, "{at}: {error:?}");
-                            assert!(told.contains(&story), "{at}: half done: {story:?}, not of {told:?}");
+                            assert!(
+                                stories.contains(&story),
+                                "{at}: half done: {story:?}, not of {stories:?}"
+                            );
                             refused += 1;
                         }
                     }
@@ -192,10 +195,10 @@ impl Stage {
     }
 
     /// The story once it is one of those told, or after a while.
-    async fn settled(&self, told: &[Story]) -> Story {
+    async fn settled(&self, stories: &[Story]) -> Story {
         for _ in 0..20 {
             let story = self.story().await;
-            if told.contains(&story) {
+            if stories.contains(&story) {
                 return story;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

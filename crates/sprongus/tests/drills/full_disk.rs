@@ -156,7 +156,7 @@ fn goes_on(project: &ProjectFolder, writer: &mut Writer) -> Vec<RunId> {
     let done = project.run(&["--json", "runs", "enqueue", "note"]);
     assert_eq!(done.code, Some(0), "{done:?}");
     let refusals = writer.refusals();
-    assert!(refusals.iter().all(|told| told.starts_with("unavailable ")), "{refusals:?}");
+    assert!(refusals.iter().all(|refusal| refusal.starts_with("unavailable ")), "{refusals:?}");
 
     let made: Value = serde_json::from_str(&done.out).unwrap();
     let mut acked = writer.acked();
@@ -166,6 +166,6 @@ fn goes_on(project: &ProjectFolder, writer: &mut Writer) -> Vec<RunId> {
 
 fn all_there(history: &History, acked: &[RunId]) {
     history.is_sound();
-    let gone: Vec<_> = acked.iter().filter(|&&id| history.told(id, "run.enqueued") != 1).collect();
+    let gone: Vec<_> = acked.iter().filter(|&&id| history.event_count(id, "run.enqueued") != 1).collect();
     assert!(gone.is_empty(), "acknowledged, and gone: {gone:?}");
 }

@@ -28,7 +28,7 @@ type Row = Vec<Option<String>>;
 
 /// An event of one run.
 #[derive(Debug)]
-struct Told {
+struct StoryEvent {
     seq: u32,
     kind: String,
     epoch: Option<u32>,
@@ -145,22 +145,24 @@ impl History {
     }
 
     /// How many events of a kind a run has.
-    pub fn told(&self, id: RunId, kind: &str) -> usize {
-        self.story(id).iter().filter(|told| told.kind == kind).count()
+    pub fn event_count(&self, id: RunId, kind: &str) -> usize {
+        self.story(id).iter().filter(|event| event.kind == kind).count()
     }
 
-    fn story(&self, id: RunId) -> Vec<Told> {
+    fn story(&self, id: RunId) -> Vec<StoryEvent> {
         let key = self.key(id);
         let sql = format!(
             "SELECT seq, type, payload ->> 'epoch' FROM run_events WHERE run_id = {key} ORDER BY seq"
         );
-        let told = |row: Row| match <[_; 3]>::try_from(row) {
-            Ok([Some(seq), Some(kind), epoch]) => {
-                Told { seq: seq.parse().unwrap(), kind, epoch: epoch.map(|epoch| epoch.parse().unwrap()) }
-            }
+        let event = |row: Row| match <[_; 3]>::try_from(row) {
+            Ok([Some(seq), Some(kind), epoch]) => StoryEvent {
+                seq: seq.parse().unwrap(),
+                kind,
+                epoch: epoch.map(|epoch| epoch.parse().unwrap()),
+            },
             other => panic!("no event: {other:?}"),
         };
-        self.ask(&sql).into_iter().map(told).collect()
+        self.ask(&sql).into_iter().map(event).collect()
     }
 
     /// The running runs that a worker holds, with their epochs.
@@ -212,17 +214,20 @@ impl History {
                 faults.push(format!("{id}, {state}: {what}: {story:?}"));
             }
         };
-        expect(story.iter().map(|told| told.seq).eq(1..=number("last_seq")), "seq has a gap");
-        expect(story.first().is_some_and(|told| told.kind == "run.enqueued"), "not enqueued first");
+        expect(story.iter().map(|event| event.seq).eq(1..=number("last_seq")), "seq has a gap");
+        expect(story.first().is_some_and(|event| event.kind == "run.enqueued"), "not enqueued first");
         let endings = ["run.succeeded", "run.failed", "run.canceled"];
-        let ended: Vec<_> = story.iter().filter(|told| endings.contains(&told.kind.as_str())).collect();
+        let ended: Vec<_> = story.iter().filter(|event| endings.contains(&event.kind.as_str())).collect();
         expect(ended.len() == 1, "not exactly one end");
         expect(
-            ended.last().is_some_and(|told| told.kind == format!("run.{state}")),
+            ended.last().is_some_and(|event| event.kind == format!("run.{state}")),
             "the end is not the state",
         );
-        let starts: Vec<u32> =
-            story.iter().filter(|told| told.kind == "run.started").filter_map(|told| told.epoch).collect();
+        let starts: Vec<u32> = story
+            .iter()
+            .filter(|event| event.kind == "run.started")
+            .filter_map(|event| event.epoch)
+            .collect();
         expect(starts.is_sorted_by(|one, next| one < next), "epochs do not grow");
         expect(starts.last().is_none_or(|&last| last <= number("epoch")), "an epoch was given back");
         let started: Vec<u32> =

@@ -106,7 +106,7 @@ fn dies_in(backing: Backing, victim: &str) {
         assert_eq!(shown(2, name), [again], "{name}, with the worker dead in {victim}");
     }
     let history = project.history();
-    assert_eq!((history.told(run, "run.lease_lost"), history.told(run, "run.started")), (1, 2));
+    assert_eq!((history.event_count(run, "run.lease_lost"), history.event_count(run, "run.started")), (1, 2));
 }
 
 fn steps(project: &ProjectFolder, run: RunId) -> Vec<Value> {

@@ -101,12 +101,12 @@ fn each_is_caught() {
             assert_eq!(text.matches(from).count(), 1, "{}: not there once: {from}", mutant.name);
             fs::write(path, text.replace(from, to)).unwrap();
         }
-        let (built, told) = cargo(copy.path(), &target, mutant.tests, true);
-        assert!(built, "{}: does not build:\n{told}", mutant.name);
-        let (passed, told) = cargo(copy.path(), &target, mutant.tests, false);
-        let caught = told.lines().filter(|line| line.starts_with("test ") && line.ends_with("FAILED"));
+        let (built, output) = cargo(copy.path(), &target, mutant.tests, true);
+        assert!(built, "{}: does not build:\n{output}", mutant.name);
+        let (passed, output) = cargo(copy.path(), &target, mutant.tests, false);
+        let caught = output.lines().filter(|line| line.starts_with("test ") && line.ends_with("FAILED"));
         let caught: Vec<_> = caught.filter_map(|line| line.split(' ').nth(1)).collect();
-        assert!(!passed && !caught.is_empty(), "{} can be taken out unnoticed:\n{told}", mutant.name);
+        assert!(!passed && !caught.is_empty(), "{} can be taken out unnoticed:\n{output}", mutant.name);
         println!(
             "mutants: {} taken out: caught by {} tests, {} the first",
             mutant.name,
@@ -150,6 +150,6 @@ fn cargo(copy: &Path, target: &Path, tests: &[&str], only_build: bool) -> (bool,
         command.arg("--no-run");
     }
     let output = command.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    (output.status.success(), told.into_owned())
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), text.into_owned())
 }

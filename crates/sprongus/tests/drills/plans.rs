@@ -61,11 +61,11 @@ fn pages_and_polls_read_little_in_the_worst_mix() {
     server.execute("runs", &format!("CREATE EXTENSION pg_stat_statements; {}", mix(many))).unwrap();
     server.execute("runs", "VACUUM ANALYZE").unwrap();
     let runs = RunsService::new(place.open()).for_caller(Caller::new(WorkspaceId::local(), "drill"));
-    let told = block_on(async {
+    let lines = block_on(async {
         let (client, connection) =
             tokio_postgres::connect(&server.url("runs", "postgres"), NoTls).await.unwrap();
         tokio::spawn(connection);
-        let mut told = Vec::new();
+        let mut lines = Vec::new();
         let of = |state| ListFilter { states: vec![state], ..ListFilter::default() };
         let filters = [
             ("project", ListFilter { project_id: Some("p".parse().unwrap()), ..ListFilter::default() }),
@@ -78,22 +78,22 @@ fn pages_and_polls_read_little_in_the_worst_mix() {
             ("all", ListFilter::default()),
         ];
         for (name, filter) in filters {
-            told.push(page(&*runs, &client, name, &filter).await);
+            lines.push(page(&*runs, &client, name, &filter).await);
         }
         server.execute("runs", MORE_SUCCEEDED).unwrap();
         let pulls = ListFilter { kinds: vec!["pull".parse().unwrap()], ..of(State::Succeeded) };
         for (name, filter) in [("many succeeded", of(State::Succeeded)), ("of one kind", pulls)] {
-            told.push(page(&*runs, &client, name, &filter).await);
+            lines.push(page(&*runs, &client, name, &filter).await);
         }
         server.execute("runs", MORE_RUNNING).unwrap();
         let poll = poll(&*runs, &client).await;
         assert!(poll < MOST, "an empty poll: {poll} buffers");
-        told.push(format!("an empty poll {poll} in all"));
-        told
+        lines.push(format!("an empty poll {poll} in all"));
+        lines
     });
     println!(
         "plans: with {many} queued of another kind and {many} delayed, in buffers a row: {}",
-        told.join(", ")
+        lines.join(", ")
     );
 }
 

@@ -83,8 +83,8 @@ fn round(backing: Backing, good: usize) {
         assert_eq!((&status["state"], &status["crashes"]), (&"failed".into(), &crashes.into()), "{status}");
         assert_eq!((&status["attempt"], &status["error"]), (&crashes.into(), &error.into()));
         assert_eq!(project.journal().said("start").filter(|line| line.run == run).count(), crashes);
-        let told = project.run(&["runs", "status", &run.to_string()]);
-        assert!(told.out.contains(error), "{}", told.out);
+        let seen = project.run(&["runs", "status", &run.to_string()]);
+        assert!(seen.out.contains(error), "{}", seen.out);
         let history = project.history();
         let harmed: Vec<_> = others.iter().filter(|&&run| history.state(run) != "succeeded").collect();
         assert!(harmed.is_empty(), "{harmed:?}");

@@ -91,7 +91,7 @@ fn check(project: &ProjectFolder, worker: &WorkerProcess, then: Then, runs: &[Ru
         assert_eq!(history.state(run), state, "{then:?}");
         assert_eq!(history.text(run, "attempt").as_deref(), Some(attempt), "{then:?}");
         if begun.contains(&run) {
-            assert_eq!(history.told(run, "run.released"), released, "{then:?}");
+            assert_eq!(history.event_count(run, "run.released"), released, "{then:?}");
         }
     }
 }

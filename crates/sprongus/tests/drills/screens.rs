@@ -55,7 +55,7 @@ fn every_screen_is_fast_however_long_the_history(backing: Backing) {
     let project = ProjectFolder::new(backing);
     past.write(project.place());
     let runs = project.runs();
-    let told = block_on(live(&*runs));
+    let traffic = block_on(live(&*runs));
     let (seen, by) = (Arc::clone(&runs), block_on(async { Handle::current() }));
     let seen = by.spawn(async move { be_seen(&*seen).await });
     let token = token(&project);
@@ -63,7 +63,7 @@ fn every_screen_is_fast_however_long_the_history(backing: Backing) {
     let browser = Browser::sign_in(served.address, token.expose());
     until_added_up(&browser, past.lately);
 
-    let pages = pages(&past, told);
+    let pages = pages(&past, traffic);
     let mut taken = vec![Vec::new(); pages.len()];
     for round in 0..form(2, pages.len()) {
         std::thread::sleep(form(Duration::from_millis(1_100), PAUSE));
@@ -79,8 +79,8 @@ fn every_screen_is_fast_however_long_the_history(backing: Backing) {
     let mut all: Vec<(String, Vec<Duration>)> = pages.into_iter().map(|(name, ..)| name).zip(taken).collect();
     all.extend(commands(&project));
     seen.abort();
-    let (told, over) = judged(all, bar);
-    println!("screens: {backing:?}, {} runs, {} of them in the last hour: {told}", past.runs, past.lately);
+    let (times, over) = judged(all, bar);
+    println!("screens: {backing:?}, {} runs, {} of them in the last hour: {times}", past.runs, past.lately);
     assert!(over.is_empty(), "{backing:?}, {} runs, over {bar:?}: {}", past.runs, over.join(", "));
 
     // A page that counts is not let through.
@@ -97,7 +97,7 @@ fn every_screen_is_fast_however_long_the_history(backing: Backing) {
 }
 
 /// What the pages are asked of.
-struct Told {
+struct Traffic {
     /// A run with steps, log and events.
     run: RunId,
 }
@@ -105,9 +105,9 @@ struct Told {
 /// Name, path, and what its page says if it is the right one.
 type Page = (String, String, String);
 
-fn pages(past: &GeneratedHistory, told: Told) -> Vec<Page> {
+fn pages(past: &GeneratedHistory, traffic: Traffic) -> Vec<Page> {
     let page = |name: &str, path: &str, says: &str| (name.to_owned(), path.to_owned(), says.to_owned());
-    let run = told.run;
+    let run = traffic.run;
     let newest = past.position(past.runs - 1).id;
     let deep = past.position(past.runs / 2);
     let behind = |filter: ListFilter| filter.cursor_behind(&WorkspaceId::local(), deep);
@@ -147,7 +147,7 @@ fn pages(past: &GeneratedHistory, told: Told) -> Vec<Page> {
 }
 
 /// What is under way: some wait, some are due later, some run, and one that ended has steps and a log.
-async fn live(runs: &dyn Runs) -> Told {
+async fn live(runs: &dyn Runs) -> Traffic {
     let make = async |kind: &str, many: usize, due: Due| {
         let new = (0..many).map(|_| NewRun { due, ..NewRun::new(kind, Json::empty_object()) });
         let made = runs.enqueue(new.collect(), Batch::AllOrNothing).await.unwrap();
@@ -186,7 +186,7 @@ async fn live(runs: &dyn Runs) -> Told {
         runs.record(&hold, (0..20).map(step).collect(), (0..1_000).map(line).collect()).await.unwrap();
     }
     runs.succeed(&hold, None, None).await.unwrap();
-    Told { run: hold.id }
+    Traffic { run: hold.id }
 }
 
 /// A worker gives its word every few seconds.
@@ -240,7 +240,7 @@ fn commands(project: &ProjectFolder) -> Vec<(String, Vec<Duration>)> {
 
 /// Each with its median and the value that one of twenty is over, and those of them that are over the bar.
 fn judged(all: Vec<(String, Vec<Duration>)>, bar: Duration) -> (String, Vec<String>) {
-    let (mut told, mut over) = (Vec::new(), Vec::new());
+    let (mut times, mut over) = (Vec::new(), Vec::new());
     for (name, mut taken) in all {
         taken.sort_unstable();
         let (median, most) = (taken[taken.len() / 2], taken[(taken.len() * 95).div_ceil(100) - 1]);
@@ -248,9 +248,9 @@ fn judged(all: Vec<(String, Vec<Duration>)>, bar: Duration) -> (String, Vec<Stri
         if most > bar {
             over.push(one.clone());
         }
-        told.push(one);
+        times.push(one);
     }
-    (told.join(", "), over)
+    (times.join(", "), over)
 }
 
 #[test]

@@ -41,8 +41,9 @@ fn hold(words: &[&str], bars: &[Bar]) {
         let lines: HashMap<String, Value> =
             lines.map(|line| (line["measure"].as_str().unwrap().to_owned(), line)).collect();
         let figure = |bar: &Bar| lines[bar.line.0][bar.line.1].as_f64().unwrap();
-        let told: Vec<String> = bars.iter().map(|bar| format!("{} {:.3}", bar.name, figure(bar))).collect();
-        println!("speed, try {attempt}: {}", told.join(", "));
+        let figures: Vec<String> =
+            bars.iter().map(|bar| format!("{} {:.3}", bar.name, figure(bar))).collect();
+        println!("speed, try {attempt}: {}", figures.join(", "));
         let is_missed = |bar: &&Bar| !(bar.at_least..=bar.at_most).contains(&figure(bar));
         missed =
             bars.iter().filter(is_missed).map(|bar| format!("{} {:.3}", bar.name, figure(bar))).collect();

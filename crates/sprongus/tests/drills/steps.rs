@@ -35,26 +35,26 @@ fn many_steps_do_not_slow_claims_down(backing: Backing) {
     let (spans, span) = form((4, Duration::from_secs(1)), (10, Duration::from_secs(6)));
     let project = ProjectFolder::new(backing);
     let runs = project.runs();
-    let told = Arc::new(Told::default());
+    let pace = Arc::new(Pace::default());
     let [without, with] = block_on(async {
         let mut stepping = Vec::new();
         for number in 0..STEPPING {
             let hold = held(&*runs, number).await;
-            stepping.push(tokio::spawn(step(Arc::clone(&runs), hold, Arc::clone(&told))));
+            stepping.push(tokio::spawn(step(Arc::clone(&runs), hold, Arc::clone(&pace))));
         }
         let mut took = [Vec::new(), Vec::new()];
         for turn in 0..spans * 2 {
-            told.may_step.store(turn % 2 == 1, Ordering::Relaxed);
+            pace.may_step.store(turn % 2 == 1, Ordering::Relaxed);
             claim(&*runs, span, &mut took[turn % 2]).await;
         }
-        told.may_step.store(false, Ordering::Relaxed);
-        told.is_over.store(true, Ordering::Relaxed);
+        pace.may_step.store(false, Ordering::Relaxed);
+        pace.is_over.store(true, Ordering::Relaxed);
         for one in stepping {
             one.await.unwrap();
         }
         took
     });
-    let steps = told.steps.load(Ordering::Relaxed);
+    let steps = pace.steps.load(Ordering::Relaxed);
     let a_minute = steps as f64 / (span * u32::try_from(spans).unwrap()).as_secs_f64() * 60.0;
     let ratio = median(&with) / median(&without);
     println!(
@@ -68,7 +68,7 @@ fn many_steps_do_not_slow_claims_down(backing: Backing) {
 }
 
 #[derive(Default)]
-struct Told {
+struct Pace {
     may_step: AtomicBool,
     is_over: AtomicBool,
     steps: AtomicU64,
@@ -85,14 +85,14 @@ async fn held(runs: &dyn Runs, number: u32) -> Hold {
 }
 
 /// Begins and ends one step after another, as a worker tells of them: at once.
-async fn step(runs: Arc<dyn Runs>, hold: Hold, told: Arc<Told>) {
+async fn step(runs: Arc<dyn Runs>, hold: Hold, pace: Arc<Pace>) {
     let mut turns = interval(Duration::from_secs(60) * STEPPING / STEPS_A_MINUTE);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // An execution has a hundred steps at most, so they are told of again and again: each time is two events.
     for number in 0_u32.. {
         turns.tick().await;
-        while !told.may_step.load(Ordering::Relaxed) {
-            if told.is_over.load(Ordering::Relaxed) {
+        while !pace.may_step.load(Ordering::Relaxed) {
+            if pace.is_over.load(Ordering::Relaxed) {
                 return;
             }
             sleep(Duration::from_millis(5)).await;
@@ -111,7 +111,7 @@ async fn step(runs: Arc<dyn Runs>, hold: Hold, told: Arc<Told>) {
             };
             runs.record(&hold, vec![report], Vec::new()).await.unwrap();
         }
-        told.steps.fetch_add(1, Ordering::Relaxed);
+        pace.steps.fetch_add(1, Ordering::Relaxed);
     }
 }
 

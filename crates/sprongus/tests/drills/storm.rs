@@ -28,7 +28,7 @@ fn one_key_makes_one_run(backing: Backing) {
         ids.dedup();
         assert_eq!(ids.len(), 1, "{ids:?}");
         let history = project.history();
-        assert_eq!((history.open_runs(), history.told(ids[0], "run.enqueued")), (1, 1));
+        assert_eq!((history.open_runs(), history.event_count(ids[0], "run.enqueued")), (1, 1));
         history.is_sound();
     }
     println!(

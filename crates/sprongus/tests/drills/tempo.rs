@@ -17,8 +17,8 @@ pub fn form<T>(short: T, long: T) -> T {
 
 /// Chances, and the seed to print with what they led to.
 pub fn chances() -> (fastrand::Rng, u64) {
-    let told = std::env::var("SPRONGUS_DRILL_SEED").ok();
-    let seed = told.map_or_else(|| fastrand::u64(..), |seed| seed.parse().expect("a seed is a number"));
+    let given = std::env::var("SPRONGUS_DRILL_SEED").ok();
+    let seed = given.map_or_else(|| fastrand::u64(..), |seed| seed.parse().expect("a seed is a number"));
     (fastrand::Rng::with_seed(seed), seed)
 }
 

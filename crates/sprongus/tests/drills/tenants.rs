@@ -38,7 +38,7 @@ fn nothing_of_the_one_is_told_to_the_other() {
     let (mut chance, seed) = chances();
     let project = ProjectFolder::new(Backing::Postgres);
     let Place::Postgres { url, owner, .. } = project.place() else { panic!("a server") };
-    let told = block_on(async {
+    let calls = block_on(async {
         let options = postgres::Options {
             pool_size: 1,
             durability: postgres::Durability::AsConfigured,
@@ -59,15 +59,15 @@ fn nothing_of_the_one_is_told_to_the_other() {
                 }));
             }
         }
-        let mut told = 0;
+        let mut calls = 0;
         for task in tasks {
-            told += task.await.unwrap();
+            calls += task.await.unwrap();
         }
-        told
+        calls
     });
     block_on(a_forgetful_statement_sees_nothing(url, owner));
     println!(
-        "tenants: seed {seed}: {told} calls of two tenants over one connection: not a row, id, count or error of the other; the \
+        "tenants: seed {seed}: {calls} calls of two tenants over one connection: not a row, id, count or error of the other; the \
          same statements without a tenant saw nothing, and everything where the control had taken the policies away"
     );
 }
@@ -96,31 +96,31 @@ impl Tenant {
                 let input = Json::from_value(json!({"of": self.name}));
                 let id = keyed.is_none().then_some(mine);
                 let run = NewRun { id, idempotency_key: keyed, ..NewRun::new("note", input) };
-                self.look(&runs.enqueue_one(run).await);
+                self.check(&runs.enqueue_one(run).await);
             }
-            3 => self.look(&runs.get(any).await),
+            3 => self.check(&runs.get(any).await),
             4 => {
                 let page = runs.list(&ListFilter::default()).await;
                 assert!(page.as_ref().unwrap().data.iter().all(|run| run.workspace_id.as_str() == self.name));
-                self.look(&page);
+                self.check(&page);
             }
-            5 => self.look(&runs.find_by_key(&format!("key-{number}")).await),
+            5 => self.check(&runs.find_by_key(&format!("key-{number}")).await),
             6 => {
                 let claimed = runs.claim(ClaimRequest::new(worker, 3)).await;
-                let told = claimed.iter().flatten().map(|one| (one.run.id, one.lease.token.clone()));
-                self.leases.lock().unwrap().extend(told);
-                self.look(&claimed);
+                let leases = claimed.iter().flatten().map(|one| (one.run.id, one.lease.token.clone()));
+                self.leases.lock().unwrap().extend(leases);
+                self.check(&claimed);
             }
-            7 => self.look(&runs.succeed(&hold, Some(Json::from_value(json!(self.name))), None).await),
-            8 => self.look(&runs.fail(&hold, self.name, true).await),
-            9 => self.look(&runs.heartbeat(vec![hold], None).await),
-            10 => self.look(&runs.events(any, 0, 100).await),
-            _ => self.look(&runs.cancel(any).await),
+            7 => self.check(&runs.succeed(&hold, Some(Json::from_value(json!(self.name))), None).await),
+            8 => self.check(&runs.fail(&hold, self.name, true).await),
+            9 => self.check(&runs.heartbeat(vec![hold], None).await),
+            10 => self.check(&runs.events(any, 0, 100).await),
+            _ => self.check(&runs.cancel(any).await),
         }
     }
 
     #[track_caller]
-    fn look(&self, answer: &impl std::fmt::Debug) {
+    fn check(&self, answer: &impl std::fmt::Debug) {
         let answer = format!("{answer:?}");
         assert!(!answer.contains(self.other), "{} was told of {}: {answer}", self.name, self.other);
     }
@@ -140,8 +140,9 @@ async fn a_forgetful_statement_sees_nothing(url: &str, owner: &str) {
     };
     let is_refused = |error: tokio_postgres::Error| error.code().is_some_and(|state| state.code() == "42704");
     // As a connection comes back into a pool: a transaction has told a tenant, and is over.
-    let told = format!("BEGIN; SELECT set_config('sprongus.workspace_id', '{}', true); COMMIT", TENANTS[0]);
-    app.batch_execute(&told).await.unwrap();
+    let setting =
+        format!("BEGIN; SELECT set_config('sprongus.workspace_id', '{}', true); COMMIT", TENANTS[0]);
+    app.batch_execute(&setting).await.unwrap();
     for table in TABLES {
         // Of a table without rows nothing is asked.
         assert!(count(table).await.map_or_else(is_refused, |rows| rows == 0), "{table}");

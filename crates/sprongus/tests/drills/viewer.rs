@@ -35,9 +35,9 @@ struct Held {
 impl Held {
     fn of(tab: &Tab) -> Self {
         tab.call("HeapProfiler.collectGarbage", json!({}));
-        let told = tab.call("Performance.getMetrics", json!({}));
+        let metrics = tab.call("Performance.getMetrics", json!({}));
         let metric = |name: &str| {
-            let found = told["metrics"].as_array().unwrap().iter().find(|it| it["name"] == name);
+            let found = metrics["metrics"].as_array().unwrap().iter().find(|it| it["name"] == name);
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,

@@ -37,8 +37,8 @@ impl WorkerProcess {
     pub fn id(&self) -> WorkerId {
         let mut id = None;
         eventually("a worker greets", Duration::from_secs(20), || {
-            let told = self.stderr();
-            let greeting = told.lines().find_map(|line| line.strip_prefix("worker "));
+            let err = self.stderr();
+            let greeting = err.lines().find_map(|line| line.strip_prefix("worker "));
             let name = greeting.and_then(|rest| rest.split_once(" serves "));
             id = name.map(|(name, _)| name.parse().unwrap());
             id.is_some()

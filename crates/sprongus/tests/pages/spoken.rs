@@ -11,8 +11,8 @@ impl Helps {
     fn of(&mut self, words: &[String]) -> &str {
         self.0.entry(words.to_vec()).or_insert_with(|| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_sprongus"));
-            let told = command.args(words).arg("--help").output().expect("the program");
-            String::from_utf8(told.stdout).expect("text")
+            let output = command.args(words).arg("--help").output().expect("the program");
+            String::from_utf8(output.stdout).expect("text")
         })
     }
 

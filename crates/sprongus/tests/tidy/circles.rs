@@ -24,13 +24,13 @@ pub fn circles(sources: &[(String, String)]) -> Vec<String> {
             files.iter().map(|(module, _, text)| (module.clone(), targets(module, text, &modules))).collect();
         let names: BTreeMap<&str, &str> =
             files.iter().map(|(module, name, _)| (module.as_str(), name.as_str())).collect();
-        let mut told = BTreeSet::new();
+        let mut reported = BTreeSet::new();
         for start in imports.keys() {
-            if told.contains(start.as_str()) {
+            if reported.contains(start.as_str()) {
                 continue;
             }
             if let Some(circle) = back_to(start, &imports) {
-                told.extend(circle.iter().copied());
+                reported.extend(circle.iter().copied());
                 let files: Vec<&str> =
                     circle.iter().filter_map(|module| names.get(module).copied()).collect();
                 found.push(files.join(" → "));

@@ -49,8 +49,8 @@ pub(crate) fn page(script: &Script, merged: &Merged) -> String {
 
 /// `1 added, 2 changed, 0 cut, 0 revived, 3 unchanged`.
 pub(crate) fn counts(merged: &Merged) -> String {
-    let told = ["added", "changed", "cut", "revived"].map(|word| format!("{} {word}", merged.count(word)));
-    format!("{}, {} unchanged", told.join(", "), merged.unchanged)
+    let counts = ["added", "changed", "cut", "revived"].map(|word| format!("{} {word}", merged.count(word)));
+    format!("{}, {} unchanged", counts.join(", "), merged.unchanged)
 }
 
 /// Whether a page shows the same table as another.

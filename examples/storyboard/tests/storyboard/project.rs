@@ -19,12 +19,16 @@ pub(crate) struct Called {
     pub(crate) code: i32,
     stderr: String,
     /// The lines of `$SPRONGUS_OUTPUT`.
-    told: Vec<String>,
+    outputs: Vec<String>,
 }
 
 impl Called {
     pub(crate) fn last(&self, key: &str) -> &str {
-        self.told.iter().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default()
+        self.outputs
+            .iter()
+            .rev()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+            .unwrap_or_default()
     }
 
     pub(crate) fn result(&self) -> Value {
@@ -61,21 +65,21 @@ impl Project {
     }
 
     pub(crate) fn call(&self, command: &str, input: &Value) -> Called {
-        let told = self.work.path().join("told");
-        let _ = fs::remove_file(&told);
+        let file = self.work.path().join("outputs");
+        let _ = fs::remove_file(&file);
         let output = run(
             Command::new(env!("CARGO_BIN_EXE_storyboard"))
                 .arg(command)
                 .current_dir(self.work.path())
                 .env("SPRONGUS_PROJECT_DIR", self.folder.path())
-                .env("SPRONGUS_OUTPUT", &told),
+                .env("SPRONGUS_OUTPUT", &file),
             input.to_string().as_bytes(),
         );
-        let told = fs::read_to_string(told).unwrap_or_default();
+        let outputs = fs::read_to_string(file).unwrap_or_default();
         Called {
             code: output.status.code().unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
-            told: told.lines().map(str::to_owned).collect(),
+            outputs: outputs.lines().map(str::to_owned).collect(),
         }
     }
 

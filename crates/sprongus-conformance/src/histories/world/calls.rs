@@ -47,7 +47,7 @@ pub(in crate::histories) enum Call {
 }
 
 /// An answer as text, and what of it the world goes on with.
-pub(in crate::histories) struct Told {
+pub(in crate::histories) struct Reply {
     pub(in crate::histories) text: String,
     made: Vec<RunId>,
     holds: Vec<Hold>,
@@ -64,7 +64,7 @@ fn blocking(is_blocked: bool) -> impl Fn(&BTreeMap<RunId, Run>, Act<'_>) -> Resu
 }
 
 impl World {
-    pub(in crate::histories) async fn put(&self, store: &dyn Store, call: &Call) -> Told {
+    pub(in crate::histories) async fn put(&self, store: &dyn Store, call: &Call) -> Reply {
         let caller = &self.caller;
         let (mut made, mut holds) = (Vec::new(), Vec::new());
         let text = match call {
@@ -128,7 +128,7 @@ impl World {
             }
             Call::List(filter) => self.pages(store, filter.clone()).await,
         };
-        Told { text, made, holds }
+        Reply { text, made, holds }
     }
 
     /// Every page of a list, one behind the other.
@@ -149,15 +149,15 @@ impl World {
     }
 
     /// Takes note of what a call came to.
-    pub(in crate::histories) fn learn(&mut self, call: &Call, told: Told) {
-        for id in told.made {
+    pub(in crate::histories) fn learn(&mut self, call: &Call, reply: Reply) {
+        for id in reply.made {
             if !self.made.contains(&id) {
                 self.made.push(id);
             }
         }
         if let Call::Claim(request, _) = call
             && request.claim_id.is_some()
-            && !told.holds.is_empty()
+            && !reply.holds.is_empty()
         {
             self.named = Some(request.clone());
         }
@@ -167,7 +167,7 @@ impl World {
         if let Call::Put(hold, _, file) = call {
             self.put = Some(Call::Put(hold.clone(), None, file.clone()));
         }
-        for hold in told.holds {
+        for hold in reply.holds {
             if !self.holds.contains(&hold) {
                 self.holds.push(hold);
             }

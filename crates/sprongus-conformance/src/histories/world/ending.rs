@@ -55,9 +55,9 @@ impl World {
             if places != (1..=run.last_seq).collect::<Vec<_>>() {
                 return Err(format!("the history of {id} has a gap: {places:?} up to {}", run.last_seq));
             }
-            let told = retold(id, &events)?;
-            if told != run.state {
-                return Err(format!("{id} is {}, its history says {told}", run.state));
+            let seen = retold(id, &events)?;
+            if seen != run.state {
+                return Err(format!("{id} is {}, its history says {seen}", run.state));
             }
         }
         Ok(())

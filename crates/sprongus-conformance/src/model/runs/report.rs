@@ -87,9 +87,9 @@ impl Tenant {
     ) -> Result<Vec<Event>> {
         let row = self.row(caller, hold.id)?;
         let recorded: Vec<Step> = row.steps_of(hold.epoch);
-        let told = rules::record::steps(&row.run, hold, &recorded, reports, act)?;
-        let (events, attempt) = (told.events.clone(), told.run.attempt);
-        self.write(told.into(), act.now);
+        let transition = rules::record::steps(&row.run, hold, &recorded, reports, act)?;
+        let (events, attempt) = (transition.events.clone(), transition.run.attempt);
+        self.write(transition.into(), act.now);
         if let Some(row) = self.rows.get_mut(&hold.id) {
             let first = row.lines.last().map_or(0, |line| line.seq) + 1;
             let chunk = LogChunk { first, attempt, lines: rules::record::kept(lines) };

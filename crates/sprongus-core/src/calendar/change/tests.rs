@@ -4,11 +4,11 @@ use super::super::zone::{SystemZones, Zone, Zones};
 use super::*;
 
 /// The sentence about the first change in 2027.
-fn told(cron: &str, zone: &str, dst: Dst, after: &str) -> String {
+fn next_change(cron: &str, zone: &str, dst: Dst, after: &str) -> String {
     let zone = SystemZones::bundled().zone(zone).unwrap();
     let recurrence = Recurrence::cron(cron.parse().unwrap(), zone, dst);
-    let told = changes(&recurrence, after.parse().unwrap()).next().map(|change| change.to_string());
-    told.unwrap_or_default()
+    let sentence = changes(&recurrence, after.parse().unwrap()).next().map(|change| change.to_string());
+    sentence.unwrap_or_default()
 }
 
 const SPRING: &str = "2027-01-01T00:00:00Z";
@@ -81,13 +81,13 @@ fn a_clock_change_is_told_in_a_sentence() {
             "On 2027-03-28 at 00:00, clocks in Asia/Beirut go forward 1 hour to 01:00: 00:00 is skipped and fires at 01:00 instead",
         ),
     ] {
-        assert_eq!(told(cron, zone, dst, after), sentence);
+        assert_eq!(next_change(cron, zone, dst, after), sentence);
     }
 }
 
 #[test]
 fn an_interval_and_a_zone_without_changes_have_none() {
-    assert_eq!(told("0 0 * * *", "Asia/Kolkata", Dst::Once, SPRING), "");
+    assert_eq!(next_change("0 0 * * *", "Asia/Kolkata", Dst::Once, SPRING), "");
     let utc = Recurrence::cron("0 0 * * *".parse().unwrap(), Zone::utc(), Dst::Once);
     assert_eq!(changes(&utc, SPRING.parse().unwrap()).next(), None);
     let every = Recurrence::every(SPRING.parse().unwrap(), std::time::Duration::from_secs(60)).unwrap();

@@ -30,7 +30,7 @@ fn seconds(ticks: &[Tick]) -> Vec<i64> {
     ticks.iter().map(|tick| (tick.at.as_millis() - start().as_millis()) / 1000).collect()
 }
 
-fn told(tally: Option<Tally>) -> Option<(u64, i64, i64)> {
+fn numbers(tally: Option<Tally>) -> Option<(u64, i64, i64)> {
     tally.map(|tally| (tally.count, seconds(&[tally.first])[0], seconds(&[tally.last])[0]))
 }
 
@@ -47,14 +47,14 @@ fn what_is_less_late_has_its_run_under_every_policy() {
 #[test]
 fn skip_makes_one_event_of_all_that_was_missed() {
     let due = due(&every(20), start().into(), later(start(), 201), &policy(MissedPolicy::Skip));
-    assert_eq!(told(due.skipped), Some((7, 20, 140)));
+    assert_eq!(numbers(due.skipped), Some((7, 20, 140)));
     assert_eq!(seconds(&due.runs), [160, 180, 200]);
 }
 
 #[test]
 fn last_runs_the_newest_and_makes_one_event_of_the_others() {
     let found = due(&every(20), start().into(), later(start(), 201), &policy(MissedPolicy::Last));
-    assert_eq!(told(found.skipped), Some((6, 20, 120)));
+    assert_eq!(numbers(found.skipped), Some((6, 20, 120)));
     assert_eq!(seconds(&found.runs), [140, 160, 180, 200]);
     let daily = due(&every(86_400), start().into(), later(start(), 100_000), &policy(MissedPolicy::Last));
     assert_eq!((seconds(&daily.runs), daily.skipped), (vec![86_400], None));
@@ -66,7 +66,7 @@ fn all_runs_the_newest_oldest_first_ten_a_second() {
     let missed = Missed { max: 25, ..policy(MissedPolicy::All) };
     let mut now = later(start(), 200 * 3600 + 1800);
     let first = due(&recurrence, start().into(), now, &missed);
-    assert_eq!(told(first.skipped), Some((175, 3600, 175 * 3600)));
+    assert_eq!(numbers(first.skipped), Some((175, 3600, 175 * 3600)));
     let mut runs = first.runs.clone();
     let mut last = first;
     while last.cursor.at < later(start(), 200 * 3600) {
@@ -86,13 +86,13 @@ fn all_leaves_out_what_is_too_old() {
     let missed = Missed { within, ..policy(MissedPolicy::All) };
     // A tick that is exactly as old has its run.
     let found = due(&every(3600), start().into(), later(start(), 10 * 3600), &missed);
-    assert_eq!(told(found.skipped), Some((6, 3600, 6 * 3600)));
+    assert_eq!(numbers(found.skipped), Some((6, 3600, 6 * 3600)));
     assert_eq!(seconds(&found.runs), [7 * 3600, 8 * 3600, 9 * 3600, 10 * 3600]);
     let found = due(&every(86_400), start().into(), later(start(), 5 * 86_400 - 3600), &missed);
-    assert_eq!((told(found.skipped), seconds(&found.runs)), (Some((4, 86_400, 4 * 86_400)), vec![]));
+    assert_eq!((numbers(found.skipped), seconds(&found.runs)), (Some((4, 86_400, 4 * 86_400)), vec![]));
     let none = Missed { max: 0, ..policy(MissedPolicy::All) };
     let found = due(&every(3600), start().into(), later(start(), 10 * 3600), &none);
-    assert_eq!((told(found.skipped), seconds(&found.runs)), (Some((9, 3600, 9 * 3600)), vec![10 * 3600]));
+    assert_eq!((numbers(found.skipped), seconds(&found.runs)), (Some((9, 3600, 9 * 3600)), vec![10 * 3600]));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_cursor_a_year_behind_is_not_walked() {
                 MissedPolicy::All => 100,
             };
             let late = 365 * 86_400 - 61;
-            assert_eq!(told(found.skipped), Some((late as u64 - kept, 1, late - kept as i64)));
+            assert_eq!(numbers(found.skipped), Some((late as u64 - kept, 1, late - kept as i64)));
         }
     }
 }

@@ -13,7 +13,7 @@ fn event(kind: EventType, when: &str, payload: Value) -> Event {
     Event { run_id: RunId::new(), step_id: None, seq: 1, kind, at, actor, payload }
 }
 
-fn told(events: &[Event]) -> Stats {
+fn stats(events: &[Event]) -> Stats {
     let mut recent = Recent::default();
     events.iter().for_each(|event| recent.add("", event, at("2026-11-26T09:01:00Z")));
     let mut stats = Stats::default();
@@ -44,14 +44,14 @@ fn groups_are_in_order_without_a_gap_and_a_sixteenth_wide_at_most() {
 #[test]
 fn percentiles_are_those_of_the_nearest_rank() {
     let took = |ms: u64| event(EventType::Succeeded, "2026-11-26T09:30:00Z", json!({"elapsedMs": ms}));
-    assert_eq!(told(&[]).run_p50_ms, None);
-    let one = told(&[took(4_001)]);
+    assert_eq!(stats(&[]).run_p50_ms, None);
+    let one = stats(&[took(4_001)]);
     assert_eq!((one.run_p50_ms, one.run_p99_ms), (Some(4_001), Some(4_001)));
     let many: Vec<Event> = (1..=1_000).map(took).collect();
-    let many = told(&many);
+    let many = stats(&many);
     let near = |found: Option<u64>, exact: u64| found.unwrap().abs_diff(exact) * 16 <= exact;
     assert!(near(many.run_p50_ms, 500) && near(many.run_p99_ms, 990), "{many:?}");
-    let pair = told(&[took(1), took(2), took(9)]);
+    let pair = stats(&[took(1), took(2), took(9)]);
     assert_eq!((pair.run_p50_ms, pair.run_p99_ms), (Some(2), Some(9)));
 }
 
@@ -60,16 +60,16 @@ fn a_run_that_is_retried_has_not_ended_and_what_is_older_is_left_out() {
     let when = "2026-11-26T09:30:00Z";
     let back = |ended: &str| event(EventType::Retried, when, json!({"from": "failed", "endedAt": ended}));
     let failed = |when: &str| event(EventType::Failed, when, json!({}));
-    assert_eq!(told(&[failed(when), failed(when)]).ended_last_hour, [(State::Failed, 2)].into());
+    assert_eq!(stats(&[failed(when), failed(when)]).ended_last_hour, [(State::Failed, 2)].into());
     // In whichever order the two come.
     for events in [[failed(when), back(when)], [back(when), failed(when)]] {
-        assert!(told(&events).ended_last_hour.is_empty());
+        assert!(stats(&events).ended_last_hour.is_empty());
     }
     let long_ago = "2026-11-26T08:30:00Z";
     let events = [failed(long_ago), back(long_ago), failed(when)];
-    assert_eq!(told(&events).ended_last_hour, [(State::Failed, 1)].into());
+    assert_eq!(stats(&events).ended_last_hour, [(State::Failed, 1)].into());
     let older = event(EventType::Retried, when, json!({"from": "failed"}));
-    assert_eq!(told(&[failed(when), older]).ended_last_hour, [(State::Failed, 1)].into());
+    assert_eq!(stats(&[failed(when), older]).ended_last_hour, [(State::Failed, 1)].into());
 }
 
 #[test]

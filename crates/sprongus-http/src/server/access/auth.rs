@@ -161,7 +161,7 @@ impl Tokens {
 }
 
 /// Somebody with a live token.
-pub struct Asker {
+pub struct Principal {
     pub token: Arc<Token>,
     /// What it was known by, to read it again later.
     pub credential: Credential,
@@ -170,7 +170,7 @@ pub struct Asker {
     shared: Arc<Shared>,
 }
 
-impl Asker {
+impl Principal {
     /// Whoever brings this, in the token's own workspace.
     ///
     /// # Errors
@@ -258,14 +258,14 @@ fn is_operator(token: &Token) -> bool {
     token.allows(Scope::Admin) && token.workspace_id == WorkspaceId::local()
 }
 
-impl FromRequestParts<Arc<Shared>> for Asker {
+impl FromRequestParts<Arc<Shared>> for Principal {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
         let secret = bearer(&parts.headers)?;
-        let mut asker = Self::by(Credential::Token(secret.hash()), shared).await?;
-        asker.caller.workspace = workspace(&parts.headers, &asker.token, shared).await?;
-        Ok(asker)
+        let mut principal = Self::by(Credential::Token(secret.hash()), shared).await?;
+        principal.caller.workspace = workspace(&parts.headers, &principal.token, shared).await?;
+        Ok(principal)
     }
 }
 
@@ -303,18 +303,18 @@ async fn workspace(headers: &HeaderMap, token: &Token, shared: &Shared) -> Resul
 macro_rules! with_scope {
     ($($(#[$doc:meta])* $name:ident, $scope:expr, $limited:literal;)+) => {$(
         $(#[$doc])*
-        pub struct $name(pub Asker);
+        pub struct $name(pub Principal);
 
         impl FromRequestParts<Arc<Shared>> for $name {
             type Rejection = ApiError;
 
             async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
-                let asker = Asker::from_request_parts(parts, shared).await?;
-                asker.require($scope)?;
+                let principal = Principal::from_request_parts(parts, shared).await?;
+                principal.require($scope)?;
                 if $limited {
-                    asker.admit()?;
+                    principal.admit()?;
                 }
-                Ok(Self(asker))
+                Ok(Self(principal))
             }
         }
     )+};

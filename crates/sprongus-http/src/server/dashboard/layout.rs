@@ -97,8 +97,8 @@ pub fn layout(
     let page = Layout {
         version: assets::version(),
         title,
-        workspace: viewer.asker.caller.workspace.as_str(),
-        name: &viewer.asker.token.name,
+        workspace: viewer.principal.caller.workspace.as_str(),
+        name: &viewer.principal.token.name,
         form_token: &viewer.form_token,
         links: links.map(|it| Link { name: it.name(), path: it.path(), is_here: it == section }).collect(),
         live,

@@ -28,7 +28,7 @@ use sprongus_core::{ErrorCode, Result};
 use super::assets;
 use super::page::{ErrorPage, bare};
 use crate::server::Shared;
-use crate::server::access::auth::{Asker, Credential};
+use crate::server::access::auth::{Credential, Principal};
 use crate::server::streaming::sse;
 use cookie::Cookie;
 
@@ -41,7 +41,7 @@ pub const SIGNED_OUT: &str = "event: signed-out\ndata: {}\n\n";
 /// Somebody who is signed in.
 pub struct Viewer {
     /// Their token, and the runs it may touch.
-    pub asker: Asker,
+    pub principal: Principal,
     pub shared: Arc<Shared>,
     /// What each form of theirs carries beside its fields, 64 hexadecimal digits.
     pub form_token: String,
@@ -54,14 +54,15 @@ impl Viewer {
     /// # Errors
     /// `unavailable`.
     pub async fn sign_out(&self) -> Result<()> {
-        let closed = self.shared.service.store().close_session(&self.asker.token, &self.secret.hash()).await;
-        self.shared.tokens.forget(&self.asker.credential);
+        let closed =
+            self.shared.service.store().close_session(&self.principal.token, &self.secret.hash()).await;
+        self.shared.tokens.forget(&self.principal.credential);
         closed
     }
 
     /// Whether their token allows it.
     pub fn may(&self, scope: Scope) -> bool {
-        self.asker.token.allows(scope)
+        self.principal.token.allows(scope)
     }
 
     /// Whether a form carries the token that this session's forms do; takes as long for every answer.
@@ -100,8 +101,8 @@ impl FromRequestParts<Arc<Shared>> for Viewer {
 async fn viewer(parts: &Parts, shared: &Arc<Shared>) -> Result<Viewer> {
     let cookie = Cookie::of(&parts.headers, shared);
     let secret = SessionSecret::parse(cookie.held(&parts.headers).ok_or_else(token::refused)?)?;
-    let asker = Asker::by(Credential::Session(secret.hash()), shared).await?;
-    Ok(Viewer { asker, shared: Arc::clone(shared), form_token: form_token(&secret), secret })
+    let principal = Principal::by(Credential::Session(secret.hash()), shared).await?;
+    Ok(Viewer { principal, shared: Arc::clone(shared), form_token: form_token(&secret), secret })
 }
 
 /// The response to somebody who is not signed in.

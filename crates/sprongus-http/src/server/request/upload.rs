@@ -24,7 +24,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::pause::Pause;
 use crate::server::Shared;
-use crate::server::access::auth::Asker;
+use crate::server::access::auth::Principal;
 use crate::server::response::{ApiError, bad_field, too_slow};
 
 /// What a file is when its body does not say it.
@@ -117,10 +117,10 @@ impl Upload {
 
     /// Has the sender's token read again when the last byte has come, before the file is kept: a large upload outlives many a token.
     #[must_use]
-    pub fn rechecked_at_end(self, asker: Asker) -> Self {
+    pub fn rechecked_at_end(self, principal: Principal) -> Self {
         let failure = Arc::clone(&self.failure);
         let recheck = once(async move {
-            let refused = asker.recheck_token().await.is_err();
+            let refused = principal.recheck_token().await.is_err();
             refused.then(|| {
                 // The first failure is the cause of all others.
                 let _ = failure.set(UploadFailure::Revoked);

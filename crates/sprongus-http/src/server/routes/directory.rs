@@ -13,7 +13,7 @@ use sprongus_core::{Error, ErrorCode, Result};
 
 use super::runs::read::page_body;
 use crate::server::Shared;
-use crate::server::access::auth::{Asker, Maker, Operator, Reader, Worker};
+use crate::server::access::auth::{Maker, Operator, Principal, Reader, Worker};
 use crate::server::request::body::Strict;
 use crate::server::request::{path, query};
 use crate::server::response::{ApiError, ApiResult, bad_field, json, made, shown};
@@ -50,9 +50,9 @@ fn whole<T: serde::Serialize>(data: Vec<T>) -> axum::response::Response {
     responses((status = 200, description = "Projects this token has access to", body = ProjectPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn projects(Reader(asker): Reader, uri: Uri) -> ApiResult {
+pub async fn projects(Reader(principal): Reader, uri: Uri) -> ApiResult {
     query::none(&uri)?;
-    Ok(whole(asker.runs().projects().await?))
+    Ok(whole(principal.runs().projects().await?))
 }
 
 /// Create a project
@@ -63,15 +63,15 @@ pub async fn projects(Reader(asker): Reader, uri: Uri) -> ApiResult {
     responses((status = 201, description = "The project", body = ProjectBody)),
     security(("token" = ["runs:write"]))
 )]
-pub async fn create_project(Maker(asker): Maker, Strict(body): Strict<NewProjectBody>) -> ApiResult {
-    if asker.caller.projects.is_some() {
+pub async fn create_project(Maker(principal): Maker, Strict(body): Strict<NewProjectBody>) -> ApiResult {
+    if principal.caller.projects.is_some() {
         return Err(Error::new(
             ErrorCode::Forbidden,
             "a token restricted to projects cannot create projects",
         )
         .into());
     }
-    let project = asker.runs().create_project(&body.id).await?;
+    let project = principal.runs().create_project(&body.id).await?;
     Ok(made(&project, "/v1/projects"))
 }
 
@@ -83,9 +83,9 @@ pub async fn create_project(Maker(asker): Maker, Strict(body): Strict<NewProject
     responses((status = 200, description = "The newest 100", body = AgentTaskPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn agent_tasks(Reader(asker): Reader, uri: Uri) -> ApiResult {
+pub async fn agent_tasks(Reader(principal): Reader, uri: Uri) -> ApiResult {
     query::none(&uri)?;
-    Ok(whole(asker.runs().agent_tasks().await?))
+    Ok(whole(principal.runs().agent_tasks().await?))
 }
 
 /// Create an agent task
@@ -97,13 +97,13 @@ pub async fn agent_tasks(Reader(asker): Reader, uri: Uri) -> ApiResult {
     responses((status = 201, description = "The agent task", body = AgentTaskBody)),
     security(("token" = ["runs:write"]))
 )]
-pub async fn create_agent_task(Maker(asker): Maker, Strict(body): Strict<NewAgentTaskBody>) -> ApiResult {
+pub async fn create_agent_task(Maker(principal): Maker, Strict(body): Strict<NewAgentTaskBody>) -> ApiResult {
     let id = match body.id {
         Some(id) => id,
         None => RunId::new().to_string().parse::<AgentTaskId>()?,
     };
     let new = NewAgentTask { id, title: body.title, project_id: body.project_id };
-    let task = asker.runs().create_agent_task(new).await?;
+    let task = principal.runs().create_agent_task(new).await?;
     Ok(made(&task, "/v1/agent-tasks"))
 }
 
@@ -126,9 +126,9 @@ impl FromRequestParts<Arc<Shared>> for WorkerOf {
     responses((status = 200, description = "Workers seen in the last 15 seconds", body = WorkerPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn workers(Reader(asker): Reader, uri: Uri) -> ApiResult {
+pub async fn workers(Reader(principal): Reader, uri: Uri) -> ApiResult {
     query::none(&uri)?;
-    Ok(whole(asker.runs().workers().await?))
+    Ok(whole(principal.runs().workers().await?))
 }
 
 /// Announce a worker
@@ -141,7 +141,7 @@ pub async fn workers(Reader(asker): Reader, uri: Uri) -> ApiResult {
     security(("token" = ["runs:work"]))
 )]
 pub async fn see_worker(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     WorkerOf(id): WorkerOf,
     Strict(body): Strict<WorkerWordBody>,
 ) -> ApiResult {
@@ -152,7 +152,7 @@ pub async fn see_worker(
             return Err(bad_field(pointer, format!("at most {most} bytes of printable text")).into());
         }
     }
-    let drain = asker.runs().see_worker(&body.into_info(id)).await?;
+    let drain = principal.runs().see_worker(&body.into_info(id)).await?;
     Ok(json(&WorkerAnswerBody { drain }))
 }
 
@@ -163,8 +163,8 @@ pub async fn see_worker(
     responses((status = 204, description = "Removed")),
     security(("token" = ["runs:work"]))
 )]
-pub async fn forget_worker(Worker(asker): Worker, WorkerOf(id): WorkerOf) -> ApiResult {
-    asker.runs().forget_worker(&id).await?;
+pub async fn forget_worker(Worker(principal): Worker, WorkerOf(id): WorkerOf) -> ApiResult {
+    principal.runs().forget_worker(&id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -175,8 +175,8 @@ pub async fn forget_worker(Worker(asker): Worker, WorkerOf(id): WorkerOf) -> Api
     responses((status = 204, description = "Draining; the worker learns of it with its next request")),
     security(("token" = ["admin"]))
 )]
-pub async fn drain_worker(Operator(asker): Operator, WorkerOf(id): WorkerOf) -> ApiResult {
-    asker.runs().drain_worker(&id).await?;
+pub async fn drain_worker(Operator(principal): Operator, WorkerOf(id): WorkerOf) -> ApiResult {
+    principal.runs().drain_worker(&id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -186,9 +186,9 @@ pub async fn drain_worker(Operator(asker): Operator, WorkerOf(id): WorkerOf) -> 
     responses((status = 200, description = "Those", body = KindPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn kinds(Reader(asker): Reader, uri: Uri) -> ApiResult {
+pub async fn kinds(Reader(principal): Reader, uri: Uri) -> ApiResult {
     query::none(&uri)?;
-    Ok(whole(asker.runs().kinds().await?))
+    Ok(whole(principal.runs().kinds().await?))
 }
 
 /// Pause a kind: its runs are not claimed
@@ -197,8 +197,8 @@ pub async fn kinds(Reader(asker): Reader, uri: Uri) -> ApiResult {
     responses((status = 200, description = "The kind", body = KindBody)),
     security(("token" = ["admin"]))
 )]
-pub async fn pause_kind(Operator(asker): Operator, Strict(body): Strict<KindNameBody>) -> ApiResult {
-    set_paused(&asker, &body.kind, true).await
+pub async fn pause_kind(Operator(principal): Operator, Strict(body): Strict<KindNameBody>) -> ApiResult {
+    set_paused(&principal, &body.kind, true).await
 }
 
 /// Resume a kind
@@ -207,12 +207,12 @@ pub async fn pause_kind(Operator(asker): Operator, Strict(body): Strict<KindName
     responses((status = 200, description = "The kind", body = KindBody)),
     security(("token" = ["admin"]))
 )]
-pub async fn resume_kind(Operator(asker): Operator, Strict(body): Strict<KindNameBody>) -> ApiResult {
-    set_paused(&asker, &body.kind, false).await
+pub async fn resume_kind(Operator(principal): Operator, Strict(body): Strict<KindNameBody>) -> ApiResult {
+    set_paused(&principal, &body.kind, false).await
 }
 
-async fn set_paused(asker: &Asker, kind: &Kind, paused: bool) -> ApiResult {
-    Ok(json(&asker.runs().pause_kind(kind, paused).await?))
+async fn set_paused(principal: &Principal, kind: &Kind, paused: bool) -> ApiResult {
+    Ok(json(&principal.runs().pause_kind(kind, paused).await?))
 }
 
 /// The workspace a path names.
@@ -245,11 +245,11 @@ fn not_an_operator() -> Error {
     responses((status = 200, description = "The workspaces", body = WorkspacePage)),
     security(("token" = ["admin"]))
 )]
-pub async fn workspaces(Operator(asker): Operator, uri: Uri) -> ApiResult {
+pub async fn workspaces(Operator(principal): Operator, uri: Uri) -> ApiResult {
     query::none(&uri)?;
-    let mut all = asker.admin().workspaces().await?;
-    if !asker.is_operator() {
-        all.retain(|workspace| workspace.id == asker.token.workspace_id);
+    let mut all = principal.admin().workspaces().await?;
+    if !principal.is_operator() {
+        all.retain(|workspace| workspace.id == principal.token.workspace_id);
     }
     Ok(whole(all))
 }
@@ -263,13 +263,13 @@ pub async fn workspaces(Operator(asker): Operator, uri: Uri) -> ApiResult {
     security(("token" = ["admin"]))
 )]
 pub async fn create_workspace(
-    Operator(asker): Operator,
+    Operator(principal): Operator,
     Strict(body): Strict<NewWorkspaceBody>,
 ) -> ApiResult {
-    if !asker.is_operator() {
+    if !principal.is_operator() {
         return Err(not_an_operator().into());
     }
-    let workspace = asker.admin().create_workspace(&body.id).await?;
+    let workspace = principal.admin().create_workspace(&body.id).await?;
     Ok(made(&workspace, "/v1/workspaces"))
 }
 
@@ -283,15 +283,15 @@ pub async fn create_workspace(
     security(("token" = ["admin"]))
 )]
 pub async fn delete_workspace(
-    Operator(asker): Operator,
+    Operator(principal): Operator,
     WorkspaceOf(id): WorkspaceOf,
     State(shared): State<Arc<Shared>>,
 ) -> ApiResult {
-    if !asker.is_operator() {
-        let is_own = id == asker.token.workspace_id;
+    if !principal.is_operator() {
+        let is_own = id == principal.token.workspace_id;
         return Err(if is_own { not_an_operator() } else { unknown_workspace(id.as_str()) }.into());
     }
-    asker.admin().delete_workspace(&id).await?;
+    principal.admin().delete_workspace(&id).await?;
     shared.tokens.forget_all();
     Ok(StatusCode::NO_CONTENT.into_response())
 }

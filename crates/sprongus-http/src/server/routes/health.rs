@@ -43,10 +43,10 @@ pub async fn readyz(State(shared): State<Arc<Shared>>) -> ApiResult {
         return Err(Error::new(ErrorCode::Unavailable, "the server is stopping").into());
     }
     let health = shared.service.store().health(false).await?;
-    if let Some(fault) = health.faults.first() {
+    if let Some(problem) = health.problems.first() {
         // What is amiss in detail is for those who may ask the database: `sprongus doctor`.
-        tracing::warn!(what = fault.what, text = %fault.text, "not ready");
-        let message = format!("problem with the database: {}", fault.what);
+        tracing::warn!(what = problem.what, text = %problem.text, "not ready");
+        let message = format!("problem with the database: {}", problem.what);
         return Err(Error::new(ErrorCode::Unavailable, message)
             .with_hint("run `sprongus doctor` for details")
             .into());

@@ -22,11 +22,12 @@ use crate::server::response::ApiResult;
     security(("token" = ["admin"]))
 )]
 pub async fn metrics(
-    Operator(asker): Operator,
+    Operator(principal): Operator,
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
 ) -> ApiResult {
-    let visible = if asker.is_operator() { Visible::Everybodys } else { Visible::Of(asker.caller.workspace) };
+    let visible =
+        if principal.is_operator() { Visible::Everybodys } else { Visible::Of(principal.caller.workspace) };
     figures(&shared, visible, &headers).await
 }
 

@@ -40,12 +40,12 @@ page_body! {
     security(("token" = ["runs:write"]))
 )]
 pub async fn create(
-    Writer(asker): Writer,
+    Writer(principal): Writer,
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     Strict(body): Strict<NewJobBody>,
 ) -> ApiResult {
-    let answer = asker.runs().enqueue_one(body.into_new(key(&headers, None)?)).await?;
+    let answer = principal.runs().enqueue_one(body.into_new(key(&headers, None)?)).await?;
     let job = JobBody::of(&answer.run, shared.service.store().now().await?);
     Ok(enqueued(&job, &answer, "/runner-jobs"))
 }
@@ -72,7 +72,7 @@ fn status(text: &str) -> Result<JobStatus, Error> {
     responses((status = 200, description = "A page", body = JobPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn list(Reader(asker): Reader, State(shared): State<Arc<Shared>>, uri: Uri) -> ApiResult {
+pub async fn list(Reader(principal): Reader, State(shared): State<Arc<Shared>>, uri: Uri) -> ApiResult {
     let mut query = Query::read(&uri, &["status", "type", "agentTaskId", "limit", "cursor"])?;
     let wanted = match query.text("status").map(status) {
         None => None,
@@ -94,7 +94,7 @@ pub async fn list(Reader(asker): Reader, State(shared): State<Arc<Shared>>, uri:
     }
     query.end()?;
     let now = shared.service.store().now().await?;
-    let page = asker.runs().list(&filter).await?;
+    let page = principal.runs().list(&filter).await?;
     let jobs = page.data.iter().map(|run| JobBody::of(run, now));
     // Whether a queued run is due is no state of its own, so a page is sifted here and may come short.
     let data: Vec<JobBody> = jobs.filter(|job| wanted.is_none_or(|status| job.status == status)).collect();
@@ -109,13 +109,13 @@ pub async fn list(Reader(asker): Reader, State(shared): State<Arc<Shared>>, uri:
     security(("token" = ["runs:read"]))
 )]
 pub async fn get(
-    Reader(asker): Reader,
+    Reader(principal): Reader,
     RunOf(id): RunOf,
     State(shared): State<Arc<Shared>>,
     uri: Uri,
 ) -> ApiResult {
     Query::read(&uri, &[])?.end()?;
-    let runs = asker.runs();
+    let runs = principal.runs();
     let run = runs.get(id).await?;
     let (steps, events) = (runs.steps(id).await?, runs.events(id, 0, MAX_NEWS).await?);
     let now = shared.service.store().now().await?;
@@ -138,12 +138,12 @@ async fn job(shared: &Shared, run: &RunView) -> ApiResult {
     security(("token" = ["runs:write"]))
 )]
 pub async fn cancel(
-    Writer(asker): Writer,
+    Writer(principal): Writer,
     RunOf(id): RunOf,
     State(shared): State<Arc<Shared>>,
     Optional(_): Optional<Nothing>,
 ) -> ApiResult {
-    job(&shared, &asker.runs().cancel(id).await?).await
+    job(&shared, &principal.runs().cancel(id).await?).await
 }
 
 /// Retry a failed or canceled job, with all its attempts again
@@ -154,10 +154,10 @@ pub async fn cancel(
     security(("token" = ["runs:write"]))
 )]
 pub async fn retry(
-    Writer(asker): Writer,
+    Writer(principal): Writer,
     RunOf(id): RunOf,
     State(shared): State<Arc<Shared>>,
     Optional(_): Optional<Nothing>,
 ) -> ApiResult {
-    job(&shared, &asker.runs().retry(id, None).await?).await
+    job(&shared, &principal.runs().retry(id, None).await?).await
 }

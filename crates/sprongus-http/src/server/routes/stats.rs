@@ -13,7 +13,7 @@ use crate::wire::directory::StatsBody;
     responses((status = 200, description = "Queue depth by kind, and runs that ended within the last hour", body = StatsBody)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn stats(Reader(asker): Reader, uri: Uri) -> ApiResult {
+pub async fn stats(Reader(principal): Reader, uri: Uri) -> ApiResult {
     query::none(&uri)?;
-    Ok(json(&asker.runs().stats().await?))
+    Ok(json(&principal.runs().stats().await?))
 }

@@ -19,7 +19,7 @@ use sprongus_core::{Caller, Result};
 use tokio::sync::{broadcast, watch};
 
 use crate::server::Shared;
-use crate::server::access::auth::Asker;
+use crate::server::access::auth::Principal;
 
 /// The most events in one read of the stream.
 pub const PAGE: u32 = 500;
@@ -204,13 +204,13 @@ impl Subscription {
 /// What is new of a run; waits up to `wait` for something new, but not after the server was told to stop.
 pub async fn follow(
     shared: &Shared,
-    asker: &Asker,
+    principal: &Principal,
     subscription: &mut Subscription,
     id: RunId,
     read: ReadSoFar,
     wait: Duration,
 ) -> Result<NewsView> {
-    let (runs, store) = (asker.runs(), shared.service.store());
+    let (runs, store) = (principal.runs(), shared.service.store());
     let deadline = Instant::now() + wait;
     let mut stopping = shared.stopping.clone();
     loop {

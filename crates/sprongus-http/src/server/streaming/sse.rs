@@ -21,7 +21,7 @@ use sprongus_core::{Error, Result};
 
 use super::feed::{self, PAGE, Subscription, Update};
 use crate::server::Shared;
-use crate::server::access::auth::Asker;
+use crate::server::access::auth::Principal;
 use crate::server::access::waiting_limit::WaitingPermit;
 
 /// How often a stream without news sends a comment, so that proxies keep it open.
@@ -91,7 +91,7 @@ pub fn run_position(text: &str) -> Result<ReadSoFar> {
 /// The stream of one run.
 pub struct RunStream {
     shared: Arc<Shared>,
-    asker: Asker,
+    principal: Principal,
     subscription: Subscription,
     id: RunId,
     read: ReadSoFar,
@@ -107,13 +107,22 @@ impl RunStream {
     /// `rate_limited` and `unavailable`, at the limits on waiting requests.
     pub fn new(
         shared: Arc<Shared>,
-        asker: Asker,
+        principal: Principal,
         subscription: Subscription,
         id: RunId,
         read: ReadSoFar,
     ) -> Result<Self> {
-        let permit = asker.waiting_permit()?;
-        Ok(Self { shared, asker, subscription, id, read, has_ended: false, is_over: false, _permit: permit })
+        let permit = principal.waiting_permit()?;
+        Ok(Self {
+            shared,
+            principal,
+            subscription,
+            id,
+            read,
+            has_ended: false,
+            is_over: false,
+            _permit: permit,
+        })
     }
 
     /// The stream. It begins with what is there, and ends with the run.
@@ -135,7 +144,7 @@ impl RunStream {
         // Of a run that has ended only what is there already is read.
         let wait = if self.has_ended { Duration::ZERO } else { ALIVE };
         let following =
-            feed::follow(&self.shared, &self.asker, &mut self.subscription, self.id, self.read, wait);
+            feed::follow(&self.shared, &self.principal, &mut self.subscription, self.id, self.read, wait);
         let news = match following.await {
             Ok(news) => news,
             Err(error) => {
@@ -144,7 +153,7 @@ impl RunStream {
                 return None;
             }
         };
-        if !is_still_allowed(&self.shared, &self.asker).await {
+        if !is_still_allowed(&self.shared, &self.principal).await {
             return None;
         }
         let mut out = String::new();
@@ -187,7 +196,7 @@ fn write_news(out: &mut String, read: &mut ReadSoFar, news: &NewsView) {
 /// The stream of a workspace.
 pub struct WorkspaceStream {
     shared: Arc<Shared>,
-    asker: Asker,
+    principal: Principal,
     subscription: Subscription,
     position: StreamPosition,
     /// Whether the subscription lacks events, so that they have to be read.
@@ -202,12 +211,12 @@ impl WorkspaceStream {
     /// `rate_limited` and `unavailable`, at the limits on waiting requests.
     pub fn new(
         shared: Arc<Shared>,
-        asker: Asker,
+        principal: Principal,
         subscription: Subscription,
         position: StreamPosition,
     ) -> Result<Self> {
-        let permit = asker.waiting_permit()?;
-        Ok(Self { shared, asker, subscription, position, is_behind: true, _permit: permit })
+        let permit = principal.waiting_permit()?;
+        Ok(Self { shared, principal, subscription, position, is_behind: true, _permit: permit })
     }
 
     /// The stream. It begins behind the position, and ends with the server.
@@ -246,14 +255,14 @@ impl WorkspaceStream {
                 () = tokio::time::sleep(ALIVE) => None,
                 _ = stopping.wait_for(|is_stopping| *is_stopping) => return None,
             };
-            if !is_still_allowed(&self.shared, &self.asker).await {
+            if !is_still_allowed(&self.shared, &self.principal).await {
                 return None;
             }
             match update {
                 None => return Some(": alive\n\n".to_owned()),
                 Some(Update::Lagged) => self.is_behind = true,
                 // Which of them a token restricted to projects may see, only the store can say.
-                Some(Update::Events(_)) if self.asker.caller.projects.is_some() => self.is_behind = true,
+                Some(Update::Events(_)) if self.principal.caller.projects.is_some() => self.is_behind = true,
                 Some(Update::Events(batch)) => {
                     if let Some(out) = self.write(&batch) {
                         return Some(out);
@@ -265,7 +274,7 @@ impl WorkspaceStream {
 
     /// Reads the next page. Where nothing in it is this caller's, the position moves to the end: what lies before it is others'.
     async fn read(&mut self) -> Result<Vec<Streamed>> {
-        let (store, caller) = (self.shared.service.store(), &self.asker.caller);
+        let (store, caller) = (self.shared.service.store(), &self.principal.caller);
         let end = store.stream_end(caller).await?;
         let page = store.stream(caller, self.position, PAGE).await?;
         if page.is_empty() {
@@ -289,8 +298,8 @@ impl WorkspaceStream {
 }
 
 /// Whether the token is still good: a stream outlives many a token.
-pub async fn is_still_allowed(shared: &Shared, asker: &Asker) -> bool {
-    match shared.tokens.live(&asker.credential).await {
+pub async fn is_still_allowed(shared: &Shared, principal: &Principal) -> bool {
+    match shared.tokens.live(&principal.credential).await {
         Ok(_) => true,
         // A database that cannot be asked takes nobody's rights away.
         Err(error) => error.retryable(),

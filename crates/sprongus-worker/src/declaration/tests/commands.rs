@@ -35,7 +35,7 @@ fn a_step_goes_before_its_kind() {
     assert!(kind.secret_arguments);
     assert_eq!(kind.secrets.iter().collect::<Vec<_>>(), ["env/SMTP_PASSWORD", "file/deploy.key"]);
     let around = |at: usize| kind.steps[at].action.command().unwrap().environment();
-    let told = |at: usize| {
+    let environment = |at: usize| {
         let text = |value: &EnvValue| match value {
             EnvValue::Secret(reference) => reference.clone(),
             EnvValue::Text(template) => template.source().to_owned(),
@@ -47,8 +47,8 @@ fn a_step_goes_before_its_kind() {
             .collect::<Vec<_>>()
             .join(" ")
     };
-    assert_eq!(told(0), "A=kind B=step KEY=secret://file/deploy.key PATH=/opt/tools");
-    assert_eq!(told(1), "A=kind B=kind KEY=secret://file/deploy.key");
+    assert_eq!(environment(0), "A=kind B=step KEY=secret://file/deploy.key PATH=/opt/tools");
+    assert_eq!(environment(1), "A=kind B=kind KEY=secret://file/deploy.key");
     assert_eq!((around(0).cwd.as_deref(), around(0).stdin), (Some(Path::new("/srv")), Some(Stdin::Nothing)));
     assert_eq!((around(1).cwd.as_deref(), around(1).stdin), (Some(Path::new("tools")), None));
     assert!(!parse(&self::kind("")).unwrap().kinds["k"].secret_arguments);
@@ -94,9 +94,9 @@ fn what_no_command_may_be_given_is_refused_with_its_line_and_without_its_value()
         assert_eq!(fault.position.map(|it| it.line), Some(3), "{rest}\n{fault}");
         assert!(fault.problem.contains(expected), "{rest}\n{fault}");
         // A number where a folder belongs is no secret.
-        let told = fault.to_string();
+        let message = fault.to_string();
         assert!(
-            !told.contains("hunter2") && (rest == "cwd = 22" || !fault.problem.contains("22")),
+            !message.contains("hunter2") && (rest == "cwd = 22" || !fault.problem.contains("22")),
             "{fault}"
         );
     }
@@ -148,6 +148,6 @@ fn a_template_in_a_script_is_warned_of() {
         assert_eq!(warned(command), [0; 0], "{command}");
     }
     let declaration = parse("[kinds.k]\ncommand = ['sh', '-c', 'echo {{ input.a }}']\n").unwrap();
-    let told = declaration.warnings().next().unwrap().to_string();
-    assert!(told.starts_with("sprongus.toml:2:24: kinds.k.command[2]: "), "{told}");
+    let warning = declaration.warnings().next().unwrap().to_string();
+    assert!(warning.starts_with("sprongus.toml:2:24: kinds.k.command[2]: "), "{warning}");
 }

@@ -3,7 +3,7 @@
 use rustix::process::{Pid, test_kill_process};
 
 use super::*;
-use crate::leftovers::LeftoverSpec;
+use crate::orphans::OrphanSpec;
 
 /// Whether a process runs; the dead whom nobody has reaped do not.
 fn lives(id: &str) -> bool {
@@ -126,7 +126,7 @@ async fn a_note_is_there_while_the_command_runs() {
     let folder = tempfile::tempdir().unwrap();
     let notes = folder.path().join("notes");
     let mut spec = shell(&format!("sleep 0.3; ls {}", notes.display()));
-    spec.leftover = Some(LeftoverSpec { folder: notes.clone(), run_id: "01RUN".to_owned(), epoch: 1 });
+    spec.orphan = Some(OrphanSpec { folder: notes.clone(), run_id: "01RUN".to_owned(), epoch: 1 });
     let (ending, _) = to_the_end(spec).await;
     assert!(ending.output.text.ends_with(".json"), "{}", ending.output.text);
     assert_eq!(std::fs::read_dir(notes).unwrap().count(), 0);

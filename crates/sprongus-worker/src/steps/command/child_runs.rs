@@ -25,17 +25,17 @@ pub(crate) struct ChildRuns<'a> {
     project: Option<&'a ProjectId>,
     /// Those that were not answered yet, the first of them perhaps asked for already.
     waiting: VecDeque<NewRun>,
-    refused: Option<Refused>,
+    refused: Option<ChildRefusal>,
 }
 
 /// Why there is no such child.
 #[derive(Debug)]
-pub(crate) struct Refused {
+pub(crate) struct ChildRefusal {
     pub(crate) why: String,
     pub(crate) retryable: bool,
 }
 
-impl Refused {
+impl ChildRefusal {
     fn for_good(why: impl Into<String>) -> Self {
         Self { why: why.into(), retryable: false }
     }
@@ -58,20 +58,20 @@ impl<'a> ChildRuns<'a> {
         }
     }
 
-    fn request(&self, text: &str) -> Result<NewRun, Refused> {
+    fn request(&self, text: &str) -> Result<NewRun, ChildRefusal> {
         // What is kept of a run is not masked, for its input is what it works on.
         if self.masks.data(text).is_some() {
-            return Err(Refused::for_good("it contains a secret's value: pass the reference instead"));
+            return Err(ChildRefusal::for_good("it contains a secret's value: pass the reference instead"));
         }
         let mut run =
-            request::parse(text.as_bytes()).map_err(|error| Refused::for_good(with_hint(&error)))?;
+            request::parse(text.as_bytes()).map_err(|error| ChildRefusal::for_good(with_hint(&error)))?;
         // One without an id of its own must not be made twice either.
         run.id.get_or_insert_with(RunId::default);
         match (self.project, &run.project_id) {
             (Some(own), None) => run.project_id = Some(own.as_str().to_owned()),
             (Some(own), Some(named)) if named != own.as_str() => {
                 let why = format!("its project is {named}, but this run's is {own}");
-                return Err(Refused::for_good(why));
+                return Err(ChildRefusal::for_good(why));
             }
             (Some(_), Some(_)) | (None, _) => {}
         }
@@ -101,14 +101,15 @@ impl<'a> ChildRuns<'a> {
                 }
                 Err(error) => {
                     let retryable = !is_fault_of_content(error.code()) && error.code() != ErrorCode::Conflict;
-                    self.refuse(Refused { why: format!("{kind}: {}", with_hint(&error)), retryable }).await;
+                    self.refuse(ChildRefusal { why: format!("{kind}: {}", with_hint(&error)), retryable })
+                        .await;
                 }
             }
             self.waiting.pop_front();
         }
     }
 
-    async fn refuse(&mut self, refused: Refused) {
+    async fn refuse(&mut self, refused: ChildRefusal) {
         self.say(&format!("[a child run was refused: {}]", refused.why)).await;
         self.refused.get_or_insert(refused);
     }
@@ -118,7 +119,7 @@ impl<'a> ChildRuns<'a> {
     }
 
     /// The first that was refused, if one was. What was not sent is lost.
-    pub(crate) fn refused(self) -> Option<Refused> {
+    pub(crate) fn refused(self) -> Option<ChildRefusal> {
         self.refused
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use tokio::time::Instant;
 
 use crate::declaration::{CommandTemplate, EnvValue, KindDeclaration, Stdin};
-use crate::leftovers::LeftoverSpec;
+use crate::orphans::OrphanSpec;
 use crate::process::CommandSpec;
 use crate::steps::attempt::Attempt;
 use crate::steps::command::output_file::OutputFile;
@@ -59,7 +59,7 @@ pub(crate) fn prepare(
     let left = context.deadline.map(|end| end.saturating_duration_since(Instant::now()));
     spec.timeout = [step.timeout, left].into_iter().flatten().min();
     let folder = tools.scratch.join("leftovers");
-    spec.leftover = Some(LeftoverSpec { folder, run_id: id.clone(), epoch: hold.epoch });
+    spec.orphan = Some(OrphanSpec { folder, run_id: id.clone(), epoch: hold.epoch });
     Ok((spec, file))
 }
 

@@ -25,7 +25,7 @@ pub fn title(folder: &DemoFolder) -> String {
     format!("{} a screenplay becomes a storyboard, in {}\n", paint(BOLD, "sprongus demo:"), folder.shown)
 }
 
-/// The line that announces an act.
+/// The line that announces a step.
 pub fn heading(number: usize, title: &str) -> String {
     format!("\n{}\n", paint(BOLD, format!("{number}  {title}")))
 }

@@ -1,4 +1,4 @@
-//! The acts, in the order in which a storyboard comes about.
+//! The steps, in the order in which a storyboard comes about.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ const COLUMN: &str = "notes";
 const NOTES: [(&str, &str); 2] = [("sc-3", "long lens, no boat"), ("sc-5", "rolls: ask the baker")];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
+pub enum DemoStep {
     /// The script is pulled while somebody edits it.
     Pull,
     /// The same is asked for again.
@@ -46,9 +46,9 @@ pub enum Act {
     Revise,
 }
 
-pub const ACTS: [Act; 4] = [Act::Pull, Act::Again, Act::Sync, Act::Revise];
+pub const STEPS: [DemoStep; 4] = [DemoStep::Pull, DemoStep::Again, DemoStep::Sync, DemoStep::Revise];
 
-impl Act {
+impl DemoStep {
     fn title(self) -> &'static str {
         match self {
             Self::Pull => {
@@ -61,7 +61,7 @@ impl Act {
     }
 }
 
-/// The demo, and what it remembers from one act to the next.
+/// The demo, and what it remembers from one step to the next.
 pub struct Demo<'a> {
     screen: Screen,
     folder: &'a DemoFolder,
@@ -70,10 +70,10 @@ pub struct Demo<'a> {
     pulled: Option<RunId>,
 }
 
-/// What an act came to, for programs.
+/// What a step came to, for programs.
 #[derive(Serialize)]
-struct ActReport<'a> {
-    act: usize,
+struct StepReport<'a> {
+    step: usize,
     title: &'static str,
     commands: Vec<String>,
     /// Whether it made its runs, or found one.
@@ -89,20 +89,22 @@ impl<'a> Demo<'a> {
         Self { screen: screen.indented(), folder, runs, key, pulled: None }
     }
 
-    pub async fn play(&mut self, act: Act) -> Outcome {
-        let requests = match act {
-            Act::Pull | Act::Again => vec![NewRun { idempotency_key: Some(self.key.clone()), ..pull() }],
-            Act::Sync => vec![sync()],
-            Act::Revise => vec![pull(), sync()],
+    pub async fn play(&mut self, step: DemoStep) -> Outcome {
+        let requests = match step {
+            DemoStep::Pull | DemoStep::Again => {
+                vec![NewRun { idempotency_key: Some(self.key.clone()), ..pull() }]
+            }
+            DemoStep::Sync => vec![sync()],
+            DemoStep::Revise => vec![pull(), sync()],
         };
         let commands: Vec<String> = requests.iter().map(narration::command).collect();
         if self.is_for_people() {
-            self.screen.outdented().text(&narration::heading(number(act), act.title()))?;
-            self.before(act)?;
+            self.screen.outdented().text(&narration::heading(number(step), step.title()))?;
+            self.before(step)?;
             self.screen.text(&narration::commands(&commands))?;
         }
-        let mut lock = if act == Act::Pull { Some(self.folder.open_in_editor()?) } else { None };
-        if act == Act::Revise {
+        let mut lock = if step == DemoStep::Pull { Some(self.folder.open_in_editor()?) } else { None };
+        if step == DemoStep::Revise {
             self.write_notes()?;
             self.folder.revise()?;
         }
@@ -113,14 +115,14 @@ impl<'a> Demo<'a> {
             let exit = Exit::of_run(run.state);
             ended.push(run);
             if exit != Exit::Done {
-                self.report(act, commands, created, &ended)?;
+                self.report(step, commands, created, &ended)?;
                 return Ok(exit);
             }
         }
-        if act == Act::Pull {
+        if step == DemoStep::Pull {
             self.pulled = ended.first().map(|run| run.id);
         }
-        self.report(act, commands, created, &ended)?;
+        self.report(step, commands, created, &ended)?;
         Ok(Exit::Done)
     }
 
@@ -160,25 +162,25 @@ impl<'a> Demo<'a> {
     }
 
     /// What happens outside of any command.
-    fn before(&self, act: Act) -> Outcome<()> {
-        let aside = match act {
-            Act::Pull => {
+    fn before(&self, step: DemoStep) -> Outcome<()> {
+        let aside = match step {
+            DemoStep::Pull => {
                 "an editor's lock file is next to screenplay.fountain, and is removed once an attempt has failed"
             }
-            Act::Revise => {
+            DemoStep::Revise => {
                 "two scenes change, one is cut, one is new; storyboard.csv has a new column `notes`"
             }
-            Act::Again | Act::Sync => return Ok(()),
+            DemoStep::Again | DemoStep::Sync => return Ok(()),
         };
         self.screen.text(&narration::aside(aside))
     }
 
-    fn report(&self, act: Act, commands: Vec<String>, created: bool, runs: &[RunView]) -> Outcome<()> {
+    fn report(&self, step: DemoStep, commands: Vec<String>, created: bool, runs: &[RunView]) -> Outcome<()> {
         match self.screen.format {
             Format::Json => {
-                self.screen.json(&ActReport {
-                    act: number(act),
-                    title: act.title(),
+                self.screen.json(&StepReport {
+                    step: number(step),
+                    title: step.title(),
                     commands,
                     created,
                     runs,
@@ -189,22 +191,22 @@ impl<'a> Demo<'a> {
                 self.screen.text(&ids.collect::<String>())?;
             }
             Format::People if runs.iter().all(|run| run.state == State::Succeeded) => {
-                self.screen.text(&self.seen(act)?)?;
+                self.screen.text(&self.seen(step)?)?;
             }
             Format::People => {}
         }
         Ok(())
     }
 
-    /// What there is to see at the end of an act.
-    fn seen(&self, act: Act) -> Result<String> {
-        Ok(match act {
-            Act::Pull => String::new(),
-            Act::Again => narration::aside("the same id: the run already exists"),
-            Act::Sync => {
+    /// What there is to see at the end of a step.
+    fn seen(&self, step: DemoStep) -> Result<String> {
+        Ok(match step {
+            DemoStep::Pull => String::new(),
+            DemoStep::Again => narration::aside("the same id: the run already exists"),
+            DemoStep::Sync => {
                 narration::board(&self.board()?.rows(["scene", "heading", "cast", "eighths", "status"]))
             }
-            Act::Revise => {
+            DemoStep::Revise => {
                 let page = std::fs::read_to_string(self.folder.path("storyboard.md")).unwrap_or_default();
                 let mut rows = self.board()?.rows(["scene", "heading", "status", COLUMN]);
                 rows.retain(|row| !row[3].is_empty());
@@ -224,9 +226,9 @@ impl<'a> Demo<'a> {
         board.save().map_err(|error| Error::validation(error.to_string()))
     }
 
-    /// The run of the first act, and its history.
+    /// The run of the first step, and its history.
     pub async fn retried_run(&self) -> Result<(RunId, Vec<Event>)> {
-        let id = self.pulled.ok_or_else(|| Error::internal("the first act has not been played"))?;
+        let id = self.pulled.ok_or_else(|| Error::internal("the first step has not been played"))?;
         Ok((id, self.runs.events(id, 0, MAX_NEWS).await?))
     }
 }
@@ -246,8 +248,8 @@ async fn close_when_retried(runs: &dyn Runs, id: RunId, lock: Option<EditorLock>
     }
 }
 
-fn number(act: Act) -> usize {
-    ACTS.iter().position(|other| *other == act).map_or(0, |place| place + 1)
+fn number(step: DemoStep) -> usize {
+    STEPS.iter().position(|other| *other == step).map_or(0, |place| place + 1)
 }
 
 fn pull() -> NewRun {

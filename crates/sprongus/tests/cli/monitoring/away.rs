@@ -42,7 +42,7 @@ fn an_open_transaction_of_somebody_else_is_seen_by_what_it_holds_back() {
     };
     assert!(behind() < 20.0, "{}", behind());
     let url = Server::shared().url(database, "postgres");
-    let told = block_on(async {
+    let sum = block_on(async {
         let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         client
@@ -53,5 +53,5 @@ fn an_open_transaction_of_somebody_else_is_seen_by_what_it_holds_back() {
         Server::shared().execute(database, others).unwrap();
         behind()
     });
-    assert!(told >= 40.0, "{told}");
+    assert!(sum >= 40.0, "{sum}");
 }

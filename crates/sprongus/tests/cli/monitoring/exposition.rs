@@ -62,12 +62,12 @@ fn the_page_has_a_row_for_each_metric_and_no_other() {
     let (_, own) = existing();
     let page = page("operations.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `sprongus_")?.split_once('`'));
-    let told: Vec<String> = rows.map(|(name, _)| format!("sprongus_{name}")).collect();
-    let missing: Vec<_> = own.iter().filter(|name| !told.contains(name)).collect();
-    let gone: Vec<_> = told.iter().filter(|name| !own.contains(*name)).collect();
+    let documented: Vec<String> = rows.map(|(name, _)| format!("sprongus_{name}")).collect();
+    let missing: Vec<_> = own.iter().filter(|name| !documented.contains(name)).collect();
+    let gone: Vec<_> = documented.iter().filter(|name| !own.contains(*name)).collect();
     assert!(
         missing.is_empty() && gone.is_empty(),
         "docs/operations.md lacks {missing:?}, and tells of {gone:?}"
     );
-    assert_eq!(told.len(), told.iter().collect::<BTreeSet<_>>().len(), "a row twice");
+    assert_eq!(documented.len(), documented.iter().collect::<BTreeSet<_>>().len(), "a row twice");
 }

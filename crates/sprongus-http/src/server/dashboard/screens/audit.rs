@@ -177,10 +177,10 @@ struct Table {
 
 /// The page. Only its newest stretch is kept fresh: nothing is ever put into an older one.
 pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
-    viewer.asker.require(Scope::Read)?;
+    viewer.principal.require(Scope::Read)?;
     let query = AuditQuery::read(&uri)?;
     let parts = outer_all(&fragments(&viewer, &query).await?)?;
-    let is_admin = viewer.asker.token.allows(Scope::Admin);
+    let is_admin = viewer.principal.token.allows(Scope::Admin);
     let choice = |value, label| Choice { value, label, is_chosen: query.what == value };
     let main = render(&Page {
         groups: iter::once(choice(EVERYTHING, "everything"))
@@ -203,10 +203,10 @@ pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
 pub async fn fragments(viewer: &Viewer, query: &AuditQuery) -> Result<Vec<Fragment>> {
     let store = viewer.shared.service.store();
     if query.is_of_operators() {
-        viewer.asker.require(Scope::Admin)?;
+        viewer.principal.require(Scope::Admin)?;
         let filter = query.operator_filter();
         let (page, now) = timely(async {
-            let page = store.operator_events(&viewer.asker.caller, &filter).await?;
+            let page = store.operator_events(&viewer.principal.caller, &filter).await?;
             Ok((page, store.now().await?))
         })
         .await?;
@@ -215,7 +215,7 @@ pub async fn fragments(viewer: &Viewer, query: &AuditQuery) -> Result<Vec<Fragme
     }
     let position = query.position()?;
     let (page, now) = timely(async {
-        let page = store.audit(&viewer.asker.caller, position, &query.filter, PAGE).await?;
+        let page = store.audit(&viewer.principal.caller, position, &query.filter, PAGE).await?;
         Ok((page, store.now().await?))
     })
     .await?;

@@ -29,7 +29,7 @@ struct Page {
 
 /// `GET /kinds`.
 pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
-    viewer.asker.require(Scope::Read)?;
+    viewer.principal.require(Scope::Read)?;
     query::none(&uri)?;
     let parts = outer_all(&fragments(&viewer).await?)?;
     let (may_pause, form_token) = (viewer.may(Scope::Admin), viewer.form_token.clone());
@@ -48,10 +48,10 @@ pub async fn fragments(viewer: &Viewer) -> Result<Vec<Fragment>> {
 }
 
 async fn read(viewer: &Viewer) -> Result<Vec<KindRow>> {
-    let runs = viewer.asker.runs();
+    let runs = viewer.principal.runs();
     let figures = &viewer.shared.dashboard.figures;
     let (stats, settings, workers, now) = tokio::try_join!(
-        figures.stats(&viewer.asker.caller, Arc::clone(&runs)),
+        figures.stats(&viewer.principal.caller, Arc::clone(&runs)),
         runs.kinds(),
         runs.workers(),
         viewer.shared.service.store().now(),
@@ -68,6 +68,6 @@ pub async fn set(posted: Posted) -> PageResult {
         Some("resume") => false,
         Some(_) | None => return Err(bad_field("/act", "act must be pause or resume").into()),
     };
-    timely(posted.viewer.asker.runs().pause_kind(&kind, paused)).await?;
+    timely(posted.viewer.principal.runs().pause_kind(&kind, paused)).await?;
     Ok(Redirect::to("/kinds").into_response())
 }

@@ -77,7 +77,7 @@ pub async fn audit(viewer: Viewer, uri: Uri) -> PageResult {
 
 /// A permit to keep one more page fresh.
 fn permit(viewer: &Viewer) -> Result<WaitingPermit> {
-    let permit = viewer.shared.dashboard.live_limit.acquire(viewer.asker.token.id);
+    let permit = viewer.shared.dashboard.live_limit.acquire(viewer.principal.token.id);
     permit.map_err(|error| error.with_hint("reload the page to see changes"))
 }
 
@@ -86,7 +86,7 @@ fn permit(viewer: &Viewer) -> Result<WaitingPermit> {
 /// # Errors
 /// `unavailable` when the database cannot be asked.
 async fn subscribe(viewer: &Viewer) -> Result<Subscription> {
-    timely(async { Ok(viewer.shared.feed.subscribe(&viewer.asker.caller.workspace).await) }).await
+    timely(async { Ok(viewer.shared.feed.subscribe(&viewer.principal.caller.workspace).await) }).await
 }
 
 /// One message.
@@ -140,7 +140,7 @@ struct Page {
 }
 
 async fn begin(viewer: Viewer, screen: Screen) -> PageResult {
-    viewer.asker.require(Scope::Read)?;
+    viewer.principal.require(Scope::Read)?;
     let permit = permit(&viewer)?;
     let subscription = subscribe(&viewer).await?;
     let page = Page {
@@ -183,7 +183,7 @@ impl Live for Page {
             if let Some(last) = self.last {
                 wait(&self.viewer.shared, &mut self.subscription, last, ANYWAY).await?;
             }
-            if !is_still_allowed(&self.viewer.shared, &self.viewer.asker).await {
+            if !is_still_allowed(&self.viewer.shared, &self.viewer.principal).await {
                 self.is_over = true;
                 return Some(SIGNED_OUT.to_owned());
             }
@@ -235,7 +235,7 @@ struct RunPage {
 
 /// `/live/runs/{id}`: a run's fragments, and its log as it grows.
 pub async fn run(viewer: Viewer, RunAt(id): RunAt, uri: Uri) -> PageResult {
-    viewer.asker.require(Scope::Read)?;
+    viewer.principal.require(Scope::Read)?;
     // The last line that the page has.
     let mut query = Query::read(&uri, &["after", "what"])?;
     let lines = query.number("after").unwrap_or(0);
@@ -271,8 +271,14 @@ impl Live for RunPage {
             return None;
         }
         let longest = if self.last.is_none() { Duration::ZERO } else { ANYWAY };
-        let following =
-            feed::follow(&shared, &self.viewer.asker, &mut self.subscription, self.id, self.read, longest);
+        let following = feed::follow(
+            &shared,
+            &self.viewer.principal,
+            &mut self.subscription,
+            self.id,
+            self.read,
+            longest,
+        );
         let news = match following.await {
             Ok(news) => news,
             Err(error) => {
@@ -281,7 +287,7 @@ impl Live for RunPage {
                 return None;
             }
         };
-        if !is_still_allowed(&shared, &self.viewer.asker).await {
+        if !is_still_allowed(&shared, &self.viewer.principal).await {
             self.is_over = true;
             return Some(SIGNED_OUT.to_owned());
         }

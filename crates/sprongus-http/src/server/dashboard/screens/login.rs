@@ -11,7 +11,7 @@ use sprongus_core::workspace::token::TokenSecret;
 use sprongus_core::{Error, ErrorCode};
 
 use crate::server::Shared;
-use crate::server::access::auth::{Asker, Credential};
+use crate::server::access::auth::{Credential, Principal};
 use crate::server::dashboard::assets;
 use crate::server::dashboard::page::{ErrorPage, PageResult, bare, timely};
 use crate::server::dashboard::session::cookie::Cookie;
@@ -59,7 +59,7 @@ async fn enter(
     shared: &Arc<Shared>,
 ) -> sprongus_core::Result<header::HeaderValue> {
     let credential = Credential::Token(TokenSecret::parse(text)?.hash());
-    let token = Asker::by(credential, shared).await?.token;
+    let token = Principal::by(credential, shared).await?.token;
     let store = shared.service.store();
     let now = store.now().await?;
     let expires_at = token.expires_at.into_iter().chain([now.plus(MAX_LIFE)]).min().unwrap_or(now);

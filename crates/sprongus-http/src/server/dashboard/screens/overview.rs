@@ -78,7 +78,7 @@ struct FailedLately {
 
 /// `GET /`.
 pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
-    viewer.asker.require(Scope::Read)?;
+    viewer.principal.require(Scope::Read)?;
     query::none(&uri)?;
     let parts = outer_all(&fragments(&viewer).await?)?;
     let main = render(&Page { parts })?;
@@ -94,7 +94,7 @@ pub async fn fragments(viewer: &Viewer) -> Result<Vec<Fragment>> {
 }
 
 async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
-    let (runs, caller) = (viewer.asker.runs(), &viewer.asker.caller);
+    let (runs, caller) = (viewer.principal.runs(), &viewer.principal.caller);
     let figures = &viewer.shared.dashboard.figures;
     let of = |state, limit| ListFilter { states: vec![state], limit, ..ListFilter::default() };
     let (running, failed) = (of(State::Running, RUNNING), of(State::Failed, FAILED));

@@ -139,13 +139,13 @@ struct ArtifactRow {
 
 /// `GET /runs/{id}`.
 pub async fn page(viewer: Viewer, RunAt(id): RunAt, uri: Uri) -> PageResult {
-    viewer.asker.require(Scope::Read)?;
+    viewer.principal.require(Scope::Read)?;
     let mut query = Query::read(&uri, &["step", "what"])?;
     let what = query.one::<Selection>("what").unwrap_or_default();
     let word = query.text("what").unwrap_or_default().to_owned();
     let chosen = query.text("step").unwrap_or_default().to_owned();
     query.end()?;
-    let runs = viewer.asker.runs();
+    let runs = viewer.principal.runs();
     let step = Some(chosen.as_str()).filter(|step| !step.is_empty());
     let reading = async {
         let run = runs.get(id).await?;
@@ -188,7 +188,7 @@ fn step_names(steps: &[Step], lines: &[NumberedLine]) -> Vec<String> {
 /// # Errors
 /// As the store's; `not_found` for a run that the viewer may not see.
 pub async fn newest_event(viewer: &Viewer, id: RunId) -> Result<u64> {
-    Ok(viewer.shared.service.store().get(&viewer.asker.caller, id).await?.last_seq)
+    Ok(viewer.shared.service.store().get(&viewer.principal.caller, id).await?.last_seq)
 }
 
 /// The parts of a run, as it stands.
@@ -196,7 +196,7 @@ pub async fn newest_event(viewer: &Viewer, id: RunId) -> Result<u64> {
 /// # Errors
 /// Those of what is read.
 pub async fn fragments(viewer: &Viewer, run: &RunView, what: Selection) -> Result<Vec<Fragment>> {
-    timely(read(viewer, viewer.asker.runs().as_ref(), run, what)).await
+    timely(read(viewer, viewer.principal.runs().as_ref(), run, what)).await
 }
 
 async fn read(viewer: &Viewer, runs: &dyn Runs, run: &RunView, what: Selection) -> Result<Vec<Fragment>> {

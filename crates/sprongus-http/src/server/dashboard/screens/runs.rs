@@ -65,10 +65,10 @@ struct Table {
 
 /// `GET /runs`.
 pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
-    viewer.asker.require(Scope::Read)?;
+    viewer.principal.require(Scope::Read)?;
     let now = timely(viewer.shared.service.store().now()).await?;
     let query = RunsQuery::read(&uri, now)?;
-    let runs = viewer.asker.runs();
+    let runs = viewer.principal.runs();
     if let Some(search) = &query.search
         && let Some(id) = timely(found(&viewer, search)).await?
     {
@@ -76,7 +76,7 @@ pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
     }
     let (settings, projects) = timely(async { tokio::try_join!(runs.kinds(), runs.projects()) }).await?;
     // To suggest kinds is not worth counting how they stand.
-    let mut kinds = viewer.shared.dashboard.figures.kinds(&viewer.asker.caller);
+    let mut kinds = viewer.shared.dashboard.figures.kinds(&viewer.principal.caller);
     kinds.extend(settings.into_iter().map(|setting| setting.kind.to_string()));
     kinds.sort_unstable();
     kinds.dedup();
@@ -119,7 +119,7 @@ async fn found(viewer: &Viewer, search: &str) -> Result<Option<RunId>> {
     if let Ok(id) = search.parse::<RunId>() {
         return Ok(Some(id));
     }
-    Ok(viewer.asker.runs().find_by_key(search).await?.map(|run| run.id))
+    Ok(viewer.principal.runs().find_by_key(search).await?.map(|run| run.id))
 }
 
 /// The table, its only fragment.
@@ -127,7 +127,7 @@ async fn found(viewer: &Viewer, search: &str) -> Result<Option<RunId>> {
 /// # Errors
 /// Those of what is read.
 pub async fn fragments(viewer: &Viewer, query: &RunsQuery) -> Result<Vec<Fragment>> {
-    let runs = viewer.asker.runs();
+    let runs = viewer.principal.runs();
     let (data, next_cursor, now) = timely(async {
         let now = viewer.shared.service.store().now().await?;
         Ok(match &query.key {

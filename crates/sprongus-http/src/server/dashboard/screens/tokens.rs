@@ -56,14 +56,14 @@ struct Made<'a> {
 
 /// `GET /tokens`.
 pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
-    viewer.asker.require(Scope::Admin)?;
+    viewer.principal.require(Scope::Admin)?;
     query::none(&uri)?;
-    let (admin, runs) = (viewer.asker.admin(), viewer.asker.runs());
+    let (admin, runs) = (viewer.principal.admin(), viewer.principal.runs());
     let (tokens, projects, now) = timely(async {
         tokio::try_join!(admin.tokens(), runs.projects(), viewer.shared.service.store().now())
     })
     .await?;
-    let own = viewer.asker.token.id;
+    let own = viewer.principal.token.id;
     let main = render(&Page {
         rows: tokens.iter().map(|token| row(token, own, now)).collect(),
         scopes: Scope::ALL.map(Scope::as_str).into(),
@@ -118,16 +118,16 @@ pub async fn create(posted: Posted) -> PageResult {
         projects: Some(projects).filter(|projects| !projects.is_empty()),
         expires_in: days.map(|days| DAY * days),
     };
-    let made = timely(posted.viewer.asker.admin().create_token(new)).await?;
+    let made = timely(posted.viewer.principal.admin().create_token(new)).await?;
     let main = render(&Made { name: &made.token.name, secret: made.secret.expose() })?;
     Ok(layout(&posted.viewer, Section::Tokens, "New token", None, &main)?)
 }
 
 /// `GET /tokens/{id}/revoke`: asks whether to.
 pub async fn ask_revoke(viewer: Viewer, Path(id): Path<String>) -> PageResult {
-    viewer.asker.require(Scope::Admin)?;
+    viewer.principal.require(Scope::Admin)?;
     let id = token_id(&id)?;
-    let tokens = timely(viewer.asker.admin().tokens()).await?;
+    let tokens = timely(viewer.principal.admin().tokens()).await?;
     let token = tokens.into_iter().find(|token| token.id == id).ok_or_else(|| unknown(&id.to_string()))?;
     let question = Question {
         title: "Revoke this token?",
@@ -145,7 +145,7 @@ pub async fn ask_revoke(viewer: Viewer, Path(id): Path<String>) -> PageResult {
 /// `POST /tokens/{id}/revoke`.
 pub async fn revoke(Path(id): Path<String>, posted: Posted) -> PageResult {
     posted.require(Scope::Admin)?;
-    timely(posted.viewer.asker.admin().revoke_token(token_id(&id)?)).await?;
+    timely(posted.viewer.principal.admin().revoke_token(token_id(&id)?)).await?;
     posted.viewer.shared.tokens.forget_all();
     Ok(Redirect::to("/tokens").into_response())
 }

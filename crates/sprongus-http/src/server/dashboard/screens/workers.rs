@@ -29,7 +29,7 @@ struct Page {
 
 /// `GET /workers`.
 pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
-    viewer.asker.require(Scope::Read)?;
+    viewer.principal.require(Scope::Read)?;
     query::none(&uri)?;
     let parts = outer_all(&fragments(&viewer).await?)?;
     let main = render(&Page { parts })?;
@@ -41,7 +41,7 @@ pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
 /// # Errors
 /// Those of what is read.
 pub async fn fragments(viewer: &Viewer) -> Result<Vec<Fragment>> {
-    let runs = viewer.asker.runs();
+    let runs = viewer.principal.runs();
     let running = ListFilter { states: vec![State::Running], limit: MAX_PAGE, ..ListFilter::default() };
     let (workers, running, now) = timely(async {
         tokio::try_join!(runs.workers(), runs.list(&running), viewer.shared.service.store().now())
@@ -54,7 +54,7 @@ pub async fn fragments(viewer: &Viewer) -> Result<Vec<Fragment>> {
 
 /// `GET /workers/{id}/drain`: asks whether to.
 pub async fn ask_drain(viewer: Viewer, Path(id): Path<String>) -> PageResult {
-    viewer.asker.require(Scope::Admin)?;
+    viewer.principal.require(Scope::Admin)?;
     let id = named(&viewer, &id).await?;
     let question = Question {
         title: "Drain this worker?",
@@ -73,7 +73,7 @@ pub async fn ask_drain(viewer: Viewer, Path(id): Path<String>) -> PageResult {
 pub async fn drain(Path(id): Path<String>, posted: Posted) -> PageResult {
     posted.require(Scope::Admin)?;
     let id = named(&posted.viewer, &id).await?;
-    timely(posted.viewer.asker.runs().drain_worker(&id)).await?;
+    timely(posted.viewer.principal.runs().drain_worker(&id)).await?;
     Ok(Redirect::to("/workers").into_response())
 }
 
@@ -82,7 +82,7 @@ pub async fn drain(Path(id): Path<String>, posted: Posted) -> PageResult {
 /// # Errors
 /// `not_found` when there is none.
 async fn named(viewer: &Viewer, text: &str) -> Result<WorkerId> {
-    let workers = timely(viewer.asker.runs().workers()).await?;
+    let workers = timely(viewer.principal.runs().workers()).await?;
     let found = workers.into_iter().map(|worker| worker.id).find(|id| id.as_str() == text);
     found.ok_or_else(|| {
         Error::not_found(format_args!("worker: {}", shown(text)))

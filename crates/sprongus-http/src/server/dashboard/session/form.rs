@@ -107,7 +107,7 @@ impl Posted {
     /// # Errors
     /// `forbidden`.
     pub fn require(&self, scope: Scope) -> Result<()> {
-        self.viewer.asker.require(scope)
+        self.viewer.principal.require(scope)
     }
 
     /// Lets somebody through who may cancel and retry, and has not done so too often; `runs` at once.
@@ -116,8 +116,8 @@ impl Posted {
     /// `forbidden`; `rate_limited`.
     pub fn require_write(&self, runs: usize) -> Result<()> {
         self.require(Scope::Write)?;
-        self.viewer.asker.admit()?;
-        self.viewer.asker.charge(runs.saturating_sub(1));
+        self.viewer.principal.admit()?;
+        self.viewer.principal.charge(runs.saturating_sub(1));
         Ok(())
     }
 }

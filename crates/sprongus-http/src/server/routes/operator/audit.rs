@@ -32,7 +32,7 @@ page_body! {
     responses((status = 200, description = "A page", body = OperatorEventPage)),
     security(("token" = ["admin"]))
 )]
-pub async fn list(Operator(asker): Operator, uri: Uri) -> ApiResult {
+pub async fn list(Operator(principal): Operator, uri: Uri) -> ApiResult {
     let mut query = Query::read(&uri, &["type*", "actor", "since", "before", "limit", "cursor"])?;
     let mut filter = OperatorFilter {
         types: query.all("type"),
@@ -46,5 +46,5 @@ pub async fn list(Operator(asker): Operator, uri: Uri) -> ApiResult {
         filter.limit = u32::try_from(limit).unwrap_or(u32::MAX);
     }
     query.end()?;
-    Ok(json(&asker.admin().operator_events(&filter).await?))
+    Ok(json(&principal.admin().operator_events(&filter).await?))
 }

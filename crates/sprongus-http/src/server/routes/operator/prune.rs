@@ -14,6 +14,6 @@ use crate::wire::retention::{PruneBody, PrunedBody};
     responses((status = 200, description = "Runs by the state they ended in, in all and kind by kind", body = PrunedBody)),
     security(("token" = ["admin"]))
 )]
-pub async fn prune(Operator(asker): Operator, Optional(body): Optional<PruneBody>) -> ApiResult {
-    Ok(json(&asker.runs().prune(&body.retention(), body.mode()).await?))
+pub async fn prune(Operator(principal): Operator, Optional(body): Optional<PruneBody>) -> ApiResult {
+    Ok(json(&principal.runs().prune(&body.retention(), body.mode()).await?))
 }

@@ -9,7 +9,7 @@ use sprongus_core::Error;
 use sprongus_core::values::ids::TokenId;
 
 use crate::server::Shared;
-use crate::server::access::auth::{Asker, Operator};
+use crate::server::access::auth::{Operator, Principal};
 use crate::server::request::body::Strict;
 use crate::server::request::{path, query};
 use crate::server::response::{ApiError, ApiResult, json, made, shown};
@@ -46,9 +46,9 @@ impl FromRequestParts<Arc<Shared>> for TokenOf {
     responses((status = 200, description = "The tokens, revoked and expired ones included", body = TokenPage)),
     security(("token" = ["admin"]))
 )]
-pub async fn tokens(Operator(asker): Operator, uri: Uri) -> ApiResult {
+pub async fn tokens(Operator(principal): Operator, uri: Uri) -> ApiResult {
     query::none(&uri)?;
-    Ok(json(&List { data: asker.admin().tokens().await?, next_cursor: None }))
+    Ok(json(&List { data: principal.admin().tokens().await?, next_cursor: None }))
 }
 
 /// Create a token
@@ -57,8 +57,8 @@ pub async fn tokens(Operator(asker): Operator, uri: Uri) -> ApiResult {
     responses((status = 201, description = "The token; shown only once", body = MadeTokenBody)),
     security(("token" = ["admin"]))
 )]
-pub async fn create(Operator(asker): Operator, Strict(body): Strict<NewTokenBody>) -> ApiResult {
-    let token = asker.admin().create_token(body.into()).await?;
+pub async fn create(Operator(principal): Operator, Strict(body): Strict<NewTokenBody>) -> ApiResult {
+    let token = principal.admin().create_token(body.into()).await?;
     Ok(made(&token, "/v1/tokens"))
 }
 
@@ -72,11 +72,11 @@ pub async fn create(Operator(asker): Operator, Strict(body): Strict<NewTokenBody
     security(("token" = ["admin"]))
 )]
 pub async fn revoke(
-    Operator(asker): Operator,
+    Operator(principal): Operator,
     TokenOf(id): TokenOf,
     State(shared): State<Arc<Shared>>,
 ) -> ApiResult {
-    let token = asker.admin().revoke_token(id).await?;
+    let token = principal.admin().revoke_token(id).await?;
     shared.tokens.forget_all();
     Ok(json(&token))
 }
@@ -87,7 +87,7 @@ pub async fn revoke(
     responses((status = 200, description = "The token's details, without its secret", body = TokenBody)),
     security(("token" = []))
 )]
-pub async fn own(asker: Asker, uri: Uri) -> ApiResult {
+pub async fn own(principal: Principal, uri: Uri) -> ApiResult {
     query::none(&uri)?;
-    Ok(json(asker.token.as_ref()))
+    Ok(json(principal.token.as_ref()))
 }

@@ -38,9 +38,9 @@ page_body! {
     responses((status = 200, description = "All of them", body = ArtifactPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn list(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResult {
+pub async fn list(Reader(principal): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResult {
     query::none(&uri)?;
-    Ok(json(&List { data: asker.runs().artifacts(id).await?, next_cursor: None }))
+    Ok(json(&List { data: principal.runs().artifacts(id).await?, next_cursor: None }))
 }
 
 /// Upload an artifact
@@ -64,15 +64,15 @@ pub async fn list(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResul
     security(("token" = ["runs:work"]))
 )]
 pub async fn put(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     ArtifactOf(id, name): ArtifactOf,
     uri: Uri,
     headers: HeaderMap,
     upload: Upload,
 ) -> Result<Response, NotKept> {
     let hold = query::hold(id, &uri, &headers)?;
-    let (witness, runs) = (upload.witness(), asker.runs());
-    let upload = upload.rechecked_at_end(asker);
+    let (witness, runs) = (upload.witness(), principal.runs());
+    let upload = upload.rechecked_at_end(principal);
     let kept = runs.put_artifact(&hold, &name, &upload.content_type, upload.body).await;
     let artifact = witness.judge(kept)?;
     Ok(made(
@@ -119,7 +119,7 @@ pub async fn put(
     security(("token" = ["runs:read"]))
 )]
 pub async fn get(
-    Reader(asker): Reader,
+    Reader(principal): Reader,
     ArtifactOf(id, name): ArtifactOf,
     method: Method,
     headers: HeaderMap,
@@ -128,7 +128,7 @@ pub async fn get(
     query::none(&uri)?;
     // A range is one of a GET alone.
     let range = if method == Method::GET { range::requested(&headers) } else { None };
-    let opened = open(asker.runs().as_ref(), id, &name, range, &headers).await?;
+    let opened = open(principal.runs().as_ref(), id, &name, range, &headers).await?;
     let (Opened::Whole(download) | Opened::Part(download) | Opened::NoPart(download, _)) = &opened;
     let etag = etag(&download.artifact);
     if range::if_none_match(&headers, &etag) {

@@ -22,6 +22,10 @@ pub struct Nothing {}
     responses((status = 200, description = "The run", body = RunBody)),
     security(("token" = ["runs:write"]))
 )]
-pub async fn cancel(Writer(asker): Writer, RunOf(id): RunOf, Optional(_): Optional<Nothing>) -> ApiResult {
-    Ok(json(&asker.runs().cancel(id).await?))
+pub async fn cancel(
+    Writer(principal): Writer,
+    RunOf(id): RunOf,
+    Optional(_): Optional<Nothing>,
+) -> ApiResult {
+    Ok(json(&principal.runs().cancel(id).await?))
 }

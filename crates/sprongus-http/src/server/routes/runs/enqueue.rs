@@ -34,12 +34,12 @@ use crate::wire::{Answers, IDEMPOTENCY_KEY_HEADER, MAX_BATCH_BODY_BYTES};
     security(("token" = ["runs:write"]))
 )]
 pub async fn enqueue(
-    Writer(asker): Writer,
+    Writer(principal): Writer,
     headers: HeaderMap,
     Strict(body): Strict<EnqueueBody>,
 ) -> ApiResult {
     let body = EnqueueBody { idempotency_key: key(&headers, body.idempotency_key.clone())?, ..body };
-    let answer = asker.runs().enqueue_one(body.into_new()?).await?;
+    let answer = principal.runs().enqueue_one(body.into_new()?).await?;
     Ok(enqueued(&answer.run, &answer, "/v1/runs"))
 }
 
@@ -112,14 +112,14 @@ pub struct BatchAnswerBody {
     security(("token" = ["runs:write"]))
 )]
 pub async fn batch(
-    Writer(asker): Writer,
+    Writer(principal): Writer,
     Strict(body): Strict<BatchBody, MAX_BATCH_BODY_BYTES>,
 ) -> ApiResult {
     if body.runs.len() > rules::enqueue::MAX_BATCH {
         let message = format!("at most {} runs in one call: {}", rules::enqueue::MAX_BATCH, body.runs.len());
         return Err(bad_field("/runs", message).into());
     }
-    asker.charge(body.runs.len().saturating_sub(1));
+    principal.charge(body.runs.len().saturating_sub(1));
     let batch = if body.atomic { Batch::AllOrNothing } else { Batch::EachAlone };
     let requests: Vec<_> = body.runs.into_iter().map(EnqueueBody::into_new).collect();
     if body.atomic && requests.iter().any(Result::is_err) {
@@ -140,7 +140,7 @@ pub async fn batch(
             Err(error) => answers.push(Some(Err(error))),
         }
     }
-    let mut made = asker.runs().enqueue(sound, batch).await?.into_iter();
+    let mut made = principal.runs().enqueue(sound, batch).await?.into_iter();
     let missing = || Err(Error::internal("a batch item had no answer"));
     let answers: Vec<Result<Enqueued>> =
         answers.into_iter().map(|answer| answer.or_else(|| made.next()).unwrap_or_else(missing)).collect();

@@ -19,10 +19,10 @@ use crate::wire::run::RunBody;
     responses((status = 200, description = "The run", body = RunBody)),
     security(("token" = ["runs:work"]))
 )]
-pub async fn wait(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<WaitBody>) -> ApiResult {
+pub async fn wait(Worker(principal): Worker, RunOf(id): RunOf, Strict(body): Strict<WaitBody>) -> ApiResult {
     let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
     let timeout = body.approval.timeout_ms.map(Duration::from_millis);
-    Ok(json(&asker.runs().wait(&hold, body.step_id, timeout).await?))
+    Ok(json(&principal.runs().wait(&hold, body.step_id, timeout).await?))
 }
 
 /// Approve the gate a run is waiting at
@@ -33,11 +33,11 @@ pub async fn wait(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<
     security(("token" = ["runs:approve"]))
 )]
 pub async fn approve(
-    Approver(asker): Approver,
+    Approver(principal): Approver,
     RunOf(id): RunOf,
     Optional(body): Optional<ApproveBody>,
 ) -> ApiResult {
-    Ok(json(&asker.runs().answer(id, body.step_id, Answer::Approved, body.comment).await?))
+    Ok(json(&principal.runs().answer(id, body.step_id, Answer::Approved, body.comment).await?))
 }
 
 /// Reject the gate a run is waiting at: the run fails for good
@@ -48,9 +48,9 @@ pub async fn approve(
     security(("token" = ["runs:approve"]))
 )]
 pub async fn reject(
-    Approver(asker): Approver,
+    Approver(principal): Approver,
     RunOf(id): RunOf,
     Strict(body): Strict<RejectBody>,
 ) -> ApiResult {
-    Ok(json(&asker.runs().answer(id, body.step_id, Answer::Rejected, Some(body.reason)).await?))
+    Ok(json(&principal.runs().answer(id, body.step_id, Answer::Rejected, Some(body.reason)).await?))
 }

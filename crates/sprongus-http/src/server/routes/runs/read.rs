@@ -78,9 +78,9 @@ page_body! {
     responses((status = 200, description = "A page", body = RunPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn list(Reader(asker): Reader, uri: Uri) -> ApiResult {
+pub async fn list(Reader(principal): Reader, uri: Uri) -> ApiResult {
     let (filter, key) = query::list(&uri)?;
-    let runs = asker.runs();
+    let runs = principal.runs();
     match key {
         None => Ok(json(&runs.list(&filter).await?)),
         Some(key) => {
@@ -107,8 +107,8 @@ pub async fn list(Reader(asker): Reader, uri: Uri) -> ApiResult {
     responses((status = 200, description = "A page", body = GatePage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn gates(Reader(asker): Reader, uri: Uri) -> ApiResult {
-    Ok(json(&asker.runs().gates(&query::gates(&uri)?).await?))
+pub async fn gates(Reader(principal): Reader, uri: Uri) -> ApiResult {
+    Ok(json(&principal.runs().gates(&query::gates(&uri)?).await?))
 }
 
 /// Get a run
@@ -118,9 +118,9 @@ pub async fn gates(Reader(asker): Reader, uri: Uri) -> ApiResult {
     responses((status = 200, description = "The run", body = RunBody)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn get(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResult {
+pub async fn get(Reader(principal): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResult {
     query::none(&uri)?;
-    Ok(json(&asker.runs().get(id).await?))
+    Ok(json(&principal.runs().get(id).await?))
 }
 
 /// List a run's steps, by attempt and ordinal
@@ -130,9 +130,9 @@ pub async fn get(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResult
     responses((status = 200, description = "All of them", body = StepPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn steps(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResult {
+pub async fn steps(Reader(principal): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResult {
     query::none(&uri)?;
-    Ok(json(&List { data: asker.runs().steps(id).await?, next_cursor: None }))
+    Ok(json(&List { data: principal.runs().steps(id).await?, next_cursor: None }))
 }
 
 /// What both logs and events take: where to begin, and how many.
@@ -167,9 +167,9 @@ fn numbered<T: Serialize>(data: Vec<T>, limit: u32, seq: impl Fn(&T) -> u64) -> 
     responses((status = 200, description = "A page", body = EventPage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn events(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResult {
+pub async fn events(Reader(principal): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResult {
     let (after, limit) = span(&uri)?;
-    numbered(asker.runs().events(id, after, limit).await?, limit, |event: &Event| event.seq)
+    numbered(principal.runs().events(id, after, limit).await?, limit, |event: &Event| event.seq)
 }
 
 /// Read a run's log
@@ -184,9 +184,9 @@ pub async fn events(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> ApiRes
     responses((status = 200, description = "A page", body = LinePage)),
     security(("token" = ["runs:read"]))
 )]
-pub async fn logs(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResult {
+pub async fn logs(Reader(principal): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResult {
     let (after, limit) = span(&uri)?;
-    numbered(asker.runs().logs(id, after, limit).await?, limit, |line: &NumberedLine| line.seq)
+    numbered(principal.runs().logs(id, after, limit).await?, limit, |line: &NumberedLine| line.seq)
 }
 
 /// Wait for news of a run
@@ -204,7 +204,7 @@ pub async fn logs(Reader(asker): Reader, RunOf(id): RunOf, uri: Uri) -> ApiResul
     security(("token" = ["runs:read"]))
 )]
 pub async fn news(
-    Reader(asker): Reader,
+    Reader(principal): Reader,
     RunOf(id): RunOf,
     State(shared): State<Arc<Shared>>,
     uri: Uri,
@@ -218,13 +218,13 @@ pub async fn news(
     }
     query.end()?;
     let news = if wait == 0 {
-        asker.runs().follow(id, read, Duration::ZERO).await?
+        principal.runs().follow(id, read, Duration::ZERO).await?
     } else {
-        let _permit = asker.waiting_permit()?;
-        let mut subscription = shared.feed.subscribe(&asker.caller.workspace).await;
+        let _permit = principal.waiting_permit()?;
+        let mut subscription = shared.feed.subscribe(&principal.caller.workspace).await;
         let news =
-            feed::follow(&shared, &asker, &mut subscription, id, read, Duration::from_millis(wait)).await;
-        asker.recheck_token().await?;
+            feed::follow(&shared, &principal, &mut subscription, id, read, Duration::from_millis(wait)).await;
+        principal.recheck_token().await?;
         news?
     };
     Ok(json(&news))

@@ -15,9 +15,9 @@ use crate::wire::run::RunBody;
     security(("token" = ["runs:write"]))
 )]
 pub async fn retry(
-    Writer(asker): Writer,
+    Writer(principal): Writer,
     RunOf(id): RunOf,
     Optional(body): Optional<RetryBody>,
 ) -> ApiResult {
-    Ok(json(&asker.runs().retry(id, body.if_epoch).await?))
+    Ok(json(&principal.runs().retry(id, body.if_epoch).await?))
 }

@@ -32,7 +32,7 @@ use crate::server::streaming::sse::{self, RunStream, WorkspaceStream, last_event
     security(("token" = ["runs:read"]))
 )]
 pub async fn of_run(
-    Reader(asker): Reader,
+    Reader(principal): Reader,
     RunOf(id): RunOf,
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
@@ -41,15 +41,15 @@ pub async fn of_run(
     query::none(&uri)?;
     let last = last_event_id(&headers)?;
     let read = last.as_deref().map(run_position).transpose()?;
-    let subscription = shared.feed.subscribe(&asker.caller.workspace).await;
+    let subscription = shared.feed.subscribe(&principal.caller.workspace).await;
     let from = read.unwrap_or(ReadSoFar::default());
     // A run that is not there is told before the stream begins.
-    let news = asker.runs().follow(id, from, Duration::ZERO).await?;
+    let news = principal.runs().follow(id, from, Duration::ZERO).await?;
     let is_nothing_new = news.events.is_empty() && news.lines.is_empty();
     if read.is_some() && is_nothing_new && news.run.state.is_final() {
         return Ok(sse::nothing_more());
     }
-    Ok(sse::response(RunStream::new(shared, asker, subscription, id, from)?.chunks()))
+    Ok(sse::response(RunStream::new(shared, principal, subscription, id, from)?.chunks()))
 }
 
 /// Follow the workspace
@@ -63,7 +63,7 @@ pub async fn of_run(
     security(("token" = ["runs:read"]))
 )]
 pub async fn of_workspace(
-    Reader(asker): Reader,
+    Reader(principal): Reader,
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     uri: Uri,
@@ -71,10 +71,10 @@ pub async fn of_workspace(
     query::none(&uri)?;
     let last = last_event_id(&headers)?;
     let from = last.as_deref().map(str::parse::<StreamPosition>).transpose()?;
-    let subscription = shared.feed.subscribe(&asker.caller.workspace).await;
+    let subscription = shared.feed.subscribe(&principal.caller.workspace).await;
     let from = match from {
         Some(position) => position,
-        None => shared.service.store().stream_end(&asker.caller).await?,
+        None => shared.service.store().stream_end(&principal.caller).await?,
     };
-    Ok(sse::response(WorkspaceStream::new(shared, asker, subscription, from)?.chunks()))
+    Ok(sse::response(WorkspaceStream::new(shared, principal, subscription, from)?.chunks()))
 }

@@ -16,7 +16,7 @@ use sprongus_core::run::{ClaimRequest, Outcome, Report};
 use tokio::sync::oneshot;
 
 use crate::server::Shared;
-use crate::server::access::auth::{Asker, Worker};
+use crate::server::access::auth::{Principal, Worker};
 use crate::server::request::body::Strict;
 use crate::server::response::{ApiResult, json};
 use crate::wire::Answers;
@@ -42,29 +42,29 @@ pub struct ClaimedRunsBody {
     security(("token" = ["runs:work"]))
 )]
 pub async fn claim(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     State(shared): State<Arc<Shared>>,
     Strict(body): Strict<ClaimBody>,
 ) -> ApiResult {
     let request = ClaimRequest::from(body);
     rules::claim::check(&request)?;
-    let permit = if request.wait.is_zero() { None } else { Some(asker.waiting_permit()?) };
+    let permit = if request.wait.is_zero() { None } else { Some(principal.waiting_permit()?) };
     let (mut answer, asked) = oneshot::channel();
     tokio::spawn(async move {
         let _permit = permit;
-        let mut claimed = wait_for_work(&shared, &asker, &request, &mut answer).await;
+        let mut claimed = wait_for_work(&shared, &principal, &request, &mut answer).await;
         if !request.wait.is_zero()
-            && let Err(refused) = asker.recheck_token().await
+            && let Err(refused) = principal.recheck_token().await
         {
             // The token was revoked or has expired while it waited.
             if let Ok(undelivered) = std::mem::replace(&mut claimed, Err(refused)) {
-                release(asker.runs().as_ref(), &request, &undelivered).await;
+                release(principal.runs().as_ref(), &request, &undelivered).await;
             }
         }
         if let Err(Ok(undelivered)) = answer.send(claimed)
             && request.claim_id.is_none()
         {
-            release(asker.runs().as_ref(), &request, &undelivered).await;
+            release(principal.runs().as_ref(), &request, &undelivered).await;
         }
     });
     let claimed = asked.await.map_err(|_| Error::internal("a claim was interrupted"))??;
@@ -73,13 +73,13 @@ pub async fn claim(
 
 async fn wait_for_work(
     shared: &Shared,
-    asker: &Asker,
+    principal: &Principal,
     request: &ClaimRequest,
     answer: &mut oneshot::Sender<Result<Vec<ClaimedView>>>,
 ) -> Result<Vec<ClaimedView>> {
-    let runs = asker.runs();
+    let runs = principal.runs();
     let deadline = Instant::now() + request.wait;
-    let mut turn = shared.claim_queues.turn(&asker.caller, request).await;
+    let mut turn = shared.claim_queues.turn(&principal.caller, request).await;
     let superseded = async {
         match &mut turn {
             Some(turn) => turn.superseded().await,
@@ -91,7 +91,7 @@ async fn wait_for_work(
     if !claimed.is_empty() || request.wait.is_zero() {
         return Ok(claimed);
     }
-    let queue = shared.claim_queues.queue(&asker.caller, request);
+    let queue = shared.claim_queues.queue(&principal.caller, request);
     let mut stopping = shared.stopping.clone();
     let waiting = async {
         let Ok(_first) = tokio::time::timeout_at(deadline.into(), queue.lock()).await else {

@@ -17,10 +17,10 @@ use crate::wire::run::RunBody;
     security(("token" = ["runs:work"]))
 )]
 pub async fn cleaned(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     RunOf(id): RunOf,
     Strict(body): Strict<CleanedBody>,
 ) -> ApiResult {
     let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
-    Ok(json(&asker.runs().cleaned(&hold, body.gone_at).await?))
+    Ok(json(&principal.runs().cleaned(&hold, body.gone_at).await?))
 }

@@ -28,12 +28,12 @@ use crate::wire::{Answers, MAX_BATCH_BODY_BYTES};
     security(("token" = ["runs:work"]))
 )]
 pub async fn succeed(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     RunOf(id): RunOf,
     Strict(body): Strict<SucceedBody>,
 ) -> ApiResult {
     let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
-    Ok(json(&asker.runs().succeed(&hold, body.result.map(Json::from_value), body.output_ref).await?))
+    Ok(json(&principal.runs().succeed(&hold, body.result.map(Json::from_value), body.output_ref).await?))
 }
 
 /// End an execution with an error
@@ -45,11 +45,11 @@ pub async fn succeed(
     responses((status = 200, description = "The run", body = RunBody)),
     security(("token" = ["runs:work"]))
 )]
-pub async fn fail(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<FailBody>) -> ApiResult {
+pub async fn fail(Worker(principal): Worker, RunOf(id): RunOf, Strict(body): Strict<FailBody>) -> ApiResult {
     let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
     let retry_in = body.retry_in_ms.map(Duration::from_millis);
     let outcome = Outcome::Fail { error: body.error, retryable: body.retryable, retry_in };
-    Ok(json(&asker.runs().finish_one(&hold, outcome).await?))
+    Ok(json(&principal.runs().finish_one(&hold, outcome).await?))
 }
 
 /// Release a run without using up its attempt
@@ -60,12 +60,12 @@ pub async fn fail(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<
     security(("token" = ["runs:work"]))
 )]
 pub async fn release(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     RunOf(id): RunOf,
     Strict(body): Strict<ReleaseBody>,
 ) -> ApiResult {
     let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
-    Ok(json(&asker.runs().release(&hold).await?))
+    Ok(json(&principal.runs().release(&hold).await?))
 }
 
 /// What became of one report.
@@ -112,7 +112,7 @@ pub struct FinishAnswerBody {
     security(("token" = ["runs:work"]))
 )]
 pub async fn many(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     Strict(body): Strict<FinishBody, MAX_BATCH_BODY_BYTES>,
 ) -> ApiResult {
     let mut reports = Vec::with_capacity(body.reports.len());
@@ -125,7 +125,7 @@ pub async fn many(
         reports.push(report);
     }
     let ids: Vec<RunId> = reports.iter().map(|report| report.id).collect();
-    let answers = asker.runs().finish(&body.worker_id, reports).await?;
+    let answers = principal.runs().finish(&body.worker_id, reports).await?;
     let items = ids.into_iter().zip(answers).map(|(id, answer)| {
         let answer = match answer {
             Ok(run) => ItemAnswer::Run { run: Box::new(run) },

@@ -22,9 +22,13 @@ use crate::wire::{Answers, MAX_BATCH_BODY_BYTES};
     responses((status = 200, description = "The renewed lease, and whether to cancel or drain", body = BeatBody)),
     security(("token" = ["runs:work"]))
 )]
-pub async fn one(Worker(asker): Worker, RunOf(id): RunOf, Strict(body): Strict<HeartbeatBody>) -> ApiResult {
+pub async fn one(
+    Worker(principal): Worker,
+    RunOf(id): RunOf,
+    Strict(body): Strict<HeartbeatBody>,
+) -> ApiResult {
     let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
-    let answers = asker.runs().heartbeat(vec![hold], body.lease_ms.map(Duration::from_millis)).await?;
+    let answers = principal.runs().heartbeat(vec![hold], body.lease_ms.map(Duration::from_millis)).await?;
     let missing = || Err(Error::internal("a heartbeat had no answer"));
     let beat: Beat = answers.into_iter().next().unwrap_or_else(missing)?;
     Ok(json(&beat))
@@ -78,7 +82,7 @@ pub struct HeartbeatAnswerBody {
     security(("token" = ["runs:work"]))
 )]
 pub async fn many(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     Strict(body): Strict<HeartbeatsBody, MAX_BATCH_BODY_BYTES>,
 ) -> ApiResult {
     let ids: Vec<RunId> = body.runs.iter().map(|held| held.id).collect();
@@ -89,7 +93,7 @@ pub async fn many(
         token: run.lease_token,
     };
     let holds = body.runs.into_iter().map(hold).collect();
-    let answers = asker.runs().heartbeat(holds, body.lease_ms.map(Duration::from_millis)).await?;
+    let answers = principal.runs().heartbeat(holds, body.lease_ms.map(Duration::from_millis)).await?;
     let items = ids.into_iter().zip(answers).map(|(id, answer): (RunId, Result<Beat>)| {
         let answer = match answer {
             Ok(beat) => ItemAnswer::Beat(beat),

@@ -17,10 +17,10 @@ use crate::wire::run::RunBody;
     security(("token" = ["runs:work"]))
 )]
 pub async fn progress(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     RunOf(id): RunOf,
     Strict(body): Strict<ProgressBody>,
 ) -> ApiResult {
     let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
-    Ok(json(&asker.runs().progress(&hold, body.progress, body.message).await?))
+    Ok(json(&principal.runs().progress(&hold, body.progress, body.message).await?))
 }

@@ -26,7 +26,7 @@ use crate::wire::run::RunBody;
     security(("token" = ["runs:work"]))
 )]
 pub async fn log(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     RunOf(id): RunOf,
     State(shared): State<Arc<Shared>>,
     Strict(body): Strict<LogBody, MAX_BATCH_BODY_BYTES>,
@@ -34,7 +34,7 @@ pub async fn log(
     let hold = Hold { id, worker_id: body.worker_id, epoch: body.epoch, token: body.lease_token };
     let now = shared.service.store().now().await?;
     let lines = body.lines.into_iter().map(|line| line.into_line(body.step.as_deref(), now)).collect();
-    let runs = asker.runs();
+    let runs = principal.runs();
     runs.record(&hold, Vec::new(), lines).await?;
     the_run(runs.as_ref(), id).await
 }
@@ -49,13 +49,13 @@ pub async fn log(
     security(("token" = ["runs:work"]))
 )]
 pub async fn step(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     RunOf(id): RunOf,
     Strict(body): Strict<StepUpdateBody>,
 ) -> ApiResult {
     let hold =
         Hold { id, worker_id: body.worker_id.clone(), epoch: body.epoch, token: body.lease_token.clone() };
-    let runs = asker.runs();
+    let runs = principal.runs();
     let ordinal = match body.ordinal {
         Some(ordinal) => ordinal,
         None => ordinal_of(runs.as_ref(), &hold, &body.name).await?,
@@ -80,7 +80,7 @@ async fn ordinal_of(runs: &dyn Runs, hold: &Hold, name: &str) -> Result<u32> {
     security(("token" = ["runs:work"]))
 )]
 pub async fn record(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     RunOf(id): RunOf,
     State(shared): State<Arc<Shared>>,
     Strict(body): Strict<RecordBody, MAX_BATCH_BODY_BYTES>,
@@ -95,7 +95,7 @@ pub async fn record(
         steps.push(step.into_report(ordinal));
     }
     let lines = body.lines.into_iter().map(|line| line.into_line(None, now)).collect();
-    asker.runs().record(&hold, steps, lines).await?;
+    principal.runs().record(&hold, steps, lines).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -32,15 +32,15 @@ use crate::wire::words::Binary;
     security(("token" = ["runs:work"]))
 )]
 pub async fn put(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     RunOf(id): RunOf,
     uri: Uri,
     headers: HeaderMap,
     upload: Upload,
 ) -> Result<StatusCode, NotKept> {
     let hold = query::hold(id, &uri, &headers)?;
-    let (witness, runs) = (upload.witness(), asker.runs());
-    let upload = upload.rechecked_at_end(asker);
+    let (witness, runs) = (upload.witness(), principal.runs());
+    let upload = upload.rechecked_at_end(principal);
     let kept = runs.keep_workdir(&hold, upload.body).await;
     witness.judge(kept)?;
     Ok(StatusCode::NO_CONTENT)
@@ -60,9 +60,9 @@ pub async fn put(
     responses((status = 200, description = "The file", body = inline(Binary), content_type = "application/octet-stream")),
     security(("token" = ["runs:work"]))
 )]
-pub async fn get(Worker(asker): Worker, RunOf(id): RunOf, uri: Uri, headers: HeaderMap) -> ApiResult {
+pub async fn get(Worker(principal): Worker, RunOf(id): RunOf, uri: Uri, headers: HeaderMap) -> ApiResult {
     let hold = query::hold(id, &uri, &headers)?;
-    let Some(body) = asker.runs().workdir(&hold).await? else {
+    let Some(body) = principal.runs().workdir(&hold).await? else {
         let none =
             FieldError { pointer: WORKDIR_POINTER.to_owned(), message: "no work directory".to_owned() };
         let error = missing(&FileName::Workdir).with_fields(vec![none]);
@@ -87,12 +87,12 @@ pub async fn get(Worker(asker): Worker, RunOf(id): RunOf, uri: Uri, headers: Hea
     security(("token" = ["runs:work"]))
 )]
 pub async fn delete(
-    Worker(asker): Worker,
+    Worker(principal): Worker,
     RunOf(id): RunOf,
     uri: Uri,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let hold = query::hold(id, &uri, &headers)?;
-    asker.runs().drop_workdir(&hold).await?;
+    principal.runs().drop_workdir(&hold).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

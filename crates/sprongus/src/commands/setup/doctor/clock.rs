@@ -73,19 +73,19 @@ mod tests {
         ] {
             assert_eq!(fine.amiss(), None);
         }
-        let told = |finding: &Finding| {
+        let seen = |finding: &Finding| {
             finding.amiss().map(|(what, text, remedy)| format!("{what}: {text}: {remedy}")).unwrap()
         };
-        let behind = told(&found(0, 3_010, 10, None));
+        let behind = seen(&found(0, 3_010, 10, None));
         assert!(
             behind.starts_with("clock: ")
                 && behind.contains("3.0s behind the database's")
                 && behind.contains("NTP"),
             "{behind}"
         );
-        let ahead = told(&found(0, -1_001, 10, None));
+        let ahead = seen(&found(0, -1_001, 10, None));
         assert!(ahead.contains("1.0s ahead of the database's") && ahead.contains("timedatectl"), "{ahead}");
-        let set_back = told(&found(0, 5, 10, Some(60_000)));
+        let set_back = seen(&found(0, 5, 10, Some(60_000)));
         assert!(set_back.contains("59.9s behind the newest run"), "{set_back}");
     }
 }

@@ -63,12 +63,12 @@ async fn health(connection: &Connection, findings: &mut Findings) -> Result<(), 
         Target::Postgres(_) | Target::Server(_) => None,
     };
     findings.add(durability::finding(&health, file));
-    let is_damaged = health.faults.iter().any(|fault| fault.what == "integrity");
+    let is_damaged = health.problems.iter().any(|problem| problem.what == "integrity");
     if let Some(not_checked) = health.not_checked.filter(|_| !is_damaged) {
         findings.add(Finding::fine("integrity", not_checked));
     }
-    for fault in health.faults {
-        findings.add(Finding::wrong(fault.what, fault.text, fault.remedy));
+    for problem in health.problems {
+        findings.add(Finding::wrong(problem.what, problem.text, problem.remedy));
     }
     Ok(())
 }

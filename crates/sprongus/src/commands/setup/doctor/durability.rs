@@ -89,8 +89,8 @@ mod tests {
 
     fn health(durable: bool, caveat: Option<&str>) -> Health {
         let (engine, place) = (String::new(), String::new());
-        let (caveat, faults) = (caveat.map(str::to_owned), Vec::new());
-        Health { engine, place, schema: 1, durable, caveat, not_checked: None, faults }
+        let (caveat, problems) = (caveat.map(str::to_owned), Vec::new());
+        Health { engine, place, schema: 1, durable, caveat, not_checked: None, problems }
     }
 
     #[test]

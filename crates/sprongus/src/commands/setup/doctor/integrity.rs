@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 use sprongus_artifacts::Place;
 use sprongus_core::run::artifact::{Blobs, KeptBytes};
-use sprongus_core::store::Fault;
+use sprongus_core::store::HealthProblem;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::finding::{Finding, Findings};
@@ -28,14 +28,14 @@ pub async fn check(app: &App, findings: &mut Findings) {
             Err(error) => Finding::of_error("backup", &error),
         });
     }
-    let (faults, kept) = match connect::inspect(&place, &app.around).await {
+    let (problems, kept) = match connect::inspect(&place, &app.around).await {
         Ok(found) => found,
         Err(error) => return findings.add(Finding::of_error("integrity", &error)),
     };
-    if faults.is_empty() {
+    if problems.is_empty() {
         findings.add(Finding::fine("integrity", "no damage found"));
     }
-    for Fault { what, text, remedy } in faults {
+    for HealthProblem { what, text, remedy } in problems {
         findings.add(Finding::wrong(what, text, remedy));
     }
     let artifacts = match backup {

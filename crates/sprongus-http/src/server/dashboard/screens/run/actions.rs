@@ -13,8 +13,8 @@ use crate::server::dashboard::session::form::{Posted, epoch};
 
 /// `GET /runs/{id}/cancel`: asks whether to.
 pub async fn ask_cancel(viewer: Viewer, RunAt(id): RunAt) -> PageResult {
-    viewer.asker.require(Scope::Write)?;
-    let run = timely(viewer.asker.runs().get(id)).await?;
+    viewer.principal.require(Scope::Write)?;
+    let run = timely(viewer.principal.runs().get(id)).await?;
     let question = Question {
         title: "Cancel this run?",
         about: vec![(run.id.to_string(), format!("{} · {}", run.kind, run.state))],
@@ -31,14 +31,14 @@ pub async fn ask_cancel(viewer: Viewer, RunAt(id): RunAt) -> PageResult {
 /// `POST /runs/{id}/cancel`.
 pub async fn cancel(RunAt(id): RunAt, posted: Posted) -> PageResult {
     posted.require_write(1)?;
-    timely(posted.viewer.asker.runs().cancel(id)).await?;
+    timely(posted.viewer.principal.runs().cancel(id)).await?;
     Ok(to_run(id))
 }
 
 /// `GET /runs/{id}/retry`: asks whether to.
 pub async fn ask_retry(viewer: Viewer, RunAt(id): RunAt) -> PageResult {
-    viewer.asker.require(Scope::Write)?;
-    let run = timely(viewer.asker.runs().get(id)).await?;
+    viewer.principal.require(Scope::Write)?;
+    let run = timely(viewer.principal.runs().get(id)).await?;
     let question = Question {
         title: "Retry this run?",
         about: vec![(run.id.to_string(), format!("{} · {}", run.kind, run.state))],
@@ -57,7 +57,7 @@ pub async fn ask_retry(viewer: Viewer, RunAt(id): RunAt) -> PageResult {
 pub async fn retry(RunAt(id): RunAt, posted: Posted) -> PageResult {
     posted.require_write(1)?;
     let epoch = epoch(posted.fields.text("epoch"))?;
-    timely(posted.viewer.asker.runs().retry(id, Some(epoch))).await?;
+    timely(posted.viewer.principal.runs().retry(id, Some(epoch))).await?;
     Ok(to_run(id))
 }
 
@@ -75,7 +75,7 @@ async fn answer(id: RunId, posted: &Posted, answer: Answer, text: Option<&str>) 
     posted.require(Scope::Approve)?;
     let step = posted.fields.parsed("stepId")?;
     let comment = text.map(str::to_owned);
-    timely(posted.viewer.asker.runs().answer(id, Some(step), answer, comment)).await?;
+    timely(posted.viewer.principal.runs().answer(id, Some(step), answer, comment)).await?;
     Ok(to_run(id))
 }
 

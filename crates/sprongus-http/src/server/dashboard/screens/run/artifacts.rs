@@ -17,9 +17,9 @@ use crate::server::response::shown;
 
 /// `GET /runs/{id}/artifacts/{name}`.
 pub async fn download(viewer: Viewer, Path((id, name)): Path<(String, String)>) -> PageResult {
-    viewer.asker.require(Scope::Read)?;
+    viewer.principal.require(Scope::Read)?;
     let (id, name) = named(&id, &name)?;
-    let runs = viewer.asker.runs();
+    let runs = viewer.principal.runs();
     let reading = async {
         // A run that is not there is told as such, whatever is kept.
         runs.get(id).await?;

@@ -21,8 +21,8 @@ use crate::server::dashboard::session::Viewer;
 
 /// `GET /runs/{id}/log`: read while it is sent.
 pub async fn download(viewer: Viewer, RunAt(id): RunAt) -> PageResult {
-    viewer.asker.require(Scope::Read)?;
-    let runs = viewer.asker.runs();
+    viewer.principal.require(Scope::Read)?;
+    let runs = viewer.principal.runs();
     timely(runs.get(id)).await?;
     let name = format!("attachment; filename=\"{id}.log\"");
     let headers = [

@@ -133,7 +133,7 @@ fn is_meant(action: BulkAction, run: &RunView) -> bool {
 }
 
 async fn ask(viewer: &Viewer, action: BulkAction, chosen: &BTreeMap<RunId, u64>) -> PageResult {
-    let runs = viewer.asker.runs();
+    let runs = viewer.principal.runs();
     let found = timely(async { Ok(join_all(chosen.keys().map(|id| runs.get(*id))).await) }).await?;
     let mut meant = Vec::new();
     for run in found {
@@ -178,7 +178,7 @@ async fn ask(viewer: &Viewer, action: BulkAction, chosen: &BTreeMap<RunId, u64>)
 }
 
 async fn done(viewer: &Viewer, action: BulkAction, chosen: &BTreeMap<RunId, u64>) -> PageResult {
-    let runs = viewer.asker.runs();
+    let runs = viewer.principal.runs();
     let one = |(&id, &epoch): (&RunId, &u64)| apply(runs.as_ref(), action, id, epoch);
     let outcomes = timely(async { Ok(join_all(chosen.iter().map(one)).await) }).await?;
     outcome_page(viewer, action, outcomes, None)

@@ -30,7 +30,7 @@ pub async fn act(posted: Posted, action: BulkAction) -> PageResult {
     let query = posted.fields.text("filter").unwrap_or_default().to_owned();
     let now = timely(posted.viewer.shared.service.store().now()).await?;
     let mut filter = read(action, &query, now)?;
-    let runs = posted.viewer.asker.runs();
+    let runs = posted.viewer.principal.runs();
     if posted.fields.text("sure") != Some("yes") {
         // What is made after the question was asked is not what it is about.
         let before = filter.before.map_or(now, |before| before.min(now));

@@ -6,7 +6,7 @@
 //! if boot, namespace and start time say that it is the one noted. Linux only, where `/proc` has that;
 //! elsewhere nothing is noted or ended.
 
-mod orphans;
+mod adopt;
 mod process_table;
 mod strays;
 
@@ -21,19 +21,19 @@ use serde::{Deserialize, Serialize};
 
 use process_table::{Machine, is_hidden, members, start_time};
 
-pub use orphans::adopt_orphans;
+pub use adopt::adopt_orphans;
 pub(crate) use process_table::has_living_members;
 pub(crate) use strays::{Stray, end_strays, kill_strays};
 
 /// A note is a few hundred bytes; what is larger is none.
 const LARGEST_NOTE: u64 = 64 * 1024;
 
-/// How long killed leftovers are waited for.
+/// How long killed orphans are waited for.
 const AFTER_KILL: Duration = Duration::from_secs(2);
 
 /// Where and as what to note a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftoverSpec {
+pub struct OrphanSpec {
     /// The folder of the notes, one for all workers of a user on this machine or one for each.
     pub folder: PathBuf,
     /// The run, which the command's `$SPRONGUS_RUN_ID` has too.
@@ -56,14 +56,14 @@ struct Note {
 
 /// The note of a running command.
 #[derive(Debug)]
-pub(crate) struct LeftoverRecord {
+pub(crate) struct OrphanRecord {
     path: PathBuf,
 }
 
 /// A group that a dead worker left and that was ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct KilledLeftover {
+pub struct KilledOrphan {
     /// The run it worked for.
     pub run_id: String,
     /// The epoch under which it ran.
@@ -72,9 +72,9 @@ pub struct KilledLeftover {
     pub gone: bool,
 }
 
-impl LeftoverRecord {
+impl OrphanRecord {
     /// Notes a group. A note that cannot be written is no reason to refuse the work; it is logged.
-    pub(crate) fn write(spec: &LeftoverSpec, group: Pid) -> Option<Self> {
+    pub(crate) fn write(spec: &OrphanSpec, group: Pid) -> Option<Self> {
         match Self::try_write(spec, group) {
             Ok(record) => record,
             Err(error) => {
@@ -85,7 +85,7 @@ impl LeftoverRecord {
         }
     }
 
-    fn try_write(spec: &LeftoverSpec, group: Pid) -> std::io::Result<Option<Self>> {
+    fn try_write(spec: &OrphanSpec, group: Pid) -> std::io::Result<Option<Self>> {
         let worker = rustix::process::getpid();
         let (Some(machine), Some(worker_started)) = (Machine::current(), start_time(worker)) else {
             return Ok(None);
@@ -123,7 +123,7 @@ impl LeftoverRecord {
 /// # Errors
 ///
 /// When the folder exists but cannot be read.
-pub fn kill_leftovers(folder: &Path) -> std::io::Result<Vec<KilledLeftover>> {
+pub fn kill_orphans(folder: &Path) -> std::io::Result<Vec<KilledOrphan>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -142,12 +142,12 @@ pub fn kill_leftovers(folder: &Path) -> std::io::Result<Vec<KilledLeftover>> {
             Ok(Some(note)) if note.machine != machine => {}
             Ok(Some(note)) if worker_lives(&note) => {}
             Ok(Some(note)) => {
-                let leftover = kill(&note);
+                let orphan = kill(&note);
                 // What could not be killed keeps its note for the next start.
-                if leftover.as_ref().is_none_or(|leftover| leftover.gone) {
+                if orphan.as_ref().is_none_or(|orphan| orphan.gone) {
                     remove(&path);
                 }
-                killed.extend(leftover);
+                killed.extend(orphan);
             }
             Ok(None) => tracing::warn!(path = %path.display(), "skipped: not the record of a command"),
             // Its command has ended since the folder was listed, or another worker was quicker.
@@ -177,7 +177,7 @@ fn worker_lives(note: &Note) -> bool {
     start_time(worker) == Some(note.worker_started) || is_hidden(worker)
 }
 
-fn kill(note: &Note) -> Option<KilledLeftover> {
+fn kill(note: &Note) -> Option<KilledOrphan> {
     let group = Pid::from_raw(note.group)?;
     let ours = match start_time(group) {
         Some(started) => started == note.leader_started,
@@ -192,7 +192,7 @@ fn kill(note: &Note) -> Option<KilledLeftover> {
     while has_living_members(group) && killed_at.elapsed() < AFTER_KILL {
         std::thread::sleep(Duration::from_millis(10));
     }
-    Some(KilledLeftover { run_id: note.run_id.clone(), epoch: note.epoch, gone: !has_living_members(group) })
+    Some(KilledOrphan { run_id: note.run_id.clone(), epoch: note.epoch, gone: !has_living_members(group) })
 }
 
 fn remove(path: &Path) {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::AFTER_KILL;
-use super::orphans::{is_adopting, reap};
+use super::adopt::{is_adopting, reap};
 use super::process_table::{Member, descendants, living};
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);

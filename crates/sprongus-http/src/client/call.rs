@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use sprongus_core::{Error, Result};
 
 use super::RunsClient;
-use super::failure::{self, Failure, Fate, Refused};
+use super::failure::{self, CallError, Failure, Fate};
 use super::limits::ANSWER;
 use crate::wire::REPLAYED_HEADER;
 
@@ -27,7 +27,7 @@ const LARGEST_RUN: usize = 3 << 20;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// A request, and how it may be repeated.
-pub struct Ask {
+pub struct Call {
     method: Method,
     path: String,
     query: Vec<(&'static str, String)>,
@@ -38,7 +38,7 @@ pub struct Ask {
     is_repeatable: bool,
 }
 
-impl Ask {
+impl Call {
     fn new(method: Method, path: impl Into<String>) -> Self {
         Self {
             method,
@@ -154,26 +154,26 @@ fn pause(tries: u32) -> Duration {
 
 impl RunsClient {
     /// Asks, and reads the answer.
-    pub(super) async fn ask<T: DeserializeOwned>(&self, ask: Ask) -> Result<T> {
-        self.send(&ask).await.map_err(Error::from)?.read()
+    pub(super) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
+        self.send(&call).await.map_err(Error::from)?.read()
     }
 
     /// Asks what is answered with nothing but yes.
-    pub(super) async fn tell(&self, ask: Ask) -> Result<()> {
-        self.send(&ask).await.map_err(Error::from)?.is_of_a_server()
+    pub(super) async fn tell(&self, call: Call) -> Result<()> {
+        self.send(&call).await.map_err(Error::from)?.is_of_a_server()
     }
 
     /// Asks until there is an answer, or no repeat is left that is safe and may help.
-    pub(super) async fn send(&self, ask: &Ask) -> Result<Reply, Refused> {
-        self.repeat(ask, || self.send_once(ask)).await
+    pub(super) async fn send(&self, call: &Call) -> Result<Reply, CallError> {
+        self.repeat(call, || self.send_once(call)).await
     }
 
     /// The same for an answer that streams: it is there when its head is, and none of it is read.
-    pub(super) async fn open(&self, ask: &Ask) -> Result<Response> {
-        Ok(self.repeat(ask, || self.open_once(ask)).await?)
+    pub(super) async fn open(&self, call: &Call) -> Result<Response> {
+        Ok(self.repeat(call, || self.open_once(call)).await?)
     }
 
-    async fn repeat<T, F>(&self, ask: &Ask, once: impl Fn() -> F) -> Result<T, Refused>
+    async fn repeat<T, F>(&self, call: &Call, once: impl Fn() -> F) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -187,44 +187,44 @@ impl RunsClient {
             let may_repeat = match failure.fate {
                 Fate::Final => false,
                 Fate::NotDone => true,
-                Fate::Doubtful => ask.is_repeatable,
+                Fate::Doubtful => call.is_repeatable,
             };
             is_doubtful |= failure.fate == Fate::Doubtful;
             let since = first_failure.get_or_insert_with(Instant::now).elapsed();
             let pause = failure.after.unwrap_or_else(|| pause(tries));
             if !may_repeat || since.saturating_add(pause) > failure.patience {
-                return Err(failure.into_refused(ask.is_repeatable, is_doubtful));
+                return Err(failure.into_error(call.is_repeatable, is_doubtful));
             }
-            tracing::debug!(path = ask.path, error = ?failure.error, ?pause, "a request failed and is being repeated");
+            tracing::debug!(path = call.path, error = ?failure.error, ?pause, "a request failed and is being repeated");
             tokio::time::sleep(pause).await;
         }
         Err(Error::internal("a request was repeated too often").into())
     }
 
     /// What is asked, for one try.
-    pub(super) fn request(&self, http: &reqwest::Client, ask: &Ask) -> Result<RequestBuilder> {
-        let url = self.inner.address.route(&ask.path, &ask.query)?;
-        let request = http.request(ask.method.clone(), url);
-        Ok(match &ask.header {
+    pub(super) fn request(&self, http: &reqwest::Client, call: &Call) -> Result<RequestBuilder> {
+        let url = self.inner.address.route(&call.path, &call.query)?;
+        let request = http.request(call.method.clone(), url);
+        Ok(match &call.header {
             Some((name, value)) => request.header(name, value),
             None => request,
         })
     }
 
-    async fn send_once(&self, ask: &Ask) -> Result<Reply, Failure> {
+    async fn send_once(&self, call: &Call) -> Result<Reply, Failure> {
         let host = self.host();
-        let mut request = self.request(&self.inner.http, ask).map_err(Failure::of_ours)?;
-        request = request.timeout(ANSWER.saturating_add(ask.wait));
-        if let Some(body) = &ask.body {
+        let mut request = self.request(&self.inner.http, call).map_err(Failure::of_ours)?;
+        request = request.timeout(ANSWER.saturating_add(call.wait));
+        if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
         let response = request.send().await.map_err(|error| failure::of_connection(host, error))?;
-        self.read(response, ask.largest).await
+        self.read(response, call.largest).await
     }
 
-    async fn open_once(&self, ask: &Ask) -> Result<Response, Failure> {
+    async fn open_once(&self, call: &Call) -> Result<Response, Failure> {
         let host = self.host();
-        let request = self.request(&self.inner.transfers, ask).map_err(Failure::of_ours)?;
+        let request = self.request(&self.inner.transfers, call).map_err(Failure::of_ours)?;
         let answering = async {
             let response = request.send().await.map_err(|error| failure::of_connection(host, error))?;
             if response.status().is_success() {

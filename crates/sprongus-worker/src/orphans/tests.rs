@@ -17,12 +17,12 @@ fn group(script: &str) -> (Child, Pid) {
     (child, id)
 }
 
-fn spec(folder: &Path) -> LeftoverSpec {
-    LeftoverSpec { folder: folder.join("running"), run_id: "01RUN".to_owned(), epoch: 4 }
+fn spec(folder: &Path) -> OrphanSpec {
+    OrphanSpec { folder: folder.join("running"), run_id: "01RUN".to_owned(), epoch: 4 }
 }
 
 /// Rewrites a note as if its worker had been killed, or as `change` says.
-fn rewrite(record: &LeftoverRecord, change: impl FnOnce(&mut Note)) {
+fn rewrite(record: &OrphanRecord, change: impl FnOnce(&mut Note)) {
     let mut note = read_note(&record.path).unwrap().unwrap();
     note.worker_started += 1;
     change(&mut note);
@@ -39,15 +39,15 @@ fn ends_what_a_dead_worker_left() {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(folder.path());
     let (child, id) = group("trap '' TERM; sleep 1000 & sleep 1000");
-    let record = LeftoverRecord::write(&spec, id).unwrap();
+    let record = OrphanRecord::write(&spec, id).unwrap();
     assert_eq!(fs::metadata(&record.path).unwrap().permissions().mode() & 0o777, 0o600);
 
-    assert_eq!(kill_leftovers(&spec.folder).unwrap(), [], "its worker, this test, is alive");
+    assert_eq!(kill_orphans(&spec.folder).unwrap(), [], "its worker, this test, is alive");
     assert!(has_living_members(id) && record.path.exists());
 
     rewrite(&record, |_| {});
-    let killed = kill_leftovers(&spec.folder).unwrap();
-    assert_eq!(killed, [KilledLeftover { run_id: "01RUN".to_owned(), epoch: 4, gone: true }]);
+    let killed = kill_orphans(&spec.folder).unwrap();
+    assert_eq!(killed, [KilledOrphan { run_id: "01RUN".to_owned(), epoch: 4, gone: true }]);
     assert!(!has_living_members(id) && !record.path.exists());
     end(child, id);
 }
@@ -57,14 +57,14 @@ fn ends_a_group_whose_leader_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(folder.path());
     let (mut child, id) = group("sleep 1000 & sleep 0.2");
-    let record = LeftoverRecord::write(&spec, id).unwrap();
+    let record = OrphanRecord::write(&spec, id).unwrap();
     child.wait().unwrap();
     rewrite(&record, |note| note.run_id = "01OTHER".to_owned());
-    assert_eq!(kill_leftovers(&spec.folder).unwrap(), [], "another run's number");
+    assert_eq!(kill_orphans(&spec.folder).unwrap(), [], "another run's number");
     assert!(has_living_members(id) && !record.path.exists());
 
     fs::write(&record.path, "").unwrap();
-    let record = LeftoverRecord { path: record.path };
+    let record = OrphanRecord { path: record.path };
     let note = Note {
         group: id.as_raw_pid(),
         leader_started: 1,
@@ -75,7 +75,7 @@ fn ends_a_group_whose_leader_is_gone() {
         epoch: 4,
     };
     fs::write(&record.path, serde_json::to_vec(&note).unwrap()).unwrap();
-    assert_eq!(kill_leftovers(&spec.folder).unwrap().len(), 1);
+    assert_eq!(kill_orphans(&spec.folder).unwrap().len(), 1);
     assert!(!has_living_members(id));
 }
 
@@ -83,26 +83,26 @@ fn ends_a_group_whose_leader_is_gone() {
 fn leaves_everything_else_alone() {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(folder.path());
-    assert_eq!(kill_leftovers(&spec.folder).unwrap(), [], "no folder yet");
+    assert_eq!(kill_orphans(&spec.folder).unwrap(), [], "no folder yet");
     let (child, id) = group("sleep 1000");
 
-    let record = LeftoverRecord::write(&spec, id).unwrap();
+    let record = OrphanRecord::write(&spec, id).unwrap();
     rewrite(&record, |note| note.leader_started += 1);
-    assert_eq!(kill_leftovers(&spec.folder).unwrap(), [], "the number was used again");
+    assert_eq!(kill_orphans(&spec.folder).unwrap(), [], "the number was used again");
     assert!(!record.path.exists());
 
-    let record = LeftoverRecord::write(&spec, id).unwrap();
+    let record = OrphanRecord::write(&spec, id).unwrap();
     rewrite(&record, |note| note.machine.boot = "another".to_owned());
-    assert_eq!(kill_leftovers(&spec.folder).unwrap(), [], "before the reboot");
+    assert_eq!(kill_orphans(&spec.folder).unwrap(), [], "before the reboot");
     assert!(!record.path.exists());
 
     for text in ["", "{}", "{\"group\": -1}"] {
         fs::write(&record.path, text).unwrap();
-        assert_eq!(kill_leftovers(&spec.folder).unwrap(), [], "{text}");
+        assert_eq!(kill_orphans(&spec.folder).unwrap(), [], "{text}");
     }
-    let record = LeftoverRecord::write(&spec, id).unwrap();
+    let record = OrphanRecord::write(&spec, id).unwrap();
     rewrite(&record, |note| note.group = 1);
-    assert_eq!(kill_leftovers(&spec.folder).unwrap(), []);
+    assert_eq!(kill_orphans(&spec.folder).unwrap(), []);
     assert!(has_living_members(id));
     end(child, id);
 }
