@@ -14,6 +14,7 @@ use tokio_postgres::{Client, Config};
 use crate::connection::retry::{retry_idempotent, with_deadline};
 use crate::connection::session::{Database, Params};
 use crate::error::{POOLERS, Result};
+use crate::rows::RowReader;
 use crate::schema::migrate;
 use crate::schema::open::{SETTINGS, finds_schema, place_of, weak_setting, working};
 use crate::{Postgres, rows};
@@ -97,10 +98,11 @@ async fn health(client: &Client, place: String, schema: &str, thorough: bool) ->
     let mut problems = Vec::new();
     let mut report = |what, text: String, remedy| problems.push(HealthProblem { what, text, remedy });
     if let Some(row) = client.query_opt(ROLE, &[]).await? {
-        let (is_super, bypasses): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+        let mut row = RowReader::new(&row);
+        let (is_super, bypasses): (bool, bool) = (row.value()?, row.value()?);
         if is_super || bypasses {
             report("tenants", "this role bypasses row-level security".to_owned(), OWN_ROLE);
-        } else if client.query_one(OWNER, &[&schema]).await?.try_get(0)? {
+        } else if RowReader::new(&client.query_one(OWNER, &[&schema]).await?).value()? {
             report(
                 "tenants",
                 "this role owns the tables and could switch row-level security off".to_owned(),
@@ -109,7 +111,7 @@ async fn health(client: &Client, place: String, schema: &str, thorough: bool) ->
         }
     }
     for row in client.query(OPEN, &[&schema]).await? {
-        let table: String = row.try_get(0)?;
+        let table: String = RowReader::new(&row).value()?;
         let remedy = "ALTER TABLE … ENABLE and FORCE ROW LEVEL SECURITY, as the migration did";
         report("tenants", format!("row-level security is not forced on {table}"), remedy);
     }
@@ -119,23 +121,23 @@ async fn health(client: &Client, place: String, schema: &str, thorough: bool) ->
     if thorough {
         let (names, values): (Vec<&str>, Vec<&str>) = SETTINGS.into_iter().unzip();
         let missing = client.query(NOT_SET, &[&names, &values]).await?;
-        let missing =
-            missing.iter().map(|row| row.try_get(0)).collect::<std::result::Result<Vec<&str>, _>>()?;
+        let missing: Vec<&str> =
+            missing.iter().map(|row| RowReader::new(row).value()).collect::<Result<_>>()?;
         if !missing.is_empty() {
             let text = format!("sessions are missing settings sent by sprongus: {}", missing.join(", "));
             report("pooler", text, POOLERS);
         }
-        let oldest: Option<i64> = client.query_one(OLDEST, &[]).await?.try_get(0)?;
+        let oldest: Option<i64> = RowReader::new(&client.query_one(OLDEST, &[]).await?).value()?;
         if let Some(age) = oldest.filter(|age| *age > LONG_OPEN) {
             let text =
                 format!("a transaction has been open for {age} s and prevents the cleanup of old rows");
             report("transactions", text, "find it in pg_stat_activity and end it");
         }
     }
-    let version: String = client.query_one(SERVER, &[]).await?.try_get(0)?;
+    let version: String = RowReader::new(&client.query_one(SERVER, &[]).await?).value()?;
     let weak = weak_setting(client).await?;
     let durable = weak.is_none();
-    let synchronous: bool = client.query_one(SYNCHRONOUS, &[]).await?.try_get(0)?;
+    let synchronous: bool = RowReader::new(&client.query_one(SYNCHRONOUS, &[]).await?).value()?;
     let caveat = (!synchronous).then(|| {
         "on this server; synchronous_standby_names is empty, so a failover to a standby may lose the latest changes".to_owned()
     });

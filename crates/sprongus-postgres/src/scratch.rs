@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use sprongus_core::Result;
 
 use crate::error::{self, DbError};
+use crate::rows::RowReader;
 use crate::rows::values::Time;
 use crate::schema::migrate;
 use crate::schema::open::{self, Options};
@@ -31,7 +32,7 @@ pub async fn make(url: &str, name: &str) -> Result<String> {
 pub async fn bypasses_policies(url: &str) -> Result<bool> {
     async fn ask(url: &str) -> error::Result<bool> {
         let client = migrate::connect(&open::config(url, &Options::default().schema)?).await?;
-        Ok(client.query_one(BYPASSES, &[]).await?.try_get(0)?)
+        RowReader::new(&client.query_one(BYPASSES, &[]).await?).value()
     }
     Ok(ask(url).await?)
 }
@@ -105,7 +106,8 @@ async fn finished(url: &str, kind: &str, input: &str, count: u32) -> error::Resu
         .await?;
     let made = client.prepare(FINISHED).await?;
     let ago = format!("{} milliseconds", u64::from(count) * 200 + 1_000);
-    let began: Time = client.query_one("SELECT now() - $1::text::interval", &[&ago]).await?.try_get(0)?;
+    let row = client.query_one("SELECT now() - $1::text::interval", &[&ago]).await?;
+    let began: Time = RowReader::new(&row).value()?;
     let mut first = 1;
     while first <= count {
         let last = count.min(first.saturating_add(AT_ONCE - 1));

@@ -71,7 +71,7 @@ async fn check(url: &str, options: &Options) -> Result<(Vec<HealthProblem>, Vec<
     open::check(&client, options).await?;
     let (mut problems, mut kept) = (Vec::new(), Vec::new());
     for row in client.query(WORKSPACES, &[]).await? {
-        let workspace: String = row.try_get(0)?;
+        let workspace: String = RowReader::new(&row).value()?;
         client.query_one(AS_WORKSPACE, &[&workspace]).await?;
         for (what, sql) in CHECKS {
             let row = client.query_one(sql, &[&workspace]).await?;
@@ -135,7 +135,7 @@ pub async fn snapshot(url: &str, schema: &str) -> sprongus_core::Result<Snapshot
 
 async fn take_snapshot(url: &str, schema: &str) -> Result<Snapshot> {
     let client = migrate::connect(&open::config(url, schema)?).await?;
-    let sees_all: bool = client.query_one(BYPASSES, &[]).await?.try_get(0)?;
+    let sees_all: bool = RowReader::new(&client.query_one(BYPASSES, &[]).await?).value()?;
     if !sees_all {
         let message = "row-level security hides rows from this role";
         return Err(Error::new(ErrorCode::Forbidden, message)

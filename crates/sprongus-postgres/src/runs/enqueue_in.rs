@@ -7,11 +7,10 @@ use sprongus_core::values::ids::RunId;
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
-use uuid::Uuid;
 
 use crate::error::DbError;
 use crate::rows::values::{JsonText, Time, uuid};
-use crate::rows::{millis, restricted_to, small};
+use crate::rows::{RowReader, millis, restricted_to, small};
 use crate::schema::migrate::check_schema;
 
 /// `{schema}` is put in.
@@ -80,10 +79,10 @@ pub async fn enqueue_in(
     if restricted.is_some() {
         transaction.execute(NARROW, &[&everything]).await.map_err(refusal)?;
     }
-    let read = |error: tokio_postgres::Error| Error::from(DbError::from(error));
-    let (run, outcome): (Uuid, String) = (row.try_get(0).map_err(read)?, row.try_get(1).map_err(read)?);
+    let mut row = RowReader::new(&row);
+    let (run, outcome): (u128, &str) = (row.bits()?, row.value()?);
     let outcome = if outcome == "created" { Enqueue::Created } else { Enqueue::Existing };
-    Ok((RunId::from_bits(run.as_u128()), outcome))
+    Ok((RunId::from_bits(run), outcome))
 }
 
 /// What the function refuses in the contract's words; whatever else went wrong as from every other statement.

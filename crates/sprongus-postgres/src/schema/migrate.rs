@@ -9,6 +9,7 @@ use tokio_postgres::{Client, Config};
 
 use crate::connection::tls;
 use crate::error::{DbError, Result, Retry};
+use crate::rows::RowReader;
 
 use grant::grant_again;
 use sources::SOURCES;
@@ -51,7 +52,7 @@ const HOLDER: &str = "
     WHERE l.locktype = 'advisory' AND l.classid = 1936749159 AND l.objid = 1 AND l.objsubid = 2 AND l.granted
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     LIMIT 1";
-const LOOK: &str = "
+const PRESENCE: &str = "
     SELECT to_regnamespace($1) IS NOT NULL, to_regclass($1 || '.schema_migrations') IS NOT NULL,
         EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace($1))";
 const REMEMBER: &str = "
@@ -103,8 +104,8 @@ pub fn no_answer() -> DbError {
 /// `unavailable` for a server before Postgres 15, and for a database that is not in UTF-8.
 pub async fn check_server(client: &Client) -> Result<()> {
     let row = client.query_one(SERVER, &[]).await?;
-    let (number, version, encoding): (i32, String, String) =
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let mut row = RowReader::new(&row);
+    let (number, version, encoding): (i32, String, String) = (row.value()?, row.value()?, row.value()?);
     if number < OLDEST_SERVER {
         let message = format!("sprongus needs Postgres 15 or later; the server is {version}");
         let hint = "upgrade the server, or use another one";
@@ -123,9 +124,9 @@ pub async fn check_server(client: &Client) -> Result<()> {
 /// # Errors
 /// `schema_mismatch` when the schema is another program's, was altered, or is newer than this program.
 pub async fn version(client: &Client, schema: &str) -> Result<u32> {
-    let row = client.query_one(LOOK, &[&schema]).await?;
-    let (is_there, is_ours, is_used): (bool, bool, bool) =
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let row = client.query_one(PRESENCE, &[&schema]).await?;
+    let mut row = RowReader::new(&row);
+    let (is_there, is_ours, is_used): (bool, bool, bool) = (row.value()?, row.value()?, row.value()?);
     if !is_there || (!is_ours && !is_used) {
         return Ok(0);
     }
@@ -138,7 +139,8 @@ pub async fn version(client: &Client, schema: &str) -> Result<u32> {
     let applied = format!("SELECT number, checksum FROM {schema}.schema_migrations ORDER BY number");
     let mut version = 0;
     for row in client.query(&applied, &[]).await? {
-        let (number, sum): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+        let mut row = RowReader::new(&row);
+        let (number, sum): (i32, String) = (row.value()?, row.value()?);
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         version = version.max(number);
         let Some(source) = SOURCES.iter().find(|source| source.number == number) else {
@@ -187,17 +189,17 @@ pub async fn migrate(
 /// Begins the transaction that alone migrates.
 async fn lock(client: &Client) -> Result<()> {
     let until = Instant::now() + PATIENCE;
-    let mut is_told = false;
+    let mut is_logged = false;
     loop {
         client.batch_execute(BEGIN).await?;
-        if client.query_one(LOCK, &[]).await?.try_get(0)? {
+        if RowReader::new(&client.query_one(LOCK, &[]).await?).value()? {
             return Ok(());
         }
         let holder = client.query_opt(HOLDER, &[]).await?;
         client.batch_execute("ROLLBACK").await?;
         if let Some(row) = holder {
-            let (pid, user, program): (i32, String, String) =
-                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let mut row = RowReader::new(&row);
+            let (pid, user, program): (i32, String, String) = (row.value()?, row.value()?, row.value()?);
             let program = if program.is_empty() { program } else { format!(", application {program}") };
             let holder = format!("pid {pid}, user {user}{program}");
             if Instant::now() >= until {
@@ -206,9 +208,9 @@ async fn lock(client: &Client) -> Result<()> {
                     "wait until it is done, or end it with SELECT pg_terminate_backend(pid), then try again";
                 return Err(Error::new(ErrorCode::Unavailable, message).with_hint(hint).into());
             }
-            if !is_told {
+            if !is_logged {
                 tracing::warn!("waiting for another session that holds the migration lock: {holder}");
-                is_told = true;
+                is_logged = true;
             }
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -7,6 +7,7 @@ use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::{Client, Config};
 
 use crate::error::{POOLERS, Result};
+use crate::rows::RowReader;
 use crate::schema::migrate;
 
 /// What a store may expect of its server.
@@ -127,7 +128,8 @@ const PROMISES: &str = "
 /// Whether what the server acknowledges outlives a power cut; or which setting says it does not.
 pub async fn weak_setting(client: &Client) -> Result<Option<String>> {
     for row in client.query(PROMISES, &[]).await? {
-        let (name, setting): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let mut row = RowReader::new(&row);
+        let (name, setting): (String, String) = (row.value()?, row.value()?);
         if !matches!(setting.as_str(), "on" | "remote_apply") {
             return Ok(Some(format!("{name} is {setting}")));
         }
@@ -139,7 +141,7 @@ const SEARCH_PATH: &str = "SELECT split_part(current_setting('search_path'), ','
 
 /// Whether names without a schema are looked for in `schema`, on this connection of a store's kind.
 pub async fn finds_schema(client: &Client, schema: &str) -> Result<bool> {
-    let first: String = client.query_one(SEARCH_PATH, &[]).await?.try_get(0)?;
+    let first: String = RowReader::new(&client.query_one(SEARCH_PATH, &[]).await?).value()?;
     Ok(first.trim().trim_matches('"') == schema)
 }
 

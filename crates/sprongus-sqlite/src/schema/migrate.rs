@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use sprongus_core::{Error, ErrorCode, Result};
 
 use crate::error::MapDbErr;
+use crate::rows::RowReader;
 
 /// One step of the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,11 @@ fn restored(connection: &Connection) -> Result<Option<u32>> {
         return Ok(None);
     }
     let Ok(mut select) = connection.prepare(REMEMBERED) else { return Ok(None) };
-    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_db_err()?;
+    let read = |row: &rusqlite::Row<'_>| {
+        let mut row = RowReader::new(row);
+        Ok((row.value()?, row.value()?))
+    };
+    let rows = select.query_map([], read).map_db_err()?;
     let Ok(rows) = rows.collect::<rusqlite::Result<Vec<(u32, String)>>>() else { return Ok(None) };
     let known = MIGRATIONS.iter().map(|migration| (migration.number, checksum(migration.sql)));
     let Some((last, _)) = rows.last().filter(|_| known.take(rows.len()).eq(rows.iter().cloned())) else {

@@ -5,6 +5,7 @@ use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::Client;
 
 use crate::error::Result;
+use crate::rows::RowReader;
 
 const ROLE: &str = "SELECT quote_ident(rolname), rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = $1";
 
@@ -41,7 +42,7 @@ const SERVED: &str = "
 /// Grants what a server needs to the roles that served before, so that they go on serving.
 pub async fn grant_again(client: &Client, schema: &str) -> Result<()> {
     for row in client.query(SERVED, &[&schema]).await? {
-        grant(client, schema, row.try_get(0)?).await?;
+        grant(client, schema, RowReader::new(&row).value()?).await?;
     }
     Ok(())
 }
@@ -57,7 +58,8 @@ pub async fn grant(client: &Client, schema: &str, role: &str) -> Result<()> {
             .with_hint("create it with CREATE ROLE … LOGIN, then run this again")
             .into());
     };
-    let (quoted, bypasses): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
+    let mut row = RowReader::new(&row);
+    let (quoted, bypasses): (String, bool) = (row.value()?, row.value()?);
     if bypasses {
         let message = "the role given with --role bypasses row-level security";
         return Err(Error::new(ErrorCode::Forbidden, message)
