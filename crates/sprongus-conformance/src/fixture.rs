@@ -270,6 +270,7 @@ impl Fixture {
 }
 
 /// What is common to everything that was refused.
+#[track_caller]
 pub fn refused<T: std::fmt::Debug>(answer: Result<T>) -> Error {
     answer.expect_err("a refusal")
 }

@@ -34,26 +34,29 @@ fn a_file(location: &str, name: FileName) -> NewFile {
     }
 }
 
-/// Every report there is, under this hold.
-async fn every_report(f: &Fixture, hold: &Hold) -> Vec<Result<(), Error>> {
+/// Every report there is, under this hold, each with a word for it.
+async fn every_report(f: &Fixture, hold: &Hold) -> Vec<(&'static str, Result<(), Error>)> {
     let (id, held) = (hold.id, || hold.clone());
     let location = format!("default/{id}/{:?}", hold.token.hash());
     f.store.expect_blob(&location, f.now().plus(Duration::from_secs(60))).await.unwrap();
     let name = FileName::Artifact("a.md".parse().unwrap());
     let step_id = StepId::of(id, hold.epoch, 0);
     vec![
-        f.beat(hold).await.map(drop),
-        f.record(hold, vec![step(0, "s", StepStatus::Running)], vec![]).await.map(drop),
-        f.record(hold, vec![], vec![line("x", f.now())]).await.map(drop),
-        f.apply(id, RunCommand::Progress { hold: held(), percent: 7, message: None }).await.map(drop),
-        f.store.put_file(&f.caller, hold, a_file(&location, name.clone())).await.map(drop),
-        f.store.put_file(&f.caller, hold, a_file(&location, FileName::Workdir)).await.map(drop),
-        f.store.drop_file(&f.caller, hold, &name).await,
-        f.apply(id, RunCommand::Wait { hold: held(), step_id, timeout: None }).await.map(drop),
-        f.cleaned(hold).await.map(drop),
-        f.finish(hold, success(json!("forged"))).await.map(drop),
-        f.finish(hold, failure("forged")).await.map(drop),
-        f.finish(hold, Outcome::Release).await.map(drop),
+        ("heartbeat", f.beat(hold).await.map(drop)),
+        ("step", f.record(hold, vec![step(0, "s", StepStatus::Running)], vec![]).await.map(drop)),
+        ("line", f.record(hold, vec![], vec![line("x", f.now())]).await.map(drop)),
+        (
+            "progress",
+            f.apply(id, RunCommand::Progress { hold: held(), percent: 7, message: None }).await.map(drop),
+        ),
+        ("artifact", f.store.put_file(&f.caller, hold, a_file(&location, name.clone())).await.map(drop)),
+        ("workdir", f.store.put_file(&f.caller, hold, a_file(&location, FileName::Workdir)).await.map(drop)),
+        ("drop", f.store.drop_file(&f.caller, hold, &name).await),
+        ("wait", f.apply(id, RunCommand::Wait { hold: held(), step_id, timeout: None }).await.map(drop)),
+        ("cleaned", f.cleaned(hold).await.map(drop)),
+        ("success", f.finish(hold, success(json!("forged"))).await.map(drop)),
+        ("failure", f.finish(hold, failure("forged")).await.map(drop)),
+        ("release", f.finish(hold, Outcome::Release).await.map(drop)),
     ]
 }
 
@@ -66,9 +69,9 @@ pub async fn nothing_is_reported_without_the_claims_token(f: Fixture) {
         }
         let before = (f.get(hold.id).await, f.events(hold.id).await);
         for foreign in [forged(&hold), tokenless(&hold)] {
-            for (number, answer) in every_report(&f, &foreign).await.into_iter().enumerate() {
-                let error = refused(answer);
-                assert_eq!(error.code(), ErrorCode::LeaseLost, "{number}");
+            for (report, answer) in every_report(&f, &foreign).await {
+                let answer = answer.map_err(|error| error.code());
+                assert_eq!(answer, Err(ErrorCode::LeaseLost), "{report}");
             }
         }
         assert_eq!((f.get(hold.id).await, f.events(hold.id).await), before);
