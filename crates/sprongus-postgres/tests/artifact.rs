@@ -86,15 +86,22 @@ async fn a_sweep_passes_over_what_is_getting_its_row() {
 async fn the_time_of_an_upload_may_run_out_while_it_waits() {
     let scene = Scene::set().await;
     let hold = scene.held().await;
-    let soon = scene.store.now().await.unwrap().plus(std::time::Duration::from_millis(400));
+    let soon = scene.store.now().await.unwrap().plus(std::time::Duration::from_secs(2));
     scene.store.expect_blob("l/1", soon).await.unwrap();
-    let mut other = scene.other().await;
+    let (mut other, watching) = (scene.other().await, scene.other().await);
+    let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock')";
     let sweeping = other.transaction().await.unwrap();
     sweeping.query("SELECT 1 FROM unwanted_blobs FOR UPDATE", &[]).await.unwrap();
-    let (refused, ()) = tokio::join!(scene.store.put_file(&scene.caller, &hold, file("l/1")), async {
-        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
-        sweeping.commit().await.unwrap();
-    });
+    let refusing = async {
+        tokio::join!(scene.store.put_file(&scene.caller, &hold, file("l/1")), async {
+            while !watching.query_one(waiting, &[]).await.unwrap().get::<_, bool>(0) {}
+            while scene.store.now().await.unwrap() <= soon {}
+            sweeping.commit().await.unwrap();
+        })
+    };
+    let limit = std::time::Duration::from_secs(60);
+    let (refused, ()) = tokio::time::timeout(limit, refusing).await.expect("it waits for the lock");
     assert_eq!(refused.unwrap_err().code(), ErrorCode::Unavailable);
     assert_eq!(scene.unwanted().await, ["l/1"]);
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sprongus_core::json::Json;
 use sprongus_core::run::{ClaimRequest, Due, Enqueue, NewRun, Run};
 use sprongus_core::secrets::{self, RULES};
-use sprongus_core::store::Reads as _;
+use sprongus_core::store::{Events as _, Reads as _};
 use sprongus_core::values::ids::RunId;
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::values::time::Timestamp;
@@ -245,15 +245,17 @@ async fn it_is_part_of_the_callers_transaction() {
     transaction.rollback().await.unwrap();
     assert!(scene.runs.find_by_key("k").await.unwrap().is_none(), "rolled back, it was never there");
 
-    let waiting = {
-        let runs = Arc::clone(&scene.runs);
-        let wait = std::time::Duration::from_secs(20);
-        let request = ClaimRequest { wait, ..ClaimRequest::new("worker".parse().unwrap(), 1) };
-        tokio::spawn(async move { runs.claim(request).await.unwrap() })
-    };
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let generation = scene.store.generation();
     scene.client.query_one(ask, &[]).await.unwrap();
-    assert_eq!(waiting.await.unwrap().len(), 1, "who waits hears of it");
+    let limit = std::time::Duration::from_secs(60);
+    let hears = async {
+        while scene.store.generation() == generation {
+            scene.store.changed(generation, limit).await;
+        }
+    };
+    tokio::time::timeout(limit, hears).await.expect("who waits hears of it");
+    let request = ClaimRequest::new("worker".parse().unwrap(), 1);
+    assert_eq!(scene.runs.claim(request).await.unwrap().len(), 1);
 
     let (run, text): (uuid::Uuid, String) = {
         let row = scene.client.query_one(ask, &[]).await.unwrap();

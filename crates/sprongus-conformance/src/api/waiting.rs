@@ -9,7 +9,10 @@ use sprongus_core::run::follow::ReadSoFar;
 use super::Api;
 use crate::fixture::{of_kind, worker};
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
+
+/// What wakes nobody would take so long; what wakes takes much less, on a busy machine too.
+const SOON: Duration = Duration::from_secs(30);
 
 /// Without work a claim waits, and gets what comes within 50 ms of its coming (the best of five: machines stumble).
 pub async fn a_waiting_claim_gets_what_comes_at_once(api: Api) {
@@ -38,7 +41,7 @@ pub async fn a_waiting_claim_ends_empty_when_its_wait_is_over(api: Api) {
     let wait = Duration::from_millis(120);
     let claimed = api.runs.claim(ClaimRequest { wait, ..ClaimRequest::new(worker("w"), 1) }).await.unwrap();
     assert!(claimed.is_empty());
-    assert!(start.elapsed() >= wait && start.elapsed() < wait + Duration::from_secs(2));
+    assert!((wait..SOON).contains(&start.elapsed()), "{:?}", start.elapsed());
 }
 
 /// One run wakes two who wait; one of them gets it.
@@ -70,7 +73,7 @@ pub async fn a_follower_is_told_what_is_new(api: Api) {
     let (news, woken) = follower.await.unwrap();
     assert_eq!(news.events.len(), 1);
     assert!(news.run.state.is_final());
-    assert!(woken.saturating_duration_since(start) < Duration::from_secs(2));
+    assert!(woken.saturating_duration_since(start) < SOON, "nobody woke it");
     let start = Instant::now();
     let nothing = api.runs.follow(run.id, news.read, Duration::from_millis(60)).await.unwrap();
     assert!(nothing.events.is_empty() && start.elapsed() >= Duration::from_millis(60));

@@ -5,7 +5,6 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use sha2::{Digest, Sha256};
 use sprongus_core::run::artifact::{Blobs, ByteStream};
 use sprongus_http::server::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::scene::{LEASE_TOKEN, Scene, play};
 
@@ -52,17 +51,31 @@ impl Ahead {
         self.0.fetch_add(bytes, Ordering::SeqCst);
     }
 
+    /// Waits until it has not moved while other bytes, more than may run ahead, went through sockets of this process many times.
     async fn stopped(&self) -> u64 {
-        let mut before = self.0.load(Ordering::SeqCst);
-        loop {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+        let (mut before, mut still) = (0, 0);
+        while still < 8 {
+            send_others().await;
             let now = self.0.load(Ordering::SeqCst);
-            if now == before && now > 0 {
-                return now;
-            }
+            still = if now == before && now > 0 { still + 1 } else { 0 };
             before = now;
         }
+        before
     }
+}
+
+/// Sends bytes from one task to another.
+async fn send_others() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let sending = tokio::spawn(async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&vec![0; AHEAD as usize]).await.unwrap();
+    });
+    let mut stream = listener.accept().await.unwrap().0;
+    let read = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.unwrap();
+    sending.await.unwrap();
+    assert_eq!(read, AHEAD);
 }
 
 /// A place that keeps no byte: it knows them all.

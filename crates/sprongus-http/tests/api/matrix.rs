@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use crate::dashboard::browser::{Browser, post_form};
 use crate::raw;
 use crate::rights;
-use crate::scene::{Scene, play};
+use crate::scene::{Scene, play, until};
 
 /// Whose a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,8 @@ async fn sorts(scene: &Scene) -> Vec<Sort> {
     let expired = admin.create_token(brief.clone()).await.unwrap().secret.expose().to_owned();
     let revoked = admin.create_token(NewToken { expires_in: None, ..brief }).await.unwrap();
     admin.revoke_token(revoked.token.id).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    until("its time is over", async || scene.ask(&expired, "GET", "/v1/runs", None).await.status == 401)
+        .await;
     let unknown = TokenSecret::generate().unwrap().expose().to_owned();
     let dead =
         |name, token: String| Sort { name, token, scopes: Vec::new(), is_live: false, sees: Vec::new() };

@@ -1,6 +1,7 @@
 //! Tokens and workspaces from afar, and a server that goes and comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sprongus_conformance::fixture::of_kind;
@@ -12,7 +13,30 @@ use sprongus_core::{Admin, ErrorCode, Runs, RunsExt};
 use sprongus_http::client::{Options, RunsClient};
 use tokio::net::TcpListener;
 
-use crate::scene::Scene;
+use crate::scene::{Scene, until};
+
+/// Counts the requests that failed and are repeated, by what the client logs on this thread.
+#[derive(Clone, Default)]
+struct Repeats(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Repeats {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.is_event() && metadata.target().starts_with("sprongus_http::client")
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
 
 async fn scene() -> Scene {
     Scene::new(Arc::new(Model::new(Arc::new(TurnedClock::new())))).await
@@ -128,8 +152,10 @@ async fn a_server_that_comes_back_soon_was_never_away() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let client = scene.client_at(address);
+    let repeats = Repeats::default();
+    let _counted = tracing::subscriber::set_default(repeats.clone());
     let asking = tokio::spawn(async move { client.enqueue_one(of_kind("work")).await });
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    until("it was refused once", async || repeats.0.load(Ordering::SeqCst) > 0).await;
     let proxy = crate::proxy::Proxy::at(address, scene.address).await;
     asking.await.unwrap().unwrap();
     assert_eq!(proxy.counts(), (0, 1));

@@ -207,19 +207,19 @@ async fn a_worker_killed_behind_the_gate_begins_afresh_and_repeats_no_once_step(
 async fn the_time_and_the_output_that_an_attempt_may_use_are_used_up_over_a_gate() {
     let mut scene = Scene::on_disk();
     let print = "yes $(printf %01000d 0) | head -c 6000000";
-    let toml = "[kinds.k]\ntimeout = \"4s\"\nmax_attempts = 1\n".to_owned()
-        + &script("execution", "before", &format!("sleep 2; {print}"), "")
+    let toml = "[kinds.k]\ntimeout = \"8s\"\nmax_attempts = 1\n".to_owned()
+        + &script("execution", "before", &format!("sleep 4; {print}"), "")
         + &approval("sign-off", "{}")
-        + &script("validation", "after", &format!("{print}; sleep 3"), "");
+        + &script("validation", "after", &format!("{print}; sleep 6"), "");
     scene.declare(&toml);
     let id = scene.enqueue_with(NewRun { max_attempts: Some(1), ..NewRun::new("k", Json::default()) }).await;
     scene.until_waiting(id, "sign-off").await;
-    // Waiting is not working.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Waiting is not working: if it were, nothing would be left for what comes after it.
+    tokio::time::sleep(Duration::from_secs(5)).await;
     scene.approve(id, "").await;
     let run = scene.until_state(id, State::Failed).await;
     let error = run.error.unwrap();
-    assert!(error.starts_with("timed out after 4s, in step \"after\"\n"), "{error}");
+    assert!(error.starts_with("timed out after 8s, in step \"after\"\n"), "{error}");
     let log = scene.log(id).await;
     assert!(log.iter().any(|line| line == "[more output is in the artifact log/after.txt]"), "{}", log.len());
     scene.end().await;

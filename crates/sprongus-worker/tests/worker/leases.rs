@@ -27,12 +27,17 @@ fn sleeper(scene: &Scene) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn heartbeats_keep_a_run_that_is_longer_than_its_lease() {
     let mut scene = Scene::new();
-    scene.options.lease = SECOND;
+    scene.options.lease = 3 * SECOND;
     let runs = Tampered::new(Arc::clone(&scene.runs));
+    let line = Arc::clone(&runs);
     let worker =
-        scene.worker_over(Arc::clone(&runs) as Arc<dyn Runs>).kind("k", |_: RunContext, (): ()| async move {
-            tokio::time::sleep(Duration::from_millis(3_500)).await;
-            Ok(())
+        scene.worker_over(Arc::clone(&runs) as Arc<dyn Runs>).kind("k", move |_: RunContext, (): ()| {
+            let line = Arc::clone(&line);
+            async move {
+                // Five thirds of the lease, if each is as long as it should be.
+                eventually("the leases are renewed", || line.beats.load(Ordering::SeqCst) >= 5).await;
+                Ok(())
+            }
         });
     scene.start(worker);
     let started = Instant::now();
@@ -42,8 +47,10 @@ async fn heartbeats_keep_a_run_that_is_longer_than_its_lease() {
         assert_eq!((run.attempt, run.crashes), (1, 0));
     }
     let beats = runs.beats.load(Ordering::SeqCst);
-    let most = started.elapsed().as_millis() / 300 + 2;
-    assert!(beats >= 5 && beats as u128 <= most, "one call for all runs, every third of the lease: {beats}");
+    let took = started.elapsed();
+    assert!(took > 3 * SECOND, "longer than the lease: {took:?}");
+    let most = took.as_millis() / 900 + 2;
+    assert!(beats as u128 <= most, "one call for all runs, every third of the lease: {beats}");
     scene.end().await;
 }
 

@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use sprongus_core::error::ErrorCode;
 use sprongus_core::run::state::State;
+use sprongus_core::runs::Runs;
 use sprongus_worker::RunContext;
 
 use crate::scene::Scene;
+use crate::tampered::Tampered;
 
 const KINDS: &str = "[kinds.k]\ncommand = [\"true\"]\n";
 
@@ -31,7 +34,9 @@ async fn a_worker_that_cannot_make_one_refuses_to_start_and_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_cannot_any_more_gives_back_and_goes_on_when_it_can_again() {
     let mut scene = Scene::new();
-    scene.declare(KINDS);
+    let runs = Tampered::new(Arc::clone(&scene.runs));
+    let worker = scene.worker_over(Arc::clone(&runs) as Arc<dyn Runs>).declared(scene.declaration(KINDS));
+    scene.start(worker);
     let first = scene.enqueue("k", json!({})).await;
     scene.until_state(first, State::Succeeded).await;
     // Something else in its place; a full disk has the same effect.
@@ -42,7 +47,10 @@ async fn one_that_cannot_any_more_gives_back_and_goes_on_when_it_can_again() {
     for _ in 0..10 {
         ids.push(scene.enqueue("k", json!({})).await);
     }
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    scene.until_event(ids[0], "run.released").await;
+    runs.until_no_claim().await;
+    // It tries whether it can again after one second, and after two more.
+    tokio::time::sleep(Duration::from_secs(4)).await;
     let mut released = 0;
     for id in &ids {
         let run = scene.get(*id).await;

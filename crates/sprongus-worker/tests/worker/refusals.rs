@@ -115,6 +115,7 @@ async fn a_worker_whose_claims_are_refused_stays_and_claims_again() {
         let second = scene.enqueue("k", json!(null)).await;
         // Longer than the lease: what is claimed afterwards must not be taken for a claim of long ago.
         tokio::time::sleep(LEASE * 2).await;
+        runs.until_refused(Call::Claim, 2).await;
         runs.mend(Call::Claim);
         let run = scene.until_state(second, State::Succeeded).await;
         assert_eq!((run.attempt, run.crashes), (1, 0), "{code}");

@@ -1,7 +1,8 @@
 //! What keeps a sandbox's runs: a file, a database of its own on a Postgres that the tests of this process share, or a server of ours
 //! in front of a file.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use sprongus::postgres;
@@ -52,6 +53,24 @@ impl Served {
         // It may have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+
+    /// The sum of a metric's samples with this among their labels, as an operator's token reads them.
+    pub fn metric(&self, token: &str, name: &str, label: &str) -> f64 {
+        let mut stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
+        let token = token.trim();
+        let head =
+            format!("GET /metrics HTTP/1.0\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+        let samples =
+            answer.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} "));
+        samples
+            .filter(|(labels, _)| labels.contains(label))
+            .map(|(_, value)| value.parse::<f64>().unwrap())
+            .sum()
     }
 
     /// Its process.

@@ -27,7 +27,7 @@ fn hostile_json_is_refused_in_one_line(backing: Backing) {
         let done = sandbox.fed(&["runs", "enqueue", "a", "--stdin"], input).exits(2);
         assert!(done.error().contains(expected), "{name}: {}", done.err);
         assert!(done.err.len() < 500, "{name}: {}", done.err);
-        assert!(began.elapsed() < Duration::from_secs(5), "{name}");
+        assert!(began.elapsed() < Duration::from_secs(30), "{name}");
         sandbox.write("in.json", input);
         sandbox.line("runs enqueue a --input @in.json").exits(2);
     }

@@ -1,6 +1,6 @@
 //! Signals, restarts, what commands leave behind, and runs that ask for others.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -88,9 +88,11 @@ fn a_server_says_what_stopped_it() {
         let sandbox = Sandbox::new();
         let file = sandbox.file().display().to_string();
         let words = ["serve", "--listen", "127.0.0.1:0", "--db", &file];
-        let child = hearing_hang_ups(&sandbox, &words).spawn().unwrap();
-        eventually("it has begun", || sandbox.path().join("data/sprongus/runs.db.token").exists());
-        std::thread::sleep(Duration::from_millis(500));
+        let mut child = hearing_hang_ups(&sandbox, &words).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        assert!(line.contains(" serves "), "{line}");
         signal(&child, stop);
         let done = finished(child).exits(0);
         assert!(done.err.contains(&format!("stopped by {name}")), "{}", done.err);
@@ -100,7 +102,7 @@ fn a_server_says_what_stopped_it() {
 #[test]
 fn a_hang_up_that_was_ignored_stays_ignored() {
     let sandbox = Sandbox::new();
-    slow(&sandbox);
+    sandbox.write("sprongus.toml", "[kinds.quick]\ncommand = ['true']\n");
     let plain = sandbox.command(&["worker"]);
     let mut command = Command::new("sh");
     command
@@ -111,7 +113,11 @@ fn a_hang_up_that_was_ignored_stays_ignored() {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     eventually("it is seen", || sandbox.line("-q workers list").out.lines().count() == 1);
     signal(&child, Signal::HUP);
-    std::thread::sleep(Duration::from_millis(500));
+    // What came after the hang-up is done: it did not stop for it.
+    let id = sandbox.enqueue("quick");
+    eventually("it works on", || {
+        sandbox.run(&["--json", "runs", "status", &id]).exits(0).json()["state"] == "succeeded"
+    });
     assert!(child.try_wait().unwrap().is_none());
     signal(&child, Signal::TERM);
     finished(child).exits(0);
@@ -127,34 +133,42 @@ fn serve(sandbox: &Sandbox, at: &str) -> Served {
 fn followers_outlive_a_restart_of_the_server() {
     let sandbox = Sandbox::new();
     let mut served = serve(&sandbox, "127.0.0.1:0");
+    let token = std::fs::read_to_string(sandbox.path().join("data/sprongus/runs.db.token")).unwrap();
     let (remote, address) = (format!("--remote={}", served.url), served.url["http://".len()..].to_owned());
     let id = sandbox.run(&[&remote, "-q", "runs", "enqueue", "k"]).exits(0).out.trim().to_owned();
-    let follow = |patience: &str| {
-        sandbox.command(&[&remote, "runs", "tail", &id, "--patience", patience]).spawn().unwrap()
+    let start = |name: &str, words: &[&str]| {
+        let err = std::fs::File::create(sandbox.path().join(name)).unwrap();
+        let mut command = sandbox.command(&[&[remote.as_str()], words].concat());
+        command.stderr(err).spawn().unwrap()
     };
-    let (patient, mut hasty) = (follow("2m"), follow("1s"));
-    let waiting = sandbox.command(&[&remote, "runs", "enqueue", "other", "--wait"]).spawn().unwrap();
-    let logs = sandbox.command(&[&remote, "runs", "logs", &id, "--follow"]).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(2));
+    let err = |name: &str| std::fs::read_to_string(sandbox.path().join(name)).unwrap();
+    let patient = start("patient", &["runs", "tail", &id, "--patience", "2m"]);
+    let waiting = start("waiting", &["runs", "enqueue", "other", "--wait"]);
+    let logs = start("logs", &["runs", "logs", &id, "--follow"]);
+    let hasty = start("hasty", &["runs", "tail", &id, "--patience", "1s"]);
+    // Each has its first answer, and waits for the next.
+    eventually("all of them follow", || {
+        served.metric(&token, "sprongus_http_request_seconds_count", "/news\"") >= 4.0
+    });
     served.stop();
-    let mut err = String::new();
-    assert_eq!(hasty.wait().unwrap().code(), Some(8));
-    hasty.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-    assert_eq!(err.matches("retrying for up to 1.0s").count(), 1, "{err}");
-    std::thread::sleep(Duration::from_secs(2));
+    finished(hasty).exits(8);
+    assert_eq!(err("hasty").matches("retrying for up to 1.0s").count(), 1, "{}", err("hasty"));
+    for name in ["patient", "waiting", "logs"] {
+        eventually("it has noticed", || err(name).contains("retrying for up to"));
+    }
     let _again = serve(&sandbox, &address);
     let other = sandbox.line("-q runs list --kind other").exits(0).out.trim().to_owned();
     for id in [&id, &other] {
         sandbox.run(&["runs", "cancel", id, "--yes"]).exits(0);
     }
-    for follower in [patient, waiting] {
-        let done = finished(follower).exits(11);
-        assert_eq!(done.err.matches("retrying for up to").count(), 1, "{}", done.err);
-        assert!(done.err.contains("reconnected"), "{}", done.err);
+    for (name, follower) in [("patient", patient), ("waiting", waiting)] {
+        let (done, err) = (finished(follower).exits(11), err(name));
+        assert_eq!(err.matches("retrying for up to").count(), 1, "{err}");
+        assert!(err.contains("reconnected"), "{err}");
         assert_eq!(done.out.matches("enqueued").count(), 1, "nothing is told twice: {}", done.out);
     }
-    let done = finished(logs).exits(0);
-    assert_eq!(done.err.matches("retrying for up to").count(), 1, "{}", done.err);
+    finished(logs).exits(0);
+    assert_eq!(err("logs").matches("retrying for up to").count(), 1, "{}", err("logs"));
 }
 
 fn a_command_hands_a_run_to_its_worker(backing: Backing) {

@@ -1,7 +1,8 @@
 //! `tail` and `--wait`: the way to the end, and the exit code that tells it.
 
 use std::io::{BufRead, BufReader, Read};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use sprongus::core::run::step::{LogLine, Phase, StepReport, StepStatus, StepType, Stream};
@@ -137,22 +138,31 @@ fn on_a_terminal_one_line_moves_and_stdout_stays_plain(backing: Backing) {
     let child = tail.env("TERM", "xterm").env("NO_COLOR", "1").stderr(screen).spawn().unwrap();
     // The command keeps the terminal's other end open for as long as it lives.
     drop(tail);
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let taken = Arc::clone(&bytes);
+    let watching = std::thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        // Once its other end is closed, a terminal answers with an error instead of an end.
+        while let Ok(read @ 1..) = watched.read(&mut chunk) {
+            taken.lock().unwrap().extend_from_slice(&chunk[..read]);
+        }
+    });
+    let shown = || String::from_utf8_lossy(&bytes.lock().unwrap()).into_owned();
     block_on(async {
         let runs = sandbox.runs().await;
         let hold = claim(runs.as_ref()).await;
         runs.progress(&hold, 50, None).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        let began = Instant::now();
+        while !shown().contains("50 %") {
+            assert!(began.elapsed() < Duration::from_secs(60), "no progress: {:?}", shown());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         runs.succeed(&hold, None, None).await.unwrap();
     });
     let done = finished(child).exits(0);
     assert!(done.out.contains("✓ succeeded") && !done.out.contains('\u{1b}'), "{}", done.out);
-    let mut shown = Vec::new();
-    let mut chunk = [0; 4096];
-    // Once its other end is closed, a terminal answers with an error instead of an end.
-    while let Ok(read @ 1..) = watched.read(&mut chunk) {
-        shown.extend_from_slice(&chunk[..read]);
-    }
-    let shown = String::from_utf8_lossy(&shown);
+    watching.join().unwrap();
+    let shown = shown();
     assert!(shown.contains("\r\u{1b}[2K") && shown.contains("████████░░░░░░░░ 50 %"), "{shown:?}");
     assert!(!shown.contains("\u{1b}[3"), "no colour where NO_COLOR is set: {shown:?}");
 }

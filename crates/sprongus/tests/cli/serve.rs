@@ -1,8 +1,8 @@
 //! `serve`, `login`, `token`, and commands from afar.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -27,25 +27,20 @@ fn the_first_start_makes_a_token_and_later_ones_do_not() {
     let sandbox = Sandbox::new();
     let file = sandbox.file().display().to_string();
     let mut command = sandbox.command(&["serve", "--listen", "127.0.0.1:0", "--db", &file]);
-    let child = command.spawn().unwrap();
+    let mut child = command.spawn().unwrap();
     let token_file = sandbox.path().join("data/sprongus/runs.db.token");
-    let waited = std::time::Instant::now();
-    while !token_file.exists() {
-        assert!(waited.elapsed() < Duration::from_secs(10));
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    std::thread::sleep(Duration::from_millis(300));
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert!(line.starts_with("http://127.0.0.1:") && line.contains("runs.db"), "{line}");
     terminate(child.id());
     let done = finished(child).exits(0);
-    assert!(done.out.starts_with("http://127.0.0.1:") && done.out.contains("runs.db"), "{}", done.out);
     assert!(done.err.contains(token_file.to_str().unwrap()), "{}", done.err);
     let is_dashboard =
         |line: &str| line.starts_with("dashboard http://127.0.0.1:") && line.ends_with("/login");
     assert!(done.err.lines().any(is_dashboard), "{}", done.err);
     let token = std::fs::read_to_string(&token_file).unwrap();
-    assert!(
-        token.starts_with("spr_") && !done.err.contains(token.trim()) && !done.out.contains(token.trim())
-    );
+    assert!(token.starts_with("spr_") && !done.err.contains(token.trim()) && !line.contains(token.trim()));
     let mode = std::fs::metadata(&token_file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
@@ -129,13 +124,8 @@ fn a_server_that_is_not_there_or_none_of_ours_is_told_so() {
         finished(command.env("SPRONGUS_TOKEN", token.expose()).spawn().unwrap())
     };
     let remote = format!("--remote=http://127.0.0.1:{port}");
-    let began = std::time::Instant::now();
     let done = run(&[&remote, "runs", "list"]).exits(8);
-    assert!(
-        done.error().contains(&port.to_string()) && began.elapsed() < Duration::from_secs(10),
-        "{}",
-        done.err
-    );
+    assert!(done.error().contains(&format!("no server is listening at 127.0.0.1:{port}")), "{}", done.err);
     for bad in ["--remote=ftp://h", "--remote=http://u:hunter2@h", "--remote=http://h?x=hunter2"] {
         let done = run(&[bad, "runs", "list"]).exits(2);
         assert!(!done.err.contains("hunter2"), "{}", done.err);

@@ -33,6 +33,7 @@ fn project(backing: Backing) -> ProjectFolder {
     let project = ProjectFolder::new(backing);
     project.script("stubborn", STUBBORN);
     project.script("cleanup", "tell cleanup");
+    project.kind("later", "exit 0");
     let step = |phase: &str, name: &str| {
         let run = ProjectFolder::argv(name);
         format!(
@@ -128,8 +129,10 @@ fn another_worker_cleans_up_for_a_dead_one(backing: Backing) {
         let others = [project.worker(&["--lease", "1s"]), project.worker(&["--lease", "1s"])];
         eventually("another cleans up", LIMIT, || history.event_count(run, "run.cleaned") == 1);
         assert!(!pids.into_iter().any(lives), "what the dead worker executed outlived the CLEANUP");
-        // Long enough for a second hand-out, if there were one.
+        // Longer than the lease, so that a second hand-out would be due; and what is enqueued then is done by whoever claims.
         std::thread::sleep(Duration::from_millis(1_500));
+        let later = project.enqueue("later", 1, |run| run)[0];
+        eventually("what came later is done", LIMIT, || history.state(later) == "succeeded");
         assert!(project.journal().find(run, 2, "cleanup").is_some(), "handed out under an epoch of its own");
         assert_eq!(project.journal().said("start").count(), 1, "it was executed again");
         is_canceled_once(&project, &history, run);
