@@ -33,7 +33,7 @@ fn project(backing: Backing) -> ProjectFolder {
     let project = ProjectFolder::new(backing);
     project.script("stubborn", STUBBORN);
     project.script("cleanup", "tell cleanup");
-    project.kind("later", "exit 0");
+    project.kind("later", "tell end");
     let step = |phase: &str, name: &str| {
         let run = ProjectFolder::argv(name);
         format!(
@@ -65,14 +65,15 @@ fn cleaned(project: &ProjectFolder, run: RunId) -> Value {
 }
 
 /// The state a person sees is the cancel's, whatever came after it.
-fn is_canceled_once(project: &ProjectFolder, history: &History, run: RunId) {
+/// `all` are the runs that were acknowledged.
+fn is_canceled_once(project: &ProjectFolder, history: &History, run: RunId, all: &[RunId]) {
     assert_eq!(
         (history.state(run).as_str(), history.text(run, "attempt").as_deref()),
         ("canceled", Some("1"))
     );
     assert_eq!((history.event_count(run, "run.canceled"), history.event_count(run, "run.cleaned")), (1, 1));
     assert_eq!(project.journal().said("cleanup").count(), 1, "CLEANUP ran not exactly once");
-    history.agrees_with(&project.journal(), &[run]);
+    history.agrees_with(&project.journal(), all);
 }
 
 fn processes_that_ignore_term_are_gone_after_the_grace(backing: Backing) {
@@ -90,7 +91,7 @@ fn processes_that_ignore_term_are_gone_after_the_grace(backing: Backing) {
         let term = project.journal().find(run, 1, "term").expect("TERM comes before KILL").at;
         let history = project.history();
         eventually("it is cleaned up", LIMIT, || history.event_count(run, "run.cleaned") == 1);
-        is_canceled_once(&project, &history, run);
+        is_canceled_once(&project, &history, run, &[run]);
         let cleanup =
             project.journal().find(run, 1, "cleanup").expect("CLEANUP runs under the same epoch").at;
         let event = cleaned(&project, run);
@@ -135,7 +136,7 @@ fn another_worker_cleans_up_for_a_dead_one(backing: Backing) {
         eventually("what came later is done", LIMIT, || history.state(later) == "succeeded");
         assert!(project.journal().find(run, 2, "cleanup").is_some(), "handed out under an epoch of its own");
         assert_eq!(project.journal().said("start").count(), 1, "it was executed again");
-        is_canceled_once(&project, &history, run);
+        is_canceled_once(&project, &history, run, &[run, later]);
         assert!(cleaned(&project, run)["payload"]["goneAt"].is_string());
         others.into_iter().for_each(WorkerProcess::stops_content);
     }
