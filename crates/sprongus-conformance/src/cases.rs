@@ -197,6 +197,25 @@ macro_rules! for_each_case {
                 a_deleted_workspace_is_on_record_elsewhere,
                 the_record_is_read_in_pages,
             }
+            schedule {
+                a_tick_makes_one_run_whoever_looks_first,
+                a_claim_waits_no_longer_than_until_the_next_tick,
+                sixteen_lookers_at_once_make_one_run_of_a_tick,
+                a_pruned_run_never_opens_its_tick_again,
+                skipped_ticks_are_in_the_stream,
+                a_tick_is_skipped_while_a_run_is_live_and_told_in_the_audit,
+                a_live_run_is_canceled_for_the_next_tick,
+                a_tick_waits_until_the_live_run_has_ended,
+                missed_ticks_follow_the_policy,
+                a_pause_skips_and_a_resume_goes_on,
+                an_edit_is_a_new_revision_and_loses_no_tick,
+                a_schedule_is_created_once_by_many_at_once,
+                a_deleted_schedule_makes_no_run_and_keeps_those_it_made,
+                a_backfill_leaves_out_ticks_whose_run_is_kept,
+                schedules_of_another_workspace_are_not_seen,
+                a_narrowed_caller_sees_schedules_of_its_projects_alone,
+                what_a_file_says_is_applied_whole_and_pruned,
+            }
             rollup {
                 minutes_are_what_the_stream_tells,
                 tokens_are_added_up_as_steps_end,

@@ -24,6 +24,12 @@ impl TurnedClock {
         let millis = i64::try_from(later.as_millis()).unwrap_or(i64::MAX / 2);
         self.0.fetch_add(millis, Ordering::SeqCst);
     }
+
+    /// Turns it back by `earlier`, in whole milliseconds.
+    pub fn turn_back(&self, earlier: Duration) {
+        let millis = i64::try_from(earlier.as_millis()).unwrap_or(i64::MAX / 2);
+        self.0.fetch_sub(millis, Ordering::SeqCst);
+    }
 }
 
 impl Default for TurnedClock {

@@ -20,7 +20,7 @@ mod operation;
 mod telling;
 mod world;
 
-pub use operation::{Asked, End, Operation};
+pub use operation::{Asked, End, Operation, Scheduling};
 use world::World;
 
 /// The longest history.

@@ -20,6 +20,7 @@ pub mod prune;
 pub mod record;
 pub mod retry;
 pub mod rollup;
+pub mod schedule;
 pub mod service;
 pub mod session;
 pub mod stream;

@@ -234,3 +234,13 @@ fn a_store_that_forgets_what_operators_did_is_found() {
         "two events",
     );
 }
+
+#[test]
+fn a_store_that_puts_a_schedules_cursor_back_is_found() {
+    is_found_by(
+        Fault::PutsCursorsBack,
+        store::schedule::an_edit_is_a_new_revision_and_loses_no_tick,
+        "assert_eq!(revisions, [1, 2]);",
+        "failed",
+    );
+}

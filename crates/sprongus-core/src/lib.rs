@@ -4,8 +4,6 @@
 //! [`runs::Runs`], over a [`store::Store`]. This crate has no SQL, no HTTP, no threads and no async runtime; it learns the time
 //! from a [`values::time::Clock`].
 
-pub mod admin;
-pub mod backlog;
 pub mod calendar;
 pub mod error;
 pub mod figures;
@@ -14,15 +12,17 @@ pub mod redact;
 pub mod rules;
 pub mod run;
 pub mod runs;
+pub mod schedule;
+pub mod schedules;
 pub mod secrets;
 pub mod service;
 pub mod store;
 pub mod values;
 pub mod workspace;
 
-pub use admin::Admin;
 pub use error::{Error, ErrorCode, Result};
 pub use run::artifact::Blobs;
 pub use runs::{Runs, RunsExt};
 pub use service::RunsService;
+pub use workspace::admin::Admin;
 pub use workspace::caller::Caller;

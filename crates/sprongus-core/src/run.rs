@@ -27,6 +27,7 @@ use crate::run::event::Event;
 use crate::run::lease::LeaseHash;
 use crate::run::state::State;
 use crate::run::view::RunView;
+use crate::schedule::Scheduled;
 use crate::values::ids::{RunId, StepId};
 use crate::values::names::{AgentTaskId, BlockedOn, Kind, ProjectId, WorkerId, WorkspaceId};
 use crate::values::time::Timestamp;
@@ -164,6 +165,8 @@ pub struct Run {
     pub last_report: Option<String>,
     /// The trace of whoever enqueued it (W3C `traceparent`).
     pub traceparent: Option<String>,
+    /// The schedule that made it.
+    pub scheduled: Option<Scheduled>,
     /// `seq` of its latest event.
     pub last_seq: u64,
     /// When the first attempt started.

@@ -6,12 +6,12 @@ pub mod clock;
 mod figures;
 mod files;
 mod runs;
+mod schedules;
 mod subscribers;
 mod waiting;
 
 use std::sync::Arc;
 
-use crate::admin::Admin;
 use crate::error::{Error, Result};
 use crate::run::Applied;
 use crate::run::Hold;
@@ -20,8 +20,10 @@ use crate::run::command::RunCommand;
 use crate::run::event::Event;
 use crate::run::view::RunView;
 use crate::runs::Runs;
+use crate::schedules::Schedules;
 use crate::store::Store;
 use crate::values::ids::RunId;
+use crate::workspace::admin::Admin;
 use crate::workspace::caller::Caller;
 use files::Files;
 use subscribers::Subscribers;
@@ -85,6 +87,11 @@ impl RunsService {
 
     /// What `caller` may ask as an operator; whether it may is for others to say.
     pub fn admin(&self, caller: Caller) -> Arc<dyn Admin> {
+        Arc::new(CallerRuns { service: self.clone(), caller })
+    }
+
+    /// The schedules as `caller` may see and change them.
+    pub fn schedules(&self, caller: Caller) -> Arc<dyn Schedules> {
         Arc::new(CallerRuns { service: self.clone(), caller })
     }
 

@@ -15,6 +15,7 @@
 //! It is cut by concern: each trait stands in the file of its name, here and in every store. Whoever holds a `dyn Store` calls them all;
 //! whoever holds a store of a certain type imports the trait of the call.
 
+pub mod backlog;
 mod diagnostics;
 mod directory;
 mod events;
@@ -22,6 +23,7 @@ mod figures;
 mod files;
 mod reads;
 mod runs;
+pub mod settings;
 mod tokens;
 
 pub use diagnostics::{Diagnostics, Health, HealthProblem};
@@ -31,17 +33,18 @@ pub use figures::Figures;
 pub use files::Files;
 pub use reads::Reads;
 pub use runs::{Batch, ClaimAnswer, DrawnReport, Inserted, Rule, RunStore};
+pub use settings::Settings;
 pub use tokens::Tokens;
 
 pub use crate::workspace::session::Sessions;
 
 /// A database of runs.
 pub trait Store:
-    RunStore + Reads + Files + Directory + Tokens + Sessions + Events + Figures + Diagnostics
+    RunStore + Reads + Files + Directory + Tokens + Sessions + Settings + Events + Figures + Diagnostics
 {
 }
 
 impl<S> Store for S where
-    S: RunStore + Reads + Files + Directory + Tokens + Sessions + Events + Figures + Diagnostics
+    S: RunStore + Reads + Files + Directory + Tokens + Sessions + Settings + Events + Figures + Diagnostics
 {
 }

@@ -17,6 +17,7 @@ mod failure;
 mod limits;
 mod reading;
 mod runs;
+mod schedules;
 #[cfg(test)]
 mod tests;
 mod transfer;

@@ -13,6 +13,7 @@ pub mod report;
 pub mod retention;
 pub mod run;
 pub mod runner_job;
+pub mod schedule;
 pub mod token;
 #[cfg(feature = "server")]
 pub mod words;

@@ -30,6 +30,7 @@ SET search_path = @schema@, pg_catalog, pg_temp AS $$
     SELECT w.id FROM workspaces w
     WHERE EXISTS (SELECT FROM run_queue q WHERE q.workspace_id = w.id)
         OR EXISTS (SELECT FROM run_timers t WHERE t.workspace_id = w.id AND t.due_at <= clock_timestamp())
+        OR EXISTS (SELECT FROM settings s WHERE s.workspace_id = w.id AND s.due_at <= clock_timestamp())
     ORDER BY w.id LIMIT most;
 $$;
 

@@ -3,8 +3,12 @@
 
 use std::error::Error as StdError;
 
+use sprongus_core::rules::enqueue::taken;
 use sprongus_core::{Error, ErrorCode};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError as DbServerError, SqlState};
+
+/// The constraint that no two runs have the same id.
+const RUN_ID: &str = "runs_pkey";
 
 /// Whether a transaction that failed may be tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,9 @@ impl From<tokio_postgres::Error> for DbError {
             let lost = error.is_closed() || (has_io(&error) && error.to_string() != NO_TLS);
             return if lost { unreachable(error) } else { refused(error) };
         };
+        if error.as_db_error().and_then(DbServerError::constraint) == Some(RUN_ID) {
+            return taken().into();
+        }
         let (code, message, hint, retry) = meaning(&state).unwrap_or((
             ErrorCode::Internal,
             "the database refused a statement",

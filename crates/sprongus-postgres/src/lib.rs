@@ -17,8 +17,8 @@ mod reads;
 mod rows;
 mod runs;
 mod schema;
-pub mod scratch;
 mod sessions;
+mod settings;
 mod tokens;
 
 use std::sync::Arc;
@@ -43,6 +43,7 @@ pub use diagnostics::inspect::{Snapshot, inspect, program_environment, snapshot}
 pub use runs::enqueue_in::enqueue_in;
 pub use schema::migrate::{Migration, latest as latest_schema};
 pub use schema::open::{Durability, Options, check_url, place};
+pub use schema::scratch;
 
 /// A database of runs on a server.
 pub struct Postgres {
@@ -71,7 +72,8 @@ impl Postgres {
         with_deadline(open::check(&client, &options)).await?;
         drop(client);
         let wake = Wake::new(options.listen.then(|| config.clone()));
-        let database = Database::new(&working, options.pool_size, options.clock, Arc::clone(&wake))?;
+        let database =
+            Database::new(&working, options.pool_size, (options.clock, options.zones), Arc::clone(&wake))?;
         let (enqueuing, finishing) = (database.clone(), database.clone());
         let batches: Arc<SizeCounter> = Arc::default();
         let enqueues = Batcher::start(Arc::clone(&batches), move |caller, asked: Vec<enqueue::Asked>| {

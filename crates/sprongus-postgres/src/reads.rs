@@ -20,7 +20,7 @@ use tokio_postgres::Row;
 
 use crate::Postgres;
 use crate::connection::retry::retry_idempotent;
-use crate::connection::session::{Database, Params, result_sets};
+use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::rows::values::uuid;
 use crate::rows::{self, RowReader, event_columns, number, step_columns};
@@ -160,8 +160,8 @@ pub async fn with_run<const N: usize>(
     let mut asked: Vec<(&str, Params<'_>)> = vec![(BY_ID, by_id)];
     asked.extend(more);
     let mut found = database.session().await?.read_all(&caller.workspace, &asked).await?;
-    let rest = result_sets(found.split_off(1))?;
-    let [run] = result_sets(found)?;
+    let rest = rows::result_sets(found.split_off(1))?;
+    let [run] = rows::result_sets(found)?;
     let run = rows::first(&run, rows::run)?;
     match run.filter(|run| caller.may_touch(run.project_id.as_ref())) {
         Some(run) => Ok((run, rest)),

@@ -3,6 +3,7 @@
 mod event;
 mod reader;
 mod run;
+mod setting;
 mod step;
 pub(crate) mod values;
 
@@ -16,10 +17,12 @@ use sprongus_core::{Error, Result as CoreResult};
 use crate::error::Result;
 
 pub(crate) use event::event_columns;
-pub use event::{EventRows, event};
-pub use reader::{RowReader, all, first, only};
+pub use event::{EventRows, event, position};
+pub use reader::{RowReader, all, first, only, result_sets};
 pub(crate) use run::run_columns;
 pub use run::{INSERT_RUNS, LastingColumns, RunColumns, UPDATE_RUNS, due_since, run};
+pub(crate) use setting::setting_columns;
+pub use setting::{SettingColumns, setting};
 pub(crate) use step::step_columns;
 pub use step::{PUT_STEPS, StepColumns, step};
 

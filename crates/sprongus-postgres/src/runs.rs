@@ -10,7 +10,7 @@ mod heartbeat;
 pub(crate) mod load;
 pub(crate) mod prune;
 mod record;
-mod write_set;
+pub(crate) mod write_set;
 
 use std::time::Duration;
 

@@ -5,3 +5,4 @@ pub(crate) mod migrate;
 pub(crate) mod open;
 #[cfg(test)]
 mod plans;
+pub mod scratch;

@@ -69,7 +69,7 @@ impl Scene {
             for streamed in self.read(position).await {
                 assert!(streamed.position > position);
                 position = streamed.position;
-                read.push(streamed.event.run_id);
+                read.push(streamed.run_event().unwrap().run_id);
             }
             if read.len() >= count {
                 break;
@@ -106,7 +106,7 @@ async fn an_event_that_is_committed_late_is_read_in_its_place_and_once() {
     for _ in 0..20 {
         for streamed in scene.read(position).await {
             position = streamed.position;
-            read.push(streamed.event.run_id);
+            read.push(streamed.run_event().unwrap().run_id);
         }
     }
     assert_eq!(read, [before]);

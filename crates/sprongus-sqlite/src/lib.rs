@@ -18,12 +18,14 @@ mod rows;
 mod runs;
 mod schema;
 mod sessions;
+mod settings;
 mod tokens;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use rusqlite::Connection;
+use sprongus_core::calendar::Zones;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 use tokio::sync::watch;
@@ -45,6 +47,7 @@ pub struct Sqlite {
     writer: Writer,
     changed: watch::Sender<u64>,
     watch: OnceLock<Option<Watch>>,
+    zones: Arc<dyn Zones>,
 }
 
 impl Sqlite {
@@ -55,11 +58,16 @@ impl Sqlite {
     /// `schema_mismatch` when it is another program's, newer than this one, or older and not to be migrated.
     pub fn open(file: &Path, options: Options) -> Result<Self> {
         let connection = open::open(file, &options)?;
+        let zones = Arc::clone(&options.zones);
         let (guard, (changed, _)) = (Arc::new(FileGuard::of(file)?), watch::channel(0));
-        let writer =
-            Writer::start(connection, Arc::clone(&guard), Arc::clone(&options.clock), changed.clone())?;
+        let writer = Writer::start(
+            connection,
+            Arc::clone(&guard),
+            (Arc::clone(&options.clock), Arc::clone(&zones)),
+            changed.clone(),
+        )?;
         let readers = Arc::new(Readers::new(file, guard, options.durability, options.clock));
-        Ok(Self { readers, writer, changed, watch: OnceLock::new() })
+        Ok(Self { readers, writer, changed, watch: OnceLock::new(), zones })
     }
 
     async fn read<T: Send + 'static>(

@@ -3,6 +3,7 @@
 mod event;
 mod reader;
 mod run;
+mod setting;
 mod step;
 
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub use event::{event, insert_events};
 pub use reader::{Read, RowReader, all, each, execute, exists, first, only, reading};
 pub(crate) use run::run_columns;
 pub use run::{insert_run, run, update_run};
+pub(crate) use setting::setting_columns;
+pub use setting::{put_setting, setting};
 pub(crate) use step::step_columns;
 pub use step::{put_step, step};
 

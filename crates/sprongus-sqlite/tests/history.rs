@@ -57,7 +57,7 @@ async fn what_operators_did_is_never_changed_deleted_or_replaced() {
     for attack in [
         "UPDATE operator_events SET actor = 'nobody'",
         "DELETE FROM operator_events",
-        "INSERT OR REPLACE INTO operator_events SELECT id, workspace_id, type, at, 'nobody', NULL, NULL, NULL, NULL FROM operator_events",
+        "INSERT OR REPLACE INTO operator_events SELECT id, workspace_id, type, at, 'nobody', NULL, NULL, NULL, NULL, NULL FROM operator_events",
     ] {
         let refused = connection.execute_batch(attack).unwrap_err().to_string();
         assert!(refused.contains("operator's event"), "{attack}: {refused}");

@@ -17,7 +17,6 @@ mod tokens;
 use sprongus_core::run::step::Stream;
 use tokio::time::sleep;
 
-use crate::duration::format_duration;
 use crate::execution::recorder::now;
 use crate::process::{Head, LineCutter, StepOutput};
 use crate::steps::log::StepLog;
@@ -25,6 +24,7 @@ use exchange::exchange;
 use failure::CallFailure;
 use reply::{Ending, Reply};
 use retries::Retries;
+use sprongus_core::values::duration::format_duration;
 
 pub(crate) use connection::Connection;
 pub(crate) use question::Question;

@@ -10,6 +10,7 @@ mod kind;
 mod node;
 mod provider;
 mod retention;
+mod schedule;
 mod schema;
 mod server;
 mod source;
@@ -20,7 +21,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sprongus_core::schedule::Definition;
 use sprongus_core::values::names::Kind;
+use sprongus_core::values::names::ScheduleId;
 use toml::de::DeTable;
 
 pub use crate::secrets::names::SecretNames;
@@ -43,7 +46,8 @@ use source::Source;
 /// The name of the file.
 pub const FILE_NAME: &str = "sprongus.toml";
 
-const TOP_LEVEL: [&str; 6] = ["kinds", "server", "artifacts", "providers", "worker", "retention"];
+const TOP_LEVEL: [&str; 7] =
+    ["kinds", "schedules", "server", "artifacts", "providers", "worker", "retention"];
 
 /// No limit in the file is longer: a longer one is a mistyped unit.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
@@ -60,6 +64,8 @@ pub struct Declaration {
     pub kinds: BTreeMap<String, KindDeclaration>,
     /// What is wrong with each of the others; empty unless it was loaded by [`Declaration::load_usable`].
     pub broken: BTreeMap<String, DeclarationFault>,
+    /// The schedules by name; `sprongus apply` brings them to where they are kept.
+    pub schedules: BTreeMap<ScheduleId, Definition>,
     /// How long finished runs are kept.
     pub retention: RetentionDeclaration,
     /// How a server behaves.
@@ -142,6 +148,7 @@ impl Declaration {
                 }
             }
         }
+        let schedules = schedule::read_all(&root)?;
         let worker = match root.get("worker") {
             Some(node) => {
                 node.fields("a table")?;
@@ -157,6 +164,7 @@ impl Declaration {
             project_dir,
             kinds,
             broken,
+            schedules,
             retention,
             server,
             artifacts,

@@ -7,7 +7,6 @@
 
 mod ai;
 pub mod declaration;
-pub mod duration;
 mod execution;
 mod handler;
 pub mod orphans;

@@ -1,5 +1,6 @@
 //! The commands: one file each, with its `Args` and its `run`.
 
+pub mod apply;
 pub mod bench;
 pub mod confirm;
 pub mod demo;
@@ -7,6 +8,7 @@ pub mod follow;
 pub mod gates;
 pub mod operator;
 pub mod runs;
+pub mod schedules;
 pub mod serve;
 pub mod setup;
 pub mod storyboard;
@@ -44,6 +46,11 @@ pub enum Command {
     /// See which gates are waiting for approval
     #[command(subcommand)]
     Gates(gates::Command),
+    /// Create, look at and change schedules
+    #[command(subcommand)]
+    Schedules(schedules::Command),
+    /// Bring the schedules of the nearest sprongus.toml to the database
+    Apply(apply::Args),
     /// See, pause and resume kinds
     #[command(subcommand)]
     Kinds(operator::kinds::Command),
@@ -91,6 +98,8 @@ pub async fn run(command: Command, app: &App) -> Outcome {
         Command::Token(command) => operator::token::run(command, app).await,
         Command::Workers(command) => operator::workers::run(command, app).await,
         Command::Gates(command) => gates::run(command, app).await,
+        Command::Schedules(command) => schedules::run(command, app).await,
+        Command::Apply(args) => apply::run(args, app).await,
         Command::Kinds(command) => operator::kinds::run(command, app).await,
         Command::Projects(command) => operator::projects::run(command, app).await,
         Command::AgentTasks(command) => operator::agent_tasks::run(command, app).await,

@@ -8,6 +8,7 @@ pub mod scratch;
 use std::sync::Arc;
 
 use sprongus_core::run::artifact::KeptBytes;
+use sprongus_core::schedules::Schedules;
 use sprongus_core::store::{HealthProblem, Store};
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::workspace::token::TokenSecret;
@@ -36,6 +37,8 @@ pub enum Access {
 /// The runs of one workspace, and what lies around them.
 pub struct Connection {
     pub runs: Arc<dyn Runs>,
+    /// The schedules.
+    pub schedules: Arc<dyn Schedules>,
     /// Workspaces and tokens.
     pub admin: Arc<dyn Admin>,
     /// Where they are kept.
@@ -86,7 +89,8 @@ pub async fn connect(
     if let Target::Server(url) = &place.target {
         let client = client(url, workspace, around)?;
         let (runs, admin) = (Arc::new(client.clone()), Arc::new(client.clone()));
-        return Ok(Connection { runs, admin, place, behind: Behind::Server(client) });
+        let schedules = Arc::new(client.clone());
+        return Ok(Connection { runs, schedules, admin, place, behind: Behind::Server(client) });
     }
     let workspace = workspace.unwrap_or_else(WorkspaceId::local);
     let store = open(&place, wish, around, access).await.map_err(|error| named(&place, error))?;
@@ -104,7 +108,8 @@ pub async fn connect(
     }
     let caller = Caller::new(workspace, &around.user);
     let (runs, admin) = (service.for_caller(caller.clone()), service.admin(caller.clone()));
-    Ok(Connection { runs, admin, place, behind: Behind::Service { service, caller } })
+    let schedules = service.schedules(caller.clone());
+    Ok(Connection { runs, schedules, admin, place, behind: Behind::Service { service, caller } })
 }
 
 /// The way to a server, with the token that is known for it.

@@ -36,6 +36,7 @@ const RUN: &[(&str, &str, &str)] = &[
     ("docs/proxies.md", "haproxy", "cli/proxies.rs"),
     ("docs/proxies.md", "nginx", "cli/proxies.rs"),
     ("docs/retention.md", "toml", "pages.rs"),
+    ("docs/schedules.md", "toml", "pages.rs"),
     ("docs/sql.md", "python", "postgres_page.rs"),
     ("docs/sql.md", "sh", "postgres_page.rs"),
     ("docs/sql.md", "sql", "postgres_page.rs"),

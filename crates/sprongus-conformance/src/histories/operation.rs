@@ -48,6 +48,18 @@ pub enum End {
     Release,
 }
 
+/// What is done to a schedule in a history.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is the change it is named after, with its arguments")]
+pub enum Scheduling {
+    Put { timing: u8, missed: u8, overlap: u8, input: u8 },
+    Pause,
+    Resume,
+    Delete,
+    Trigger,
+    Backfill { minutes: u16 },
+}
+
 /// One thing that happens.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each is the verb it is named after, with its arguments")]
@@ -71,6 +83,8 @@ pub enum Operation {
     Drop { hold: u8, file: u8 },
     Sweep { limit: u32 },
     Turn { later: Duration },
+    ExpireEarlier { earlier: Duration },
+    Schedule { schedule: u8, what: Scheduling },
     Expire,
     Prune { minutes: u16, own: Option<(u8, Option<u16>, Option<u16>)> },
     Pause { kind: u8, paused: bool },
@@ -110,6 +124,8 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
         1 => (0..=255_u8, 0..3_u8).prop_map(|(hold, file)| Operation::Drop { hold, file }),
         1 => (0..4_u32).prop_map(|limit| Operation::Sweep { limit }),
         5 => turn().prop_map(|later| Operation::Turn { later }),
+        1 => (0..90_u64).prop_map(|seconds| Operation::ExpireEarlier { earlier: Duration::from_secs(seconds) }),
+        6 => (0..3_u8, scheduling()).prop_map(|(schedule, what)| Operation::Schedule { schedule, what }),
         2 => Just(Operation::Expire),
         1 => (0..90_u16, option::of((0..3_u8, option::of(0..180_u16), option::of(0..180_u16))))
             .prop_map(|(minutes, own)| Operation::Prune { minutes, own }),
@@ -149,6 +165,18 @@ fn end() -> impl Strategy<Value = End> {
         4 => (0..2_u8, proptest::bool::weighted(0.8), option::weighted(0.7, 0..60_u16))
             .prop_map(|(error, retryable, retry_in)| End::Fail { error, retryable, retry_in }),
         2 => Just(End::Release),
+    ]
+}
+
+fn scheduling() -> impl Strategy<Value = Scheduling> {
+    prop_oneof![
+        6 => (0..4_u8, 0..3_u8, 0..5_u8, 0..2_u8)
+            .prop_map(|(timing, missed, overlap, input)| Scheduling::Put { timing, missed, overlap, input }),
+        1 => Just(Scheduling::Pause),
+        2 => Just(Scheduling::Resume),
+        1 => Just(Scheduling::Delete),
+        1 => Just(Scheduling::Trigger),
+        1 => (1..30_u16).prop_map(|minutes| Scheduling::Backfill { minutes }),
     ]
 }
 

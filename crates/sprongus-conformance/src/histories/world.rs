@@ -6,19 +6,22 @@ use serde_json::json;
 use sprongus_core::Caller;
 use sprongus_core::json::Json;
 use sprongus_core::rules::enqueue::prepare;
+use sprongus_core::rules::schedule::change::{Change, Exists};
 use sprongus_core::run::artifact::{FileName, NewFile};
 use sprongus_core::run::command::RunCommand;
 use sprongus_core::run::lease::LeaseToken;
 use sprongus_core::run::list::ListFilter;
 use sprongus_core::run::retention::{KindRetention, Retention};
 use sprongus_core::run::{Answer, ClaimRequest, Due, Hold, NewRun, Outcome};
+use sprongus_core::schedule::Definition;
 use sprongus_core::store::{Batch, DrawnReport, Store};
 use sprongus_core::values::ids::{RunId, StepId, TokenId};
-use sprongus_core::values::names::{Kind, WorkerId, WorkspaceId};
-use sprongus_core::values::time::Clock;
+use sprongus_core::values::names::{Kind, ScheduleId, WorkerId, WorkspaceId};
+use sprongus_core::values::time::{Clock, Timestamp};
 use sprongus_core::workspace::directory::WorkerInfo;
+use sprongus_core::workspace::setting::ManagedBy;
 
-use super::operation::{Asked, End, Operation};
+use super::operation::{Asked, End, Operation, Scheduling};
 use super::telling;
 use crate::clock::TurnedClock;
 use crate::fixture::{forged, line, step, worker};
@@ -84,6 +87,30 @@ fn new_file(number: u8, location: String) -> NewFile {
 
 fn seconds(number: u16) -> Duration {
     Duration::from_secs(number.into())
+}
+
+fn schedule_at(number: u8) -> ScheduleId {
+    format!("schedule-{number}").parse().expect("a schedule's id")
+}
+
+/// Schedules that tick often enough for a history, and whose ticks are missed soon.
+fn definition(timing: u8, missed: u8, overlap: u8, input: u8) -> Definition {
+    let mut fields = json!({
+        "kind": "kind-0",
+        "input": {"n": input},
+        "missed": (["skip", "last", "all"][usize::from(missed)]),
+        "missedAfter": "20s",
+        "maxMissed": 4,
+        "overlap": (["allow", "skip", "queue_one", "queue_all", "cancel_running"][usize::from(overlap)]),
+    });
+    let (name, value) = match timing {
+        0 => ("every", "7s"),
+        1 => ("every", "90s"),
+        2 => ("cron", "* * * * *"),
+        _ => ("cron", "*/20 * * * * *"),
+    };
+    fields[name] = value.into();
+    Definition::read(&fields).expect("a sound definition")
 }
 
 impl World {
@@ -209,6 +236,11 @@ impl World {
                 self.clock.turn(*later);
                 return None;
             }
+            Operation::ExpireEarlier { earlier } => Call::ExpireEarlier(*earlier),
+            Operation::Schedule { schedule, what } => {
+                self.numbers += 1;
+                Call::Schedule(schedule_at(*schedule), self.change(what), self.numbers)
+            }
             Operation::Expire => Call::Expire,
             Operation::Prune { minutes, own } => {
                 let kept = seconds(*minutes) * 60;
@@ -225,6 +257,27 @@ impl World {
                 Call::List(ListFilter { oldest_first: *oldest_first, limit: *limit, ..ListFilter::default() })
             }
         })
+    }
+
+    fn change(&mut self, what: &Scheduling) -> Change {
+        match what {
+            Scheduling::Put { timing, missed, overlap, input } => {
+                let definition = Box::new(definition(*timing, *missed, *overlap, *input));
+                Change::Put { definition, by: ManagedBy::Api, exists: Exists::May }
+            }
+            Scheduling::Pause => Change::Pause,
+            Scheduling::Resume => Change::Resume,
+            Scheduling::Delete => Change::Delete,
+            Scheduling::Trigger => {
+                self.numbers += 1;
+                Change::Trigger(id_at(self.numbers))
+            }
+            Scheduling::Backfill { minutes } => {
+                let minute = self.clock.now().as_millis() / 60_000;
+                let ticks = (1..=3).map(|back| minute - i64::from(*minutes) + back);
+                Change::Backfill(ticks.map(|tick| Timestamp::from_millis(tick * 60_000)).collect())
+            }
+        }
     }
 
     /// A token that every store is given alike.

@@ -21,6 +21,7 @@ mod files;
 mod reads;
 mod runs;
 mod sessions;
+mod settings;
 mod tables;
 mod tokens;
 

@@ -100,6 +100,10 @@ impl Reads for Model {
 fn matches(filter: &ListFilter, run: &Run) -> bool {
     filter.project_id.as_ref().is_none_or(|id| run.project_id.as_ref() == Some(id))
         && filter.agent_task_id.as_ref().is_none_or(|id| run.agent_task_id.as_ref() == Some(id))
+        && filter
+            .schedule_id
+            .as_ref()
+            .is_none_or(|id| run.scheduled.as_ref().is_some_and(|scheduled| scheduled.schedule_id == *id))
         && (filter.states.is_empty() || filter.states.contains(&run.state))
         && (filter.kinds.is_empty() || filter.kinds.contains(&run.kind))
         && filter.tags.iter().all(|(name, value)| run.tags.get(name) == Some(value))

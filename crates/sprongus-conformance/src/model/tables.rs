@@ -7,7 +7,7 @@ use sprongus_core::rules::artifact::is_done_with_workdir;
 use sprongus_core::rules::claim::Remembered;
 use sprongus_core::rules::order::Order;
 use sprongus_core::rules::placement::Placement;
-use sprongus_core::rules::{Transition, WriteSet};
+use sprongus_core::rules::{SYSTEM, Transition, WriteSet};
 use sprongus_core::run::Run;
 use sprongus_core::run::artifact::{FileName, StoredFile};
 use sprongus_core::run::event::Event;
@@ -20,6 +20,7 @@ use sprongus_core::workspace::directory::{
     AgentTask, KindSetting, Project, Worker, Workspace, unknown_workspace,
 };
 use sprongus_core::workspace::operator::OperatorEvent;
+use sprongus_core::workspace::setting::{Family, Setting, SettingWrite};
 use sprongus_core::workspace::token::Token;
 use sprongus_core::{Caller, Error, Result};
 
@@ -53,6 +54,9 @@ pub(super) struct Tenant {
     pub(super) tokens: BTreeMap<TokenId, (Token, String)>,
     /// What operators did, oldest first.
     pub(super) operator_events: Vec<OperatorEvent>,
+    /// Those of them that are in the stream, by their place in it.
+    pub(super) streamed_acts: BTreeMap<u64, OperatorEvent>,
+    pub(super) settings: BTreeMap<(Family, String), Setting>,
     /// By their hashes.
     pub(super) sessions: BTreeMap<String, Kept>,
     /// How many events the stream has had.
@@ -127,6 +131,8 @@ impl Tenant {
             kinds: BTreeMap::new(),
             tokens: BTreeMap::new(),
             operator_events: Vec::new(),
+            streamed_acts: BTreeMap::new(),
+            settings: BTreeMap::new(),
             sessions: BTreeMap::new(),
             streamed: 0,
             rolled: StreamPosition::default(),
@@ -142,15 +148,38 @@ impl Tenant {
         row.ok_or_else(|| Error::not_found(format_args!("run: {id}")))
     }
 
-    /// Writes a set as it is.
+    /// Writes a set as it is; what it notes is noted of the system.
     pub(super) fn write(&mut self, set: WriteSet, now: Timestamp) {
-        let WriteSet { new_runs, transitions } = set;
+        let system = Caller::new(self.id.clone(), SYSTEM);
+        self.write_by(&system, set, now);
+    }
+
+    /// Writes a set as it is.
+    pub(super) fn write_by(&mut self, caller: &Caller, set: WriteSet, now: Timestamp) {
+        let WriteSet { new_runs, transitions, settings, acts } = set;
+        for write in settings {
+            match write {
+                SettingWrite::Put(setting) => {
+                    self.settings.insert((setting.family, setting.id.clone()), *setting);
+                }
+                SettingWrite::Delete(family, id) => {
+                    self.settings.remove(&(family, id));
+                }
+            }
+        }
         for new in new_runs {
             self.keys.extend(new.run.idempotency_key.clone().map(|key| (key, new.run.id)));
             self.write_one(new, now);
         }
         for transition in transitions {
             self.write_one(transition, now);
+        }
+        for event in acts.into_iter().map(|act| act.by(caller, now)) {
+            if event.kind.is_streamed() {
+                self.streamed += 1;
+                self.streamed_acts.insert(self.streamed, event.clone());
+            }
+            self.operator_events.push(event);
         }
     }
 

@@ -64,7 +64,7 @@ pub async fn everything_is_looked_back_upon_newest_first(f: Fixture) {
     stream.reverse();
     let whole = all(&f, &AuditFilter::default(), 1_000).await;
     let seen: Vec<_> = whole.iter().map(|it| (it.position, it.event.clone())).collect();
-    let expected: Vec<_> = stream.into_iter().map(|it| (it.position, it.event)).collect();
+    let expected: Vec<_> = stream.iter().map(|it| (it.position, it.run_event().unwrap().clone())).collect();
     assert_eq!(seen, expected);
     assert_eq!(whole.len(), 10);
     for audited in &whole {

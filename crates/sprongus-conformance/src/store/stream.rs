@@ -37,7 +37,7 @@ async fn read_to(
             position = streamed.position;
             read.push(streamed);
         }
-        if read.iter().any(|streamed| streamed.event.run_id == last) {
+        if read.iter().any(|streamed| streamed.run_event().is_some_and(|event| event.run_id == last)) {
             return (read, position);
         }
     }
@@ -47,8 +47,8 @@ async fn read_to(
 /// The events of each run, in the order in which they were read.
 fn by_run(read: &[Streamed]) -> HashMap<RunId, Vec<Event>> {
     let mut runs: HashMap<RunId, Vec<Event>> = HashMap::new();
-    for streamed in read {
-        runs.entry(streamed.event.run_id).or_default().push(streamed.event.clone());
+    for event in read.iter().filter_map(Streamed::run_event) {
+        runs.entry(event.run_id).or_default().push(event.clone());
     }
     runs
 }

@@ -37,6 +37,8 @@ use sprongus_core::workspace::session::{Session, Sessions};
 use sprongus_core::workspace::token::{NewToken, Token};
 use sprongus_core::{Caller, Result};
 
+mod settings;
+
 /// What is wrong with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -55,6 +57,7 @@ pub enum Fault {
     ForgetsOperators,
     IgnoresTheToken(Door),
     KeepsTheTokenBefore,
+    PutsCursorsBack,
 }
 
 /// Where reports come in.
@@ -402,7 +405,7 @@ impl Events for Faulty {
     async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>> {
         let mut events = self.inner.stream(caller, after, limit).await?;
         if self.fault == Fault::StreamsInPart {
-            events.retain(|streamed| streamed.event.seq != 2);
+            events.retain(|streamed| streamed.run_event().is_none_or(|event| event.seq != 2));
         }
         Ok(events)
     }

@@ -12,6 +12,7 @@ use crate::json::{Json, MAX_INPUT_BYTES};
 use crate::run::event::EventType;
 use crate::run::state::State;
 use crate::run::{ClaimRequest, Cleanup, Due, NewRun, Run};
+use crate::schedule::Scheduled;
 use crate::secrets;
 use crate::values::ids::RunId;
 use crate::values::names::{AgentTaskId, Kind, ProjectId, WorkspaceId};
@@ -62,6 +63,8 @@ pub struct Prepared {
     pub tags: std::collections::BTreeMap<String, String>,
     /// The trace of whoever enqueues it.
     pub traceparent: Option<String>,
+    /// The schedule that makes it.
+    pub scheduled: Option<Scheduled>,
 }
 
 /// Checks a request.
@@ -127,6 +130,7 @@ pub fn prepare(new: &NewRun, traceparent: Option<&str>) -> Result<Prepared> {
         expire_at: new.expire_at,
         tags: new.tags.clone(),
         traceparent: traceparent.map(str::to_owned),
+        scheduled: None,
     })
 }
 
@@ -203,6 +207,7 @@ pub fn enqueue(request: &Prepared, workspace: &WorkspaceId, act: Act<'_>) -> Wri
         cleanup: Cleanup::None,
         last_report: None,
         traceparent: request.traceparent.clone(),
+        scheduled: request.scheduled.clone(),
         last_seq: 0,
         started_at: None,
         finished_at: None,

@@ -15,6 +15,7 @@ pub mod heartbeat;
 pub mod order;
 pub mod placement;
 pub mod record;
+pub mod schedule;
 mod write_set;
 
 use std::time::Duration;

@@ -13,6 +13,8 @@ use crate::run::event::{Event, EventType};
 use crate::run::step::{Step, StepStatus};
 use crate::run::{Applied, Run};
 use crate::values::ids::StepId;
+use crate::workspace::operator::OperatorAct;
+use crate::workspace::setting::SettingWrite;
 
 /// One run's next row, and what is written beside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,25 +76,31 @@ pub struct WriteSet {
     pub new_runs: Vec<Transition>,
     /// The runs that change, each once. The rule was given them as they stand under their locks.
     pub transitions: Vec<Transition>,
+    /// The settings that are created, changed or deleted.
+    pub settings: Vec<SettingWrite>,
+    /// What goes into the workspace's audit.
+    pub acts: Vec<OperatorAct>,
 }
 
 impl WriteSet {
     /// A set that makes one run.
     pub fn making(new: Transition) -> Self {
-        Self { new_runs: vec![new], transitions: Vec::new() }
+        Self { new_runs: vec![new], ..Self::default() }
     }
 
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        let Self { new_runs, transitions } = self;
-        new_runs.is_empty() && transitions.is_empty()
+        let Self { new_runs, transitions, settings, acts } = self;
+        new_runs.is_empty() && transitions.is_empty() && settings.is_empty() && acts.is_empty()
     }
 
-    /// Adds what another rule decided about other runs.
+    /// Adds what another rule decided.
     pub fn extend(&mut self, other: Self) {
-        let Self { new_runs, transitions } = other;
+        let Self { new_runs, transitions, settings, acts } = other;
         self.new_runs.extend(new_runs);
         self.transitions.extend(transitions);
+        self.settings.extend(settings);
+        self.acts.extend(acts);
     }
 
     /// Every event it writes, run by run.
@@ -125,6 +133,6 @@ impl WriteSet {
 
 impl From<Transition> for WriteSet {
     fn from(transition: Transition) -> Self {
-        Self { new_runs: Vec::new(), transitions: vec![transition] }
+        Self { transitions: vec![transition], ..Self::default() }
     }
 }

@@ -10,7 +10,7 @@ use crate::run::waiting::reason::Reason;
 use crate::values::cursor;
 use crate::values::id_part::IdPart;
 use crate::values::ids::RunId;
-use crate::values::names::{AgentTaskId, Kind, ProjectId, WorkspaceId};
+use crate::values::names::{AgentTaskId, Kind, ProjectId, ScheduleId, WorkspaceId};
 use crate::values::time::Timestamp;
 
 /// The most runs on a page.
@@ -27,6 +27,8 @@ pub struct ListFilter {
     pub kinds: Vec<Kind>,
     /// Only runs of this agent task.
     pub agent_task_id: Option<AgentTaskId>,
+    /// Only runs that this schedule made, or that were triggered or backfilled of it.
+    pub schedule_id: Option<ScheduleId>,
     /// With all of these tags.
     pub tags: BTreeMap<String, String>,
     /// Made at this time or later.
@@ -52,6 +54,7 @@ impl Default for ListFilter {
             states: Vec::new(),
             kinds: Vec::new(),
             agent_task_id: None,
+            schedule_id: None,
             tags: BTreeMap::new(),
             since: None,
             before: None,

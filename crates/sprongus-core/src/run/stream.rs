@@ -8,8 +8,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 use crate::run::event::Event;
+use crate::workspace::operator::OperatorEvent;
+#[cfg(doc)]
+use crate::workspace::operator::OperatorEventType;
 
 /// A place in the stream, opaque to those who keep it: everything up to it has been read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,8 +56,38 @@ impl FromStr for StreamPosition {
 pub struct Streamed {
     /// Where a reader goes on behind it.
     pub position: StreamPosition,
-    /// The event, of any run of the workspace.
-    pub event: Event,
+    /// The event.
+    pub event: StreamedEvent,
+}
+
+/// What a stream has. As JSON it is the event itself; only that of a run has a `runId`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum StreamedEvent {
+    /// An event of a run of the workspace.
+    Run(Event),
+    /// An event of the workspace itself ([`OperatorEventType::is_streamed`]); callers who are narrowed to projects are shown none.
+    Workspace(Box<OperatorEvent>),
+}
+
+impl Streamed {
+    /// The event of a run; none where it is the workspace's.
+    pub fn run_event(&self) -> Option<&Event> {
+        match &self.event {
+            StreamedEvent::Run(event) => Some(event),
+            StreamedEvent::Workspace(_) => None,
+        }
+    }
+}
+
+/// The next `limit` events of two readings of one stream, each in its order.
+pub fn merge(mut one: Vec<Streamed>, other: Vec<Streamed>, limit: u32) -> Vec<Streamed> {
+    if !other.is_empty() {
+        one.extend(other);
+        one.sort_by_key(|streamed| streamed.position);
+    }
+    one.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    one
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::run::step::NumberedLine;
 use crate::run::waiting::reason::Waiting;
 use crate::run::{Claimed, Gate, Hold, Lease, Resume, Run};
 use crate::values::ids::{RunId, StepId};
-use crate::values::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use crate::values::names::{AgentTaskId, Kind, ProjectId, ScheduleId, WorkerId, WorkspaceId};
 use crate::values::time::Timestamp;
 
 /// A run as callers see it. As JSON: the contract's fields in the contract's order, absent values as `null`; behind them, from
@@ -82,6 +82,12 @@ pub struct RunView {
     /// When the lease on it ends, by the store's clock; none while nobody holds it. It may be past: until a claim or a server has moved
     /// the run on.
     pub lease_expires_at: Option<Timestamp>,
+    /// The schedule that made it; it may be deleted since.
+    pub schedule_id: Option<ScheduleId>,
+    /// The tick of the schedule; none for a run that somebody triggered.
+    pub scheduled_for: Option<Timestamp>,
+    /// The revision of the schedule that made it.
+    pub schedule_revision: Option<u32>,
 }
 
 /// The gate a run waits at.
@@ -104,6 +110,7 @@ impl RunView {
     /// `run` as callers see it, with what it waits for where that was looked up.
     pub fn new(run: Run, waiting: Option<Waiting>) -> Self {
         let (waiting_for, due_at) = (run.waiting_for().map(WaitingFor::from), run.claimable_at());
+        let scheduled = run.scheduled.map(|by| (by.schedule_id, by.scheduled_for, by.revision));
         Self {
             id: run.id,
             workspace_id: run.workspace_id,
@@ -135,6 +142,9 @@ impl RunView {
             tags: run.tags,
             expire_at: run.expire_at,
             lease_expires_at: run.lease_expires_at,
+            scheduled_for: scheduled.as_ref().and_then(|(_, tick, _)| *tick),
+            schedule_revision: scheduled.as_ref().map(|(.., revision)| *revision),
+            schedule_id: scheduled.map(|(id, ..)| id),
         }
     }
 

@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::CallerRuns;
-use crate::admin::Admin;
 use crate::error::{Error, ErrorCode, Result};
 use crate::rules::enqueue::refuse_secrets;
 use crate::run::list::Page;
 use crate::values::ids::TokenId;
 use crate::values::names::WorkspaceId;
+use crate::workspace::admin::Admin;
 use crate::workspace::directory::Workspace;
 use crate::workspace::operator::{OperatorEvent, OperatorFilter};
 use crate::workspace::token::{MadeToken, NewToken, Token, TokenSecret};

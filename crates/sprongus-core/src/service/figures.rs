@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use super::RunsService;
 use crate::error::Result;
+use crate::run::stream::StreamPosition;
 use crate::workspace::caller::Caller;
 
 /// Events added in one transaction.
 const EVENTS: u32 = 1_000;
+
+/// Events looked through in one read.
+const PAGE: u32 = 100;
 
 /// How long another process is left to finish the page it is at.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -29,10 +33,22 @@ impl RunsService {
             }
             // Nothing was added: that was the end, or somebody else is at the next page.
             let read_to = store.rolled_up_to(caller).await?;
-            if store.stream(caller, read_to, 1).await?.is_empty() {
+            if !self.has_run_events_behind(caller, read_to).await? {
                 return Ok(());
             }
             store.changed(seen, PAUSE).await;
+        }
+    }
+
+    /// Figures are of runs: the workspace's own events are not added up.
+    async fn has_run_events_behind(&self, caller: &Caller, mut position: StreamPosition) -> Result<bool> {
+        loop {
+            let page = self.store().stream(caller, position, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(false) };
+            if page.iter().any(|streamed| streamed.run_event().is_some()) {
+                return Ok(true);
+            }
+            position = last.position;
         }
     }
 }

@@ -20,7 +20,8 @@ pub trait Events: Send + Sync + 'static {
     async fn operator_events(&self, caller: &Caller, filter: &OperatorFilter) -> Result<Page<OperatorEvent>>;
 
     /// Up to `limit` events of the caller's workspace behind `after`, in the order of the stream: none is ever put before one
-    /// that was read. A caller who is narrowed to projects reads of their runs alone.
+    /// that was read. A caller who is narrowed to projects reads of their runs alone. Events of a run are before those of the workspace
+    /// ([`crate::run::stream::StreamedEvent`]) that the same transaction wrote.
     async fn stream(&self, caller: &Caller, after: StreamPosition, limit: u32) -> Result<Vec<Streamed>>;
 
     /// The end of the stream: what is committed from now on lies behind it. Where [`Events::stream`] then has nothing, a reader goes on

@@ -119,6 +119,11 @@ name! {
 }
 
 name! {
+    /// A schedule of a workspace.
+    ScheduleId, "a schedule id", "[a-z0-9][a-z0-9-]{0,63}", 64, slug_first, slug_rest
+}
+
+name! {
     /// What keeps a queued run from being claimed: what kind of thing, and which one, such as `limit:openai`. Whoever frees it finds the
     /// runs by this name.
     BlockedOn, "what a run is blocked on", "[a-z][A-Za-z0-9._:/-]{0,255}", 256, |byte| byte.is_ascii_lowercase(),

@@ -1,4 +1,4 @@
-//! What operators did: the audit of tokens, workspaces, kinds, workers and retention.
+//! What operators did: the audit of tokens, workspaces, kinds, workers, retention and schedules; and what schedules did on their own.
 //!
 //! Each act writes one event in the transaction of the act itself, and a store's database refuses to change or delete it: it goes with
 //! its workspace alone. What concerns a workspace as a whole is written into [`WorkspaceId::local`], which is never deleted. An act that
@@ -6,107 +6,26 @@
 //!
 //! A new kind of act is a variant of [`OperatorEventType`] and a constructor of [`OperatorAct`]; stores know neither.
 
-use std::fmt;
-use std::str::FromStr;
+mod event_type;
 
-use serde::{Serialize, Serializer};
+use std::fmt;
+
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::json::Json;
 use crate::run::list::{Page, check_limit};
 use crate::run::retention::{Pruned, Retention};
 use crate::values::cursor;
 use crate::values::ids::{OperatorEventId, TokenId};
-use crate::values::names::{Kind, WorkerId, WorkspaceId};
+use crate::values::names::{Kind, ScheduleId, WorkerId, WorkspaceId};
 use crate::values::time::Timestamp;
 use crate::workspace::caller::Caller;
 use crate::workspace::directory::{KindSetting, Project, Workspace};
 use crate::workspace::token::Token;
 
-/// What an operator did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OperatorEventType {
-    /// A token was created.
-    TokenCreated,
-    /// A token was revoked.
-    TokenRevoked,
-    /// A workspace was created.
-    WorkspaceCreated,
-    /// A workspace was deleted, with everything in it.
-    WorkspaceDeleted,
-    /// A project was created.
-    ProjectCreated,
-    /// A kind was paused.
-    KindPaused,
-    /// A kind was resumed.
-    KindResumed,
-    /// A worker was told to stop claiming.
-    WorkerDrained,
-    /// Retention took a batch of runs.
-    Pruned,
-    /// The figures over time were discarded, to be built again from the events.
-    FiguresRebuilt,
-}
-
-impl OperatorEventType {
-    /// Every type.
-    pub const ALL: [Self; 10] = [
-        Self::TokenCreated,
-        Self::TokenRevoked,
-        Self::WorkspaceCreated,
-        Self::WorkspaceDeleted,
-        Self::ProjectCreated,
-        Self::KindPaused,
-        Self::KindResumed,
-        Self::WorkerDrained,
-        Self::Pruned,
-        Self::FiguresRebuilt,
-    ];
-
-    /// The type's name on the wire and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TokenCreated => "operator.token_created",
-            Self::TokenRevoked => "operator.token_revoked",
-            Self::WorkspaceCreated => "operator.workspace_created",
-            Self::WorkspaceDeleted => "operator.workspace_deleted",
-            Self::ProjectCreated => "operator.project_created",
-            Self::KindPaused => "operator.kind_paused",
-            Self::KindResumed => "operator.kind_resumed",
-            Self::WorkerDrained => "operator.worker_drained",
-            Self::Pruned => "operator.pruned",
-            Self::FiguresRebuilt => "operator.figures_rebuilt",
-        }
-    }
-}
-
-impl fmt::Display for OperatorEventType {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(self.as_str())
-    }
-}
-
-impl FromStr for OperatorEventType {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let known = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
-        known.ok_or_else(|| {
-            let error = Error::validation("not an operator event type");
-            if text.starts_with("run.") || text.starts_with("step.") {
-                return error.with_hint("for the events of a run, use `sprongus runs events ID`");
-            }
-            error.with_hint(format!("use one of: {}", Self::ALL.map(Self::as_str).join(", ")))
-        })
-    }
-}
-
-impl Serialize for OperatorEventType {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.serialize_str(self.as_str())
-    }
-}
+pub use event_type::OperatorEventType;
 
 /// One immutable line of the audit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -226,6 +145,11 @@ impl OperatorAct {
         Self { kind, subject: None, before: None, after: None }
     }
 
+    /// Something was done to a schedule, or happened to it; `state` is how it was before and is afterwards.
+    pub fn schedule(kind: OperatorEventType, id: &ScheduleId, state: (Option<Value>, Option<Value>)) -> Self {
+        Self::new(kind, id, state.0, state.1)
+    }
+
     /// The event, in the caller's workspace or where the act is written instead.
     pub fn by(self, caller: &Caller, now: Timestamp) -> OperatorEvent {
         let Self { kind, subject, before, after } = self;
@@ -238,7 +162,17 @@ impl OperatorAct {
             | OperatorEventType::KindResumed
             | OperatorEventType::WorkerDrained
             | OperatorEventType::Pruned
-            | OperatorEventType::FiguresRebuilt => caller.workspace.clone(),
+            | OperatorEventType::FiguresRebuilt
+            | OperatorEventType::ScheduleCreated
+            | OperatorEventType::ScheduleUpdated
+            | OperatorEventType::SchedulePaused
+            | OperatorEventType::ScheduleResumed
+            | OperatorEventType::ScheduleDeleted
+            | OperatorEventType::ScheduleTriggered
+            | OperatorEventType::ScheduleBackfilled
+            | OperatorEventType::ScheduleSkipped
+            | OperatorEventType::ScheduleBroken
+            | OperatorEventType::ScheduleRecovered => caller.workspace.clone(),
         };
         let (actor, token_id) = (caller.actor.clone(), caller.token_id);
         let id = OperatorEventId::new();
@@ -354,7 +288,7 @@ mod tests {
         assert_eq!(names.len(), OperatorEventType::ALL.len());
         for kind in OperatorEventType::ALL {
             assert_eq!(kind.as_str().parse::<OperatorEventType>().unwrap(), kind);
-            assert!(kind.as_str().starts_with("operator."));
+            assert!(["operator.", "schedule."].iter().any(|start| kind.as_str().starts_with(start)));
         }
         let of_runs = "run.canceled".parse::<OperatorEventType>().unwrap_err();
         assert!(of_runs.hint().contains("sprongus runs events"), "{}", of_runs.hint());

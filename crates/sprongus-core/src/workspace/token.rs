@@ -44,6 +44,9 @@ pub enum Scope {
     /// Claiming and reporting.
     #[serde(rename = "runs:work")]
     Work,
+    /// Changing what a workspace does on its own, such as schedules.
+    #[serde(rename = "settings:write")]
+    Settings,
     /// Tokens, retention, kinds and workers; with a token of the workspace `default` also workspaces.
     #[serde(rename = "admin")]
     Admin,
@@ -51,7 +54,8 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Approve, Self::Work, Self::Admin];
+    pub const ALL: [Self; 6] =
+        [Self::Read, Self::Write, Self::Approve, Self::Work, Self::Settings, Self::Admin];
 
     /// Its name on the wire and in the database.
     pub const fn as_str(self) -> &'static str {
@@ -60,6 +64,7 @@ impl Scope {
             Self::Write => "runs:write",
             Self::Approve => "runs:approve",
             Self::Work => "runs:work",
+            Self::Settings => "settings:write",
             Self::Admin => "admin",
         }
     }

@@ -57,6 +57,7 @@ fn listing(path: &'static str, filter: &ListFilter) -> Call {
     let ones = [
         ("projectId", filter.project_id.as_ref().map(ToString::to_string)),
         ("agentTaskId", filter.agent_task_id.as_ref().map(ToString::to_string)),
+        ("scheduleId", filter.schedule_id.as_ref().map(ToString::to_string)),
         ("since", filter.since.map(|time| time.to_string())),
         ("before", filter.before.map(|time| time.to_string())),
         ("sort", filter.oldest_first.then(|| "createdAt".to_owned())),

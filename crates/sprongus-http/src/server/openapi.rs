@@ -15,7 +15,7 @@ use utoipa::OpenApi;
 use super::routes::operator::{audit, prune, token};
 use super::routes::runs::{artifact, cancel, enqueue, gate, read, retry, stream};
 use super::routes::worker::{claim, cleaned, finish, heartbeat, progress, record, workdir};
-use super::routes::{directory, health, metrics, runner_jobs, stats};
+use super::routes::{directory, health, metrics, runner_jobs, schedule, stats};
 use crate::problem::Problem;
 use crate::wire::words::{
     CodeName, FieldFault, GateAnswer, OperatorEventName, PassedGate, PhaseName, ReasonName, ScopeName,
@@ -34,6 +34,7 @@ use crate::wire::words::{
         (name = "gates", description = "Approve or reject runs waiting at a gate"),
         (name = "streams", description = "Follow events as server-sent events"),
         (name = "directory", description = "Projects, agent tasks, workers and kinds"),
+        (name = "schedules", description = "Runs that the calendar makes"),
         (name = "administration", description = "Tokens, workspaces, retention, kinds, workers and the audit log"),
         (name = "runner jobs", description = "The same runs in the runner jobs format"),
         (name = "health", description = "Health of the server"),
@@ -49,6 +50,8 @@ use crate::wire::words::{
         directory::workers, directory::see_worker, directory::forget_worker, directory::drain_worker, directory::kinds,
         directory::pause_kind, directory::resume_kind, directory::workspaces, directory::create_workspace,
         directory::delete_workspace, token::tokens, token::create, token::revoke, token::own, audit::list, prune::prune,
+        schedule::list, schedule::create, schedule::get, schedule::put, schedule::delete, schedule::pause, schedule::resume,
+        schedule::trigger, schedule::backfill, schedule::next, schedule::preview, schedule::apply,
         runner_jobs::create, runner_jobs::list, runner_jobs::get, runner_jobs::cancel, runner_jobs::retry,
         health::livez, health::readyz, metrics::metrics, route::openapi, health::errors,
     ),

@@ -15,7 +15,7 @@ use super::response::ApiError;
 use super::routes::operator::{audit, prune, token};
 use super::routes::runs::{artifact, cancel, enqueue, gate, read, retry, stream};
 use super::routes::worker::{claim, cleaned, finish, heartbeat, progress, record, workdir};
-use super::routes::{directory, health, metrics, runner_jobs, stats};
+use super::routes::{directory, health, metrics, runner_jobs, schedule, stats};
 use super::{Shared, context, dashboard, openapi};
 
 /// The routes. A verb behind a colon (`/v1/runs/{id}:cancel`) stands here as a segment with an `@`; see [`super::request::path`].
@@ -62,6 +62,15 @@ pub fn router(shared: Arc<Shared>, hosts: Hosts) -> Router {
         .route("/v1/kinds", get(directory::kinds))
         .route("/v1/kinds:pause", post(directory::pause_kind))
         .route("/v1/kinds:resume", post(directory::resume_kind))
+        .route("/v1/schedules", get(schedule::list).post(schedule::create))
+        .route("/v1/schedules:preview", post(schedule::preview))
+        .route("/v1/schedules/{id}", get(schedule::get).put(schedule::put).delete(schedule::delete))
+        .route("/v1/schedules/{id}/next", get(schedule::next))
+        .route("/v1/schedules/{id}/@pause", post(schedule::pause))
+        .route("/v1/schedules/{id}/@resume", post(schedule::resume))
+        .route("/v1/schedules/{id}/@trigger", post(schedule::trigger))
+        .route("/v1/schedules/{id}/@backfill", post(schedule::backfill))
+        .route("/v1/settings:apply", post(schedule::apply))
         .route("/v1/workspaces", get(directory::workspaces).post(directory::create_workspace))
         .route("/v1/workspaces/{id}", delete(directory::delete_workspace))
         .route("/v1/tokens", get(token::tokens).post(token::create))

@@ -8,5 +8,6 @@ pub mod metrics;
 pub mod operator;
 pub mod runner_jobs;
 pub mod runs;
+pub mod schedule;
 pub mod stats;
 pub mod worker;

@@ -15,7 +15,7 @@ use sprongus_core::run::state::State;
 use sprongus_core::run::view::{ClaimedView, RunView, WaitingFor};
 use sprongus_core::run::{Gate, Lease, Resume};
 use sprongus_core::values::ids::{RunId, StepId};
-use sprongus_core::values::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
+use sprongus_core::values::names::{AgentTaskId, Kind, ProjectId, ScheduleId, WorkerId, WorkspaceId};
 use sprongus_core::values::time::Timestamp;
 
 use super::given;
@@ -114,6 +114,17 @@ pub struct RunBody {
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     #[serde(default)]
     pub lease_expires_at: Option<Timestamp>,
+    /// The schedule that created it.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub schedule_id: Option<ScheduleId>,
+    /// The tick of the schedule; null for a run that was triggered.
+    #[serde(default)]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub scheduled_for: Option<Timestamp>,
+    /// The revision of the schedule that created it.
+    #[serde(default)]
+    pub schedule_revision: Option<u32>,
 }
 
 /// The gate a run is waiting at.
@@ -167,6 +178,9 @@ impl RunBody {
             tags: self.tags,
             expire_at: self.expire_at,
             lease_expires_at: self.lease_expires_at,
+            schedule_id: self.schedule_id,
+            scheduled_for: self.scheduled_for,
+            schedule_revision: self.schedule_revision,
         }
     }
 }

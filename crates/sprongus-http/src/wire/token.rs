@@ -21,7 +21,7 @@ pub struct NewTokenBody {
     /// Name of its user, recorded as the actor of events.
     #[cfg_attr(feature = "server", schema(example = "ci"))]
     pub name: String,
-    /// What it allows: any of `runs:read`, `runs:write`, `runs:approve`, `runs:work` and `admin`.
+    /// What it allows: any of `runs:read`, `runs:write`, `runs:approve`, `runs:work`, `settings:write` and `admin`.
     #[cfg_attr(feature = "server", schema(value_type = Vec<ScopeName>, min_items = 1))]
     pub scopes: Vec<Scope>,
     /// The projects it is restricted to; default: all.
@@ -69,7 +69,7 @@ pub struct TokenBody {
     pub workspace_id: WorkspaceId,
     /// Name of its user.
     pub name: String,
-    /// What it allows: any of `runs:read`, `runs:write`, `runs:approve`, `runs:work` and `admin`.
+    /// What it allows: any of `runs:read`, `runs:write`, `runs:approve`, `runs:work`, `settings:write` and `admin`.
     #[cfg_attr(feature = "server", schema(value_type = Vec<ScopeName>))]
     pub scopes: Vec<Scope>,
     /// The projects it is restricted to; null for all.

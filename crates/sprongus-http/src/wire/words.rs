@@ -27,7 +27,7 @@ words! {
     StreamName { Stdout = "stdout", Stderr = "stderr", System = "system" }
     /// What a token allows.
     ScopeName {
-        Read = "runs:read", Write = "runs:write", Approve = "runs:approve", Work = "runs:work", Admin = "admin",
+        Read = "runs:read", Write = "runs:write", Approve = "runs:approve", Work = "runs:work", Settings = "settings:write", Admin = "admin",
     }
     /// What an operator did.
     OperatorEventName {
@@ -36,6 +36,11 @@ words! {
         ProjectCreated = "operator.project_created", KindPaused = "operator.kind_paused",
         KindResumed = "operator.kind_resumed", WorkerDrained = "operator.worker_drained", Pruned = "operator.pruned",
         FiguresRebuilt = "operator.figures_rebuilt",
+        ScheduleCreated = "operator.schedule_created", ScheduleUpdated = "operator.schedule_updated",
+        SchedulePaused = "operator.schedule_paused", ScheduleResumed = "operator.schedule_resumed",
+        ScheduleDeleted = "operator.schedule_deleted", ScheduleTriggered = "operator.schedule_triggered",
+        ScheduleBackfilled = "operator.schedule_backfilled", ScheduleSkipped = "schedule.skipped",
+        ScheduleBroken = "schedule.broken", ScheduleRecovered = "schedule.recovered",
     }
     /// How a list is sorted.
     SortName { OldestFirst = "createdAt", NewestFirst = "-createdAt" }

@@ -6,9 +6,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sprongus_core::backlog::{Backlog, Room, Weigh};
 use sprongus_core::figures::metric::SizeCounter;
 use sprongus_core::runs::Caller;
+use sprongus_core::store::backlog::{Backlog, Room, Weigh};
 use sprongus_core::values::names::{ProjectId, WorkspaceId};
 use sprongus_core::{Error, Result};
 use tokio::sync::{mpsc, oneshot};

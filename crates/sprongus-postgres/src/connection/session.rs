@@ -8,6 +8,7 @@ use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
     Runtime, TimeoutType,
 };
+use sprongus_core::calendar::Zones;
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::values::time::{Clock, Timestamp};
 use sprongus_core::{Error, ErrorCode};
@@ -18,6 +19,7 @@ use crate::connection::clock::{PRESENT, present};
 use crate::connection::tls;
 use crate::connection::wake::Wake;
 use crate::error::{self, DbError, Result, Retry, unreachable};
+use crate::rows::result_sets;
 use crate::rows::values::Time;
 use crate::schema::migrate::{CONNECT_TIMEOUT, PING, no_answer};
 
@@ -29,6 +31,7 @@ pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 pub struct Database {
     pool: Pool,
     clock: Option<Arc<dyn Clock>>,
+    zones: Arc<dyn Zones>,
     wake: Arc<Wake>,
 }
 
@@ -63,7 +66,7 @@ impl Database {
     pub fn new(
         config: &Config,
         size: usize,
-        clock: Option<Arc<dyn Clock>>,
+        (clock, zones): (Option<Arc<dyn Clock>>, Arc<dyn Zones>),
         wake: Arc<Wake>,
     ) -> sprongus_core::Result<Self> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -86,7 +89,7 @@ impl Database {
             .build();
         let pool =
             pool.map_err(|error| Error::internal("cannot create a connection pool").with_source(error))?;
-        Ok(Self { pool, clock, wake })
+        Ok(Self { pool, clock, zones, wake })
     }
 
     /// A connection.
@@ -138,6 +141,11 @@ impl Database {
         let clock = self.clock_override();
         let [now] = self.read(&WorkspaceId::local(), [(PRESENT, &[&clock])]).await?;
         present(&now)
+    }
+
+    /// The zone data by which schedules are read.
+    pub fn zones(&self) -> &Arc<dyn Zones> {
+        &self.zones
     }
 
     /// How the pool stands.
@@ -386,14 +394,6 @@ impl Drop for Session {
             drop(Object::take(connection));
         }
     }
-}
-
-/// The result sets of so many statements.
-///
-/// # Errors
-/// `internal` when one is missing.
-pub fn result_sets<const N: usize>(sets: Vec<Vec<Row>>) -> Result<[Vec<Row>; N]> {
-    sets.try_into().map_err(|_| Error::internal("a statement had no result set").into())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use sprongus_core::workspace::audit::{AuditFilter, AuditPage, Audited, WALKED};
 
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
-use crate::events::stream::{position, stream_end};
+use crate::events::stream::stream_end;
 use crate::rows::values::TransactionId;
 use crate::rows::{self, RowReader, event_columns, number, restricted_to};
 
@@ -61,9 +61,9 @@ pub async fn audit(
     }
     let last = walked - 1;
     let [edge] = database.read(&caller.workspace, [(EDGE, &[&workspace, &tx, &pos, &last])]).await?;
-    Ok(AuditPage::new(found, limit, rows::first(&edge, position)?))
+    Ok(AuditPage::new(found, limit, rows::first(&edge, rows::position)?))
 }
 
 fn audited(row: &mut RowReader<'_>) -> Result<Audited> {
-    Ok(Audited { event: rows::event(row)?, position: position(row)?, kind: row.parse()? })
+    Ok(Audited { event: rows::event(row)?, position: rows::position(row)?, kind: row.parse()? })
 }

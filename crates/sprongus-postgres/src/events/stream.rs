@@ -5,11 +5,12 @@
 //! may still be running, what lies below it is all there or never will be, and the order of (tx, pos) is final there. A transaction
 //! that stays open after a write holds the stream up for as long, whatever its database; it loses nothing.
 
-use sprongus_core::run::stream::{StreamPosition, Streamed};
+use sprongus_core::run::stream::{StreamPosition, Streamed, StreamedEvent, merge};
 use sprongus_core::runs::Caller;
 
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
+use crate::events::operator;
 use crate::rows::values::TransactionId;
 use crate::rows::{self, RowReader, event_columns, number, restricted_to};
 
@@ -36,21 +37,23 @@ pub(crate) const EVENTS_AND_PROJECTS: &str = concat!(
 );
 const END: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())";
 
-/// Up to `limit` of the caller's events behind `after`.
+/// Up to `most` of the caller's events behind `after`.
 pub async fn stream(
     database: &Database,
     caller: &Caller,
     after: StreamPosition,
-    limit: u32,
+    most: u32,
 ) -> Result<Vec<Streamed>> {
     let Some(projects) = restricted_to(caller) else {
-        let (workspace, limit) = (caller.workspace.as_str(), i64::from(limit));
+        let (workspace, limit) = (caller.workspace.as_str(), i64::from(most));
         let (tx, pos) = (TransactionId(after.tx), number(after.pos));
         let events: Params<'_> = &[&workspace, &tx, &pos, &limit];
-        let [found] = database.read(&caller.workspace, [(EVENTS, events)]).await?;
-        return rows::all(&found, streamed);
+        let asked = [(EVENTS, events), (operator::STREAM, events)];
+        let [of_runs, own] = database.read(&caller.workspace, asked).await?;
+        let of_runs = rows::all(&of_runs, streamed)?;
+        return Ok(merge(of_runs, rows::all(&own, operator::streamed)?, most));
     };
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(most).unwrap_or(usize::MAX);
     let mut found = Vec::new();
     let mut walked = after;
     while found.len() < limit {
@@ -84,13 +87,7 @@ async fn page(
 }
 
 fn streamed(row: &mut RowReader<'_>) -> Result<Streamed> {
-    Ok(Streamed { event: rows::event(row)?, position: position(row)? })
-}
-
-/// A place: the columns `tx` and `pos`.
-pub fn position(row: &mut RowReader<'_>) -> Result<StreamPosition> {
-    let TransactionId(tx) = row.value()?;
-    Ok(StreamPosition { tx, pos: row.bigint()? })
+    Ok(Streamed { event: StreamedEvent::Run(rows::event(row)?), position: rows::position(row)? })
 }
 
 /// The end of the stream: behind every transaction that is shown by now, before the first place of any other, for `pos` begins

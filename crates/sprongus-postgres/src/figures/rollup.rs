@@ -15,7 +15,6 @@ use crate::connection::session::{Database, Notify, Params};
 use crate::directory::{KNOWN_WORKSPACE, check_workspace};
 use crate::error::Result;
 use crate::events::operator::commit;
-use crate::events::stream::position;
 use crate::figures::recent::{self, Columns};
 use crate::rows::values::{Time, TransactionId};
 use crate::rows::{self, RowReader, event_columns, number};
@@ -101,7 +100,7 @@ pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result
     for row in &page {
         let mut row = RowReader::new(row);
         let event = rows::event(&mut row)?;
-        last = Some(position(&mut row)?);
+        last = Some(rows::position(&mut row)?);
         events.push((row.value()?, row.value()?, event));
     }
     let Some(last) = last else {
@@ -133,7 +132,7 @@ pub async fn roll_up(database: &Database, caller: &Caller, limit: u32) -> Result
 /// How far the stream has been read.
 pub async fn read_to(database: &Database, caller: &Caller) -> Result<StreamPosition> {
     let [read_to] = database.read(&caller.workspace, [(READ_TO, &[&caller.workspace.as_str()])]).await?;
-    Ok(rows::first(&read_to, position)?.unwrap_or_default())
+    Ok(rows::first(&read_to, rows::position)?.unwrap_or_default())
 }
 
 /// Forgets what was made of the stream, and how far it was read.

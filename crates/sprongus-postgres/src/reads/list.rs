@@ -41,7 +41,7 @@ pub(crate) type Bound = Box<dyn ToSql + Sync + Send>;
 /// What one walk goes along.
 #[derive(Clone, Debug)]
 pub(crate) enum Walk {
-    /// All runs, or those of a project, an agent task or a kind, along their age.
+    /// All runs, or those of a schedule, a project, an agent task or a kind, along their age.
     Age { kind: Option<String> },
     /// Those that succeeded.
     Success,
@@ -120,7 +120,8 @@ async fn walks(
         return Ok(vec![Walk::Gates]);
     }
     if filter.states.is_empty() && filter.waiting.is_none() {
-        let along_kinds = filter.project_id.is_none() && filter.agent_task_id.is_none();
+        let along_kinds =
+            filter.project_id.is_none() && filter.agent_task_id.is_none() && filter.schedule_id.is_none();
         return Ok(match filter.kinds.as_slice() {
             [] => vec![Walk::Age { kind: None }],
             kinds if along_kinds => {
@@ -188,8 +189,9 @@ impl Query {
 /// Whether anything but the walk's own index decides what is on the page.
 fn passes_over(caller: &Caller, filter: &ListFilter, walk: &Walk) -> bool {
     let narrowed = caller.projects.is_some() || !filter.tags.is_empty() || filter.id.is_some();
-    let by_two = filter.project_id.is_some() && filter.agent_task_id.is_some();
-    let by_owner = filter.project_id.is_some() || filter.agent_task_id.is_some() || !filter.kinds.is_empty();
+    let owners = [filter.project_id.is_some(), filter.agent_task_id.is_some(), filter.schedule_id.is_some()];
+    let owners = owners.into_iter().filter(|is_given| *is_given).count();
+    let (by_two, by_owner) = (owners > 1, owners > 0 || !filter.kinds.is_empty());
     match walk {
         Walk::Age { kind: Some(_) } => narrowed,
         Walk::Age { kind: None } => narrowed || by_two || !filter.kinds.is_empty(),
@@ -267,7 +269,8 @@ fn lead(filter: &ListFilter, walk: &Walk) -> Option<(&'static str, String)> {
         Walk::Age { kind: None } => {
             let project = filter.project_id.as_ref().map(|id| ("project_id", id.as_str().to_owned()));
             let task = || filter.agent_task_id.as_ref().map(|id| ("agent_task_id", id.as_str().to_owned()));
-            project.or_else(task)
+            let schedule = filter.schedule_id.as_ref().map(|id| ("schedule_id", id.as_str().to_owned()));
+            schedule.or(project).or_else(task)
         }
         Walk::BadEnd(state) => Some(("ended_as", state.as_str().to_owned())),
         Walk::Success | Walk::Named(..) | Walk::Live(_) | Walk::Gates => None,
@@ -334,6 +337,10 @@ pub(crate) fn statement(
     if let Some(task) = &filter.agent_task_id {
         let task = query.bind(task.as_str().to_owned());
         query.conditions.push(format!("agent_task_id = {task}"));
+    }
+    if let Some(schedule) = &filter.schedule_id {
+        let schedule = query.bind(schedule.as_str().to_owned());
+        query.conditions.push(format!("schedule_id = {schedule}"));
     }
     // Said again of the kind that is walked along, it would bound the walk once more, by an `= ANY`, which keeps no order: all of the
     // kind would be read and sorted.

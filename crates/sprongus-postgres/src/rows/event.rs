@@ -1,12 +1,13 @@
 //! An event's row.
 
 use sprongus_core::run::event::{Event, EventType};
+use sprongus_core::run::stream::StreamPosition;
 use sprongus_core::values::ids::{RunId, StepId};
 use uuid::Uuid;
 
 use super::{RowReader, number};
 use crate::error::Result;
-use crate::rows::values::{JsonText, Time, uuid};
+use crate::rows::values::{JsonText, Time, TransactionId, uuid};
 
 /// The columns of an event.
 macro_rules! event_columns {
@@ -54,4 +55,10 @@ impl<'a> EventRows<'a> {
         self.payloads.push(JsonText(event.payload.as_str()));
         self.run_times.push((event.kind == EventType::Succeeded).then_some(created_at));
     }
+}
+
+/// A place: the columns `tx` and `pos`.
+pub fn position(row: &mut RowReader<'_>) -> Result<StreamPosition> {
+    let TransactionId(tx) = row.value()?;
+    Ok(StreamPosition { tx, pos: row.bigint()? })
 }

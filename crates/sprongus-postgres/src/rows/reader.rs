@@ -126,3 +126,11 @@ pub fn first<T>(rows: &[Row], read: impl FnOnce(&mut RowReader<'_>) -> Result<T>
 pub fn only<T>(rows: &[Row], read: impl FnOnce(&mut RowReader<'_>) -> Result<T>) -> Result<T> {
     first(rows, read)?.ok_or_else(|| Error::internal("a statement gave no row").into())
 }
+
+/// The result sets of so many statements.
+///
+/// # Errors
+/// `internal` when one is missing.
+pub fn result_sets<const N: usize>(sets: Vec<Vec<Row>>) -> Result<[Vec<Row>; N]> {
+    sets.try_into().map_err(|_| Error::internal("a statement had no result set").into())
+}

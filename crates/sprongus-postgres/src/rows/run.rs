@@ -6,7 +6,9 @@ use std::time::Duration;
 use sprongus_core::Result as CoreResult;
 use sprongus_core::run::Run;
 use sprongus_core::run::lease::LeaseHash;
+use sprongus_core::schedule::Scheduled;
 use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::ScheduleId;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -22,7 +24,7 @@ macro_rules! run_columns {
     };
     (lasting but the key) => {
         "project_id, agent_task_id, kind, input, priority, max_attempts, idempotency_key, \
-         fingerprint, tags, traceparent, created_at"
+         fingerprint, tags, traceparent, created_at, schedule_id, scheduled_for, schedule_revision"
     };
     (changing) => {
         "state, progress, attempt, crashes, gate, run_at, due_since, expire_at, result, output_ref, error, epoch, claimed_by, \
@@ -68,7 +70,7 @@ pub const INSERT_RUNS: &str = concat!(
         $15::text[], $16::timestamptz[], $17::bigint[], $18::timestamptz[], $19::timestamptz[], $20::text[], $21::text[],
         $22::bigint[], $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::bytea[], $27::text[], $28::text[],
         $29::text[], $30::text[], $31::jsonb[], $32::smallint[], $33::integer[], $34::text[], $35::text[], $36::jsonb[], $37::text[],
-        $38::timestamptz[]) AS t (id, ",
+        $38::timestamptz[], $39::text[], $40::timestamptz[], $41::integer[]) AS t (id, ",
     run_columns!(changing),
     ", ",
     run_columns!(lasting but the key),
@@ -92,6 +94,7 @@ pub fn run(row: &mut RowReader<'_>) -> Result<Run> {
         tags: row.parse_json()?.unwrap_or_default(),
         traceparent: row.value()?,
         created_at: row.time()?,
+        scheduled: scheduled(row)?,
         state: row.parse()?,
         progress: row.smallint()?,
         attempt: row.integer()?,
@@ -122,6 +125,15 @@ pub fn run(row: &mut RowReader<'_>) -> Result<Run> {
         lease_hash: lease_hash(row.value()?)?,
         blocked_on: row.parse_optional()?,
     })
+}
+
+/// The schedule that made it.
+fn scheduled(row: &mut RowReader<'_>) -> Result<Option<Scheduled>> {
+    let schedule_id: Option<ScheduleId> = row.parse_optional()?;
+    let scheduled_for = row.optional_time()?;
+    let revision: Option<i32> = row.value()?;
+    let revision = revision.and_then(|revision| u32::try_from(revision).ok()).unwrap_or_default();
+    Ok(schedule_id.map(|schedule_id| Scheduled { schedule_id, scheduled_for, revision }))
 }
 
 fn lease_hash(bytes: Option<&[u8]>) -> Result<Option<LeaseHash>> {
@@ -245,6 +257,9 @@ pub struct LastingColumns<'a> {
     tags: Vec<JsonString>,
     traces: Vec<Option<&'a str>>,
     made: Vec<Time>,
+    schedules: Vec<Option<&'a str>>,
+    ticks: Vec<Option<Time>>,
+    revisions: Vec<Option<i32>>,
 }
 
 impl<'a> LastingColumns<'a> {
@@ -262,11 +277,17 @@ impl<'a> LastingColumns<'a> {
             tags: runs.iter().map(|run| Ok(JsonString(to_json(&run.tags)?))).collect::<CoreResult<_>>()?,
             traces: runs.iter().map(|run| run.traceparent.as_deref()).collect(),
             made: runs.iter().map(|run| Time(run.created_at)).collect(),
+            schedules: runs
+                .iter()
+                .map(|run| run.scheduled.as_ref().map(|by| by.schedule_id.as_str()))
+                .collect(),
+            ticks: runs.iter().map(|run| run.scheduled.as_ref()?.scheduled_for.map(Time)).collect(),
+            revisions: runs.iter().map(|run| Some(small(run.scheduled.as_ref()?.revision))).collect(),
         })
     }
 
     /// What a statement over them takes.
-    pub fn params(&self) -> [&(dyn ToSql + Sync); 11] {
+    pub fn params(&self) -> [&(dyn ToSql + Sync); 14] {
         [
             &self.projects,
             &self.tasks,
@@ -279,6 +300,9 @@ impl<'a> LastingColumns<'a> {
             &self.tags,
             &self.traces,
             &self.made,
+            &self.schedules,
+            &self.ticks,
+            &self.revisions,
         ]
     }
 }

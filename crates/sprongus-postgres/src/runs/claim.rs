@@ -95,9 +95,10 @@ macro_rules! fast_path {
         "present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
          fast_path AS MATERIALIZED (
             SELECT NOT EXISTS (SELECT FROM claims WHERE workspace_id = $2 AND claim_id = $9::text)
-                AND NOT ($10::boolean AND EXISTS (
-                    SELECT FROM run_timers
-                    WHERE workspace_id = $2 AND due_at >= $14::timestamptz AND due_at <= (SELECT now FROM present))) AS is_fast)"
+                AND NOT ($10::boolean AND (
+                    EXISTS (SELECT FROM run_timers
+                        WHERE workspace_id = $2 AND due_at >= $14::timestamptz AND due_at <= (SELECT now FROM present))
+                    OR EXISTS (SELECT FROM settings WHERE workspace_id = $2 AND due_at <= (SELECT now FROM present)))) AS is_fast)"
     };
 }
 
@@ -140,8 +141,10 @@ macro_rules! take {
                     array_agg(epoch ORDER BY rank, due_at, id)
                 FROM taken WHERE $9::text IS NOT NULL HAVING count(*) > 0)
             SELECT (SELECT now FROM present), (SELECT is_fast FROM fast_path), (SELECT are_plain FROM picked_plain),
-                (SELECT due_at FROM run_timers WHERE workspace_id = $2 AND due_at >= $14::timestamptz
-                    ORDER BY due_at LIMIT 1) AS next_due, ",
+                least((SELECT due_at FROM run_timers WHERE workspace_id = $2 AND due_at >= $14::timestamptz
+                    ORDER BY due_at LIMIT 1),
+                    (SELECT due_at FROM settings WHERE workspace_id = $2 AND due_at IS NOT NULL
+                    ORDER BY due_at LIMIT 1)) AS next_due, ",
             run_columns!(),
             ", rank, due_at FROM (VALUES (1)) AS one LEFT JOIN taken ON true ORDER BY rank, due_at, id"
         )

@@ -103,7 +103,7 @@ async fn write(
     before: &HashMap<RunId, Run>,
     set: &WriteSet,
 ) -> Result<()> {
-    let mut writer = SetWriter::new(&caller.workspace, now);
+    let mut writer = SetWriter::new(caller, now);
     writer.write(before, set)?;
     writer.commit(session, &[]).await
 }

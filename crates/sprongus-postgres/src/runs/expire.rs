@@ -18,6 +18,7 @@ use crate::rows::values::Time;
 use crate::rows::{self, number};
 use crate::runs::load::{lock_in, waiting_steps};
 use crate::runs::write_set::{SetWriter, timer};
+use crate::settings;
 
 /// The reminders due, oldest first, taken; another that is at it takes others.
 const TAKE_DUE: &str = "
@@ -72,7 +73,7 @@ pub async fn before_claim(database: &Database, caller: &Caller) -> Result<Vec<Ev
         let [swept] = database.transact(&caller.workspace, asked).await?;
         let (swept, is_due_left): (i64, bool) = rows::only(&swept, |row| Ok((row.value()?, row.value()?)))?;
         if !is_due_left {
-            return Ok(Vec::new());
+            return Ok(settings::move_due(database, caller, MOST_PER_CLAIM).await?.1);
         }
         if swept < MOST_SWEPT {
             break;
@@ -81,8 +82,15 @@ pub async fn before_claim(database: &Database, caller: &Caller) -> Result<Vec<Ev
     Ok(run(database, caller, MOST_PER_CLAIM).await?.1)
 }
 
-/// Moves due timers; how many, and what was written.
+/// Moves due timers and due schedules; how many, and what was written.
 pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
+    let (timers, mut events) = move_timers(database, caller, limit).await?;
+    let (schedules, more) = settings::move_due(database, caller, limit.saturating_sub(timers)).await?;
+    events.extend(more);
+    Ok((timers + schedules, events))
+}
+
+async fn move_timers(database: &Database, caller: &Caller, limit: u32) -> Result<(u32, Vec<Event>)> {
     let mut session = database.session().await?;
     let (workspace, clock, most) = (caller.workspace.as_str(), database.clock_override(), i64::from(limit));
     let asked: [(&str, Params<'_>); 1] = [(TAKE_DUE, &[&workspace, &clock, &most])];
@@ -118,7 +126,7 @@ pub async fn run(database: &Database, caller: &Caller, limit: u32) -> Result<(u3
             moved.push((run, expire(run, steps.get(&id), act)));
         }
     }
-    let mut writer = SetWriter::new(&caller.workspace, now);
+    let mut writer = SetWriter::new(caller, now);
     for (run, set) in &moved {
         writer.write(&runs, set)?;
         if !set.is_empty() {

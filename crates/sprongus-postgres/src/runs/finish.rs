@@ -5,7 +5,6 @@
 use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
-use sprongus_core::backlog::Weigh;
 use sprongus_core::json::Json;
 use sprongus_core::rules::finish::finish;
 use sprongus_core::rules::{Act, WriteSet};
@@ -14,6 +13,7 @@ use sprongus_core::run::lease::LeaseHash;
 use sprongus_core::run::{Applied, Hold, Outcome, Run};
 use sprongus_core::runs::Caller;
 use sprongus_core::store::DrawnReport;
+use sprongus_core::store::backlog::Weigh;
 use sprongus_core::values::ids::RunId;
 use sprongus_core::values::names::WorkerId;
 use sprongus_core::{Error, Result as CoreResult};
@@ -194,7 +194,7 @@ async fn ask_once(
             finish(run, &report.hold(), &said.outcome, *draw, Act { now, actor: &report.actor })
         })
         .collect();
-    let mut writer = SetWriter::new(&caller.workspace, now);
+    let mut writer = SetWriter::new(caller, now);
     for set in decided.iter().flatten() {
         writer.write(&runs, set)?;
     }

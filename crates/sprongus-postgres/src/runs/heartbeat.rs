@@ -95,7 +95,7 @@ async fn ask(
     let mut session = database.session().await?;
     let (runs, now) = lock(database, &mut session, caller, &ids).await?;
     let act = Act { now, actor: &caller.actor };
-    let mut writer = SetWriter::new(&caller.workspace, now);
+    let mut writer = SetWriter::new(caller, now);
     let (mut set, mut leases, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for hold in holds {
         let run = runs.get(&hold.id).filter(|run| caller.may_touch(run.project_id.as_ref()));

@@ -56,7 +56,7 @@ pub async fn run(
             return Err(refused.into());
         }
     };
-    let mut writer = SetWriter::new(&caller.workspace, now);
+    let mut writer = SetWriter::new(caller, now);
     writer.add_events(&transition);
     let (seq, time) = (number(transition.run.last_seq), Time(now));
     let lines = record::kept(lines);

@@ -13,17 +13,19 @@ use sprongus_core::run::artifact::FileName;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::Step;
 use sprongus_core::run::{Cleanup, Run};
+use sprongus_core::runs::Caller;
 use sprongus_core::values::ids::RunId;
-use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::operator::OperatorEvent;
 use uuid::Uuid;
 
 use crate::connection::session::{Notify, Params, Session};
 use crate::error::Result;
+use crate::events::operator::{EventColumns, NOTE_ALL};
 use crate::rows::values::{Time, uuid};
 use crate::rows::{
-    EventRows, INSERT_RUNS, LastingColumns, PUT_STEPS, RunColumns, StepColumns, UPDATE_RUNS, due_since,
-    event_columns, number,
+    EventRows, INSERT_RUNS, LastingColumns, PUT_STEPS, RunColumns, SettingColumns, StepColumns, UPDATE_RUNS,
+    due_since, event_columns, number,
 };
 
 const INSERT_EVENTS: &str = concat!(
@@ -87,9 +89,9 @@ fn may_be_queued(run: &Run) -> bool {
     }
 }
 
-/// Sets of one workspace, to be written and committed together.
+/// Sets of one workspace by one caller, to be written and committed together.
 pub struct SetWriter<'a> {
-    workspace: &'a WorkspaceId,
+    caller: &'a Caller,
     now: Timestamp,
     made: Vec<&'a Run>,
     changed: Vec<&'a Run>,
@@ -103,13 +105,15 @@ pub struct SetWriter<'a> {
     timers: (Vec<Time>, Vec<Uuid>, Vec<i64>),
     steps: Vec<&'a Step>,
     done_with_workdirs: Vec<Uuid>,
+    settings: SettingColumns<'a>,
+    acts: Vec<OperatorEvent>,
 }
 
 impl<'a> SetWriter<'a> {
     /// Nothing yet.
-    pub fn new(workspace: &'a WorkspaceId, now: Timestamp) -> Self {
+    pub fn new(caller: &'a Caller, now: Timestamp) -> Self {
         Self {
-            workspace,
+            caller,
             now,
             made: Vec::new(),
             changed: Vec::new(),
@@ -123,6 +127,8 @@ impl<'a> SetWriter<'a> {
             timers: Default::default(),
             steps: Vec::new(),
             done_with_workdirs: Vec::new(),
+            settings: SettingColumns::default(),
+            acts: Vec::new(),
         }
     }
 
@@ -131,7 +137,9 @@ impl<'a> SetWriter<'a> {
     /// # Errors
     /// `internal` for a run that is not locked, or that is written a second time: one statement writes it once.
     pub fn write(&mut self, before: &'a HashMap<RunId, Run>, set: &'a WriteSet) -> Result<()> {
-        let WriteSet { new_runs, transitions } = set;
+        let WriteSet { new_runs, transitions, settings, acts } = set;
+        settings.iter().for_each(|write| self.settings.push(write));
+        self.acts.extend(acts.iter().map(|act| act.clone().by(self.caller, self.now)));
         for new in new_runs {
             self.once(&new.run)?;
             self.made.push(&new.run);
@@ -199,7 +207,7 @@ impl<'a> SetWriter<'a> {
 
     /// Writes it all, with `more`, and commits.
     pub async fn commit(self, session: Session, more: &[(&str, Params<'_>)]) -> Result<()> {
-        let workspace = self.workspace.as_str();
+        let workspace = self.caller.workspace.as_str();
         let (made, changed) = (RunColumns::of(&self.made)?, RunColumns::of(&self.changed)?);
         let (lasting, ids) = (LastingColumns::of(&self.made)?, changed.ids.len());
         let made: Vec<_> = made.params(&workspace).into_iter().chain(lasting.params()).collect();
@@ -233,6 +241,9 @@ impl<'a> SetWriter<'a> {
         let steps = StepColumns::of(self.steps.iter().copied());
         let put_steps = steps.params(&workspace);
         let workdirs: Params<'_> = &[&workspace, &self.done_with_workdirs, &FileName::WORKDIR];
+        let (put_settings, drop_settings) = (self.settings.put(), self.settings.delete(&workspace));
+        let acts = EventColumns::of(&self.acts);
+        let note = acts.params();
         let all = [
             (UNQUEUE, unqueued, gone.ids.len()),
             (INSERT_RUNS, &made[..], self.made.len()),
@@ -242,6 +253,9 @@ impl<'a> SetWriter<'a> {
             (SET_TIMERS, timers, self.timers.1.len()),
             (PUT_STEPS, &put_steps[..], self.steps.len()),
             (DROP_WORKDIRS, workdirs, self.done_with_workdirs.len()),
+            (put_settings.0, &put_settings.1[..], put_settings.2),
+            (drop_settings.0, &drop_settings.1[..], drop_settings.2),
+            (NOTE_ALL, &note[..], self.acts.len()),
         ];
         let mut asked: Vec<(&str, Params<'_>)> = Vec::with_capacity(all.len() + more.len());
         asked.extend(all.into_iter().filter(|(.., rows)| *rows > 0).map(|(sql, params, _)| (sql, params)));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sprongus_core::calendar::Zones;
+use sprongus_core::calendar::zone::SystemZones;
 use sprongus_core::values::time::Clock;
 use sprongus_core::{Error, ErrorCode};
 use tokio_postgres::{Client, Config};
@@ -34,12 +36,15 @@ pub struct Options {
     pub listen: bool,
     /// A clock other than the database's, for tests that turn it.
     pub clock: Option<Arc<dyn Clock>>,
+    /// The zone data by which schedules are read.
+    pub zones: Arc<dyn Zones>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let schema = "sprongus".to_owned();
-        Self { schema, durability: Durability::PowerCut, pool_size: 10, listen: true, clock: None }
+        let zones = Arc::new(SystemZones::from_env());
+        Self { schema, durability: Durability::PowerCut, pool_size: 10, listen: true, clock: None, zones }
     }
 }
 

@@ -12,8 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use sprongus_core::backlog::{Backlog, Weigh};
+use sprongus_core::calendar::Zones;
 use sprongus_core::figures::metric::{SizeCounter, Sizes};
+use sprongus_core::store::backlog::{Backlog, Weigh};
 use sprongus_core::values::time::{Clock, Timestamp};
 use sprongus_core::{Error, ErrorCode, Result};
 use tokio::sync::{oneshot, watch};
@@ -40,6 +41,8 @@ pub struct Tx<'a> {
     pub connection: &'a Connection,
     /// The present: read once, under the write lock, so that time never runs backwards along the commits.
     pub now: Timestamp,
+    /// The zone data by which schedules are read.
+    pub zones: &'a dyn Zones,
     undone: Cell<bool>,
 }
 
@@ -71,7 +74,7 @@ impl Writer {
     pub fn start(
         connection: Connection,
         guard: Arc<FileGuard>,
-        clock: Arc<dyn Clock>,
+        (clock, zones): (Arc<dyn Clock>, Arc<dyn Zones>),
         changed: watch::Sender<u64>,
     ) -> Result<Self> {
         let (jobs, waiting) = mpsc::channel();
@@ -79,7 +82,9 @@ impl Writer {
         let counted = Arc::clone(&batches);
         let thread = thread::Builder::new().name("sprongus-writer".to_owned());
         thread
-            .spawn(move || work(connection, &guard, clock.as_ref(), &waiting, &changed, &counted))
+            .spawn(move || {
+                work(connection, &guard, (clock.as_ref(), zones.as_ref()), &waiting, &changed, &counted)
+            })
             .map_err(|error| {
                 Error::new(ErrorCode::Unavailable, "cannot start the writer thread").with_source(error)
             })?;
@@ -204,10 +209,13 @@ impl WorkQueue {
     }
 }
 
+/// The clock and the zone data of a transaction.
+type Around<'a> = (&'a dyn Clock, &'a dyn Zones);
+
 fn work(
     mut connection: Connection,
     guard: &FileGuard,
-    clock: &dyn Clock,
+    around: Around<'_>,
     waiting: &Receiver<Sent>,
     changed: &watch::Sender<u64>,
     batches: &SizeCounter,
@@ -251,7 +259,7 @@ fn work(
             continue;
         }
         // What was committed to a file that nobody finds any more is not acknowledged either.
-        let committed = transact(&connection, clock, &mut writes)
+        let committed = transact(&connection, around, &mut writes)
             .and_then(|()| Ok(guard.check().inspect_err(|_| leave_log(&connection))?));
         // Those who queued during the commit, and those it now answers, can share the next one; one alone is not waited for.
         waiting.try_iter().take(MOST_JOBS).for_each(|sent| queue.put(sent));
@@ -282,21 +290,21 @@ fn work(
 /// First all jobs as they are. If one fails that has written already, once more with a savepoint for each, so that it leaves
 /// nothing behind and its neighbours do not notice. Savepoints are dear, SQLite copies every page changed under one, and such a
 /// failure is rare: a refusal comes before the first write.
-fn transact(connection: &Connection, clock: &dyn Clock, jobs: &mut [(bool, Box<dyn Job>)]) -> Result<()> {
-    if in_transaction(connection, clock, |tx| write_plainly(tx, jobs))? {
+fn transact(connection: &Connection, around: Around<'_>, jobs: &mut [(bool, Box<dyn Job>)]) -> Result<()> {
+    if in_transaction(connection, around, |tx| write_plainly(tx, jobs))? {
         return Ok(());
     }
-    in_transaction(connection, clock, |tx| write_apart(tx, jobs).map(|()| true)).map(|_| ())
+    in_transaction(connection, around, |tx| write_apart(tx, jobs).map(|()| true)).map(|_| ())
 }
 
 /// Commits if `write` says so, and answers what it said.
 fn in_transaction(
     connection: &Connection,
-    clock: &dyn Clock,
+    (clock, zones): Around<'_>,
     write: impl FnOnce(&Tx<'_>) -> Result<bool>,
 ) -> Result<bool> {
     execute(connection, "BEGIN IMMEDIATE")?;
-    let tx = Tx { connection, now: clock.now(), undone: Cell::new(false) };
+    let tx = Tx { connection, now: clock.now(), zones, undone: Cell::new(false) };
     let ended = write(&tx).and_then(|commit| {
         execute(connection, if commit { "COMMIT" } else { "ROLLBACK" })?;
         Ok(commit)

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 use sprongus_core::Result;
 use sprongus_core::json::Json;
 use sprongus_core::run::list::Page;
+use sprongus_core::run::stream::{StreamPosition, Streamed, StreamedEvent};
 use sprongus_core::runs::Caller;
 use sprongus_core::workspace::operator::{OperatorAct, OperatorEvent, OperatorFilter};
 
@@ -16,8 +17,21 @@ macro_rules! columns {
     };
 }
 
-const NOTE: &str =
-    concat!("INSERT INTO operator_events (", columns!(), ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+const NOTE: &str = concat!(
+    "INSERT INTO operator_events (",
+    columns!(),
+    ", pos) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+);
+/// The numbers of run_events are given in order, so one taken here is given to no event of a run.
+const FIRST_PLACE: &str = "
+    INSERT INTO sqlite_sequence (name, seq) SELECT 'run_events', 0
+    WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'run_events')";
+const TAKE_PLACE: &str = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'run_events' RETURNING seq";
+pub(crate) const STREAM: &str = concat!(
+    "SELECT pos, ",
+    columns!(),
+    " FROM operator_events INDEXED BY operator_events_in_order WHERE pos > ?1 AND workspace_id = ?2 ORDER BY pos LIMIT ?3"
+);
 pub(crate) const EVENTS: &str = concat!(
     "SELECT ",
     columns!(),
@@ -30,6 +44,7 @@ pub(crate) const EVENTS: &str = concat!(
 pub fn note(tx: &Tx<'_>, caller: &Caller, act: Option<OperatorAct>) -> Result<()> {
     let Some(act) = act else { return Ok(()) };
     let event = act.by(caller, tx.now);
+    let place = if event.kind.is_streamed() { Some(take_place(tx)?) } else { None };
     let params = rusqlite::params![
         event.id.to_string(),
         event.workspace_id.as_str(),
@@ -40,8 +55,22 @@ pub fn note(tx: &Tx<'_>, caller: &Caller, act: Option<OperatorAct>) -> Result<()
         event.subject,
         event.before.as_ref().map(Json::as_str),
         event.after.as_ref().map(Json::as_str),
+        place,
     ];
     rows::execute(tx.connection, NOTE, params).map(drop)
+}
+
+fn take_place(tx: &Tx<'_>) -> Result<i64> {
+    rows::execute(tx.connection, FIRST_PLACE, [])?;
+    rows::only(tx.connection, TAKE_PLACE, [], |row| row.value())
+}
+
+/// Up to `limit` of the workspace's own events in the stream behind a place.
+pub fn stream(connection: &Connection, caller: &Caller, after: i64, limit: u32) -> Result<Vec<Streamed>> {
+    rows::all(connection, STREAM, (after, caller.workspace.as_str(), limit), |row| {
+        let position = StreamPosition { tx: 0, pos: row.integer()? };
+        Ok(Streamed { position, event: StreamedEvent::Workspace(Box::new(event(row)?)) })
+    })
 }
 
 /// A page of the audit.

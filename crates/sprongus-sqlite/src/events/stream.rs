@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 
 use rusqlite::Connection;
 use sprongus_core::Result;
-use sprongus_core::run::stream::{StreamPosition, Streamed};
+use sprongus_core::run::stream::{StreamPosition, Streamed, StreamedEvent, merge};
 use sprongus_core::runs::Caller;
 
+use crate::events::operator;
 use crate::rows::{self, event_columns, restricted_to};
 
 /// An event has no workspace of its own, so those of others are walked over, this many in one statement: no reader holds on to the
@@ -21,18 +22,22 @@ pub(crate) const EVENTS: &str = concat!(
 );
 const END: &str = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'run_events'), 0)";
 
-/// Up to `limit` of the caller's events behind `after`.
+/// Up to `most` of the caller's events behind `after`.
 pub fn stream(
     connection: &Connection,
     caller: &Caller,
     after: StreamPosition,
-    limit: u32,
+    most: u32,
 ) -> Result<Vec<Streamed>> {
     let mut found = Vec::new();
     // No event has a transaction: a place in one lies behind all of them.
     let mut walked = if after.tx > 0 { i64::MAX } else { rows::number(after.pos) };
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(most).unwrap_or(usize::MAX);
     let restricted = restricted_to(caller)?;
+    let own = match &restricted {
+        None => operator::stream(connection, caller, walked, most)?,
+        Some(_) => Vec::new(),
+    };
     while found.len() < limit {
         let mut passed = 0;
         let page = (walked, AT_ONCE, caller.workspace.as_str(), &restricted);
@@ -41,7 +46,7 @@ pub fn stream(
             walked = row.value()?;
             if row.value::<Option<bool>>()? == Some(true) {
                 let position = StreamPosition { tx: 0, pos: u64::try_from(walked).unwrap_or(0) };
-                found.push(Streamed { position, event: rows::event(row)? });
+                found.push(Streamed { position, event: StreamedEvent::Run(rows::event(row)?) });
             }
             Ok(if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
@@ -49,7 +54,7 @@ pub fn stream(
             break;
         }
     }
-    Ok(found)
+    Ok(merge(found, own, most))
 }
 
 /// The end of the stream: the last number that was given.

@@ -50,6 +50,9 @@ pub(crate) fn list_statement(
     if let Some(task) = &filter.agent_task_id {
         query.add("agent_task_id = ?", task.as_str());
     }
+    if let Some(schedule) = &filter.schedule_id {
+        query.add("schedule_id = ?", schedule.as_str());
+    }
     for (name, value) in &filter.tags {
         query.add("EXISTS (SELECT 1 FROM json_each(tags) WHERE key = ?", name.as_str());
         query.add_to_last(" AND value = ?)", value.as_str());

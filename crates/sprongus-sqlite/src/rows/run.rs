@@ -9,6 +9,8 @@ use sprongus_core::json::Json;
 use sprongus_core::rules::placement::Placement;
 use sprongus_core::run::Run;
 use sprongus_core::run::lease::LeaseHash;
+use sprongus_core::schedule::Scheduled;
+use sprongus_core::values::names::ScheduleId;
 use sprongus_core::values::time::Timestamp;
 
 use super::{Binder, Read, RowReader, millis, number, to_json};
@@ -19,7 +21,7 @@ use crate::error::{MapDbErr, db_err};
 macro_rules! run_columns {
     (lasting) => {
         "id, workspace_id, project_id, agent_task_id, kind, input, priority, max_attempts, idempotency_key, \
-         fingerprint, tags, traceparent, created_at"
+         fingerprint, tags, traceparent, created_at, schedule_id, scheduled_for, schedule_revision"
     };
     (changing) => {
         "state, progress, attempt, crashes, gate, run_at, due_at, expire_at, result, output_ref, error, epoch, claimed_by, \
@@ -53,6 +55,7 @@ pub fn run(row: &mut RowReader<'_, '_>) -> Read<Run> {
         tags: row.parse_json()?.unwrap_or_default(),
         traceparent: row.value()?,
         created_at: row.parse()?,
+        scheduled: scheduled(row)?,
         state: row.parse()?,
         progress: row.integer()?,
         attempt: row.integer()?,
@@ -85,13 +88,22 @@ pub fn run(row: &mut RowReader<'_, '_>) -> Read<Run> {
     })
 }
 
+/// The schedule that made it.
+fn scheduled(row: &mut RowReader<'_, '_>) -> Read<Option<Scheduled>> {
+    let schedule_id: Option<ScheduleId> = row.parse_optional()?;
+    let scheduled_for = row.parse_optional()?;
+    let revision: Option<u32> = row.value()?;
+    let revision = revision.unwrap_or_default();
+    Ok(schedule_id.map(|schedule_id| Scheduled { schedule_id, scheduled_for, revision }))
+}
+
 const INSERT_RUN: &str = concat!(
     "INSERT OR FAIL INTO runs (",
     run_columns!(lasting),
     ", ",
     run_columns!(changing),
     ", ready, timer_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40)"
+     ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43)"
 );
 
 /// Writes a new run; false when there is one of its id, as the trigger that guards it says.
@@ -112,6 +124,10 @@ pub fn insert_run(tx: &Tx<'_>, run: &Run) -> Result<bool> {
     row.text(&tags)?;
     row.optional(run.traceparent.as_deref())?;
     row.time(Some(run.created_at))?;
+    let scheduled = run.scheduled.as_ref();
+    row.optional(scheduled.map(|by| by.schedule_id.as_str()))?;
+    row.time(scheduled.and_then(|by| by.scheduled_for))?;
+    row.bind(scheduled.map(|by| by.revision))?;
     bind_changing(&mut row, run, tx.now)?;
     match insert.raw_execute() {
         Ok(_) => Ok(true),

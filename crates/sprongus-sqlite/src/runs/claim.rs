@@ -93,7 +93,7 @@ fn run(tx: &Tx<'_>, caller: &Caller, request: &ClaimRequest, token: &LeaseToken)
     }
     let candidates = load_all(tx.connection, &candidates(tx.connection, caller, request, request.limit)?)?;
     let set = dispatch::claim(&candidates, request, token.hash(), Act { now: tx.now, actor: &caller.actor });
-    write(tx, &set)?;
+    write(tx, caller, &set)?;
     let resuming: Vec<RunId> =
         candidates.iter().filter(|run| run.resuming().is_some()).map(|run| run.id).collect();
     drop(candidates);

@@ -17,7 +17,7 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, id: RunId, command: &RunCommand) -> Res
     let run = load(tx.connection, caller, id)??;
     let waits_at = load::waits_at(tx.connection, &run)?;
     let set = command.decide(&run, waits_at.as_ref(), Act { now: tx.now, actor: &caller.actor })?;
-    write(tx, &set)?;
+    write(tx, caller, &set)?;
     Ok(set.into_applied(run))
 }
 
@@ -25,6 +25,6 @@ pub fn run(tx: &Tx<'_>, caller: &Caller, id: RunId, command: &RunCommand) -> Res
 pub fn decide(tx: &Tx<'_>, caller: &Caller, ids: &[RunId], rule: &Rule) -> Result<WriteSet> {
     let runs = load::all(tx.connection, caller, ids)?;
     let set = rule(&runs, Act { now: tx.now, actor: &caller.actor })?;
-    write(tx, &set)?;
+    write(tx, caller, &set)?;
     Ok(set)
 }

@@ -58,7 +58,7 @@ fn insert(tx: &Tx<'_>, caller: &Caller, request: &Prepared) -> Result<Result<Ins
         return Ok(Inserted::found(found, request, caller));
     }
     let set = enqueue(request, &caller.workspace, Act { now: tx.now, actor: &caller.actor });
-    if !write_unless_taken(tx, &set)? {
+    if !write_unless_taken(tx, caller, &set)? {
         let by_id = (request.id.to_string(), caller.workspace.as_str());
         return Ok(match rows::first(tx.connection, BY_ID, by_id, rows::run)? {
             Some(found) => Inserted::found(found, request, caller),

@@ -26,7 +26,7 @@ pub fn run(
         let answer = match load(tx.connection, caller, report.id)? {
             Ok(run) => match finish(&run, &hold, &report.outcome, *draw, act) {
                 Ok(set) => {
-                    write(tx, &set)?;
+                    write(tx, caller, &set)?;
                     Ok(set.into_applied(run))
                 }
                 Err(refused) => Err(refused),

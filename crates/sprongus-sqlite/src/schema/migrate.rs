@@ -41,6 +41,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 16, name: "due_since", sql: include_str!("../../migrations/0016_due_since.sql") },
     Migration { number: 17, name: "sessions", sql: include_str!("../../migrations/0017_sessions.sql") },
     Migration { number: 20, name: "blocked", sql: include_str!("../../migrations/0020_blocked.sql") },
+    Migration { number: 21, name: "settings", sql: include_str!("../../migrations/0021_settings.sql") },
 ];
 
 /// Marks the file as ours (`PRAGMA application_id`): "sprg".

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode as Cause, OpenFlags};
+use sprongus_core::calendar::Zones;
+use sprongus_core::calendar::zone::SystemZones;
 use sprongus_core::values::time::{Clock, SystemClock};
 use sprongus_core::{Error, ErrorCode, Result};
 
@@ -38,12 +40,14 @@ pub struct Options {
     pub durability: Durability,
     /// The clock the rules are given.
     pub clock: Arc<dyn Clock>,
+    /// The zone data by which schedules are read.
+    pub zones: Arc<dyn Zones>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let clock = Arc::new(SystemClock);
-        Self { create: true, migrate: true, durability: Durability::default(), clock }
+        let (clock, zones) = (Arc::new(SystemClock), Arc::new(SystemZones::from_env()));
+        Self { create: true, migrate: true, durability: Durability::default(), clock, zones }
     }
 }
 

@@ -15,7 +15,7 @@ use super::failure::CallFailure;
 use super::reply::{Ending, broken_off};
 use super::{Conversation, refusal};
 use crate::declaration::Dialect;
-use crate::duration::format_duration;
+use sprongus_core::values::duration::format_duration;
 
 /// The most bytes of one response, whatever they say.
 const MOST_BYTES: usize = 1 << 30;

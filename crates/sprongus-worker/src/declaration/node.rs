@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::fault::DeclarationFault;
 use super::source::Source;
 use super::suggestion::nearest;
-use crate::duration::parse_duration;
+use sprongus_core::values::duration::parse_duration;
 
 /// A value, with the path of keys that leads to it.
 #[derive(Debug, Clone)]
@@ -72,10 +72,38 @@ impl<'a, 'i> Node<'a, 'i> {
     pub(crate) fn span_of_time(&self, most: Duration) -> Result<Duration, DeclarationFault> {
         let duration = self.duration()?;
         if duration.is_zero() || duration > most {
-            let most = crate::duration::format_duration(most);
+            let most = sprongus_core::values::duration::format_duration(most);
             return Err(self.expected(&format!("a duration above zero and at most {most}")));
         }
         Ok(duration)
+    }
+
+    /// Any value, as JSON has it: a date is text.
+    pub(crate) fn json(&self) -> Result<serde_json::Value, DeclarationFault> {
+        use serde_json::Value;
+        Ok(match self.value.get_ref() {
+            DeValue::String(text) => Value::String(text.to_string()),
+            DeValue::Boolean(flag) => Value::Bool(*flag),
+            DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+                .map_err(|_| self.fault("a number out of range"))?
+                .into(),
+            DeValue::Float(float) => float
+                .as_str()
+                .parse::<f64>()
+                .ok()
+                .and_then(serde_json::Number::from_f64)
+                .map(Value::Number)
+                .ok_or_else(|| self.fault("a number that JSON does not have"))?,
+            DeValue::Datetime(time) => Value::String(time.to_string()),
+            DeValue::Array(_) => {
+                self.items("a list")?.iter().map(Node::json).collect::<Result<Vec<_>, _>>()?.into()
+            }
+            DeValue::Table(_) => {
+                let entries = self.fields("a table")?.entries().into_iter();
+                let fields = entries.map(|(name, value)| Ok((name.to_owned(), value.json()?)));
+                Value::Object(fields.collect::<Result<_, DeclarationFault>>()?)
+            }
+        })
     }
 
     pub(crate) fn items(&self, what: &str) -> Result<Vec<Node<'a, 'i>>, DeclarationFault> {

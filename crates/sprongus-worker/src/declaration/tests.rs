@@ -48,7 +48,7 @@ fn reads_a_kind_with_a_command() {
     let [step] = kind.steps.as_slice() else { panic!("one step") };
     assert_eq!((step.name.as_str(), step.phase, step.ordinal), ("command", Phase::Execution, 0));
     let StepAction::Command(command) = &step.action else { panic!("a command") };
-    let run = RunNames { id: "1", kind: "script.pull", attempt: 1, epoch: 1 };
+    let run = RunNames { id: "1", kind: "script.pull", attempt: 1, epoch: 1, scheduled_for: None };
     let context = TemplateContext::new(run, &json!({"path": "a; b"}), Path::new("."), []);
     assert_eq!(command.render(&context).unwrap(), ["python3", "pull.py", "a; b"]);
     let context = TemplateContext::new(run, &json!({}), Path::new("."), []);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sprongus_core::run::Hold;
 use sprongus_core::run::view::ClaimedView;
 use sprongus_core::values::names::Kind;
+use sprongus_core::values::time::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -21,6 +22,7 @@ pub(crate) struct ActiveRun {
     pub(crate) hold: Hold,
     pub(crate) kind: Kind,
     pub(crate) attempt: u32,
+    pub(crate) scheduled_for: Option<Timestamp>,
     /// Only its CLEANUP is wanted.
     pub(crate) cleanup: bool,
     /// When it came, on the monotonic clock.
@@ -36,6 +38,7 @@ impl ActiveRun {
             hold: claimed.hold(),
             kind: claimed.run.kind.clone(),
             attempt: claimed.run.attempt,
+            scheduled_for: claimed.run.scheduled_for,
             cleanup: claimed.cleanup,
             since: Instant::now(),
             stop: watch::Sender::new(None),

@@ -17,7 +17,6 @@ use tokio::time::Instant;
 use crate::declaration::{
     CommandTemplate, GateDeclaration, KindDeclaration, Phase, StepAction, StepDeclaration,
 };
-use crate::duration::format_duration;
 use crate::execution::active_run::ActiveRun;
 use crate::execution::recorder::Recorder;
 use crate::process::{OutputBudget, StopReason};
@@ -25,6 +24,7 @@ use crate::secrets::{Masks, resolve_one, warn_if_short};
 use crate::steps::outcome::{FailureScope, StepFailure, StepOutcome};
 use crate::steps::restore::carried::Carried;
 use crate::template::{RunNames, TemplateContext};
+use sprongus_core::values::duration::format_duration;
 
 /// An attempt, with what its steps have left so far.
 pub(crate) struct Attempt {
@@ -325,7 +325,9 @@ impl Attempt {
         let hold = &active.hold;
         let id = hold.id.to_string();
         let (kind, attempt) = (active.kind.as_str(), active.attempt);
-        let run = RunNames { id: &id, kind, attempt, epoch: hold.epoch };
+        let tick = active.scheduled_for.map(|tick| tick.to_string());
+        let scheduled_for = tick.as_deref();
+        let run = RunNames { id: &id, kind, attempt, epoch: hold.epoch, scheduled_for };
         let earlier = self.kind.steps.iter().take_while(|other| other.ordinal < step.ordinal);
         let earlier =
             earlier.map(|other| (other.name.as_str(), outputs.get(&other.name).map(String::as_str)));

@@ -203,8 +203,14 @@ fn check_templates<'k>(
     input: &serde_json::Value,
 ) -> Result<Vec<&'k StepDeclaration>, String> {
     let id = work.run.id.to_string();
-    let run =
-        RunNames { id: &id, kind: work.run.kind.as_str(), attempt: work.run.attempt, epoch: work.run.epoch };
+    let tick = work.run.scheduled_for.map(|tick| tick.to_string());
+    let run = RunNames {
+        id: &id,
+        kind: work.run.kind.as_str(),
+        attempt: work.run.attempt,
+        epoch: work.run.epoch,
+        scheduled_for: tick.as_deref(),
+    };
     let named = |input| {
         let outputs = kind.steps.iter().map(|step| (step.name.as_str(), Some("")));
         TemplateContext::new(run, input, project_dir, outputs)

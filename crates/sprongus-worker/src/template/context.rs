@@ -16,6 +16,8 @@ pub struct RunNames<'a> {
     pub attempt: u32,
     /// The epoch of the lease; with the id the key for effects outside.
     pub epoch: u64,
+    /// The tick of the schedule that made it, as RFC 3339; none for any other run.
+    pub scheduled_for: Option<&'a str>,
 }
 
 /// The values for one rendering, converted once for all elements of an argv.
@@ -42,7 +44,8 @@ impl TemplateContext {
         Self::from_json(json!({
             "input": input,
             "project_dir": project_dir.to_string_lossy(),
-            "run": { "id": run.id, "kind": run.kind, "attempt": run.attempt, "epoch": run.epoch },
+            "run": { "id": run.id, "kind": run.kind, "attempt": run.attempt, "epoch": run.epoch,
+                "scheduled_for": run.scheduled_for },
             "steps": steps.into_iter().map(step).collect::<Map<_, _>>(),
         }))
     }

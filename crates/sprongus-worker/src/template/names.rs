@@ -6,7 +6,7 @@ use super::TemplateFault;
 use crate::declaration::suggestion::nearest;
 
 const TOP_LEVEL: [&str; 4] = ["input", "steps", "run", "project_dir"];
-const OF_RUN: [&str; 4] = ["id", "attempt", "kind", "epoch"];
+const OF_RUN: [&str; 5] = ["id", "attempt", "kind", "epoch", "scheduled_for"];
 
 /// The names that a template uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn context(input: &Value) -> TemplateContext {
-    let run = RunNames { id: "01K", kind: "script.pull", attempt: 2, epoch: 7 };
+    let run = RunNames { id: "01K", kind: "script.pull", attempt: 2, epoch: 7, scheduled_for: None };
     let steps = [("diff", Some("a\nb")), ("sign-off", Some("yes")), ("skipped", None)];
     TemplateContext::new(run, input, Path::new("/p"), steps)
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use sprongus_core::values::duration::parse_duration;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
-use sprongus_worker::duration::parse_duration;
 
 const HINT: &str =
     "use RFC 3339, such as 2026-11-21T09:30:00Z, or a date such as 2026-11-21 for midnight UTC";

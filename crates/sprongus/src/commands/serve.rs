@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::cli::times;
+use crate::commands::apply;
 use crate::connect::{Access, Wish};
 use crate::exit::Exit;
 use crate::exit::failure::Outcome;
@@ -68,6 +69,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let listener = listen(&args.listen, "--listen").await?;
     let address = listener.local_addr().map_err(|error| cannot_listen(&args.listen, "--listen", &error))?;
     app.warn(&connection.place);
+    apply::at_start(app, &connection.place, declaration.as_ref(), connection.schedules.as_ref()).await?;
     let scraped = match &args.metrics_listen {
         Some(text) => Some(listen_for_metrics(app, text).await?),
         None => None,

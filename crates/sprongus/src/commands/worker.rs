@@ -8,6 +8,7 @@ use sprongus_core::values::names::{Kind, WorkerId};
 
 use crate::app::App;
 use crate::cli::times;
+use crate::commands::apply;
 use crate::connect::{Access, Wish};
 use crate::exit::Exit;
 use crate::exit::failure::Outcome;
@@ -47,6 +48,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     let connection = app.connect_by(&wish, Access::Working).await?;
     let telemetry = Telemetry::start(&app.screen)?;
     app.warn(&connection.place);
+    apply::at_start(app, &connection.place, Some(&declaration), connection.schedules.as_ref()).await?;
     let served: Vec<&str> = match args.kinds.as_slice() {
         [] => declaration.kinds.keys().map(String::as_str).collect(),
         kinds => kinds.iter().map(Kind::as_str).collect(),

@@ -9,7 +9,8 @@ use crate::sandbox::{Sandbox, block_on, worker};
 
 const RUN: &str = "id workspaceId projectId agentTaskId kind input state priority progress attempt maxAttempts crashes \
                    waitingFor runAt idempotencyKey result outputRef error claimedBy claimedAt startedAt finishedAt \
-                   createdAt updatedAt dueAt waiting epoch tags expireAt leaseExpiresAt";
+                   createdAt updatedAt dueAt waiting epoch tags expireAt leaseExpiresAt scheduleId \
+                   scheduledFor scheduleRevision";
 const STEP: &str = "id runId attempt ordinal phase name type status output tokensIn tokensOut startedAt completedAt durationMs";
 const EVENT: &str = "id runId stepId seq type at actor payload";
 

@@ -32,6 +32,7 @@ mod proxies;
 #[cfg(feature = "otlp")]
 mod redaction;
 mod sandbox;
+mod schedules;
 mod secrets;
 mod serve;
 mod top;

@@ -1,21 +1,26 @@
 //! Calls on a store: put, told as text, and learnt from.
 
 use sprongus_core::Result;
+use sprongus_core::calendar::zone::SystemZones;
 use sprongus_core::rules::dispatch::block;
 use sprongus_core::rules::enqueue::Prepared;
+use sprongus_core::rules::schedule::change::{Around, Change, change};
 use sprongus_core::rules::{Act, WriteSet};
 use sprongus_core::run::artifact::{FileName, NewFile};
 use sprongus_core::run::command::RunCommand;
+use sprongus_core::run::event::{Event, EventType};
 use sprongus_core::run::lease::LeaseToken;
 use sprongus_core::run::list::ListFilter;
 use sprongus_core::run::retention::Retention;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::{LogLine, StepReport};
 use sprongus_core::run::{ClaimRequest, Hold, Run};
+use sprongus_core::store::settings::{SettingsRead, SettingsRule};
 use sprongus_core::store::{Batch, DrawnReport, Store};
 use sprongus_core::values::ids::RunId;
-use sprongus_core::values::names::{Kind, WorkerId};
+use sprongus_core::values::names::{Kind, ScheduleId, WorkerId, WorkspaceId};
 use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::setting::Family;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,12 +43,16 @@ pub(in crate::histories) enum Call {
     Drop(Hold, FileName),
     Sweep(u32),
     Expire,
+    /// By a clock that is behind for the while.
+    ExpireEarlier(Duration),
     Prune(Retention),
     Pause(Kind, bool),
     Drain(WorkerId),
     /// By a rule of the suite's own: nothing in the product blocks a run yet.
     Block(RunId, bool),
     List(ListFilter),
+    /// With the seed of a schedule that is created by it.
+    Schedule(ScheduleId, Change, u64),
 }
 
 /// An answer as text, and what of it the world goes on with.
@@ -63,6 +72,19 @@ fn blocking(is_blocked: bool) -> impl Fn(&BTreeMap<RunId, Run>, Act<'_>) -> Resu
     }
 }
 
+fn enqueued(events: &[Event]) -> impl Iterator<Item = RunId> {
+    events.iter().filter(|event| event.kind == EventType::Enqueued).map(|event| event.run_id)
+}
+
+/// A change of a schedule, with a seed that every store is given alike.
+fn scheduling(id: ScheduleId, wanted: Change, workspace: WorkspaceId, seed: u64) -> SettingsRule {
+    let zones = SystemZones::bundled();
+    Arc::new(move |read: &SettingsRead, act| {
+        let around = Around { workspace: &workspace, live: &read.live, zones: &zones, seed };
+        change(&id, read.settings.first(), &wanted, &around, act)
+    })
+}
+
 impl World {
     pub(in crate::histories) async fn put(&self, store: &dyn Store, call: &Call) -> Reply {
         let caller = &self.caller;
@@ -76,6 +98,7 @@ impl World {
             Call::Claim(request, token) => {
                 let answer = store.claim(caller, request, token).await;
                 holds.extend(answer.iter().flat_map(|answer| &answer.claimed).map(hold_of));
+                made.extend(answer.iter().flat_map(|answer| enqueued(&answer.events)));
                 telling::one(&answer, telling::claim)
             }
             Call::Heartbeat(held, lease) => {
@@ -109,7 +132,15 @@ impl World {
             }
             // How many timers were due is left out: a store may park one that fires early.
             Call::Expire => {
-                telling::one(&store.expire(caller, 1_000).await, |(_, events)| telling::events(events))
+                let answer = store.expire(caller, 1_000).await;
+                made.extend(answer.iter().flat_map(|(_, events)| enqueued(events)));
+                telling::one(&answer, |(_, events)| telling::events(events))
+            }
+            Call::ExpireEarlier(earlier) => {
+                self.clock.turn_back(*earlier);
+                let answer = store.expire(caller, 1_000).await;
+                self.clock.turn(*earlier);
+                telling::one(&answer, |(_, events)| telling::events(events))
             }
             Call::Prune(retention) => {
                 let answer = store.prune(caller, retention, 1_000, false).await;
@@ -124,6 +155,16 @@ impl World {
                 let answer = store.decide(caller, &[*id], Arc::new(blocking(*is_blocked))).await;
                 telling::one(&answer, |set| {
                     set.transitions.iter().map(|one| telling::run(&one.run)).collect()
+                })
+            }
+            Call::Schedule(id, wanted, seed) => {
+                let rule = scheduling(id.clone(), wanted.clone(), caller.workspace.clone(), *seed);
+                let ids = [id.as_str().to_owned()];
+                let answer = store.change_settings(caller, Family::Schedule, &ids, rule).await;
+                made.extend(answer.iter().flat_map(|set| &set.new_runs).map(|new| new.run.id));
+                telling::one(&answer, |set| {
+                    let runs = set.new_runs.iter().chain(&set.transitions);
+                    runs.map(|one| telling::run(&one.run)).collect()
                 })
             }
             Call::List(filter) => self.pages(store, filter.clone()).await,

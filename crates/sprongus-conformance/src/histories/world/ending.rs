@@ -1,11 +1,14 @@
 //! The end of a history: everything that was written, and whether it hangs together by itself.
 
 use sprongus_core::Caller;
+use sprongus_core::json::Json;
 use sprongus_core::run::artifact::FileName;
 use sprongus_core::run::event::{Event, EventType};
 use sprongus_core::run::state::State;
 use sprongus_core::store::Store;
 use sprongus_core::values::ids::RunId;
+use sprongus_core::workspace::operator::{OperatorEvent, OperatorFilter};
+use sprongus_core::workspace::setting::{Family, Setting};
 
 use super::{World, callers, telling};
 
@@ -37,10 +40,42 @@ impl World {
             let found = store.find_by_key(caller, &format!("key-{number}")).await;
             text += &telling::one(&found, |found| found.iter().map(telling::run).collect());
         }
+        // What became of schedules: how far each has got, and what they did not do.
+        let settings = store.settings(caller, Family::Schedule, "", 100).await;
+        text += &telling::one(&settings, |settings| {
+            let progress =
+                |it: &Setting| format!("{it:?} {} {}\n", it.definition.as_str(), it.progress.as_str());
+            settings.iter().map(progress).collect()
+        });
+        text += &self.acts(store, caller).await;
         let unwanted = store.unwanted_blobs(10_000).await;
         text += &telling::one(&unwanted, |unwanted| telling::lines(unwanted));
         text += &telling::one(&store.workers(caller).await, |workers| telling::lines(workers));
         text + &telling::one(&store.stats(caller).await, |stats| format!("{stats:?}\n"))
+    }
+
+    /// What operators and schedules did, in the order of the audit; what was done at the same instant is put in order.
+    async fn acts(&self, store: &dyn Store, caller: &Caller) -> String {
+        let mut filter = OperatorFilter { limit: 100, ..OperatorFilter::default() };
+        let mut lines = Vec::new();
+        loop {
+            let page = match store.operator_events(caller, &filter).await {
+                Ok(page) => page,
+                Err(refusal) => return telling::error(&refusal),
+            };
+            lines.extend(page.data.iter().map(|event| {
+                let OperatorEvent { id: _, workspace_id, kind, at, actor, token_id, subject, before, after } =
+                    event;
+                let state = |state: &Option<Json>| state.as_ref().map(|json| json.as_str().to_owned());
+                let (before, after) = (state(before), state(after));
+                format!("{at} {workspace_id} {kind} {actor} {token_id:?} {subject:?} {before:?} {after:?}\n")
+            }));
+            filter.cursor = page.next_cursor;
+            if filter.cursor.is_none() {
+                lines.sort_unstable();
+                return lines.concat();
+            }
+        }
     }
 
     /// A run's history has no gap and leads to the state the run is in.

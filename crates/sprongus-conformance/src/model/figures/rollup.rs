@@ -10,13 +10,12 @@ use crate::model::tables::Tenant;
 
 impl Tenant {
     pub(crate) fn roll_up(&mut self, caller: &Caller, limit: u32, now: Timestamp) -> u32 {
-        let page = self.stream(caller, self.rolled, limit);
-        let Some(last) = page.last() else { return 0 };
-        self.rolled = last.position;
+        let page = self.run_events(caller, self.rolled, limit);
+        let Some((last, _)) = page.last() else { return 0 };
+        self.rolled = *last;
         let kind = |run| self.rows.get(&run).map_or("", |row| row.run.kind.as_str());
         // The figures of the last hour are made of what they are of (`retention.rs`), so their projects do not matter.
-        let added =
-            page.iter().map(|one| Added { kind: kind(one.event.run_id), project: "", event: &one.event });
+        let added = page.iter().map(|(_, event)| Added { kind: kind(event.run_id), project: "", event });
         let sums = fold(added, now);
         for (kind, more) in &sums.totals {
             self.totals.entry(kind.clone()).or_default().add(more);

@@ -59,7 +59,8 @@ impl Tenant {
             let whose = Remembered { worker_id: request.worker_id.clone(), token_id: caller.token_id };
             self.claims.insert(claim_id.clone(), (whose, given));
         }
-        let next = self.timers.first().map(|&(at, _)| at.since(act.now));
+        let timer = self.timers.first().map(|&(at, _)| at);
+        let next = [timer, self.next_schedule()].into_iter().flatten().min().map(|at| at.since(act.now));
         let next_due_in = next.filter(|_| claimed.is_empty());
         Ok(ClaimAnswer { claimed, events, next_due_in })
     }
@@ -102,7 +103,7 @@ impl Tenant {
         Ok(claimed)
     }
 
-    /// Moves up to `limit` due timers, the longest due first.
+    /// Moves up to `limit` due timers and schedules, the longest due first.
     pub(crate) fn expire(&mut self, now: Timestamp, limit: u32) -> (u32, Vec<Event>) {
         let act = Act { now, actor: SYSTEM };
         let due: Vec<RunId> = self
@@ -122,7 +123,10 @@ impl Tenant {
             events.extend(set.events().cloned());
             self.write(set, now);
         }
-        (u32::try_from(due.len()).unwrap_or(u32::MAX), events)
+        let looked_at = u32::try_from(due.len()).unwrap_or(u32::MAX);
+        let (schedules, more) = self.move_schedules(now, limit.saturating_sub(looked_at));
+        events.extend(more);
+        (looked_at + schedules, events)
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use sprongus_core::schedules::Schedules;
 use sprongus_core::store::Store;
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::workspace::token::{self, Scope, Token, TokenSecret};
@@ -211,6 +212,11 @@ impl Principal {
         self.shared.service.for_caller(self.caller.clone())
     }
 
+    /// The schedules that it may touch.
+    pub fn schedules(&self) -> Arc<dyn Schedules> {
+        self.shared.service.schedules(self.caller.clone())
+    }
+
     /// What it may ask as an operator.
     pub fn admin(&self) -> Arc<dyn Admin> {
         self.shared.service.admin(self.caller.clone())
@@ -331,6 +337,8 @@ with_scope! {
     Approver, Scope::Approve, false;
     /// Somebody who may claim and report.
     Worker, Scope::Work, false;
+    /// Somebody who may change what the workspace does on its own.
+    Settings, Scope::Settings, false;
     /// Somebody who may manage tokens, kinds, workers and retention.
     Operator, Scope::Admin, false;
 }

@@ -8,7 +8,9 @@ pub fn spell(owner: &str, name: &str, schema: &mut Value) {
         ("Project" | "ProjectRequest", "id") => "projectId",
         ("Workspace" | "WorkspaceRequest" | "/v1/workspaces/{id}", "id") => "workspaceId",
         ("AgentTask" | "AgentTaskRequest", "id") => "agentTaskId",
+        ("Schedule" | "ScheduleRequest", "id") => "scheduleId",
         ("Worker" | "/v1/workers/{id}" | "/v1/workers/{id}:drain", "id") => "workerId",
+        (path, "id") if path.starts_with("/v1/schedules/") => "scheduleId",
         _ => name,
     };
     let (pattern, example) = match name {
@@ -17,6 +19,7 @@ pub fn spell(owner: &str, name: &str, schema: &mut Value) {
             "01M80754D6E7K919GRYZ8BH27Q",
         ),
         "kind" | "kinds" => ("^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$", "script.pull"),
+        "scheduleId" => ("^[a-z0-9][a-z0-9-]{0,63}$", "nightly"),
         "projectId" | "projects" => ("^[a-z0-9][a-z0-9-]{0,63}$", "board"),
         "workspaceId" => ("^[a-z0-9][a-z0-9-]{0,63}$", "acme"),
         "agentTaskId" => ("^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", "task-7"),

@@ -25,7 +25,8 @@ const MARK: char = '@';
 const NOWHERE: &str = "/@";
 
 /// The things whose verbs stand behind a colon; of those whose ids may hold one, the verbs there are.
-const WITH_VERBS: [(&str, Option<&str>); 2] = [("/v1/runs/", None), ("/v1/workers/", Some("drain"))];
+const WITH_VERBS: [(&str, Option<&str>); 3] =
+    [("/v1/runs/", None), ("/v1/schedules/", None), ("/v1/workers/", Some("drain"))];
 
 /// Gives the verb behind a colon a segment of its own.
 pub fn split_verb(mut request: Request) -> Request {

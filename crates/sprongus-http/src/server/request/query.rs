@@ -141,11 +141,12 @@ fn lease_token(headers: &HeaderMap) -> Result<LeaseToken> {
 }
 
 /// The names that a list of runs knows.
-const OF_LIST: [&str; 13] = [
+const OF_LIST: [&str; 14] = [
     "projectId",
     "state*",
     "kind*",
     "agentTaskId",
+    "scheduleId",
     "tag*",
     "since",
     "before",
@@ -170,8 +171,8 @@ pub fn list(uri: &Uri) -> Result<(ListFilter, Option<String>)> {
 }
 
 /// The names that the inbox of approvals knows.
-const OF_GATES: [&str; 9] =
-    ["projectId", "kind*", "agentTaskId", "tag*", "since", "before", "sort", "limit", "cursor"];
+const OF_GATES: [&str; 10] =
+    ["projectId", "kind*", "agentTaskId", "scheduleId", "tag*", "since", "before", "sort", "limit", "cursor"];
 
 /// The runs whose gates to list.
 ///
@@ -190,6 +191,7 @@ fn filter(query: &mut Query) -> ListFilter {
         states: query.all("state"),
         kinds: query.all("kind"),
         agent_task_id: query.one("agentTaskId"),
+        schedule_id: query.one("scheduleId"),
         since: query.one("since"),
         before: query.one("before"),
         waiting: query.one("waiting"),

@@ -194,11 +194,15 @@ impl Subscription {
         loop {
             match self.next().await {
                 Update::Lagged => return,
-                Update::Events(batch) if batch.iter().any(|streamed| streamed.event.run_id == id) => return,
+                Update::Events(batch) if batch.iter().any(|it| is_of(it, id)) => return,
                 Update::Events(_) => {}
             }
         }
     }
+}
+
+fn is_of(streamed: &Streamed, id: RunId) -> bool {
+    streamed.run_event().is_some_and(|event| event.run_id == id)
 }
 
 /// What is new of a run; waits up to `wait` for something new, but not after the server was told to stop.

@@ -11,7 +11,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{Stream, unfold};
 use serde::Serialize;
-use sprongus_core::run::event::Event;
 use sprongus_core::run::follow::{MAX_NEWS, ReadSoFar};
 use sprongus_core::run::step::NumberedLine;
 use sprongus_core::run::stream::{StreamPosition, Streamed};
@@ -289,7 +288,6 @@ impl WorkspaceStream {
         for Streamed { position, event } in batch {
             if *position > self.position {
                 self.position = *position;
-                let event: &Event = event;
                 message(&mut out, "event", &position.to_string(), event);
             }
         }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use sprongus_core::calendar::zone::SystemZones;
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_throwaway::Database as OnServer;
 
@@ -47,7 +48,8 @@ async fn pool() -> (OnServer, Database) {
     crate::migrate(&on_server.url("sprongus_owner"), &options, Some("sprongus_app")).await.unwrap();
     let config = open::config(&on_server.url("sprongus_app"), &options.schema).unwrap();
     let working = open::working(&config, &options.schema);
-    let database = Database::new(&working, 1, None, Wake::new(None)).unwrap();
+    let database =
+        Database::new(&working, 1, (None, Arc::new(SystemZones::bundled())), Wake::new(None)).unwrap();
     (on_server, database)
 }
 

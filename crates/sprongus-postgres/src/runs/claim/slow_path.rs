@@ -58,7 +58,7 @@ pub async fn run(
     let set = dispatch::claim(runs.values(), request, hash, act);
     let taken: Vec<&Transition> = dispatch::taken(&set).collect();
     let (mut steps, workdirs) = carry(&session, caller, &runs, &taken).await?;
-    let mut writer = SetWriter::new(&caller.workspace, now);
+    let mut writer = SetWriter::new(caller, now);
     writer.write(&runs, &set)?;
     let given: Vec<Uuid> = taken.iter().map(|taken| uuid(taken.run.id.to_bits())).collect();
     let epochs: Vec<i64> = taken.iter().map(|taken| number(taken.run.epoch)).collect();

@@ -19,7 +19,7 @@ const GRANTS: &[&str] = &[
         {schema}.agent_tasks TO {role}",
     "GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON {schema}.api_tokens TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.run_queue, {schema}.run_timers, {schema}.workers, {schema}.kinds,
-        {schema}.claims, {schema}.run_artifacts, {schema}.unwanted_blobs TO {role}",
+        {schema}.claims, {schema}.settings, {schema}.run_artifacts, {schema}.unwanted_blobs TO {role}",
     "GRANT SELECT, INSERT, DELETE ON {schema}.sessions TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.run_minutes, {schema}.run_totals, {schema}.run_spans,
         {schema}.run_recent, {schema}.rolled_up TO {role}",

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use sprongus_core::calendar::zone::SystemZones;
 use sprongus_core::values::time::SystemClock;
 
 use super::*;
@@ -11,7 +12,13 @@ fn writer() -> (tempfile::TempDir, Writer, Connection) {
     let connection = crate::schema::open::open(&file, &crate::Options::default()).unwrap();
     connection.execute_batch("CREATE TABLE t (word TEXT NOT NULL UNIQUE)").unwrap();
     let guard = Arc::new(FileGuard::of(&file).unwrap());
-    let writer = Writer::start(connection, guard, Arc::new(SystemClock), watch::channel(0).0).unwrap();
+    let writer = Writer::start(
+        connection,
+        guard,
+        (Arc::new(SystemClock), Arc::new(SystemZones::bundled())),
+        watch::channel(0).0,
+    )
+    .unwrap();
     let reader = crate::schema::open::connect(&file, crate::Durability::PowerCut).unwrap();
     (folder, writer, reader)
 }

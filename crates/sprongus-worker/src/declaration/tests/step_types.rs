@@ -89,7 +89,7 @@ fn reads_every_type() {
     assert_eq!(timeout(sign_off), Some(Duration::from_secs(86_400)));
     assert_eq!(timeout(once_more), None);
     let asks = |input: &Value, output| {
-        let run = RunNames { id: "1", kind: "k", attempt: 1, epoch: 1 };
+        let run = RunNames { id: "1", kind: "k", attempt: 1, epoch: 1, scheduled_for: None };
         let context = TemplateContext::new(run, input, Path::new("."), [("review", output)]);
         sign_off.condition.as_ref().unwrap().holds(&context)
     };

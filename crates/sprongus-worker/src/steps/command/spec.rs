@@ -51,6 +51,7 @@ pub(crate) fn prepare(
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    spec.env.extend(active.scheduled_for.map(|tick| ("SPRONGUS_SCHEDULED_FOR".to_owned(), tick.to_string())));
     spec.env.extend(given);
     spec.stdin = match around.stdin.unwrap_or_default() {
         Stdin::Input => Some(attempt.input_text().to_owned()),

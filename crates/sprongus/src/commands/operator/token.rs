@@ -43,7 +43,7 @@ pub struct CreateArgs {
     /// Name of its user, recorded as the actor of events
     #[arg(long, value_name = "NAME")]
     pub name: String,
-    /// Scopes: runs:read, runs:write, runs:approve, runs:work, admin
+    /// Scopes: runs:read, runs:write, runs:approve, runs:work, settings:write, admin
     #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', required = true)]
     pub scopes: Vec<Scope>,
     /// Restrict the token to this project (repeatable; default: all projects)

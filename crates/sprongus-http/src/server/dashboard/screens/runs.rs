@@ -41,6 +41,7 @@ struct Page {
     kind: String,
     tag: String,
     agent_task: String,
+    schedule: String,
     since: String,
     before: String,
     is_filtered: bool,
@@ -86,9 +87,10 @@ pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
         .map(|reason| Choice { name: reason.as_str(), is_chosen: query.filter.waiting == Some(reason) });
     let states = State::ALL
         .map(|state| Choice { name: state.as_str(), is_chosen: query.filter.states.contains(&state) });
-    let details = ["tag", "agentTaskId", "since", "before", "waiting"].map(|name| query.value(name));
+    let details =
+        ["tag", "agentTaskId", "scheduleId", "since", "before", "waiting"].map(|name| query.value(name));
     let has_details = details.iter().any(|value| !value.is_empty());
-    let [tag, agent_task, since, before, _] = details;
+    let [tag, agent_task, schedule, since, before, _] = details;
     let main = render(&Page {
         states: states.into(),
         reasons: reasons.into(),
@@ -100,6 +102,7 @@ pub async fn page(viewer: Viewer, uri: Uri) -> PageResult {
         kind: query.value("kind"),
         tag,
         agent_task,
+        schedule,
         since,
         before,
         is_filtered: query.is_filtered(),

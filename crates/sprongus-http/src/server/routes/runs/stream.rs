@@ -54,8 +54,9 @@ pub async fn of_run(
 
 /// Follow the workspace
 ///
-/// Server-sent events: `event` with each event of each run, from now on or after `Last-Event-ID`. Every event is sent once, those
-/// of one run in order; ids mean the same on every server.
+/// Server-sent events: `event` with each event of each run, and with those that concern the workspace itself (`schedule.skipped`,
+/// `schedule.broken`, `schedule.recovered`, which have no `runId`), from now on or after `Last-Event-ID`. Every event is sent once, those
+/// of one run in order; ids mean the same on every server. A token restricted to projects gets events of their runs alone.
 #[utoipa::path(
     get, path = "/v1/stream", tag = "streams", operation_id = "streamWorkspace",
     params(("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last message received")),

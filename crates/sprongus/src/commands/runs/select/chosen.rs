@@ -20,7 +20,7 @@ use crate::render::screen::Format;
 #[derive(Debug, clap::Args)]
 pub struct ChosenArgs {
     /// Run ids, as in `runs status`; or use filters
-    #[arg(conflicts_with_all = ["project", "state", "kind", "agent_task", "tag", "since", "before", "waiting"])]
+    #[arg(conflicts_with_all = ["project", "state", "kind", "agent_task", "schedule", "tag", "since", "before", "waiting"])]
     pub ids: Vec<RunRef>,
     /// Do not ask for confirmation
     #[arg(long)]

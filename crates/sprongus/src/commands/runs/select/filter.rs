@@ -3,7 +3,7 @@
 use sprongus_core::run::list::ListFilter;
 use sprongus_core::run::state::State;
 use sprongus_core::run::waiting::Reason;
-use sprongus_core::values::names::{AgentTaskId, Kind, ProjectId};
+use sprongus_core::values::names::{AgentTaskId, Kind, ProjectId, ScheduleId};
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::{Error, Result};
 
@@ -28,6 +28,9 @@ pub struct FilterArgs {
     /// Only runs of this agent task
     #[arg(long, value_name = "ID")]
     pub agent_task: Option<AgentTaskId>,
+    /// Only runs of this schedule
+    #[arg(long, value_name = "ID")]
+    pub schedule: Option<ScheduleId>,
     /// Only runs with this tag (repeatable; all must match)
     #[arg(long, value_name = "K=V", value_parser = tag)]
     pub tag: Vec<(String, String)>,
@@ -53,6 +56,7 @@ impl FilterArgs {
             kinds: self.kind.clone(),
             waiting: self.waiting,
             agent_task_id: self.agent_task.clone(),
+            schedule_id: self.schedule.clone(),
             tags: self.tag.iter().cloned().collect(),
             since: self.since,
             before: self.before,

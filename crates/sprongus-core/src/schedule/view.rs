@@ -1,0 +1,98 @@
+//! What people see of a schedule.
+
+use serde::Serialize;
+
+use super::{Definition, Schedule};
+use crate::values::names::{ScheduleId, WorkspaceId};
+use crate::values::time::Timestamp;
+use crate::workspace::setting::ManagedBy;
+
+/// Whether a schedule goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleState {
+    /// It has a next tick.
+    Active,
+    /// It was paused; ticks are skipped until it is resumed.
+    Paused,
+    /// It has no more ticks.
+    Ended,
+    /// Its time zone is unknown.
+    Broken,
+}
+
+impl ScheduleState {
+    /// Its name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// A schedule as people see it: what it is to do, and how far it has got.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduleView {
+    /// Its name.
+    pub id: ScheduleId,
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// Whether it goes on.
+    pub state: ScheduleState,
+    /// The next tick; none where there are no more, and while it is paused or broken.
+    pub next_tick: Option<Timestamp>,
+    /// The newest tick that had a run.
+    pub last_tick: Option<Timestamp>,
+    /// Ticks that wait until no run of it is live, oldest first.
+    pub waiting_ticks: Vec<Timestamp>,
+    /// Why it is broken.
+    pub error: Option<String>,
+    /// Counts its definitions, from 1.
+    pub revision: u32,
+    /// Who owns it.
+    pub managed_by: ManagedBy,
+    /// Whether a file made it and a person has changed it since.
+    pub drifted: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its definition last changed.
+    pub updated_at: Timestamp,
+    /// What it is to do.
+    #[serde(flatten)]
+    pub definition: Definition,
+}
+
+impl From<Schedule> for ScheduleView {
+    fn from(schedule: Schedule) -> Self {
+        let drifted = schedule.is_drifted();
+        let progress = schedule.progress;
+        let state = if schedule.definition.paused {
+            ScheduleState::Paused
+        } else if progress.broken.is_some() {
+            ScheduleState::Broken
+        } else if progress.next.is_none() && progress.waiting.is_empty() {
+            ScheduleState::Ended
+        } else {
+            ScheduleState::Active
+        };
+        Self {
+            id: schedule.id,
+            workspace_id: schedule.workspace_id,
+            state,
+            next_tick: progress.next,
+            last_tick: progress.last,
+            waiting_ticks: progress.waiting,
+            error: progress.broken,
+            revision: schedule.revision,
+            managed_by: schedule.managed_by,
+            drifted,
+            created_at: schedule.created_at,
+            updated_at: schedule.updated_at,
+            definition: schedule.definition,
+        }
+    }
+}
