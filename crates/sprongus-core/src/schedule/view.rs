@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::record::Skipping;
 use super::{Definition, Schedule};
 use crate::values::names::{ScheduleId, WorkspaceId};
 use crate::values::time::Timestamp;
@@ -47,8 +48,12 @@ pub struct ScheduleView {
     pub next_tick: Option<Timestamp>,
     /// The newest tick that had a run.
     pub last_tick: Option<Timestamp>,
+    /// When it is looked at again; none for never. It is late when this is past: nobody claims or serves.
+    pub due_at: Option<Timestamp>,
     /// Ticks that wait until no run of it is live, oldest first.
     pub waiting_ticks: Vec<Timestamp>,
+    /// Ticks that a live run keeps from having theirs, now.
+    pub skipping: Option<Skipping>,
     /// Why it is broken.
     pub error: Option<String>,
     /// Counts its definitions, from 1.
@@ -85,7 +90,9 @@ impl From<Schedule> for ScheduleView {
             state,
             next_tick: progress.next,
             last_tick: progress.last,
+            due_at: schedule.due_at,
             waiting_ticks: progress.waiting,
+            skipping: progress.skipping,
             error: progress.broken,
             revision: schedule.revision,
             managed_by: schedule.managed_by,

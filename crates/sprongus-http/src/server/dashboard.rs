@@ -34,7 +34,7 @@ use figures::Figures;
 use page::ErrorPage;
 use screens::run::{actions, artifacts, log};
 use screens::runs::bulk;
-use screens::{asset, audit, kinds, live, login, overview, run, runs, tokens, workers};
+use screens::{asset, audit, kinds, live, login, overview, run, runs, schedule, schedules, tokens, workers};
 
 /// Pages that are kept fresh at once; more are told to come back later, and are readable all the same.
 const VIEWERS: usize = 256;
@@ -78,6 +78,12 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/runs/{id}/reject", post(actions::reject))
         .route("/runs/{id}/artifacts/{*name}", get(artifacts::download))
         .route("/kinds", get(kinds::page).post(kinds::set))
+        .route("/schedules", get(schedules::page))
+        .route("/schedules/{id}", get(schedule::page))
+        .route("/schedules/{id}/pause", post(schedule::actions::pause))
+        .route("/schedules/{id}/resume", post(schedule::actions::resume))
+        .route("/schedules/{id}/trigger", post(schedule::actions::trigger))
+        .route("/schedules/{id}/delete", get(schedule::actions::ask_delete).post(schedule::actions::delete))
         .route("/workers", get(workers::page))
         .route("/workers/{id}/drain", get(workers::ask_drain).post(workers::drain))
         .route("/audit", get(audit::page))
@@ -87,6 +93,8 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/live/runs", get(live::runs))
         .route("/live/runs/{id}", get(live::run))
         .route("/live/kinds", get(live::kinds))
+        .route("/live/schedules", get(live::schedules))
+        .route("/live/schedules/{id}", get(live::schedule))
         .route("/live/workers", get(live::workers))
         .route("/live/audit", get(live::audit))
         .route("/assets/{name}", get(asset::asset))

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sprongus_core::calendar::Dst;
 use sprongus_core::calendar::missed::MissedPolicy;
+use sprongus_core::schedule::record::Skipping;
 use sprongus_core::schedule::{Definition, Overlap, ScheduleState, ScheduleView};
 use sprongus_core::values::names::{ScheduleId, WorkspaceId};
 use sprongus_core::values::time::Timestamp;
@@ -94,9 +95,14 @@ pub struct ScheduleBody {
     /// The newest tick that had a run.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
     pub last_tick: Option<Timestamp>,
+    /// When it is looked at again; null for never. It is late when this is past.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, format = DateTime))]
+    pub due_at: Option<Timestamp>,
     /// Ticks that wait until no run of it is live, oldest first.
     #[cfg_attr(feature = "server", schema(value_type = Vec<String>))]
     pub waiting_ticks: Vec<Timestamp>,
+    /// Ticks that are skipped now because a run of it is live.
+    pub skipping: Option<SkippingBody>,
     /// Why it is broken.
     pub error: Option<String>,
     /// Number of its definitions, from 1.
@@ -183,7 +189,9 @@ impl ScheduleBody {
             state: self.state,
             next_tick: self.next_tick,
             last_tick: self.last_tick,
+            due_at: self.due_at,
             waiting_ticks: self.waiting_ticks,
+            skipping: self.skipping.map(SkippingBody::into_skipping),
             error: self.error,
             revision: self.revision,
             managed_by: self.managed_by,
@@ -192,6 +200,31 @@ impl ScheduleBody {
             updated_at: self.updated_at,
             definition,
         })
+    }
+}
+
+/// Ticks that are skipped one after another because a run is live.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = Skipping))]
+#[serde(rename_all = "camelCase")]
+pub struct SkippingBody {
+    /// How many are in no event yet.
+    count: u64,
+    /// The first of those.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    from: Timestamp,
+    /// The last of those.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    to: Timestamp,
+    /// When the last event was written.
+    #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
+    noted_at: Timestamp,
+}
+
+impl SkippingBody {
+    fn into_skipping(self) -> Skipping {
+        let Self { count, from, to, noted_at } = self;
+        Skipping { count, from, to, noted_at }
     }
 }
 

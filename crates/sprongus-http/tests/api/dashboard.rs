@@ -5,5 +5,6 @@ mod audit;
 pub mod browser;
 mod hostile;
 mod live;
+mod schedules;
 mod screens;
 mod sessions;

@@ -24,7 +24,7 @@ use crate::tab::Tab;
 const DECLARED: &str = include_str!("site/sprongus.toml");
 
 /// Every scope there is.
-const ALL: &str = "runs:read,runs:write,runs:approve,runs:work,admin";
+const ALL: &str = "runs:read,runs:write,runs:approve,runs:work,settings:write,admin";
 
 pub struct Site {
     folder: TempDir,

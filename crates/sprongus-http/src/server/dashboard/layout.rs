@@ -19,6 +19,8 @@ pub enum Section {
     Runs,
     /// The kinds of runs, and pausing one.
     Kinds,
+    /// The schedules, and each one's page.
+    Schedules,
     /// The live workers.
     Workers,
     /// Events of the workspace, newest first.
@@ -28,14 +30,22 @@ pub enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 6] =
-        [Self::Overview, Self::Runs, Self::Kinds, Self::Workers, Self::Audit, Self::Tokens];
+    const ALL: [Self; 7] = [
+        Self::Overview,
+        Self::Runs,
+        Self::Kinds,
+        Self::Schedules,
+        Self::Workers,
+        Self::Audit,
+        Self::Tokens,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
             Self::Runs => "Runs",
             Self::Kinds => "Kinds",
+            Self::Schedules => "Schedules",
             Self::Workers => "Workers",
             Self::Audit => "Audit",
             Self::Tokens => "Tokens",
@@ -47,6 +57,7 @@ impl Section {
             Self::Overview => "/",
             Self::Runs => "/runs",
             Self::Kinds => "/kinds",
+            Self::Schedules => "/schedules",
             Self::Workers => "/workers",
             Self::Audit => "/audit",
             Self::Tokens => "/tokens",
@@ -55,7 +66,12 @@ impl Section {
 
     fn scope(self) -> Scope {
         match self {
-            Self::Overview | Self::Runs | Self::Kinds | Self::Workers | Self::Audit => Scope::Read,
+            Self::Overview
+            | Self::Runs
+            | Self::Kinds
+            | Self::Schedules
+            | Self::Workers
+            | Self::Audit => Scope::Read,
             Self::Tokens => Scope::Admin,
         }
     }

@@ -9,13 +9,14 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::ScheduleId;
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::assets;
 use super::parts::html::{Html, render};
 use crate::server::Shared;
 use crate::server::context::request_id;
-use crate::server::request::path::RunOf;
+use crate::server::request::path::{RunOf, ScheduleOf};
 use crate::server::response::{ApiError, RETRY_AFTER, log_refusal, shown_line};
 
 /// How long a page waits for what it shows. Postgres gives a statement up by itself too (`statement_timeout`).
@@ -56,6 +57,19 @@ impl FromRequestParts<Arc<Shared>> for RunAt {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ErrorPage> {
         let RunOf(id) = RunOf::from_request_parts(parts, shared).await.map_err(|ApiError(error)| error)?;
+        Ok(Self(id))
+    }
+}
+
+/// The schedule that a page's path names.
+pub struct ScheduleAt(pub ScheduleId);
+
+impl FromRequestParts<Arc<Shared>> for ScheduleAt {
+    type Rejection = ErrorPage;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ErrorPage> {
+        let found = ScheduleOf::from_request_parts(parts, shared).await;
+        let ScheduleOf(id) = found.map_err(|ApiError(error)| error)?;
         Ok(Self(id))
     }
 }

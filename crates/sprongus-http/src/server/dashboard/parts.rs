@@ -9,5 +9,6 @@ pub mod kinds_table;
 pub mod log_lines;
 pub mod run_row;
 pub mod run_status;
+pub mod schedule_row;
 pub mod timeline;
 pub mod workers_table;

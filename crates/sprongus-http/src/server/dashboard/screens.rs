@@ -9,5 +9,7 @@ pub mod overview;
 mod question;
 pub mod run;
 pub mod runs;
+pub mod schedule;
+pub mod schedules;
 pub mod tokens;
 pub mod workers;

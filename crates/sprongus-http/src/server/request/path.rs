@@ -14,6 +14,7 @@ use axum::http::{Method, Uri};
 use sprongus_core::Error;
 use sprongus_core::run::artifact::ArtifactName;
 use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::ScheduleId;
 
 use crate::server::Shared;
 use crate::server::response::{ApiError, bad_field, shown};
@@ -81,6 +82,19 @@ impl FromRequestParts<Arc<Shared>> for RunOf {
         let text = named(parts, shared, "id").await;
         // What is no id names no run: the answer must not tell the two apart.
         text.parse().map(Self).map_err(|_| ApiError(Error::not_found(format_args!("run: {}", shown(&text)))))
+    }
+}
+
+/// The schedule a path names.
+pub struct ScheduleOf(pub ScheduleId);
+
+impl FromRequestParts<Arc<Shared>> for ScheduleOf {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
+        let text = named(parts, shared, "id").await;
+        let unknown = |_| ApiError(Error::not_found(format_args!("schedule: {}", shown(&text))));
+        text.parse().map(Self).map_err(unknown)
     }
 }
 

@@ -1,10 +1,7 @@
 //! `/v1/schedules` and `/v1/settings:apply`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
 use serde_json::Value;
@@ -15,12 +12,11 @@ use sprongus_core::schedules::{Applied, Preview};
 use sprongus_core::values::names::ScheduleId;
 
 use super::runs::read::page_body;
-use crate::server::Shared;
 use crate::server::access::auth::{Maker, Reader, Settings};
 use crate::server::request::body::Strict;
-use crate::server::request::query::Query;
-use crate::server::request::{path, query};
-use crate::server::response::{ApiError, ApiResult, bad_field, json, json_of, made, shown};
+use crate::server::request::path::ScheduleOf;
+use crate::server::request::query::{self, Query};
+use crate::server::response::{ApiResult, bad_field, json, json_of, made};
 use crate::wire::List;
 use crate::wire::run::RunBody;
 use crate::wire::schedule::{
@@ -39,19 +35,6 @@ page_body! {
 
 /// How many ticks are shown where nobody says.
 const DEFAULT_TICKS: u32 = 10;
-
-/// The schedule that a path names.
-pub struct ScheduleOf(ScheduleId);
-
-impl FromRequestParts<Arc<Shared>> for ScheduleOf {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
-        let text = path::named(parts, shared, "id").await;
-        let unknown = |_| ApiError(Error::not_found(format_args!("schedule: {}", shown(&text))));
-        text.parse().map(Self).map_err(unknown)
-    }
-}
 
 /// List the schedules, by id
 #[utoipa::path(

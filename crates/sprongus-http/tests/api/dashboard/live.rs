@@ -12,20 +12,20 @@ use crate::raw;
 use crate::scene::{PATIENCE, Scene, play, until};
 
 /// A page that is kept fresh.
-struct Live {
+pub struct Live {
     stream: TcpStream,
     heard: String,
 }
 
 impl Live {
-    async fn open(server: SocketAddr, cookie: &str, path: &str) -> Self {
+    pub async fn open(server: SocketAddr, cookie: &str, path: &str) -> Self {
         let mut stream = TcpStream::connect(server).await.unwrap();
         stream.write_all(&raw::request("GET", path, &[("Cookie", cookie)], b"")).await.unwrap();
         Self { stream, heard: String::new() }
     }
 
     /// Waits until something is heard.
-    async fn hears(&mut self, what: &str) {
+    pub async fn hears(&mut self, what: &str) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let mut buffer = vec![0; 64 * 1024];
         while !self.heard.contains(what) {
@@ -37,7 +37,7 @@ impl Live {
     }
 
     /// What was heard so far is forgotten.
-    fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.heard.clear();
     }
 }

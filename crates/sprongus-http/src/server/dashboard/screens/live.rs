@@ -16,15 +16,17 @@ use serde_json::json;
 use sprongus_core::Result;
 use sprongus_core::run::follow::ReadSoFar;
 use sprongus_core::values::ids::RunId;
+use sprongus_core::values::names::ScheduleId;
 use sprongus_core::workspace::token::Scope;
 use tokio::time::Instant;
 
 use super::runs::query::RunsQuery;
-use super::{audit, kinds, overview, run, runs, workers};
+use super::schedules::SchedulesQuery;
+use super::{audit, kinds, overview, run, runs, schedule, schedules, workers};
 use crate::server::Shared;
 use crate::server::access::waiting_limit::WaitingPermit;
 use crate::server::dashboard::fragment::Fragment;
-use crate::server::dashboard::page::{PageResult, RunAt, timely};
+use crate::server::dashboard::page::{PageResult, RunAt, ScheduleAt, timely};
 use crate::server::dashboard::parts::events::Selection;
 use crate::server::dashboard::parts::log_lines;
 use crate::server::dashboard::session::{SIGNED_OUT, Viewer};
@@ -43,6 +45,8 @@ enum Screen {
     Overview,
     Runs(Box<RunsQuery>),
     Kinds,
+    Schedules(SchedulesQuery),
+    Schedule(ScheduleId),
     Workers,
     Audit(Box<audit::AuditQuery>),
 }
@@ -62,6 +66,19 @@ pub async fn runs(viewer: Viewer, uri: Uri) -> PageResult {
 /// `/live/kinds`.
 pub async fn kinds(viewer: Viewer) -> PageResult {
     begin(viewer, Screen::Kinds).await
+}
+
+/// `/live/schedules`, a page of the list.
+pub async fn schedules(viewer: Viewer, uri: Uri) -> PageResult {
+    let wanted = SchedulesQuery::read(&uri)?;
+    begin(viewer, Screen::Schedules(wanted)).await
+}
+
+/// `/live/schedules/{id}`.
+pub async fn schedule(viewer: Viewer, ScheduleAt(id): ScheduleAt) -> PageResult {
+    viewer.principal.require(Scope::Read)?;
+    timely(viewer.principal.schedules().get(&id)).await?;
+    begin(viewer, Screen::Schedule(id)).await
 }
 
 /// `/live/workers`.
@@ -214,6 +231,8 @@ impl Page {
             Screen::Overview => overview::fragments(&self.viewer).await,
             Screen::Runs(wanted) => runs::fragments(&self.viewer, wanted).await,
             Screen::Kinds => kinds::fragments(&self.viewer).await,
+            Screen::Schedules(wanted) => schedules::fragments(&self.viewer, wanted).await,
+            Screen::Schedule(id) => schedule::fragments(&self.viewer, id).await,
             Screen::Workers => workers::fragments(&self.viewer).await,
             Screen::Audit(wanted) => audit::fragments(&self.viewer, wanted).await,
         }

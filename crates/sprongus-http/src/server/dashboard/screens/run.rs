@@ -57,6 +57,10 @@ struct Head {
     crashes: u32,
     progress: u8,
     key: Option<String>,
+    /// The schedule that made it.
+    schedule: Option<String>,
+    /// The tick; none for a run that somebody triggered.
+    tick: Option<When>,
     started: Option<When>,
     due: Option<When>,
     is_due: bool,
@@ -229,6 +233,8 @@ async fn read(viewer: &Viewer, runs: &dyn Runs, run: &RunView, what: Selection) 
         crashes: run.crashes,
         progress: run.progress,
         key: run.idempotency_key.clone(),
+        schedule: run.schedule_id.as_ref().map(ToString::to_string),
+        tick: run.scheduled_for.map(|at| When::new(at, now)),
         started: run.started_at.map(|at| When::new(at, now)),
         due: run.due_at.filter(|_| run.state == State::Queued).map(|at| When::new(at, now)),
         is_due: run.due_at.is_some_and(|at| at <= now),
