@@ -32,3 +32,6 @@ CREATE INDEX operator_events_in_order ON operator_events (workspace_id, tx, pos)
 ALTER TABLE runs ADD COLUMN schedule_id text, ADD COLUMN scheduled_for timestamptz, ADD COLUMN schedule_revision integer;
 CREATE INDEX runs_by_schedule ON runs (workspace_id, schedule_id, created_at, id) WHERE schedule_id IS NOT NULL;
 CREATE INDEX runs_by_tick ON runs (workspace_id, schedule_id, scheduled_for) WHERE schedule_id IS NOT NULL;
+
+-- The zone data that a worker's process reads schedules by.
+ALTER TABLE workers ADD COLUMN zone_data jsonb;

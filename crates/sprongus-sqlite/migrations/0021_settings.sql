@@ -25,3 +25,6 @@ ALTER TABLE runs ADD COLUMN scheduled_for TEXT;
 ALTER TABLE runs ADD COLUMN schedule_revision INTEGER;
 CREATE INDEX runs_by_schedule ON runs (workspace_id, schedule_id, created_at, id) WHERE schedule_id IS NOT NULL;
 CREATE INDEX runs_by_tick ON runs (workspace_id, schedule_id, scheduled_for) WHERE schedule_id IS NOT NULL;
+
+-- The zone data that a worker's process reads schedules by.
+ALTER TABLE workers ADD COLUMN zone_data TEXT;

@@ -223,6 +223,7 @@ async fn a_restored_dump_has_every_token_and_a_sound_file_is_called_sound() {
         pid: 1,
         version: "1".to_owned(),
         concurrency: 1,
+        zone_data: None,
     };
     store.see_worker(&caller(), &anything).await.unwrap();
     drop(store);

@@ -27,6 +27,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sprongus_core::calendar::Zones;
+use sprongus_core::calendar::zone::SystemZones;
 use sprongus_core::error::{Error, ErrorCode, Result};
 use sprongus_core::run::{ClaimRequest, Outcome};
 use sprongus_core::runs::Runs;
@@ -312,6 +314,10 @@ impl RunLoop {
 
     fn see(&mut self, now: Instant) {
         (self.seen, self.seeing) = (Some(now), true);
+        if self.info.zone_data.is_some() {
+            // It may have been updated since.
+            self.info.zone_data = Some(SystemZones::from_env().data());
+        }
         let (runs, info) = (Arc::clone(&self.runs), self.info.clone());
         self.spawn(async move { LoopEvent::Seen(runs.see_worker(&info).await) });
     }

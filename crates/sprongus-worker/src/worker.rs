@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sprongus_core::calendar::Zones;
+use sprongus_core::calendar::zone::SystemZones;
 use sprongus_core::error::{Error, ErrorCode, Result};
 use sprongus_core::rules::claim::check_lease_duration;
 use sprongus_core::run::ClaimRequest;
@@ -52,6 +54,8 @@ pub struct WorkerOptions {
     /// The folder for work directories, which nobody else may write; by default one for the user in the machine's
     /// temporary folder.
     pub scratch: PathBuf,
+    /// Whether this process moves schedules, as one with a database open does: then it tells by which zone data. Not so behind a server.
+    pub moves_schedules: bool,
 }
 
 impl Default for WorkerOptions {
@@ -66,6 +70,7 @@ impl Default for WorkerOptions {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             secrets: None,
             scratch: default_scratch(),
+            moves_schedules: true,
         }
     }
 }
@@ -233,6 +238,7 @@ impl Worker {
             pid: std::process::id(),
             version: self.options.version,
             concurrency: self.options.concurrency,
+            zone_data: self.options.moves_schedules.then(|| SystemZones::from_env().data()),
         };
         let tools = Tools { runs: self.runs, secrets: self.options.secrets, scratch: self.options.scratch };
         let (run_loop, inbox) = RunLoop::new(tools, info, self.kinds, self.options.lease, self.options.grace);

@@ -230,6 +230,11 @@ fn named(place: &Place, error: Error) -> Error {
 }
 
 impl Connection {
+    /// Whether a server stands in between.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.behind, Behind::Server(_))
+    }
+
     /// The service that this process itself is, and who asks it.
     ///
     /// # Errors

@@ -22,6 +22,8 @@ pub struct Wishes {
     pub lease: Option<Duration>,
     /// How long running work may continue after the first signal to stop.
     pub grace: Option<Duration>,
+    /// Whether a server stands in between, which moves the schedules then.
+    pub is_remote: bool,
 }
 
 /// Who executes one kind here.
@@ -62,10 +64,11 @@ pub fn crew(declaration: Option<Declaration>, kind: &str) -> Result<Crew> {
 /// As `following`, and as [`until`].
 pub async fn beside(
     crew: Crew,
-    runs: Arc<dyn Runs>,
+    (runs, is_remote): (Arc<dyn Runs>, bool),
     following: impl Future<Output = Outcome<RunView>>,
 ) -> Outcome<RunView> {
-    let wishes = Wishes { concurrency: Some(1), kinds: vec![crew.kind], ..Wishes::default() };
+    let kinds = vec![crew.kind];
+    let wishes = Wishes { concurrency: Some(1), kinds, is_remote, ..Wishes::default() };
     let shutdown = Shutdown::new();
     let worker = worker(runs, crew.declaration, wishes);
     let mut working = tokio::spawn(worker.run(shutdown.clone()));
@@ -146,6 +149,7 @@ fn worker(runs: Arc<dyn Runs>, declaration: Declaration, wishes: Wishes) -> Work
     options.lease = wishes.lease.unwrap_or(options.lease);
     options.grace = wishes.grace.unwrap_or(options.grace);
     options.kinds = (!wishes.kinds.is_empty()).then_some(wishes.kinds);
+    options.moves_schedules = !wishes.is_remote;
     Worker::new(runs, options).declared(declaration)
 }
 

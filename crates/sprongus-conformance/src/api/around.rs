@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sprongus_core::calendar::zone::ZoneData;
 use sprongus_core::json::Json;
 use sprongus_core::rules;
 use sprongus_core::rules::enqueue::{prepare, unknown_agent_task, unknown_project};
@@ -21,7 +22,8 @@ use crate::fixture::{numbered, of_kind, only, refused, step, worker};
 fn info(id: &str) -> WorkerInfo {
     let kinds = Some(vec!["work".parse().unwrap()]);
     let (host, version) = ("host".to_owned(), "1.2.3".to_owned());
-    WorkerInfo { id: worker(id), kinds, host, pid: 77, version, concurrency: 4 }
+    let zone_data = Some(ZoneData { source: "/zones".to_owned(), version: "2026f".to_owned() });
+    WorkerInfo { id: worker(id), kinds, host, pid: 77, version, concurrency: 4, zone_data }
 }
 
 /// Two errors say the same to a caller, the hint included.
@@ -73,7 +75,7 @@ pub async fn a_worker_is_seen_drained_and_forgotten(api: Api) {
         (one.pid, one.concurrency, one.host.as_deref(), &*one.version),
         (Some(77), 4, Some("host"), "1.2.3")
     );
-    assert_eq!(one.kinds, info(name).kinds);
+    assert_eq!((&one.kinds, &one.zone_data), (&info(name).kinds, &info(name).zone_data));
     api.runs.forget_worker(&worker(name)).await.unwrap();
     api.runs.forget_worker(&worker(name)).await.unwrap();
     assert!(api.runs.workers().await.unwrap().is_empty());

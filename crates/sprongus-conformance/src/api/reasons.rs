@@ -17,7 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn info(id: &str, concurrency: u32) -> WorkerInfo {
     let kinds = Some(vec!["work".parse().unwrap()]);
     let (host, version) = ("host".to_owned(), "1.2.3".to_owned());
-    WorkerInfo { id: worker(id), kinds, host, pid: 77, version, concurrency }
+    WorkerInfo { id: worker(id), kinds, host, pid: 77, version, concurrency, zone_data: None }
 }
 
 /// None, all busy, draining, and one that is about to take it.

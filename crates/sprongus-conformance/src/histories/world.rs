@@ -141,7 +141,8 @@ impl World {
             for number in 0..3 {
                 let (host, version) = ("host".to_owned(), "0".to_owned());
                 let id = worker_at(number);
-                let info = WorkerInfo { id, kinds: None, host, pid: 1, version, concurrency: 1 };
+                let info =
+                    WorkerInfo { id, kinds: None, host, pid: 1, version, concurrency: 1, zone_data: None };
                 store.see_worker(&caller, &info).await.expect("a worker");
             }
         }

@@ -45,6 +45,7 @@ impl Tenant {
             concurrency: info.concurrency,
             draining,
             seen_at: now,
+            zone_data: info.zone_data.clone(),
         };
         self.workers.insert(info.id.clone(), worker);
         Ok(draining)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sprongus_core::calendar::zone::ZoneData;
 use sprongus_core::run::state::State;
 use sprongus_core::run::step::{StepReport, StepStatus};
 use sprongus_core::run::{Due, NewRun};
@@ -25,7 +26,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 fn info(id: &str) -> WorkerInfo {
     let kinds = Some(vec!["work".parse().unwrap()]);
     let (host, version) = ("host".to_owned(), "1.2.3".to_owned());
-    WorkerInfo { id: worker(id), kinds, host, pid: 77, version, concurrency: 4 }
+    let zone_data = Some(ZoneData { source: "/zones".to_owned(), version: "2026f".to_owned() });
+    WorkerInfo { id: worker(id), kinds, host, pid: 77, version, concurrency: 4, zone_data }
 }
 
 /// Making what is there is no error and changes nothing.
@@ -70,6 +72,9 @@ pub async fn a_worker_is_seen_drained_forgotten_and_missed(f: Fixture) {
     assert_eq!(workers.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["w1"], "w2 is not heard of");
     assert!(workers[0].draining && workers[0].kinds == info("w1").kinds);
     assert_eq!((workers[0].pid, workers[0].concurrency), (Some(77), 4));
+    assert_eq!(workers[0].zone_data, info("w1").zone_data);
+    f.store.see_worker(&f.caller, &WorkerInfo { zone_data: None, ..info("w1") }).await.unwrap();
+    assert_eq!(f.store.workers(&f.caller).await.unwrap()[0].zone_data, None, "its last word counts");
     f.store.forget_worker(&f.caller, &worker("w1")).await.unwrap();
     f.store.forget_worker(&f.caller, &worker("w1")).await.unwrap();
     assert!(f.store.workers(&f.caller).await.unwrap().is_empty());

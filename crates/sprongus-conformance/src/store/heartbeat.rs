@@ -66,7 +66,8 @@ pub async fn one_lost_lease_never_costs_the_others(f: Fixture) {
 pub async fn a_heartbeat_tells_a_draining_worker(f: Fixture) {
     let hold = f.held(of_kind("work")).await;
     let (host, version) = ("host".to_owned(), "1".to_owned());
-    let info = WorkerInfo { id: hold.worker_id.clone(), kinds: None, host, pid: 1, version, concurrency: 1 };
+    let (id, concurrency) = (hold.worker_id.clone(), 1);
+    let info = WorkerInfo { id, kinds: None, host, pid: 1, version, concurrency, zone_data: None };
     assert!(!f.store.see_worker(&f.caller, &info).await.unwrap());
     assert!(!f.beat(&hold).await.unwrap().drain);
     f.store.drain_worker(&f.caller, &hold.worker_id).await.unwrap();

@@ -95,6 +95,7 @@ pub async fn acts_are_on_record_and_what_changes_nothing_is_not(f: Fixture) {
         pid: 7,
         version: "1".to_owned(),
         concurrency: 1,
+        zone_data: None,
     };
     f.store.see_worker(&f.caller, &info).await.unwrap();
     refused(f.store.drain_worker(&f.caller, &worker("w2")).await);

@@ -82,7 +82,7 @@ pub async fn a_run_is_due_since_it_could_be_claimed(f: Fixture) {
 fn info(id: &str, kinds: &[&str], concurrency: u32) -> WorkerInfo {
     let kinds = Some(kinds.iter().map(|kind| kind.parse().unwrap()).collect());
     let (host, version) = ("host".to_owned(), "1.2.3".to_owned());
-    WorkerInfo { id: worker(id), kinds, host, pid: 77, version, concurrency }
+    WorkerInfo { id: worker(id), kinds, host, pid: 77, version, concurrency, zone_data: None }
 }
 
 /// Every queued run is listed under one reason, and those that are executed or have ended under none.

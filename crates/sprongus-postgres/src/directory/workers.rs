@@ -22,10 +22,10 @@ const SEE: &str = concat!(
     now_sql!("$9"),
     " AS now),
     seen AS (
-        INSERT INTO workers AS w (workspace_id, id, kinds, host, pid, version, concurrency, seen_at, token_id)
-        SELECT $1, $2, $3, $4, $5, $6, $7, now, $8 FROM present WHERE EXISTS (SELECT FROM workspaces WHERE id = $1)
+        INSERT INTO workers AS w (workspace_id, id, kinds, host, pid, version, concurrency, seen_at, token_id, zone_data)
+        SELECT $1, $2, $3, $4, $5, $6, $7, now, $8, $11 FROM present WHERE EXISTS (SELECT FROM workspaces WHERE id = $1)
         ON CONFLICT (workspace_id, id) DO UPDATE SET kinds = excluded.kinds, seen_at = excluded.seen_at,
-            token_id = excluded.token_id
+            token_id = excluded.token_id, zone_data = excluded.zone_data
         WHERE w.token_id IS NOT DISTINCT FROM excluded.token_id
             OR w.seen_at <= excluded.seen_at - $10::bigint * interval '1 millisecond'
         RETURNING draining)
@@ -49,7 +49,7 @@ const FORGET: &str = concat!(
         AND token_id IS DISTINCT FROM $3::uuid AND seen_at > (SELECT since FROM silent))"
 );
 const WORKERS: &str = concat!(
-    "SELECT id, kinds, host, pid, version, concurrency, draining, seen_at FROM workers
+    "SELECT id, kinds, host, pid, version, concurrency, draining, seen_at, zone_data FROM workers
     WHERE workspace_id = $1 AND seen_at > (SELECT ",
     now_sql!("$2"),
     " - $3::bigint * interval '1 millisecond') ORDER BY id COLLATE \"C\""
@@ -62,6 +62,8 @@ pub async fn see(database: &Database, caller: &Caller, worker: &WorkerInfo) -> R
     let (workspace, id, clock) = (caller.workspace.as_str(), worker.id.as_str(), database.clock_override());
     let kinds = worker.kinds.as_ref().map(to_json).transpose()?;
     let kinds = kinds.as_deref().map(JsonText);
+    let zone_data = worker.zone_data.as_ref().map(to_json).transpose()?;
+    let zone_data = zone_data.as_deref().map(JsonText);
     let (pid, concurrency) = (i64::from(worker.pid), i64::from(worker.concurrency));
     let (token_id, silence) = (token_id(caller), millis(Worker::GONE_AFTER));
     let see: Params<'_> = &[
@@ -75,6 +77,7 @@ pub async fn see(database: &Database, caller: &Caller, worker: &WorkerInfo) -> R
         &token_id,
         &clock,
         &silence,
+        &zone_data,
     ];
     let asked: [(&str, Params<'_>); 2] = [(FORGET_LONG_GONE, &[&workspace, &clock]), (SEE, see)];
     let [_, seen] = database.transact(&caller.workspace, asked).await?;
@@ -117,6 +120,7 @@ pub async fn list(database: &Database, caller: &Caller) -> Result<Vec<Worker>> {
             concurrency: row.bigint()?,
             draining: row.value()?,
             seen_at: row.time()?,
+            zone_data: row.parse_json()?,
         })
     })
 }

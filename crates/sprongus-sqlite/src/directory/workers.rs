@@ -14,16 +14,16 @@ use crate::events::operator::note;
 use crate::rows;
 
 const SEE: &str = "
-    INSERT INTO workers (workspace_id, id, kinds, host, pid, version, concurrency, seen_at, token_id)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+    INSERT INTO workers (workspace_id, id, kinds, host, pid, version, concurrency, seen_at, token_id, zone_data)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
     ON CONFLICT (workspace_id, id) DO UPDATE SET kinds = excluded.kinds, seen_at = excluded.seen_at,
-        token_id = excluded.token_id
+        token_id = excluded.token_id, zone_data = excluded.zone_data
     RETURNING draining";
 const FORGET_LONG_GONE: &str = "DELETE FROM workers WHERE workspace_id = ?1 AND seen_at < ?2";
 const OWNER: &str = "SELECT token_id, seen_at FROM workers WHERE workspace_id = ?1 AND id = ?2";
 const FORGET: &str = "DELETE FROM workers WHERE workspace_id = ?1 AND id = ?2";
 const WORKERS: &str = "
-    SELECT id, kinds, host, pid, version, concurrency, draining, seen_at FROM workers
+    SELECT id, kinds, host, pid, version, concurrency, draining, seen_at, zone_data FROM workers
     WHERE workspace_id = ?1 AND seen_at > ?2 ORDER BY id";
 const DRAINING: &str = "SELECT draining FROM workers WHERE workspace_id = ?1 AND id = ?2";
 const DRAIN: &str = "UPDATE workers SET draining = 1 WHERE workspace_id = ?1 AND id = ?2";
@@ -48,6 +48,7 @@ pub fn see(tx: &Tx<'_>, caller: &Caller, worker: &WorkerInfo) -> Result<bool> {
         worker.concurrency,
         tx.now.to_string(),
         caller.token_id.map(|id| id.to_string()),
+        worker.zone_data.as_ref().map(rows::to_json).transpose()?,
     ];
     rows::only(tx.connection, SEE, params, |row| row.value())
 }
@@ -81,6 +82,7 @@ pub fn list(connection: &Connection, caller: &Caller, now: Timestamp) -> Result<
             concurrency: row.value()?,
             draining: row.value()?,
             seen_at: row.parse()?,
+            zone_data: row.parse_json()?,
         })
     })
 }

@@ -120,6 +120,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
                 kinds: args.kinds,
                 lease: args.lease,
                 grace: args.grace,
+                is_remote: false,
             };
             let ready = |id: &WorkerId| app.screen.note_now(&format!("worker {id} executes its kinds"));
             let summary = work::until(connection.runs, declaration, wishes, shutdown.clone(), ready).await;

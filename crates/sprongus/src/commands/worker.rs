@@ -54,8 +54,13 @@ pub async fn run(args: Args, app: &App) -> Outcome {
         kinds => kinds.iter().map(Kind::as_str).collect(),
     };
     let greeting = format!("serves {} from {}", served.join(", "), connection.place);
-    let wishes =
-        Wishes { concurrency: args.concurrency, kinds: args.kinds, lease: args.lease, grace: args.grace };
+    let wishes = Wishes {
+        concurrency: args.concurrency,
+        kinds: args.kinds,
+        lease: args.lease,
+        grace: args.grace,
+        is_remote: connection.is_remote(),
+    };
     let ready = |id: &WorkerId| app.screen.note_now(&format!("worker {id} {greeting}; press Ctrl-C to stop"));
     // A server sweeps for the workers that are its clients.
     let _sweeping = connection.service().ok().map(|(service, _)| Housekeeping::sweeping(service.clone()));

@@ -14,7 +14,7 @@ use crate::sandbox::{Done, Sandbox, block_on, copy_program, finished, worker};
 
 /// A fault that the doctor must name, and the remedy it must name with it.
 #[track_caller]
-fn names(done: Done, what: &str, fault: &str, remedy: &str) {
+pub fn names(done: Done, what: &str, fault: &str, remedy: &str) {
     let findings = done.exits(1).json();
     let found = findings["findings"].as_array().unwrap().iter().any(|finding| {
         let has = |name: &str, text: &str| finding[name].as_str().is_some_and(|found| found.contains(text));

@@ -13,6 +13,7 @@ mod bad_input;
 mod choosing;
 mod demo;
 mod doctor;
+mod doctor_schedules;
 mod durable;
 mod enqueue;
 mod exit_codes;

@@ -26,6 +26,7 @@ async fn busy(sandbox: &Sandbox, host: &str) -> String {
         pid: 4_711,
         version: "0".to_owned(),
         concurrency: 4,
+        zone_data: None,
     };
     runs.see_worker(&info).await.unwrap();
     let claimed = runs.claim_next(&worker(), 1).await.unwrap().remove(0);

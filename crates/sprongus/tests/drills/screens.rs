@@ -198,6 +198,7 @@ async fn be_seen(runs: &dyn Runs) {
         pid: 1,
         version: "1".to_owned(),
         concurrency: 100,
+        zone_data: None,
     };
     loop {
         runs.see_worker(&info).await.unwrap();

@@ -49,6 +49,20 @@ fn a_zone_is_read_from_the_folder_and_from_the_bundled_copy_where_that_has_none(
 }
 
 #[test]
+fn releases_are_compared_by_their_names_and_unknown_ones_by_where_they_are() {
+    let data =
+        |version: &str, source: &str| ZoneData { version: version.to_owned(), source: source.to_owned() };
+    let (old, new) = (data("2025b", "/a"), data("2026a", "/a"));
+    assert_eq!(
+        [old.is_older_than(&new), new.is_older_than(&old), new.is_older_than(&new)],
+        [Some(true), Some(false), Some(false)]
+    );
+    assert_eq!(data(ZoneData::UNKNOWN, "/a").is_older_than(&new), None);
+    assert_eq!(old.release(), data("2025b", "/b").release());
+    assert_ne!(data(ZoneData::UNKNOWN, "/a").release(), data(ZoneData::UNKNOWN, "/b").release());
+}
+
+#[test]
 fn a_folder_names_its_release_or_it_is_unknown() {
     let folder = Folder::new("release");
     let zones = SystemZones::at(&folder.0);

@@ -30,15 +30,8 @@ pub enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 7] = [
-        Self::Overview,
-        Self::Runs,
-        Self::Kinds,
-        Self::Schedules,
-        Self::Workers,
-        Self::Audit,
-        Self::Tokens,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Overview, Self::Runs, Self::Kinds, Self::Schedules, Self::Workers, Self::Audit, Self::Tokens];
 
     fn name(self) -> &'static str {
         match self {
@@ -66,12 +59,9 @@ impl Section {
 
     fn scope(self) -> Scope {
         match self {
-            Self::Overview
-            | Self::Runs
-            | Self::Kinds
-            | Self::Schedules
-            | Self::Workers
-            | Self::Audit => Scope::Read,
+            Self::Overview | Self::Runs | Self::Kinds | Self::Schedules | Self::Workers | Self::Audit => {
+                Scope::Read
+            }
             Self::Tokens => Scope::Admin,
         }
     }

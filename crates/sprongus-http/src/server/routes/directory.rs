@@ -23,7 +23,7 @@ use crate::wire::directory::{
     WorkerAnswerBody, WorkerBody, WorkerWordBody, WorkspaceBody,
 };
 
-/// The longest name of a machine, and of a version, in bytes.
+/// The longest name of a machine or a folder, and of a version, in bytes.
 const MAX_HOST_BYTES: usize = 255;
 const MAX_VERSION_BYTES: usize = 64;
 
@@ -145,9 +145,14 @@ pub async fn see_worker(
     WorkerOf(id): WorkerOf,
     Strict(body): Strict<WorkerWordBody>,
 ) -> ApiResult {
-    for (pointer, text, most) in
-        [("/host", &body.host, MAX_HOST_BYTES), ("/version", &body.version, MAX_VERSION_BYTES)]
-    {
+    let zone_data = body.zone_data.iter().flat_map(|data| {
+        [
+            ("/zoneData/source", &data.source, MAX_HOST_BYTES),
+            ("/zoneData/version", &data.version, MAX_VERSION_BYTES),
+        ]
+    });
+    let texts = [("/host", &body.host, MAX_HOST_BYTES), ("/version", &body.version, MAX_VERSION_BYTES)];
+    for (pointer, text, most) in texts.into_iter().chain(zone_data) {
         if text.len() > most || text.chars().any(char::is_control) {
             return Err(bad_field(pointer, format!("at most {most} bytes of printable text")).into());
         }

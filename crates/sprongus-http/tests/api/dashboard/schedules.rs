@@ -107,7 +107,10 @@ fn a_schedule_is_paused_resumed_triggered_and_deleted_and_the_audit_says_by_whom
         let paused = olga.post("/schedules/nightly/pause", &[]).await;
         assert_eq!((paused.status, paused.header("location")), (303, Some("/schedules/nightly")));
         assert_eq!(state().await, "paused");
-        shows(&olga.page("/schedules/nightly").await, &["action=\"/schedules/nightly/resume\"", "Paused: ticks"]);
+        shows(
+            &olga.page("/schedules/nightly").await,
+            &["action=\"/schedules/nightly/resume\"", "Paused: ticks"],
+        );
         assert_eq!(olga.post("/schedules/nightly/resume", &[]).await.status, 303);
         assert_eq!(state().await, "active");
         let triggered = olga.post("/schedules/nightly/trigger", &[]).await;
@@ -284,6 +287,37 @@ fn a_change_arrives_on_open_pages() {
             browser.post("/schedules/nightly/pause", &[]).await;
             live.hears(">paused<").await;
             browser.post("/schedules/nightly/resume", &[]).await;
+        }
+    });
+}
+
+#[test]
+fn zone_data_is_shown_where_workers_have_different_and_not_to_those_of_a_project() {
+    play(|| async {
+        let scene = Scene::new().await;
+        let see = async |id: &str, zone_data: Value| {
+            let word =
+                json!({"host": "h", "pid": 1, "version": "1", "concurrency": 1, "zoneData": zone_data});
+            scene.ask(&scene.all, "PUT", &format!("/v1/workers/{id}"), Some(word)).await
+        };
+        let data = |version: &str| json!({"version": version, "source": "/usr/share/zoneinfo"});
+        see("w1", data("2025b")).await.is(200);
+        see("w2", data("2025b")).await.is(200);
+        let browser = Browser::of(&scene, &scene.all).await;
+        assert!(!browser.page("/workers").await.contains("zone data"));
+        see("w2", data("2026f")).await.is(200);
+        for path in ["/workers", "/"] {
+            shows(&browser.page(path).await, &["zone data 2025b (/usr/share/zoneinfo)", "zone data 2026f ("]);
+        }
+        let workers = scene.get("/v1/workers").await.is(200)["data"].clone();
+        assert_eq!(workers[1]["zoneData"], data("2026f"));
+        let narrow = scene.narrowed("default", "narrow", &[Scope::Read], Some(&["films"])).await;
+        let workers = scene.ask(&narrow, "GET", "/v1/workers", None).await.is(200)["data"].clone();
+        assert_eq!(workers[1]["zoneData"], Value::Null);
+        for bad in
+            [json!({"version": "x".repeat(65), "source": "/"}), json!({"version": "1", "source": "a\nb"})]
+        {
+            assert_eq!(see("w3", bad.clone()).await.status, 422, "{bad}");
         }
     });
 }

@@ -142,7 +142,7 @@ impl<'a> Demo<'a> {
         let show = if self.is_for_people() { Show::Lines } else { Show::Nothing };
         let limits = Limits { timeout: None, patience: Duration::ZERO };
         let following = to_the_end(&self.screen, self.runs.as_ref(), run.id, limits, show);
-        let mut working = pin!(work::beside(crew, self.runs.clone(), following));
+        let mut working = pin!(work::beside(crew, (self.runs.clone(), false), following));
         let mut closing = pin!(close_when_retried(self.runs.as_ref(), run.id, lock));
         let ended = tokio::select! {
             ended = &mut working => ended?,

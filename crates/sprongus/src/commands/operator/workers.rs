@@ -35,9 +35,20 @@ pub async fn run(command: Command, app: &App) -> Outcome {
                 &page,
                 |worker| worker.id.to_string(),
                 || {
-                    let mut table =
-                        Table::new(["ID", "STATE", "HOST", "PID", "CONCURRENCY", "KINDS", "SEEN", "VERSION"]);
+                    let differs = Worker::zone_data_differs(&page.data);
+                    let mut table = Table::new([
+                        "ID",
+                        "STATE",
+                        "HOST",
+                        "PID",
+                        "CONCURRENCY",
+                        "KINDS",
+                        "SEEN",
+                        "VERSION",
+                        "ZONE DATA",
+                    ]);
                     for worker in &page.data {
+                        let data = worker.zone_data.as_ref().filter(|_| differs);
                         table.row([
                             worker.id.as_str().into(),
                             state(worker),
@@ -47,6 +58,8 @@ pub async fn run(command: Command, app: &App) -> Outcome {
                             kinds(worker).into(),
                             ago(worker.seen_at, now).into(),
                             excerpt(&worker.version, 24).into(),
+                            // A column in which nothing stands is left out.
+                            data.map_or_else(String::new, |data| excerpt(&data.to_string(), 48)).into(),
                         ]);
                     }
                     table.render("No workers are running. Start one with `sprongus worker`.")

@@ -4,6 +4,7 @@ mod batch;
 mod child;
 pub mod declared;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sprongus_core::run::view::RunView;
@@ -113,7 +114,8 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     for warning in crew.iter().flat_map(work::Crew::warnings) {
         app.screen.note(&format!("warning: {warning}"));
     }
-    let runs = app.connect(Access::Creating).await?.runs;
+    let connection = app.connect(Access::Creating).await?;
+    let (runs, is_remote) = (Arc::clone(&connection.runs), connection.is_remote());
     let Enqueued { run, outcome } = runs.enqueue_one(request).await?;
     run_ref::remember(&app.around, run.id);
     if outcome == Enqueue::Existing {
@@ -133,7 +135,7 @@ pub async fn run(args: Args, app: &App) -> Outcome {
         Some(crew) => {
             no_worker_hint::note(app, runs.as_ref(), &run, Remedy::Here, unknown.as_ref()).await?;
             let following = to_the_end(&app.screen, runs.as_ref(), run.id, limits, show);
-            work::beside(crew, runs.clone(), following).await?
+            work::beside(crew, (runs.clone(), is_remote), following).await?
         }
         None => {
             no_worker_hint::note(app, runs.as_ref(), &run, Remedy::WorkerOrWork, unknown.as_ref()).await?;

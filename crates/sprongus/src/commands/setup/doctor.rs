@@ -7,6 +7,7 @@ mod files;
 mod finding;
 mod integrity;
 mod queue;
+mod schedules;
 mod settings;
 
 use sprongus_worker::declaration::{Declaration, find_upward};

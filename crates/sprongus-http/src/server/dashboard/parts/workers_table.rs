@@ -27,6 +27,8 @@ pub struct WorkerRow {
     pub kinds: Option<String>,
     /// Whether it takes nothing more.
     pub is_draining: bool,
+    /// The zone data that it reads schedules by, where workers have different.
+    pub zone_data: Option<String>,
     /// When it was last heard of.
     pub seen: When,
     /// Some of the runs it holds, by id and kind.
@@ -50,8 +52,8 @@ pub fn held_by(running: &[RunView]) -> Held<'_> {
 }
 
 impl WorkerRow {
-    /// A worker and what it holds.
-    pub fn new(worker: &Worker, held: &Held<'_>, now: Timestamp) -> Self {
+    /// A worker and what it holds; `zones_differ` tells whether workers have different zone data.
+    pub fn new(worker: &Worker, held: &Held<'_>, zones_differ: bool, now: Timestamp) -> Self {
         let holds = held.get(&worker.id).map(Vec::as_slice).unwrap_or_default();
         let kinds = worker.kinds.as_ref().map(|kinds| {
             let names: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
@@ -64,6 +66,7 @@ impl WorkerRow {
             concurrency: worker.concurrency,
             kinds,
             is_draining: worker.draining,
+            zone_data: worker.zone_data.as_ref().filter(|_| zones_differ).map(ToString::to_string),
             seen: When::new(worker.seen_at, now),
             holds: holds.iter().take(NAMED).map(|run| (run.id.to_string(), run.kind.to_string())).collect(),
             more: holds.len().saturating_sub(NAMED),

@@ -8,6 +8,7 @@ use sprongus_core::run::list::ListFilter;
 use sprongus_core::run::state::State;
 use sprongus_core::run::view::RunView;
 use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::directory::Worker;
 use sprongus_core::workspace::token::Scope;
 use sprongus_core::{ErrorCode, Result};
 
@@ -138,7 +139,8 @@ async fn read(viewer: &Viewer) -> Result<Vec<Fragment>> {
     let may_pause = viewer.may(Scope::Admin);
     let form_token = viewer.form_token.clone();
     let held = held_by(&running.data);
-    let workers = workers.iter().map(|worker| WorkerRow::new(worker, &held, now)).collect();
+    let differ = Worker::zone_data_differs(&workers);
+    let workers = workers.iter().map(|worker| WorkerRow::new(worker, &held, differ, now)).collect();
     Ok(vec![
         Fragment::new("tiles", &tiles)?,
         Fragment::new("kinds", &KindsTable { rows: kinds, may_pause, form_token })?,

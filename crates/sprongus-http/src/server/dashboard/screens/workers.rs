@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect};
 use sprongus_core::run::list::{ListFilter, MAX_PAGE};
 use sprongus_core::run::state::State;
 use sprongus_core::values::names::WorkerId;
+use sprongus_core::workspace::directory::Worker;
 use sprongus_core::workspace::token::Scope;
 use sprongus_core::{Error, Result};
 
@@ -48,7 +49,8 @@ pub async fn fragments(viewer: &Viewer) -> Result<Vec<Fragment>> {
     })
     .await?;
     let held = held_by(&running.data);
-    let rows = workers.iter().map(|worker| WorkerRow::new(worker, &held, now)).collect();
+    let differ = Worker::zone_data_differs(&workers);
+    let rows = workers.iter().map(|worker| WorkerRow::new(worker, &held, differ, now)).collect();
     Ok(vec![Fragment::new("workers", &WorkersTable { rows, may_drain: viewer.may(Scope::Admin) })?])
 }
 

@@ -5,7 +5,7 @@ use sprongus_core::values::text::excerpt;
 use sprongus_http::client::RunsClient;
 
 use super::finding::{Finding, Findings};
-use super::{clock, durability, files, queue};
+use super::{clock, durability, files, queue, schedules};
 use crate::app::App;
 use crate::connect::{Access, Behind, Connection, Place, Target};
 use crate::env::trust;
@@ -43,6 +43,9 @@ pub async fn check(app: &App, place: &Place, findings: &mut Findings) {
     }
     if let Err(error) = queue::check(&*connection.runs, findings).await {
         findings.add(Finding::of_error("runs", &error));
+    }
+    if let Err(error) = schedules::check(&connection, findings).await {
+        findings.add(Finding::of_error("schedules", &error));
     }
     if let Behind::Service { service, .. } = &connection.behind
         && let Err(error) = clock::check(service, &*connection.runs, findings).await

@@ -37,6 +37,23 @@ impl Finding {
     }
 }
 
+/// So many alike are told each; the rest is counted.
+const NAMED: usize = 5;
+
+/// Adds the first few of what was found, and the rest as a number; `all` says where they are.
+pub fn named(found: impl Iterator<Item = Finding>, what: &str, all: &str, findings: &mut Findings) {
+    let mut found: Vec<Finding> = found.collect();
+    let more = found.split_off(found.len().min(NAMED));
+    let is_amiss = more.iter().any(|finding| finding.amiss().is_some());
+    findings.extend(found);
+    let text = format!("{} more {what} like these", more.len());
+    if is_amiss {
+        findings.add(Finding::wrong("and", text, format!("see above; {all}")));
+    } else if !more.is_empty() {
+        findings.add(Finding::fine("and", text));
+    }
+}
+
 /// Everything looked at.
 #[derive(Debug, Default, Serialize)]
 pub struct Findings {

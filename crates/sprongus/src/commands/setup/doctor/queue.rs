@@ -9,7 +9,7 @@ use sprongus_core::values::time::{Clock, SystemClock, Timestamp};
 use sprongus_core::workspace::directory::{KindSetting, KindStats, Worker};
 use sprongus_core::{Error, Runs};
 
-use super::finding::{Finding, Findings};
+use super::finding::{Finding, Findings, named};
 use crate::render::age::rough;
 use crate::running::running;
 
@@ -17,8 +17,8 @@ use crate::running::running;
 /// it within seconds.
 const LONG: Duration = Duration::from_secs(60);
 
-/// So many kinds and runs are named; the rest is counted.
-const NAMED: usize = 5;
+/// Where all of them are.
+const ALL: &str = "`sprongus top` shows them all";
 
 pub async fn check(runs: &dyn Runs, findings: &mut Findings) -> Result<(), Error> {
     let stats = runs.stats().await?;
@@ -37,29 +37,16 @@ pub async fn check(runs: &dyn Runs, findings: &mut Findings) -> Result<(), Error
     named(
         waiting.filter_map(|(kind, stats)| kind_that_waits(&kind, stats, &workers, &paused, now)),
         "kinds",
+        ALL,
         findings,
     );
     let (held, _) = running(runs).await?;
-    named(held.iter().filter_map(|run| stuck(run, now)), "runs", findings);
+    named(held.iter().filter_map(|run| stuck(run, now)), "runs", ALL, findings);
     Ok(())
 }
 
 fn oldest(stats: &KindStats) -> Option<Duration> {
     stats.oldest_due_ms.filter(|_| stats.due > 0).map(Duration::from_millis)
-}
-
-/// The first few by name, the rest as a number.
-fn named(found: impl Iterator<Item = Finding>, what: &str, findings: &mut Findings) {
-    let mut found: Vec<Finding> = found.collect();
-    let more = found.split_off(found.len().min(NAMED));
-    let is_amiss = more.iter().any(|finding| finding.amiss().is_some());
-    findings.extend(found);
-    let text = format!("{} more {what} like these", more.len());
-    if is_amiss {
-        findings.add(Finding::wrong("and", text, "see above; `sprongus top` shows them all"));
-    } else if !more.is_empty() {
-        findings.add(Finding::fine("and", text));
-    }
 }
 
 fn kind_that_waits(
