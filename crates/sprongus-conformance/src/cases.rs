@@ -215,6 +215,7 @@ macro_rules! for_each_case {
                 schedules_of_another_workspace_are_not_seen,
                 a_narrowed_caller_sees_schedules_of_its_projects_alone,
                 what_a_file_says_is_applied_whole_and_pruned,
+                figures_count_states_late_ones_and_what_was_skipped,
             }
             rollup {
                 minutes_are_what_the_stream_tells,

@@ -12,7 +12,7 @@ use crate::values::time::Timestamp;
 
 pub use definition::{Definition, Overlap};
 pub use record::Schedule;
-pub use view::{ScheduleState, ScheduleView};
+pub use view::{LATE, ScheduleFigures, ScheduleState, ScheduleView};
 
 /// The most schedules of one file that is applied.
 pub const MAX_SCHEDULES: usize = 200_000;

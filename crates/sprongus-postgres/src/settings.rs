@@ -10,6 +10,7 @@ use sprongus_core::rules::{Act, SYSTEM, WriteSet};
 use sprongus_core::run::Run;
 use sprongus_core::run::event::Event;
 use sprongus_core::runs::Caller;
+use sprongus_core::schedule::{LATE, ScheduleFigures};
 use sprongus_core::store::Settings;
 use sprongus_core::store::settings::{SettingsRead, SettingsRule, runs_to_read, runs_to_tick};
 use sprongus_core::values::ids::RunId;
@@ -18,11 +19,12 @@ use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::setting::{Family, Setting};
 
 use crate::Postgres;
+use crate::connection::clock::now_sql;
 use crate::connection::retry::{Idempotent, retry};
 use crate::connection::session::{Database, Params, Session};
 use crate::error::Result;
 use crate::rows::values::Time;
-use crate::rows::{self, setting_columns};
+use crate::rows::{self, millis, setting_columns};
 use crate::runs::load::{lock_in, waiting_steps};
 use crate::runs::write_set::SetWriter;
 
@@ -58,6 +60,23 @@ pub(crate) const TAKE_DUE: &str = concat!(
 );
 pub(crate) const TICKS: &str = "
     SELECT scheduled_for FROM runs WHERE workspace_id = $1 AND schedule_id = $2 AND scheduled_for = ANY ($3::timestamptz[])";
+
+/// Each figure with what it is of ([`ScheduleFigures::read`]).
+const FIGURES: &str = concat!(
+    "WITH kept AS MATERIALIZED (
+        SELECT definition::jsonb AS definition, progress::jsonb AS progress, due_at FROM settings
+        WHERE workspace_id = $1 AND family = $2 AND revision > 0),
+    mine AS MATERIALIZED (
+        SELECT CASE WHEN (definition ->> 'paused')::boolean THEN 'paused' WHEN progress ->> 'broken' IS NOT NULL THEN 'broken'
+            WHEN progress ->> 'next' IS NULL AND jsonb_array_length(progress -> 'waiting') = 0 THEN 'ended'
+            ELSE 'active' END AS state, progress, due_at FROM kept)
+    SELECT 'state'::text, state, count(*) FROM mine GROUP BY state
+    UNION ALL SELECT 'late', '', count(*) FROM mine WHERE due_at < (SELECT ",
+    now_sql!("$3"),
+    " - $4::bigint * interval '1 millisecond')
+    UNION ALL SELECT 'skipped', reason, sum(ticks::bigint)::bigint
+        FROM mine, jsonb_each_text(coalesce(progress -> 'skipped', '{}'::jsonb)) AS skipped (reason, ticks) GROUP BY reason"
+);
 
 #[async_trait]
 impl Settings for Postgres {
@@ -120,6 +139,17 @@ impl Settings for Postgres {
             rows::all(&found, |row| row.time())
         });
         Ok(found.await?.into_iter().collect())
+    }
+
+    async fn schedule_figures(&self, caller: &Caller) -> sprongus_core::Result<ScheduleFigures> {
+        let (workspace, family) = (caller.workspace.as_str(), Family::Schedule.as_str());
+        let (clock, late) = (self.database.clock_override(), millis(LATE));
+        let found = retry(Idempotent::Yes, |_| async {
+            let asked: [(&str, Params<'_>); 1] = [(FIGURES, &[&workspace, &family, &clock, &late])];
+            let [found] = self.database.read(&caller.workspace, asked).await?;
+            rows::all(&found, |row| Ok((row.value()?, row.value()?, row.bigint()?)))
+        });
+        Ok(ScheduleFigures::read(found.await?))
     }
 }
 

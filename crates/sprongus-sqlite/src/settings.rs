@@ -11,6 +11,7 @@ use sprongus_core::rules::schedule::{LiveRuns, MOST_PER_CLAIM, tick};
 use sprongus_core::rules::{Act, SYSTEM, WriteSet};
 use sprongus_core::run::event::Event;
 use sprongus_core::runs::Caller;
+use sprongus_core::schedule::{LATE, ScheduleFigures};
 use sprongus_core::store::Settings;
 use sprongus_core::store::settings::{SettingsRead, SettingsRule, runs_to_read, runs_to_tick};
 use sprongus_core::values::ids::RunId;
@@ -44,6 +45,17 @@ pub(crate) const DUE: &str = concat!(
 pub(crate) const TICKS: &str = "
     SELECT scheduled_for FROM runs INDEXED BY runs_by_tick
     WHERE workspace_id = ?1 AND schedule_id = ?2 AND scheduled_for IN (SELECT value FROM json_each(?3))";
+
+/// Each figure with what it is of ([`ScheduleFigures::read`]).
+const FIGURES: &str = "
+    WITH mine AS MATERIALIZED (
+        SELECT CASE WHEN definition ->> '$.paused' THEN 'paused' WHEN progress ->> '$.broken' IS NOT NULL THEN 'broken'
+            WHEN progress ->> '$.next' IS NULL AND json_array_length(progress, '$.waiting') = 0 THEN 'ended'
+            ELSE 'active' END AS state, due_at < ?3 AS late, progress
+        FROM settings WHERE workspace_id = ?1 AND family = ?2)
+    SELECT 'state', state, count(*) FROM mine GROUP BY state
+    UNION ALL SELECT 'late', '', count(*) FROM mine WHERE late
+    UNION ALL SELECT 'skipped', key, sum(value) FROM mine, json_each(progress, '$.skipped') GROUP BY key";
 
 #[async_trait]
 impl Settings for Sqlite {
@@ -106,6 +118,18 @@ impl Settings for Sqlite {
         self.read(move |connection, _| {
             let params = (caller.workspace.as_str(), schedule.as_str(), ticks);
             Ok(rows::all(connection, TICKS, params, |row| row.parse())?.into_iter().collect())
+        })
+        .await
+    }
+
+    async fn schedule_figures(&self, caller: &Caller) -> Result<ScheduleFigures> {
+        let caller = caller.clone();
+        self.read(move |connection, now| {
+            let params = (caller.workspace.as_str(), Family::Schedule.as_str(), now.minus(LATE).to_string());
+            let found: Vec<(String, String, u64)> = rows::all(connection, FIGURES, params, |row| {
+                Ok((row.value()?, row.value()?, row.integer()?))
+            })?;
+            Ok(ScheduleFigures::read(found))
         })
         .await
     }

@@ -10,6 +10,7 @@ use sprongus_core::rules::enqueue::taken;
 use sprongus_core::rules::schedule::{LiveRuns, MOST_PER_CLAIM, tick};
 use sprongus_core::rules::{Act, SYSTEM, WriteSet};
 use sprongus_core::run::event::Event;
+use sprongus_core::schedule::{LATE, Schedule, ScheduleFigures, ScheduleView};
 use sprongus_core::store::Settings;
 use sprongus_core::store::settings::{SettingsRead, SettingsRule, runs_to_read, runs_to_tick};
 use sprongus_core::values::ids::RunId;
@@ -74,6 +75,22 @@ impl Settings for Model {
             let made = tenant.rows.values().filter_map(|row| row.run.scheduled.as_ref());
             let ours = made.filter(|by| by.schedule_id == *schedule).filter_map(|by| by.scheduled_for);
             Ok(ours.filter(|tick| ticks.contains(tick)).collect())
+        })
+    }
+
+    async fn schedule_figures(&self, caller: &Caller) -> Result<ScheduleFigures> {
+        let now = self.clock.now();
+        self.read(caller, |tenant| {
+            let mut figures = ScheduleFigures::default();
+            for setting in tenant.settings.values() {
+                let view = ScheduleView::from(Schedule::of(setting)?);
+                *figures.states.entry(view.state.as_str().to_owned()).or_default() += 1;
+                figures.late += u64::from(view.due_at.is_some_and(|due| due.plus(LATE) < now));
+                for (reason, count) in view.skipped_ticks {
+                    *figures.skipped_ticks.entry(reason).or_default() += count;
+                }
+            }
+            Ok(figures)
         })
     }
 }

@@ -10,7 +10,7 @@ use sprongus_core::run::retention::Retention;
 use sprongus_core::run::state::State;
 use sprongus_core::run::stream::{Streamed, StreamedEvent};
 use sprongus_core::run::{ClaimRequest, Run};
-use sprongus_core::schedule::{Definition, ScheduleState};
+use sprongus_core::schedule::{Definition, ScheduleFigures, ScheduleState};
 use sprongus_core::schedules::{Applied, DifferenceKind, Schedules};
 use sprongus_core::values::names::ScheduleId;
 use sprongus_core::values::time::Timestamp;
@@ -408,4 +408,43 @@ pub async fn skipped_ticks_are_in_the_stream(f: Fixture) {
         f.expire().await;
     }
     RunsService::new(Arc::clone(&f.store)).rebuild_figures(&f.caller).await.unwrap();
+}
+
+/// Figures of a workspace count its schedules by state, those that nobody looks at, and the ticks that were skipped, edits and all.
+pub async fn figures_count_states_late_ones_and_what_was_skipped(f: Fixture) {
+    let all = schedules(&f);
+    let figures = async || f.store.schedule_figures(&f.caller).await.unwrap();
+    assert_eq!(figures().await, ScheduleFigures::default());
+    create(&f, json!({"every": "1m"})).await;
+    let other = |id: &str| id.parse::<ScheduleId>().unwrap();
+    all.create(&other("held"), definition(json!({"every": "1s", "paused": true}))).await.unwrap();
+    let over = json!({"every": "1m", "endAt": f.now().plus(Duration::from_secs(1))});
+    all.create(&other("over"), definition(over)).await.unwrap();
+    let states = |figures: &ScheduleFigures| {
+        ScheduleState::ALL.map(|state| figures.states.get(state.as_str()).copied().unwrap_or_default())
+    };
+    assert_eq!((states(&figures().await), figures().await.late), ([1, 1, 1, 0], 0));
+    f.turn(2 * MINUTE);
+    assert_eq!(figures().await.late, 0, "it is late by a minute, and no more");
+    f.turn(Duration::from_millis(1));
+    assert_eq!(figures().await.late, 1);
+    f.turn(5 * MINUTE);
+    f.expire().await;
+    let told = figures().await;
+    let once = BTreeMap::from([("missed".to_owned(), 5), ("overlap".to_owned(), 1)]);
+    assert_eq!((told.late, &told.skipped_ticks), (0, &once));
+    f.turn(MINUTE);
+    f.expire().await;
+    assert_eq!(figures().await.skipped_ticks, once, "what is in no event yet is not counted");
+    all.put(&nightly(), definition(json!({"every": "10m"}))).await.unwrap();
+    all.resume(&other("held")).await.unwrap();
+    let told = figures().await;
+    let whole = [("missed", 5), ("overlap", 2), ("paused", 480)];
+    assert_eq!(told.skipped_ticks, whole.map(|(reason, count)| (reason.to_owned(), count)).into());
+    assert_eq!(states(&told), [2, 0, 1, 0]);
+    let another = Caller::new("other".parse().unwrap(), "tester");
+    f.store.create_workspace(&f.caller, &another.workspace).await.unwrap();
+    assert_eq!(f.store.schedule_figures(&another).await.unwrap(), ScheduleFigures::default());
+    all.delete(&nightly()).await.unwrap();
+    assert_eq!(figures().await.skipped_ticks.get("missed"), None, "those of a deleted one are gone");
 }

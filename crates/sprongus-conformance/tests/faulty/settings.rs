@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sprongus_core::calendar::Zones;
 use sprongus_core::rules::WriteSet;
+use sprongus_core::schedule::ScheduleFigures;
 use sprongus_core::store::Settings;
 use sprongus_core::store::settings::{SettingsRead, SettingsRule};
 use sprongus_core::values::names::ScheduleId;
@@ -64,5 +65,9 @@ impl Settings for Faulty {
         ticks: &[Timestamp],
     ) -> Result<BTreeSet<Timestamp>> {
         self.inner.ticks_with_runs(caller, schedule, ticks).await
+    }
+
+    async fn schedule_figures(&self, caller: &Caller) -> Result<ScheduleFigures> {
+        self.inner.schedule_figures(caller).await
     }
 }

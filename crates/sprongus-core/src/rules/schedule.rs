@@ -59,6 +59,9 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Missed, Self::Overlap, Self::Paused, Self::Ended];
+
     /// Its name in the event.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -314,6 +317,8 @@ impl<'a> Moving<'a> {
         let skipped = json!({
             "reason": reason.as_str(), "count": count, "from": from, "to": to, "revision": self.schedule.revision,
         });
+        let total = self.schedule.progress.skipped.entry(reason.as_str().to_owned()).or_default();
+        *total = total.saturating_add(count);
         self.note(OperatorEventType::ScheduleSkipped, skipped);
     }
 

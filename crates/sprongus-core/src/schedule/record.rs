@@ -1,5 +1,7 @@
 //! How far a schedule has got: the setting that a store keeps, taken apart.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::definition::{Definition, Overlap};
@@ -61,6 +63,9 @@ pub struct Progress {
     /// Ticks that a live run keeps from having theirs, since the newest that had one.
     #[serde(default)]
     pub skipping: Option<Skipping>,
+    /// How many ticks were skipped since it was created, by the reason in their events. It only grows.
+    #[serde(default)]
+    pub skipped: BTreeMap<String, u64>,
     /// Why it cannot go on: its time zone is unknown to whoever looked last.
     pub broken: Option<String>,
 }
@@ -86,8 +91,8 @@ impl Progress {
         let (next, last, broken, civil) = (None, None, None, None);
         // A tick at the very instant is one of it.
         let cursor = Timestamp::from_millis(made_at.as_millis() - 1);
-        let (live, waiting, skipping) = (Vec::new(), Vec::new(), None);
-        Self { seed, made_at, cursor, civil, next, last, live, waiting, skipping, broken }
+        let (live, waiting, skipping, skipped) = (Vec::new(), Vec::new(), None, BTreeMap::new());
+        Self { seed, made_at, cursor, civil, next, last, live, waiting, skipping, skipped, broken }
     }
 
     /// Where to go on.

@@ -9,6 +9,7 @@ use crate::calendar::Zones;
 use crate::error::Result;
 use crate::rules::schedule::{self, LiveRuns};
 use crate::rules::{Act, WriteSet};
+use crate::schedule::ScheduleFigures;
 use crate::values::ids::RunId;
 use crate::values::names::ScheduleId;
 use crate::values::time::Timestamp;
@@ -62,6 +63,9 @@ pub trait Settings: Send + Sync + 'static {
         schedule: &ScheduleId,
         ticks: &[Timestamp],
     ) -> Result<BTreeSet<Timestamp>>;
+
+    /// The schedules of the caller's workspace in figures, of all its projects.
+    async fn schedule_figures(&self, caller: &Caller) -> Result<ScheduleFigures>;
 }
 
 /// The runs that a rule over these settings reads ([`SettingsRead::live`]).

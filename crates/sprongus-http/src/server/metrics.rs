@@ -1,13 +1,14 @@
 //! What a Prometheus server scrapes. What concerns runs comes from the database, so every server of one tells the same; what concerns
 //! requests, connections and house is this process's own, and is told when the database is away too: that is when somebody looks.
 //!
-//! `tenant.rs` has the figures of a workspace and bounds how many kinds are told apart; `runs.rs` writes them, `process.rs` what parts of
+//! `tenant.rs` has the figures of a workspace and bounds how many kinds are told apart; `runs.rs` and `schedules.rs` write them, `process.rs` what parts of
 //! the process report of themselves; `format.rs` knows the two formats.
 
 mod format;
 mod process;
 mod requests;
 mod runs;
+mod schedules;
 mod tenant;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ pub(super) use format::Format;
 use process::ProcessMetrics;
 pub(super) use requests::{Requests, shown};
 use runs::OfRuns;
+use schedules::OfSchedules;
 use tenant::{Found, Shown, Tenant};
 
 /// How old figures may be that somebody else's scrape has just asked for.
@@ -115,6 +117,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("sprongus");
         self.requests.register(&mut registry);
         registry.register("http_connections", "Open connections", self.connections.clone());
+        registry.register_collector(Box::new(OfSchedules(tenants.clone())));
         registry.register_collector(Box::new(OfRuns(tenants)));
         registry.register_collector(Box::new(ProcessMetrics(reported)));
         let mut text = String::new();
@@ -152,6 +155,7 @@ impl Metrics {
             totals: service.store().totals(&caller).await?,
             workers: runs.workers().await?,
             settings: runs.kinds().await?,
+            schedules: service.store().schedule_figures(&caller).await?,
         };
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let tenant = Arc::new(Tenant::new(workspace.clone(), found, &mut shown));

@@ -103,6 +103,8 @@ pub struct ScheduleBody {
     pub waiting_ticks: Vec<Timestamp>,
     /// Ticks that are skipped now because a run of it is live.
     pub skipping: Option<SkippingBody>,
+    /// How many of its ticks were skipped and told in events, by reason: `missed`, `overlap`, `paused` or `ended`.
+    pub skipped_ticks: BTreeMap<String, u64>,
     /// Why it is broken.
     pub error: Option<String>,
     /// Number of its definitions, from 1.
@@ -192,6 +194,7 @@ impl ScheduleBody {
             due_at: self.due_at,
             waiting_ticks: self.waiting_ticks,
             skipping: self.skipping.map(SkippingBody::into_skipping),
+            skipped_ticks: self.skipped_ticks,
             error: self.error,
             revision: self.revision,
             managed_by: self.managed_by,

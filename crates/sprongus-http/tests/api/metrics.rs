@@ -1,6 +1,10 @@
 //! What a Prometheus server scrapes, and who may.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::json;
+use sprongus_conformance::{Model, TurnedClock};
 use sprongus_core::Caller;
 use sprongus_core::values::names::WorkspaceId;
 use sprongus_core::workspace::token::Scope;
@@ -94,6 +98,38 @@ fn figures_are_for_admins_wherever_they_come_from() {
         );
         let every = scraped(&scene).await.text();
         assert!(every.contains("kind=\"theirs\"") && every.contains("kind=\"mine\""), "{every}");
+    });
+}
+
+#[test]
+fn schedules_are_counted_by_state_and_their_skipped_ticks_by_reason() {
+    play(async || {
+        let clock = TurnedClock::new();
+        let scene = Scene::on(Arc::new(Model::new(Arc::new(clock.clone())))).await;
+        for (id, paused) in [("poll", false), ("held", true)] {
+            let body = json!({"id": id, "kind": "mail", "every": "1m", "missed": "skip", "paused": paused});
+            scene.post("/v1/schedules", body).await.is(201);
+        }
+        clock.turn(Duration::from_secs(10 * 60 + 1));
+        let seen = |text: &str, series: &str| {
+            value(text, series).unwrap_or_else(|| panic!("no {series} in\n{text}")).to_owned()
+        };
+        let of = |name: &str, label: &str| format!("sprongus_{name}{{workspace=\"default\"{label}}}");
+        let late = scraped(&scene).await.text();
+        assert_eq!(seen(&late, &of("schedules_late", "")), "1.0");
+        for (state, count) in [("active", "1.0"), ("paused", "1.0"), ("ended", "0.0"), ("broken", "0.0")] {
+            assert_eq!(seen(&late, &of("schedules", &format!(",state=\"{state}\""))), count);
+        }
+        let missed = of("schedule_ticks_skipped_total", ",reason=\"missed\"");
+        assert_eq!(seen(&late, &missed), "0");
+        scene.post("/v1/runs:claim", json!({"workerId": "w", "limit": 1})).await.is(200);
+        // Another server has not asked lately.
+        let other = Scene::on(scene.service.store().clone()).await;
+        let text = scraped(&other).await.text();
+        assert_eq!(
+            (seen(&text, &of("schedules_late", "")).as_str(), seen(&text, &missed).as_str()),
+            ("0.0", "9")
+        );
     });
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sprongus_core::figures::rollup::Totals;
 use sprongus_core::redact::redact;
+use sprongus_core::schedule::ScheduleFigures;
 use sprongus_core::values::names::{Kind, WorkspaceId};
 use sprongus_core::workspace::directory::{KindSetting, KindStats, Stats, Worker};
 
@@ -33,6 +34,7 @@ pub struct Found {
     pub totals: BTreeMap<String, Totals>,
     pub workers: Vec<Worker>,
     pub settings: Vec<KindSetting>,
+    pub schedules: ScheduleFigures,
 }
 
 /// The figures of one workspace.
@@ -42,6 +44,7 @@ pub struct Tenant {
     pub kinds: BTreeMap<String, OfKind>,
     pub workers: u64,
     pub slots: u64,
+    pub schedules: ScheduleFigures,
 }
 
 /// The figures of one kind: now, and since it was first seen.
@@ -57,7 +60,7 @@ pub struct OfKind {
 impl Tenant {
     /// Sorts what was asked by kind.
     pub fn new(workspace: WorkspaceId, found: Found, shown: &mut Shown) -> Self {
-        let Found { mut stats, mut totals, workers, settings } = found;
+        let Found { mut stats, mut totals, workers, settings, schedules } = found;
         let paused = settings.into_iter().filter(|setting| setting.paused).map(|setting| setting.kind);
         let paused: BTreeSet<String> = paused.map(|kind| kind.as_str().to_owned()).collect();
         let names: BTreeSet<String> = stats.kinds.keys().chain(totals.keys()).cloned().collect();
@@ -103,7 +106,7 @@ impl Tenant {
         kinds.extend(others.map(|others| (OTHERS.to_owned(), others)));
         let alive = workers.iter().filter(|worker| !worker.draining);
         let slots = alive.map(|worker| u64::from(worker.concurrency)).sum();
-        Self { workspace, kinds, workers: stats.workers, slots }
+        Self { workspace, kinds, workers: stats.workers, slots, schedules }
     }
 }
 

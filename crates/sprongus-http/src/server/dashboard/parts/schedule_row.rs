@@ -2,19 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sprongus_core::calendar::Zones;
 use sprongus_core::calendar::zone::Zone;
 use sprongus_core::schedule::definition::Timing;
-use sprongus_core::schedule::{ScheduleState, ScheduleView};
+use sprongus_core::schedule::{LATE, ScheduleState, ScheduleView};
 use sprongus_core::values::duration::format_duration;
 use sprongus_core::values::time::Timestamp;
 
 use super::format::When;
-
-/// A schedule that was to be looked at longer ago than this is late: nobody claims or serves.
-const LATE: Duration = Duration::from_secs(60);
 
 /// A tick, as a clock in the schedule's zone shows it.
 pub struct Tick {

@@ -94,6 +94,8 @@ struct NextRow {
 #[template(path = "schedule_skipped.html")]
 struct SkippedPart {
     rows: Vec<SkippedRow>,
+    /// Since it was created: how many, and why.
+    totals: Vec<(String, String)>,
 }
 
 struct SkippedRow {
@@ -148,11 +150,12 @@ async fn read(viewer: &Viewer, id: &ScheduleId) -> Result<Vec<Fragment>> {
     };
     let (next, skipped, now) = tokio::try_join!(next, skips(viewer, id), store.now())?;
     let mut clocks = Clocks::new(store.zones(), now);
+    let totals = view.skipped_ticks.iter().map(|(reason, count)| (number(*count), reason.clone())).collect();
     let skipped = skipped.iter().map(|event| skipped_row(event, &view, &mut clocks, now)).collect();
     Ok(vec![
         Fragment::new("head", &head(viewer, &view, &mut clocks, now))?,
         Fragment::new("next", &next_part(&view, next, now))?,
-        Fragment::new("skipped", &SkippedPart { rows: skipped })?,
+        Fragment::new("skipped", &SkippedPart { rows: skipped, totals })?,
         Fragment::new("clocks", &clocks_part(viewer, &view, now))?,
         Fragment::new(
             "definition",

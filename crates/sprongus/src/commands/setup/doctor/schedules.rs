@@ -1,10 +1,8 @@
 //! Schedules: those that are late, broken, drifted from their file or made for nobody, and the zone data they are read by.
 
-use std::time::Duration;
-
 use sprongus_core::calendar::Zones;
 use sprongus_core::calendar::zone::{SystemZones, ZoneData};
-use sprongus_core::schedule::{ScheduleState, ScheduleView};
+use sprongus_core::schedule::{LATE, ScheduleState, ScheduleView};
 use sprongus_core::schedules::Schedules;
 use sprongus_core::values::names::Kind;
 use sprongus_core::values::text::excerpt;
@@ -20,9 +18,6 @@ use crate::render::plural::plural;
 /// Schedules read at once, and at most.
 const PAGE: u32 = 100;
 const MOST: usize = 1_000;
-
-/// A worker or a server looks at a due schedule within seconds: so long afterwards there is none.
-const LONG: Duration = Duration::from_secs(60);
 
 pub async fn check(connection: &Connection, findings: &mut Findings) -> Result<(), Error> {
     let (views, is_cut) = read(connection.schedules.as_ref()).await?;
@@ -77,7 +72,7 @@ fn amiss(view: &ScheduleView, workers: &[Worker], now: Timestamp) -> Vec<Finding
     let mut found = Vec::new();
     let mut add = |text: String, remedy: String| found.push(Finding::wrong("schedules", text, remedy));
     let id = &view.id;
-    let late = view.due_at.map(|due| now.since(due)).filter(|late| *late > LONG);
+    let late = view.due_at.map(|due| now.since(due)).filter(|late| *late > LATE);
     if view.state == ScheduleState::Broken {
         let why = view.error.as_deref().unwrap_or("unknown time zone");
         let remedy =
