@@ -1,7 +1,11 @@
-//! The pages that are rendered from the code: `docs/states.md` and `docs/errors.md` say what it says, or this fails.
+//! The pages that are rendered from the code: `docs/states.md`, `docs/errors.md` and the table of clock changes in `docs/schedules.md` say
+//! what it says, or this fails.
 //! `SPRONGUS_BLESS=1 cargo test -p sprongus --test reference` writes them anew.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot set itself up has failed")]
+
+#[path = "reference/clocks.rs"]
+mod clocks;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,6 +24,15 @@ fn states_md_is_the_table_of_the_core() {
 #[test]
 fn errors_md_is_the_list_of_the_core() {
     holds("errors.md", &errors());
+}
+
+#[test]
+fn the_clock_changes_in_schedules_md_are_those_of_the_calendar() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schedules.md");
+    let page = fs::read_to_string(path).expect("the page");
+    let (before, rest) = page.split_once(clocks::HEADING).expect("the section");
+    let after = rest.find("\n## ").map_or("", |at| &rest[at..]);
+    holds("schedules.md", &format!("{before}{}{after}", clocks::section()));
 }
 
 #[track_caller]

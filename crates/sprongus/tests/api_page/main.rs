@@ -28,7 +28,9 @@ fn a_runs_life_is_as_the_page_tells() {
     let out = printed(scene.command("/bin/sh").args(["-e", "-c", &script]).output().expect("a shell"));
     let (kept, part) = ("\"name\":\"out/report.md\",\"size\":14,", "All is well");
     let parts = ["retry: 1000", "event: event", "\"type\":\"run.enqueued\"", "\"state\":\"canceled\""];
-    for expected in parts.into_iter().chain([kept, "\"contentType\":\"text/markdown\""]) {
+    let schedule = ["\"id\":\"nightly\"", "\"state\":\"active\"", "T02:30:00\"", "\"dueAt\""];
+    let all = parts.into_iter().chain(schedule).chain([kept, "\"contentType\":\"text/markdown\""]);
+    for expected in all {
         assert!(out.contains(expected), "{expected} is not in {out}");
     }
     assert!(out.ends_with(part), "the part that was asked for, at the end of {out}");
