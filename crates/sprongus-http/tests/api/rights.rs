@@ -73,6 +73,28 @@ pub fn routes() -> Vec<(&'static str, &'static str, Scope, Option<Value>)> {
         ("POST", "/v1/tokens", Scope::Admin, Some(json!({"name": "x", "scopes": ["runs:read"]}))),
         ("DELETE", "/v1/tokens/01M80754D6E7K919GRYZ8BH27Q", Scope::Admin, None),
         ("POST", "/v1/runs:prune", Scope::Admin, Some(json!({"dryRun": true}))),
+        ("GET", "/v1/schedules", Scope::Read, None),
+        (
+            "POST",
+            "/v1/schedules",
+            Scope::Settings,
+            Some(json!({"id": "nightly", "kind": "a", "every": "1h"})),
+        ),
+        ("GET", "/v1/schedules/nightly", Scope::Read, None),
+        ("PUT", "/v1/schedules/nightly", Scope::Settings, Some(json!({"kind": "a", "every": "1h"}))),
+        ("DELETE", "/v1/schedules/nightly", Scope::Settings, None),
+        ("GET", "/v1/schedules/nightly/next", Scope::Read, None),
+        ("POST", "/v1/schedules/nightly:pause", Scope::Settings, None),
+        ("POST", "/v1/schedules/nightly:resume", Scope::Settings, None),
+        ("POST", "/v1/schedules/nightly:trigger", Scope::Write, None),
+        (
+            "POST",
+            "/v1/schedules/nightly:backfill",
+            Scope::Write,
+            Some(json!({"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z"})),
+        ),
+        ("POST", "/v1/schedules:preview", Scope::Read, Some(json!({"cron": "@daily"}))),
+        ("POST", "/v1/settings:apply", Scope::Settings, Some(json!({"schedules": {}}))),
         ("GET", "/runner-jobs", Scope::Read, None),
         ("POST", "/runner-jobs", Scope::Write, Some(json!({"type": "a"}))),
         ("GET", "/runner-jobs/{run}", Scope::Read, None),
@@ -273,7 +295,7 @@ fn shape(path: &str) -> String {
     let path = path.split('?').next().unwrap_or_default().replace("/artifacts/f", "/artifacts/*");
     let segments = path.split('/').map(|segment| match segment.split_once(':') {
         Some((name, verb)) if name != "runs" && name != "kinds" => format!("*:{verb}"),
-        None if segment.starts_with('{') => "*".to_owned(),
+        None if segment.starts_with('{') || segment == "nightly" => "*".to_owned(),
         Some(_) | None => segment.to_owned(),
     });
     let joined = segments.collect::<Vec<_>>().join("/");

@@ -311,6 +311,7 @@ fn zone_data_is_shown_where_workers_have_different_and_not_to_those_of_a_project
         }
         let workers = scene.get("/v1/workers").await.is(200)["data"].clone();
         assert_eq!(workers[1]["zoneData"], data("2026f"));
+        scene.post("/v1/projects", json!({"id": "films"})).await.is(201);
         let narrow = scene.narrowed("default", "narrow", &[Scope::Read], Some(&["films"])).await;
         let workers = scene.ask(&narrow, "GET", "/v1/workers", None).await.is(200)["data"].clone();
         assert_eq!(workers[1]["zoneData"], Value::Null);
