@@ -47,7 +47,7 @@ impl Sort {
 
 const ALL_BUT_ADMIN: [Scope; 4] = [Scope::Read, Scope::Write, Scope::Approve, Scope::Work];
 
-/// Thirteen of them.
+/// Fourteen of them.
 async fn sorts(scene: &Scene) -> Vec<Sort> {
     let admin = scene.service.admin(Caller::new(WorkspaceId::local(), "tester"));
     let brief = NewToken {
@@ -77,6 +77,7 @@ async fn sorts(scene: &Scene) -> Vec<Sort> {
         ("write", "default", &[Scope::Write], None, &home),
         ("approve", "default", &[Scope::Approve], None, &home),
         ("work", "default", &[Scope::Work], None, &home),
+        ("settings", "default", &[Scope::Settings], None, &home),
         ("admin", "default", &[Scope::Admin], None, &home),
         ("project one", "default", &ALL_BUT_ADMIN, Some("one"), &[Owner::One]),
         ("project two", "default", &ALL_BUT_ADMIN, Some("two"), &[Owner::Two]),
@@ -87,7 +88,7 @@ async fn sorts(scene: &Scene) -> Vec<Sort> {
         let token = scene.narrowed(workspace, name, scopes, projects).await;
         all.push(Sort { name, token, scopes: scopes.to_vec(), is_live: true, sees: sees.to_vec() });
     }
-    assert_eq!(all.len(), 13);
+    assert_eq!(all.len(), 14);
     all
 }
 
@@ -109,6 +110,19 @@ async fn runs(scene: &Scene) -> Vec<(Owner, String)> {
         made.push((owner, run["id"].as_str().unwrap().to_owned()));
     }
     made
+}
+
+fn schedule(owner: Owner) -> String {
+    format!("of-{owner:?}").to_ascii_lowercase()
+}
+
+/// Makes the schedule that a path names what it was.
+async fn renewed(scene: &Scene, theirs: &str, owner: Owner) {
+    let token = if owner == Owner::Other { theirs } else { &scene.all };
+    let projects = [(Owner::One, "one"), (Owner::Two, "two")];
+    let project = projects.into_iter().find(|(it, _)| *it == owner).map(|(_, id)| id);
+    let body = json!({"kind": "a", "every": "1h", "projectId": project, "input": {"text": content(owner)}});
+    scene.ask(token, "PUT", &format!("/v1/schedules/{}", schedule(owner)), Some(body)).await.is(200);
 }
 
 fn content(owner: Owner) -> String {
@@ -171,6 +185,7 @@ fn every_route_of_the_api_by_every_token_on_every_run() {
     play(|| async {
         let scene = Scene::new().await;
         let (runs, sorts) = (runs(&scene).await, sorts(&scene).await);
+        let theirs = scene.token("other", "their admin", &Scope::ALL).await;
         let mut wrong = Vec::new();
         let mut rows = rights::routes();
         rows.extend([("GET", "/v1/stream", Scope::Read, None), ("GET", "/metrics", Scope::Admin, None)]);
@@ -179,9 +194,16 @@ fn every_route_of_the_api_by_every_token_on_every_run() {
             let headers: Vec<(&str, &str)> =
                 if sort.name == "none" { Vec::new() } else { vec![("Authorization", bearer.as_str())] };
             for (method, path, scope, body) in &rows {
-                let is_of_run = path.contains("{run}");
+                let is_of_run = path.contains("{run}") || path.contains("{schedule}");
                 for (owner, run) in runs.iter().filter(|(owner, _)| is_of_run || *owner == Owner::System) {
-                    let path = path.replace("{run}", run);
+                    if *method == "PUT" && path.ends_with("{schedule}") && !sort.sees.contains(owner) {
+                        // It would make one of its own.
+                        continue;
+                    }
+                    if path.contains("{schedule}") {
+                        renewed(&scene, &theirs, *owner).await;
+                    }
+                    let path = path.replace("{run}", run).replace("{schedule}", &schedule(*owner));
                     let (status, text) = asked(&scene, &headers, method, &path, body.as_ref()).await;
                     let is_right = if !sort.is_live {
                         status == 401
@@ -198,7 +220,9 @@ fn every_route_of_the_api_by_every_token_on_every_run() {
                         is_let_in(status, &path)
                     };
                     let named = OWNERS.into_iter().filter(|owner| text.contains(&content(*owner)));
-                    let may_read = sort.allows(Scope::Read) || path == "/v1/runs:claim";
+                    // The audit of a schedule has it whole.
+                    let has_content = ["/v1/runs:claim", "/v1/audit"].contains(&path.as_str());
+                    let may_read = sort.allows(Scope::Read) || has_content;
                     let leaks: Vec<_> =
                         named.filter(|owner| !may_read || !sort.sees.contains(owner)).collect();
                     if !is_right || !leaks.is_empty() {
@@ -279,14 +303,25 @@ const PAGES: [(&str, &str, Scope, Form); 27] = [
     ("GET", "/live/workers", Scope::Read, &[]),
 ];
 
-/// The rest of them, to which the same applies.
-const MORE_PAGES: [(&str, &str, Scope, Form); 1] = [("GET", "/live/audit", Scope::Read, &[])];
+const MORE_PAGES: [(&str, &str, Scope, Form); 10] = [
+    ("GET", "/live/audit", Scope::Read, &[]),
+    ("GET", "/schedules", Scope::Read, &[]),
+    ("GET", "/schedules/{schedule}", Scope::Read, &[]),
+    ("POST", "/schedules/{schedule}/pause", Scope::Settings, &[]),
+    ("POST", "/schedules/{schedule}/resume", Scope::Settings, &[]),
+    ("POST", "/schedules/{schedule}/trigger", Scope::Write, &[]),
+    ("GET", "/schedules/{schedule}/delete", Scope::Settings, &[]),
+    ("POST", "/schedules/{schedule}/delete", Scope::Settings, &[]),
+    ("GET", "/live/schedules", Scope::Read, &[]),
+    ("GET", "/live/schedules/{schedule}", Scope::Read, &[]),
+];
 
 #[test]
 fn every_page_by_every_session_on_every_run() {
     play(|| async {
         let scene = Scene::new().await;
         let (runs, sorts) = (runs(&scene).await, sorts(&scene).await);
+        let theirs = scene.token("other", "their admin", &Scope::ALL).await;
         let mut wrong = Vec::new();
         for sort in &sorts {
             if !sort.is_live {
@@ -304,9 +339,12 @@ fn every_page_by_every_session_on_every_run() {
                 false => "none".to_owned(),
             };
             for (method, path, scope, fields) in PAGES.iter().chain(&MORE_PAGES) {
-                let is_of_run = path.contains("{run}");
+                let is_of_run = path.contains("{run}") || path.contains("{schedule}");
                 for (owner, run) in runs.iter().filter(|(owner, _)| is_of_run || *owner == Owner::System) {
-                    let path = path.replace("{run}", run);
+                    if path.contains("{schedule}") {
+                        renewed(&scene, &theirs, *owner).await;
+                    }
+                    let path = path.replace("{run}", run).replace("{schedule}", &schedule(*owner));
                     let (status, text) = if *method == "GET" {
                         let headers = [("Cookie", browser.cookie.as_str()), ("Accept", "text/html")];
                         asked(&scene, &headers, method, &path, None).await

@@ -5,7 +5,7 @@ use sprongus_core::workspace::token::Scope;
 
 use crate::scene::{Scene, play};
 
-/// Every route that needs a token: method, path with `{run}`, `{worker}` and so on, the scope, and a sound body.
+/// Every route that needs a token: method, path with `{run}` or `{schedule}`, the scope, and a sound body.
 pub fn routes() -> Vec<(&'static str, &'static str, Scope, Option<Value>)> {
     let hold = |more: Value| {
         let mut body = json!({"workerId": "w", "epoch": 1});
@@ -80,18 +80,18 @@ pub fn routes() -> Vec<(&'static str, &'static str, Scope, Option<Value>)> {
             Scope::Settings,
             Some(json!({"id": "nightly", "kind": "a", "every": "1h"})),
         ),
-        ("GET", "/v1/schedules/nightly", Scope::Read, None),
-        ("PUT", "/v1/schedules/nightly", Scope::Settings, Some(json!({"kind": "a", "every": "1h"}))),
-        ("DELETE", "/v1/schedules/nightly", Scope::Settings, None),
-        ("GET", "/v1/schedules/nightly/next", Scope::Read, None),
-        ("POST", "/v1/schedules/nightly:pause", Scope::Settings, None),
-        ("POST", "/v1/schedules/nightly:resume", Scope::Settings, None),
-        ("POST", "/v1/schedules/nightly:trigger", Scope::Write, None),
+        ("GET", "/v1/schedules/{schedule}", Scope::Read, None),
+        ("PUT", "/v1/schedules/{schedule}", Scope::Settings, Some(json!({"kind": "a", "every": "1h"}))),
+        ("DELETE", "/v1/schedules/{schedule}", Scope::Settings, None),
+        ("GET", "/v1/schedules/{schedule}/next", Scope::Read, None),
+        ("POST", "/v1/schedules/{schedule}:pause", Scope::Settings, None),
+        ("POST", "/v1/schedules/{schedule}:resume", Scope::Settings, None),
+        ("POST", "/v1/schedules/{schedule}:trigger", Scope::Write, None),
         (
             "POST",
-            "/v1/schedules/nightly:backfill",
+            "/v1/schedules/{schedule}:backfill",
             Scope::Write,
-            Some(json!({"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z"})),
+            Some(json!({"from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z", "dryRun": true})),
         ),
         ("POST", "/v1/schedules:preview", Scope::Read, Some(json!({"cron": "@daily"}))),
         ("POST", "/v1/settings:apply", Scope::Settings, Some(json!({"schedules": {}}))),
@@ -113,7 +113,7 @@ fn without_the_scope_nothing_is_answered() {
             tokens.push((scope, scene.token("default", scope.as_str(), &[scope]).await));
         }
         for (method, path, needed, body) in routes() {
-            let path = path.replace("{run}", &run);
+            let path = path.replace("{run}", &run).replace("{schedule}", "nightly");
             for (scope, token) in tokens.iter().filter(|(scope, _)| *scope != needed) {
                 let reply = scene.ask(token, method, &path, body.clone()).await;
                 let problem = reply.refuses(403, "forbidden");
@@ -140,7 +140,7 @@ fn without_a_good_token_all_are_refused_alike() {
         mistyped.replace_range(10..11, if &good[10..11] == "0" { "1" } else { "0" });
         let unknown = sprongus_core::workspace::token::TokenSecret::generate().unwrap().expose().to_owned();
         for (method, path, _, body) in routes() {
-            let path = path.replace("{run}", &run);
+            let path = path.replace("{run}", &run).replace("{schedule}", "nightly");
             let mut bodies = Vec::new();
             for token in ["", "nonsense", mistyped.as_str(), unknown.as_str()] {
                 let reply = scene.ask(token, method, &path, body.clone()).await;
@@ -295,7 +295,7 @@ fn shape(path: &str) -> String {
     let path = path.split('?').next().unwrap_or_default().replace("/artifacts/f", "/artifacts/*");
     let segments = path.split('/').map(|segment| match segment.split_once(':') {
         Some((name, verb)) if name != "runs" && name != "kinds" => format!("*:{verb}"),
-        None if segment.starts_with('{') || segment == "nightly" => "*".to_owned(),
+        None if segment.starts_with('{') => "*".to_owned(),
         Some(_) | None => segment.to_owned(),
     });
     let joined = segments.collect::<Vec<_>>().join("/");

@@ -124,7 +124,10 @@ async fn every_screen(scene: Scene) {
     let schedule = json!({"kind": "script.pull", "cron": "30 2 * * *", "timeZone": "Europe/Berlin"});
     scene.ask(&scene.all, "PUT", "/v1/schedules/nightly", Some(schedule)).await.is(200);
     shows(&browser.page("/schedules").await, &["nightly", "30 2 * * *", "active"]);
-    shows(&browser.page("/schedules/nightly").await, &["At 02:30 every day", "comes twice and fires the first"]);
+    shows(
+        &browser.page("/schedules/nightly").await,
+        &["At 02:30 every day", "comes twice and fires the first"],
+    );
     shows(&browser.page("/workers").await, &["builder", "1.2.3", &runs.running, "Drain"]);
     shows(&browser.page("/tokens").await, &["(this session)", "runs:approve"]);
     shows(
