@@ -182,7 +182,11 @@ impl Schedules for CallerRuns {
     }
 
     async fn get(&self, id: &ScheduleId) -> Result<ScheduleView> {
-        Ok(self.schedule(id).await?.into())
+        let mut view = ScheduleView::from(self.schedule(id).await?);
+        if !self.caller.sees_content {
+            view.definition.run.input = None;
+        }
+        Ok(view)
     }
 
     async fn create(&self, id: &ScheduleId, definition: Definition) -> Result<ScheduleView> {
