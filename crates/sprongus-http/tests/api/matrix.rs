@@ -47,7 +47,6 @@ impl Sort {
 
 const ALL_BUT_ADMIN: [Scope; 4] = [Scope::Read, Scope::Write, Scope::Approve, Scope::Work];
 
-/// Fourteen of them.
 async fn sorts(scene: &Scene) -> Vec<Sort> {
     let admin = scene.service.admin(Caller::new(WorkspaceId::local(), "tester"));
     let brief = NewToken {
