@@ -39,6 +39,10 @@ const NOTED: Duration = Duration::from_secs(3_600);
 /// How long until a schedule whose time zone is unknown is looked at again.
 const BROKEN: Duration = Duration::from_secs(60);
 
+/// How long a tick that another process foresaw, by other zone data, is left to whoever sees it, and how often it is looked for.
+const FORESEEN: Duration = Duration::from_secs(600);
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
 /// Schedules that one claim moves at most: what is behind them waits for the next.
 pub const MOST_PER_CLAIM: u32 = 200;
 
@@ -165,10 +169,17 @@ impl<'a> Moving<'a> {
             self.skip_overlapping(count, from, to, act);
         }
         let progress = &mut self.schedule.progress;
+        // Who has other zone data saw a tick here, and may be right: it is left to him for a while.
+        let foreseen = progress.next.filter(|tick| {
+            due.cursor == progress.place() && *tick <= act.now && tick.plus(FORESEEN) > act.now
+        });
         progress.advance(due.cursor);
-        progress.next = recurrence.next(progress.place()).map(|tick| tick.at);
+        progress.next = foreseen.or_else(|| recurrence.next(progress.place()).map(|tick| tick.at));
         // A cursor ahead of the clock, which was set back, is not looked at before its next tick.
-        let again = due.again.or(progress.next);
+        let again = match foreseen {
+            Some(_) => Some(act.now.plus(LOOK_AGAIN)),
+            None => due.again.or(progress.next),
+        };
         let waits = (!progress.waiting.is_empty()).then(|| act.now.plus(WAITING));
         self.schedule.due_at = [again, waits].into_iter().flatten().min();
         Ok(())

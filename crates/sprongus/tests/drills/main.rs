@@ -42,6 +42,7 @@ mod power_cut;
 mod project_folder;
 mod proxy;
 mod restart;
+mod schedules;
 mod screens;
 mod serve_process;
 mod server;

@@ -1,4 +1,4 @@
-//! The mutants that matter: with the epoch check, the state guard, the idempotency index or `synchronous=FULL` taken out, a test
+//! The mutants that matter: with the epoch check, the state guard, the idempotency index, a schedule's cursor or `synchronous=FULL` taken out, a test
 //! fails. Each builds the project anew, so the short form only looks whether there is still something to take out.
 
 use std::fs;
@@ -15,7 +15,7 @@ struct Mutant {
     tests: &'static [&'static str],
 }
 
-const MUTANTS: [Mutant; 5] = [
+const MUTANTS: [Mutant; 6] = [
     Mutant {
         name: "the epoch check",
         changes: &[
@@ -64,6 +64,15 @@ const MUTANTS: [Mutant; 5] = [
                 "if let Some(key) = request.idempotency_key.as_ref().filter(|_| false)\n",
             ),
         ],
+        tests: &["-p", "sprongus-sqlite", "--test", "conformance"],
+    },
+    Mutant {
+        name: "a schedule's cursor",
+        changes: &[(
+            "crates/sprongus-core/src/rules/schedule.rs",
+            "        progress.advance(due.cursor);\n",
+            "",
+        )],
         tests: &["-p", "sprongus-sqlite", "--test", "conformance"],
     },
     Mutant {

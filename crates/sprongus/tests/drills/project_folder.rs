@@ -121,8 +121,14 @@ impl ProjectFolder {
 
     /// Starts a worker.
     pub fn worker(&self, words: &[&str]) -> WorkerProcess {
+        self.worker_with(words, |_| {})
+    }
+
+    /// Starts a worker in an environment of its own.
+    pub fn worker_with(&self, words: &[&str], around: impl FnOnce(&mut Command)) -> WorkerProcess {
         let mut command = self.sprongus(&["worker"]);
         command.args(words);
+        around(&mut command);
         let number = self.started.replace(self.started.get() + 1);
         let file = |name: &str| self.path().join(format!("worker-{number}.{name}"));
         let (stdout, stderr) = (file("out"), file("err"));

@@ -85,6 +85,8 @@ impl WorkerProcess {
     /// The same; it must have had nothing to complain of.
     #[track_caller]
     pub fn stops_content(mut self) {
+        // Before it has greeted, a signal ends it as it does any process.
+        self.id();
         self.signal(Signal::TERM);
         assert!(self.ends_within(Duration::from_secs(20)).success(), "{}", self.stderr());
         let stderr = self.stderr();

@@ -253,3 +253,54 @@ fn the_years_end_at_9999() {
     let all = minutely.tally(Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX)).unwrap();
     assert!(all.count > 5_000_000_000, "{all:?}");
 }
+
+#[test]
+fn what_is_counted_is_what_comes_however_near_a_clock_change_it_begins() {
+    let data = ZoneData { source: "made for this test".to_owned(), version: "1".to_owned() };
+    let civil = |text: &str| CivilTime::from_seconds(time(text).as_millis() / 1000);
+    let changing = "AAA0BBB,J334/21:29:00,J150/0";
+    for (rule, cron) in [
+        ("AAA0BBB,J334/21:32:04,J150/0", "* * 0-8,10-23 * * *"),
+        ("AAA0", "* * 0-8,10-23 * * *"),
+        (changing, "* * 0-8,10-23 * * *"),
+        (changing, "* * * * * *"),
+    ] {
+        let zone = Zone::from_tzif("Test/Zone", &tzif(rule, 303 * 86_400), data.clone()).unwrap();
+        let recurrence = Recurrence::cron(cron.parse().unwrap(), zone, Dst::Once);
+        for from in (0..20).chain(180..215) {
+            for ahead in [0, 3_600] {
+                let at = Timestamp::from_millis(time("2026-11-30T21:28:50Z").as_millis() + from * 1_000);
+                let mark = civil(&Timestamp::from_millis(at.as_millis() + ahead * 1_000).to_string());
+                for cursor in [Cursor { at, civil: None }, Cursor { at, civil: Some(mark) }] {
+                    for more in [0, 1, 999, 1_000, 1_999, 2_000, 2_999, 3_000, 15_000, 4_000_000] {
+                        let end = Timestamp::from_millis(at.as_millis() + more);
+                        let walked =
+                            recurrence.ticks(cursor).take_while(|tick| tick.at <= end).count() as u64;
+                        let counted = recurrence.tally(cursor, end).map_or(0, |tally| tally.count);
+                        assert_eq!(counted, walked, "{rule} {cron} {cursor:?} to {end}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A file of zone data whose rule says all (RFC 9636). It has one change, at standard time in 1970, that changes nothing: without any, jiff
+/// 1.0.2 finds no change of the rule before an instant.
+fn tzif(rule: &str, change: i64) -> Vec<u8> {
+    let block = |changes: u32| {
+        let mut block = b"TZif2".to_vec();
+        block.extend([0; 15]);
+        for count in [0, 0, 0, changes, 1, 4] {
+            block.extend(count.to_be_bytes());
+        }
+        if changes > 0 {
+            block.extend(change.to_be_bytes());
+            block.push(0);
+        }
+        block.extend([0; 6]);
+        block.extend(b"AAA\0");
+        block
+    };
+    [block(0), block(1), format!("\n{rule}\n").into_bytes()].concat()
+}

@@ -294,3 +294,49 @@ fn a_run_is_due_later_than_its_tick_by_its_jitter_alone() {
     let due = scene.tick("2026-01-01T09:01:00Z").set.new_runs[0].run.run_at;
     assert!(due >= time("2026-01-01T09:01:00Z") && due <= time("2026-01-01T09:01:30Z"));
 }
+
+/// The zone data of a process.
+struct Only(crate::calendar::Zone);
+
+impl Zones for Only {
+    fn zone(&self, _name: &str) -> Result<crate::calendar::Zone> {
+        Ok(self.0.clone())
+    }
+
+    fn data(&self) -> crate::calendar::ZoneData {
+        self.0.data().clone()
+    }
+}
+
+#[test]
+fn a_tick_that_other_zone_data_does_not_see_is_left_to_whoever_foresaw_it() {
+    let zone = |rule: &str| {
+        let data =
+            crate::calendar::ZoneData { source: "made for this test".to_owned(), version: "1".to_owned() };
+        Only(crate::calendar::Zone::from_rule("Europe/London", rule, data).unwrap())
+    };
+    // By the newer data the country is an hour ahead of the older.
+    let (older, newer) = (zone("AAA0"), zone("BBB-1"));
+    let definition = json!({"kind": "k", "cron": "0 9 * * *", "timeZone": "Europe/London"});
+    let mut scene = Scene::new("2026-01-01T07:00:00Z", definition);
+    let look = |scene: &mut Scene, now: &str, zones: &Only| {
+        scene.now = time(now);
+        let act = Act { now: scene.now, actor: "system" };
+        let set = tick(scene.setting.as_ref().unwrap(), &scene.live, zones, act);
+        scene.write(set);
+        (scene.made(), scene.schedule().due_at.unwrap().to_string())
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(look(&mut scene, "2026-01-01T07:30:00Z", &newer).1, "2026-01-01T08:00:00.000Z");
+    let left = look(&mut scene, "2026-01-01T08:00:01Z", &older);
+    assert_eq!(left, (none.clone(), "2026-01-01T08:00:11.000Z".to_owned()));
+    let found = look(&mut scene, "2026-01-01T08:00:11Z", &newer);
+    assert_eq!(found, (vec!["2026-01-01T08:00:00.000Z".to_owned()], "2026-01-02T08:00:00.000Z".to_owned()));
+    // That civil time has its run, whatever the older data says of it.
+    scene.end_runs();
+    assert_eq!(look(&mut scene, "2026-01-01T09:00:00Z", &older).0, none);
+    // What nobody sees is not waited for for long.
+    look(&mut scene, "2026-01-01T10:00:00Z", &newer);
+    let given_up = look(&mut scene, "2026-01-02T08:10:01Z", &older);
+    assert_eq!(given_up, (none, "2026-01-02T09:00:00.000Z".to_owned()));
+}
