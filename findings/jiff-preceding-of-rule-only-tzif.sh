@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A TZif file that keeps its rule in the footer alone: its clock changes are found forwards and never backwards.
 #
-# Versions: jiff 1.0.2 (crates.io, default features off).
+# Versions: Rust crate jiff 1.0.2, without its default features.
 # Surprise: RFC 9636 lets the footer say all, with no transition in the data. For such a file `TimeZone::following` walks the changes
 #   that the footer's rule makes, and `to_offset` obeys it, but `TimeZone::preceding` is empty at every instant; the same rule given
 #   to `TimeZone::posix` is walked both ways. Whoever counts from one change to the next counts from the beginning of time instead.
