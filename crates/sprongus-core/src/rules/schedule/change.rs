@@ -103,6 +103,9 @@ pub fn change(
         Change::Delete => {
             moving.catch_up(around.zones, act)?;
             moving.drop_waiting();
+            let is_paused = moving.schedule.definition.paused;
+            let reason = if is_paused { SkipReason::Paused } else { SkipReason::Ended };
+            moving.skip_rest(reason, around.zones, act);
             let id = moving.schedule.id.as_str().to_owned();
             let mut set = moving.set;
             set.settings.push(SettingWrite::Delete(Family::Schedule, id.clone()));
@@ -123,7 +126,7 @@ pub fn change(
         }
         Change::Backfill(ticks) => {
             if moving.schedule.definition.paused {
-                moving.skip_pause(around.zones, act);
+                moving.skip_rest(SkipReason::Paused, around.zones, act);
             } else {
                 moving.catch_up(around.zones, act)?;
             }
@@ -185,6 +188,7 @@ fn put(
         moving.catch_up(around.zones, act)?;
     }
     moving.drop_waiting();
+    moving.skip_rest(SkipReason::Ended, around.zones, act);
     moving.redefine(definition, act);
     moving.schedule.applied = applied;
     moving.schedule.managed_by = managed_by;
@@ -225,17 +229,17 @@ fn create(
 impl Moving<'_> {
     /// Ends a pause: what fell into it is skipped, and what comes is not.
     fn end_pause(&mut self, zones: &dyn Zones, act: Act<'_>) -> Result<()> {
-        self.skip_pause(zones, act);
+        self.skip_rest(SkipReason::Paused, zones, act);
         self.schedule.definition.paused = false;
         self.catch_up(zones, act)
     }
 
-    /// Skips what has fallen into a pause.
-    fn skip_pause(&mut self, zones: &dyn Zones, act: Act<'_>) {
+    /// Skips every tick up to now that has neither its run nor its event: what fell into a pause, or what was still to be caught up.
+    fn skip_rest(&mut self, reason: SkipReason, zones: &dyn Zones, act: Act<'_>) {
         if let Ok(recurrence) = self.schedule.recurrence(zones)
             && let Some(tally) = recurrence.tally(self.schedule.progress.place(), act.now)
         {
-            self.skip(SkipReason::Paused, tally);
+            self.skip(reason, tally);
             self.schedule.progress.advance(Cursor::from(tally.last));
         }
         self.schedule.progress.advance(act.now.into());
@@ -264,8 +268,7 @@ impl Moving<'_> {
             schedule.progress.made_at = act.now;
             schedule.progress.civil = None;
         }
-        // The old revision has dealt with every tick up to now.
-        schedule.progress.advance(act.now.into());
+        schedule.progress.next = None;
         schedule.definition = definition.clone();
         schedule.revision += 1;
         schedule.updated_at = act.now;

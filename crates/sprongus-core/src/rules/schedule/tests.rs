@@ -340,3 +340,24 @@ fn a_tick_that_other_zone_data_does_not_see_is_left_to_whoever_foresaw_it() {
     let given_up = look(&mut scene, "2026-01-02T08:10:01Z", &older);
     assert_eq!(given_up, (none, "2026-01-02T09:00:00.000Z".to_owned()));
 }
+
+#[test]
+fn ticks_that_were_still_to_be_caught_up_are_counted_when_the_schedule_changes() {
+    let all = |more: Value| {
+        let mut definition = every_minute(json!({"missed": "all", "overlap": "allow"}));
+        definition.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        definition
+    };
+    for is_deleted in [false, true] {
+        let mut scene = Scene::new("2026-01-01T09:00:30Z", all(json!({})));
+        scene.now = time("2026-01-01T09:30:30Z");
+        if is_deleted {
+            scene.change(&Change::Delete).unwrap();
+        } else {
+            scene.put(all(json!({"input": {"new": true}})));
+        }
+        let (made, skipped) = (scene.made().len() as u64, scene.skipped());
+        assert_eq!(skipped, [("ended".to_owned(), 30 - made)]);
+        assert!((1..30).contains(&made), "{made}");
+    }
+}
