@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{ErrorCode, Result};
 use crate::run::view::RunView;
-use crate::schedule::{Definition, ScheduleView};
+use crate::schedule::{Definition, ScheduleState, ScheduleView};
 use crate::values::names::ScheduleId;
 use crate::values::time::Timestamp;
 
@@ -162,4 +162,23 @@ pub trait Schedules: Send + Sync + 'static {
 
     /// Brings schedules to what a file says, all or nothing; what was different.
     async fn apply(&self, applied: &Applied) -> Result<Vec<Difference>>;
+}
+
+/// The next ticks of a schedule, for a page about it. Where its zone is not known to whoever is asked, there are none, and the view says
+/// why: such a schedule is `broken` once something looks for its ticks.
+///
+/// # Errors
+/// As [`Schedules::next`], but for `validation`.
+pub async fn foresee(schedules: &dyn Schedules, view: &mut ScheduleView, n: u32) -> Result<Vec<NextTick>> {
+    match view.state {
+        ScheduleState::Active => {}
+        ScheduleState::Paused | ScheduleState::Ended | ScheduleState::Broken => return Ok(Vec::new()),
+    }
+    match schedules.next(&view.id, n).await {
+        Err(error) if error.code() == ErrorCode::Validation => {
+            view.error.get_or_insert(error.to_string());
+            Ok(Vec::new())
+        }
+        answer => answer,
+    }
 }

@@ -110,6 +110,33 @@ pub async fn sixteen_lookers_at_once_make_one_run_of_a_tick(f: Fixture) {
     }
 }
 
+/// A tick that is due while its schedule is edited has one run, of the revision that held at the tick.
+pub async fn a_tick_is_made_once_while_its_schedule_is_edited(f: Fixture) {
+    create(&f, json!({"every": "1m", "overlap": "allow"})).await;
+    for round in 1..=3 {
+        f.turn(MINUTE);
+        let acts = (0..16).map(|one: u32| {
+            let f = f.clone();
+            tokio::spawn(async move {
+                if one.is_multiple_of(4) {
+                    let edited =
+                        json!({"every": "1m", "overlap": "allow", "input": {"round": round, "by": one}});
+                    schedules(&f).put(&nightly(), definition(edited)).await.map(drop)
+                } else {
+                    f.store.expire(&f.caller, 100).await.map(drop)
+                }
+            })
+        });
+        for act in acts.collect::<Vec<_>>() {
+            act.await.unwrap().unwrap();
+        }
+        let revisions: Vec<u32> =
+            made(&f).await.iter().map(|run| run.scheduled.as_ref().unwrap().revision).collect();
+        let expected: Vec<u32> = (0..round).map(|before| 1 + 4 * before).collect();
+        assert_eq!((revisions, skipped(&f).await.len()), (expected, 0));
+    }
+}
+
 /// Retention takes the run; the tick stays done.
 pub async fn a_pruned_run_never_opens_its_tick_again(f: Fixture) {
     create(&f, json!({"every": "1h"})).await;
@@ -204,6 +231,20 @@ pub async fn missed_ticks_follow_the_policy(f: Fixture) {
         .collect();
     counts.sort();
     assert_eq!(counts, [("all".to_owned(), 19), ("last".to_owned(), 23), ("skip".to_owned(), 24)]);
+}
+
+/// A laptop that slept for a week, with a schedule of every five seconds: one run for what was missed, one line for the rest of it, and what
+/// came in the last minute is skipped because that run is live.
+pub async fn a_week_of_sleep_is_one_run_and_two_lines(f: Fixture) {
+    create(&f, json!({"every": "5s"})).await;
+    let week = Duration::from_secs(7 * 24 * 3_600);
+    f.turn(week);
+    f.expire().await;
+    let last_missed = f.now().minus(Duration::from_secs(65));
+    assert_eq!(ticks(&made(&f).await), [last_missed]);
+    let told = skipped(&f).await;
+    assert_eq!(told[0], ("missed".to_owned(), week.as_secs() / 5 - 13 - 1));
+    assert!(told.len() == 2 && told[1].0 == "overlap", "{told:?}");
 }
 
 /// What falls into a pause has one line, and no run, ever.

@@ -52,6 +52,10 @@ impl Admin for CallerRuns {
     }
 
     async fn operator_events(&self, filter: &OperatorFilter) -> Result<Page<OperatorEvent>> {
-        self.store().operator_events(&self.caller, filter).await
+        let mut page = self.store().operator_events(&self.caller, filter).await?;
+        if !self.caller.sees_content {
+            page.data.iter_mut().for_each(OperatorEvent::drop_content);
+        }
+        Ok(page)
     }
 }

@@ -52,6 +52,18 @@ pub struct OperatorEvent {
     pub after: Option<Json>,
 }
 
+impl OperatorEvent {
+    /// Takes out what a caller without `runs:read` may not see: the input that a schedule gives its runs.
+    pub fn drop_content(&mut self) {
+        for state in [&mut self.before, &mut self.after].into_iter().flatten() {
+            let mut value = state.to_value();
+            if value.as_object_mut().is_some_and(|facts| facts.remove("input").is_some()) {
+                *state = Json::from_value(value);
+            }
+        }
+    }
+}
+
 /// An act, before it is known by whom and when. It never holds a token or its hash.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OperatorAct {

@@ -39,9 +39,12 @@ impl Stage {
     fn uploading(&self, files: usize) -> impl Future<Output = ()> + Send + use<> {
         let blobs = Arc::clone(&self.scene.blobs);
         async move {
-            while blobs.uploads() != files {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            let arrived = async {
+                while blobs.uploads() != files {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), arrived).await.expect("within a minute");
         }
     }
 

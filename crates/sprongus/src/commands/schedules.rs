@@ -5,6 +5,7 @@ mod definition;
 
 use sprongus_core::run::list::Page;
 use sprongus_core::schedule::{ScheduleState, ScheduleView};
+use sprongus_core::schedules::foresee;
 use sprongus_core::values::names::ScheduleId;
 use sprongus_core::values::time::Timestamp;
 
@@ -178,11 +179,8 @@ fn answer(view: &ScheduleView, app: &App) -> Outcome<()> {
 
 async fn show(id: &ScheduleId, app: &App) -> Outcome<()> {
     let connection = app.connect(Access::Existing).await?;
-    let view = connection.schedules.get(id).await?;
-    let next = match view.state {
-        ScheduleState::Active => connection.schedules.next(id, 3).await?,
-        ScheduleState::Paused | ScheduleState::Ended | ScheduleState::Broken => Vec::new(),
-    };
+    let mut view = connection.schedules.get(id).await?;
+    let next = foresee(connection.schedules.as_ref(), &mut view, 3).await?;
     let skipped = ahead::skipped(connection.admin.as_ref(), id).await?;
     app.screen.answer(&view, view.id.as_str(), || ahead::page(&view, &next, &skipped, app.screen.now()))
 }

@@ -34,6 +34,7 @@ mod proxies;
 mod redaction;
 mod sandbox;
 mod schedules;
+mod schedules_on_bad_days;
 mod secrets;
 mod serve;
 mod top;
@@ -41,5 +42,7 @@ mod tour;
 #[cfg(feature = "otlp")]
 mod traces;
 mod trust;
+#[path = "../drills/tzif.rs"]
+mod tzif;
 mod version;
 mod worker;

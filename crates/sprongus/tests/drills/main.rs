@@ -56,6 +56,7 @@ mod storm;
 mod tab;
 mod tempo;
 mod tenants;
+mod tzif;
 mod viewer;
 mod worker;
 mod writer;

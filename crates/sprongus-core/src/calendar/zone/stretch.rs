@@ -28,13 +28,25 @@ impl Zone {
 
     /// The stretch that holds a second. Two in a row may have the same offset, where only the name of the time changes.
     pub(in super::super) fn stretch(&self, second: i64) -> Stretch {
-        let start = self.rules.preceding(instant(second.saturating_add(1))).next();
         let end = self.rules.following(instant(second)).next();
         Stretch {
-            start: start.map_or(i64::MIN, |change| change.timestamp().as_second()),
+            start: self.change_until(second).unwrap_or(i64::MIN),
             end: end.map_or(i64::MAX, |change| change.timestamp().as_second()),
             offset: self.offset(second),
         }
+    }
+
+    /// The last change up to a second. jiff 1.0.2 finds none backwards in a file of zone data whose rule stands in the footer alone
+    /// (`findings/jiff-preceding-of-rule-only-tzif.sh`), so such a file is read forwards; a rule has its changes every year.
+    fn change_until(&self, second: i64) -> Option<i64> {
+        const TWO_YEARS: i64 = 2 * 366 * 86_400;
+        let at = |change: jiff::tz::TimeZoneTransition<'_>| change.timestamp().as_second();
+        let backwards = self.rules.preceding(instant(second.saturating_add(1))).next().map(at);
+        let forwards = || {
+            let from = instant(second.saturating_sub(TWO_YEARS));
+            self.rules.following(from).map(at).take_while(|change| *change <= second).last()
+        };
+        backwards.or_else(forwards)
     }
 
     /// The stretch behind this one.

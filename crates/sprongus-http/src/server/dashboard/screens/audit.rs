@@ -206,7 +206,7 @@ pub async fn fragments(viewer: &Viewer, query: &AuditQuery) -> Result<Vec<Fragme
         viewer.principal.require(Scope::Admin)?;
         let filter = query.operator_filter();
         let (page, now) = timely(async {
-            let page = store.operator_events(&viewer.principal.caller, &filter).await?;
+            let page = viewer.principal.admin().operator_events(&filter).await?;
             Ok((page, store.now().await?))
         })
         .await?;

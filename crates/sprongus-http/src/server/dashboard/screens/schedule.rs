@@ -10,7 +10,7 @@ use sprongus_core::calendar::change::{Effect, changes};
 use sprongus_core::run::list::MAX_PAGE;
 use sprongus_core::schedule::definition::Timing;
 use sprongus_core::schedule::{Overlap, ScheduleState, ScheduleView};
-use sprongus_core::schedules::NextTick;
+use sprongus_core::schedules::{NextTick, foresee};
 use sprongus_core::values::names::ScheduleId;
 use sprongus_core::values::time::Timestamp;
 use sprongus_core::workspace::operator::{OperatorEvent, OperatorEventType, OperatorFilter};
@@ -141,13 +141,8 @@ pub async fn fragments(viewer: &Viewer, id: &ScheduleId) -> Result<Vec<Fragment>
 async fn read(viewer: &Viewer, id: &ScheduleId) -> Result<Vec<Fragment>> {
     let (schedules, store) = (viewer.principal.schedules(), viewer.shared.service.store());
     // Whether the viewer may see it comes first.
-    let view = schedules.get(id).await?;
-    let next = async {
-        match view.state {
-            ScheduleState::Active => schedules.next(id, NEXT).await,
-            ScheduleState::Paused | ScheduleState::Ended | ScheduleState::Broken => Ok(Vec::new()),
-        }
-    };
+    let mut view = schedules.get(id).await?;
+    let next = foresee(schedules.as_ref(), &mut view, NEXT);
     let (next, skipped, now) = tokio::try_join!(next, skips(viewer, id), store.now())?;
     let mut clocks = Clocks::new(store.zones(), now);
     let totals = view.skipped_ticks.iter().map(|(reason, count)| (number(*count), reason.clone())).collect();
@@ -241,6 +236,7 @@ fn next_part(view: &ScheduleView, ticks: Vec<NextTick>, now: Timestamp) -> NextP
             })
             .collect(),
         none: match view.state {
+            ScheduleState::Active if view.error.is_some() => "Its time zone is unknown.",
             ScheduleState::Active => "All its ticks have come; some wait for a live run.",
             ScheduleState::Paused => "Paused: ticks are skipped until it is resumed.",
             ScheduleState::Ended => "It has no more ticks.",
