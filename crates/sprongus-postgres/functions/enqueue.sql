@@ -164,7 +164,7 @@ BEGIN
             INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs)
             VALUES (home, CASE WHEN due <= moment THEN expiry ELSE least(expiry, due) END, ARRAY[new_id], ARRAY[0::bigint]);
         END IF;
-        INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, payload)
+        INSERT INTO single_events (workspace_id, run_id, seq, type, at, actor, payload)
         VALUES (home, new_id, 1, 'run.enqueued', moment, who, jsonb_build_object('kind', enqueue.kind, 'runAt',
             CASE WHEN due > moment THEN as_told(due) END));
         PERFORM pg_notify('sprongus', 'sql');

@@ -71,13 +71,75 @@ DECLARE
     before text := coalesce(current_setting('sprongus.workspace_id', true), '');
 BEGIN
     PERFORM set_config('sprongus.workspace_id', OLD.workspace_id, true);
-    DELETE FROM run_events WHERE run_id = OLD.id;
+    DELETE FROM single_events WHERE run_id = OLD.id;
+    DELETE FROM batch_successes WHERE workspace_id = OLD.workspace_id AND run_created_at = OLD.created_at AND run_id = OLD.id;
     DELETE FROM run_queue WHERE workspace_id = OLD.workspace_id AND kind = OLD.kind
         AND rank = 100 - OLD.priority AND run_at = OLD.run_at AND id = OLD.id;
     PERFORM set_config('sprongus.workspace_id', before, true);
     RETURN NULL;
 END
 $$;
+
+-- A process of an earlier version writes its events into what it knows as a table.
+CREATE OR REPLACE FUNCTION run_events_are_single() RETURNS trigger LANGUAGE plpgsql
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO single_events (workspace_id, run_id, seq, step_id, type, at, actor, payload, run_created_at, tx)
+    VALUES (NEW.workspace_id, NEW.run_id, NEW.seq, NEW.step_id, NEW.type, NEW.at, NEW.actor, coalesce(NEW.payload, '{}'),
+        NEW.run_created_at, coalesce(NEW.tx, pg_current_xact_id()));
+    RETURN NEW;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION event_batches_stay() RETURNS trigger LANGUAGE plpgsql
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
+BEGIN
+    PERFORM set_config('sprongus.workspace_id', OLD.workspace_id, true);
+    IF EXISTS (SELECT FROM runs WHERE id = ANY (OLD.run_ids)) THEN
+        RAISE EXCEPTION 'an event is deleted with its run only' USING ERRCODE = 'restrict_violation';
+    END IF;
+    PERFORM set_config('sprongus.workspace_id', before, true);
+    RETURN OLD;
+END
+$$;
+
+-- A batch goes when the last of its runs has gone. It is locked first: of two that take a half of it each, the second waits, and then sees
+-- that nothing is left.
+CREATE OR REPLACE FUNCTION batches_go_with_their_runs() RETURNS trigger LANGUAGE plpgsql
+SET search_path = @schema@, pg_catalog, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('sprongus.workspace_id', true), '');
+    one text;
+    theirs bigint[];
+BEGIN
+    FOR one, theirs IN
+        SELECT g.workspace_id, array_agg(DISTINCT number) FROM gone g CROSS JOIN LATERAL unnest(g.batches) AS number GROUP BY 1
+    LOOP
+        PERFORM set_config('sprongus.workspace_id', one, true);
+        PERFORM FROM event_batches WHERE number = ANY (theirs) ORDER BY number FOR UPDATE;
+        DELETE FROM event_batches b
+        WHERE b.number = ANY (theirs) AND NOT EXISTS (SELECT FROM runs r WHERE r.id = ANY (b.run_ids));
+    END LOOP;
+    PERFORM set_config('sprongus.workspace_id', before, true);
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER run_events_are_single INSTEAD OF INSERT ON run_events
+    FOR EACH ROW EXECUTE FUNCTION run_events_are_single();
+CREATE OR REPLACE TRIGGER event_batches_stay BEFORE DELETE ON event_batches FOR EACH ROW EXECUTE FUNCTION event_batches_stay();
+CREATE OR REPLACE TRIGGER event_batches_stay_as_they_are BEFORE UPDATE ON event_batches
+    FOR EACH ROW EXECUTE FUNCTION refuse_change('an event is never changed');
+CREATE OR REPLACE TRIGGER event_batches_are_not_truncated BEFORE TRUNCATE ON event_batches
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('an event is deleted with its run only');
+CREATE OR REPLACE TRIGGER batches_go_with_their_runs AFTER DELETE ON runs REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION batches_go_with_their_runs();
+ALTER TABLE event_batches ENABLE ALWAYS TRIGGER event_batches_stay;
+ALTER TABLE event_batches ENABLE ALWAYS TRIGGER event_batches_stay_as_they_are;
+ALTER TABLE event_batches ENABLE ALWAYS TRIGGER event_batches_are_not_truncated;
+ALTER TABLE runs ENABLE ALWAYS TRIGGER batches_go_with_their_runs;
 
 -- However a row goes: by another file's coming, with its run, with its workspace. Its bytes are due at once, by any clock.
 CREATE OR REPLACE FUNCTION artifacts_leave_their_place() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER

@@ -58,10 +58,17 @@ BEGIN
     PERFORM set_config('sprongus.workspace_id', workspace, true);
     IF ended = 'succeeded' AND cardinality(kinds) = 0 THEN
         INSERT INTO pruning (workspace_id, run_id)
-        SELECT r.workspace_id, r.id FROM run_events e JOIN runs r ON r.id = e.run_id
+        SELECT r.workspace_id, r.id FROM single_events e JOIN runs r ON r.id = e.run_id
         WHERE e.workspace_id = workspace AND e.type = 'run.succeeded' AND e.run_created_at < cutoff
             AND r.state = 'succeeded' AND r.finished_at < cutoff AND (projects IS NULL OR r.project_id = ANY (projects))
         ORDER BY e.run_created_at LIMIT most FOR UPDATE OF r SKIP LOCKED
+        ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS marked = ROW_COUNT;
+        INSERT INTO pruning (workspace_id, run_id)
+        SELECT r.workspace_id, r.id FROM batch_successes e JOIN runs r ON r.id = e.run_id
+        WHERE e.workspace_id = workspace AND e.run_created_at < cutoff
+            AND r.state = 'succeeded' AND r.finished_at < cutoff AND (projects IS NULL OR r.project_id = ANY (projects))
+        ORDER BY e.run_created_at LIMIT most - marked FOR UPDATE OF r SKIP LOCKED
         ON CONFLICT DO NOTHING;
     ELSIF ended = 'succeeded' THEN
         LOOP
@@ -120,7 +127,7 @@ CREATE OR REPLACE FUNCTION measure_tables() RETURNS void LANGUAGE plpgsql SECURI
 SET search_path = @schema@, pg_catalog, pg_temp AS $$
 BEGIN
     IF (SELECT reltuples < 50000 FROM pg_class WHERE oid = 'runs'::regclass) AND pg_try_advisory_xact_lock(1936749159, 2) THEN
-        ANALYZE runs, run_queue, run_timers, run_events, run_steps, run_logs, claims;
+        ANALYZE runs, run_queue, run_timers, single_events, event_batches, batch_successes, run_steps, run_logs, claims;
     END IF;
 END
 $$;

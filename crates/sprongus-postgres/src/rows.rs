@@ -16,11 +16,11 @@ use sprongus_core::{Error, Result as CoreResult};
 
 use crate::error::Result;
 
-pub(crate) use event::event_columns;
 pub use event::{EventRows, event, position};
+pub(crate) use event::{event_columns, events_in_order};
 pub use reader::{RowReader, all, first, only, result_sets};
 pub(crate) use run::run_columns;
-pub use run::{INSERT_RUNS, LastingColumns, RunColumns, UPDATE_RUNS, due_since, run};
+pub use run::{INSERT_RUNS, LastingColumns, RunColumns, Taking, UPDATE_RUNS, due_since, run, taken};
 pub(crate) use setting::setting_columns;
 pub use setting::{SettingColumns, setting};
 pub(crate) use step::step_columns;

@@ -17,7 +17,7 @@ const KEPT: &str = "SELECT location, size, sha256 FROM run_artifacts WHERE works
 const ALL_KEPT: &str = "SELECT location, size, sha256 FROM run_artifacts ORDER BY location COLLATE \"C\"";
 
 /// What must not be: each counts the runs of a workspace of which it is so and names the first.
-const CHECKS: [(&str, &str); 5] = [
+const CHECKS: [(&str, &str); 6] = [
     (
         "with a gap in their history",
         "SELECT count(*), min(ulid(r.id)) FROM runs r
@@ -27,8 +27,20 @@ const CHECKS: [(&str, &str); 5] = [
     ),
     (
         "that are missing but have events",
-        "SELECT count(DISTINCT e.run_id), min(ulid(e.run_id)) FROM run_events e
-         WHERE e.workspace_id = $1 AND NOT EXISTS (SELECT FROM runs r WHERE r.id = e.run_id AND r.workspace_id = $1)",
+        "SELECT count(DISTINCT e.run_id), min(ulid(e.run_id)) FROM (
+            SELECT run_id FROM single_events WHERE workspace_id = $1
+            UNION ALL
+            SELECT unnest(run_ids) FROM event_batches b
+            WHERE workspace_id = $1 AND NOT EXISTS (SELECT FROM runs r WHERE r.id = ANY (b.run_ids))) AS e
+         WHERE NOT EXISTS (SELECT FROM runs r WHERE r.id = e.run_id AND r.workspace_id = $1)",
+    ),
+    (
+        "with a value that no rule gives",
+        "SELECT count(*), min(ulid(id)) FROM runs WHERE workspace_id = $1 AND NOT (
+            length(kind) BETWEEN 1 AND 128 AND state IN ('queued', 'running', 'succeeded', 'failed', 'canceled')
+            AND priority BETWEEN 0 AND 100 AND progress BETWEEN 0 AND 100 AND max_attempts BETWEEN 1 AND 100
+            AND attempt >= 0 AND crashes >= 0 AND epoch >= 0 AND cleanup IN ('none', 'owed', 'handed_out')
+            AND coalesce(ended_as, 'failed') IN ('failed', 'canceled'))",
     ),
     (
         "whose end time does not match their state",

@@ -10,30 +10,35 @@ use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::events::stream::stream_end;
 use crate::rows::values::TransactionId;
-use crate::rows::{self, RowReader, event_columns, number, restricted_to};
+use crate::rows::{self, RowReader, events_in_order, number, restricted_to};
 
 macro_rules! before {
-    () => {
-        "FROM run_events
-        WHERE workspace_id = $1 AND (tx, pos) < ($2, $3) AND tx < pg_snapshot_xmin(pg_current_snapshot())
-        ORDER BY tx DESC, pos DESC"
+    ($limit:literal) => {
+        events_in_order!(
+            single: "(tx, pos) < ($2, $3) AND tx < pg_snapshot_xmin(pg_current_snapshot())",
+            batch: "tx <= $2 AND (tx, number - size + 1) < ($2, $3) AND tx < pg_snapshot_xmin(pg_current_snapshot())",
+            in_batch: "(b.tx, e.pos) < ($2, $3)",
+            "DESC", limit: $limit
+        )
     };
 }
 
 /// What stands of runs is looked up by key, a run an event: a join would be free to read all of them.
 pub(crate) const EVENTS: &str = concat!(
-    "SELECT e.*, (SELECT r.kind FROM runs r WHERE r.workspace_id = $1 AND r.id = e.run_id) FROM (SELECT ",
-    event_columns!(),
-    ", tx, pos ",
-    before!(),
-    " LIMIT $4) AS e
+    "SELECT e.*, (SELECT r.kind FROM runs r WHERE r.workspace_id = $1 AND r.id = e.run_id) FROM (",
+    before!("$4"),
+    ") AS e
     WHERE ($5::text[] IS NULL OR e.type = ANY ($5)) AND ($6::text IS NULL OR e.actor = $6)
       AND ($7::text[] IS NULL
            OR (SELECT r.project_id FROM runs r WHERE r.workspace_id = $1 AND r.id = e.run_id) = ANY ($7))
     ORDER BY e.tx DESC, e.pos DESC LIMIT $8"
 );
 /// The last event of the stretch.
-pub(crate) const EDGE: &str = concat!("SELECT tx, pos ", before!(), " OFFSET $4 LIMIT 1");
+pub(crate) const EDGE: &str = concat!(
+    "SELECT tx, pos FROM (",
+    before!("($4::bigint + 1)"),
+    ") AS e ORDER BY tx DESC, pos DESC OFFSET $4 LIMIT 1"
+);
 
 /// Up to `limit` of the caller's events before `before` that are looked for, newest first.
 pub async fn audit(

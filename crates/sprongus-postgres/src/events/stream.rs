@@ -12,19 +12,18 @@ use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::events::operator;
 use crate::rows::values::TransactionId;
-use crate::rows::{self, RowReader, event_columns, number, restricted_to};
+use crate::rows::{self, RowReader, events_in_order, number, restricted_to};
 
 /// Events of other projects are walked over, this many in one statement, so that each is short.
 const AT_ONCE: u32 = 1_000;
 
 macro_rules! in_order {
     () => {
-        concat!(
-            "SELECT ",
-            event_columns!(),
-            ", tx, pos FROM run_events
-            WHERE workspace_id = $1 AND (tx, pos) > ($2, $3) AND tx < pg_snapshot_xmin(pg_current_snapshot())
-            ORDER BY tx, pos LIMIT $4"
+        events_in_order!(
+            single: "(tx, pos) > ($2, $3) AND tx < pg_snapshot_xmin(pg_current_snapshot())",
+            batch: "(tx, number) > ($2, $3) AND tx < pg_snapshot_xmin(pg_current_snapshot())",
+            in_batch: "(b.tx, e.pos) > ($2, $3)",
+            "ASC", limit: "$4"
         )
     };
 }

@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::error::Result;
 use crate::rows::values::Time;
-use crate::rows::{self, RowReader, event_columns};
+use crate::rows::{self, RowReader, event_columns, events_in_order};
 
 pub const ADD: &str = "
     INSERT INTO run_recent AS m (workspace_id, minute, project_id, figure, part, count, total_ms)
@@ -21,6 +21,13 @@ pub const FORGET: &str = "DELETE FROM run_recent WHERE workspace_id = $1 AND min
 pub const SUMS: &str = "
     SELECT figure, part, sum(count)::bigint, sum(total_ms)::bigint FROM run_recent
     WHERE workspace_id = $1 AND minute >= $3 AND ($2::text[] IS NULL OR project_id = ANY ($2::text[])) GROUP BY figure, part";
+macro_rules! read_to {
+    () => {
+        "((SELECT coalesce((SELECT tx FROM rolled_up WHERE workspace_id = $1), '0')),
+            (SELECT coalesce((SELECT pos FROM rolled_up WHERE workspace_id = $1), 0)))"
+    };
+}
+
 /// Newest first, and no more than a server that keeps house is ever behind: else a stream that nobody adds up would be read to its
 /// beginning. The bound is a parameter: of one that it knows, the planner may think that it is more than there are, and sort all of them. A bare
 /// `coalesce` counts as one that might leak what a policy hides, and so bounds no index.
@@ -28,11 +35,14 @@ pub const SINCE: &str = concat!(
     "SELECT ",
     event_columns!(),
     ", coalesce(project_id, '') FROM (
-        SELECT e.* FROM run_events e
-        WHERE e.workspace_id = $1 AND (e.tx, e.pos) > (
-            (SELECT coalesce((SELECT tx FROM rolled_up WHERE workspace_id = $1), '0')),
-            (SELECT coalesce((SELECT pos FROM rolled_up WHERE workspace_id = $1), 0)))
-        ORDER BY e.tx DESC, e.pos DESC LIMIT $4) AS e
+        ",
+    events_in_order!(
+        single: concat!("(tx, pos) > ", read_to!()),
+        batch: concat!("(tx, number) > ", read_to!()),
+        in_batch: concat!("(b.tx, e.pos) > ", read_to!()),
+        "DESC", limit: "$4"
+    ),
+    ") AS e
     JOIN LATERAL (SELECT project_id FROM runs WHERE id = e.run_id OFFSET 0) AS r ON true
     WHERE type = ANY ($5)
         AND at >= $3 AND ($2::text[] IS NULL OR project_id = ANY ($2::text[]))"

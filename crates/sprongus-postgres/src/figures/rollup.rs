@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::events::operator::commit;
 use crate::figures::recent::{self, Columns};
 use crate::rows::values::{Time, TransactionId};
-use crate::rows::{self, RowReader, event_columns, number};
+use crate::rows::{self, RowReader, events_in_order, number};
 
 const BEGIN: &str = "
     INSERT INTO rolled_up (workspace_id, tx, pos) SELECT $1, '0', 0 WHERE EXISTS (SELECT FROM workspaces WHERE id = $1)
@@ -25,11 +25,14 @@ const BEGIN: &str = "
 /// In the order of the stream, and no further than it goes by now (`stream.rs`).
 const PAGE: &str = concat!(
     "WITH here AS MATERIALIZED (SELECT tx, pos FROM rolled_up WHERE workspace_id = $1 FOR UPDATE SKIP LOCKED)
-    SELECT e.*, coalesce(r.kind, ''), coalesce(r.project_id, '') FROM here CROSS JOIN LATERAL (SELECT ",
-    event_columns!(),
-    ", tx, pos FROM run_events
-        WHERE workspace_id = $1 AND (tx, pos) > (here.tx, here.pos) AND tx < pg_snapshot_xmin(pg_current_snapshot())
-        ORDER BY tx, pos LIMIT $2) AS e LEFT JOIN runs r ON r.workspace_id = $1 AND r.id = e.run_id
+    SELECT e.*, coalesce(r.kind, ''), coalesce(r.project_id, '') FROM here CROSS JOIN LATERAL (",
+    events_in_order!(
+        single: "(tx, pos) > (here.tx, here.pos) AND tx < pg_snapshot_xmin(pg_current_snapshot())",
+        batch: "(tx, number) > (here.tx, here.pos) AND tx < pg_snapshot_xmin(pg_current_snapshot())",
+        in_batch: "(b.tx, e.pos) > (here.tx, here.pos)",
+        "ASC", limit: "$2"
+    ),
+    ") AS e LEFT JOIN runs r ON r.workspace_id = $1 AND r.id = e.run_id
     ORDER BY e.tx, e.pos"
 );
 const ADD: &str = "

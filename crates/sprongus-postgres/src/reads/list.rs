@@ -1,4 +1,4 @@
-//! Lists, newest or oldest first. Each is a walk along an index: those that succeeded along their events, those that failed or were
+//! Lists, newest or oldest first. Each is a walk along an index: those that succeeded along the lists of their successes, those that failed or were
 //! canceled along the cursor they carry, those that live through the narrow tables while these are small, all others along their age.
 //! A walk that has to pass over what a filter leaves out ends after a while; the page is short then, and its cursor goes on there.
 
@@ -43,8 +43,10 @@ pub(crate) type Bound = Box<dyn ToSql + Sync + Send>;
 pub(crate) enum Walk {
     /// All runs, or those of a schedule, a project, an agent task or a kind, along their age.
     Age { kind: Option<String> },
-    /// Those that succeeded.
+    /// Those whose success has an event of its own.
     Success,
+    /// Those that succeeded in a batch.
+    BatchSuccess,
     /// Those that failed, or were canceled.
     BadEnd(State),
     /// These, looked at one by one.
@@ -133,14 +135,16 @@ async fn walks(
     let mut walks = Vec::new();
     let states = if filter.waiting.is_some() { &[State::Queued][..] } else { &filter.states };
     for &state in states {
-        walks.push(match state {
-            State::Succeeded => Walk::Success,
-            State::Failed | State::Canceled => Walk::BadEnd(state),
-            State::Queued | State::Running => match few(session, caller, clock, state).await? {
-                Some(ids) => Walk::Named(state, ids),
-                None => Walk::Live(state),
-            },
-        });
+        match state {
+            State::Succeeded => walks.extend([Walk::Success, Walk::BatchSuccess]),
+            State::Failed | State::Canceled => walks.push(Walk::BadEnd(state)),
+            State::Queued | State::Running => {
+                walks.push(match few(session, caller, clock, state).await? {
+                    Some(ids) => Walk::Named(state, ids),
+                    None => Walk::Live(state),
+                });
+            }
+        }
     }
     Ok(walks)
 }
@@ -195,7 +199,7 @@ fn passes_over(caller: &Caller, filter: &ListFilter, walk: &Walk) -> bool {
     match walk {
         Walk::Age { kind: Some(_) } => narrowed,
         Walk::Age { kind: None } => narrowed || by_two || !filter.kinds.is_empty(),
-        Walk::Success | Walk::BadEnd(_) => narrowed || by_owner,
+        Walk::Success | Walk::BatchSuccess | Walk::BadEnd(_) => narrowed || by_owner,
         Walk::Named(..) => false,
         Walk::Live(_) | Walk::Gates => true,
     }
@@ -210,7 +214,8 @@ fn walked(
     walk: &Walk,
 ) -> String {
     let (table, id) = match walk {
-        Walk::Success => ("run_events e JOIN runs r ON r.id = e.run_id", "e.run_id"),
+        Walk::Success => ("single_events e JOIN runs r ON r.id = e.run_id", "e.run_id"),
+        Walk::BatchSuccess => ("batch_successes e JOIN runs r ON r.id = e.run_id", "e.run_id"),
         Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) | Walk::Gates => {
             ("runs r", "r.id")
         }
@@ -221,6 +226,7 @@ fn walked(
         Walk::Success => {
             query.conditions.push(format!("e.workspace_id = {workspace} AND e.type = 'run.succeeded'"));
         }
+        Walk::BatchSuccess => query.conditions.push(format!("e.workspace_id = {workspace}")),
         Walk::Named(_, ids) => {
             let ids = query.bind(ids.clone());
             query.conditions.push(format!("r.workspace_id = {workspace} AND r.id = ANY ({ids})"));
@@ -273,7 +279,7 @@ fn lead(filter: &ListFilter, walk: &Walk) -> Option<(&'static str, String)> {
             schedule.or(project).or_else(task)
         }
         Walk::BadEnd(state) => Some(("ended_as", state.as_str().to_owned())),
-        Walk::Success | Walk::Named(..) | Walk::Live(_) | Walk::Gates => None,
+        Walk::Success | Walk::BatchSuccess | Walk::Named(..) | Walk::Live(_) | Walk::Gates => None,
     }
 }
 
@@ -287,7 +293,7 @@ fn order(filter: &ListFilter, walk: &Walk, table: &str, at: &str, id: &str) -> S
 /// What orders a walk.
 fn age(walk: &Walk) -> &'static str {
     match walk {
-        Walk::Success => "e.run_created_at",
+        Walk::Success | Walk::BatchSuccess => "e.run_created_at",
         Walk::Age { .. } | Walk::BadEnd(_) | Walk::Named(..) | Walk::Live(_) | Walk::Gates => "r.created_at",
     }
 }
@@ -308,7 +314,7 @@ pub(crate) fn statement(
             query.conditions.push(format!("state = {state}"));
         }
         Walk::Gates => query.conditions.push("state = 'queued'".to_owned()),
-        Walk::Age { .. } | Walk::Success | Walk::BadEnd(_) => {}
+        Walk::Age { .. } | Walk::Success | Walk::BatchSuccess | Walk::BadEnd(_) => {}
     }
     if let Some(part) = &filter.id {
         // Ids that end nearly so are sifted out where the page is made.

@@ -17,6 +17,66 @@ macro_rules! event_columns {
 }
 pub(crate) use event_columns;
 
+/// Events of a workspace (`$1`) in the order of the stream, or against it: those that have a row of their own, and those of batches, each
+/// batch a row. The conditions are on the columns `tx` and `pos` of a single event; on `tx`, `number` (the place of its last event) and
+/// `size` of a batch; and on `b.tx` and `e.pos` of one of its events. Neither reads more than `limit` rows.
+macro_rules! events_in_order {
+    (
+        single: $single:expr, batch: $batch:expr, in_batch: $in_batch:expr, $direction:literal, limit: $limit:literal
+    ) => {
+        concat!(
+            "SELECT * FROM (
+                (SELECT ",
+            $crate::rows::event_columns!(),
+            ", tx, pos FROM single_events WHERE workspace_id = $1 AND ",
+            $single,
+            " ORDER BY tx ",
+            $direction,
+            ", pos ",
+            $direction,
+            " LIMIT ",
+            $limit,
+            ")
+                UNION ALL
+                (SELECT e.run_id, NULL::uuid, e.seq, b.type, b.at, coalesce(e.actor, b.actors[1]),
+                    CASE b.type
+                        WHEN 'run.started' THEN
+                            jsonb_build_object('attempt', e.attempt, 'epoch', e.epoch, 'workerId', b.worker_id, 'waitMs', e.duration_ms)
+                        ELSE jsonb_build_object('attempt', e.attempt, 'elapsedMs', e.duration_ms, 'outputRef', e.output_ref)
+                    END,
+                    b.tx, e.pos
+                FROM (SELECT * FROM event_batches WHERE workspace_id = $1 AND ",
+            $batch,
+            " ORDER BY tx ",
+            $direction,
+            ", number ",
+            $direction,
+            " LIMIT ",
+            $limit,
+            ") AS b
+                CROSS JOIN LATERAL (
+                    SELECT *, b.number - b.size + n AS pos
+                    FROM unnest(b.run_ids, b.seqs, b.attempts, b.epochs, b.durations_ms, b.output_refs, b.actors) WITH ORDINALITY
+                        AS one (run_id, seq, attempt, epoch, duration_ms, output_ref, actor, n)
+                    ORDER BY n ",
+            $direction,
+            ") AS e
+                WHERE ",
+            $in_batch,
+            // Of a run that retention took a batch still has the id.
+            " AND (SELECT true FROM runs r WHERE r.id = e.run_id) LIMIT ",
+            $limit,
+            ")) AS events ORDER BY tx ",
+            $direction,
+            ", pos ",
+            $direction,
+            " LIMIT ",
+            $limit
+        )
+    };
+}
+pub(crate) use events_in_order;
+
 /// The columns of [`event_columns`].
 pub fn event(row: &mut RowReader<'_>) -> Result<Event> {
     Ok(Event {

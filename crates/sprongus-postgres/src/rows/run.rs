@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use sprongus_core::Result as CoreResult;
-use sprongus_core::run::Run;
 use sprongus_core::run::lease::LeaseHash;
+use sprongus_core::run::state::State;
+use sprongus_core::run::{Cleanup, Run};
 use sprongus_core::schedule::Scheduled;
 use sprongus_core::values::ids::RunId;
-use sprongus_core::values::names::ScheduleId;
+use sprongus_core::values::names::{ScheduleId, WorkerId, WorkspaceId};
+use sprongus_core::values::time::Timestamp;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -16,7 +18,7 @@ use super::{RowReader, millis, number, small, to_json};
 use crate::error::Result;
 use crate::rows::values::{JsonString, JsonText, Time, uuid};
 
-/// The columns of a run; `lasting` and `changing` for one of the two lists. `due_since` is [`Run::due_at`], and NULL where that is `run_at`;
+/// The columns of a run; `lasting` and `changing` for one of the two lists, `taken` for what a claim does not know of what it took. `due_since` is [`Run::due_at`], and NULL where that is `run_at`;
 /// on SQLite the same column is called `due_at`.
 macro_rules! run_columns {
     (lasting) => {
@@ -30,6 +32,14 @@ macro_rules! run_columns {
         "state, progress, attempt, crashes, gate, run_at, due_since, expire_at, result, output_ref, error, epoch, claimed_by, \
          claimed_at, lease_ms, lease_expires_at, closing_until, cleanup, last_report, last_seq, started_at, \
          finished_at, updated_at, lease_hash, blocked_on"
+    };
+    (taken) => {
+        concat!(
+            "id, ",
+            $crate::rows::run_columns!(lasting but the key),
+            ", attempt, crashes, run_at, due_since, expire_at, result, output_ref, error, epoch, closing_until, last_seq, started_at, \
+             finished_at"
+        )
     };
     () => {
         concat!(
@@ -124,6 +134,64 @@ pub fn run(row: &mut RowReader<'_>) -> Result<Run> {
         updated_at: row.time()?,
         lease_hash: lease_hash(row.value()?)?,
         blocked_on: row.parse_optional()?,
+    })
+}
+
+/// What is the same for all plain runs that one claim takes.
+pub struct Taking<'a> {
+    pub workspace: &'a WorkspaceId,
+    pub worker: &'a WorkerId,
+    pub lease: Duration,
+    pub hash: LeaseHash,
+    pub now: Timestamp,
+}
+
+/// The columns of `run_columns!(taken)`, of a plain run that a claim has just taken: it waits for nothing and has no gate.
+pub fn taken(row: &mut RowReader<'_>, taking: &Taking<'_>) -> Result<Run> {
+    let run_at;
+    Ok(Run {
+        id: RunId::from_bits(row.bits()?),
+        workspace_id: taking.workspace.clone(),
+        project_id: row.parse_optional()?,
+        agent_task_id: row.parse_optional()?,
+        kind: row.parse()?,
+        input: row.json()?,
+        priority: row.smallint()?,
+        max_attempts: row.integer()?,
+        idempotency_key: row.value()?,
+        fingerprint: row.value()?,
+        tags: row.parse_json()?.unwrap_or_default(),
+        traceparent: row.value()?,
+        created_at: row.time()?,
+        scheduled: scheduled(row)?,
+        attempt: row.integer()?,
+        crashes: row.integer()?,
+        run_at: {
+            run_at = row.time()?;
+            run_at
+        },
+        due_at: row.optional_time()?.unwrap_or(run_at),
+        expire_at: row.optional_time()?,
+        result: row.optional_json()?,
+        output_ref: row.value()?,
+        error: row.value()?,
+        epoch: row.bigint()?,
+        closing_until: row.optional_time()?,
+        last_seq: row.bigint()?,
+        started_at: row.optional_time()?,
+        finished_at: row.optional_time()?,
+        state: State::Running,
+        progress: 0,
+        gate: None,
+        blocked_on: None,
+        claimed_by: Some(taking.worker.clone()),
+        claimed_at: Some(taking.now),
+        lease: taking.lease,
+        lease_expires_at: Some(taking.now.plus(taking.lease)),
+        lease_hash: Some(taking.hash),
+        cleanup: Cleanup::Owed,
+        last_report: None,
+        updated_at: taking.now,
     })
 }
 

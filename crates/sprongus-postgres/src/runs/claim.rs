@@ -8,8 +8,11 @@ pub(crate) mod cursors;
 pub(crate) mod replay;
 pub(crate) mod slow_path;
 
+use std::time::Duration;
+
 use sprongus_core::json::Json;
 use sprongus_core::rules::claim;
+use sprongus_core::rules::order::Order;
 use sprongus_core::run::event::{Event, EventType};
 use sprongus_core::run::lease::{LeaseHash, LeaseToken};
 use sprongus_core::run::{ClaimRequest, Claimed, Run};
@@ -21,8 +24,8 @@ use tokio_postgres::Row;
 use crate::connection::retry::{Idempotent, retry};
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
-use crate::rows::values::uuid;
-use crate::rows::{self, RowReader, millis, restricted_to, run_columns};
+use crate::rows::values::{Time, uuid};
+use crate::rows::{self, RowReader, Taking, millis, restricted_to, run_columns};
 use crate::runs::expire;
 
 use cursors::{Cursor, Start};
@@ -89,16 +92,17 @@ macro_rules! picked {
 pub(crate) use picked;
 
 /// Is there nothing to do first? `$1` is the turned clock, `$9` the claim's name, `$10` whether due timers matter, and `$14` since
-/// when there may be some.
+/// when there may be some. What is due next is looked up once, for this and for the answer.
 macro_rules! fast_path {
     () => {
         "present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
+         next AS MATERIALIZED (
+            SELECT least(
+                (SELECT due_at FROM run_timers WHERE workspace_id = $2 AND due_at >= $14::timestamptz ORDER BY due_at LIMIT 1),
+                (SELECT due_at FROM settings WHERE workspace_id = $2 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1)) AS due_at),
          fast_path AS MATERIALIZED (
             SELECT NOT EXISTS (SELECT FROM claims WHERE workspace_id = $2 AND claim_id = $9::text)
-                AND NOT ($10::boolean AND (
-                    EXISTS (SELECT FROM run_timers
-                        WHERE workspace_id = $2 AND due_at >= $14::timestamptz AND due_at <= (SELECT now FROM present))
-                    OR EXISTS (SELECT FROM settings WHERE workspace_id = $2 AND due_at <= (SELECT now FROM present)))) AS is_fast)"
+                AND ($10::boolean AND (SELECT due_at FROM next) <= (SELECT now FROM present)) IS NOT TRUE AS is_fast)"
     };
 }
 
@@ -114,39 +118,38 @@ macro_rules! take {
             picked_plain AS MATERIALIZED (SELECT coalesce(bool_and(plain), true) AS are_plain FROM picked),
             unqueued AS (
                 DELETE FROM run_queue WHERE ctid = ANY (ARRAY (SELECT place FROM picked)) AND (SELECT are_plain FROM picked_plain)),
+            batch AS MATERIALIZED (SELECT max(nextval('run_events_pos_seq')) AS number FROM picked),
             taken AS (
                 UPDATE runs SET state = 'running', attempt = attempt + 1, progress = 0, epoch = epoch + 1, claimed_by = $11,
                     claimed_at = (SELECT now FROM present), lease_ms = $12::bigint,
                     lease_expires_at = (SELECT now FROM present) + $12::bigint * interval '1 millisecond', lease_hash = $15::bytea,
                     last_report = NULL,
                     started_at = coalesce(started_at, (SELECT now FROM present)), cleanup = 'owed', last_seq = last_seq + 1,
-                    updated_at = (SELECT now FROM present)
+                    updated_at = (SELECT now FROM present), batches = batches || (SELECT number FROM batch)
                 FROM picked
                 WHERE workspace_id = $2 AND id = picked_id AND state = 'queued' AND (SELECT are_plain FROM picked_plain)
-                RETURNING ",
-            run_columns!(),
-            ", picked.rank, picked.due_at),
+                RETURNING updated_at, lease_expires_at, ",
+            run_columns!(taken),
+            "),
+            whole AS MATERIALIZED (
+                SELECT count(*)::integer AS size, array_agg(id) AS ids, array_agg(last_seq) AS seqs, array_agg(attempt) AS attempts,
+                    array_agg(epoch) AS epochs, max(lease_expires_at) AS until, array_agg(
+                        greatest(0, (extract(epoch FROM updated_at - coalesce(due_since, run_at)) * 1000)::bigint)) AS waits
+                FROM taken HAVING count(*) > 0),
             logged AS (
-                INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, payload)
-                SELECT $2, id, last_seq, 'run.started', updated_at, $13,
-                    jsonb_build_object('attempt', attempt, 'epoch', epoch, 'workerId', $11::text,
-                        'waitMs', greatest(0, (extract(epoch FROM updated_at - coalesce(due_since, run_at)) * 1000)::bigint))
-                FROM taken),
+                INSERT INTO event_batches (workspace_id, number, type, at, size, actors, worker_id, run_ids, seqs, attempts, epochs,
+                    durations_ms)
+                SELECT $2, (SELECT number FROM batch), 'run.started', (SELECT now FROM present), size, ARRAY[$13::text], $11, ids, seqs,
+                    attempts, epochs, waits FROM whole),
             reminded AS (
-                INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs)
-                SELECT $2, max(lease_expires_at), array_agg(id), array_agg(epoch) FROM taken HAVING count(*) > 0),
+                INSERT INTO run_timers (workspace_id, due_at, run_ids, epochs) SELECT $2, until, ids, epochs FROM whole),
             remembered AS (
                 INSERT INTO claims (workspace_id, claim_id, worker_id, token_id, claimed_at, run_ids, epochs)
-                SELECT $2, $9::text, $11, $16::uuid, (SELECT now FROM present), array_agg(id ORDER BY rank, due_at, id),
-                    array_agg(epoch ORDER BY rank, due_at, id)
-                FROM taken WHERE $9::text IS NOT NULL HAVING count(*) > 0)
+                SELECT $2, $9::text, $11, $16::uuid, (SELECT now FROM present), ids, epochs FROM whole WHERE $9::text IS NOT NULL)
             SELECT (SELECT now FROM present), (SELECT is_fast FROM fast_path), (SELECT are_plain FROM picked_plain),
-                least((SELECT due_at FROM run_timers WHERE workspace_id = $2 AND due_at >= $14::timestamptz
-                    ORDER BY due_at LIMIT 1),
-                    (SELECT due_at FROM settings WHERE workspace_id = $2 AND due_at IS NOT NULL
-                    ORDER BY due_at LIMIT 1)) AS next_due, ",
-            run_columns!(),
-            ", rank, due_at FROM (VALUES (1)) AS one LEFT JOIN taken ON true ORDER BY rank, due_at, id"
+                (SELECT due_at FROM next) AS next_due, ",
+            run_columns!(taken),
+            " FROM (VALUES (1)) AS one LEFT JOIN taken ON true"
         )
     };
 }
@@ -265,7 +268,7 @@ async fn take_from(
     database: &Database,
     from: &Start,
     caller: &Caller,
-    (request, hash): Asked<'_>,
+    (request, token_hash): Asked<'_>,
     timers_first: bool,
 ) -> Result<Taken> {
     let mut session = database.session().await?;
@@ -275,7 +278,7 @@ async fn take_from(
     let projects = restricted_to(caller);
     let claim_id = request.claim_id.as_ref().map(|id| id.as_str());
     let (worker, lease) = (request.worker_id.as_str(), millis(request.lease));
-    let (hash, token_id) = (hash.as_bytes(), caller.token_id.map(|id| uuid(id.to_bits())));
+    let (hash, token_id) = (token_hash.as_bytes(), caller.token_id.map(|id| uuid(id.to_bits())));
     let (ranks, dues, ids) = from.columns();
     let one: Params<'_> = &[
         &clock,
@@ -301,11 +304,11 @@ async fn take_from(
         _ => TAKE_SEVERAL,
     };
     let [taken] = session.transact(&caller.workspace, [(sql, one)]).await?;
-    read(&taken)
+    read(&taken, caller, (request, token_hash))
 }
 
-/// Each row has what was found beside the runs, and a run with its place; one without a run stands for a claim that took none.
-fn read(taken: &[Row]) -> Result<Taken> {
+/// Each row has what was found beside the runs, and a run; one without a run stands for a claim that took none.
+fn read(taken: &[Row], caller: &Caller, (request, hash): Asked<'_>) -> Result<Taken> {
     let (now, is_fast, are_plain, next_due) = rows::only(taken, found)?;
     if !is_fast {
         return Ok(Taken::NeedsCheck);
@@ -313,18 +316,20 @@ fn read(taken: &[Row]) -> Result<Taken> {
     if !are_plain {
         return Ok(Taken::NeedsRule);
     }
-    let (mut runs, mut places) = (Vec::with_capacity(taken.len()), Vec::with_capacity(taken.len()));
+    let (workspace, worker) = (&caller.workspace, &request.worker_id);
+    let lease = Duration::from_millis(u64::try_from(request.lease.as_millis()).unwrap_or(u64::MAX));
+    let taking = Taking { workspace, worker, lease, hash, now };
+    let mut runs = Vec::with_capacity(taken.len());
     for row in taken {
         let mut row = RowReader::new(row);
         found(&mut row)?;
         if row.is_null()? {
             break;
         }
-        let run = rows::run(&mut row)?;
-        places.push(Cursor { rank: row.value()?, due: row.value()?, id: uuid(run.id.to_bits()) });
-        runs.push(run);
+        runs.push(rows::taken(&mut row, &taking)?);
     }
-    Ok(Taken::Runs { now, next_due, places: last_of_each(&runs, &places), runs })
+    runs.sort_unstable_by_key(Order::of);
+    Ok(Taken::Runs { now, next_due, places: last_of_each(&runs), runs })
 }
 
 /// The columns before those of the run.
@@ -332,11 +337,13 @@ fn found(row: &mut RowReader<'_>) -> Result<(Timestamp, bool, bool, Option<Times
     Ok((row.time()?, row.value()?, row.value()?, row.optional_time()?))
 }
 
-fn last_of_each(runs: &[Run], places: &[Cursor]) -> Vec<(String, Cursor)> {
+fn last_of_each(runs: &[Run]) -> Vec<(String, Cursor)> {
     let mut last: Vec<(String, Cursor)> = Vec::new();
-    for (run, place) in runs.iter().zip(places).rev() {
+    for run in runs.iter().rev() {
         if last.iter().all(|(kind, _)| kind != run.kind.as_str()) {
-            last.push((run.kind.as_str().to_owned(), *place));
+            let Order { rank, run_at, id } = Order::of(run);
+            let place = Cursor { rank: rank.into(), due: Time(run_at), id: uuid(id.to_bits()) };
+            last.push((run.kind.as_str().to_owned(), place));
         }
     }
     last

@@ -20,7 +20,7 @@ use crate::runs::load::{lock, missing, waiting_steps};
 use crate::runs::write_set::SetWriter;
 
 pub(crate) const LAST_EVENT: &str = "
-    SELECT 1 FROM run_events WHERE run_id = $1 AND seq = $2 AND type = $3 AND actor = $4 AND payload = $5";
+    SELECT 1 FROM single_events WHERE run_id = $1 AND seq = $2 AND type = $3 AND actor = $4 AND payload = $5";
 
 /// Whether a command may be carried out once more when nobody knows whether it was. Another retry grants another budget, and another answer
 /// may meet the next gate.

@@ -58,7 +58,7 @@ pub(crate) const MAKE: &str = "
             SELECT id, CASE WHEN run_at <= created_at THEN expire_at ELSE least(expire_at, run_at) END AS due FROM made) AS timed
         WHERE due IS NOT NULL GROUP BY due),
     logged AS (
-        INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, payload)
+        INSERT INTO single_events (workspace_id, run_id, seq, type, at, actor, payload)
         SELECT $2, id, 1, 'run.enqueued', now, actor, jsonb_build_object('kind', kind, 'runAt',
             CASE WHEN run_at > now THEN to_char(run_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') END)
         FROM asked, present WHERE (id IN (SELECT id FROM made)) IS TRUE)

@@ -21,16 +21,18 @@ use sprongus_core::{Error, Result as CoreResult};
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::rows::values::{JsonText, uuid};
-use crate::rows::{self, RowReader, number, restricted_to, run_columns};
+use crate::rows::{self, number, restricted_to, run_columns};
 use crate::runs::load::{lock, missing};
 use crate::runs::write_set::SetWriter;
 
 pub(crate) const SUCCEED: &str = concat!(
     "WITH present AS MATERIALIZED (SELECT coalesce($1::timestamptz, date_trunc('milliseconds', clock_timestamp())) AS now),
+     batch AS MATERIALIZED (SELECT max(nextval('run_events_pos_seq')) AS number FROM unnest($3::uuid[])),
      ended AS (
         UPDATE runs SET state = 'succeeded', finished_at = (SELECT now FROM present), lease_expires_at = NULL,
             last_report = NULL, result = t.t_result, output_ref = t.t_output_ref, error = NULL, progress = 100,
-            cleanup = 'none', last_seq = last_seq + 1, updated_at = (SELECT now FROM present)
+            cleanup = 'none', last_seq = last_seq + 1, updated_at = (SELECT now FROM present),
+            batches = batches || (SELECT number FROM batch)
         FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::text[], $10::bytea[])
             AS t (t_id, t_epoch, t_worker, t_actor, t_result, t_output_ref, t_hash)
         WHERE workspace_id = $2 AND id = t_id AND state = 'running' AND gate IS NULL AND epoch = t_epoch AND claimed_by = t_worker
@@ -39,13 +41,17 @@ pub(crate) const SUCCEED: &str = concat!(
     run_columns!(),
     ", t_actor),
      logged AS (
-        INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, run_created_at, payload)
-        SELECT $2, id, last_seq, 'run.succeeded', updated_at, t_actor, created_at, jsonb_build_object('attempt', attempt,
-            'elapsedMs', greatest(0, (extract(epoch FROM updated_at - claimed_at) * 1000)::bigint), 'outputRef', output_ref)
-        FROM ended)
+        INSERT INTO event_batches (workspace_id, number, type, at, size, actors, run_ids, seqs, attempts, durations_ms, output_refs)
+        SELECT $2, (SELECT number FROM batch), 'run.succeeded', (SELECT now FROM present), count(*),
+            CASE WHEN cardinality($6::text[]) = 1 THEN $6::text[] ELSE array_agg(t_actor) END, array_agg(id), array_agg(last_seq),
+            array_agg(attempt), array_agg(greatest(0, (extract(epoch FROM updated_at - claimed_at) * 1000)::bigint)),
+            CASE WHEN count(output_ref) > 0 THEN array_agg(output_ref) END
+        FROM ended HAVING count(*) > 0),
+     listed AS (
+        INSERT INTO batch_successes (workspace_id, run_created_at, run_id) SELECT $2, created_at, id FROM ended)
      SELECT ",
     run_columns!(),
-    ", t_actor FROM ended"
+    " FROM ended"
 );
 
 /// A report, who makes it, and as whom.
@@ -117,7 +123,12 @@ async fn succeed(
     let ids: Vec<_> = reports.iter().map(|report| uuid(report.id().to_bits())).collect();
     let epochs: Vec<_> = reports.iter().map(|report| number(report.drawn.report.epoch)).collect();
     let workers: Vec<_> = reports.iter().map(|report| report.worker.as_str()).collect();
-    let actors: Vec<_> = reports.iter().map(|report| report.actor.as_str()).collect();
+    // One for all, if it is the same.
+    let mut actors: Vec<_> = reports.iter().map(|report| report.actor.as_str()).collect();
+    let first = actors.first().copied();
+    if actors.iter().all(|actor| Some(*actor) == first) {
+        actors.truncate(1);
+    }
     let hashes: Vec<LeaseHash> = reports.iter().map(|report| report.drawn.report.token.hash()).collect();
     let hashes: Vec<&[u8]> = hashes.iter().map(LeaseHash::as_bytes).collect();
     let (results, output_refs): (Vec<_>, Vec<_>) = reports
@@ -134,10 +145,11 @@ async fn succeed(
     let mut session = database.session().await?;
     let [succeeded] = session.transact_and_notify(&caller.workspace, [(SUCCEED, params)]).await?;
     let mut ended = HashMap::with_capacity(succeeded.len());
-    for row in &succeeded {
-        let mut row = RowReader::new(row);
-        let run = rows::run(&mut row)?;
-        let event = success_event(&run, row.value()?);
+    let actors: HashMap<RunId, &str> =
+        reports.iter().map(|report| (report.id(), report.actor.as_str())).collect();
+    for run in rows::all(&succeeded, rows::run)? {
+        let actor = actors.get(&run.id).copied().unwrap_or_default();
+        let event = success_event(&run, actor.to_owned());
         ended.insert(run.id, Applied { run, events: vec![event] });
     }
     Ok(ended)

@@ -16,9 +16,11 @@ use crate::rows::{RowReader, restricted_to};
 
 const TAKE: &str = "SELECT of_kind, taken FROM prune_kinds($1, $2, $3, $4, $5, $6::text[], $7)";
 const COUNT_SUCCEEDED: &str = "
-    SELECT r.kind, count(*) FROM run_events e JOIN runs r ON r.id = e.run_id
-    WHERE e.workspace_id = $1 AND e.type = 'run.succeeded' AND e.run_created_at < $3 AND r.state = $2 AND r.finished_at < $3
-        AND ($4::text[] IS NULL OR r.project_id = ANY ($4::text[]))
+    SELECT r.kind, count(*) FROM (
+        SELECT run_id FROM single_events WHERE workspace_id = $1 AND type = 'run.succeeded' AND run_created_at < $3
+        UNION ALL
+        SELECT run_id FROM batch_successes WHERE workspace_id = $1 AND run_created_at < $3) AS e JOIN runs r ON r.id = e.run_id
+    WHERE r.state = $2 AND r.finished_at < $3 AND ($4::text[] IS NULL OR r.project_id = ANY ($4::text[]))
     GROUP BY r.kind";
 pub(crate) const COUNT_BY_KIND: &str = "
     WITH RECURSIVE walked (kind) AS (

@@ -29,7 +29,7 @@ use crate::rows::{
 };
 
 const INSERT_EVENTS: &str = concat!(
-    "INSERT INTO run_events (workspace_id, ",
+    "INSERT INTO single_events (workspace_id, ",
     event_columns!(),
     ", run_created_at)
      SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[], $7::text[], $8::jsonb[],

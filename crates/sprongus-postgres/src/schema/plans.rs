@@ -35,7 +35,7 @@ const WAYS: [(&str, &str); 3] = [
 /// A run that is not there.
 const NOBODY: &str = "'01940000-0000-7000-8000-00000000ffff'";
 
-/// Two workspaces with 2,000 runs and 20,000 events each, taking turns.
+/// Two workspaces with 2,000 runs and 20,000 events each, taking turns, and as many in batches of 4.
 const ROWS: &str = "
     SET search_path = sprongus;
     INSERT INTO workspaces (id) VALUES ('other');
@@ -45,9 +45,20 @@ const ROWS: &str = "
     SELECT ('01940000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, CASE n % 2 WHEN 0 THEN 'default' ELSE 'other' END,
         CASE n % 20 WHEN 0 THEN 'p' END, 'work', 'succeeded', 3, now(), '', 30000, 10, now(), now(), now(), now()
     FROM generate_series(1, 4000) AS n;
-    INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, tx)
+    INSERT INTO single_events (workspace_id, run_id, seq, type, at, actor, tx)
     SELECT workspace_id, id, seq, CASE seq WHEN 10 THEN 'run.succeeded' ELSE 'run.progressed' END, now(), 'test',
         seq::text::xid8 FROM generate_series(1, 10) AS seq, runs;
+    INSERT INTO event_batches (workspace_id, tx, number, type, at, size, actors, worker_id, run_ids, seqs, attempts, epochs, durations_ms)
+    SELECT workspace_id, tx::text::xid8, 1000000 * (1 + tx) + 1000 * part + CASE workspace_id WHEN 'other' THEN 500 ELSE 0 END,
+        'run.started', now(), 4, ARRAY['test'], 'w', ids, array_fill(10 + tx, ARRAY[4])::bigint[],
+        array_fill(1, ARRAY[4]), array_fill(1, ARRAY[4])::bigint[], array_fill(0, ARRAY[4])::bigint[]
+    FROM generate_series(1, 10) AS tx, (
+        SELECT workspace_id, part, array_agg(id) AS ids FROM (
+            SELECT workspace_id, id, (row_number() OVER (PARTITION BY workspace_id ORDER BY id) - 1) / 4 AS part FROM runs) AS one
+        GROUP BY workspace_id, part) AS parts;
+    UPDATE runs SET batches = own.numbers FROM (
+        SELECT one AS id, array_agg(number) AS numbers FROM event_batches, unnest(run_ids) AS one GROUP BY one) AS own
+    WHERE runs.id = own.id;
     ANALYZE;";
 
 async fn plan(client: &Client, sql: &str, types: &str, values: &str) -> String {
@@ -67,15 +78,32 @@ async fn plan(client: &Client, sql: &str, types: &str, values: &str) -> String {
     lines.collect::<Vec<_>>().join("\n").replace(".00 loops=", " loops=").replace(".00)", ")")
 }
 
-/// The index alone decides which events are read.
+/// The indexes alone decide which events are read, and of neither more than a page.
 #[track_caller]
 fn is_a_walk(plan: &str, how: &str) {
-    let walks = plan.matches("using run_events_in_order on run_events").count();
-    assert_eq!(walks, 1, "{how}:\n{plan}");
-    assert!(!plan.contains("Seq Scan on run_events") && !plan.contains("Bitmap"), "{how}:\n{plan}");
-    let events = plan.split("using run_events_in_order").nth(1).unwrap_or_default();
-    let of_events = events.split("->").next().unwrap_or_default();
-    assert!(!of_events.contains("Rows Removed"), "{how}:\n{plan}");
+    for table in ["single_events", "event_batches"] {
+        let index = format!("using {table}_in_order on {table}");
+        assert_eq!(plan.matches(&index).count(), 1, "{how}:\n{plan}");
+        assert!(
+            !plan.contains(&format!("Seq Scan on {table}")) && !plan.contains("Bitmap"),
+            "{how}:\n{plan}"
+        );
+        let walked = plan.split(&index).nth(1).unwrap_or_default();
+        let walk = walked.split("->").next().unwrap_or_default();
+        assert!(!walk.contains("Rows Removed"), "{how}:\n{plan}");
+    }
+    sorts_a_page_of_batches_alone(plan, how);
+}
+
+/// The events of the batches that were walked are put in order; single events are in order already.
+#[track_caller]
+fn sorts_a_page_of_batches_alone(plan: &str, how: &str) {
+    let to_single = plan.split("using single_events_in_order").next().unwrap_or_default();
+    let merged = to_single.rsplit_once("Merge Append");
+    assert!(
+        merged.is_some_and(|(above, walk)| !(above.contains("Sort") || walk.contains("->  Sort"))),
+        "{how}:\n{plan}"
+    );
 }
 
 /// A database open to the server's role and to the superuser.
@@ -126,7 +154,6 @@ async fn a_page_of_the_stream_is_a_walk_along_its_index() {
                 continue;
             }
             is_a_walk(&walk, &how);
-            assert!(!walk.contains("Sort"), "{how}:\n{walk}");
 
             let types = format!("{OF_THE_STREAM}, text[]");
             let values = "'default', '4', 7, 1000, '{p}'";
@@ -152,8 +179,13 @@ async fn a_look_back_is_a_walk_along_the_index_of_the_stream() {
             if *whose == MADE_ANEW {
                 continue;
             }
-            assert!(plan.contains("Backward using run_events_in_order"), "{whose} settings:\n{plan}");
-            assert!(!plan.contains("Sort"), "{whose} settings:\n{plan}");
+            for table in ["single_events", "event_batches"] {
+                assert!(
+                    plan.contains(&format!("Backward using {table}_in_order")),
+                    "{whose} settings:\n{plan}"
+                );
+            }
+            sorts_a_page_of_batches_alone(plan, whose);
         }
         assert!(edge.contains("actual rows=1 "), "{edge}");
     }
@@ -171,14 +203,18 @@ async fn a_runs_own_events_are_found_by_its_key_in_a_young_database_too() {
             scene.plan(reads::EVENTS, "text, uuid, bigint, bigint", &format!("'default', {id}, 0, 9")).await;
         let values = format!("{id}, 9, '', '', '{{}}'");
         let last = scene.plan(command::LAST_EVENT, "uuid, bigint, text, text, jsonb", &values).await;
-        for plan in [of_run, last] {
-            assert!(plan.contains("run_events_pkey"), "full: {is_full}:\n{plan}");
+        for plan in [&of_run, &last] {
+            assert!(plan.contains("single_events_pkey"), "full: {is_full}:\n{plan}");
         }
+        // Its batches are those that its row names. While there are no runs any index of them does.
+        assert!(of_run.contains("event_batches_pkey"), "full: {is_full}:\n{of_run}");
+        assert!(!is_full || of_run.contains("runs_pkey"), "full: {is_full}:\n{of_run}");
         // What a run takes along, under the policy that holds the owner too.
         scene.superuser.batch_execute("SET ROLE sprongus_owner").await.unwrap();
-        let delete = plan(&scene.superuser, "DELETE FROM run_events WHERE run_id = $1", "uuid", NOBODY).await;
+        let delete =
+            plan(&scene.superuser, "DELETE FROM single_events WHERE run_id = $1", "uuid", NOBODY).await;
         scene.superuser.batch_execute("RESET ROLE").await.unwrap();
-        assert!(delete.contains("run_events_pkey"), "full: {is_full}:\n{delete}");
+        assert!(delete.contains("single_events_pkey"), "full: {is_full}:\n{delete}");
     }
 }
 
@@ -199,7 +235,7 @@ async fn the_last_hour_is_read_along_the_end_of_the_stream() {
             );
             let since = scene.plan(recent::SINCE, types, values).await;
             is_a_walk(&since, &how);
-            assert!(since.contains("Index Scan Backward using run_events_in_order"), "{how}:\n{since}");
+            assert!(since.contains("Index Scan Backward using single_events_in_order"), "{how}:\n{since}");
             // While there are no runs any index of them does; plans are made anew as the table grows (`auto_analyze.rs`).
             assert!(!is_full || since.contains("using runs_pkey on runs"), "{how}:\n{since}");
             assert!(!is_full || since.contains("actual rows=999 "), "{how}:\n{since}");
@@ -220,7 +256,7 @@ const KEPT: &str = "
         state, nullif(state, 'succeeded'), 3, old, '', 30000, 1, old, old, old, old
     FROM generate_series(1, 4100) AS n, (SELECT now() - interval '100 days' AS old) AS past,
         LATERAL (SELECT CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'succeeded' END AS state) AS ended;
-    INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, run_created_at)
+    INSERT INTO single_events (workspace_id, run_id, seq, type, at, actor, run_created_at)
     SELECT workspace_id, id, 1, 'run.' || state, created_at, 'test', created_at FROM runs;
     ANALYZE;";
 

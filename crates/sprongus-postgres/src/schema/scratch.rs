@@ -76,7 +76,7 @@ const FINISHED: &str = "
             3, at, at, at, at
         FROM (SELECT n, $4::timestamptz + n * interval '200 milliseconds' AS at FROM generate_series($2::bigint, $3::bigint) AS n) AS one
         RETURNING id, kind, created_at)
-    INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, run_created_at, payload)
+    INSERT INTO single_events (workspace_id, run_id, seq, type, at, actor, run_created_at, payload)
     SELECT 'default', id, seq, type, created_at, 'bench', CASE WHEN seq = 3 THEN created_at END, payload
     FROM made CROSS JOIN LATERAL (VALUES
         (1, 'run.enqueued', jsonb_build_object('kind', kind, 'runAt', NULL)),
@@ -114,7 +114,7 @@ async fn finished(url: &str, kind: &str, input: &str, count: u32) -> error::Resu
         client.execute(&made, &[&kind, &i64::from(first), &i64::from(last), &began, &input]).await?;
         first = last + 1;
     }
-    client.batch_execute("VACUUM (ANALYZE) runs, run_events").await?;
+    client.batch_execute("VACUUM (ANALYZE) runs, single_events").await?;
     Ok(())
 }
 

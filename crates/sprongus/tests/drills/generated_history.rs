@@ -125,7 +125,7 @@ impl GeneratedHistory {
             number = end;
         }
         client.batch_execute(MINUTES_OF_SERVER).await.unwrap();
-        client.batch_execute("VACUUM (ANALYZE) runs, run_events, run_minutes").await.unwrap();
+        client.batch_execute("VACUUM (ANALYZE) runs, single_events, run_minutes").await.unwrap();
     }
 }
 
@@ -181,7 +181,7 @@ const ON_SERVER: &str = r#"
             at, at, CASE WHEN state <> 'succeeded' THEN state END, CASE WHEN state = 'failed' THEN 'exit code 1' END
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]::timestamptz[]) AS one (id, project, kind, state, at)
         RETURNING id, state, created_at)
-    INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, run_created_at, payload)
+    INSERT INTO single_events (workspace_id, run_id, seq, type, at, actor, run_created_at, payload)
     SELECT 'default', id, seq, type, created_at, 'drill', CASE WHEN type = 'run.succeeded' THEN created_at END, payload::jsonb
     FROM made CROSS JOIN LATERAL (VALUES
         (1, 'run.enqueued', '{}'),

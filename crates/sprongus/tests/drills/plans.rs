@@ -38,7 +38,7 @@ fn mix(many: u32) -> String {
         run(1_000, many, "other", "queued", "NULL", "interval '2 days'", "interval '0'"),
         run(3_000_000, many, "other", "queued", "NULL", "interval '1 day'", "interval '1 year'"),
         run(6_000_000, running, "other", "running", "NULL", "interval '3 days'", "interval '0'"),
-        "INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, run_created_at)
+        "INSERT INTO single_events (workspace_id, run_id, seq, type, at, actor, run_created_at)
          SELECT workspace_id, id, 1, CASE state WHEN 'succeeded' THEN 'run.succeeded' ELSE 'run.enqueued' END, created_at, 'x',
             CASE state WHEN 'succeeded' THEN created_at END FROM runs;
          INSERT INTO run_queue (workspace_id, kind, rank, run_at, id, plain)
@@ -117,7 +117,7 @@ const MORE_SUCCEEDED: &str = "
         UPDATE runs SET state = 'succeeded', kind = 'pull' WHERE id IN (SELECT id FROM run_queue WHERE kind = 'other' LIMIT 10000)
         RETURNING workspace_id, id, created_at),
     gone AS (DELETE FROM run_queue WHERE id IN (SELECT id FROM more))
-    INSERT INTO run_events (workspace_id, run_id, seq, type, at, actor, run_created_at)
+    INSERT INTO single_events (workspace_id, run_id, seq, type, at, actor, run_created_at)
     SELECT workspace_id, id, 2, 'run.succeeded', created_at, 'x', created_at FROM more;
     ANALYZE";
 

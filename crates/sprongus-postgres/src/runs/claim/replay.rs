@@ -1,9 +1,10 @@
 //! A claim made before: what it gave and its worker still holds, and nothing else; under a new token.
 
 use sprongus_core::rules::claim::{self, Remembered};
+use sprongus_core::rules::order::Order;
 use sprongus_core::run::artifact::FileName;
 use sprongus_core::run::lease::LeaseToken;
-use sprongus_core::run::{ClaimRequest, Claimed, Run};
+use sprongus_core::run::{ClaimRequest, Claimed};
 use sprongus_core::runs::Caller;
 use sprongus_core::values::ids::TokenId;
 use uuid::Uuid;
@@ -11,7 +12,6 @@ use uuid::Uuid;
 use crate::connection::session::{Database, Params};
 use crate::error::Result;
 use crate::files::{WORKDIRS, run_ids};
-use crate::rows::values::uuid;
 use crate::rows::{self, RowReader, restricted_to, run_columns, step_columns};
 
 /// `$3` are the projects the caller is restricted to: whether it gave any run of another.
@@ -36,7 +36,7 @@ const STEPS: &str = concat!(
      WHERE workspace_id = $1 ORDER BY run_id, ordinal"
 );
 
-/// The runs that a claim gave, in the order it gave them, and the epochs it gave them under.
+/// The runs that a claim gave, and the epochs it gave them under.
 pub struct Given {
     ids: Vec<Uuid>,
     epochs: Vec<i64>,
@@ -71,42 +71,26 @@ pub async fn run(
 ) -> Result<Vec<Claimed>> {
     let (clock, workspace, worker) =
         (database.clock_override(), caller.workspace.as_str(), request.worker_id.as_str());
-    let (hash, given) = (token.hash(), sorted(given));
+    let hash = token.hash();
     let hash = hash.as_bytes();
-    let (ids, epochs) = &given.in_order_of_locks;
+    // Whoever locks several runs does so by their ids.
+    let mut given: Vec<(Uuid, i64)> = given.ids.into_iter().zip(given.epochs).collect();
+    given.sort_unstable();
+    let (ids, epochs): (Vec<Uuid>, Vec<i64>) = given.into_iter().unzip();
     let asked: [(&str, Params<'_>); 3] = [
-        (RENEW, &[&clock, &workspace, ids, epochs, &worker, &hash]),
-        (STEPS, &[&workspace, ids, epochs]),
-        (WORKDIRS, &[&workspace, ids, &FileName::WORKDIR]),
+        (RENEW, &[&clock, &workspace, &ids, &epochs, &worker, &hash]),
+        (STEPS, &[&workspace, &ids, &epochs]),
+        (WORKDIRS, &[&workspace, &ids, &FileName::WORKDIR]),
     ];
     let [held, steps, workdirs] = database.transact(&caller.workspace, asked).await?;
-    let (held, steps, workdirs) =
+    let (mut held, steps, workdirs) =
         (rows::all(&held, rows::run)?, rows::all(&steps, rows::step)?, run_ids(&workdirs)?);
-    let mut held: Vec<(Option<usize>, Run)> =
-        held.into_iter().map(|run| (given.place(uuid(run.id.to_bits())), run)).collect();
-    held.sort_by_key(|(place, _)| *place);
-    let claimed = held.into_iter().filter_map(|(_, run)| {
+    // As they were given: what is held keeps its place in the order.
+    held.sort_unstable_by_key(Order::of);
+    let claimed = held.into_iter().filter_map(|run| {
         let own = steps.iter().filter(|step| step.run_id == run.id).cloned().collect();
         let (steps, keeps_workdir) = (claim::carried(&run, own), workdirs.contains(&run.id));
         claim::handed(run, token, steps, keeps_workdir)
     });
     Ok(claimed.collect())
-}
-
-/// What was given, as it was and as it is locked: whoever locks several runs does so by their ids.
-struct Sorted {
-    given: Vec<Uuid>,
-    in_order_of_locks: (Vec<Uuid>, Vec<i64>),
-}
-
-impl Sorted {
-    fn place(&self, id: Uuid) -> Option<usize> {
-        self.given.iter().position(|given| *given == id)
-    }
-}
-
-fn sorted(given: Given) -> Sorted {
-    let mut pairs: Vec<(Uuid, i64)> = given.ids.iter().copied().zip(given.epochs).collect();
-    pairs.sort_unstable();
-    Sorted { given: given.ids, in_order_of_locks: pairs.into_iter().unzip() }
 }

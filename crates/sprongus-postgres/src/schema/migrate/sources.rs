@@ -87,6 +87,12 @@ pub const SOURCES: &[Source] = &[
     Source { number: 19, name: "functions", sql: &[include_str!("../../../migrations/0019_functions.sql")] },
     Source { number: 20, name: "blocked", sql: &[include_str!("../../../migrations/0020_blocked.sql")] },
     Source { number: 21, name: "settings", sql: &[include_str!("../../../migrations/0021_settings.sql")] },
+    Source {
+        number: 22,
+        name: "event_batches",
+        sql: &[include_str!("../../../migrations/0022_event_batches.sql")],
+    },
+    Source { number: 23, name: "checks", sql: &[include_str!("../../../migrations/0023_checks.sql")] },
 ];
 
 /// Every function as it is now, whole. They are made anew behind the newest migration, so a change of one comes with a new migration, which
