@@ -2,6 +2,7 @@
 //! line; ratios compare what was measured in turn within one call, so that a machine that speeds up or slows down counts for
 //! both sides.
 
+mod against;
 mod drain;
 mod enqueue;
 mod history;
@@ -38,12 +39,16 @@ pub struct Args {
     /// Runs per drain
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     runs: u32,
-    /// Pairs of drains; the ratio printed is that of the median pair
+    /// Pairs of drains, or with --against rounds; the ratio printed is that of the median pair
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
     pairs: u32,
     /// Finished runs in the database that `history` compares with one of a thousand runs
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=100_000_000))]
     finished: u32,
+    /// Compare with another build of sprongus, in alternating rounds on a file and, with --db, on Postgres: prints ratios, above 1 where
+    /// this build is better
+    #[arg(long, value_name = "PROGRAM")]
+    against: Option<PathBuf>,
     /// Folder to measure in (default: the current one)
     #[arg(long = "in", value_name = "FOLDER")]
     folder: Option<PathBuf>,
@@ -80,6 +85,14 @@ pub async fn run(args: Args, app: &App) -> Outcome {
         let place = connect::choose(&app.wish(), &app.around, Access::Serving)?;
         let service = measured(&place.target, &app.around).await?;
         pickup::wait_for_runs(&Bench::of(place.target, service)).await?;
+        return Ok(Exit::Done);
+    }
+    if let Some(other) = against::check(&args)? {
+        let compared = tokio::select! {
+            compared = against::measure(&args, &other, app) => compared?,
+            () = crate::work::interrupted() => return Ok(Exit::Interrupted),
+        };
+        app.screen.json_lines(&compared)?;
         return Ok(Exit::Done);
     }
     let named = match &app.globals.db {

@@ -281,6 +281,24 @@ fn bench_makes_a_database_and_drops_it() {
         done.err
     );
 
+    // Beside itself it is as fast as itself, on both stores.
+    let program = env!("CARGO_BIN_EXE_sprongus");
+    let beside = [&small[..6], &["1000", "--pairs", "2", "--against", program]].concat();
+    let lines = sandbox.run(&beside).exits(0).lines();
+    let keys: Vec<_> = lines.iter().map(|line| (line["store"].clone(), line["measure"].clone())).collect();
+    let measures = ["postgres", "sqlite"].into_iter().flat_map(|store| {
+        ["drain.plain", "drain.worker"]
+            .map(|measure| (serde_json::Value::from(store), serde_json::Value::from(measure)))
+    });
+    assert_eq!(keys, measures.collect::<Vec<_>>());
+    for line in &lines {
+        let of = |name: &str| line[name].as_f64().unwrap();
+        assert!(of("lowest") <= of("ratio") && of("ratio") <= of("highest") && of("ours") > 0.0, "{line}");
+        assert_eq!((line["rounds"].as_u64(), line["figure"].as_str()), (Some(2), Some("perSecond")));
+    }
+    let other = sandbox.run(&["bench", "--against", "/bin/false"]).exits(2);
+    assert!(other.err.contains("/bin/false bench failed"), "{}", other.err);
+
     let endless = ["--db", &owner, "bench", "--only", "drain", "--runs", "1000000"];
     let child = sandbox.command(&endless).spawn().unwrap();
     eventually("its database is there", || left(Some(child.id())));
