@@ -97,7 +97,7 @@ DECLARE
     before text := coalesce(current_setting('sprongus.workspace_id', true), '');
 BEGIN
     PERFORM set_config('sprongus.workspace_id', OLD.workspace_id, true);
-    IF EXISTS (SELECT FROM runs WHERE id = ANY (OLD.run_ids)) THEN
+    IF EXISTS (SELECT FROM workspaces WHERE id = OLD.workspace_id) AND EXISTS (SELECT FROM runs WHERE id = ANY (OLD.run_ids) AND OLD.number = ANY (batches)) THEN
         RAISE EXCEPTION 'an event is deleted with its run only' USING ERRCODE = 'restrict_violation';
     END IF;
     PERFORM set_config('sprongus.workspace_id', before, true);
@@ -105,8 +105,7 @@ BEGIN
 END
 $$;
 
--- A batch goes when the last of its runs has gone. It is locked first: of two that take a half of it each, the second waits, and then sees
--- that nothing is left.
+-- A batch goes when the last of its runs has gone. A run that has the id of one that was taken is not of its batches.
 CREATE OR REPLACE FUNCTION batches_go_with_their_runs() RETURNS trigger LANGUAGE plpgsql
 SET search_path = @schema@, pg_catalog, pg_temp AS $$
 DECLARE
@@ -118,9 +117,9 @@ BEGIN
         SELECT g.workspace_id, array_agg(DISTINCT number) FROM gone g CROSS JOIN LATERAL unnest(g.batches) AS number GROUP BY 1
     LOOP
         PERFORM set_config('sprongus.workspace_id', one, true);
-        PERFORM FROM event_batches WHERE number = ANY (theirs) ORDER BY number FOR UPDATE;
         DELETE FROM event_batches b
-        WHERE b.number = ANY (theirs) AND NOT EXISTS (SELECT FROM runs r WHERE r.id = ANY (b.run_ids));
+        WHERE b.number = ANY (theirs)
+            AND NOT EXISTS (SELECT FROM runs r WHERE r.id = ANY (b.run_ids) AND b.number = ANY (r.batches));
     END LOOP;
     PERFORM set_config('sprongus.workspace_id', before, true);
     RETURN NULL;
@@ -134,11 +133,16 @@ CREATE OR REPLACE TRIGGER event_batches_stay_as_they_are BEFORE UPDATE ON event_
     FOR EACH ROW EXECUTE FUNCTION refuse_change('an event is never changed');
 CREATE OR REPLACE TRIGGER event_batches_are_not_truncated BEFORE TRUNCATE ON event_batches
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('an event is deleted with its run only');
+-- Behind the update, because a trigger before it would lock each run once more.
+CREATE OR REPLACE TRIGGER runs_keep_their_batches AFTER UPDATE OF batches ON runs FOR EACH ROW
+    WHEN (NEW.batches[1:cardinality(OLD.batches)] IS DISTINCT FROM OLD.batches)
+    EXECUTE FUNCTION refuse_change('an event is never changed');
 CREATE OR REPLACE TRIGGER batches_go_with_their_runs AFTER DELETE ON runs REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION batches_go_with_their_runs();
 ALTER TABLE event_batches ENABLE ALWAYS TRIGGER event_batches_stay;
 ALTER TABLE event_batches ENABLE ALWAYS TRIGGER event_batches_stay_as_they_are;
 ALTER TABLE event_batches ENABLE ALWAYS TRIGGER event_batches_are_not_truncated;
+ALTER TABLE runs ENABLE ALWAYS TRIGGER runs_keep_their_batches;
 ALTER TABLE runs ENABLE ALWAYS TRIGGER batches_go_with_their_runs;
 
 -- However a row goes: by another file's coming, with its run, with its workspace. Its bytes are due at once, by any clock.
@@ -159,6 +163,8 @@ BEGIN
     PERFORM set_config('sprongus.workspace_id', OLD.id, true);
     DELETE FROM run_timers WHERE workspace_id = OLD.id;
     DELETE FROM claims WHERE workspace_id = OLD.id;
+    DELETE FROM event_batches WHERE workspace_id = OLD.id;
+    DELETE FROM batch_successes WHERE workspace_id = OLD.id;
     PERFORM set_config('sprongus.workspace_id', before, true);
     RETURN NULL;
 END

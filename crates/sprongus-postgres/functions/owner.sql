@@ -42,7 +42,8 @@ $$;
 -- Retention by kind. Takes up to `most` runs that ended in a state before `cutoff`, or, of a kind that is among `kinds`, before the time
 -- at the same place of `cutoffs`; answers how many of each kind. Each look is a walk along an index that begins with the oldest run.
 -- Where kinds have times of their own for success, each kind that there is is walked by itself, so that runs which one kind keeps longer
--- are in no other one's way.
+-- are in no other one's way. One call at a time for a workspace: of two that take a half of a batch of events each, neither would see that
+-- nothing is left of it.
 CREATE OR REPLACE FUNCTION prune_kinds(
     workspace text, ended text, cutoff timestamptz, kinds text[], cutoffs timestamptz[], projects text[], most integer)
 RETURNS TABLE (of_kind text, taken bigint)
@@ -56,6 +57,7 @@ DECLARE
     marked integer;
 BEGIN
     PERFORM set_config('sprongus.workspace_id', workspace, true);
+    PERFORM pg_advisory_xact_lock(hashtextextended('sprongus prune ' || workspace, 0));
     IF ended = 'succeeded' AND cardinality(kinds) = 0 THEN
         INSERT INTO pruning (workspace_id, run_id)
         SELECT r.workspace_id, r.id FROM single_events e JOIN runs r ON r.id = e.run_id

@@ -1,15 +1,16 @@
 -- What a claim or a finish says of many runs at once is one row, `event_batches`; what is said of one run is a row of its own,
 -- `single_events`, which is what `run_events` was. `run_events` is the view of both (docs/decisions/0024-events-of-a-batch-in-one-row.md).
--- functions: e813772f21e4fd1d4b53da0960ceda67f7360b10a55a4ac90bdf5d98cac0b1a9
+-- functions: b910ffee697efbcd5a046d3faa99e7e6fb8d775b34279683b3232726d643b9f9
 ALTER TABLE run_events RENAME TO single_events;
 ALTER INDEX run_events_pkey RENAME TO single_events_pkey;
 ALTER INDEX run_events_in_order RENAME TO single_events_in_order;
 ALTER INDEX run_events_of_success RENAME TO single_events_of_success;
 
--- Event `n` of a batch, from 1, is about run_ids[n] and has the place `number - size + n` in its transaction. A run that
--- retention took leaves its id in these arrays, and no more; a row goes when the last of its runs has gone.
+-- Event `n` of a batch, from 1, is about run_ids[n] and has the place `number - size + n` in its transaction. Of a run that retention took
+-- its id, seq, attempt, epoch and duration stay in these arrays until the last run of the batch has gone, and then the row goes; nobody is
+-- shown them. No key leads to the workspace: each claim would look it up (0005).
 CREATE TABLE event_batches (
-    workspace_id text NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    workspace_id text NOT NULL,
     tx xid8 NOT NULL DEFAULT pg_current_xact_id(),
     -- The place of the last of its events, from the same sequence as those of `single_events`.
     number bigint NOT NULL PRIMARY KEY,
@@ -24,9 +25,7 @@ CREATE TABLE event_batches (
     attempts integer[] NOT NULL,
     epochs bigint[],
     -- How long they had waited, or took.
-    durations_ms bigint[] NOT NULL,
-    -- None where no run has one.
-    output_refs text[]
+    durations_ms bigint[] NOT NULL
 );
 CREATE INDEX event_batches_in_order ON event_batches (workspace_id, tx, number);
 -- Ids do not compress, and trying costs more than the bytes.
@@ -62,7 +61,6 @@ BEGIN
 END
 $$;
 
-DROP VIEW job_events;
 CREATE VIEW run_events WITH (security_invoker = true) AS
 SELECT workspace_id, run_id, seq, step_id, type, at, actor, payload, run_created_at, tx, pos FROM single_events
 UNION ALL
@@ -70,16 +68,16 @@ SELECT r.workspace_id, r.id, e.seq, NULL::uuid, b.type, b.at, coalesce(e.actor, 
     CASE b.type
         WHEN 'run.started' THEN
             jsonb_build_object('attempt', e.attempt, 'epoch', e.epoch, 'workerId', b.worker_id, 'waitMs', e.duration_ms)
-        ELSE jsonb_build_object('attempt', e.attempt, 'elapsedMs', e.duration_ms, 'outputRef', e.output_ref)
+        ELSE jsonb_build_object('attempt', e.attempt, 'elapsedMs', e.duration_ms, 'outputRef', r.output_ref)
     END,
     CASE b.type WHEN 'run.succeeded' THEN r.created_at END, b.tx, b.number - b.size + e.n
 -- Of the batch nothing is asked but its number, so that a plan of young tables takes no other index (0011).
 FROM runs r
 JOIN event_batches b ON b.number = ANY (r.batches)
-CROSS JOIN LATERAL unnest(b.run_ids, b.seqs, b.attempts, b.epochs, b.durations_ms, b.output_refs, b.actors) WITH ORDINALITY
-    AS e (run_id, seq, attempt, epoch, duration_ms, output_ref, actor, n)
+CROSS JOIN LATERAL unnest(b.run_ids, b.seqs, b.attempts, b.epochs, b.durations_ms, b.actors) WITH ORDINALITY
+    AS e (run_id, seq, attempt, epoch, duration_ms, actor, n)
 WHERE e.run_id = r.id;
 
-CREATE VIEW job_events WITH (security_invoker = true) AS
+CREATE OR REPLACE VIEW job_events WITH (security_invoker = true) AS
 SELECT event_id(run_id, seq) AS id, run_id AS job_id, seq, step_id, workspace_id, type, at AS timestamp, actor, payload
 FROM run_events;

@@ -16,23 +16,47 @@ const AS_WORKSPACE: &str = "SELECT set_config('sprongus.workspace_id', $1, false
 const KEPT: &str = "SELECT location, size, sha256 FROM run_artifacts WHERE workspace_id = $1 ORDER BY location COLLATE \"C\"";
 const ALL_KEPT: &str = "SELECT location, size, sha256 FROM run_artifacts ORDER BY location COLLATE \"C\"";
 
+/// Every event, each batch read once: through the view `run_events` it would be read for each of its runs.
+macro_rules! every_event {
+    () => {
+        "SELECT workspace_id, run_id, seq FROM single_events
+         UNION ALL
+         SELECT m.workspace_id, e.run_id, e.seq FROM (
+            SELECT b.number, one.run_id, one.seq FROM event_batches b CROSS JOIN LATERAL unnest(b.run_ids, b.seqs) AS one (run_id, seq)
+            OFFSET 0) AS e
+         JOIN runs m ON m.id = e.run_id AND e.number = ANY (m.batches)"
+    };
+}
+
+/// Runs whose events are not as many as their row says.
+pub(crate) const GAPS: &str = concat!(
+    "SELECT count(*), min(ulid(r.id)) FROM runs r
+     LEFT JOIN (
+        SELECT run_id, count(*) AS events, max(seq) AS last FROM (",
+    every_event!(),
+    ") AS every WHERE workspace_id = $1 GROUP BY run_id) e ON e.run_id = r.id
+     WHERE r.workspace_id = $1 AND (coalesce(e.events, 0) <> r.last_seq OR coalesce(e.last, 0) <> r.last_seq)"
+);
+
 /// What must not be: each counts the runs of a workspace of which it is so and names the first.
-const CHECKS: [(&str, &str); 6] = [
-    (
-        "with a gap in their history",
-        "SELECT count(*), min(ulid(r.id)) FROM runs r
-         LEFT JOIN (SELECT run_id, count(*) AS events, max(seq) AS last FROM run_events WHERE workspace_id = $1 GROUP BY run_id) e
-             ON e.run_id = r.id
-         WHERE r.workspace_id = $1 AND (coalesce(e.events, 0) <> r.last_seq OR coalesce(e.last, 0) <> r.last_seq)",
-    ),
+const CHECKS: [(&str, &str); 7] = [
+    ("with a gap in their history", GAPS),
     (
         "that are missing but have events",
         "SELECT count(DISTINCT e.run_id), min(ulid(e.run_id)) FROM (
             SELECT run_id FROM single_events WHERE workspace_id = $1
             UNION ALL
             SELECT unnest(run_ids) FROM event_batches b
-            WHERE workspace_id = $1 AND NOT EXISTS (SELECT FROM runs r WHERE r.id = ANY (b.run_ids))) AS e
+            WHERE workspace_id = $1
+                AND NOT EXISTS (SELECT FROM runs r WHERE r.id = ANY (b.run_ids) AND b.number = ANY (r.batches))) AS e
          WHERE NOT EXISTS (SELECT FROM runs r WHERE r.id = e.run_id AND r.workspace_id = $1)",
+    ),
+    (
+        "that succeeded and are in no list of those",
+        "SELECT count(*), min(ulid(r.id)) FROM runs r WHERE r.workspace_id = $1 AND r.state = 'succeeded'
+         AND NOT EXISTS (SELECT FROM batch_successes s
+             WHERE s.workspace_id = $1 AND s.run_created_at = r.created_at AND s.run_id = r.id)
+         AND NOT EXISTS (SELECT FROM single_events e WHERE e.run_id = r.id AND e.type = 'run.succeeded')",
     ),
     (
         "with a value that no rule gives",
@@ -134,8 +158,11 @@ pub struct Snapshot {
 }
 
 const BYPASSES: &str = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user";
-const OF_SNAPSHOT: &str = "
-    SELECT pg_export_snapshot(), current_setting('server_version'), (SELECT count(*) FROM runs), (SELECT count(*) FROM run_events)";
+const OF_SNAPSHOT: &str = concat!(
+    "SELECT pg_export_snapshot(), current_setting('server_version'), (SELECT count(*) FROM runs), (SELECT count(*) FROM (",
+    every_event!(),
+    ") AS every)"
+);
 
 /// Takes a snapshot for a dump, as a role that row-level security hides nothing from.
 ///

@@ -42,7 +42,7 @@ macro_rules! events_in_order {
                     CASE b.type
                         WHEN 'run.started' THEN
                             jsonb_build_object('attempt', e.attempt, 'epoch', e.epoch, 'workerId', b.worker_id, 'waitMs', e.duration_ms)
-                        ELSE jsonb_build_object('attempt', e.attempt, 'elapsedMs', e.duration_ms, 'outputRef', e.output_ref)
+                        ELSE jsonb_build_object('attempt', e.attempt, 'elapsedMs', e.duration_ms, 'outputRef', r.output_ref)
                     END,
                     b.tx, e.pos
                 FROM (SELECT * FROM event_batches WHERE workspace_id = $1 AND ",
@@ -51,20 +51,23 @@ macro_rules! events_in_order {
             $direction,
             ", number ",
             $direction,
-            " LIMIT ",
+            // One more, for of the first all that is asked for may be gone.
+            " LIMIT (",
             $limit,
-            ") AS b
+            "::bigint + 1)) AS b
                 CROSS JOIN LATERAL (
                     SELECT *, b.number - b.size + n AS pos
-                    FROM unnest(b.run_ids, b.seqs, b.attempts, b.epochs, b.durations_ms, b.output_refs, b.actors) WITH ORDINALITY
-                        AS one (run_id, seq, attempt, epoch, duration_ms, output_ref, actor, n)
+                    FROM unnest(b.run_ids, b.seqs, b.attempts, b.epochs, b.durations_ms, b.actors) WITH ORDINALITY
+                        AS one (run_id, seq, attempt, epoch, duration_ms, actor, n)
                     ORDER BY n ",
             $direction,
+            // Of a run that retention took a batch still has the id, which another run may have now.
             ") AS e
+                CROSS JOIN LATERAL (
+                    SELECT output_ref FROM runs WHERE id = e.run_id AND b.number = ANY (batches) OFFSET 0) AS r
                 WHERE ",
             $in_batch,
-            // Of a run that retention took a batch still has the id.
-            " AND (SELECT true FROM runs r WHERE r.id = e.run_id) LIMIT ",
+            " LIMIT ",
             $limit,
             ")) AS events ORDER BY tx ",
             $direction,

@@ -41,11 +41,10 @@ pub(crate) const SUCCEED: &str = concat!(
     run_columns!(),
     ", t_actor),
      logged AS (
-        INSERT INTO event_batches (workspace_id, number, type, at, size, actors, run_ids, seqs, attempts, durations_ms, output_refs)
+        INSERT INTO event_batches (workspace_id, number, type, at, size, actors, run_ids, seqs, attempts, durations_ms)
         SELECT $2, (SELECT number FROM batch), 'run.succeeded', (SELECT now FROM present), count(*),
             CASE WHEN cardinality($6::text[]) = 1 THEN $6::text[] ELSE array_agg(t_actor) END, array_agg(id), array_agg(last_seq),
-            array_agg(attempt), array_agg(greatest(0, (extract(epoch FROM updated_at - claimed_at) * 1000)::bigint)),
-            CASE WHEN count(output_ref) > 0 THEN array_agg(output_ref) END
+            array_agg(attempt), array_agg(greatest(0, (extract(epoch FROM updated_at - claimed_at) * 1000)::bigint))
         FROM ended HAVING count(*) > 0),
      listed AS (
         INSERT INTO batch_successes (workspace_id, run_created_at, run_id) SELECT $2, created_at, id FROM ended)

@@ -11,6 +11,7 @@ use sprongus_throwaway::Database;
 use tokio_postgres::Client;
 
 use crate::Options;
+use crate::diagnostics::inspect;
 use crate::events::{audit, stream};
 use crate::figures::recent;
 use crate::reads::{self, list};
@@ -215,6 +216,24 @@ async fn a_runs_own_events_are_found_by_its_key_in_a_young_database_too() {
             plan(&scene.superuser, "DELETE FROM single_events WHERE run_id = $1", "uuid", NOBODY).await;
         scene.superuser.batch_execute("RESET ROLE").await.unwrap();
         assert!(delete.contains("single_events_pkey"), "full: {is_full}:\n{delete}");
+    }
+}
+
+/// What reads all events reads each batch once, and not once for each of its runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_of_all_events_takes_each_batch_once() {
+    let scene = Scene::set().await;
+    // Batches as a backlog has them: 50 of 400 runs in each workspace.
+    let large = ROWS.replace("/ 4 AS part", "/ 400 AS part").replace("ARRAY[4]", "ARRAY[400]");
+    scene.superuser.batch_execute(&large.replace("now(), 4,", "now(), 400,")).await.unwrap();
+    for (whose, settings) in &WAYS {
+        scene.server.batch_execute(settings).await.unwrap();
+        let plan = scene.plan(inspect::GAPS, "text", "'default'").await;
+        let unnested = plan.lines().find(|line| line.contains("Function Scan on one ")).unwrap_or_default();
+        assert!(
+            unnested.contains("rows=400 loops=50)") || unnested.contains("rows=400 loops=100)"),
+            "{whose} settings:\n{plan}"
+        );
     }
 }
 

@@ -88,9 +88,8 @@ pub async fn run(args: Args, app: &App) -> Outcome {
         return Ok(Exit::Done);
     }
     if let Some(other) = against::check(&args)? {
-        let compared = tokio::select! {
-            compared = against::measure(&args, &other, app) => compared?,
-            () = crate::work::interrupted() => return Ok(Exit::Interrupted),
+        let Some(compared) = against::measure(&args, &other, app).await? else {
+            return Ok(Exit::Interrupted);
         };
         app.screen.json_lines(&compared)?;
         return Ok(Exit::Done);

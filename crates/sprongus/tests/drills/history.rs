@@ -188,7 +188,7 @@ impl History {
                     AND NOT EXISTS (SELECT FROM run_timers t WHERE r.id = ANY (t.run_ids))";
                 assert_eq!(self.count(unreachable), 0, "open, and neither queued nor timed");
                 let orphans = "SELECT (SELECT count(*) FROM single_events e WHERE NOT EXISTS (SELECT FROM runs WHERE id = e.run_id))
-                    + (SELECT count(*) FROM event_batches b WHERE NOT EXISTS (SELECT FROM runs WHERE id = ANY (b.run_ids)))";
+                    + (SELECT count(*) FROM event_batches b WHERE NOT EXISTS (SELECT FROM runs WHERE id = ANY (b.run_ids) AND b.number = ANY (batches)))";
                 assert_eq!(self.count(orphans), 0, "events without their run");
             }
         }

@@ -126,8 +126,19 @@ impl Tenant {
     }
 }
 
-const TABLES: [&str; 8] =
-    ["workspaces", "runs", "run_queue", "run_events", "run_timers", "claims", "projects", "api_tokens"];
+const TABLES: [&str; 11] = [
+    "workspaces",
+    "runs",
+    "run_queue",
+    "run_events",
+    "single_events",
+    "event_batches",
+    "batch_successes",
+    "run_timers",
+    "claims",
+    "projects",
+    "api_tokens",
+];
 
 async fn a_forgetful_statement_sees_nothing(url: &str, owner: &str) {
     let (app, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use clap::ValueEnum;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sprongus_core::{Error, ErrorCode, Result};
 
 use super::{Args, Measure, median, quantile, rounded};
 use crate::app::App;
 use crate::env::address::Address;
+use crate::work::interrupted;
 
 /// The figures that are compared, and whether more of it is better.
 const FIGURES: [(&str, bool); 3] = [("perSecond", true), ("p50Ms", false), ("p99Ms", false)];
@@ -36,21 +38,19 @@ fn stores(app: &App) -> Vec<(&'static str, Option<&str>)> {
     [("sqlite", None)].into_iter().chain(named).collect()
 }
 
-/// Ratios of this program to the one at `other`, on a file and, where one is named, on a Postgres server.
-pub async fn measure(args: &Args, other: &Path, app: &App) -> Result<Vec<Value>> {
+/// Ratios of this program to the one at `other`, on a file and, where one is named, on a Postgres server; none when it was interrupted.
+pub async fn measure(args: &Args, other: &Path, app: &App) -> Result<Option<Vec<Value>>> {
     let own = std::env::current_exe()
         .map_err(|error| Error::internal("cannot find this program").with_source(error))?;
     let mut figures: BTreeMap<Key, Figure> = BTreeMap::new();
     for round in 0..args.pairs {
         for (store, database) in stores(app) {
             // In turn first, so that neither always meets the machine that the other has warmed up.
-            let (ours, theirs) = if round % 2 == 0 {
-                let ours = figures_of(&own, args, database).await?;
-                (ours, figures_of(other, args, database).await?)
-            } else {
-                let theirs = figures_of(other, args, database).await?;
-                (figures_of(&own, args, database).await?, theirs)
-            };
+            let (first, second) =
+                if round % 2 == 0 { (own.as_path(), other) } else { (other, own.as_path()) };
+            let Some(first) = figures_of(first, args, database).await? else { return Ok(None) };
+            let Some(second) = figures_of(second, args, database).await? else { return Ok(None) };
+            let (ours, theirs) = if round % 2 == 0 { (first, second) } else { (second, first) };
             for ((measure, name), ours) in ours {
                 let Some(theirs) = theirs.get(&(measure.clone(), name)) else { continue };
                 let figure = figures.entry((store, measure, name)).or_default();
@@ -60,7 +60,7 @@ pub async fn measure(args: &Args, other: &Path, app: &App) -> Result<Vec<Value>>
             }
         }
     }
-    Ok(figures.into_iter().map(|(key, figure)| line(key, figure)).collect())
+    Ok(Some(figures.into_iter().map(|(key, figure)| line(key, figure)).collect()))
 }
 
 fn is_rate(name: &str) -> bool {
@@ -77,8 +77,8 @@ fn line((store, measure, name): Key, figure: Figure) -> Value {
     })
 }
 
-/// One round of a program, in a process of its own.
-async fn figures_of(program: &Path, args: &Args, database: Option<&str>) -> Result<Round> {
+/// One round of a program, in a process of its own; none when this one was interrupted.
+async fn figures_of(program: &Path, args: &Args, database: Option<&str>) -> Result<Option<Round>> {
     let failed = |text: String| {
         Error::new(ErrorCode::Validation, format!("{} bench failed: {text}", program.display()))
             .with_hint("name another build of sprongus with --against")
@@ -99,8 +99,21 @@ async fn figures_of(program: &Path, args: &Args, database: Option<&str>) -> Resu
         }
         (None, None) => {}
     }
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.map_err(|error| failed(error.to_string()))?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().map_err(|error| failed(error.to_string()))?;
+    let id = child.id();
+    let ended = child.wait_with_output();
+    tokio::pin!(ended);
+    let output = tokio::select! {
+        output = &mut ended => output,
+        // It removes what it has made, and is waited for.
+        () = interrupted() => {
+            interrupt(id);
+            let _ = ended.await;
+            return Ok(None);
+        }
+    };
+    let output = output.map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         let told = String::from_utf8_lossy(&output.stderr);
         return Err(failed(told.lines().last().unwrap_or("it said nothing").to_owned()));
@@ -115,7 +128,16 @@ async fn figures_of(program: &Path, args: &Args, database: Option<&str>) -> Resu
             }
         }
     }
-    Ok(figures)
+    Ok(Some(figures))
+}
+
+/// Ctrl-C for another process; at a terminal it has had it already.
+fn interrupt(id: Option<u32>) {
+    let id = id.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(id) = id {
+        // It may have ended by itself.
+        let _ = kill_process(id, Signal::INT);
+    }
 }
 
 /// What may be compared: all but `history`, which takes minutes a round.
