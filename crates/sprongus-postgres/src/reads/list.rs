@@ -17,6 +17,10 @@ use crate::error::Result;
 use crate::rows::values::{Time, uuid};
 use crate::rows::{self, RowReader, run_columns, to_json};
 
+use page::{page, sooner};
+
+mod page;
+
 /// The most rows a walk passes over on its way to one page.
 const MOST_PASSED: i64 = 20_000;
 
@@ -84,32 +88,6 @@ pub async fn list(database: &Database, caller: &Caller, filter: &ListFilter) -> 
 
 fn position_of(row: &mut RowReader<'_>) -> Result<Position> {
     Ok(Position { created_at: row.time()?, id: RunId::from_bits(row.bits()?) })
-}
-
-fn page(caller: &Caller, filter: &ListFilter, mut data: Vec<Run>, end: Option<Position>) -> Page<Run> {
-    let key = |run: &Run| (run.created_at, run.id);
-    if let Some(part) = &filter.id {
-        data.retain(|run| part.fits(run.id));
-    }
-    data.sort_by_key(key);
-    data.dedup_by_key(|run| run.id);
-    if !filter.oldest_first {
-        data.reverse();
-    }
-    if let Some(end) = end {
-        let end = (end.created_at, end.id);
-        data.retain(|run| if filter.oldest_first { key(run) <= end } else { key(run) >= end });
-    }
-    let more = data.len() > filter.limit as usize;
-    data.truncate(filter.limit as usize);
-    let last = data.last().map(|run| Position { created_at: run.created_at, id: run.id });
-    let behind = if more { last } else { end };
-    Page { data, next_cursor: behind.map(|position| filter.cursor_behind(&caller.workspace, position)) }
-}
-
-fn sooner(filter: &ListFilter, one: Position, other: Position) -> Position {
-    let is_first = (one.created_at, one.id) <= (other.created_at, other.id);
-    if is_first == filter.oldest_first { one } else { other }
 }
 
 async fn walks(
