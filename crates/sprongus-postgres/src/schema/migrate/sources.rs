@@ -90,9 +90,11 @@ pub const SOURCES: &[Source] = &[
     Source {
         number: 22,
         name: "event_batches",
-        sql: &[include_str!("../../../migrations/0022_event_batches.sql")],
+        sql: &[
+            include_str!("../../../migrations/0022_event_batches.sql"),
+            include_str!("../../../migrations/0022_checks.sql"),
+        ],
     },
-    Source { number: 23, name: "checks", sql: &[include_str!("../../../migrations/0023_checks.sql")] },
 ];
 
 /// Every function as it is now, whole. They are made anew behind the newest migration, so a change of one comes with a new migration, which
