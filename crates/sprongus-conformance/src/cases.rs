@@ -216,6 +216,7 @@ macro_rules! for_each_case {
                 a_backfill_leaves_out_ticks_whose_run_is_kept,
                 schedules_of_another_workspace_are_not_seen,
                 a_narrowed_caller_sees_schedules_of_its_projects_alone,
+                what_a_file_changes_tells_no_input_to_those_who_may_not_read,
                 what_a_file_says_is_applied_whole_and_pruned,
                 figures_count_states_late_ones_and_what_was_skipped,
             }

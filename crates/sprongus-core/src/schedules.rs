@@ -100,7 +100,8 @@ pub struct Difference {
     pub family: String,
     /// Its id.
     pub id: String,
-    /// Each field that differs, with its value before and after as JSON text; a missing one is `null`.
+    /// Each field that differs, with its value before and after as JSON text; a missing one is `null`. Who may not read runs is not told
+    /// of the input.
     pub fields: Vec<FieldDifference>,
 }
 

@@ -20,6 +20,13 @@ use sprongus_core::{Caller, ErrorCode, RunsService};
 
 use crate::fixture::{Fixture, refused, success, worker};
 
+pub use access::{
+    a_narrowed_caller_sees_schedules_of_its_projects_alone,
+    what_a_file_changes_tells_no_input_to_those_who_may_not_read,
+};
+
+mod access;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn schedules(f: &Fixture) -> Arc<dyn Schedules> {
@@ -348,28 +355,6 @@ pub async fn schedules_of_another_workspace_are_not_seen(f: Fixture) {
     assert!(made(&other).await.is_empty());
     f.expire().await;
     assert_eq!(made(&f).await.len(), 1);
-}
-
-/// A caller who is narrowed to projects sees and makes schedules of these alone.
-pub async fn a_narrowed_caller_sees_schedules_of_its_projects_alone(f: Fixture) {
-    let project = "mine".parse().unwrap();
-    f.store.create_project(&f.caller, &project).await.unwrap();
-    create(&f, json!({"every": "1m"})).await;
-    let caller = Caller { projects: Some(vec![project]), ..f.caller.clone() };
-    let narrowed = Fixture { caller, ..f.clone() };
-    assert!(schedules(&narrowed).list(None, 10).await.unwrap().is_empty());
-    assert_eq!(refused(schedules(&narrowed).delete(&nightly()).await).code(), ErrorCode::NotFound);
-    let outside = definition(json!({"every": "1m"}));
-    refused(schedules(&narrowed).create(&"own".parse().unwrap(), outside.clone()).await);
-    refused(
-        schedules(&narrowed).put(&nightly(), definition(json!({"every": "1m", "projectId": "mine"}))).await,
-    );
-    let inside = definition(json!({"every": "1m", "projectId": "mine"}));
-    schedules(&narrowed).create(&"own".parse().unwrap(), inside).await.unwrap();
-    assert_eq!(schedules(&narrowed).list(None, 10).await.unwrap().len(), 1);
-    assert_eq!(schedules(&f).list(None, 10).await.unwrap().len(), 2);
-    let unknown = definition(json!({"every": "1m", "projectId": "nobodys"}));
-    refused(schedules(&f).create(&"third".parse().unwrap(), unknown).await);
 }
 
 /// A file is applied whole or not at all; again is no difference; what a person changed has drifted; `--prune` deletes what it made.

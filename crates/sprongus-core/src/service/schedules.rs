@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
 
 use super::CallerRuns;
 use crate::calendar::change::changes;
@@ -17,14 +16,17 @@ use crate::run::list::check_limit;
 use crate::run::view::RunView;
 use crate::schedule::{Definition, MAX_SCHEDULES, Schedule, ScheduleView};
 use crate::schedules::{
-    Applied, Backfilled, Difference, DifferenceKind, FieldDifference, MAX_PREVIEW, NextTick, Preview,
-    Previewed, Schedules,
+    Applied, Backfilled, Difference, MAX_PREVIEW, NextTick, Preview, Previewed, Schedules,
 };
 use crate::store::settings::{SettingsRead, SettingsRule};
 use crate::values::ids::RunId;
 use crate::values::names::{AgentTaskId, ProjectId, ScheduleId};
 use crate::values::time::Timestamp;
 use crate::workspace::setting::{Family, ManagedBy, Setting};
+
+use difference::difference;
+
+mod difference;
 
 /// Settings read in one go.
 const PAGE: u32 = 1_000;
@@ -282,7 +284,13 @@ impl Schedules for CallerRuns {
         if applied.schedules.len() > MAX_SCHEDULES {
             return Err(Error::validation(format!("at most {MAX_SCHEDULES} schedules in a file")));
         }
-        self.check(applied.schedules.values()).await?;
+        if let Err(error) = self.check(applied.schedules.values()).await {
+            // Which of them it is, is looked for where one is refused.
+            for (id, definition) in &applied.schedules {
+                self.check([definition]).await.map_err(|error| of_schedule(id, &error))?;
+            }
+            return Err(error);
+        }
         let mut present = BTreeMap::new();
         let mut after = String::new();
         loop {
@@ -300,6 +308,10 @@ impl Schedules for CallerRuns {
         let (mut asked, mut differences) = (BTreeMap::new(), Vec::new());
         for (id, definition) in &applied.schedules {
             let before = present.get(id);
+            // As everywhere, an id that the caller cannot see is taken; the difference would tell what is there.
+            if before.is_some_and(|it| !self.may_see(it)) {
+                return Err(crate::rules::enqueue::taken());
+            }
             let is_same = before.is_some_and(|it| {
                 it.definition == *definition && it.applied.as_ref() == Some(&definition.to_json())
             });
@@ -324,11 +336,23 @@ impl Schedules for CallerRuns {
             }
         }
         differences.sort_by(|one, other| one.id.cmp(&other.id));
+        if !self.caller.sees_content {
+            for difference in &mut differences {
+                difference.fields.retain(|field| field.name != "input");
+            }
+        }
         if !applied.dry_run && !asked.is_empty() {
             self.change(asked).await?;
         }
         Ok(differences)
     }
+}
+
+/// The refusal of one of several schedules, with its name.
+fn of_schedule(id: &ScheduleId, error: &Error) -> Error {
+    Error::new(error.code(), format!("schedule {id}: {}", error.message()))
+        .with_fields(error.fields().to_vec())
+        .with_hint(error.hint().to_owned())
 }
 
 fn check_count(n: u32) -> Result<()> {
@@ -350,30 +374,4 @@ fn ticks(
         NextTick { at: tick.at, local, due_at: tick.at.plus(delay(tick.at)) }
     })
     .collect()
-}
-
-fn difference(id: &ScheduleId, before: Option<&Definition>, after: Option<&Definition>) -> Difference {
-    let object = |definition: Option<&Definition>| match definition.map(|it| it.to_json().to_value()) {
-        Some(Value::Object(fields)) => fields,
-        Some(_) | None => serde_json::Map::new(),
-    };
-    let (old, new) = (object(before), object(after));
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let value = |of: &serde_json::Map<String, Value>, name: &str| {
-        of.get(name).cloned().unwrap_or_default().to_string()
-    };
-    let fields = names.into_iter().filter(|name| old.get(*name) != new.get(*name)).map(|name| {
-        FieldDifference { name: name.clone(), before: value(&old, name), after: value(&new, name) }
-    });
-    let kind = match (before, after) {
-        (None, _) => DifferenceKind::Added,
-        (Some(_), Some(_)) => DifferenceKind::Changed,
-        (Some(_), None) => DifferenceKind::Deleted,
-    };
-    Difference {
-        kind,
-        family: Family::Schedule.as_str().to_owned(),
-        id: id.as_str().to_owned(),
-        fields: fields.collect(),
-    }
 }

@@ -2,15 +2,18 @@
 
 use std::path::PathBuf;
 
-use sprongus_core::run::list::Page;
+use sprongus_core::run::list::{MAX_PAGE, Page};
 use sprongus_core::schedules::{Applied, Difference, DifferenceKind, Schedules};
-use sprongus_core::{Error, Result};
+use sprongus_core::values::names::ScheduleId;
+use sprongus_core::workspace::setting::ManagedBy;
+use sprongus_core::{Error, ErrorCode, Result};
 use sprongus_worker::declaration::Declaration;
 
 use crate::app::{App, refused};
 use crate::connect::{Access, Place, Target};
 use crate::exit::Exit;
 use crate::exit::failure::Outcome;
+use crate::render::plural::plural;
 use crate::render::style::{ATTENTION, BAD, GOOD, paint};
 
 /// What to bring.
@@ -38,7 +41,8 @@ pub async fn run(args: Args, app: &App) -> Outcome {
             .with_hint("create one with `sprongus init`, or use --file")
     })?;
     let applied = Applied { schedules: declaration.schedules, prune: args.prune, dry_run: args.dry_run };
-    let differences = app.connect(Access::Creating).await?.schedules.apply(&applied).await?;
+    let schedules = app.connect(Access::Creating).await?.schedules;
+    let differences = schedules.apply(&applied).await?;
     let page = Page { data: differences, next_cursor: None };
     app.screen.list(
         &page,
@@ -51,7 +55,42 @@ pub async fn run(args: Args, app: &App) -> Outcome {
     if args.dry_run && !page.data.is_empty() {
         app.screen.note("nothing was changed");
     }
+    if !args.prune
+        && let Some(left) = left_out(schedules.as_ref(), &applied).await?
+    {
+        app.screen.note(&left);
+    }
     Ok(Exit::Done)
+}
+
+/// What a file created and this one does not have goes on: that is said, where the caller may see it.
+async fn left_out(schedules: &dyn Schedules, applied: &Applied) -> Result<Option<String>> {
+    let mut left: Vec<ScheduleId> = Vec::new();
+    let mut after: Option<ScheduleId> = None;
+    loop {
+        let page = match schedules.list(after.as_ref(), MAX_PAGE).await {
+            Ok(page) => page,
+            Err(error) if error.code() == ErrorCode::Forbidden => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        after = page.last().map(|last| last.id.clone());
+        let is_last = page.len() < MAX_PAGE as usize;
+        let of_file = page.into_iter().filter(|view| view.managed_by == ManagedBy::File);
+        left.extend(of_file.map(|view| view.id).filter(|id| !applied.schedules.contains_key(id)));
+        if is_last {
+            break;
+        }
+    }
+    if left.is_empty() {
+        return Ok(None);
+    }
+    let first: Vec<&str> = left.iter().take(5).map(ScheduleId::as_str).collect();
+    let more = if left.len() > first.len() { ", …" } else { "" };
+    Ok(Some(format!(
+        "{} that a sprongus.toml created and this one does not have: {}{more}; delete with `sprongus apply --prune`",
+        plural(left.len(), "schedule"),
+        first.join(", ")
+    )))
 }
 
 /// What a worker and a server do at their start: on an embedded file that lies beside its `sprongus.toml`, what that says is so.
@@ -68,6 +107,9 @@ pub async fn at_start(
     let applied = Applied { schedules: declaration.schedules.clone(), ..Applied::default() };
     for difference in schedules.apply(&applied).await? {
         app.screen.note_now(line(&difference).trim_end());
+    }
+    if let Some(left) = left_out(schedules, &applied).await? {
+        app.screen.note_now(&left);
     }
     Ok(())
 }

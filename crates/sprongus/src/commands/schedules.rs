@@ -8,6 +8,7 @@ use sprongus_core::schedule::{ScheduleState, ScheduleView};
 use sprongus_core::schedules::foresee;
 use sprongus_core::values::names::ScheduleId;
 use sprongus_core::values::time::Timestamp;
+use sprongus_core::workspace::setting::ManagedBy;
 
 use crate::app::App;
 use crate::cli::times;
@@ -94,6 +95,7 @@ pub async fn run(command: Command, app: &App) -> Outcome {
         Command::Pause { id } => {
             let view = app.connect(Access::Existing).await?.schedules.pause(&id).await?;
             answer(&view, app)?;
+            comes_back(&view, app);
         }
         Command::Resume { id } => {
             let view = app.connect(Access::Existing).await?.schedules.resume(&id).await?;
@@ -193,7 +195,20 @@ async fn delete(id: &ScheduleId, yes: bool, app: &App) -> Outcome<()> {
         return Ok(());
     }
     schedules.delete(id).await?;
-    app.screen.answer(&view, id.as_str(), || format!("deleted schedule {id}\n"))
+    app.screen.answer(&view, id.as_str(), || format!("deleted schedule {id}\n"))?;
+    comes_back(&view, app);
+    Ok(())
+}
+
+/// What a file made is made again by it.
+fn comes_back(view: &ScheduleView, app: &App) {
+    match view.managed_by {
+        ManagedBy::File => app.screen.note(&format!(
+            "a sprongus.toml created {}: while it has that schedule, the next apply or worker start beside it brings it back",
+            view.id
+        )),
+        ManagedBy::Api => {}
+    }
 }
 
 async fn backfill(

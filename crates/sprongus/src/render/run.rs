@@ -122,6 +122,12 @@ pub fn block(
     let names = [("project", run.project_id.as_ref().map(|id| id.as_str()))];
     let names = names.into_iter().chain([("for", run.agent_task_id.as_ref().map(|id| id.as_str()))]);
     names.for_each(|(label, name)| name.into_iter().for_each(|name| field(label, name)));
+    if let Some(schedule) = &run.schedule_id {
+        let tick = run.scheduled_for.map_or_else(|| "triggered".to_owned(), |tick| format!("tick {tick}"));
+        let revision =
+            run.schedule_revision.map_or_else(String::new, |number| format!(", revision {number}"));
+        field("schedule", &format!("{schedule}, {tick}{revision}"));
+    }
     if let Some(key) = &run.idempotency_key {
         field("key", &excerpt(key, SHORT));
     }

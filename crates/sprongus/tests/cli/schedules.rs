@@ -80,6 +80,40 @@ fn a_preview_says_an_expression_in_words_and_what_a_clock_change_does(backing: B
     assert!(seen.contains("2026-03-08"), "the next clock change: {seen}");
 }
 
+fn a_schedule_is_shown_whole_and_a_secret_in_its_input_is_refused(backing: Backing) {
+    let sandbox = Sandbox::on(backing);
+    let words = "schedules create all --kind report --every 1h --missed all --max-missed 7 --within 2h --priority 5 --max-attempts 4";
+    let more = "--start-at 2026-01-01T00:00:00Z --end-at 2099-01-01T00:00:00Z --tag team=red";
+    sandbox.line(&format!("{words} {more}")).exits(0);
+    let page = sandbox.line("schedules show all").exits(0).out;
+    for part in [
+        "at most 7, within 2h",
+        "2026-01-01T00:00:00.000Z",
+        "2099-01-01T00:00:00.000Z",
+        "team=red",
+        "priority    5",
+        "attempts    4",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let run = sandbox.line("-q schedules trigger all").exits(0).out;
+    let status = sandbox.line(&format!("runs status {}", run.trim())).exits(0).out;
+    assert!(status.contains("all, triggered, revision 1"), "{status}");
+    let create = [
+        "schedules",
+        "create",
+        "bad",
+        "--kind",
+        "report",
+        "--every",
+        "1h",
+        "--input",
+        r#"{"password": "no-real-one"}"#,
+    ];
+    let refused = sandbox.run(&create).exits(2).err;
+    assert!(refused.contains("/input/password") && !refused.contains("no-real-one"), "{refused}");
+}
+
 fn a_triggered_run_and_a_backfill_are_runs_like_others(backing: Backing) {
     let sandbox = Sandbox::on(backing);
     sandbox.line("schedules create hourly --kind report --every 1h --overlap allow").exits(0);
@@ -127,14 +161,24 @@ fn a_file_is_applied_and_again_is_no_difference(backing: Backing) {
         "sprongus.toml",
         FILE.replace("[schedules.\"nightly\"]\nkind = \"report\"\ncron = \"0 2 * * *\"\n", ""),
     );
-    assert_eq!(sandbox.line("apply").exits(0).out, "no differences\n");
-    assert_eq!(sandbox.line("apply --prune").exits(0).out, "- schedule nightly\n");
+    let left = sandbox.line("apply").exits(0);
+    assert_eq!(left.out, "no differences\n");
+    assert!(
+        left.err.contains("1 schedule that a sprongus.toml created and this one does not have: nightly"),
+        "{}",
+        left.err
+    );
+    let paused = sandbox.line("schedules pause nightly").exits(0);
+    assert!(paused.err.contains("brings it back"), "{}", paused.err);
+    let pruned = sandbox.line("apply --prune").exits(0);
+    assert_eq!((pruned.out.as_str(), pruned.err.contains("does not have")), ("- schedule nightly\n", false));
 }
 
 sessions! {
     a_schedule_is_created_shown_changed_and_deleted,
     a_bad_schedule_is_refused_with_its_column,
     a_preview_says_an_expression_in_words_and_what_a_clock_change_does,
+    a_schedule_is_shown_whole_and_a_secret_in_its_input_is_refused,
     a_triggered_run_and_a_backfill_are_runs_like_others,
     a_file_is_applied_and_again_is_no_difference,
 }

@@ -284,8 +284,8 @@ impl Moving<'_> {
     }
 }
 
-/// The ticks of a schedule from `from` to before `to`, also those before it was made. An interval is counted backwards from its first
-/// tick.
+/// The ticks of a schedule from `from` to before `to`, also those before it was made; none outside of its `startAt` and `endAt`. An interval
+/// without a start is counted backwards from its first tick.
 ///
 /// # Errors
 /// `validation` when there are more than [`MAX_BACKFILL`], when `to` lies in the future, and where the time zone is unknown.
@@ -304,13 +304,19 @@ pub fn past_ticks(
             Error::validation("a backfill must begin before it ends").with_hint("use --from before --to")
         );
     }
-    let recurrence = match &schedule.definition.timing {
+    let definition = &schedule.definition;
+    let from = definition.start_at.map_or(from, |start| start.max(from));
+    let to = definition.end_at.map_or(to, |end| end.min(to));
+    if from >= to {
+        return Ok(Vec::new());
+    }
+    let recurrence = match &definition.timing {
         Timing::Cron { cron, time_zone, dst } => {
             Recurrence::cron((**cron).clone(), zones.zone(time_zone)?, *dst)
         }
         Timing::Every(interval) => {
             let made = schedule.progress.made_at.plus(*interval);
-            let first = schedule.definition.start_at.unwrap_or(made);
+            let first = definition.start_at.unwrap_or(made);
             let length = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
             let back = (first.as_millis() - from.as_millis()).max(0) / length;
             let first = Timestamp::from_millis(first.as_millis() - back * length);

@@ -264,6 +264,26 @@ fn a_backfill_reaches_behind_the_creation_and_never_into_the_future() {
 }
 
 #[test]
+fn a_backfill_keeps_to_the_start_and_the_end_of_its_schedule() {
+    let zones = SystemZones::bundled();
+    for (timing, expected) in [
+        (json!({"cron": "0 0 * * *"}), ["2025-12-20T00:00:00Z", "2025-12-21T00:00:00Z"]),
+        (json!({"every": "1d"}), ["2025-12-20T00:00:00Z", "2025-12-21T00:00:00Z"]),
+    ] {
+        let bounds = json!({"kind": "k", "startAt": "2025-12-20T00:00:00Z", "endAt": "2025-12-22T00:00:00Z"});
+        let mut definition = bounds.as_object().unwrap().clone();
+        definition.extend(timing.as_object().unwrap().clone());
+        let scene = Scene::new("2026-01-01T09:00:30Z", Value::Object(definition));
+        let ticks = |from: &str, to: &str| {
+            past_ticks(&scene.schedule(), (time(from), time(to)), &zones, scene.now).unwrap()
+        };
+        assert_eq!(ticks("2025-12-15T00:00:00Z", "2025-12-30T00:00:00Z"), expected.map(time));
+        assert_eq!(ticks("2025-12-22T00:00:00Z", "2025-12-30T00:00:00Z"), []);
+        assert_eq!(ticks("2025-12-01T00:00:00Z", "2025-12-19T00:00:00Z"), []);
+    }
+}
+
+#[test]
 fn a_zone_that_vanished_breaks_the_schedule_and_is_told_once() {
     let mut scene = Scene::new("2026-01-01T09:00:30Z", every_minute(json!({"timeZone": "Europe/Berlin"})));
     struct Nowhere;

@@ -1,6 +1,7 @@
 //! What is to come, and what did not.
 
 use sprongus_core::calendar::Cron;
+use sprongus_core::calendar::missed::MissedPolicy;
 use sprongus_core::run::list::Page;
 use sprongus_core::schedule::ScheduleView;
 use sprongus_core::schedule::definition::Timing;
@@ -113,10 +114,32 @@ pub fn page(view: &ScheduleView, next: &[NextTick], skipped: &[OperatorEvent], n
     }
     let policies = serde_json::to_value(definition).unwrap_or_default();
     let word = |name: &str| policies[name].as_str().unwrap_or_default().to_owned();
-    lines.push(("missed", format!("{}, when more than {} late", word("missed"), word("missedAfter"))));
+    let more = match definition.missed.policy {
+        MissedPolicy::All => {
+            let within =
+                policies["within"].as_str().map_or_else(String::new, |within| format!(", within {within}"));
+            format!("; at most {}{within}", policies["maxMissed"])
+        }
+        MissedPolicy::Skip | MissedPolicy::Last => String::new(),
+    };
+    lines.push(("missed", format!("{}, when more than {} late{more}", word("missed"), word("missedAfter"))));
     lines.push(("overlap", word("overlap")));
     if !definition.jitter.is_zero() {
         lines.push(("jitter", format!("up to {}", format_duration(definition.jitter))));
+    }
+    lines.extend(definition.start_at.map(|at| ("start", at.to_string())));
+    lines.extend(definition.end_at.map(|at| ("end", at.to_string())));
+    let numbers = [("priority", "priority"), ("attempts", "maxAttempts")];
+    lines.extend(
+        numbers
+            .into_iter()
+            .filter(|(_, name)| !policies[*name].is_null())
+            .map(|(label, name)| (label, policies[name].to_string())),
+    );
+    if !definition.run.tags.is_empty() {
+        let tags: Vec<String> =
+            definition.run.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        lines.push(("tags", tags.join(" ")));
     }
     if let Some(input) = &definition.run.input {
         lines.push(("input", input.as_str().to_owned()));
@@ -141,6 +164,10 @@ pub fn page(view: &ScheduleView, next: &[NextTick], skipped: &[OperatorEvent], n
             "waiting",
             format!("{}, since {at}, for the live run to end", plural(view.waiting_ticks.len(), "tick")),
         )
+    }));
+    lines.extend(view.skipping.as_ref().map(|skipping| {
+        let count = plural(usize::try_from(skipping.count).unwrap_or(usize::MAX), "tick");
+        ("skipping", format!("{count} so far, {} to {}, while a run is live", skipping.from, skipping.to))
     }));
     lines.extend(view.error.iter().map(|error| ("error", error.clone())));
     lines.extend(skipped.iter().enumerate().map(|(place, event)| {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sprongus_core::schedule::Definition;
 use sprongus_core::values::names::ScheduleId;
-use sprongus_core::{Error, Result};
+use sprongus_core::{Error, ErrorCode, Result};
 
 use crate::app::App;
 use crate::cli::input;
@@ -122,6 +122,8 @@ impl Args {
 /// A refused definition, as options have it.
 fn read(fields: Map<String, Value>) -> Result<Definition> {
     Definition::read(&Value::Object(fields)).map_err(|error| match error.fields().first() {
+        // It says where, and what to do.
+        Some(_) if error.code() == ErrorCode::SecretInInput => error,
         Some(field) => {
             let hint = "see `sprongus schedules create --help`; try a cron expression with `sprongus schedules preview`";
             Error::new(error.code(), field.message.clone()).with_fields(error.fields().to_vec()).with_hint(hint)
