@@ -10,6 +10,7 @@ use sprongus::core::values::time::Timestamp;
 
 use crate::backing::Backing;
 use crate::sandbox::Sandbox;
+use crate::serve::terminate;
 use crate::tzif::tzif;
 
 const KIND: &str = "[kinds.report]\ncommand = [\"true\"]\n";
@@ -43,7 +44,7 @@ fn start(sandbox: &Sandbox, zones: &Path) -> Child {
 }
 
 fn stop(mut worker: Child) {
-    worker.kill().unwrap();
+    terminate(worker.id());
     worker.wait().unwrap();
 }
 

@@ -17,7 +17,7 @@ fn serve(sandbox: &Sandbox, at: &str) -> Served {
     Served::start(command.stderr(Stdio::null()))
 }
 
-fn terminate(id: u32) {
+pub fn terminate(id: u32) {
     let process = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
     kill_process(process, Signal::TERM).unwrap();
 }
