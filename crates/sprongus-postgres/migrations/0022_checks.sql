@@ -1,5 +1,5 @@
 -- The values of these columns come from rules and from statements that set them to constants, and were checked at every write of a run all the
--- same: a quarter of what an update costs beside its row. `sprongus doctor --integrity` looks for values that no rule gives.
+-- same. `sprongus doctor --integrity` looks for values that no rule gives.
 ALTER TABLE runs
     DROP CONSTRAINT runs_kind_check, DROP CONSTRAINT runs_state_check, DROP CONSTRAINT runs_priority_check,
     DROP CONSTRAINT runs_progress_check, DROP CONSTRAINT runs_attempt_check, DROP CONSTRAINT runs_max_attempts_check,

@@ -1,4 +1,5 @@
-//! Retention: ended runs go, with all that is theirs, oldest first and a small batch at a time. The server's role may delete no run;
+//! Retention: ended runs go, with all that is theirs, oldest first and a small batch at a time; of successes, those
+//! that have an event of their own before those of batches. The server's role may delete no run;
 //! the owner's function looks for itself whether a run may go. How each looks for them is said there
 //! (`migrations/0008_retention_by_kind.sql`); the counts look alike.
 
